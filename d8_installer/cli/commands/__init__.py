@@ -1,0 +1,1 @@
+"""One command a file: ``configure(parser)`` says its arguments, ``execute(context)`` calls its verb."""

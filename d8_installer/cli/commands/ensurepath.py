@@ -1,0 +1,28 @@
+"""``ensurepath``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+
+
+def configure(_parser: argparse.ArgumentParser) -> None:
+    """Nothing to add."""
+
+
+def execute(context: Context) -> Outcome:
+    """Append to PATH."""
+    from d8_installer.ops.path import ensure_path
+
+    with context.session() as session:
+        result = ensure_path(session)
+    lines = [f"added {result.directory} to PATH in {file}" for file in result.files]
+    if lines:
+        lines.append("open a new shell for it to take effect")
+    return Outcome(result.as_json(), lines or [f"{result.directory} is in your shells' start-up files already"])

@@ -1,0 +1,27 @@
+"""``env [--shell SHELL]``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the shell."""
+    shells = ("bash", "zsh", "fish", "sh", "powershell")
+    parser.add_argument("--shell", choices=shells, help="whose language to speak (default: that of $SHELL)")
+
+
+def execute(context: Context) -> Outcome:
+    """Print the line to evaluate: ``eval "$(d8-installer env)"``."""
+    from d8_installer.ops.path import env_lines
+
+    with context.session() as session:
+        result = env_lines(session, context.arguments.shell)
+    return Outcome(result.as_json(), result.lines)

@@ -1,0 +1,35 @@
+"""``install REQ…``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli import parser as grammar
+from d8_installer.cli import text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context, Outcome
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the requirements, and the options of placing and of trust."""
+    parser.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="such as 'stronghold>=1.4,<2'")
+    grammar.add_platform(parser)
+    grammar.add_trust(parser)
+    grammar.add_dry_run(parser)
+
+
+def execute(context: Context) -> Outcome:
+    """Install, then say so if the binaries are not on PATH."""
+    from d8_installer.ops.install import install
+    from d8_installer.ops.path import is_on_path
+
+    typed = context.arguments
+    with context.session() as session:
+        result = install(session, typed.requirements, dry_run=typed.dry_run)
+        context.talk.close()
+        if not result.dry_run and session.platform == session.host_platform and not is_on_path(session, result.bin):
+            context.talk.note(f"{result.bin} is not on your PATH: type `d8-installer ensurepath`")
+        return text.applied(result)

@@ -1,0 +1,32 @@
+"""``list [--outdated]``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add ``--outdated``."""
+    parser.add_argument("--outdated", action="store_true", help="only what has a newer stable version; asks the source")
+
+
+def execute(context: Context) -> Outcome:
+    """List."""
+    from d8_installer.cli.text import table
+    from d8_installer.ops.look import list_installed
+
+    outdated = context.arguments.outdated
+    with context.session() as session:
+        result = list_installed(session, outdated=outdated)
+    context.talk.note(result.profile)
+    rows = [(b.binary, b.version, b.image, *((b.newest or "",) if outdated else ())) for b in result.binaries]
+    header = ("BINARY", "VERSION", "IMAGE", *(("NEWEST",) if outdated else ()))
+    nothing = "nothing is outdated" if outdated else "nothing is installed"
+    return Outcome(result.as_json(), table(header, rows) if rows else [nothing])

@@ -1,0 +1,43 @@
+"""``sync``: with nothing to do it is over before anything heavy is imported."""
+
+from __future__ import annotations
+
+from d8_installer.cli import parser as grammar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context, Outcome
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add how strict, and where to."""
+    strict = parser.add_mutually_exclusive_group()
+    strict.add_argument("--locked", action="store_true", help="a missing or stale lock is an error (65)")
+    strict.add_argument("--frozen", action="store_true", help="read only the lock, no manifest")
+    parser.add_argument("--prune", action="store_true", help="drop requesters that are gone")
+    parser.add_argument("--to", metavar="DIR", help="lay the binaries out in DIR and leave the profile alone")
+    grammar.add_platform(parser)
+    grammar.add_trust(parser)
+    grammar.add_dry_run(parser)
+
+
+def execute(context: Context) -> Outcome:
+    """Sync, the quick way if the stamp says that all is as it was."""
+    from d8_installer.cli.quick import unchanged
+
+    typed = context.arguments
+    quick = unchanged(context)
+    if quick is not None:
+        return quick
+    from d8_installer.cli.text import applied
+    from d8_installer.errors import UsageError
+    from d8_installer.ops.sync import SyncOptions, sync
+
+    if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
+        raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
+    options = SyncOptions(typed.locked, typed.frozen, typed.prune, typed.dry_run, typed.to)
+    with context.session() as session:
+        context.talk.note(f"syncing {session.profile()}")
+        return applied(sync(session, options))

@@ -1,0 +1,32 @@
+"""``use NAME VERSION``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli import parser as grammar
+from d8_installer.cli import text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context, Outcome
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the name and the version."""
+    parser.add_argument("name", metavar="NAME", help="the image's name")
+    parser.add_argument("version", metavar="VERSION", help="a published version within its range")
+    grammar.add_platform(parser)
+    grammar.add_trust(parser)
+    grammar.add_dry_run(parser)
+
+
+def execute(context: Context) -> Outcome:
+    """Switch."""
+    from d8_installer.model.reference import ImageName
+    from d8_installer.ops.install import use
+
+    typed = context.arguments
+    with context.session() as session:
+        return text.applied(use(session, ImageName.parse(typed.name), typed.version, dry_run=typed.dry_run))

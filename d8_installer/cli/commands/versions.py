@@ -1,0 +1,28 @@
+"""``versions NAME``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the image's name."""
+    parser.add_argument("name", metavar="NAME", help="the image's name")
+
+
+def execute(context: Context) -> Outcome:
+    """Show them, newest first, the one in place marked as the Go CLI marks it."""
+    from d8_installer.model.reference import ImageName
+    from d8_installer.ops.look import versions
+
+    with context.session() as session:
+        result = versions(session, ImageName.parse(context.arguments.name))
+    lines = [f"* {tag}  current" if tag == result.current else f"  {tag}" for tag in result.tags]
+    return Outcome(result.as_json(), lines)

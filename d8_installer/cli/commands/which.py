@@ -1,0 +1,26 @@
+"""``which BIN``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the binary's name."""
+    parser.add_argument("binary", metavar="BIN", help="a binary's name, as in `d8-installer list`")
+
+
+def execute(context: Context) -> Outcome:
+    """Show the stored file."""
+    from d8_installer.ops.look import which
+
+    with context.session() as session:
+        result = which(session, context.arguments.binary)
+    return Outcome(result.as_json(), [result.path])

@@ -1,0 +1,72 @@
+"""What a command is given and what it gives back.
+
+The no-op ``sync`` passes through here, so nothing is imported that it can do without: not even ``typing``, for which
+a type checker takes ``TYPE_CHECKING = False`` as well.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from d8_installer.cli.talk import Talk
+    from d8_installer.errors import D8Error
+    from d8_installer.ops.session import Session
+
+
+class Outcome:
+    """A command's end: its data, its text for people (lines of stdout), and the errors that did not stop it."""
+
+    __slots__ = ("data", "errors", "lines")
+
+    def __init__(self, data: Mapping[str, object], lines: Sequence[str], errors: Sequence[D8Error] = ()) -> None:
+        self.data = data
+        self.lines = lines
+        self.errors = errors
+
+
+class RawOutput:
+    """A command whose stdout belongs to others (``run``, ``completion``, ``proxy serve``): only an exit code."""
+
+    __slots__ = ("exit_code",)
+
+    def __init__(self, exit_code: int = 0) -> None:
+        self.exit_code = exit_code
+
+
+class Context:
+    """The parsed command line and the process's environment."""
+
+    __slots__ = ("arguments", "directory", "environ", "talk")
+
+    def __init__(self, arguments: argparse.Namespace, talk: Talk) -> None:
+        self.arguments = arguments
+        self.environ: Mapping[str, str] = os.environ
+        self.directory = os.getcwd()
+        self.talk = talk
+
+    def session(self) -> Session:
+        """Wire the parts that a verb needs."""
+        from datetime import UTC, datetime
+
+        from d8_installer.ops.session import DEFAULT_CONNECTIONS, Options, Session
+
+        typed = self.arguments
+        options = Options(
+            home=typed.home,
+            endpoint=typed.endpoint,
+            ca_file=typed.ca_file,
+            token_file=typed.token_file,
+            insecure=typed.insecure,
+            offline=typed.offline,
+            platform=getattr(typed, "platform", None),
+            profile=typed.profile,
+            connections=typed.connections or DEFAULT_CONNECTIONS,
+            accept_moved=tuple(getattr(typed, "accept_moved", ())),
+            witness=getattr(typed, "witness", None),
+        )
+        return Session(options, self.environ, lambda: datetime.now(UTC), self.talk, self.directory)

@@ -1,0 +1,93 @@
+"""The console script: parse, execute, render. The only place that catches everything."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from d8_installer.cli import render
+from d8_installer.cli.context import Context, Outcome
+from d8_installer.cli.talk import Talk
+from d8_installer.errors import EXIT_BUG, EXIT_OK, D8Error, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return the process's exit code."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _open_what_was_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
+    try:
+        code = _run(typed)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _leave(render.interrupted(as_json="--json" in typed))
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); Python would complain once more while shutting down.
+        _write_to_nowhere()
+        return 128 + 13
+    except D8Error as error:  # stdout could not be written to
+        _write_to_nowhere()
+        return render.failure(None, error, as_json=False)
+    except Exception as error:  # noqa: BLE001 - what is no D8Error is our bug, and says so
+        render.bug(None, error, as_json="--json" in typed)
+        return EXIT_BUG
+    return _leave(code)
+
+
+def _write_to_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_what_was_closed() -> None:
+    """Take the numbers 0 to 2 where the caller closed them, lest a file of ours gets one, and our talk with it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _leave(code: int) -> int:
+    """Return *code*; but if threads of ours still wait for a stalled answer, end the process without them."""
+    threading = sys.modules.get("threading")
+    if threading is not None and any(thread.name.startswith("d8-") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(typed: list[str]) -> int:
+    from d8_installer.cli.parser import command_module, help_text, parse
+
+    try:
+        arguments = parse(typed)
+    except UsageError as error:
+        return render.failure(None, error, as_json="--json" in typed)
+    except SystemExit as ended:  # --help and --version
+        return int(ended.code or EXIT_OK)
+    if arguments.command is None:
+        if arguments.json:
+            nothing = UsageError("no command was typed", hint="see `d8-installer --help`")
+            return render.failure(None, nothing, as_json=True)
+        render.raw(help_text())
+        return UsageError.exit_code
+    talk = Talk(quiet=arguments.quiet, verbose=arguments.verbose)
+    try:
+        result = command_module(arguments.command).execute(Context(arguments, talk))
+    except D8Error as error:
+        talk.close()
+        return render.failure(arguments.command, error, as_json=arguments.json)
+    finally:
+        talk.close()
+    if isinstance(result, Outcome):
+        return render.outcome(arguments.command, result, as_json=arguments.json)
+    return result.exit_code

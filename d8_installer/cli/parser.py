@@ -1,0 +1,191 @@
+"""The grammar of the command line. Only the typed command's parser is built; the whole tree only for completions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib import import_module
+
+from d8_installer import __version__
+from d8_installer.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn, Protocol
+
+    from d8_installer.cli.context import Context, Outcome, RawOutput
+
+    class Command(Protocol):
+        """What a module of ``cli.commands`` is."""
+
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the command's arguments."""
+
+        def execute(self, context: Context) -> Outcome | RawOutput:
+            """Call the verb."""
+
+
+PROGRAM = "d8-installer"
+
+COMMANDS = {
+    "install": "put an image into your manifest and its binaries onto PATH",
+    "uninstall": "take an image out of your manifest and its binaries away",
+    "upgrade": "move to the newest versions that the ranges allow",
+    "use": "switch an image to one version, within its range",
+    "list": "show the binaries that are in place",
+    "which": "show the file that a binary is",
+    "versions": "show the published versions of an image",
+    "run": "run a binary, fetching its image if it has to be",
+    "lock": "pin what the manifest asks for in d8.lock, for every platform",
+    "sync": "make what is in place what manifest and lock say",
+    "config": "show or change your settings",
+    "ensurepath": "append the bin directory to PATH in your shell's start-up files",
+    "env": "print the line that puts a profile's binaries on this shell's PATH",
+    "completion": "print the completion script for a shell",
+    "publish": "publish executables as a multi-platform image",
+    "proxy": "serve images as a registry-packages-proxy does",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are errors as any other, so that ``--json`` can carry them."""
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        """Say the width ourselves: argparse asks for it with every argument, and imports shutil for that."""
+        return argparse.RawDescriptionHelpFormatter(self.prog, width=_columns())
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UsageError instead of writing to stderr."""
+        raise UsageError(message, hint=f"see `{self.prog} --help`")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; ``command`` is None where none was typed. ``--help`` and ``--version`` end the process."""
+    top = _top_parser()
+    top.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
+    top.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    namespace = top.parse_args(arguments)
+    if namespace.command is None:
+        return namespace
+    if namespace.command not in COMMANDS:
+        raise UsageError(f"{namespace.command[:60]!r} is not a command", hint=_nearest(namespace.command))
+    parser = Parser(
+        prog=f"{PROGRAM} {namespace.command}",
+        description=_sentence(COMMANDS[namespace.command]),
+        allow_abbrev=False,
+    )
+    add_globals(parser, repeated=True)
+    command_module(namespace.command).configure(parser)
+    return parser.parse_args(namespace.rest, namespace)
+
+
+def command_module(name: str) -> Command:
+    """Import the module of a command."""
+    module: Command = import_module(f"d8_installer.cli.commands.{name}")
+    return module
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """Return one parser with every command in it, for completions."""
+    top = _top_parser()
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        parser = commands.add_parser(name, help=text)
+        add_globals(parser, repeated=True)
+        command_module(name).configure(parser)
+    return top
+
+
+def help_text() -> str:
+    """Return the top-level help."""
+    return _top_parser().format_help()
+
+
+def _top_parser() -> Parser:
+    width = max(map(len, COMMANDS)) + 2
+    rows = "\n".join(f"  {name:<{width}}{text}" for name, text in COMMANDS.items())
+    parser = Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [OPTIONS] COMMAND …",
+        description="Installs the executables that Python packages declare, verified and locked.",
+        epilog=f"commands:\n{rows}\n\n`{PROGRAM} COMMAND --help` tells more of one.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    add_globals(parser, repeated=False)
+    return parser
+
+
+def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
+    """Add what may stand before and after the command; *repeated*: leave alone what was set before it."""
+    default = argparse.SUPPRESS if repeated else None
+    flag = argparse.SUPPRESS if repeated else False
+    group = parser.add_argument_group("options of every command")
+    group.add_argument("--json", action="store_true", default=flag, help="print one JSON document on stdout")
+    group.add_argument("-q", "--quiet", action="store_true", default=flag, help="say nothing but errors on stderr")
+    group.add_argument("-v", "--verbose", action="store_true", default=flag, help="say more on stderr")
+    group.add_argument("--offline", action="store_true", default=flag, help="use no network (D8_OFFLINE)")
+    profile = group.add_mutually_exclusive_group()
+    for kind, text in (("user", "your own profile"), ("project", "the profile of the d8.toml here or above")):
+        profile.add_argument(
+            f"--{kind}", dest="profile", action="store_const", const=kind, default=default, help=f"work on {text}"
+        )
+    group.add_argument(
+        "--endpoint",
+        metavar="URL",
+        default=default,
+        help="where images come from: https:, oci:, oci-layout: (D8_RPP_ENDPOINT)",
+    )
+    group.add_argument("--ca-file", metavar="F", default=default, help="certificates to trust as well (D8_RPP_CA_FILE)")
+    group.add_argument("--token-file", metavar="F", default=default, help="file with the bearer token (D8_RPP_TOKEN)")
+    group.add_argument(
+        "--insecure-skip-tls-verify", dest="insecure", action="store_true", default=flag, help="check no certificate"
+    )
+    group.add_argument("--home", metavar="DIR", default=default, help="where everything is kept (D8_INSTALLER_HOME)")
+    group.add_argument(
+        "--connections", metavar="N", type=positive, default=default, help="requests under way at once (default 8)"
+    )
+
+
+def positive(text: str) -> int:
+    """Read a number between 1 and 64."""
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number between 1 and 64")
+    return int(text)
+
+
+def add_platform(parser: argparse.ArgumentParser) -> None:
+    """Add ``--platform`` to a command that places binaries."""
+    parser.add_argument("--platform", metavar="OS-ARCH", help="install for this platform (default: this machine's)")
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add the options of trust to a command that resolves."""
+    parser.add_argument(
+        "--accept-moved", metavar="IMAGE:TAG", action="append", default=[], help="take the new bytes of a moved tag"
+    )
+    parser.add_argument("--witness", metavar="URL", help="compare every index digest with this second source")
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add ``--dry-run``."""
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+
+
+def _nearest(command: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    return f"did you mean `{PROGRAM} {near[0]}`?" if near else f"see `{PROGRAM} --help`"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _columns() -> int:
+    try:
+        return max(60, min(os.get_terminal_size().columns - 2, 118))
+    except OSError:
+        return 98

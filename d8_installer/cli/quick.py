@@ -1,0 +1,54 @@
+"""The no-op's quick way: compares the stamp and is done. Imports nothing third-party, no TOML, no dataclasses."""
+
+from __future__ import annotations
+
+import os
+
+from d8_installer.cli.context import Outcome
+from d8_installer.store import stamp
+from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from d8_installer.cli.context import Context
+
+_FACTS = {"generation", "platform", "skipped", "withheld"}
+_SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved")
+
+
+def unchanged(context: Context) -> Outcome | None:
+    """Return the outcome of a sync that has nothing to do, or None for any doubt: the long way decides then."""
+    typed = context.arguments
+    if any(getattr(typed, option) for option in _SLOW_OPTIONS):
+        return None
+    environ = context.environ
+    chosen = typed.home or environ.get("D8_INSTALLER_HOME")
+    home = Home(chosen or default_home(environ))
+    config = config_directory(environ)
+    project = None if typed.profile == "user" else find_project(context.directory, environ.get("HOME", ""))
+    if project is None and typed.profile == "project":
+        return None
+    if project is not None:
+        paths = home.profile(project_directory(project))
+        manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
+        name, bin_directory = f"the project {project}", paths.bin
+    else:
+        paths = home.profile("user")
+        manifest, lock = home.config_manifest if chosen else os.path.join(config, "d8.toml"), paths.lock
+        name, bin_directory = "the user's profile", home.bin
+    facts = stamp.matching(paths, (manifest, lock, os.path.join(config, "config.toml")))
+    if facts is None or not facts.keys() >= _FACTS:
+        return None
+    context.talk.note(f"syncing {name}")
+    data = {
+        "profile": name,
+        "platform": facts["platform"],
+        "generation": facts["generation"],
+        "bin": bin_directory,
+        "dry_run": False,
+        "changes": [],
+        "skipped": facts["skipped"],
+        "withheld": facts["withheld"],
+        "left_out": [],
+    }
+    return Outcome(data, ["nothing to do"])

@@ -1,0 +1,64 @@
+"""Results as lines for people. What a line says is decided here, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConflictError
+from d8_installer.model.plan import Fetch, Link, Unlink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from d8_installer.cli.context import Outcome
+    from d8_installer.errors import D8Error
+    from d8_installer.ops.apply import Applied
+
+NOTHING = "nothing to do"
+
+
+def applied(result: Applied) -> Outcome:
+    """Say what was placed and taken away; with ``--dry-run``, what would be."""
+    from d8_installer.cli.context import Outcome
+
+    changes = [step for step in result.plan.steps if not isinstance(step, Fetch)]
+    lines = [_change(step, result.dry_run) for step in changes]
+    if result.dry_run:
+        lines = [*(_fetch(step) for step in result.plan.fetches), *lines]
+    if not lines:
+        lines = [NOTHING]
+    elif not result.dry_run:
+        lines.append(_where(result))
+    errors: list[D8Error] = [
+        ConflictError(f"left out: {clause}", hint="loosen one of the two ranges") for clause in result.left_out
+    ]
+    return Outcome(result.as_json(), lines, errors)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return aligned columns, two spaces apart, without trailing spaces; only the header if there are no rows."""
+    every = [tuple(header), *map(tuple, rows)]
+    widths = [max(len(row[column]) for row in every) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every]
+
+
+def _fetch(step: Fetch) -> str:
+    return f"would fetch {step.name} {step.request.tag} for {step.request.platform} ({step.request.size} bytes)"
+
+
+def _change(step: Link | Unlink, dry_run: bool) -> str:
+    placement = step.placement
+    if isinstance(step, Unlink):
+        return f"{'would remove' if dry_run else 'removed'} {placement.binary} ({placement.name} {placement.version})"
+    what = f"{placement.binary} ({placement.name} {placement.version})"
+    if step.replaces is None:
+        return f"{'would install' if dry_run else 'installed'} {what}"
+    if step.replaces == placement.version:
+        return f"{'would place' if dry_run else 'placed'} {what} again"
+    verb = "would switch" if dry_run else "switched"
+    return f"{verb} {placement.binary} ({placement.name} {step.replaces} -> {placement.version})"
+
+
+def _where(result: Applied) -> str:
+    generation = "" if result.generation is None else f"generation {result.generation}: "
+    return f"{generation}{result.bin}"

@@ -1,0 +1,134 @@
+"""``config.toml``: the person's settings, a closed schema. ``config set`` edits its text; a manifest never does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError, DocumentError, UsageError
+from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
+from d8_installer.model.reference import ImageName, parse_binary_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+_MAX_CONFIG_TOML = 1 << 20
+DEFAULT_RETENTION = 10
+"""Generations of a profile that stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings.
+
+    ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
+    binary whose name already is a command; ``reserved`` are names that nobody may place.
+    """
+
+    endpoint: str | None = None
+    ca_file: str | None = None
+    sources: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    retention: int = DEFAULT_RETENTION
+
+    @classmethod
+    def parse(cls, raw: bytes, file: str) -> Config:
+        """Read ``config.toml``; every fault is a ConfigError with *file*, key path and line."""
+        try:
+            return cls._from_table(parse_toml(decode_utf8(raw, file), file, limit=_MAX_CONFIG_TOML))
+        except DocumentError as error:
+            raise ConfigError(
+                str(error), hint=error.hint or f"mend the file {file}, or type `d8-installer config set KEY VALUE`"
+            ) from error
+
+    @classmethod
+    def _from_table(cls, table: Table) -> Config:
+        config = cls(
+            table.optional("endpoint", str, "text in quotes"),
+            table.optional("ca_file", str, "text in quotes"),
+            table.list_of("sources", _text) or (),
+            table.list_of("allow", _text) or (),
+            table.list_of("reserved", parse_binary_name) or (),
+            _owners(table.table("owners")),
+            table.list_of("plugins", _text) or (),
+            _retention(table),
+        )
+        table.close()
+        return config
+
+    def as_json(self) -> dict[str, object]:
+        """Return every setting by its key."""
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def with_setting(text: str, key: str, value: str | None) -> str:
+    """Return the config's *text* with *key* set to *value* as typed (lists: separated by commas), or unset for None.
+
+    ``owners.BINARY`` sets one owner. An unknown key is a UsageError; the caller parses the result before it is kept.
+    """
+    import tomlkit
+
+    document = editable_toml(text)
+    head, dot, binary = key.partition(".")
+    known = [setting.name for setting in fields(Config)]
+    if head not in known or (head == "owners") != bool(dot and binary):
+        raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(known)} (owners.BINARY)")
+    if not f"{key}{value or ''}".isprintable():
+        raise UsageError(f"{key[:100]!r} cannot be {value!r:.100}", hint="leave control characters out")
+    if head == "owners":
+        if value is not None:
+            document.setdefault("owners", tomlkit.table())
+        owners = document.get("owners", {})
+        if not isinstance(owners, dict):
+            raise DocumentError("must be a table", key="owners")
+        _assign(owners, binary, value)
+    else:
+        _assign(document, key, value if value is None else _typed(key, value))
+    return tomlkit.dumps(document)
+
+
+def _assign(table: MutableMapping[str, object], key: str, value: object) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+def _typed(key: str, value: str) -> object:
+    if key in {"endpoint", "ca_file"}:
+        return value
+    if key == "retention":
+        if not re.fullmatch(r"[0-9]{1,9}", value):
+            raise UsageError(f"retention must be a number of generations, not {value[:40]!r}", hint="such as 10")
+        return int(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise DocumentError("must be text in quotes")
+    return value
+
+
+def _owners(table: Table | None) -> Mapping[str, str]:
+    if table is None:
+        return {}
+    owners = {}
+    for binary, image in table.items():
+        try:
+            owners[parse_binary_name(binary)] = ImageName.parse(image).short
+        except DocumentError as error:
+            raise table.error(error, binary) from error
+    return owners
+
+
+def _retention(table: Table) -> int:
+    retention = table.optional("retention", int, "a number of generations")
+    if retention is not None and not 1 <= retention <= 10_000:
+        table.fail("must be between 1 and 10000", "retention")
+    return DEFAULT_RETENTION if retention is None else retention

@@ -1,0 +1,233 @@
+"""Reading a closed TOML or JSON document: every complaint names the file, the key path and the line.
+
+``Table`` is the only way in: it hands out typed values by key and, at the end, refuses the keys nobody asked for.
+Where a value stands, tomllib does not say: ``places`` goes through the text again, only once there is a complaint.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from d8_installer.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tomlkit import TOMLDocument
+
+_SYNTAX_PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)\Z")
+_INDEXED = re.compile(r"\[\d+\]\Z")
+_MAX_DEPTH = 32
+_MAX_INTEGER = 1 << 63
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document comes from: the file's name for people, and its text for finding lines."""
+
+    file: str
+    text: str
+
+    def line_of(self, path: str) -> int | None:
+        """Return the 1-based line on which the value at *path* (``images[2].platforms``) is set, or None.
+
+        A value that is not in the text (a default, a missing key) has the line of the nearest table around it.
+        """
+        from d8_installer.model.places import places
+
+        lines = places(self.text)
+        while path and path not in lines:
+            path = _INDEXED.sub("", path) if _INDEXED.search(path) else path.rpartition(".")[0]
+        return lines.get(path)
+
+
+def parse_toml(text: str, file: str, *, limit: int) -> Table:
+    """Read TOML of at most *limit* characters; a syntax error is a DocumentError with the exact line."""
+    import tomllib
+
+    if len(text) > limit:
+        raise DocumentError(f"has {len(text)} characters; at most {limit} are read", file=file)
+    _refuse_long_keys(text, file)
+    try:
+        data: dict[str, object] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(str(error), text, file) from error
+    except (RecursionError, ValueError) as error:
+        raise DocumentError("is nested too deeply or holds a number too long to read", file=file) from error
+    _refuse_extremes(data, file)
+    return Table(data, Origin(file, text))
+
+
+def _refuse_long_keys(text: str, file: str) -> None:
+    # tomllib's time grows with the square of a dotted key's parts: 32 KB of `a.a.a…` take 9 s.
+    if all(line.count(".") < _MAX_DEPTH for line in text.split("\n")):
+        return
+    from d8_installer.model.places import line_of_long_key
+
+    line = line_of_long_key(text, _MAX_DEPTH)
+    if line is not None:
+        raise DocumentError(f"has a key of more than {_MAX_DEPTH} parts", file=file, line=line)
+
+
+def _syntax_error(message: str, text: str, file: str) -> DocumentError:
+    # The place is at the very end: what stands before it may quote a key that looks like one.
+    place = _SYNTAX_PLACE.search(message)
+    problem = _SYNTAX_PLACE.sub("", message)
+    problem = problem[:1].lower() + problem[1:200]
+    if place is None or place[1] is None:
+        return DocumentError(f"{problem} at the end of the file", file=file, line=text.count("\n") + 1)
+    return DocumentError(f"{problem} (column {place[2]})", file=file, line=int(place[1]))
+
+
+def _refuse_extremes(data: object, file: str) -> None:
+    """Refuse what TOML 1.0 need not read and what could not be written again: deep nesting, more than 64 bits."""
+    level = [data]
+    for _ in range(_MAX_DEPTH + 1):
+        if any(type(value) is int and not -_MAX_INTEGER <= value < _MAX_INTEGER for value in level):
+            raise DocumentError("holds a number of more than 64 bits", file=file)
+        level = [
+            inner
+            for value in level
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+    if level:
+        raise DocumentError(f"is nested more than {_MAX_DEPTH} levels deep", file=file)
+
+
+def decode_utf8(raw: bytes, file: str) -> str:
+    """Return *raw* as text; bytes that are not UTF-8 are a DocumentError naming the line."""
+    try:
+        return raw.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DocumentError("is not UTF-8 text", file=file, line=line) from error
+
+
+def editable_toml(text: str) -> TOMLDocument:
+    """Return *text* for edits that keep its comments; what cannot be edited so is a DocumentError."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse(text)
+    except (TOMLKitError, ValueError, RecursionError) as error:
+        raise DocumentError(f"cannot be edited: {str(error)[:200]}", hint="edit the file by hand") from error
+
+
+@dataclass(slots=True)
+class Table:
+    """One table of a document while it is read; ``path`` is empty for the root."""
+
+    data: dict[str, object]
+    origin: Origin
+    path: str = ""
+    seen: set[str] = field(default_factory=set)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.data
+
+    def key(self, name: str) -> str:
+        """Return the path of *name* in the document."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def fail(self, problem: str, name: str | None = None, *, hint: str | None = None) -> NoReturn:
+        """Raise the DocumentError for the value *name* of this table, or for the table itself."""
+        raise self.error(DocumentError(problem, hint=hint), name)
+
+    def error(self, error: DocumentError, name: str | None = None) -> DocumentError:
+        """Return *error* with this document's file, key path and line filled in."""
+        path = self.key(name) if name is not None else self.path
+        return error.at(file=self.origin.file, key=path or None, line=self.origin.line_of(path) if path else None)
+
+    def optional(self, name: str, kind: type[T], word: str) -> T | None:
+        """Return the value *name* if it is there; of another type than *kind*, a DocumentError saying *word*."""
+        self.seen.add(name)
+        value = self.data.get(name)
+        if value is None and name not in self.data:
+            return None
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            self.fail(f"must be {word}", name)
+        return value
+
+    def required(self, name: str, kind: type[T], word: str) -> T:
+        """Return the value *name*; missing or of another type is a DocumentError."""
+        value = self.optional(name, kind, word)
+        if value is None:
+            raise self.error(DocumentError(f"`{name}` is missing"))
+        return value
+
+    def text(self, name: str) -> str:
+        """Return the required text *name*."""
+        return self.required(name, str, "text in quotes")
+
+    def parsed(self, name: str, parse: Callable[[object], T]) -> T | None:
+        """Return *parse* of the value *name* if it is there; its DocumentError gets the place."""
+        self.seen.add(name)
+        if name not in self.data:
+            return None
+        try:
+            return parse(self.data[name])
+        except DocumentError as error:
+            raise self.error(error, name) from error
+
+    def need(self, name: str, parse: Callable[[object], T]) -> T:
+        """Return *parse* of the required value *name*."""
+        value = self.parsed(name, parse)
+        if value is None:
+            raise self.error(DocumentError(f"`{name}` is missing"))
+        return value
+
+    def list_of(self, name: str, parse: Callable[[object], T]) -> tuple[T, ...] | None:
+        """Return the list *name*, each entry parsed, if it is there."""
+        entries = self.optional(name, list, "a list")
+        if entries is None:
+            return None
+        result: list[T] = []
+        for number, entry in enumerate(entries):
+            try:
+                result.append(parse(entry))
+            except DocumentError as error:
+                raise self.error(error, f"{name}[{number}]") from error
+        return tuple(result)
+
+    def table(self, name: str) -> Table | None:
+        """Return the sub-table *name* if it is there."""
+        data = self.optional(name, dict, "a table")
+        return None if data is None else Table(data, self.origin, self.key(name))
+
+    def tables(self, name: str) -> list[Table]:
+        """Return the list of tables *name*, empty if it is not there."""
+        entries = self.optional(name, list, f"a list of tables, each under [[{name}]]")
+        tables = []
+        for number, entry in enumerate(entries or ()):
+            if not isinstance(entry, dict):
+                self.fail(f"must be a list of tables, each under [[{name}]]", name)
+            tables.append(Table(entry, self.origin, f"{self.key(name)}[{number}]"))
+        return tables
+
+    def items(self) -> Iterator[tuple[str, object]]:
+        """Yield every key and value: for tables whose keys are names of the user's."""
+        self.seen.update(self.data)
+        yield from self.data.items()
+
+    def unknown(self) -> dict[str, object]:
+        """Return what nobody asked for: kept by documents that are open to newer tools."""
+        return {key: value for key, value in self.data.items() if key not in self.seen}
+
+    def close(self, *known: str) -> None:
+        """Refuse the keys that nobody asked for, naming the nearest known one (*known*: optional extras)."""
+        for name in self.unknown():
+            import difflib
+
+            near = difflib.get_close_matches(name, [*self.seen, *known], n=1, cutoff=0.5)
+            options = ", ".join(sorted({*self.seen, *known}))
+            self.fail(
+                f"unknown key `{name[:100]}`",
+                name,
+                hint=f"did you mean `{near[0]}`?" if near else f"known keys: {options}",
+            )

@@ -1,0 +1,138 @@
+"""Generation: one activated set of binaries, and ``generation.json``, its record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.model.digest import Digest
+from d8_installer.model.platform import Platform
+from d8_installer.model.reference import ImageName, parse_binary_name, parse_member_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Placement:
+    """One binary that is to be in place.
+
+    ``binary`` is its name without ``.exe``, ``member`` the file in the layer, ``requests`` the hashes of the
+    requests that it serves, ``in_bin`` False where only launchers reach it (another command has its name).
+    """
+
+    binary: str
+    name: ImageName
+    version: str
+    layer: Digest
+    member: str
+    requests: tuple[Digest, ...]
+    in_bin: bool = True
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Placed:
+    """A Placement that is done: with the digest and the bytes of the executable."""
+
+    placement: Placement
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation of a profile. ``time`` is UTC in ISO 8601, ``lock`` the lock's text that it was made from."""
+
+    number: int
+    platform: Platform
+    time: str
+    reason: str
+    placed: tuple[Placed, ...]
+    lock: str
+
+    @property
+    def placements(self) -> frozenset[Placement]:
+        """What is in place, to be compared with what should be."""
+        return frozenset(placed.placement for placed in self.placed)
+
+    def find(self, binary: str) -> Placed | None:
+        """Return the binary of that name in ``bin``, or None."""
+        return next((p for p in self.placed if p.placement.binary == binary and p.placement.in_bin), None)
+
+    def render(self) -> str:
+        """Return the text of ``generation.json``."""
+        return json.dumps(
+            {
+                "schema": SCHEMA,
+                "number": self.number,
+                "platform": str(self.platform),
+                "time": self.time,
+                "reason": self.reason,
+                "binaries": [_render(placed) for placed in self.placed],
+                "lock": self.lock,
+            },
+            indent=1,
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def parse(cls, raw: bytes, file: str) -> Generation:
+        """Read ``generation.json``; anything we did not write is a DocumentError naming *file*."""
+        try:
+            document = json.loads(raw)
+            if document["schema"] > SCHEMA:
+                raise ConfigError(f"{file} was written by a newer d8-installer", hint="upgrade d8-installer")
+            return cls(
+                int(document["number"]),
+                Platform.parse(document["platform"]),
+                str(document["time"]),
+                str(document["reason"]),
+                tuple(_placed(entry) for entry in document["binaries"]),
+                str(document["lock"]),
+            )
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError, DocumentError) as error:
+            raise DocumentError(
+                "is damaged", file=file, hint="run `d8-installer sync`, which makes a new generation"
+            ) from error
+
+
+def generation_of(number: int, made: tuple[Platform, str, str], placed: Iterable[Placed], lock: str) -> Generation:
+    """Return generation *number*; *made* is its platform, time and reason."""
+    platform, time, reason = made
+    return Generation(number, platform, time, reason, tuple(sorted(placed)), lock)
+
+
+def _render(placed: Placed) -> dict[str, object]:
+    placement = placed.placement
+    return {
+        "binary": placement.binary,
+        "image": str(placement.name),
+        "version": placement.version,
+        "layer": str(placement.layer),
+        "file": placement.member,
+        "requests": [str(request) for request in placement.requests],
+        "in_bin": placement.in_bin,
+        "digest": str(placed.digest),
+        "size": placed.size,
+    }
+
+
+def _placed(entry: dict[str, object]) -> Placed:
+    requests = entry["requests"]
+    size = entry["size"]
+    if not isinstance(requests, list) or not isinstance(size, int):
+        raise DocumentError("is damaged")
+    placement = Placement(
+        parse_binary_name(entry["binary"]),
+        ImageName.parse(entry["image"]),
+        str(entry["version"]),
+        Digest.parse(entry["layer"]),
+        parse_member_name(entry["file"]),
+        tuple(Digest.parse(request) for request in requests),
+        bool(entry["in_bin"]),
+    )
+    return Placed(placement, Digest.parse(entry["digest"]), size)

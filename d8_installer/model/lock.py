@@ -1,0 +1,189 @@
+"""``d8.lock``: the resolution pinned by digest, for every platform. Text to value to the same text.
+
+Nothing in it is global, so two branches' changes touch different lines; unknown keys are kept for newer tools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from d8_installer.errors import DocumentError
+from d8_installer.model.digest import Digest
+from d8_installer.model.document import Table, decode_utf8, parse_toml
+from d8_installer.model.platform import Platform
+from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+LOCK_VERSION = 1
+FILE_NAME = "d8.lock"
+ANY_PLATFORM = "any"
+"""The one platform key of a tag that is a single ImageManifest."""
+_MAX_LOCK_TOML = 64 << 20
+MAX_LAYER_BYTES = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One platform's build: the child manifest, its last layer, and that layer's compressed bytes."""
+
+    child: Digest
+    layer: Digest
+    size: int
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedImage:
+    """One image pinned; pairs are sorted by their first member.
+
+    ``index`` is None for a single ImageManifest, whose only platform key is ``any``. ``requests`` pairs a requester
+    with the hash of its request. ``optional``: every requester can do without it where a platform is missing.
+    """
+
+    name: ImageName
+    version: str
+    index: Digest | None
+    binaries: tuple[tuple[str, str], ...]
+    requests: tuple[tuple[str, Digest], ...]
+    platforms: tuple[tuple[str, Pin], ...]
+    optional: bool = False
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    def pin_for(self, platform: Platform) -> Pin | None:
+        """Return the pin that serves *platform*, or None."""
+        pins = dict(self.platforms)
+        return pins.get(str(platform)) or pins.get(ANY_PLATFORM)
+
+    @property
+    def top(self) -> Digest:
+        """The digest that the tag means: the index, or the single manifest."""
+        return self.index if self.index is not None else self.platforms[0][1].child
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The files taken out of the image, sorted, each once."""
+        return tuple(sorted({member for _, member in self.binaries}))
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Every image pinned, sorted by name, each once."""
+
+    images: tuple[LockedImage, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, raw: bytes, file: str) -> Lock:
+        """Read a ``d8.lock``; every fault is a DocumentError with *file*, key path and line."""
+        table = parse_toml(decode_utf8(raw, file), file, limit=_MAX_LOCK_TOML)
+        version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
+        if version != LOCK_VERSION:
+            table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint="upgrade d8-installer")
+        images: dict[ImageName, LockedImage] = {}
+        for entry in table.tables("images"):
+            image = _locked_image(entry)
+            if image.name in images:
+                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint="run `d8-installer lock`")
+            images[image.name] = image
+        return cls(tuple(images[name] for name in sorted(images)), table.unknown())
+
+    @classmethod
+    def of(cls, images: Iterable[LockedImage], extra: Mapping[str, object] | None = None) -> Lock:
+        """Return the lock of *images*, put in order."""
+        return cls(tuple(sorted(images, key=lambda image: image.name)), extra or {})
+
+    def find(self, name: ImageName) -> LockedImage | None:
+        """Return the entry for *name*, or None."""
+        return next((image for image in self.images if image.name == name), None)
+
+    def render(self) -> str:
+        """Return the file's text: entries by name, keys in the order of DESIGN's Files, unknown keys at their end."""
+        import tomli_w
+
+        document: dict[str, object] = {"lock_version": LOCK_VERSION, **self.extra}
+        document["images"] = [_render_image(image) for image in self.images]
+        return tomli_w.dumps(document)
+
+
+def _locked_image(table: Table) -> LockedImage:
+    name = table.need("name", ImageName.parse)
+    path = table.text("image")
+    if path != name.path:
+        table.fail(f"is {path!r}; the image of {str(name)!r} is {name.path!r}", "image", hint="run `d8-installer lock`")
+    version = table.text("version")
+    if not is_tag(version):
+        table.fail(f"{version[:100]!r} is not a tag", "version")
+    index = table.parsed("index", Digest.parse)
+    optional = table.optional("optional", bool, "true or false") or False
+    binaries = _pairs(table, "binaries", parse_binary_name, parse_member_name)
+    requests = _pairs(table, "requests", str, Digest.parse)
+    platforms = _platforms(table, single=index is None)
+    return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown())
+
+
+def _pairs(
+    table: Table, key: str, of_name: Callable[[str], K], of_value: Callable[[object], V]
+) -> tuple[tuple[K, V], ...]:
+    entries = table.table(key)
+    if entries is None or not entries.data:
+        table.fail(f"has no [images.{key}]", hint="run `d8-installer lock`")
+    pairs = []
+    for name, value in entries.items():
+        try:
+            pairs.append((of_name(name), of_value(value)))
+        except DocumentError as error:
+            raise entries.error(error, name) from error
+    return tuple(sorted(pairs, key=lambda pair: str(pair[0])))
+
+
+def _platforms(table: Table, *, single: bool) -> tuple[tuple[str, Pin], ...]:
+    entries = table.table("platforms")
+    if entries is None or not entries.data:
+        table.fail("has no [images.platforms.…]", hint="run `d8-installer lock`")
+    pins = {key: _pin(entries, key) for key, _ in entries.items()}
+    if single != (ANY_PLATFORM in pins) or (single and len(pins) > 1):
+        problem = "must name platforms beside an `index`, and `any` alone where there is none"
+        table.fail(problem, "platforms", hint="run `d8-installer lock`")
+    return tuple(sorted(pins.items()))
+
+
+def _pin(entries: Table, key: str) -> Pin:
+    table = entries.table(key)
+    if table is None:
+        entries.fail("is missing", key)
+    if key != ANY_PLATFORM:
+        try:
+            Platform.parse(key)
+        except DocumentError as error:
+            raise entries.error(error, key) from error
+    child, layer = table.need("child", Digest.parse), table.need("layer", Digest.parse)
+    size = table.required("size", int, "a number of bytes")
+    if not 0 < size <= MAX_LAYER_BYTES:
+        table.fail("must be a positive number of bytes", "size")
+    return Pin(child, layer, size, table.unknown())
+
+
+def _render_image(image: LockedImage) -> dict[str, object]:
+    scalars: dict[str, object] = {"name": str(image.name), "image": image.name.path, "version": image.version}
+    if image.index is not None:
+        scalars["index"] = str(image.index)
+    if image.optional:
+        scalars["optional"] = True
+    return {
+        **scalars,
+        **{key: value for key, value in image.extra.items() if not isinstance(value, dict)},
+        "binaries": dict(image.binaries),
+        "requests": {requester: str(digest) for requester, digest in image.requests},
+        "platforms": {key: _render_pin(pin) for key, pin in image.platforms},
+        **{key: value for key, value in image.extra.items() if isinstance(value, dict)},
+    }
+
+
+def _render_pin(pin: Pin) -> dict[str, object]:
+    return {"child": str(pin.child), "layer": str(pin.layer), "size": pin.size, **pin.extra}

@@ -1,0 +1,148 @@
+"""Our manifest ``d8.toml``: text to value, and edits of a person's text that keep its comments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError
+from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
+from d8_installer.model.requirement import ANY_VERSION, Request, Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence
+
+    from tomlkit import TOMLDocument
+
+    from d8_installer.model.reference import ImageName
+
+SCHEMA = 1
+FILE_NAME = "d8.toml"
+MAX_MANIFEST_TOML = 1 << 20
+"""Characters of a manifest that are read; a person writes some hundred."""
+_MAX_IMAGES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one requester declares; ``requests`` in the order of the file, each name once."""
+
+    requests: tuple[Request, ...] = ()
+
+    @classmethod
+    def parse(cls, raw: bytes, file: str) -> Manifest:
+        """Read a ``d8.toml``; every fault is a DocumentError with *file*, key path and line."""
+        return cls.from_table(parse_toml(decode_utf8(raw, file), file, limit=MAX_MANIFEST_TOML))
+
+    @classmethod
+    def from_table(cls, table: Table) -> Manifest:
+        """Read the document's root table."""
+        schema = table.required("schema", int, f"the number {SCHEMA}")
+        if schema != SCHEMA:
+            table.fail(f"is {schema}; this tool knows {SCHEMA}", "schema", hint="upgrade d8-installer")
+        images = table.tables("images")
+        table.close()
+        if len(images) > _MAX_IMAGES:
+            table.fail(f"has {len(images)} entries; at most {_MAX_IMAGES} are read", "images")
+        requests: dict[ImageName, Request] = {}
+        for entry in images:
+            request = Request.from_table(entry)
+            if request.name in requests:
+                entry.fail(f"{str(request.name)!r} is asked for twice in this file", "name")
+            requests[request.name] = request
+        return cls(tuple(requests.values()))
+
+    def requirements(self, requester: str) -> tuple[Requirement, ...]:
+        """Return the requests with *requester* as the one who asks."""
+        return tuple(Requirement(requester, request) for request in self.requests)
+
+    def find(self, name: ImageName) -> Request | None:
+        """Return the request for *name*, or None."""
+        return next((request for request in self.requests if request.name == name), None)
+
+
+def with_request(text: str, request: Request) -> str:
+    """Return the manifest's *text* with *request* in it; of an entry that is there only ``version`` changes.
+
+    Comments and the order of entries stay. *text* may be empty: then it becomes a whole manifest.
+    """
+    document = editable_toml(text)
+    entries = _entries(document)
+    number = _find(entries, request.name)
+    wanted: dict[str, object] = {"name": str(request.name)}
+    if request.version.text != ANY_VERSION:
+        wanted["version"] = request.version.text
+    if number is not None:
+        entry = entries[number]
+        if entry.get("version") == wanted.get("version"):
+            return text
+        if "version" in wanted:
+            entry["version"] = wanted["version"]
+        else:
+            del entry["version"]
+    elif document.get("images") is not None and not _has_headers(document):
+        entries.append(wanted)
+    else:
+        return _with_entry(text, wanted, whole="schema" not in document)
+    return document.as_string()
+
+
+def without_request(text: str, name: ImageName) -> str:
+    """Return the manifest's *text* without the entry *name*; the rest, comments included, stays."""
+    document = editable_toml(text)
+    entries = _entries(document)
+    number = _find(entries, name)
+    if number is None:
+        return text
+    if _has_headers(document):
+        return _without_entry(text, number)
+    del entries[number]
+    return document.as_string()
+
+
+def _entries(document: TOMLDocument) -> MutableSequence[MutableMapping[str, object]]:
+    """Return the ``images`` of *document* for changes, in whichever of TOML's two spellings, or a loose list."""
+    entries = document.get("images", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DocumentError("must be a list of tables, each under [[images]]", key="images")
+    return entries
+
+
+def _has_headers(document: TOMLDocument) -> bool:
+    """Whether the entries stand under ``[[images]]``, and not in one ``images = […]``."""
+    from tomlkit.items import AoT
+
+    return isinstance(document.get("images"), AoT)
+
+
+def _find(entries: Iterable[Mapping[str, object]], name: ImageName) -> int | None:
+    return next((number for number, entry in enumerate(entries) if entry.get("name") == str(name)), None)
+
+
+# Entries under headers come and go as lines: tomlkit takes the comments above the next entry along.
+
+
+def _with_entry(text: str, entry: Mapping[str, object], *, whole: bool) -> str:
+    import json
+
+    # A TOML basic string is what JSON writes, for all that names and specifiers can hold.
+    lines = ["[[images]]", *(f"{key} = {json.dumps(value)}" for key, value in entry.items()), ""]
+    end = "\r\n" if "\r\n" in text else "\n"
+    if whole:
+        text = f"schema = {SCHEMA}{end}{text}"
+    if not text.endswith("\n"):
+        text += end
+    return text + ("" if text.endswith(end * 2) else end) + end.join(lines)
+
+
+def _without_entry(text: str, number: int) -> str:
+    from d8_installer.model.places import places
+
+    lines, starts = text.split("\n"), places(text)
+    start = starts[f"images[{number}]"] - 1
+    stop = starts.get(f"images[{number + 1}]", len(lines) + 1) - 1
+    while not lines[stop - 1].strip() or lines[stop - 1].lstrip().startswith("#"):
+        stop -= 1
+    if start and not lines[start - 1].strip() and not "".join(lines[stop : stop + 1]).strip():
+        start -= 1
+    return "\n".join(lines[:start] + lines[stop:])

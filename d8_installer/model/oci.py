@@ -1,0 +1,172 @@
+"""The OCI image-spec's values that we read: Descriptor, ImageIndex, ImageManifest. Docker's twins parse alike.
+
+JSON is hostile: sizes are capped by whoever fetched it, counts and types are checked here, and unknown
+members are ignored as the spec asks (image-spec, considerations.md#extensibility).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError, MismatchError
+from d8_installer.model.digest import Digest
+from d8_installer.model.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX_TYPES = frozenset([OCI_INDEX, DOCKER_LIST])
+MANIFEST_TYPES = frozenset([OCI_MANIFEST, DOCKER_MANIFEST])
+
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+MAX_MANIFEST_BYTES = 1 << 20
+"""A manifest is read up to here (rpp.md §4.2, Caps)."""
+_MAX_ENTRIES = 1024
+_MAX_BYTES = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """One entry of a manifest: what the bytes are, their digest and their size in bytes (descriptor.md).
+
+    ``platform`` is None where it is missing, or not in Go's plain spelling (no real platform can match it).
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    platform: Platform | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether this child is itself an index (or Docker list)."""
+        return self.media_type in INDEX_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class ImageManifest:
+    """One build of an image: its layers, lowest first (manifest.md)."""
+
+    media_type: str
+    config: Descriptor | None
+    layers: tuple[Descriptor, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIndex:
+    """The multi-platform list of children, in the order of the document (image-index.md)."""
+
+    media_type: str
+    children: tuple[Descriptor, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def child_for(self, platform: Platform) -> Descriptor | None:
+        """Return the first child with equal os and architecture, as the proxy serves (rpp.md §2.4), or None.
+
+        Variant, os.version and features are never compared; children without a platform never match.
+        """
+        return next((child for child in self.children if child.platform == platform), None)
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms on offer, sorted, each once; attestation children (``unknown-unknown``) are none."""
+        found = {child.platform for child in self.children if child.platform is not None}
+        return tuple(sorted(found - {Platform("unknown", "unknown")}))
+
+
+def parse_manifest(raw: bytes) -> ImageIndex | ImageManifest:
+    """Read an OCI index or manifest, or Docker's twin, from bytes; MismatchError if it is none.
+
+    What it is is decided by ``mediaType``, and where that is absent by which list it has
+    (image-spec allows the absence; a document with both lists is refused as ambiguous).
+    """
+    document = _json_object(raw)
+    media_type = document.get("mediaType")
+    has_index, has_image = "manifests" in document, "layers" in document
+    if media_type is None and has_index != has_image:
+        media_type = OCI_INDEX if has_index else OCI_MANIFEST
+    media_type = str(media_type)
+    try:
+        if media_type in INDEX_TYPES and not has_image:
+            return ImageIndex(media_type, _descriptors(document, "manifests"), _annotations(document))
+        if media_type in MANIFEST_TYPES and not has_index:
+            config = document.get("config")
+            return ImageManifest(
+                media_type,
+                None if config is None else _descriptor(config, "config"),
+                _descriptors(document, "layers"),
+                _annotations(document),
+            )
+    except DocumentError as error:
+        raise MismatchError(f"this is no valid image manifest: {error}") from error
+    raise MismatchError(
+        f"this is neither an image index nor an image manifest (mediaType {media_type[:100]!r})",
+        hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
+    )
+
+
+def _json_object(raw: bytes) -> dict[str, object]:
+    if len(raw) > MAX_MANIFEST_BYTES:
+        raise MismatchError(f"this manifest has {len(raw)} bytes; at most {MAX_MANIFEST_BYTES} are read")
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise MismatchError(
+            f"this manifest is not JSON: {str(error)[:100]}",
+            hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
+        ) from error
+    if not isinstance(document, dict):
+        raise MismatchError("this manifest is JSON, but no object")
+    return document
+
+
+def _descriptors(document: Mapping[str, object], key: str) -> tuple[Descriptor, ...]:
+    entries = document.get(key)
+    if entries is None:
+        return ()
+    if not isinstance(entries, list):
+        raise DocumentError("must be a list", key=key)
+    if len(entries) > _MAX_ENTRIES:
+        raise DocumentError(f"has {len(entries)} entries; at most {_MAX_ENTRIES} are read", key=key)
+    return tuple(_descriptor(entry, f"{key}[{n}]") for n, entry in enumerate(entries))
+
+
+def _descriptor(entry: object, key: str) -> Descriptor:
+    if not isinstance(entry, dict):
+        raise DocumentError("must be an object", key=key)
+    size, media_type = entry.get("size"), entry.get("mediaType")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < _MAX_BYTES:
+        raise DocumentError("must be a number of bytes", key=f"{key}.size")
+    if not isinstance(media_type, str):
+        raise DocumentError("must be text", key=f"{key}.mediaType")
+    try:
+        digest = Digest.parse(entry.get("digest"))
+    except DocumentError as error:
+        raise error.at(key=f"{key}.digest") from error
+    return Descriptor(media_type, digest, size, _platform(entry.get("platform")), _annotations(entry))
+
+
+def _platform(entry: object) -> Platform | None:
+    if not isinstance(entry, dict):
+        return None
+    try:
+        return Platform.parse(f"{entry.get('os')}-{entry.get('architecture')}")
+    except DocumentError:
+        return None
+
+
+def _annotations(document: Mapping[str, object]) -> Mapping[str, str]:
+    entries = document.get("annotations")
+    if not isinstance(entries, dict):
+        return {}
+    return {key: value for key, value in entries.items() if isinstance(value, str)}

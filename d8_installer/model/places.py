@@ -1,0 +1,139 @@
+"""Where the values of a TOML text stand, since tomllib keeps no positions: key path to line.
+
+Nothing here complains: it is for text that tomllib has read, or is about to. Loaded only once there is a complaint.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# An open string ends with its line, or with the text: no text costs more than its length.
+_WORD = re.compile(
+    r"""(?:[ \t\r]|\#[^\n]*)++
+    |(\n|[\[\]{},=.]
+    |\"{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)
+    |'{3}(?:[^']|'(?!''))*+(?:'{3,5}|\Z)
+    |"(?:[^"\\\n]|\\[^\n])*+"?
+    |'[^'\n]*+'?
+    |[^\s\[\]{},=.\#"']++)""",
+    re.DOTALL | re.VERBOSE,
+)
+_MARKS = frozenset("\n,]}")
+_BETWEEN_KEYS = frozenset("\n,=[]{}")
+
+
+def places(text: str) -> dict[str, int]:
+    """Return the 1-based line on which each key, table and list entry of the valid TOML *text* begins, by its path."""
+    walk = _Walk(_words(text), {})
+    walk.document()
+    return walk.lines
+
+
+def line_of_long_key(text: str, most: int) -> int | None:
+    """Return the 1-based line of the first key in *text*, valid or not, that has more than *most* parts, or None."""
+    dots = 0
+    for word, line in _words(text):
+        dots = dots + 1 if word == "." else 0 if word in _BETWEEN_KEYS else dots
+        if dots >= most:
+            return line
+    return None
+
+
+def _words(text: str) -> Iterator[tuple[str, int]]:
+    line = 1
+    for found in _WORD.finditer(text):
+        if found[1]:
+            yield found[1], line
+        line += found[0].count("\n")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One way through the words of valid TOML; strings keep their quotes, so that no text looks like a mark."""
+
+    words: Iterator[tuple[str, int]]
+    lines: dict[str, int]
+
+    def document(self) -> None:
+        prefix, counts = "", dict[str, int]()
+        for word, line in self.words:
+            if word == "[":
+                prefix = self._header(line, counts)
+            elif word != "\n":
+                self._pair(prefix, word, line)
+
+    def _header(self, line: int, counts: dict[str, int]) -> str:
+        first, _ = next(self.words)
+        if many := first == "[":
+            first, _ = next(self.words)
+        *outer, last = self._key(first)
+        path = ""
+        for part in outer:
+            path = self._note(path, part, line)
+            path += f"[{counts[path]}]" if path in counts else ""
+        path = self._note(path, last, line)
+        if many:
+            counts[path] = counts.get(path, -1) + 1
+            path += f"[{counts[path]}]"
+            self.lines[path] = line
+            next(self.words)
+        return path
+
+    def _key(self, first: str) -> list[str]:
+        """Return the parts of the key that begins with *first*, and pass the mark after it."""
+        parts = [_name(first)]
+        for word, _ in self.words:
+            if word in {"=", "]"}:
+                break
+            if word != ".":
+                parts.append(_name(word))
+        return parts
+
+    def _pair(self, path: str, first: str, line: int) -> str:
+        for part in self._key(first):
+            path = self._note(path, part, line)
+        return self._value(path, next(self.words)[0])
+
+    def _value(self, path: str, first: str) -> str:
+        """Pass the value that begins with *first*, and return the mark after it."""
+        if first == "[":
+            self._list(path)
+        elif first == "{":
+            self._inline(path)
+        return next((word for word, _ in self.words if word in _MARKS), "\n")
+
+    def _list(self, path: str) -> None:
+        number = 0
+        for word, line in self.words:
+            if word == "]":
+                return
+            if word in _MARKS:
+                continue
+            self.lines[f"{path}[{number}]"] = line
+            if self._value(f"{path}[{number}]", word) == "]":
+                return
+            number += 1
+
+    def _inline(self, path: str) -> None:
+        for word, line in self.words:
+            if word == "}" or (word not in _MARKS and self._pair(path, word, line) == "}"):
+                return
+
+    def _note(self, path: str, part: str, line: int) -> str:
+        path = f"{path}.{part}" if path else part
+        self.lines.setdefault(path, line)
+        return path
+
+
+def _name(word: str) -> str:
+    if word[0] not in "\"'":
+        return word
+    import tomllib
+
+    name = tomllib.loads(f"name = {word}")["name"]
+    return str(name)

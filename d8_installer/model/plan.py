@@ -1,0 +1,68 @@
+"""Plan and its Steps: what takes a profile from its active generation to a lock. Types only; made in ``plan.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from d8_installer.model.generation import Placement
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.source import LayerRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Download one layer, verify it, and take *members* out of it into the store."""
+
+    name: ImageName
+    request: LayerRequest
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Put a binary in place; ``replaces`` is the version that has its name now, or None."""
+
+    placement: Placement
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Take a binary away."""
+
+    placement: Placement
+
+
+Step = Fetch | Link | Unlink
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps, and ``target``: everything that is in place once they are done.
+
+    ``withheld`` are targets that do not go into ``bin`` since another command has their name; ``skipped`` are
+    optional images that this platform does not have.
+    """
+
+    platform: Platform
+    steps: tuple[Step, ...]
+    target: tuple[Placement, ...]
+    skipped: tuple[ImageName, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps
+
+    @property
+    def fetches(self) -> tuple[Fetch, ...]:
+        """The downloads among the steps."""
+        return tuple(step for step in self.steps if isinstance(step, Fetch))
+
+    @property
+    def withheld(self) -> tuple[Placement, ...]:
+        """The targets that are kept out of ``bin``."""
+        return tuple(placement for placement in self.target if not placement.in_bin)

@@ -1,0 +1,93 @@
+"""The platform ``<os>-<arch>`` in Go's spelling, and how a host's facts become one.
+
+How the doubtful hosts are decided (``--platform`` overrides every one of them):
+
+* 32-bit Python on a 64-bit Linux kernel: the user space is what surely runs, so the 32-bit platform.
+* x86-64 Python under Rosetta on an ARM Mac: the machine is ``darwin-arm64``; the kernel's version string says so.
+* Windows: the system runs everything up to its own word size, so 32-bit Python on 64-bit Windows is 64-bit;
+  x64 Python emulated on ARM stays ``windows-amd64``, which that system runs and most images have.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from d8_installer.errors import DocumentError, UsageError
+
+_PART = r"[a-z0-9]{1,32}"
+_PLATFORM = re.compile(rf"({_PART})-({_PART})", re.ASCII)
+
+_OS = {
+    "linux": "linux",
+    "darwin": "darwin",
+    "win32": "windows",
+    "cygwin": "windows",
+    "aix": "aix",
+    "sunos5": "solaris",
+}
+_BSDS = ("freebsd", "netbsd", "openbsd", "dragonfly")
+
+_ARCHITECTURES = {
+    "x86_64": "amd64", "amd64": "amd64", "x64": "amd64",
+    "i386": "386", "i486": "386", "i586": "386", "i686": "386", "x86": "386", "i86pc": "amd64",
+    "aarch64": "arm64", "arm64": "arm64", "aarch64_be": "arm64be",
+    "armv5tel": "arm", "armv6l": "arm", "armv7l": "arm", "armv8l": "arm", "arm": "arm",
+    "ppc64le": "ppc64le", "ppc64": "ppc64", "s390x": "s390x", "riscv64": "riscv64", "loongarch64": "loong64",
+    "mips": "mips", "mipsel": "mipsle", "mips64": "mips64", "mips64el": "mips64le",
+}  # fmt: skip
+
+_32_BIT_TWIN = {"amd64": "386", "arm64": "arm"}
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a Python knows of its host: ``sys.platform``, ``platform.machine()``, pointer bits, kernel version."""
+
+    sys_platform: str
+    machine: str
+    pointer_bits: int
+    kernel_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Platform:
+    """An operating system and an architecture as Go's GOOS and GOARCH name them; no variant (rpp.md §2.4)."""
+
+    os: str
+    architecture: str
+
+    @classmethod
+    def parse(cls, text: object) -> Platform:
+        """Read ``<os>-<arch>``, two lower-case words; anything else is a DocumentError."""
+        match = _PLATFORM.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise DocumentError(
+                f"{str(text)[:100]!r} is not a platform",
+                hint="write <os>-<arch> as Go does, such as linux-amd64",
+            )
+        return cls(match[1], match[2])
+
+    @classmethod
+    def of_host(cls, facts: HostFacts) -> Platform:
+        """Translate a host's facts; an unknown system or machine is a UsageError that asks for ``--platform``."""
+        system = _OS.get(facts.sys_platform) or next((b for b in _BSDS if facts.sys_platform.startswith(b)), None)
+        architecture = _ARCHITECTURES.get(facts.machine.lower())
+        if system is None or architecture is None:
+            raise UsageError(
+                f"this host ({facts.sys_platform}, {facts.machine or 'unknown machine'}) has no known platform name",
+                hint="say it with --platform <os>-<arch>",
+            )
+        if system == "darwin" and "ARM64" in facts.kernel_version.upper():
+            architecture = "arm64"
+        if system == "linux" and facts.pointer_bits == 32:
+            architecture = _32_BIT_TWIN.get(architecture, architecture)
+        return cls(system, architecture)
+
+    @property
+    def executable_suffix(self) -> str:
+        """What a file name ends with to be run: ``.exe`` on windows, nothing elsewhere."""
+        return ".exe" if self.os == "windows" else ""
+
+    def __str__(self) -> str:
+        return f"{self.os}-{self.architecture}"

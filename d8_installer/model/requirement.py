@@ -1,0 +1,104 @@
+"""Request (one entry of a manifest) and Requirement (a request with who asks)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError
+from d8_installer.model.digest import Digest
+from d8_installer.model.platform import Platform
+from d8_installer.model.reference import ImageName, parse_binary_name, parse_member_name
+from d8_installer.model.version import Specifier
+
+if TYPE_CHECKING:
+    from d8_installer.model.document import Table
+
+OWN_MANIFEST = "d8.toml"
+"""The requester's name of the user's or the project's own manifest; no plugin can have it (no dot-toml names)."""
+
+ANY_VERSION = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One wanted image; ``binaries`` are sorted (name, file) pairs, ``platforms`` None for all that the index has."""
+
+    name: ImageName
+    version: Specifier
+    binaries: tuple[tuple[str, str], ...]
+    platforms: tuple[Platform, ...] | None = None
+    optional: bool = False
+    digest: Digest | None = None
+
+    @classmethod
+    def of(cls, name: ImageName, version: str = "") -> Request:
+        """Return the request that a command line's ``NAME[SPEC]`` means."""
+        return cls(name, Specifier.parse(version or ANY_VERSION), (name.default_binary,))
+
+    @classmethod
+    def from_table(cls, table: Table) -> Request:
+        """Read one ``[[images]]`` of a manifest; unknown keys and broken values are DocumentErrors."""
+        name = table.need("name", ImageName.parse)
+        request = cls(
+            name,
+            table.parsed("version", _specifier) or Specifier.parse(ANY_VERSION),
+            _binaries(table.table("binaries")) or (name.default_binary,),
+            table.list_of("platforms", Platform.parse),
+            table.optional("optional", bool, "true or false") or False,
+            table.parsed("digest", Digest.parse),
+        )
+        table.close()
+        if request.platforms == ():
+            hint = "leave it out to take every platform"
+            table.fail("is empty, so nothing would be installed", "platforms", hint=hint)
+        if request.digest is not None and request.version.exact_tag is None:
+            table.fail("needs an exact version beside it", "digest", hint='write version = "===TAG"')
+        return request
+
+    @property
+    def hash(self) -> Digest:
+        """The sha256 of the UTF-8 JSON, keys sorted, no spaces, of the request with its defaults (DESIGN, Files)."""
+        document = {
+            "binaries": dict(self.binaries),
+            "digest": None if self.digest is None else str(self.digest),
+            "name": str(self.name),
+            "optional": self.optional,
+            "platforms": None if self.platforms is None else sorted(map(str, self.platforms)),
+            "version": self.version.text,
+        }
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A request and its requester: ``d8.toml``, or the name of the plugin's distribution."""
+
+    requester: str
+    request: Request
+
+    def __str__(self) -> str:
+        return f"{self.requester} wants {self.request.name} {self.request.version.text}"
+
+
+def _specifier(value: object) -> Specifier:
+    if not isinstance(value, str):
+        raise DocumentError("must be text in quotes")
+    return Specifier.parse(value)
+
+
+def _binaries(table: Table | None) -> tuple[tuple[str, str], ...] | None:
+    if table is None:
+        return None
+    pairs = []
+    for name, member in table.items():
+        try:
+            pairs.append((parse_binary_name(name), parse_member_name(member)))
+        except DocumentError as error:
+            raise table.error(error, name) from error
+    if not pairs:
+        table.fail("is empty, so nothing would be placed", hint="leave it out to place the image's default binary")
+    return tuple(sorted(pairs))

@@ -1,0 +1,90 @@
+"""What resolving needs to know, and what it decides: Need, Answers, Choice, Resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.model.source import ManifestBytes
+
+
+@dataclass(frozen=True, slots=True)
+class TagsOf:
+    """The need to know every tag of an image (a repository path)."""
+
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestOf:
+    """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it."""
+
+    image: str
+    ref: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a source said to one round of needs; every need has its answer."""
+
+    tags: Mapping[TagsOf, Sequence[str]] = field(default_factory=dict)
+    manifests: Mapping[ManifestOf, ManifestBytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be resolved.
+
+    ``present`` are the requesters that were read, also those that ask for nothing. ``locked`` is the lock so far:
+    its versions are preferred unless their image is in ``upgrade`` (None: every image); those in ``repin`` are asked
+    for again at the same version. ``keep_absent`` leaves requesters in the lock that are not present. ``platforms``
+    replaces what the requests say. ``lenient`` leaves a newcomer out that cannot agree, instead of failing.
+    """
+
+    requirements: tuple[Requirement, ...]
+    present: frozenset[str]
+    locked: Lock
+    upgrade: frozenset[ImageName] | None = frozenset()
+    repin: frozenset[ImageName] = frozenset()
+    platforms: tuple[Platform, ...] | None = None
+    keep_absent: bool = False
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One image's version as chosen.
+
+    ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so nothing is asked.
+    """
+
+    name: ImageName
+    tag: str
+    requirements: tuple[Requirement, ...]
+    locked: LockedImage | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What was chosen, by name; ``left_out`` pairs a requirement with the one it cannot agree with."""
+
+    choices: tuple[Choice, ...]
+    left_out: tuple[tuple[Requirement, Requirement], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What earlier resolutions remember: (repository path, tag) to digest; and which tags may have moved."""
+
+    remembered: Mapping[tuple[str, str], Digest]
+    accept_moved: frozenset[tuple[str, str]] = frozenset()

@@ -1,0 +1,109 @@
+"""The seams: where images come from (Source) and where ``publish`` writes (Destination). Protocols only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from d8_installer.model.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from d8_installer.model.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestBytes:
+    """A manifest exactly as the source stores it; not parsed, not yet compared with any digest."""
+
+    raw: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> Digest:
+        """The sha256 of the bytes that arrived."""
+        return Digest.of(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRequest:
+    """Everything any source may need to find one layer: RPP asks by tag and platform, the others by digest.
+
+    ``image`` is the repository path (``deckhouse-cli/plugins/<name>``), ``platform`` None for a tag that is a
+    single ImageManifest, ``index`` None likewise, ``size`` the compressed bytes.
+    """
+
+    image: str
+    tag: str
+    platform: Platform | None
+    index: Digest | None
+    child: Digest
+    layer: Digest
+    size: int
+
+
+class Body(Protocol):
+    """A layer on its way: untrusted chunks, and what the sender said of them beforehand."""
+
+    @property
+    def size(self) -> int | None:
+        """The number of bytes announced, or None."""
+
+    @property
+    def path(self) -> str | None:
+        """The file these bytes lie in, when the source is local and its holder may send it as it is; else None."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes as stored (compressed), in chunks of at most some 256 KiB."""
+
+
+class Source(Protocol):
+    """A place that images come from. Every method may be called from several threads at once.
+
+    Methods raise NotFoundError (no such image, tag or digest), NotAllowedError (401, 403), UnreachableError,
+    TryAgainError or MismatchError. Nothing they return is verified: that is the caller's part.
+    """
+
+    @property
+    def name(self) -> str:
+        """The source as a person names it; never holds a secret."""
+
+    def tags(self, image: str) -> Sequence[str]:
+        """Return every tag of *image*, unfiltered, in the source's order."""
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest that *ref* (a tag or ``sha256:…``) names, bytes verbatim, at most 1 MiB."""
+
+    def layer(self, request: LayerRequest) -> AbstractContextManager[Body]:
+        """Open one layer for reading; leaving the context ends the transfer."""
+
+    def close(self) -> None:
+        """Release connections. The source is not used afterwards."""
+
+
+class Destination(Protocol):
+    """A place that ``publish`` writes to: blobs first, then manifests, the tag last.
+
+    Methods raise NotAllowedError, UnreachableError, TryAgainError or DiskError.
+    """
+
+    @property
+    def name(self) -> str:
+        """The destination as a person names it; never holds a secret."""
+
+    def tag_digest(self, image: str, tag: str) -> Digest | None:
+        """Return the digest of the manifest that *tag* names there now, or None."""
+
+    def has_blob(self, image: str, digest: Digest) -> bool:
+        """Whether the blob is there already."""
+
+    def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
+        """Write a blob of *size* bytes; *open_blob* gives a fresh stream each time, so that a try can be repeated."""
+
+    def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
+        """Write a manifest under *ref*, a tag or its own digest."""
+
+    def close(self) -> None:
+        """Release connections. The destination is not used afterwards."""

@@ -1,0 +1,216 @@
+"""The one road's end: a Lock becomes the active generation, or only a Plan where nothing may be done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, DocumentError, UsageError
+from d8_installer.model.generation import Placed, generation_of
+from d8_installer.model.plan import Fetch, Link, Unlink
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.ops.fetch import fetch_all
+from d8_installer.plan import Policy, Situation, make_plan
+from d8_installer.store import fs, lockfile, stamp
+from d8_installer.store.profile import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.generation import Generation, Placement
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.plan import Plan
+    from d8_installer.ops.session import Session, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is written together with the switch: the lock, its text, the manifest's text, and why.
+
+    ``manifest_text`` or ``lock_text`` None: that file is not written. ``tops`` are remembered in ``tags.json``.
+    """
+
+    lock: Lock
+    reason: str
+    lock_text: str | None = None
+    manifest_text: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of a Change: the plan, and the number of the generation that is active now (None: still none)."""
+
+    plan: Plan
+    generation: int | None
+    bin: str
+    profile: str
+    dry_run: bool = False
+    left_out: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        return {
+            "profile": self.profile,
+            "platform": str(self.plan.platform),
+            "generation": self.generation,
+            "bin": self.bin,
+            "dry_run": self.dry_run,
+            "changes": [_step_json(step) for step in self.plan.steps],
+            "skipped": [str(name) for name in self.plan.skipped],
+            "withheld": [placement.binary for placement in self.plan.withheld],
+            "left_out": list(self.left_out),
+        }
+
+
+def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
+    """Make *change* true: plan, fetch, build the generation, write manifest and lock, switch, stamp.
+
+    Until the switch nothing that was there before has changed, except that the two files may be ahead of it,
+    which the next sync mends.
+    """
+    generations = workspace.generations
+    active = _readable(session, workspace)
+    _refuse_foreign_platform(session, active)
+    plan = make_plan(change.lock, situation(session, change.lock, active))
+    bin_directory = session.home.bin if workspace.profile.kind == "user" else generations.paths.bin
+    number = None if active is None else active.number
+    if change.dry_run:
+        return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True)
+    _warn(session, plan)
+    if workspace.profile.kind == "user":  # first of all, since what is in the way there stops everything
+        generations.switch.expose(session.home, generations.paths)
+    fetch_all(session, plan)
+    if not plan.is_empty or active is None:
+        number = generations.next_number()
+        text = change.lock_text if change.lock_text is not None else workspace.lock_text
+        time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
+    _write(session, workspace, change)
+    if number is not None and (active is None or number != active.number):
+        generations.switch.activate(generations.paths, number)
+        generations.keep(session.config.retention)
+    write_stamp(session, workspace, plan, number)
+    return Applied(plan, number, bin_directory, str(workspace.profile))
+
+
+def situation(session: Session, lock: Lock, active: Generation | None) -> Situation:
+    """Return where a plan for *lock* starts from."""
+    stored = {}
+    for image in lock.images:
+        pin = image.pin_for(session.platform)
+        if pin is not None:
+            stored[pin.layer] = frozenset(session.store.members(pin.layer))
+    return Situation(session.platform, active, stored, _policy(session, lock))
+
+
+def watched_files(session: Session, workspace: Workspace) -> list[str]:
+    """Return the files whose change makes a sync look again."""
+    return [workspace.profile.manifest, workspace.profile.lock, session.config_file]
+
+
+def write_stamp(session: Session, workspace: Workspace, plan: Plan, number: int | None) -> None:
+    """Record what this sync saw, so that the next one can be quick."""
+    facts: dict[str, object] = {
+        "generation": number,
+        "platform": str(plan.platform),
+        "skipped": [str(name) for name in plan.skipped],
+        "withheld": [placement.binary for placement in plan.withheld],
+    }
+    paths = workspace.generations.paths
+    places = _watched_places(session, workspace, plan, number)
+    fs.replace_file(paths.stamp, stamp.seen(paths, watched_files(session, workspace), places, facts))
+
+
+def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: int | None) -> list[str]:
+    """Return what must be there untouched for a sync to have nothing to do."""
+    paths = workspace.generations.paths
+    suffix = plan.platform.executable_suffix
+    binaries = [os.path.join(paths.bin, file_name(p.binary, suffix)) for p in plan.target if p.in_bin]
+    entry = [session.home.bin] if workspace.profile.kind == "user" else []
+    record = [] if number is None else [paths.record(number)]
+    return [*binaries, *entry, *record, session.home.schema]
+
+
+def _readable(session: Session, workspace: Workspace) -> Generation | None:
+    """Return the active generation; a damaged record counts as none, since the lock tells all that is needed."""
+    try:
+        return workspace.generations.active()
+    except DocumentError as error:
+        session.reporter.warn(f"{error}; making a new generation from the lock")
+        return None
+
+
+def _refuse_foreign_platform(session: Session, active: Generation | None) -> None:
+    if session.platform != session.host_platform and active is not None and active.platform != session.platform:
+        raise UsageError(
+            f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
+            hint="give the other platform a home of its own with --home DIR",
+        )
+
+
+def _policy(session: Session, lock: Lock) -> Policy:
+    config = session.config
+    strangers = {
+        binary for image in lock.images if OWN_MANIFEST not in dict(image.requests) for binary, _ in image.binaries
+    }
+    own = os.path.realpath(session.home.bin)
+    entries = [entry for entry in session.environ.get("PATH", "").split(os.pathsep) if os.path.realpath(entry) != own]
+    elsewhere = os.pathsep.join(entries)
+    shadowed = frozenset(binary for binary in strangers if shutil.which(binary, path=elsewhere) is not None)
+    return Policy(config.owners, shadowed, frozenset(config.allow), frozenset(config.reserved))
+
+
+def _warn(session: Session, plan: Plan) -> None:
+    for placement in plan.withheld:
+        session.reporter.warn(
+            f"{placement.binary} of {placement.name} is kept out of bin: the name is reserved, or another command's"
+        )
+    for name in plan.skipped:
+        session.reporter.note(f"{name} is optional and has no build for {plan.platform}: skipped")
+
+
+def _placed(session: Session, plan: Plan) -> Iterable[Placed]:
+    members = {layer: session.store.members(layer) for layer in {placement.layer for placement in plan.target}}
+    for placement in plan.target:
+        stored = members[placement.layer].get(placement.member)
+        if stored is None:
+            raise DiskError(
+                f"the store lost {placement.member!r} of {placement.name} while it was being placed",
+                hint="type the same command again",
+            )
+        yield Placed(placement, stored.digest, stored.size)
+
+
+def _write(session: Session, workspace: Workspace, change: Change) -> None:
+    if change.manifest_text is not None and change.manifest_text != workspace.manifest_text:
+        lockfile.save(workspace.profile.manifest, change.manifest_text)
+    if change.lock_text is not None:
+        lockfile.save(workspace.profile.lock, change.lock_text)
+    lockfile.remember_tags(session.home, tops_of(change.lock))
+
+
+def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:
+    """Return what each locked tag means, as ``tags.json`` remembers it."""
+    return {(image.name.path, image.version): image.top for image in lock.images}
+
+
+def with_left_out(applied: Applied, left_out: Iterable[str]) -> Applied:
+    """Return *applied*, saying whom it left out."""
+    return replace(applied, left_out=tuple(left_out))
+
+
+def _step_json(step: Fetch | Link | Unlink) -> dict[str, object]:
+    if isinstance(step, Fetch):
+        return {"action": "fetch", "image": str(step.name), "version": step.request.tag, "bytes": step.request.size}
+    action = "unlink" if isinstance(step, Unlink) else "link"
+    replaces = step.replaces if isinstance(step, Link) else None
+    return {"action": action, **_placement_json(step.placement), "replaces": replaces}
+
+
+def _placement_json(placement: Placement) -> dict[str, object]:
+    return {"binary": placement.binary, "image": str(placement.name), "version": placement.version}

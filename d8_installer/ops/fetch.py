@@ -1,0 +1,140 @@
+"""Carries out the Fetch steps of a plan: download, prove, and take the wanted members into the store."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError
+from d8_installer.model.executable import check_executable
+from d8_installer.store.blobs import Stored
+from d8_installer.store.profile import file_name
+from d8_installer.store.unpack import Layer, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+    from d8_installer.model.plan import Fetch, Plan
+    from d8_installer.model.source import Source
+    from d8_installer.ops.session import Session, Task
+    from d8_installer.store.blobs import Incoming
+    from d8_installer.store.unpack import Extracted
+
+_AT_ONCE = 4
+"""Layers unpacked at once; each already keeps three threads busy."""
+_TRIES = 3
+"""How often a layer is fetched whole when its transfer is cut: the proxy has no ranges (rpp.md §2.5)."""
+
+
+def fetch_all(session: Session, plan: Plan) -> None:
+    """Do every Fetch of *plan*; the first failure ends the others and leaves nothing unproven behind."""
+    if not plan.fetches:
+        return
+    source = session.source
+    names = {(p.layer.hex, p.member): file_name(p.binary, plan.platform.executable_suffix) for p in plan.target}
+    stop = threading.Event()
+    with session.store.incoming() as incoming:
+        job = _Job(session, source, incoming, names, stop)
+        if len(plan.fetches) == 1:
+            job.fetch(plan.fetches[0])
+            return
+        pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, len(plan.fetches)), "d8-fetch")
+        patient = True
+        try:
+            futures = [pool.submit(job.fetch, step) for step in plan.fetches]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        except KeyboardInterrupt:
+            patient = False  # a stalled transfer would hold the person for half a minute
+            raise
+        finally:
+            stop.set()
+            pool.shutdown(wait=patient, cancel_futures=True)
+
+
+class _StoppedError(D8Error):
+    """Another fetch failed; this one ends too. Never shown: the other's error is."""
+
+
+class _CutError(Exception):
+    """The transfer ended early, for the reason that ``error`` tells."""
+
+    def __init__(self, error: TryAgainError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class _Job:
+    """What all fetches of one plan share."""
+
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        incoming: Incoming,
+        names: Mapping[tuple[str, str], str],
+        stop: threading.Event,
+    ) -> None:
+        self._session = session
+        self._source = source
+        self._incoming = incoming
+        self._names = names
+        self._stop = stop
+
+    def fetch(self, step: Fetch) -> None:
+        """Fetch one layer; a cut transfer is begun anew, some times (a refused request the source has repeated)."""
+        for again in reversed(range(_TRIES)):
+            try:
+                self._once(step)
+                return
+            except _CutError as cut:
+                if not again or self._stop.is_set():
+                    raise cut.error from cut.error.__cause__
+                self._session.reporter.detail(f"{step.name}: {cut.error}; fetching it again")
+
+    def _once(self, step: Fetch) -> None:
+        request = step.request
+        temporary: dict[str, str] = {}
+
+        def create(member: str) -> BinaryIO:
+            file = self._incoming.create(member)
+            temporary[member] = str(file.name)
+            return file
+
+        task = self._session.reporter.task(f"{step.name} {request.tag}", request.size)
+        try:
+            with self._source.layer(request) as body:
+                extracted = _unpacked(step, self._watched(body, task), create)
+        finally:
+            task.finish()
+        proven = {}
+        for file in extracted:
+            if request.platform is not None:
+                check_executable(file.head, request.platform, f"{file.member!r} of {step.name} {request.tag}")
+            proven[file.member] = (temporary[file.member], Stored(file.digest, file.size))
+        names = {member: self._names[request.layer.hex, member] for member in step.members}
+        self._session.store.admit(request.layer, proven, names)
+
+    def _watched(self, body: Iterable[bytes], task: Task) -> Iterator[bytes]:
+        try:
+            for chunk in body:
+                if self._stop.is_set():
+                    raise _StoppedError("another transfer failed")
+                task.advance(len(chunk))
+                yield chunk
+        except TryAgainError as error:
+            raise _CutError(error) from error
+
+
+def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO]) -> tuple[Extracted, ...]:
+    """Unpack the step's layer; what is wrong with its bytes is said with the image's name and what to do."""
+    request = step.request
+    try:
+        return unpack(body, Layer(request.layer, request.size), frozenset(step.members), create)
+    except (MismatchError, NotFoundError) as error:
+        kind = NotFoundError if isinstance(error, NotFoundError) else MismatchError
+        hint = error.hint or f"tell the image's author, or take another version: `d8-installer versions {step.name}`"
+        raise kind(f"{step.name} {request.tag}: {error}", hint=hint) from error

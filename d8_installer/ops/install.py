@@ -1,0 +1,162 @@
+"""``install``, ``uninstall``, ``upgrade``, ``use``: an edit of the manifest or of the range, then the one road."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError, NotFoundError, UsageError
+from d8_installer.model.manifest import Manifest, with_request, without_request
+from d8_installer.model.reference import ImageName, is_tag, split_requirement
+from d8_installer.model.requirement import OWN_MANIFEST, Request
+from d8_installer.model.version import Specifier, Version
+from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.ops.ask import usable_tags
+from d8_installer.ops.lock import relock, wanted_by
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.ops.session import Session, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A manifest's text as it should become, and why."""
+
+    manifest_text: str
+    reason: str
+    dry_run: bool = False
+
+
+def install(session: Session, requirements: Sequence[str], *, dry_run: bool = False) -> Applied:
+    """Put each ``NAME[SPEC]`` into the user's manifest, lock, and place everything.
+
+    An entry that is there is replaced if a specifier is typed and kept if not; other entries keep their versions.
+    """
+    wanted = [(name, spec, Request.of(name, spec)) for name, spec in map(split_requirement, requirements)]
+    with session.writing(session.profile(default="user")) as workspace:
+        text = workspace.manifest_text
+        for name, spec, request in wanted:
+            if spec or workspace.manifest.find(name) is None:
+                text = with_request(text, request)
+        names = " ".join(requirements)
+        return _follow(session, workspace, Edit(text, f"install {names}", dry_run))
+
+
+def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
+    """Take each image out of the user's manifest and its binaries out of ``bin``.
+
+    An image that only a plugin requires is a DocumentError naming the plugin; an unknown one a NotFoundError.
+    """
+    with session.writing(session.profile(default="user")) as workspace:
+        text = workspace.manifest_text
+        for name in map(ImageName.parse, names):
+            if workspace.manifest.find(name) is not None:
+                text = without_request(text, name)
+            elif not _is_leaving(name, workspace):
+                raise _not_ours(name, workspace.locked)
+        return _follow(session, workspace, Edit(text, f"uninstall {' '.join(names)}", dry_run))
+
+
+def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
+    """Move the images to the newest versions that their ranges allow; ``every``: all of the profile."""
+    chosen = frozenset(map(ImageName.parse, names))
+    if every == bool(chosen):
+        raise UsageError("say which images to upgrade, or --all", hint="such as `d8-installer upgrade stronghold`")
+    with session.writing(session.profile(default="user")) as workspace:
+        for name in sorted(chosen):
+            if workspace.manifest.find(name) is None:
+                raise _not_ours(name, workspace.locked)
+        wanted = replace(wanted_by(workspace.manifest, workspace.locked), upgrade=None if every else chosen)
+        reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
+        return _place(session, workspace, wanted, Edit(workspace.manifest_text, reason, dry_run))
+
+
+def use(session: Session, name: ImageName, version: str, *, dry_run: bool = False) -> Applied:
+    """Lock the image to exactly *version*, which its range must allow; the manifest stays.
+
+    The version is a tag as spelled, or a SemVer version that one tag spells otherwise (``1.4.2`` for ``v1.4.2``).
+    """
+    if not is_tag(version):
+        raise UsageError(f"{version[:100]!r} is not a version", hint=f"see `d8-installer versions {name}`")
+    with session.writing(session.profile(default="user")) as workspace:
+        request = workspace.manifest.find(name)
+        if request is None:
+            raise _not_ours(name, workspace.locked)
+        tag = _published(session, name, version)
+        _refuse_outside(request, tag, workspace)
+        lock = relock(session, _only(workspace, request, tag)).lock
+        pinned = lock.find(name)
+        lines = ((OWN_MANIFEST, request.hash),)
+        images = [
+            replace(image, requests=lines) if pinned is not None and image.name == name else image
+            for image in lock.images
+        ]
+        lock = replace(lock, images=tuple(images))
+        change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run)
+        return apply(session, workspace, change)
+
+
+def _follow(session: Session, workspace: Workspace, edit: Edit) -> Applied:
+    """Read the edited manifest as if it had been written, and take the road from there."""
+    manifest = Manifest.parse(edit.manifest_text.encode(), workspace.profile.manifest)
+    return _place(session, workspace, wanted_by(manifest, workspace.locked), edit)
+
+
+def _place(session: Session, workspace: Workspace, wanted: Wanted, edit: Edit) -> Applied:
+    relocked = relock(session, replace(wanted, keep_absent=True))
+    change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
+    return apply(session, workspace, change)
+
+
+def _only(workspace: Workspace, request: Request, tag: str) -> Wanted:
+    """Return what is wanted with *request* narrowed to exactly *tag*."""
+    exactly = replace(request, version=Specifier.parse(f"==={tag}"))
+    requests = tuple(exactly if known.name == request.name else known for known in workspace.manifest.requests)
+    return replace(wanted_by(Manifest(requests), workspace.locked), keep_absent=True)
+
+
+def _published(session: Session, name: ImageName, version: str) -> str:
+    tags = usable_tags(session.source, name.path)
+    if version in tags:
+        return version
+    wanted = Version.try_parse(version)
+    same = [v for tag in tags if wanted and (v := Version.try_parse(tag)) and v.compare(wanted) == 0]
+    if not same:
+        raise NotFoundError(f"{name} {version} is not published", hint=f"see `d8-installer versions {name}`")
+    return max(same, key=lambda v: v.preference_key).text
+
+
+def _refuse_outside(request: Request, tag: str, workspace: Workspace) -> None:
+    version = Version.try_parse(tag)
+    exact = request.version.exact_tag
+    if exact == tag or (version is not None and exact is None and request.version.allows(version)):
+        return
+    raise DocumentError(
+        f"{request.name} {tag} is outside the range {request.version.text!r}",
+        file=workspace.profile.manifest,
+        hint=f"change the range first: `d8-installer install '{request.name}==={tag}'`",
+    )
+
+
+def _is_leaving(name: ImageName, workspace: Workspace) -> bool:
+    """Whether an uninstall that was cut short took the image out of the manifest, but not yet out of the rest."""
+    image = workspace.locked.find(name)
+    if image is not None:
+        return {who for who, _ in image.requests} == {OWN_MANIFEST}
+    active = workspace.generations.active()
+    return active is not None and any(placed.placement.name == name for placed in active.placed)
+
+
+def _not_ours(name: ImageName, locked: Lock) -> DocumentError | NotFoundError:
+    image = locked.find(name)
+    others = [who for who, _ in image.requests if who != OWN_MANIFEST] if image is not None else []
+    if others:
+        return DocumentError(
+            f"{name} is required by the plugin {others[0]}, not by your manifest",
+            hint=f"uninstall {others[0]} with the package manager that installed it, then `d8-installer sync --prune`",
+        )
+    return NotFoundError(f"{name} is not installed", hint="see `d8-installer list`")

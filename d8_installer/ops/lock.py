@@ -1,0 +1,170 @@
+"""``lock``: requirements become a Lock, pinned by digest for every platform; no layer is downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import MismatchError, StaleLockError, UsageError
+from d8_installer.model.platform import Platform
+from d8_installer.model.reference import ImageName, is_tag
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Trust, Wanted
+from d8_installer.ops.apply import tops_of
+from d8_installer.ops.ask import drive, workers
+from d8_installer.resolve import pin, resolve, staleness
+from d8_installer.store import lockfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.manifest import Manifest
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.model.resolution import Resolution
+    from d8_installer.ops.session import Session, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Relocked:
+    """A new lock, its text, the requirements that were left out, and whether images were seen for the first time."""
+
+    lock: Lock
+    text: str
+    left_out: tuple[tuple[Requirement, Requirement], ...] = ()
+
+    @property
+    def left_out_clauses(self) -> tuple[str, ...]:
+        """Say of each left-out requirement what it cannot agree with."""
+        return tuple(f"{newcomer} and cannot agree: {opponent}" for newcomer, opponent in self.left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class LockResult:
+    """What ``lock`` did: each image with its version before and after (None: was not, or is no longer, locked)."""
+
+    file: str
+    changes: tuple[tuple[str, str | None, str | None], ...]
+    images: int
+    written: bool
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        changes = [{"image": name, "before": before, "after": after} for name, before, after in self.changes]
+        return {"file": self.file, "images": self.images, "written": self.written, "changes": changes}
+
+
+@dataclass(frozen=True, slots=True)
+class LockOptions:
+    """What ``lock`` was asked for: ``upgrade`` None means every image, ``platforms`` None those of the requests."""
+
+    check: bool = False
+    dry_run: bool = False
+    upgrade: frozenset[ImageName] | None = frozenset()
+    platforms: tuple[str, ...] = ()
+
+
+def lock(session: Session, options: LockOptions) -> LockResult:
+    """Bring the profile's lock up to date, and drop requesters that are gone; ``check`` only says whether it is.
+
+    Raises StaleLockError for ``check`` when it is not, and whatever resolving raises.
+    """
+    profile = session.profile()
+    with session.writing(profile) as workspace:
+        wanted = wanted_by(workspace.manifest, workspace.locked)
+        if options.check:
+            refuse_stale(workspace, wanted)
+            return LockResult(profile.lock, (), len(workspace.locked.images), written=False)
+        platforms = tuple(sorted({Platform.parse(text) for text in options.platforms})) or None
+        relocked = relock(session, replace(wanted, upgrade=options.upgrade, platforms=platforms))
+        changed = relocked.text != workspace.lock_text
+        if changed and not options.dry_run:
+            lockfile.save(profile.lock, relocked.text)
+        if not options.dry_run:
+            lockfile.remember_tags(session.home, tops_of(relocked.lock))
+        changes = changes_between(workspace.locked, relocked.lock)
+        return LockResult(profile.lock, changes, len(relocked.lock.images), changed and not options.dry_run)
+
+
+def wanted_by(manifest: Manifest, locked: Lock) -> Wanted:
+    """Return what the profile's own manifest asks for."""
+    return Wanted(manifest.requirements(OWN_MANIFEST), frozenset([OWN_MANIFEST]), locked)
+
+
+def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
+    """Raise a StaleLockError unless the lock is there and says what is wanted."""
+    if workspace.lock is None:
+        raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
+    reasons = staleness(wanted)
+    if reasons:
+        raise StaleLockError(
+            f"is stale: {'; '.join(reasons)}", file=workspace.profile.lock, hint="type `d8-installer lock`"
+        )
+
+
+def relock(session: Session, wanted: Wanted) -> Relocked:
+    """Resolve and pin *wanted*, check it against the witness, and return the lock with its text."""
+    accepted = accepted_moves(session.options.accept_moved)
+    wanted = replace(wanted, repin=frozenset(name for name, _ in accepted))
+    width = session.options.connections
+    resolution = drive(resolve(wanted), lambda: session.source, width)
+    trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
+    _say_first_trust(session, resolution, trust)
+    locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
+    if session.options.witness is not None:
+        _compare(session, locked, session.options.witness)
+    for newcomer, opponent in resolution.left_out:
+        session.reporter.warn(f"left out: {newcomer}, which cannot agree with: {opponent}")
+    return Relocked(locked, locked.render(), resolution.left_out)
+
+
+def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
+    """Read ``--accept-moved IMAGE:TAG``."""
+    accepted = set()
+    for text in texts:
+        name, colon, tag = text.partition(":")
+        if not colon or not is_tag(tag):
+            raise UsageError(f"{text[:100]!r} is not IMAGE:TAG", hint="such as --accept-moved stronghold:v1.4.2")
+        accepted.add((ImageName.parse(name), tag))
+    return frozenset(accepted)
+
+
+def changes_between(before: Lock, after: Lock) -> tuple[tuple[str, str | None, str | None], ...]:
+    """Return, by name, the images whose version differs, with both versions."""
+    old = {image.name.short: image.version for image in before.images}
+    new = {image.name.short: image.version for image in after.images}
+    names = sorted(old.keys() | new.keys())
+    return tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+
+
+def _say_first_trust(session: Session, resolution: Resolution, trust: Trust) -> None:
+    """The first lock of a tag believes its source; whoever wants more is told how (DESIGN, Trust)."""
+    first = [
+        f"{choice.name}:{choice.tag}"
+        for choice in resolution.choices
+        if not choice.kept
+        and (choice.name.path, choice.tag) not in trust.remembered
+        and not any(requirement.request.digest for requirement in choice.requirements)
+    ]
+    if first and session.options.witness is None:
+        shown = ", ".join(first[:5]) + (f" and {len(first) - 5} more" if len(first) > 5 else "")
+        session.reporter.note(f"trusting {session.source.name} for the first lock of {shown}")
+
+
+def _compare(session: Session, locked: Lock, url: str) -> None:
+    """Compare every index digest with a second source."""
+    witness = session.open_source(url)
+
+    def differs(entry: tuple[str, str, str]) -> str | None:
+        path, tag, expected = entry
+        found = str(witness.manifest(path, tag).digest)
+        return None if found == expected else f"{path}:{tag} is {expected} here and {found} at the witness"
+
+    entries = [(path, tag, str(top)) for (path, tag), top in tops_of(locked).items()]
+    with workers(session.options.connections) as pool:
+        differences = [text for text in pool.map(differs, entries) if text is not None]
+    if differences:
+        raise MismatchError(
+            f"the witness {witness.name} disagrees: {'; '.join(differences)}",
+            hint="find out which of the two is wrong before you install anything",
+        )

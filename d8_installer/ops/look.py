@@ -1,0 +1,155 @@
+"""The verbs that only look: ``list``, ``which``, ``versions``. They take no lock and change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import NotFoundError
+from d8_installer.model.version import Version
+from d8_installer.ops.ask import usable_tags, workers
+from d8_installer.store.profile import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.reference import ImageName
+    from d8_installer.ops.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One binary that is in place. ``newest`` is set by ``--outdated`` alone: the newest stable version published."""
+
+    binary: str
+    image: str
+    version: str
+    digest: str
+    in_bin: bool
+    newest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListResult:
+    """What is in place in a profile, by binary name."""
+
+    profile: str
+    generation: int | None
+    platform: str | None
+    binaries: tuple[Installed, ...]
+    outdated: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        rows = [
+            {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest, "in_bin": b.in_bin}
+            | ({"newest": b.newest} if self.outdated else {})
+            for b in self.binaries
+        ]
+        return {
+            "profile": self.profile, "generation": self.generation, "platform": self.platform, "binaries": rows
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class WhichResult:
+    """Where a binary is, and which stored file that is."""
+
+    binary: str
+    path: str
+    image: str
+    version: str
+    digest: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        return {
+            "binary": self.binary,
+            "path": self.path,
+            "image": self.image,
+            "version": self.version,
+            "digest": self.digest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsResult:
+    """Every published SemVer tag, newest first; ``current`` is the one in place here, if any."""
+
+    image: str
+    current: str | None
+    tags: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        return {"image": self.image, "current": self.current, "versions": list(self.tags)}
+
+
+def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
+    """Return what is in place; *outdated* asks the source, and keeps only what has a newer stable version."""
+    profile = session.profile()
+    active = session.active(profile)
+    if active is None:
+        return ListResult(str(profile), None, None, (), outdated)
+    newest = _newest(session, active) if outdated else {}
+    rows = tuple(_row(placed, newest.get(placed.placement.name.short)) for placed in active.placed)
+    if outdated:
+        rows = tuple(row for row in rows if row.newest is not None)
+    return ListResult(str(profile), active.number, str(active.platform), rows, outdated)
+
+
+def which(session: Session, binary: str) -> WhichResult:
+    """Return where *binary* is in the profile; one that is not in place is a NotFoundError."""
+    profile = session.profile()
+    active = session.active(profile)
+    placed = active.find(binary) if active is not None else None
+    if active is None or placed is None:
+        raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint="see `d8-installer list`")
+    name = file_name(binary, active.platform.executable_suffix)
+    path = session.home.executable(placed.digest.hex, name)
+    return WhichResult(binary, path, placed.placement.name.short, placed.placement.version, str(placed.digest))
+
+
+def versions(session: Session, name: ImageName) -> VersionsResult:
+    """Return every SemVer tag of the image, newest first; other tags are signatures and the like."""
+    tags = [
+        version for tag in usable_tags(session.source, name.path) if (version := Version.try_parse(tag)) is not None
+    ]
+    if not tags:
+        raise NotFoundError(f"{name} has no published version", hint="see whether the name is spelled as published")
+    ordered = sorted(tags, key=lambda version: version.preference_key, reverse=True)
+    return VersionsResult(name.short, _current(session, name), tuple(version.text for version in ordered))
+
+
+def _current(session: Session, name: ImageName) -> str | None:
+    active = session.active(session.profile())
+    placed = active.placed if active is not None else ()
+    return next((p.placement.version for p in placed if p.placement.name == name), None)
+
+
+def _row(placed: Placed, newest: str | None) -> Installed:
+    placement = placed.placement
+    return Installed(
+        placement.binary, placement.name.short, placement.version, str(placed.digest), placement.in_bin, newest
+    )
+
+
+def _newest(session: Session, active: Generation) -> dict[str, str]:
+    current = {placed.placement.name: placed.placement.version for placed in active.placed}
+    with workers(session.options.connections) as pool:
+        tags = dict(zip(current, pool.map(lambda name: usable_tags(session.source, name.path), current), strict=True))
+    return {
+        name.short: newer
+        for name, version in current.items()
+        if (newer := _newer_than(version, tags[name])) is not None
+    }
+
+
+def _newer_than(current: str, tags: Sequence[str]) -> str | None:
+    stable = [version for tag in tags if (version := Version.try_parse(tag)) and version.is_stable()]
+    newest = max(stable, key=lambda version: version.preference_key, default=None)
+    running = Version.try_parse(current)
+    if newest is None or (running is not None and newest.compare(running) <= 0):
+        return None
+    return newest.text

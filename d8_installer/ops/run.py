@@ -1,0 +1,79 @@
+"""``run``: a binary of the profile, else an image resolved once under ``runs/``; never placed in ``bin``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, UsageError
+from d8_installer.model.manifest import Manifest
+from d8_installer.model.profile import Profile
+from d8_installer.model.reference import split_requirement
+from d8_installer.model.requirement import Request
+from d8_installer.ops.apply import Change, apply
+from d8_installer.ops.lock import relock, wanted_by
+from d8_installer.ops.session import Workspace
+from d8_installer.store import fs, lockfile
+from d8_installer.store.profile import ProfileStore, file_name
+from d8_installer.store.switch import switch_for_this_system
+
+if TYPE_CHECKING:
+    from d8_installer.model.generation import Generation
+    from d8_installer.ops.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What is to be executed: the file's path, and the name that the program sees as its own."""
+
+    path: str
+    name: str
+
+
+def runnable(session: Session, text: str) -> Runnable:
+    """Find what ``run NAME[SPEC]`` means, fetching it if it has to be.
+
+    A plain NAME that is a binary of the profile is that; else the image of that name (its default binary).
+    """
+    active = session.active(session.profile())
+    placed = active.find(text) if active is not None else None
+    if active is not None and placed is not None:
+        return _of_generation(session, active, text)
+    if session.platform != session.host_platform:
+        raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
+    name, spec = split_requirement(text)
+    return _of_image(session, Request.of(name, spec))
+
+
+def _of_generation(session: Session, active: Generation, binary: str) -> Runnable:
+    placed = active.find(binary)
+    if placed is None:
+        raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
+    name = file_name(binary, active.platform.executable_suffix)
+    return Runnable(session.home.executable(placed.digest.hex, name), name)
+
+
+def _of_image(session: Session, request: Request) -> Runnable:
+    """Resolve once: what the request's hash names under ``runs`` stays what it was."""
+    paths = session.home.run(request.hash.hex)
+    profile = Profile("system", "", "", paths.lock)
+    generations = ProfileStore(paths, switch_for_this_system(), session.store)
+    binary = request.binaries[0][0]
+    active = generations.active()
+    if active is None:
+        lockfile.prepare_home(session.home)
+        with fs.exclusive(paths.mutex, lambda _holder: None):
+            generations.recover()
+            active = generations.active()
+            if active is None:
+                workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)
+                relocked = relock(session, replace(wanted_by(workspace.manifest, workspace.locked)))
+                apply(session, workspace, Change(relocked.lock, f"run {request.name}", relocked.text))
+                active = generations.active()
+    if active is None:
+        raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
+    stale = active.find(binary)
+    if stale is not None and not os.path.exists(session.home.executables(stale.digest.hex)):
+        raise DiskError(f"the store lost {binary!r}", hint=f"remove {paths.root}, then type the same command again")
+    return _of_generation(session, active, binary)

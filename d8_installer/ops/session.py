@@ -1,0 +1,275 @@
+"""The Session: the wired parts that a verb works with. Everything ambient (environment, clock, host) enters here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from d8_installer.errors import ConfigError, NotAllowedError, UsageError
+from d8_installer.model.lock import Lock
+from d8_installer.model.manifest import Manifest
+from d8_installer.model.platform import HostFacts, Platform
+from d8_installer.model.profile import Kind, Profile
+from d8_installer.store import fs, lockfile
+from d8_installer.store.blobs import Store
+from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+from d8_installer.store.profile import ProfileStore
+from d8_installer.store.switch import switch_for_this_system
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from d8_installer.model.config import Config
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.source import Source
+    from d8_installer.plugin.types import Access
+
+DEFAULT_CONNECTIONS = 8
+"""Connections to a source that are open at once."""
+
+
+class Task(Protocol):
+    """One thing that takes a while."""
+
+    def advance(self, amount: int) -> None:
+        """Say that *amount* more bytes are done."""
+
+    def finish(self) -> None:
+        """Say that it is over, well or not."""
+
+
+class Reporter(Protocol):
+    """Who hears what a verb is doing: talk, never data. Called from several threads."""
+
+    def task(self, name: str, total: int) -> Task:
+        """Announce the transfer of *total* bytes."""
+
+    def note(self, text: str) -> None:
+        """Tell something worth a line."""
+
+    def detail(self, text: str) -> None:
+        """Tell something that only ``-v`` wants to know."""
+
+    def warn(self, text: str) -> None:
+        """Tell something that the person should act upon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says to every verb; None where it says nothing."""
+
+    home: str | None = None
+    endpoint: str | None = None
+    ca_file: str | None = None
+    token_file: str | None = None
+    insecure: bool = False
+    offline: bool = False
+    platform: str | None = None
+    profile: Kind | None = None
+    connections: int = DEFAULT_CONNECTIONS
+    accept_moved: tuple[str, ...] = ()
+    witness: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One profile with its manifest and lock as they were read; the texts are empty where there is no file."""
+
+    profile: Profile
+    generations: ProfileStore
+    manifest_text: str
+    manifest: Manifest
+    lock_text: str
+    lock: Lock | None
+
+    @property
+    def locked(self) -> Lock:
+        """The lock, or an empty one."""
+        return self.lock if self.lock is not None else Lock()
+
+
+@dataclass
+class Session:
+    """The parts, wired once for one command. Use as a context manager: it closes the source."""
+
+    options: Options
+    environ: Mapping[str, str]
+    clock: Callable[[], datetime]
+    reporter: Reporter
+    directory: str
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @cached_property
+    def home(self) -> Home:
+        """The home; root at work in another person's home is a NotAllowedError."""
+        home = Home(self._chosen_home or default_home(self.environ))
+        lockfile.check_schema(home)
+        return home
+
+    @property
+    def _chosen_home(self) -> str | None:
+        return self.options.home or self.environ.get("D8_INSTALLER_HOME") or None
+
+    @cached_property
+    def config_file(self) -> str:
+        """The path of ``config.toml``."""
+        return os.path.join(config_directory(self.environ), "config.toml")
+
+    @cached_property
+    def config(self) -> Config:
+        """The person's settings."""
+        return lockfile.load_config(self.config_file)[1]
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The platform to install for: ``--platform``, else this host's."""
+        if self.options.platform is not None:
+            return Platform.parse(self.options.platform)
+        return self.host_platform
+
+    @cached_property
+    def host_platform(self) -> Platform:
+        """The platform of the running host."""
+        return Platform.of_host(host_facts())
+
+    @cached_property
+    def store(self) -> Store:
+        """The home's store."""
+        return Store(self.home)
+
+    @cached_property
+    def endpoint(self) -> str:
+        """The source's URL: ``--endpoint``, D8_RPP_ENDPOINT, or the settings; without any, a ConfigError."""
+        chosen = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT") or self.config.endpoint
+        chosen = chosen or next(iter(self.config.sources), None)
+        if not chosen:
+            raise ConfigError(
+                "no endpoint is set, so there is no place to get images from",
+                hint="type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`",
+            )
+        return chosen
+
+    @cached_property
+    def source(self) -> Source:
+        """The source, opened at first use and closed with the session."""
+        return self.open_source(self.endpoint)
+
+    def open_source(self, url: str) -> Source:
+        """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""
+        from d8_installer.plugin.manager import open_source
+
+        access = self.access if url == self.endpoint else replace(self.access, token=None)
+        return self._open.enter_context(contextlib.closing(open_source(url, access)))
+
+    @cached_property
+    def access(self) -> Access:
+        """How sources and destinations are reached."""
+        from d8_installer.plugin.types import Access
+
+        token = self._token()
+        return Access(
+            token=None if token is None else lambda: token,
+            ca_file=self.options.ca_file or self.environ.get("D8_RPP_CA_FILE") or self.config.ca_file,
+            insecure=self.options.insecure,
+            env=self.environ,
+            connections=self.options.connections,
+            offline=self.is_offline,
+        )
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the network is forbidden, by ``--offline`` or D8_OFFLINE."""
+        return self.options.offline or self.environ.get("D8_OFFLINE", "") not in {"", "0"}
+
+    def _token(self) -> str | None:
+        file = self.options.token_file
+        if file is None:
+            return self.environ.get("D8_RPP_TOKEN") or None
+        raw = fs.read(file, limit=1 << 16)
+        if not raw or not raw.strip():
+            raise ConfigError(f"the token file {file} is missing or empty", hint="name the file that holds the token")
+        return raw.decode("ascii", "replace").strip()
+
+    # -- profiles --------------------------------------------------------------------------------------------
+
+    def profile(self, *, default: Kind | None = None) -> Profile:
+        """Return the profile that the command means: the one asked for, *default*, else the project's or the user's."""
+        kind = self.options.profile or default
+        project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
+        if project is not None:
+            return self._project_profile(project)
+        if kind == "project":
+            raise UsageError(
+                f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
+            )
+        chosen = self._chosen_home is not None
+        manifest = self.home.config_manifest if chosen else os.path.join(config_directory(self.environ), "d8.toml")
+        return Profile("user", "user", manifest, self.home.profile("user").lock)
+
+    def _project_profile(self, project: str) -> Profile:
+        manifest = os.path.join(project, "d8.toml")
+        return Profile("project", project_directory(project), manifest, os.path.join(project, "d8.lock"), project)
+
+    def generations(self, profile: Profile) -> ProfileStore:
+        """Return the generations of *profile*."""
+        return ProfileStore(self.home.profile(profile.directory), switch_for_this_system(), self.store)
+
+    def active(self, profile: Profile) -> Generation | None:
+        """Return the active generation of *profile*; readers need no lock."""
+        return self.generations(profile).active()
+
+    def read(self, profile: Profile, *, frozen: bool = False) -> Workspace:
+        """Read the profile's manifest and lock as they are now; *frozen*: only the lock."""
+        manifest_text, manifest = ("", Manifest()) if frozen else lockfile.load_manifest(profile.manifest)
+        loaded = lockfile.load_lock(profile.lock)
+        lock_text, lock = loaded if loaded is not None else ("", None)
+        return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
+
+    @contextlib.contextmanager
+    def writing(self, profile: Profile, *, frozen: bool = False) -> Iterator[Workspace]:
+        """Hold the profile alone while the context lasts: one command writes, another waits for it."""
+        self._refuse_foreign_home()
+        lockfile.prepare_home(self.home)
+        paths = self.home.profile(profile.directory)
+        with fs.exclusive(paths.mutex, self._say_waiting):
+            self.store.sweep()
+            self.generations(profile).recover()
+            for file in (profile.manifest, profile.lock):
+                fs.sweep(*os.path.split(os.path.realpath(file)))
+            if profile.project is not None:
+                lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
+            yield self.read(profile, frozen=frozen)
+
+    def _say_waiting(self, holder: str) -> None:
+        self.reporter.note(f"waiting for another d8-installer (process {holder})")
+
+    def _refuse_foreign_home(self) -> None:
+        """Root in somebody's home leaves files there that this person cannot change (rpp.md §16, 9)."""
+        if os.name != "posix" or os.geteuid() != 0:
+            return
+        place = self.home.root
+        while (owner := fs.owner(place)) is None:
+            place = os.path.dirname(place)
+        if owner != 0:
+            raise NotAllowedError(
+                f"{place} belongs to another user, and root would leave files there that its owner cannot change",
+                hint="work as that user, or choose a home of root's with --home DIR",
+            )
+
+
+def host_facts() -> HostFacts:
+    """Return the facts of the running host."""
+    import platform as host
+
+    return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())

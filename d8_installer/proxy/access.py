@@ -1,0 +1,64 @@
+"""Who may ask: bearer tokens read from a file, compared in constant time. No request is answered here."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError
+from d8_installer.proxy import answers
+
+if TYPE_CHECKING:
+    from d8_installer.proxy.answers import Answer
+
+# RFC 6750 §2.1, b64token: a colon can never be part of it
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+_DENY = "deny:"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The tokens that are let in, and those that are known but refused (403). Neither is ever shown."""
+
+    allowed: tuple[bytes, ...]
+    denied: tuple[bytes, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Access({len(self.allowed)} allowed, {len(self.denied)} denied)"
+
+    @classmethod
+    def parse(cls, text: str) -> Access:
+        """Read a token file: one ``TOKEN`` or ``deny:TOKEN`` a line, blank lines and ``#`` comments aside.
+
+        ConfigError, naming the line's number only, if a line is no token, or if none is let in.
+        """
+        allowed: list[bytes] = []
+        denied: list[bytes] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            token = line.strip()
+            if not token or token.startswith("#"):
+                continue
+            if not _TOKEN.fullmatch(token.removeprefix(_DENY)):
+                raise ConfigError(
+                    f"line {number} of the token file is no bearer token",
+                    hint="write one token a line, of letters, digits and . _ ~ + / - with = at its end",
+                )
+            (denied if token.startswith(_DENY) else allowed).append(token.removeprefix(_DENY).encode())
+        if not allowed:
+            raise ConfigError("the token file lets nobody in", hint="write one bearer token a line")
+        return cls(tuple(allowed), tuple(denied))
+
+    def refusal(self, authorization: bytes) -> Answer | None:
+        """The answer that refuses this ``Authorization`` header, or None if it is let in (rpp.md §2.3)."""
+        scheme, _, token = authorization.partition(b" ")
+        token = token.strip() if scheme.lower() == b"bearer" else b""
+        if _is_one_of(token, self.denied):
+            return answers.FORBIDDEN
+        return None if _is_one_of(token, self.allowed) else answers.UNAUTHORIZED
+
+
+def _is_one_of(token: bytes, known: tuple[bytes, ...]) -> bool:
+    # every one is compared, so that the time tells nothing of which
+    return sum(hmac.compare_digest(token, other) for other in known) > 0

@@ -1,0 +1,124 @@
+"""The proxy's answers as values: statuses, headers and bodies of rpp.md §2 and §2.3. Pure.
+
+Headers are pairs of bytes, as ASGI takes them. Sending them is ``app``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from d8_installer.errors import ConfigError, D8Error, NotFoundError
+from d8_installer.model.oci import OCI_MANIFEST
+from d8_installer.registry.wire import MANIFEST_NOT_FOUND_BODY, NOT_FOUND_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.source import ManifestBytes
+
+Headers = tuple[tuple[bytes, bytes], ...]
+Step = Literal["tags", "resolve", "package", "manifest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; ``headers`` already hold Content-Length. ``problem`` is for the log, never for the client."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    problem: str = ""
+
+
+def error(status: int, body: str) -> Answer:
+    """Answer as Go's http.Error does; *body* ends with its newline."""
+    raw = body.encode()
+    headers = (
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-length", str(len(raw)).encode()),
+    )
+    return Answer(status, headers, raw)
+
+
+NOT_FOUND = error(404, NOT_FOUND_BODY)
+METHOD_NOT_ALLOWED = error(405, "method not allowed\n")
+INVALID_PLATFORM = error(400, "invalid platform\n")
+NO_REGISTRY = error(500, "registry config unavailable\n")
+INTERNAL_ERROR = error(500, "internal error\n")
+UNAUTHORIZED = error(401, "Unauthorized\n")
+FORBIDDEN = error(403, "Forbidden (user=denied, verb=get, resource=deployments, subresource=cli-binary)\n")
+HEALTHY = Answer(200, ((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"2")), b"ok")
+
+_MISSING: Mapping[Step, Answer] = {
+    "tags": error(404, "image not found\n"),
+    "resolve": error(404, "version not found\n"),
+    "package": error(404, "package not found\n"),
+    "manifest": error(404, MANIFEST_NOT_FOUND_BODY),
+}
+_FAILED: Mapping[Step, Answer] = {
+    "tags": error(502, "failed to list tags\n"),
+    "resolve": error(502, "failed to resolve version\n"),
+    "package": error(502, "failed to fetch package\n"),
+    "manifest": error(502, "failed to read manifest\n"),
+}
+
+
+def failure(step: Step, error: D8Error) -> Answer:
+    """What a source's error is to the client: 404 for NotFoundError, 500 without configuration, else 502."""
+    if isinstance(error, ConfigError):
+        return replace(NO_REGISTRY, problem=error.message)
+    return replace((_MISSING if isinstance(error, NotFoundError) else _FAILED)[step], problem=error.message)
+
+
+def layer_failure(error: D8Error) -> Answer:
+    """What an error of the layer itself is: 502 always, a missing blob too (rpp.md §2.3)."""
+    return replace(_FAILED["package"], problem=error.message)
+
+
+_MEDIA_TYPE = re.compile(r"[!-~][ -~]*", re.ASCII)
+
+# Go's encoding/json escapes these, so that no browser takes the answer for HTML
+_GO_JSON = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+
+
+def tags(image: str, found: Sequence[str]) -> Answer:
+    """R1: compact JSON as Go writes it, without a newline; 500 if a tag is no text."""
+    document = json.dumps({"name": image, "tags": list(found)}, ensure_ascii=False, separators=(",", ":"))
+    try:
+        body = document.translate(_GO_JSON).encode()
+    except UnicodeEncodeError:
+        return INTERNAL_ERROR
+    return Answer(200, _content("application/json", len(body)), body)
+
+
+def manifest(found: ManifestBytes) -> Answer:
+    """R3: the bytes verbatim under their own media type."""
+    # a layout's index.json can say anything; what is no header value counts as empty
+    media_type = found.media_type if _MEDIA_TYPE.fullmatch(found.media_type) else OCI_MANIFEST
+    return Answer(200, _content(media_type, len(found.raw)), found.raw)
+
+
+def layer_headers(image: str, version: str, digest: Digest, size: int) -> Headers:
+    """R2: *digest* is the manifest's, *size* the layer's; the type is x-gzip whatever the layer is (rpp.md §2.5)."""
+    filename = f"{image.rpartition('/')[2]}-{version}.tar.gz"
+    return (
+        *_content("application/x-gzip", size),
+        (b"content-disposition", f'attachment; filename="{filename}"'.encode()),
+        (b"cache-control", b"public, max-age=31536000"),
+        (b"etag", f'"{digest}"'.encode()),
+        (b"docker-content-digest", str(digest).encode()),
+    )
+
+
+def redirect(target: str) -> Answer:
+    """Send a non-canonical path to its clean form, as the Go mux in front does (rpp.md §2.1)."""
+    return Answer(301, ((b"location", target.encode()), (b"content-length", b"0")), b"")
+
+
+def _content(media_type: str, size: int) -> Headers:
+    return (b"content-type", media_type.encode()), (b"content-length", str(size).encode())

@@ -1,0 +1,254 @@
+"""``serve``: the proxy as one process that listens, announces itself, and ends when told or orphaned.
+
+Granian's embedded server runs the ASGI callable in this very process: no worker that could outlive its
+parent. Lives here: the socket's address, signals, the life of the process. Not here: any answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from d8_installer.errors import ConfigError
+from d8_installer.proxy.access import Access
+from d8_installer.proxy.app import ProxyApp
+from d8_installer.proxy.cache import LayerCache
+from d8_installer.proxy.handler import Handler
+from d8_installer.proxy.upstream import Upstream
+from d8_installer.registry.wire import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.model.source import Source
+
+_STOP_SECONDS = 3.0
+_CUT_SECONDS = 2.0
+_PARENT_POLL_SECONDS = 0.5
+_THREADS_END_SECONDS = 1.0
+_THREADS_POLL_SECONDS = 0.001
+_BLIND_PAUSE_SECONDS = 0.1
+_ACCEPT_TRIES = 200
+_ACCEPT_PAUSE_SECONDS = 0.025
+
+
+class _Server(Protocol):
+    """What is used of granian's embedded server, which has no annotations."""
+
+    async def serve(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How to serve. ``registry`` is a source's URL, the root that images lie below; port 0 takes a free one.
+
+    Without ``cache_dir`` layers are cached in a temporary directory until the end; ``cache_bytes`` caps it.
+    ``token_file`` is read once (``Access.parse``); without one everybody is let in, and only loopback is served.
+    ``log`` gets a line a request, None switches it off. With ``exit_with_parent`` the proxy ends when the
+    process that started it does.
+    """
+
+    registry: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    cache_dir: str | None = None
+    cache_bytes: int = 1 << 30
+    token_file: str | None = None
+    log: Callable[[str], None] | None = None
+    exit_with_parent: bool = True
+
+
+def serve(options: ServeOptions, open_source: Callable[[str], Source], announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM, SIGINT or the parent's end; return after a clean stop. Call it in the main thread.
+
+    *announce* gets ``listening on http://HOST:PORT`` once connections are accepted. ConfigError if the extra
+    is missing, the address cannot be had, or it is beyond loopback without a token file.
+    """
+    parent = os.getppid()
+    access = None if options.token_file is None else Access.parse(_read(options.token_file))
+    host = _address(options.host)
+    if access is None and not is_loopback(host):
+        raise ConfigError(
+            f"refusing to listen on {host} without a token: everybody could download",
+            hint="listen on 127.0.0.1, or give --token-file FILE",
+        )
+    _check_extra()
+    with ExitStack() as stack:
+        cache_dir = options.cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="d8-proxy-"))
+        handler = Handler(
+            Upstream(lambda: options.registry, open_source), LayerCache(cache_dir, options.cache_bytes), access
+        )
+        stack.callback(handler.close)
+        port = _port(host, options.port, stack)
+        app = ProxyApp(handler, options.log)
+        native = _native_threads()
+        asyncio.run(_serve(app, (host, port), announce, parent if options.exit_with_parent else None))
+        _let_native_threads_end(native)
+
+
+async def _serve(app: ProxyApp, address: tuple[str, int], announce: Callable[[str], None], parent: int | None) -> None:
+    server, stopping = _server(app, *address), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(server.serve())
+    watching = asyncio.create_task(_watch(parent, stopping))
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await _greet(address, announce, serving)
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+        server.stop()
+        await _end(serving, app)
+    finally:
+        for task in (watching, told, serving):
+            task.cancel()
+
+
+async def _end(serving: asyncio.Task[None], app: ProxyApp) -> None:
+    """Wait for the server, which waits for open transfers; cut those that take too long.
+
+    Files that granian sends by itself cannot be cut: they end with the process.
+    """
+    await asyncio.wait({serving}, timeout=_STOP_SECONDS)
+    app.cut()
+    await asyncio.wait({serving}, timeout=_CUT_SECONDS)
+    if serving.done():
+        serving.result()
+
+
+def _server(app: ProxyApp, host: str, port: int) -> _Server:
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server.embed import Server
+
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        websockets=False,
+        log_level=LogLevels.error,
+        # granian's own log goes to stdout unless told otherwise
+        log_dictconfig=_LOG_TO_STDERR,
+    )
+    return cast(_Server, server)
+
+
+_LOG_TO_STDERR = {
+    "handlers": {
+        "console": {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
+        "access": {"formatter": "access", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
+    }
+}
+
+
+async def _greet(address: tuple[str, int], announce: Callable[[str], None], serving: asyncio.Task[None]) -> None:
+    """Announce the address as soon as a connection to it is accepted; ConfigError if that never happens."""
+    host, port = address
+    for _ in range(_ACCEPT_TRIES):
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            if serving.done():
+                serving.result()
+            # granian says nothing when its socket listens
+            await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+            continue
+        writer.close()
+        announce(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+        return
+    raise ConfigError(f"cannot listen on {host}:{port}")
+
+
+async def _watch(parent: int | None, stopping: asyncio.Event) -> None:
+    """Set *stopping* once this process has another parent than *parent*: the one that started us is dead.
+
+    Not PR_SET_PDEATHSIG: that is Linux only, and fires when the *thread* that started us ends.
+    """
+    while parent is not None and os.getppid() == parent:
+        await asyncio.sleep(_PARENT_POLL_SECONDS)
+    if parent is not None:
+        stopping.set()
+
+
+def _native_threads() -> set[int]:
+    """The ids of this process's threads that are not Python's own; empty where /proc does not tell."""
+    try:
+        everyone = {int(thread) for thread in os.listdir("/proc/self/task")}
+    except FileNotFoundError:
+        return set()
+    return everyone - {thread.native_id for thread in threading.enumerate()}
+
+
+def _let_native_threads_end(before: set[int]) -> None:
+    """Wait, at most a second, for the server's Rust threads.
+
+    ``serve`` of granian's returns a moment before its last thread has done with Python, and a thread that still
+    has not when the interpreter is finalized aborts the process.
+    """
+    deadline = time.monotonic() + _THREADS_END_SECONDS
+    if not os.path.exists("/proc/self/task"):
+        time.sleep(_BLIND_PAUSE_SECONDS)
+        return
+    while _native_threads() - before and time.monotonic() < deadline:
+        time.sleep(_THREADS_POLL_SECONDS)
+
+
+def _address(host: str) -> str:
+    try:
+        return "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError as error:
+        raise ConfigError(f"{host!r} is no IP address", hint="listen on an address such as 127.0.0.1") from error
+
+
+def _port(host: str, port: int, stack: ExitStack) -> int:
+    """Return a port that is nobody's, held until *stack* is left where it was chosen here.
+
+    Granian shares its port (SO_REUSEPORT) and reports 0 for 0: a second proxy on one port would get every
+    second request, so a plain socket has to find the port free first.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as plain:
+        if os.name != "nt":
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            plain.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --listen HOST:PORT"
+            ) from error
+        chosen = int(plain.getsockname()[1])
+    if port == 0 and sys.platform == "linux":
+        held = stack.enter_context(socket.socket(family))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, chosen))
+    return chosen
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the token file {path}: {error}") from error
+
+
+def _check_extra() -> None:
+    try:
+        import granian.server.embed  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise ConfigError(
+            f"the proxy needs an extra that is not installed: {error}", hint="pip install 'd8-installer[proxy]'"
+        ) from error

@@ -1,0 +1,229 @@
+"""What the proxy knows of its registry: roots, tags, resolved packages, remembered manifests. Blocking.
+
+Lives here: the questions asked of a Source and their order (rpp.md §2.4 to §2.6). Does not live here:
+statuses and bodies (``answers``), threads (``app``), layer bytes (``cache``).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from d8_installer.errors import MismatchError, NotFoundError
+from d8_installer.model.digest import Digest
+from d8_installer.model.oci import ImageManifest, parse_manifest
+from d8_installer.model.reference import is_image_name, is_tag
+from d8_installer.model.source import LayerRequest
+from d8_installer.proxy.children import asked_child, default_child, is_index
+from d8_installer.proxy.roots import RootProbe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.source import ManifestBytes, Source
+
+MAX_NESTING = 4
+MAX_REMEMBERED_BYTES = 32 << 20
+
+# only a registry has editions; a proxy, layout or bundle is one root
+_PROBED = "oci://"
+
+# what go-containerregistry accepts in a repository's name (rpp.md §2.2)
+_REPOSITORY = re.compile(r"[a-z0-9_\-./]+", re.ASCII)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A version that was found: the digest that ETag names, the tag's manifest, and the root it came from."""
+
+    root: str
+    image: str
+    tag: str
+    platform: Platform | None
+    digest: Digest
+    manifest: ManifestBytes
+
+    @property
+    def index(self) -> Digest | None:
+        """The digest of the tag's index; None if the tag is a single ImageManifest."""
+        return self.manifest.digest if is_index(self.manifest) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One layer to serve: what to ask the source of *root* for, and the manifest digest to announce."""
+
+    root: str
+    digest: Digest
+    request: LayerRequest
+
+
+class Upstream:
+    """One registry behind the proxy. Every method blocks, and may be called from several threads.
+
+    *registry* returns the configured root as a source's URL, such as ``oci://host/path/ee``, and is asked at
+    each request; it raises ConfigError when there is none. *open_source* opens one root.
+    """
+
+    def __init__(self, registry: Callable[[], str], open_source: Callable[[str], Source]) -> None:
+        self._registry = registry
+        self._open_source = open_source
+        self._lock = threading.Lock()
+        self._sources: dict[str, Source] = {}
+        self._manifests = _Manifests()
+        self.probe = RootProbe()
+
+    def tags(self, image: str) -> Sequence[str]:
+        """Return every tag of *image* (R1). Raises what the source raises; NotFoundError if no root has it."""
+        return self._probe(image, lambda source, _: source.tags(image))
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest under a tag or digest (R3); a digest's content is verified and remembered."""
+        if ref.startswith("sha256:") or "@" in ref:
+            digest = Digest.parse(ref)
+            return self._probe(image, lambda source, root: self._by_digest(source, root, image, digest))
+        return self._probe(image, lambda source, _: source.manifest(image, _tag(image, ref)))
+
+    def remembered(self, image: str, ref: str) -> ManifestBytes | None:
+        """The manifest of a digest served before, from memory and without blocking."""
+        return self._manifests.get((image, ref))
+
+    def resolve(self, image: str, tag: str, platform: Platform | None) -> Resolved:
+        """Find the manifest digest that *tag* means on *platform* (rpp.md §2.4); never from memory.
+
+        NotFoundError if the tag is missing or its index has no child for the platform.
+        """
+        return self._probe(image, lambda source, root: _resolve(source, root, image, tag, platform))
+
+    def package(self, resolved: Resolved) -> Package:
+        """Find the layer to serve: the last one of the resolved manifest, from the root that resolved the tag.
+
+        NotFoundError if a manifest vanished meanwhile; MismatchError if there is no image or layer in it.
+        """
+        source = self._source(resolved.root)
+        manifest = resolved.manifest
+        if manifest.digest != resolved.digest:
+            manifest = self._by_digest(source, resolved.root, resolved.image, resolved.digest)
+        image = self._image(source, resolved, manifest)
+        if not image.layers:
+            raise MismatchError(f"{resolved.image}:{resolved.tag} has no layers")
+        layer = image.layers[-1]
+        request = LayerRequest(
+            image=resolved.image,
+            tag=resolved.tag,
+            platform=resolved.platform if resolved.index else None,
+            index=resolved.index,
+            # what another proxy upstream would announce for this request
+            child=resolved.digest,
+            layer=layer.digest,
+            size=layer.size,
+        )
+        return Package(resolved.root, resolved.digest, request)
+
+    def source(self, package: Package) -> Source:
+        """The source that *package* was found in."""
+        return self._source(package.root)
+
+    def close(self) -> None:
+        """Close every source that was opened."""
+        with self._lock:
+            sources, self._sources = self._sources, {}
+        for source in sources.values():
+            source.close()
+
+    def _image(self, source: Source, resolved: Resolved, manifest: ManifestBytes) -> ImageManifest:
+        """Follow nested indexes to an ImageManifest; the inner choice ignores the asked platform (rpp.md §2.4)."""
+        for _ in range(MAX_NESTING):
+            if not is_index(manifest):
+                parsed = parse_manifest(manifest.raw)
+                if isinstance(parsed, ImageManifest):
+                    return parsed
+            child = default_child(manifest)
+            if child is None:
+                raise MismatchError(f"{resolved.image}:{resolved.tag} has no child for linux/amd64")
+            manifest = self._by_digest(source, resolved.root, resolved.image, child.digest)
+        raise MismatchError(f"{resolved.image}:{resolved.tag} nests more than {MAX_NESTING} indexes")
+
+    def _by_digest(self, source: Source, root: str, image: str, digest: Digest) -> ManifestBytes:
+        known = self._manifests.get((image, str(digest)))
+        if known is not None:
+            return known
+        manifest = source.manifest(image, str(digest))
+        if manifest.digest != digest:
+            raise MismatchError(f"{root}: {image}@{digest} has other bytes: {manifest.digest}")
+        self._manifests.put((image, str(digest)), manifest)
+        return manifest
+
+    def _probe(self, image: str, ask: Callable[[Source, str], T]) -> T:
+        repository = self._registry()
+        _check_repository(image)
+        if not repository.startswith(_PROBED):
+            return ask(self._source(repository), repository)
+        path = repository.removeprefix(_PROBED)
+        return self.probe.run(path, lambda root: ask(self._source(_PROBED + root), _PROBED + root))
+
+    def _source(self, root: str) -> Source:
+        with self._lock:
+            if root not in self._sources:
+                self._sources[root] = self._open_source(root)
+            return self._sources[root]
+
+
+def _resolve(source: Source, root: str, image: str, tag: str, platform: Platform | None) -> Resolved:
+    manifest = source.manifest(image, _tag(image, tag))
+    if platform is None or not is_index(manifest):
+        return Resolved(root, image, tag, platform, manifest.digest, manifest)
+    child = asked_child(manifest, platform)
+    if child is None:
+        raise NotFoundError(f"{image}:{tag} has no child for {platform}")
+    return Resolved(root, image, tag, platform, child.digest, manifest)
+
+
+def _check_repository(image: str) -> None:
+    """Fail as the original does on a name that no registry has, without handing it to a source (rpp.md §2.2).
+
+    MismatchError where building the repository's name fails there, NotFoundError where the registry says 404.
+    """
+    if not _REPOSITORY.fullmatch(image):
+        raise MismatchError(f"{image[:100]!r} cannot be a repository")
+    if not is_image_name(image.rpartition("/")[2]):
+        raise NotFoundError(f"{image[:100]!r} is no image name")
+
+
+def _tag(image: str, tag: str) -> str:
+    """Return *tag*; NotFoundError for what no registry can have as a tag."""
+    if not is_tag(tag):
+        raise NotFoundError(f"{image} has no tag {tag[:100]!r}")
+    return tag
+
+
+class _Manifests:
+    """Verified manifests by image and digest; the ones not used for longest go first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], ManifestBytes] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[str, str]) -> ManifestBytes | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[str, str], manifest: ManifestBytes) -> None:
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = manifest
+                self._bytes += len(manifest.raw)
+            while self._bytes > MAX_REMEMBERED_BYTES:
+                _, dropped = self._kept.popitem(last=False)
+                self._bytes -= len(dropped.raw)

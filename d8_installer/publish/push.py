@@ -1,0 +1,116 @@
+"""Writing a built image to a Destination, in the order that never shows half of it: blobs, children, the tag.
+
+Lives here: that order, and the refusal to give a published tag other bytes. What is in the image (``image``) and
+how a Destination writes (``registry``) do not.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from d8_installer.errors import DiskError, NotAllowedError
+from d8_installer.model.digest import Digest
+from d8_installer.publish.image import BuiltChild, BuiltImage, Options, build_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.source import Destination
+
+Blob = tuple[Digest, int, "Callable[[], BinaryIO]"]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedChild:
+    """One platform of a published image; ``size`` is the layer's, compressed, in bytes."""
+
+    platform: Platform
+    child: Digest
+    layer: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the destination now has; ``changed`` is False when it had all of it before."""
+
+    destination: str
+    image: str
+    tag: str
+    index: Digest
+    children: tuple[PublishedChild, ...]
+    changed: bool
+
+    def as_json(self) -> dict[str, object]:
+        """Return the value of the envelope's result."""
+        return {
+            "destination": self.destination,
+            "image": self.image,
+            "tag": self.tag,
+            "index": str(self.index),
+            "changed": self.changed,
+            "platforms": {
+                str(child.platform): {"child": str(child.child), "layer": str(child.layer), "size": child.size}
+                for child in self.children
+            },
+        }
+
+
+def publish(
+    builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, destination: Destination, options: Options
+) -> Published:
+    """Build the image and push it; see ``build_image`` and ``push`` for what they refuse."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="d8-publish-")
+    except OSError as error:
+        raise DiskError(f"cannot make a temporary directory: {error.strerror}", hint="set TMPDIR") from error
+    with folder as path:
+        built = build_image(builds, image, tag, path, options)
+        return push(built, destination, image, tag, options.replace)
+
+
+def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str, replace: bool = False) -> Published:
+    """Write the image under *tag*: blobs, then the children by digest, then the index.
+
+    A tag that means these bytes already is left alone; one that means others is a NotAllowedError, unless
+    *replace*. Raises what the destination raises.
+    """
+    index = built.index.digest
+    present = destination.tag_digest(image.path, tag)
+    if present not in (None, index) and not replace:
+        raise NotAllowedError(
+            f"{image}:{tag} is already published in {destination.name} with other bytes ({present})",
+            hint="publish a new version; --replace changes it for everyone who has not locked it",
+        )
+    if present != index:
+        _write(built, destination, image.path, tag)
+    children = tuple(
+        PublishedChild(child.platform, child.manifest.digest, child.layer.digest, child.layer.size)
+        for child in built.children
+    )
+    return Published(destination.name, image.path, tag, index, children, present != index)
+
+
+def _write(built: BuiltImage, destination: Destination, path: str, tag: str) -> None:
+    for child in built.children:
+        for digest, size, open_blob in _blobs(child):
+            if not destination.has_blob(path, digest):
+                destination.put_blob(path, digest, size, open_blob)
+    for child in built.children:
+        destination.put_manifest(path, str(child.manifest.digest), child.manifest)
+    destination.put_manifest(path, tag, built.index)
+
+
+def _blobs(child: BuiltChild) -> Iterator[Blob]:
+    yield child.layer.digest, child.layer.size, partial(_open, child.layer.path)
+    yield Digest.of(child.config), len(child.config), partial(io.BytesIO, child.config)
+
+
+def _open(path: str) -> BinaryIO:
+    return open(path, "rb")

@@ -1,0 +1,381 @@
+"""OCI image layouts on disk, read and written: one layout per repository, at ``DIR/<image>/``.
+
+The format is image-spec's image-layout.md: ``oci-layout``, ``index.json``, ``blobs/sha256/<hex>``; skopeo
+reads what we write and the reverse. Writing is temp file, fsync, rename; ``index.json`` is replaced under a
+lock, so that two publishers lose nothing of each other's. Nothing here looks into a layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from d8_installer.errors import ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
+from d8_installer.model.digest import Digest
+from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
+from d8_installer.model.reference import is_image_name, is_tag
+from d8_installer.model.source import ManifestBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from d8_installer.model.source import LayerRequest
+
+REF_NAME = "org.opencontainers.image.ref.name"
+_SHORT_TAG = "io.deckhouse.image.short_tag"  # `d8 mirror` puts a whole reference into ref.name (rpp.md §15)
+_CHUNK = 256 << 10
+_MAX_INDEX_BYTES = 16 << 20
+_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of ``index.json``: ``document`` as it stands there, and what of it we understand."""
+
+    document: Mapping[str, object]
+    tag: str | None
+    digest: Digest | None
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """A parsed ``index.json`` and the stamp of the file that it was read from."""
+
+    stamp: tuple[int, int, int]
+    entries: tuple[_Entry, ...]
+    by_tag: Mapping[str, _Entry]
+    media_types: Mapping[Digest, str]
+
+
+class _Directory:
+    """The paths below DIR; the only place where a name from outside becomes one."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+
+    def repository(self, image: str) -> str:
+        """Return ``DIR/<image>``; a name outside the grammar is nowhere (NotFoundError), so none escapes."""
+        segments = image.split("/")
+        if not all(map(is_image_name, segments)):
+            raise NotFoundError(f"{image[:100]!r} is not the name of an image")
+        return os.path.join(self.root, *segments)
+
+    def blob(self, image: str, digest: Digest) -> str:
+        return os.path.join(self.repository(image), "blobs", "sha256", digest.hex)
+
+    def index(self, image: str) -> str:
+        return os.path.join(self.repository(image), "index.json")
+
+
+class FileBody:
+    """A layer that lies in a file: ``size`` and ``path`` are the file's."""
+
+    def __init__(self, file: BinaryIO, path: str, size: int) -> None:
+        self._file = file
+        self.path = path
+        self.size = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the rest of the file; a read that fails is a DiskError."""
+        while chunk := self._read():
+            yield chunk
+
+    def _read(self) -> bytes:
+        with _disk(self.path):
+            return self._file.read(_CHUNK)
+
+
+class LayoutSource:
+    """Images out of a directory of OCI layouts; safe for threads, and sees what others write there.
+
+    ``index.json`` is parsed once for each (mtime, size, inode). Errors: NotFoundError, MismatchError (a broken
+    layout), DiskError.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._paths = _Directory(root)
+        self._indexes: dict[str, _Index] = {}
+        self.name = f"oci-layout:{root}"
+        if not os.path.isdir(root):
+            raise ConfigError(
+                f"{root!r} is not a directory", hint="write oci-layout:DIR, the parent of DIR/<image>/index.json"
+            )
+
+    def tags(self, image: str) -> Sequence[str]:
+        """Return the tags of ``index.json``, in its order."""
+        return tuple(self._index(image).by_tag)
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest of a tag, or the blob that a digest names if it is one."""
+        index = self._index(image)
+        digest = _digest_of(index, image, ref)
+        path = self._paths.blob(image, digest)
+        with _open_blob(path, f"{image}: manifest {digest}") as (file, size), _disk(path):
+            if size > MAX_MANIFEST_BYTES:
+                raise MismatchError(f"{image}: manifest {digest} has {size} bytes, more than {MAX_MANIFEST_BYTES}")
+            raw = file.read(MAX_MANIFEST_BYTES)
+        return ManifestBytes(raw, index.media_types.get(digest) or parse_manifest(raw).media_type)
+
+    @contextmanager
+    def layer(self, request: LayerRequest) -> Iterator[FileBody]:
+        """Open the layer's blob; one of another size than asked for is a MismatchError."""
+        path = self._paths.blob(request.image, request.layer)
+        with _open_blob(path, f"{request.image}: layer {request.layer}") as (file, size):
+            if size != request.size:
+                raise MismatchError(f"{path} has {size} bytes, expected {request.size}", hint="publish the image again")
+            yield FileBody(file, path, size)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _index(self, image: str) -> _Index:
+        path = self._paths.index(image)
+        try:
+            found = os.stat(path)
+            known = self._indexes.get(image)
+            if known is not None and known.stamp == _stamp(found):
+                return known
+            index = _read_index(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFoundError(f"{self.name} has no image {image}", hint=f"there is no {path}") from error
+        except OSError as error:
+            raise _refused(path, error) from error
+        self._indexes[image] = index
+        return index
+
+
+class LayoutDestination:
+    """Writes images into a directory of OCI layouts, made as needed; what is not replaced stays. DiskError."""
+
+    def __init__(self, root: str) -> None:
+        self._paths = _Directory(root)
+        self.name = f"oci-layout:{root}"
+
+    def tag_digest(self, image: str, tag: str) -> Digest | None:
+        """Return what the tag names in ``index.json`` now, or None."""
+        try:
+            entry = _read_index(self._paths.index(image)).by_tag.get(tag)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _refused(self._paths.index(image), error) from error
+        return entry.digest if entry is not None else None
+
+    def has_blob(self, image: str, digest: Digest) -> bool:
+        """Whether the blob's file is there; only whole and verified blobs get their name."""
+        return os.path.isfile(self._paths.blob(image, digest))
+
+    def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
+        """Write a blob; bytes that are not *digest* and *size* are a MismatchError and get no name."""
+        path = self._paths.blob(image, digest)
+        with _disk(path), open_blob() as file:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _write(path, iter(lambda: file.read(_CHUNK), b""), expected=(digest, size))
+
+    def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
+        """Write a manifest; a tag is entered in ``index.json``, other tags keep their entries."""
+        digest = manifest.digest
+        if not is_tag(ref) and ref != str(digest):
+            raise MismatchError(f"{image}: the manifest for {ref[:100]!r} has the digest {digest}")
+        repository = self._paths.repository(image)
+        with _disk(repository):
+            os.makedirs(os.path.join(repository, "blobs", "sha256"), exist_ok=True)
+            with _locked(os.path.join(repository, "oci-layout")):
+                _write(self._paths.blob(image, digest), [manifest.raw], expected=(digest, len(manifest.raw)))
+                _enter(self._paths.index(image), ref if is_tag(ref) else None, manifest)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+# -- index.json ------------------------------------------------------------------------------------------
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read_index(path: str) -> _Index:
+    with open(path, "rb") as file:
+        # The stamp of the very file that is read: a rename in between must not be cached under the new name.
+        stamp = _stamp(os.fstat(file.fileno()))
+        raw = file.read(_MAX_INDEX_BYTES + 1)
+    entries = _parse_index(raw, path)
+    by_tag: dict[str, _Entry] = {}
+    for entry in entries:
+        if entry.tag is not None and entry.digest is not None:
+            by_tag.setdefault(entry.tag, entry)
+    return _Index(stamp, entries, by_tag, {entry.digest: entry.media_type for entry in entries if entry.digest})
+
+
+def _parse_index(raw: bytes, path: str) -> tuple[_Entry, ...]:
+    try:
+        document = json.loads(raw) if len(raw) <= _MAX_INDEX_BYTES else None
+    except (ValueError, RecursionError):
+        document = None
+    entries = document.get("manifests") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise MismatchError(f"{path} is no image index", hint="write the layout again, or restore the file")
+    return tuple(_entry(entry) for entry in entries if isinstance(entry, dict))
+
+
+def _entry(document: Mapping[str, object]) -> _Entry:
+    annotations = document.get("annotations")
+    try:
+        digest = Digest.parse(document.get("digest"))
+    except DocumentError:  # another algorithm: kept for others, not served
+        digest = None
+    media_type = document.get("mediaType")
+    return _Entry(
+        document,
+        _tag(annotations) if isinstance(annotations, dict) else None,
+        digest,
+        media_type if isinstance(media_type, str) else "",
+    )
+
+
+def _tag(annotations: Mapping[str, object]) -> str | None:
+    """Return the tag: `d8 mirror`'s own, or ref.name as skopeo writes it (a tag) or others do (``host/x:tag``)."""
+    names = [annotations.get(_SHORT_TAG), annotations.get(REF_NAME)]
+    spellings = [name for name in names if isinstance(name, str)]
+    spellings += [name.rpartition(":")[2] for name in spellings]
+    return next((name for name in spellings if is_tag(name)), None)
+
+
+def _digest_of(index: _Index, image: str, ref: str) -> Digest:
+    entry = index.by_tag.get(ref)
+    if entry is not None and entry.digest is not None:
+        return entry.digest
+    try:
+        return Digest.parse(ref)
+    except DocumentError as error:
+        raise NotFoundError(
+            f"{image} has no tag {ref[:130]!r}", hint="see its tags: d8-installer versions NAME"
+        ) from error
+
+
+def _enter(path: str, tag: str | None, manifest: ManifestBytes) -> None:
+    try:
+        entries = list(_read_index(path).entries)
+    except FileNotFoundError:
+        entries = []
+    if tag is not None:
+        entries = [entry for entry in entries if entry.tag != tag]
+        entries.append(_entry(_descriptor(tag, manifest)))
+    entries.sort(key=lambda entry: (entry.tag or "", str(entry.document.get("digest"))))
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.document for entry in entries]}
+    raw = json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+    if not _has_bytes(path, raw):
+        _write(path, [raw])
+
+
+def _descriptor(tag: str, manifest: ManifestBytes) -> dict[str, object]:
+    return {
+        "mediaType": manifest.media_type,
+        "digest": str(manifest.digest),
+        "size": len(manifest.raw),
+        "annotations": {REF_NAME: tag},
+    }
+
+
+def _has_bytes(path: str, raw: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(raw) + 1) == raw
+    except FileNotFoundError:
+        return False
+
+
+# -- files -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _open_blob(path: str, what: str) -> Iterator[tuple[BinaryIO, int]]:
+    try:
+        # A link could lead out of the layout, and a proxy on top would publish what it finds there.
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise NotFoundError(f"{what} is no regular file", hint=f"look at {path}")
+        file = open(path, "rb")  # noqa: SIM115 - closed below; the caller's errors are not ours to translate
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"{what} is not in the layout", hint=f"there is no {path}") from error
+    except OSError as error:
+        raise _refused(path, error) from error
+    with file:
+        yield file, os.fstat(file.fileno()).st_size
+
+
+def _write(path: str, chunks: Iterable[bytes], expected: tuple[Digest, int] | None = None) -> None:
+    """Write a file whole or not at all: temp file beside it, fsync, rename, fsync of the directory."""
+    directory, base = os.path.split(path)
+    temporary = os.path.join(directory, f".{base[:20]}.{secrets.token_hex(8)}")
+    hasher, size = hashlib.sha256(), 0
+    try:
+        with open(temporary, "xb") as file:
+            for chunk in chunks:
+                hasher.update(chunk)
+                size += file.write(chunk)
+            if expected is not None and (Digest(hasher.hexdigest()), size) != expected:
+                raise MismatchError(
+                    f"{size} bytes with sha256:{hasher.hexdigest()} were given for {expected[0]} of {expected[1]} bytes"
+                )
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    _sync_directory(directory)
+
+
+def _sync_directory(path: str) -> None:
+    if sys.platform == "win32":
+        return  # a directory cannot be opened there; its file system journals renames
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(marker: str) -> Iterator[None]:
+    """Hold the layout's lock, which is its ``oci-layout`` file: never replaced, and written by who finds it empty."""
+    descriptor = os.open(marker, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # locks are mandatory there: not on bytes that are read
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_size == 0:
+            os.write(descriptor, _MARKER)
+            os.fsync(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: str, error: OSError) -> DiskError:
+    return DiskError(f"{error.filename or path}: {error.strerror or error}", hint="check the directory and its owner")

@@ -1,0 +1,399 @@
+"""The registry-packages-proxy protocol without any I/O: requests, responses, paths and their errors.
+
+Both ends use this file: the client turns values into requests and responses into values, the proxy turns
+paths into routes and error causes into bodies (rpp.md §2, §4). Nothing here opens, reads, sleeps or logs,
+and nothing here decides what to install.
+"""
+
+from __future__ import annotations
+
+import binascii
+import ipaddress
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from d8_installer.errors import (
+    ConfigError,
+    D8Error,
+    DocumentError,
+    MismatchError,
+    NotAllowedError,
+    NotFoundError,
+    TryAgainError,
+    UnreachableError,
+)
+from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
+from d8_installer.model.platform import Platform
+from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
+from d8_installer.model.source import ManifestBytes
+
+if TYPE_CHECKING:
+    from d8_installer.model.source import LayerRequest
+
+__all__ = [
+    "MAX_MANIFEST_BYTES",
+    "MAX_SNIPPET_BYTES",
+    "MAX_TAGS_BYTES",
+    "Endpoint",
+    "InvalidPlatform",
+    "Request",
+    "Route",
+    "check_tls_options",
+    "has_manifest_route",
+    "judge_etag",
+    "layer_request",
+    "manifest_request",
+    "parse_manifest_body",
+    "parse_path",
+    "parse_platform_query",
+    "parse_tags",
+    "raise_for_status",
+    "tags_request",
+]
+
+PREFIX = "/v1/images/"
+MANIFEST_ACCEPT = ",".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])
+
+MAX_TAGS_BYTES = 4 << 20
+"""A tag list is read up to here (rpp.md §4.2, Caps)."""
+MAX_SNIPPET_BYTES = 256
+"""This much of an error's body is shown (rpp.md §4.2, Caps)."""
+
+NOT_FOUND_BODY = "404 page not found\n"
+MANIFEST_NOT_FOUND_BODY = "manifest not found\n"
+
+Compat = Literal["d8", "go"]
+Action = Literal["tags", "image", "manifest"]
+Generation = Literal["current", "G1"]
+# --- requests -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One GET or HEAD below an endpoint: ``target`` is the percent-encoded path and query."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def path(self) -> str:
+        """The target without its query, as error messages show it."""
+        return self.target.partition("?")[0]
+
+
+def tags_request(image: str) -> Request:
+    """Ask for every tag of *image* (R1); DocumentError if the image is outside the grammar (rpp.md §4.1)."""
+    return _request(image, "tags", accept="application/json")
+
+
+def manifest_request(image: str, ref: str) -> Request:
+    """Ask for the manifest that *ref*, a tag or digest, names (R3); DocumentError if outside the grammar."""
+    if not is_manifest_ref(ref):
+        raise _invalid_reference(image, ref)
+    return _request(image, f"manifests/{quote(ref, safe=':')}", accept=MANIFEST_ACCEPT)
+
+
+def layer_request(image: str, tag: str, platform: Platform | None) -> Request:
+    """Ask for the last layer of *tag* on *platform* (R2, no Accept); DocumentError if outside the grammar."""
+    if not is_tag(tag):
+        raise _invalid_reference(image, tag)
+    query = "" if platform is None else f"?platform={quote(str(platform), safe='')}"
+    return _request(image, f"images/{quote(tag, safe='')}{query}", accept=None)
+
+
+def _request(image: str, tail: str, accept: str | None) -> Request:
+    if not is_allowed_image(image) or not is_image_name(image.rpartition("/")[2]):
+        raise _invalid_reference(image, None)
+    # identity: a compressing ingress would break every digest
+    headers = (("Accept-Encoding", "identity"),)
+    return Request("GET", f"{PREFIX}{image}/{tail}", headers if accept is None else (("Accept", accept), *headers))
+
+
+def _invalid_reference(image: str, ref: str | None) -> DocumentError:
+    return DocumentError(
+        "invalid image reference",
+        key=repr(image if ref is None else f"{image}:{ref}")[:200],
+        hint=f"an image is {CLI_IMAGE} or {CLI_IMAGE}/plugins/<name>, a tag up to 128 of letters, digits and . _ -",
+    )
+
+
+# --- responses ------------------------------------------------------------------------------------------------
+
+
+def parse_tags(body: bytes) -> tuple[str, ...]:
+    """Read R1's body: its first JSON value's ``tags``; null or absent is empty (rpp.md §4.2).
+
+    Unknown members and whatever follows the first value are ignored. Anything else is a MismatchError.
+    The caller caps the body at MAX_TAGS_BYTES.
+    """
+    try:
+        document, _ = json.JSONDecoder().raw_decode(body.decode(errors="replace").lstrip(" \t\r\n"))
+    except (ValueError, RecursionError) as error:
+        raise _not_this_proxy(f"decode tags: {str(error)[:100]}") from error
+    if document is None:
+        return ()
+    if not isinstance(document, dict):
+        raise _not_this_proxy("decode tags: the answer is JSON, but no object")
+    tags = document.get("tags")
+    if tags is None:
+        return ()
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise _not_this_proxy("decode tags: tags must be a list of texts")
+    return tuple(tags)
+
+
+def parse_manifest_body(body: bytes, media_type: str) -> ManifestBytes:
+    """Take R3's body as it is; MismatchError if it is longer than MAX_MANIFEST_BYTES (rpp.md §4.2, Caps).
+
+    A caller reads at most one byte more than the cap, so that a longer body is noticed.
+    """
+    if len(body) > MAX_MANIFEST_BYTES:
+        raise MismatchError(f"decode manifest: it has more than {MAX_MANIFEST_BYTES} bytes")
+    return ManifestBytes(body, media_type.partition(";")[0].strip())
+
+
+def raise_for_status(request: Request, status: int, body: bytes) -> None:
+    """Return on 2xx; else raise what rpp.md §4.3 calls the status, with a hint of what to type next.
+
+    401, 403 NotAllowedError; 404 NotFoundError; 408, 425, 429 and 5xx TryAgainError. Every other status,
+    redirects among them (they are never followed), means that no such proxy answers here: UnreachableError.
+    Message: ``<METHOD> <path>: <sentinel>[: <snippet>]``; *body* is cut at MAX_SNIPPET_BYTES.
+    """
+    if 200 <= status < 300:
+        return
+    kind, sentinel, hint = _verdict(request, status, body)
+    shown = "" if status in _SENTINELS else _snippet(body)
+    raise kind(f"{request.method} {request.path}: {sentinel}{': ' if shown else ''}{shown}", hint=hint)
+
+
+_SENTINELS = {401: "unauthorized", 403: "forbidden", 404: "image or tag not found"}
+_PASSING = frozenset([408, 425, 429])
+
+
+def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error], str, str]:
+    sentinel = _SENTINELS.get(status)
+    if sentinel is not None:
+        return NotFoundError if status == 404 else NotAllowedError, sentinel, _hint(request, status, body)
+    if status >= 500:
+        sentinel = f"registry proxy upstream error (status {status})"
+        return TryAgainError, sentinel, "try again; if it stays, look at the pods app=registry-packages-proxy"
+    if status in _PASSING:
+        return TryAgainError, f"unexpected status {status}", "wait a little and run the same command again"
+    return (
+        UnreachableError,
+        f"unexpected status {status}",
+        "check --endpoint: a registry-packages-proxy never redirects, and this answer is none of its own",
+    )
+
+
+def _hint(request: Request, status: int, body: bytes) -> str:
+    if status == 401:
+        return "give a bearer token: D8_RPP_TOKEN, --token-file FILE, or a kubeconfig that has one"
+    if status == 403:
+        return "ask for the ClusterRole d8:registry-packages-proxy:cli-download; a refusal is remembered for 30 s"
+    if "/manifests/" in request.path and not has_manifest_route(body):
+        return "this proxy has no manifest route: it needs Deckhouse 1.77 or newer; check --endpoint"
+    if request.path.endswith("/tags"):
+        return "check the image's name, and that it was published at the registry's root"
+    route = parse_path(request.path)
+    name = route.image.rpartition("/")[2] if route else "NAME"
+    return f"see which versions there are: d8-installer versions {name}"
+
+
+def has_manifest_route(body: bytes) -> bool:
+    """Whether the body of a 404 to a manifest request is the proxy's own ``manifest not found``.
+
+    Go's stock ``404 page not found`` (generations G0 to G2, rpp.md §2.7) or any other body means that
+    what answers has no such route.
+    """
+    return body.strip() == MANIFEST_NOT_FOUND_BODY.strip().encode()
+
+
+def _snippet(body: bytes) -> str:
+    text = body[:MAX_SNIPPET_BYTES].decode(errors="replace")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).strip()
+
+
+_STRONG_ETAG = re.compile(r'"([^"]*)"')
+
+
+def judge_etag(etag: str | None, request: LayerRequest) -> None:
+    """Raise MismatchError if a strong *etag* names another manifest than ``request.child`` (DESIGN, Trust).
+
+    Absent, weak and malformed ones say nothing: the body's hash decides.
+    """
+    match = _STRONG_ETAG.fullmatch(etag.strip()) if etag is not None else None
+    if match is None or match[1] == str(request.child):
+        return
+    what = f"{request.image}:{request.tag}"
+    if request.platform is not None and match[1] == str(request.index):
+        raise MismatchError(
+            f"{what}: the proxy ignores platform={request.platform} and serves its default one; it is too old",
+            hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci:// or bundle:",
+        )
+    raise MismatchError(
+        f"{what}: the tag moved: the proxy serves {match[1][:100]!r}, expected {request.child}",
+        hint="use a source that still has the locked bytes (bundle:, a mirror), or lock again to accept the new ones",
+    )
+
+
+def _not_this_proxy(message: str) -> MismatchError:
+    return MismatchError(message, hint="check that the endpoint is a registry-packages-proxy and not a login page")
+
+
+# --- endpoint -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a proxy is: ``base`` is its URL without a trailing slash, a path prefix kept."""
+
+    base: str
+    host: str
+    tls: bool
+
+    @classmethod
+    def parse(cls, url: str, compat: Compat = "d8") -> Endpoint:
+        """Read a base URL: https with a host, or (not for ``go``) plain http to loopback; else ConfigError.
+
+        ``go`` lets userinfo, query and fragment slip through, as the Go client does (rpp.md §4.2).
+        """
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise _bad_endpoint(url, str(error)) from error
+        if re.search(r"[\x00-\x20\x7f\\]", url):
+            raise _bad_endpoint(url, "it has a space or control character")
+        if not host:
+            raise _bad_endpoint(url, "it has no host")
+        if parts.scheme != "https" and not (compat == "d8" and parts.scheme == "http" and is_loopback(host)):
+            raise _bad_endpoint(url, "only https is spoken, and plain http to loopback")
+        if compat == "d8" and ("@" in parts.netloc or "?" in url or "#" in url):
+            raise _bad_endpoint(url, "it must not hold a user, query or fragment")
+        return cls(url.rstrip("/"), host, parts.scheme == "https")
+
+    def url(self, request: Request) -> str:
+        """The whole URL of *request* here."""
+        return self.base + request.target
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is ``localhost`` or an address of 127.0.0.0/8 or ::1, without asking any resolver."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bad_endpoint(url: str, why: str) -> ConfigError:
+    # a password may stand before the @: it is never shown
+    shown = re.sub(r"//[^/@]*@", "//…@", url)[:200]
+    return ConfigError(
+        f"{shown!r} is not an endpoint: {why}",
+        hint="write --endpoint https://registry-packages-proxy.<domain>, or set D8_RPP_ENDPOINT",
+    )
+
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+
+
+def check_tls_options(
+    *, insecure: bool = False, ca_data: str | None = None, ca_file: str | None = None, custom_transport: bool = False
+) -> None:
+    """Refuse trust options that contradict each other or hold no certificate: ConfigError (rpp.md §4.2).
+
+    *ca_data* is PEM text; empty data and an empty *ca_file* count as not given.
+    """
+    if custom_transport or (insecure and (ca_data or ca_file)) or (ca_data and ca_file):
+        raise ConfigError(
+            "unsupported client configuration",
+            hint="give one of --ca-file and --insecure-skip-tls-verify, not both",
+        )
+    if ca_data and not any(_is_certificate(block) for block in _PEM.findall(ca_data)):
+        raise ConfigError("invalid CA bundle", hint="--ca-file needs at least one PEM block BEGIN CERTIFICATE")
+
+
+def _is_certificate(block: str) -> bool:
+    try:
+        # a certificate is a DER SEQUENCE; whether it is a good one is for the TLS library
+        return binascii.a2b_base64("".join(block.split()), strict_mode=True)[:1] == b"\x30"
+    except binascii.Error:
+        return False
+
+
+# --- paths, as the proxy reads them ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path asks for; ``ref`` is the version or manifest reference, empty for tags."""
+
+    action: Action
+    image: str
+    ref: str = ""
+
+
+def parse_path(path: str, generation: Generation = "current") -> Route | None:
+    """Read a percent-DECODED path (rpp.md §2.1, G1: §2.7); None where the proxy has no route.
+
+    The allow-list is not asked here (``model.reference.is_allowed_image``).
+    """
+    if not path.startswith(PREFIX):
+        return None
+    rest = path.removeprefix(PREFIX).strip("/")
+    if generation == "G1":
+        return _parse_g1(rest)
+    if rest.endswith("/tags"):
+        return Route("tags", rest.removesuffix("/tags"))
+    return _split(rest, "/images/", "image") or _split(rest, "/manifests/", "manifest")
+
+
+def _split(rest: str, separator: str, action: Action) -> Route | None:
+    image, found, ref = rest.rpartition(separator)
+    return Route(action, image, ref) if found and image and ref and "/" not in ref else None
+
+
+def _parse_g1(rest: str) -> Route | None:
+    image, found, tail = rest.rpartition("/tags")
+    if not found or not image:
+        return None
+    ref = tail.removeprefix("/")
+    if not tail:
+        return Route("tags", image)
+    return Route("image", image, ref) if tail.startswith("/") and ref and "/" not in ref else None
+
+
+class InvalidPlatform(Exception):  # noqa: N818 - it is an answer of the protocol (400), not an error of ours
+    """The query's ``platform`` is not two non-empty parts around one dash."""
+
+
+def parse_platform_query(raw_query: str) -> Platform | None:
+    """Read ``platform`` out of a raw query as Go's parser does (rpp.md §2.4); None if absent or empty.
+
+    The first value counts; pairs with a bad escape or ``;`` count as absent. Any two non-empty parts are
+    a platform here: ``Linux-amd64`` is valid, and matches no child.
+    """
+    for pair in raw_query.split("&"):
+        key, _, raw = pair.partition("=")
+        if ";" in pair or _BAD_ESCAPE.search(pair) or _unescape(key) != "platform":
+            continue
+        value = _unescape(raw)
+        system, _, architecture = value.partition("-")
+        if value and (not system or not architecture or "-" in architecture):
+            raise InvalidPlatform(value[:100])
+        return Platform(system, architecture) if value else None
+    return None
+
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def _unescape(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode(errors="surrogateescape")

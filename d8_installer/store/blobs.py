@@ -1,0 +1,144 @@
+"""The store: executables named by their digest, the records of layers, and the place where bytes wait for proof."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, DocumentError
+from d8_installer.model.digest import Digest
+from d8_installer.store import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
+
+    from d8_installer.store.layout import Home
+
+_RECORD_LIMIT = 1 << 20
+_EXECUTABLE = 0o555
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One member of a layer that the store holds: the digest and the bytes of the executable."""
+
+    digest: Digest
+    size: int
+
+
+class Incoming:
+    """This process's own directory for unverified bytes; its lock says that we still live."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def create(self, member: str) -> BinaryIO:
+        """Create a fresh file; *member* only makes it recognisable, and never becomes a path."""
+        readable = "".join(char if char.isalnum() else "_" for char in member[:32])
+        return fs.create(os.path.join(self._directory, f"{readable}.{secrets.token_hex(8)}"))
+
+
+class Store:
+    """Immutable files of one home. Nothing gets a name here before its bytes are proven."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def members(self, layer: Digest) -> Mapping[str, Stored]:
+        """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
+        raw = fs.read(self._home.layer(layer.hex), limit=_RECORD_LIMIT)
+        try:
+            entries = json.loads(raw)["members"] if raw is not None else {}
+            held = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries.items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError):
+            return {}  # a damaged record is worth no more than none: the layer is fetched again
+        return {name: stored for name, stored in held.items() if self._any_name(stored) is not None}
+
+    def _any_name(self, stored: Stored) -> str | None:
+        directory = self._home.executables(stored.digest.hex)
+        for name in fs.list_directory(directory):
+            if fs.file_size(os.path.join(directory, name)) == stored.size:
+                return os.path.join(directory, name)
+        return None
+
+    def path(self, stored: Stored, file_name: str) -> str:
+        """Return the stored executable's path under *file_name*, giving it that name if it has only others."""
+        path = self._home.executable(stored.digest.hex, file_name)
+        if fs.file_size(path) != stored.size:
+            other = self._any_name(stored)
+            if other is None:
+                raise DiskError(f"{path} is gone", hint="run `d8-installer sync` again")
+            temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
+            with self._guard():
+                fs.make_directories(self._home.incoming)
+                fs.same_file(other, temporary)
+                fs.rename(temporary, path)
+        return path
+
+    def admit(self, layer: Digest, proven: Mapping[str, tuple[str, Stored]], names: Mapping[str, str]) -> None:
+        """Take executables whose layer is proven into the store: mode, fsync, rename, then the layer's record.
+
+        *proven* maps a member to its temporary file and what it is; *names* a member to its first file name.
+        """
+        for member, (temporary, stored) in proven.items():
+            directory = self._home.executables(stored.digest.hex)
+            fs.make_directories(directory)
+            fs.set_mode(temporary, _EXECUTABLE)
+            fs.sync_file(temporary)
+            fs.rename(temporary, os.path.join(directory, names[member]))
+            fs.sync_directory(directory)
+        with self._guard():
+            entries = {**self.members(layer), **{member: stored for member, (_, stored) in proven.items()}}
+            document = {
+                "members": {
+                    name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(entries.items())
+                }
+            }
+            fs.replace_file(self._home.layer(layer.hex), json.dumps(document, indent=1).encode())
+
+    @contextlib.contextmanager
+    def incoming(self) -> Iterator[Incoming]:
+        """Give a directory for unverified bytes while the context lasts; whatever remains in it goes at the end."""
+        directory = os.path.join(self._home.incoming, f"{os.getpid()}.{secrets.token_hex(4)}")
+        with contextlib.ExitStack() as alive:
+            try:
+                with self._guard():
+                    fs.make_directories(directory)
+                    alive.enter_context(fs.exclusive(_mutex(directory), _never_waits))
+                yield Incoming(directory)
+            finally:
+                with contextlib.suppress(DiskError), self._guard():  # else the next command's sweep removes it
+                    fs.remove_tree(directory)
+
+    def _guard(self) -> contextlib.AbstractContextManager[None]:
+        """Making, sweeping and removing directories exclude each other, or a sweep could take a newborn one."""
+        return fs.exclusive(self._home.mutex, _never_waits)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
+        with contextlib.suppress(DiskError), self._guard():
+            fs.sweep(self._home.layers)
+            for name in fs.list_directory(self._home.incoming):
+                self._sweep_one(os.path.join(self._home.incoming, name))
+
+    @staticmethod
+    def _sweep_one(path: str) -> None:
+        if not os.path.isdir(path):
+            fs.remove(path)
+            return
+        with fs.try_exclusive(_mutex(path)) as dead:
+            if dead:
+                fs.remove_tree(path)
+
+
+def _mutex(directory: str) -> str:
+    return os.path.join(directory, "mutex")
+
+
+def _never_waits(_holder: str) -> None:
+    """Such a lock is held for some milliseconds at most, which is not worth a word to the person."""

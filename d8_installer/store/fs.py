@@ -1,0 +1,343 @@
+"""The only door to the file system's writes: create, rename, fsync, link, lock, remove.
+
+Every function here is one kind of call on the operating system; what it refuses becomes a DiskError that names the
+path and what to do. Tests inject faults by replacing these functions, so nobody calls ``os.rename`` and its kin past
+them. What to write, and in which order, is decided elsewhere in ``store``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+from d8_installer.errors import DiskError, TryAgainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HINTS = {
+    errno.ENOSPC: "free some space, then type the same command again",
+    errno.EDQUOT: "your quota is used up; free some space, then type the same command again",
+    errno.EACCES: "make it writable for you, or choose another home with --home DIR",
+    errno.EPERM: "make it writable for you, or choose another home with --home DIR",
+    errno.EROFS: "the file system is read-only; choose another home with --home DIR",
+    errno.ENOTDIR: "a file is in the way of a directory; move it away",
+    errno.EISDIR: "a directory is in the way of a file; move it away",
+    errno.EEXIST: "something is in the way; move it away",
+    errno.ENAMETOOLONG: "choose a shorter home with --home DIR",
+    errno.EIO: "the disk reports an error; look at the system's log",
+}
+_READ_AT_ONCE = 1 << 20
+
+
+@contextlib.contextmanager
+def _refusals(verb: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        hint = _HINTS.get(error.errno or 0, "see that the disk is sound, then type the same command again")
+        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint) from error
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+def read(path: str, *, limit: int) -> bytes | None:
+    """Return the file's bytes, or None if there is no such file; more than *limit* bytes are a DiskError."""
+    with _refusals("read", path):
+        try:
+            with open(path, "rb") as file:
+                data = file.read(limit + 1)
+        except FileNotFoundError:
+            return None
+    if len(data) > limit:
+        raise DiskError(f"cannot read {path}: it has more than {limit} bytes", hint="see what wrote it, and remove it")
+    return data
+
+
+def list_directory(path: str) -> list[str]:
+    """Return the names in a directory, sorted; empty if there is none."""
+    with _refusals("list", path):
+        try:
+            return sorted(os.listdir(path))
+        except FileNotFoundError:
+            return []
+
+
+def read_link(path: str) -> str | None:
+    """Return a symbolic link's target, or None if *path* does not exist; anything else there is a DiskError."""
+    with _refusals("read the link", path):
+        try:
+            return os.readlink(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+    raise DiskError(f"{path} is in the way: it is no link of d8-installer's", hint="move it away")
+
+
+def file_size(path: str) -> int | None:
+    """Return the bytes of a regular file, not following links, or None if there is none."""
+    with _refusals("look at", path):
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def owner(path: str) -> int | None:
+    """Return the user id that owns *path*, or None if it does not exist (or the system has no owners)."""
+    with _refusals("look at", path):
+        try:
+            return os.stat(path).st_uid if os.name == "posix" else None
+        except FileNotFoundError:
+            return None
+
+
+# -- writing -------------------------------------------------------------------------------------------------
+
+
+def make_directories(path: str) -> None:
+    """Make a directory and its parents; one that exists is fine."""
+    with _refusals("make the directory", path):
+        os.makedirs(path, exist_ok=True)
+
+
+def create(path: str) -> BinaryIO:
+    """Create a file that must not exist yet, open for writing, without a buffer and not inherited by children."""
+    with _refusals("create", path):
+        return open(path, "xb", buffering=0)
+
+
+def write(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
+    """Write all of *data*; a full disk is a DiskError."""
+    view = memoryview(data)
+    with _refusals("write", str(file.name)):
+        while view:
+            view = view[file.write(view) :]
+
+
+def sync(file: BinaryIO) -> None:
+    """Make an open file's bytes durable."""
+    with _refusals("sync", str(file.name)):
+        os.fsync(file.fileno())
+
+
+def sync_file(path: str) -> None:
+    """Make the bytes of a closed file durable."""
+    with _refusals("sync", path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sync_directory(path: str) -> None:
+    """Make a directory's names durable, where the system can."""
+    if os.name != "posix":
+        return
+    with _refusals("sync the directory", path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def set_mode(path: str, mode: int) -> None:
+    """Set permission bits, clearing setuid, setgid and sticky."""
+    with _refusals("set the mode of", path):
+        os.chmod(path, mode)
+
+
+def rename(old: str, new: str) -> None:
+    """Rename within one file system, replacing a file (or an empty directory) at *new* in one step."""
+    with _refusals("rename to", new):
+        os.replace(old, new)
+
+
+def make_link(target: str, path: str) -> None:
+    """Make the symbolic link *path* with the text *target*."""
+    with _refusals("make the link", path):
+        os.symlink(target, path)
+
+
+def same_file(old: str, new: str) -> None:
+    """Make *new* another name of the file *old*: a hard link, or a copy where the file system has none."""
+    with _refusals("link", new):
+        try:
+            os.link(old, new)
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}:
+                raise
+            import shutil
+
+            shutil.copy2(old, new)
+
+
+def copy_executable(old: str, new: str) -> None:
+    """Put a copy of the executable *old* at *new*, in one rename, writable by its owner."""
+    import shutil
+
+    temporary = _beside(new)
+    try:
+        with _refusals("copy to", new):
+            shutil.copyfile(old, temporary)
+        set_mode(temporary, 0o755)
+        rename(temporary, new)
+    except BaseException:
+        with contextlib.suppress(DiskError):
+            remove(temporary)
+        raise
+
+
+def remove(path: str) -> None:
+    """Remove a file or link; one that is not there is fine."""
+    with _refusals("remove", path), contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and all in it, read-only directories included; one that is not there is fine."""
+    with _refusals("remove", path):
+        if os.path.islink(path) or not os.path.isdir(path):
+            return
+        import shutil
+
+        for directory, _, _ in os.walk(path):
+            os.chmod(directory, 0o700)
+        shutil.rmtree(path)
+
+
+def replace_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a small file so that a reader, also after a power cut, sees the old bytes or the new, never less.
+
+    A symbolic link at *path* is followed: people keep their ``d8.toml`` under version control elsewhere.
+    """
+    target = os.path.realpath(path) if os.path.islink(path) else path
+    temporary = _beside(target)
+    make_directories(os.path.dirname(target))
+    try:
+        with create(temporary) as file:
+            write(file, data)
+            sync(file)
+        set_mode(temporary, mode)
+        rename(temporary, target)
+    except BaseException:
+        with contextlib.suppress(DiskError):
+            remove(temporary)
+        raise
+    sync_directory(os.path.dirname(target))
+
+
+def _beside(path: str) -> str:
+    # Not the process's number: in a container that is always the same, and a killed one's file would be in the way.
+    return f"{path}.{int.from_bytes(os.urandom(6), 'big')}.tmp"
+
+
+def sweep(directory: str, name: str = "") -> None:
+    """Remove what killed calls of ``replace_file`` left in *directory*, for the file *name* or for all.
+
+    Only for whoever excludes that another process is writing there now. What cannot be removed waits for the next.
+    """
+    with contextlib.suppress(DiskError):
+        for found in list_directory(directory):
+            owner_name, _, number = found.removesuffix(".tmp").rpartition(".")
+            if found.endswith(".tmp") and number.isdecimal() and name in ("", owner_name):
+                remove(os.path.join(directory, found))
+
+
+# -- locking -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def exclusive(path: str, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock file *path* while the context lasts; a killed process holds nothing.
+
+    Where another process has it, *waiting* is called once with that process's number, then we wait for its end.
+    """
+    make_directories(os.path.dirname(path))
+    with _open_lock(path) as file:
+        with _refusals("lock", path):
+            if not _try_lock(file):
+                file.seek(0)
+                waiting(file.read(20).decode("ascii", "replace").strip() or "unknown")
+                _wait_lock(file)
+        with contextlib.suppress(OSError):  # only talk: a full disk must not keep anybody from cleaning up
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n".encode())
+        try:
+            yield
+        finally:
+            _unlock(file)
+
+
+@contextlib.contextmanager
+def try_exclusive(path: str) -> Iterator[bool]:
+    """Hold the lock file *path* if nobody else does; yields whether we have it."""
+    with _open_lock(path) as file:
+        with _refusals("lock", path):
+            held = _try_lock(file)
+        try:
+            yield held
+        finally:
+            if held:
+                _unlock(file)
+
+
+def _open_lock(path: str) -> BinaryIO:
+    with _refusals("open the lock", path):
+        return open(path, "a+b", buffering=0)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _FAR = 1 << 30  # locks are mandatory there: not on the bytes that a waiting process reads
+
+    def _try_lock(file: BinaryIO) -> bool:
+        file.seek(_FAR)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _wait_lock(file: BinaryIO) -> None:
+        file.seek(_FAR)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        except OSError as error:
+            raise TryAgainError(
+                "another d8-installer is still at work", hint="type the same command again when it is done"
+            ) from error
+
+    def _unlock(file: BinaryIO) -> None:
+        file.seek(_FAR)
+        with contextlib.suppress(OSError):  # closing the file gives it back as well
+            msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: BinaryIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _wait_lock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+    def _unlock(file: BinaryIO) -> None:
+        with contextlib.suppress(OSError):  # closing the file gives it back as well
+            fcntl.flock(file, fcntl.LOCK_UN)

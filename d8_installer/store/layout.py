@@ -1,0 +1,179 @@
+"""Where everything lies in the home, and which directories are ours: the only file that joins home paths.
+
+A plain class, since the no-op ``sync`` imports it and a dataclass would cost that command its speed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = 1
+_APP = "d8-installer"
+
+
+class Home:
+    """The paths below one home directory; nothing is looked at or made."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+
+    @property
+    def schema(self) -> str:
+        """The file that holds the home's schema number."""
+        return os.path.join(self.root, "schema")
+
+    @property
+    def bin(self) -> str:
+        """The PATH entry: a link to the active binaries of the user's profile."""
+        return os.path.join(self.root, "bin")
+
+    @property
+    def tags(self) -> str:
+        """``tags.json``: which digest each tag meant."""
+        return os.path.join(self.root, "tags.json")
+
+    @property
+    def mutex(self) -> str:
+        """The lock file that is held for the moments in which something of the whole home changes."""
+        return os.path.join(self.root, "mutex")
+
+    @property
+    def incoming(self) -> str:
+        """Where unverified bytes lie, a directory for each process."""
+        return os.path.join(self.root, "incoming")
+
+    @property
+    def config_manifest(self) -> str:
+        """The user's manifest of a home that was chosen by hand."""
+        return os.path.join(self.root, "d8.toml")
+
+    def executables(self, digest: str) -> str:
+        """The directory of the executable with that digest (64 hex digits)."""
+        return os.path.join(self.root, "store", "sha256", digest)
+
+    def executable(self, digest: str, file_name: str) -> str:
+        """The stored executable under one of its file names."""
+        return os.path.join(self.executables(digest), file_name)
+
+    @property
+    def layers(self) -> str:
+        """The directory of the layers' records."""
+        return os.path.join(self.root, "store", "layers")
+
+    def layer(self, digest: str) -> str:
+        """The record of what was taken out of the layer with that digest (64 hex digits)."""
+        return os.path.join(self.layers, f"{digest}.json")
+
+    def profile(self, directory: str) -> ProfilePaths:
+        """The paths of one profile."""
+        return ProfilePaths(os.path.join(self.root, "profiles", directory))
+
+    def run(self, request: str) -> ProfilePaths:
+        """The paths of an image that ``run`` resolved without installing it, by its request's hash."""
+        return ProfilePaths(os.path.join(self.root, "runs", request))
+
+
+class ProfilePaths:
+    """The paths below one profile's directory."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    @property
+    def project(self) -> str:
+        """The file that names the project this profile belongs to."""
+        return os.path.join(self.root, "project")
+
+    @property
+    def lock(self) -> str:
+        """The user's or system's ``d8.lock``."""
+        return os.path.join(self.root, "d8.lock")
+
+    @property
+    def stamp(self) -> str:
+        """``stamp.json``: what the last sync saw."""
+        return os.path.join(self.root, "stamp.json")
+
+    @property
+    def mutex(self) -> str:
+        """The lock file that one writing command holds."""
+        return os.path.join(self.root, "mutex")
+
+    @property
+    def current(self) -> str:
+        """What says which generation is active: a link, or on Windows a directory."""
+        return os.path.join(self.root, "current")
+
+    @property
+    def bin(self) -> str:
+        """The active binaries."""
+        return os.path.join(self.root, "current", "bin")
+
+    @property
+    def generations(self) -> str:
+        """The directory of all generations."""
+        return os.path.join(self.root, "generations")
+
+    def generation(self, number: int) -> str:
+        """The directory of one generation."""
+        return os.path.join(self.generations, str(number))
+
+    def record(self, number: int) -> str:
+        """``generation.json`` of one generation."""
+        return os.path.join(self.generations, str(number), "generation.json")
+
+
+def default_home(environ: Mapping[str, str]) -> str:
+    """Return the home that is used when none is chosen: XDG's on every POSIX system, LOCALAPPDATA's on Windows."""
+    if sys.platform == "win32":
+        base = environ.get("LOCALAPPDATA") or os.path.join(os.path.expanduser("~"), "AppData", "Local")
+    else:
+        base = _xdg(environ, "XDG_DATA_HOME", ".local", "share")
+    return os.path.join(base, _APP)
+
+
+def config_directory(environ: Mapping[str, str]) -> str:
+    """Return the directory of ``config.toml`` and of the default home's ``d8.toml``."""
+    if sys.platform == "win32":
+        base = environ.get("APPDATA") or os.path.join(os.path.expanduser("~"), "AppData", "Roaming")
+    else:
+        base = _xdg(environ, "XDG_CONFIG_HOME", ".config")
+    return os.path.join(base, _APP)
+
+
+def _xdg(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
+    """The XDG base directory spec lets a relative value count as unset."""
+    chosen = environ.get(variable, "")
+    if os.path.isabs(chosen):
+        return chosen
+    return os.path.join(environ.get("HOME") or os.path.expanduser("~"), *below_home)
+
+
+def find_project(directory: str, home_directory: str) -> str | None:
+    """Return the nearest directory with a ``d8.toml``, from *directory* upwards, or None.
+
+    The search ends at the top of a git work tree and at the person's HOME, both of which are still looked at.
+    """
+    here = os.path.abspath(directory)
+    while True:
+        if os.path.isfile(os.path.join(here, "d8.toml")):
+            return here
+        parent = os.path.dirname(here)
+        if parent == here or here == home_directory or os.path.exists(os.path.join(here, ".git")):
+            return None
+        here = parent
+
+
+def project_directory(project: str) -> str:
+    """Return the name of a project's directory under ``profiles``: 16 hex digits of its real path's sha256."""
+    return hashlib.sha256(os.path.realpath(project).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,0 +1,121 @@
+"""The state files, read whole and written atomically: manifest, lock, ``config.toml``, ``tags.json``, ``schema``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.model.config import Config
+from d8_installer.model.digest import Digest
+from d8_installer.model.lock import Lock
+from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
+from d8_installer.store import fs
+from d8_installer.store.layout import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from d8_installer.store.layout import Home
+
+_MAX_LOCK_BYTES = 64 << 20
+_MAX_TAGS_BYTES = 64 << 20
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def _advice(hint: str) -> Iterator[None]:
+    """Give an error that has no hint of its own this one."""
+    try:
+        yield
+    except DocumentError as error:
+        error.hint = error.hint or hint
+        raise
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    """Read a document of the person's; one that is far too long is that document's fault, not the disk's."""
+    if (fs.file_size(os.path.realpath(path)) or 0) > limit:
+        raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
+    return fs.read(path, limit=limit)
+
+
+def load_manifest(path: str) -> tuple[str, Manifest]:
+    """Return the manifest's text and value; a missing file is an empty manifest."""
+    raw = _read(path, 4 * MAX_MANIFEST_TOML)
+    with _advice("correct it there, then type the same command again"):
+        return ("", Manifest()) if raw is None else (raw.decode("utf-8", "replace"), Manifest.parse(raw, path))
+
+
+def load_lock(path: str) -> tuple[str, Lock] | None:
+    """Return the lock's text and value, or None where there is no lock."""
+    raw = _read(path, _MAX_LOCK_BYTES)
+    with _advice("restore it, or remove it and type `d8-installer lock`, which chooses the versions anew"):
+        return None if raw is None else (raw.decode("utf-8", "replace"), Lock.parse(raw, path))
+
+
+def load_config(path: str) -> tuple[str, Config]:
+    """Return the config's text and value; a missing file is an empty config."""
+    try:
+        raw = _read(path, _MAX_CONFIG_BYTES)
+    except DocumentError as error:
+        raise ConfigError(str(error), hint=error.hint) from error
+    return ("", Config()) if raw is None else (raw.decode("utf-8", "replace"), Config.parse(raw, path))
+
+
+def save(path: str, text: str) -> None:
+    """Write a state file, unless it says just that already."""
+    data = text.encode()
+    if fs.read(path, limit=_MAX_LOCK_BYTES) != data:
+        fs.replace_file(path, data)
+
+
+def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
+    """Return what each (repository path, tag) was remembered to mean; a damaged memory is a DocumentError."""
+    raw = fs.read(home.tags, limit=_MAX_TAGS_BYTES)
+    if raw is None:
+        return {}
+    try:
+        images = json.loads(raw)["tags"]
+        return {(path, tag): Digest.parse(top) for path, tags in images.items() for tag, top in tags.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError) as error:
+        raise DocumentError(
+            "is damaged", file=home.tags, hint="remove it; the tags' present meaning is then trusted anew"
+        ) from error
+
+
+def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest]) -> None:
+    """Add what was resolved to ``tags.json``; another process's additions stay."""
+    known = load_tags(home)
+    if all(known.get(key) == top for key, top in tops.items()):
+        return
+    with fs.exclusive(home.mutex, lambda _holder: None):
+        images: dict[str, dict[str, str]] = {}
+        for (path, tag), top in sorted({**load_tags(home), **tops}.items()):
+            images.setdefault(path, {})[tag] = str(top)
+        fs.replace_file(home.tags, json.dumps({"schema": SCHEMA, "tags": images}, indent=1).encode())
+
+
+def check_schema(home: Home) -> None:
+    """Refuse a home that a newer tool wrote; one without a schema is new and fine."""
+    raw = fs.read(home.schema, limit=64)
+    if raw is None:
+        return
+    text = raw.decode("ascii", "replace").strip()
+    if not text.isdecimal():
+        raise ConfigError(f"{home.schema} is damaged: it holds no number", hint=f"write {SCHEMA} into it")
+    if int(text) > SCHEMA:
+        raise ConfigError(
+            f"the home {home.root} has schema {text}, and this tool knows {SCHEMA}", hint="upgrade d8-installer"
+        )
+
+
+def prepare_home(home: Home) -> None:
+    """Make the home, write its schema if it is new, and remove what killed processes left beside these files."""
+    check_schema(home)
+    with fs.exclusive(home.mutex, lambda _holder: None):
+        fs.sweep(home.root)
+        if fs.read(home.schema, limit=64) is None:
+            fs.replace_file(home.schema, f"{SCHEMA}\n".encode())

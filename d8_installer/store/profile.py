@@ -1,0 +1,112 @@
+"""A profile's generations on disk: build one beside the others, switch to it, keep the newest few."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, DocumentError
+from d8_installer.model.generation import Generation
+from d8_installer.store import fs
+from d8_installer.store.blobs import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from d8_installer.model.generation import Placed
+    from d8_installer.store.blobs import Store
+    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.store.switch import Switch
+
+_RECORD_LIMIT = 256 << 20
+_READ_ONLY = 0o555
+_DRAFT = ".new"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStore:
+    """The generations of one profile; only the holder of the profile's mutex may build and switch."""
+
+    paths: ProfilePaths
+    switch: Switch
+    store: Store
+
+    def active(self) -> Generation | None:
+        """Return the active generation, or None where there is none; a damaged record is a DocumentError."""
+        number = self.switch.active(self.paths)
+        return None if number is None else self.load(number)
+
+    def load(self, number: int) -> Generation:
+        """Return generation *number*; one that is not there, or is damaged, is a DocumentError."""
+        file = self.paths.record(number)
+        raw = fs.read(file, limit=_RECORD_LIMIT)
+        if raw is None:
+            raise DocumentError("is missing", file=file, hint="run `d8-installer sync`, which makes a new generation")
+        return Generation.parse(raw, file)
+
+    def next_number(self) -> int:
+        """Return the number that a new generation gets: one more than any that is there."""
+        return max([0, *self._numbers(), self.switch.active(self.paths) or 0]) + 1
+
+    def recover(self) -> None:
+        """Finish or remove what a killed process left in this profile."""
+        self.switch.recover(self.paths)
+        fs.sweep(self.paths.root)
+        with contextlib.suppress(DiskError):
+            for name in fs.list_directory(self.paths.generations):
+                if name.endswith(_DRAFT):
+                    fs.remove_tree(os.path.join(self.paths.generations, name))
+
+    def build(self, generation: Generation) -> None:
+        """Lay the generation out beside the others; it is complete and durable before it has its name."""
+        draft = f"{self.paths.generation(generation.number)}{_DRAFT}"
+        fs.remove_tree(draft)
+        try:
+            self._build(generation, draft)
+        except BaseException:
+            with contextlib.suppress(DiskError):
+                fs.remove_tree(draft)
+            raise
+
+    def _build(self, generation: Generation, draft: str) -> None:
+        final = self.paths.generation(generation.number)
+        fs.make_directories(os.path.join(draft, "bin"))
+        for placed, path in self._files(draft, generation):
+            fs.make_directories(os.path.dirname(path))
+            self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
+        fs.replace_file(os.path.join(draft, "generation.json"), generation.render().encode(), mode=0o444)
+        for directory, _, _ in list(os.walk(draft, topdown=False)):
+            if directory != draft:
+                fs.set_mode(directory, _READ_ONLY)
+        fs.sync_directory(os.path.join(draft, "bin"))
+        fs.rename(draft, final)
+        fs.set_mode(final, _READ_ONLY)
+        fs.sync_directory(self.paths.generations)
+
+    def keep(self, newest: int) -> None:
+        """Remove all but the *newest* generations, and never the active one."""
+        active = self.switch.active(self.paths)
+        for number in sorted(self._numbers())[:-newest]:
+            if number != active:
+                fs.remove_tree(self.paths.generation(number))
+
+    def _numbers(self) -> list[int]:
+        return [int(name) for name in fs.list_directory(self.paths.generations) if name.isdecimal()]
+
+    @staticmethod
+    def _files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
+        """Yield each binary's place in ``bin``, and one in ``req/<request hash>`` for launchers."""
+        suffix = generation.platform.executable_suffix
+        for placed in generation.placed:
+            name = file_name(placed.placement.binary, suffix)
+            if placed.placement.in_bin:
+                yield placed, os.path.join(directory, "bin", name)
+            for request in placed.placement.requests:
+                yield placed, os.path.join(directory, "req", request.hex, name)
+
+
+def file_name(binary: str, suffix: str) -> str:
+    """Return the binary's file name on a platform whose executables end with *suffix*."""
+    return binary if binary.endswith(suffix) else binary + suffix

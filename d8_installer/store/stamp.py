@@ -1,0 +1,95 @@
+"""``stamp.json``: what the last sync saw, so that a sync with nothing to do parses no TOML and imports little.
+
+Imports nothing but what the interpreter has loaded anyway, json and hashlib: this module is the no-op's whole way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from d8_installer.store.layout import ProfilePaths
+
+SCHEMA = 1
+_LIMIT = 16 << 20
+
+
+def host_facts() -> list[str]:
+    """Return what the platform is decided from, cheaply; compared as it is, never interpreted."""
+    if sys.platform == "win32":
+        machine = os.environ.get("PROCESSOR_ARCHITEW6432") or os.environ.get("PROCESSOR_ARCHITECTURE", "")
+        return [sys.platform, machine, str(sys.maxsize)]
+    system = os.uname()
+    return [sys.platform, system.machine, str(sys.maxsize), "ARM64" if "ARM64" in system.version.upper() else ""]
+
+
+def active_mark(paths: ProfilePaths) -> str | None:
+    """Return what says which generation is active, as text, or None."""
+    try:
+        return os.readlink(paths.current)
+    except OSError:
+        pass
+    try:
+        with open(os.path.join(paths.current, "number"), encoding="ascii", errors="replace") as file:
+            return file.read(20)
+    except OSError:
+        return None
+
+
+def file_mark(path: str) -> str | None:
+    """Return the sha256 of a file's bytes, or None where it cannot be read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def time_mark(path: str) -> int | None:
+    """Return the modification time in nanoseconds of a directory, or of a file too big to read; None if it is gone."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
+
+
+def seen(paths: ProfilePaths, files: Iterable[str], places: Iterable[str], facts: dict[str, object]) -> bytes:
+    """Return the text of a stamp for the present state: of *files* the bytes count, of *places* the times.
+
+    *facts* are handed back by ``matching``.
+    """
+    document = {
+        "schema": SCHEMA,
+        "host": host_facts(),
+        "current": active_mark(paths),
+        "files": {path: file_mark(path) for path in files},
+        "places": {path: time_mark(path) for path in places},
+        "facts": facts,
+    }
+    return json.dumps(document, indent=1).encode()
+
+
+def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | None:
+    """Return the stamp's facts if all it saw is as it was and it saw just *files*; None for any doubt."""
+    try:
+        with open(paths.stamp, "rb") as file:
+            document = json.loads(file.read(_LIMIT))
+        same = (
+            document["schema"] == SCHEMA
+            and document["current"] is not None
+            and document["current"] == active_mark(paths)
+            and document["host"] == host_facts()
+            and set(document["files"]) == set(files)
+            and all(file_mark(path) == mark for path, mark in document["files"].items())
+            and all(time_mark(path) == mark for path, mark in document["places"].items())
+        )
+        facts = document["facts"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return facts if same and isinstance(facts, dict) else None

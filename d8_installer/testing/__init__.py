@@ -1,0 +1,4 @@
+"""What our tests and plugin authors test with: sources in memory, servers that misbehave, contract suites.
+
+Nothing in the product imports this package.
+"""

@@ -1,0 +1,396 @@
+"""A registry-packages-proxy on loopback that does wrong exactly what it is told to, and remembers who asked.
+
+It speaks RPP's wire (rpp.md §2) over any Source, so that a client can be shown every bad answer there is. A fault
+is a function from the right Reply to a worse one; faults are programmed per route, and per count::
+
+    images = MemorySource()
+    images.add_index("deckhouse-cli/plugins/vault", "v1.0.0", {Platform.parse("linux-amd64"): layer})
+    with fault_server(images) as proxy:
+        proxy.on("layer", cut(0.5), times=1)          # the first download ends half way, the second is whole
+        done = subprocess.run(["d8-installer", "--endpoint", proxy.url, "install", "vault"])
+        assert done.returncode == 0
+        assert len(proxy.seen("layer")) == 2
+
+Lives here: the server and the faults. Building images does not (``memory``, ``contract``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from urllib.parse import unquote
+
+from d8_installer.errors import D8Error
+from d8_installer.model.reference import is_allowed_image
+from d8_installer.proxy import answers
+from d8_installer.proxy.answers import Answer
+from d8_installer.proxy.upstream import Upstream
+from d8_installer.registry.wire import InvalidPlatform, parse_path, parse_platform_query
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable, Iterator, Mapping
+
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.source import Source
+    from d8_installer.registry.wire import Route
+
+Place = Literal["tags", "index", "child", "layer", "other"]
+"""What was asked for: the tag list, a manifest by its tag, one by its digest, a layer, or something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request that arrived; header names are in lower case."""
+
+    place: Place
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to *place* before it is sent. Header names are in lower case, Content-Length is not among them.
+
+    ``length`` is what Content-Length promises; None leaves it out, and the connection's end is the body's.
+    ``stalls``: after the body nothing comes any more until the client goes away. ``drops``: no answer at all.
+    """
+
+    place: Place
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    length: int | None
+    stalls: bool = False
+    drops: bool = False
+
+
+Fault: TypeAlias = "Callable[[Reply], Reply]"
+
+# --- faults: what may be wrong with an answer -----------------------------------------------------------------
+
+
+def status(code: int, body: str = "", *, retry_after: str | None = None) -> Fault:
+    """Answer with *code* instead; without *body* it says what the proxy or its guard says (rpp.md §2.3).
+
+    *retry_after* is the header's text: seconds, or an HTTP date.
+    """
+
+    def refuse(reply: Reply) -> Reply:
+        headers = {"content-type": "text/plain; charset=utf-8"}
+        if retry_after is not None:
+            headers["retry-after"] = retry_after
+        raw = (body or _usual_body(code, reply.place)).encode()
+        return Reply(reply.place, code, headers, raw, len(raw))
+
+    return refuse
+
+
+def _usual_body(code: int, place: Place) -> str:
+    subject, failed = _WORDS.get(place, ("404 page", "failed"))
+    usual = {
+        401: "Unauthorized",
+        403: "Forbidden (user=somebody, verb=get, resource=deployments, subresource=cli-binary)",
+        404: f"{subject} not found",
+        500: "internal error",
+        502: failed,
+    }
+    return usual.get(code, f"status {code}") + "\n"
+
+
+_WORDS: Mapping[Place, tuple[str, str]] = {
+    "tags": ("image", "failed to list tags"),
+    "index": ("manifest", "failed to read manifest"),
+    "child": ("manifest", "failed to read manifest"),
+    "layer": ("version", "failed to fetch package"),
+}
+
+
+def without_route() -> Fault:
+    """Answer as a proxy that has no such route: Go's stock 404 (rpp.md §2.7, G0 to G2)."""
+    return status(404, "404 page not found\n")
+
+
+def cut(share: float) -> Fault:
+    """Promise the whole body, send only *share* (0 to 1) of it, and close the connection."""
+    return lambda reply: replace(reply, body=reply.body[: int(len(reply.body) * share)], length=len(reply.body))
+
+
+def short(share: float) -> Fault:
+    """Send only *share* (0 to 1) of the body and promise just that: a consistent answer with bytes missing."""
+    return lambda reply: replaced(reply.body[: int(len(reply.body) * share)])(reply)
+
+
+def stalled(share: float = 0.5) -> Fault:
+    """Promise the whole body, send *share* of it, and then say nothing more (``FaultServer.stalling`` is set)."""
+    return lambda reply: replace(cut(share)(reply), stalls=True)
+
+
+def dropped() -> Fault:
+    """Close the connection without a byte of an answer."""
+    return lambda reply: replace(reply, drops=True)
+
+
+def longer(extra: int) -> Fault:
+    """Send *extra* bytes more than the right body has, and promise them too."""
+    return lambda reply: replaced(reply.body + bytes(extra))(reply)
+
+
+def overrunning(extra: int) -> Fault:
+    """Promise the right length, and send *extra* bytes behind it on the same connection."""
+    return lambda reply: replace(reply, body=reply.body + bytes(extra), length=len(reply.body))
+
+
+def unmeasured() -> Fault:
+    """Leave Content-Length out: the body ends where the connection does. Give it before ``longer`` or ``short``."""
+    return lambda reply: replace(reply, length=None)
+
+
+def flipped(at: int = -1, bit: int = 0) -> Fault:
+    """Turn one *bit* (0 to 7) of the byte *at*, which may count from the end."""
+
+    def flip(reply: Reply) -> Reply:
+        body = bytearray(reply.body)
+        body[at] ^= 1 << bit
+        return replace(reply, body=bytes(body))
+
+    return flip
+
+
+def replaced(body: bytes) -> Fault:
+    """Send *body* instead, its length promised if there was a promise; status and headers stay."""
+    return lambda reply: replace(reply, body=body, length=None if reply.length is None else len(body))
+
+
+def tags(names: object) -> Fault:
+    """Answer with a tag list whose ``tags`` member is *names*, whatever that is."""
+    return replaced(json.dumps({"name": "image", "tags": names}).encode())
+
+
+def header(name: str, value: str | None) -> Fault:
+    """Set a header, or leave it out for None: ``header("etag", 'W/"x"')``."""
+
+    def change(reply: Reply) -> Reply:
+        kept = {key: text for key, text in reply.headers.items() if key != name.lower()}
+        return replace(reply, headers=kept if value is None else {**kept, name.lower(): value})
+
+    return change
+
+
+def redirected(location: str, code: int = 302) -> Fault:
+    """Send the client elsewhere."""
+    return lambda reply: Reply(reply.place, code, {"location": location}, b"", 0)
+
+
+def captive_portal() -> Fault:
+    """Answer 200 with a login page, as networks do that want a click first."""
+    page = b"<!DOCTYPE html><html><title>Log in</title><body>Accept our terms to go on.</body></html>\n"
+    return lambda reply: Reply(reply.place, 200, {"content-type": "text/html; charset=utf-8"}, page, len(page))
+
+
+def compressed() -> Fault:
+    """Compress the body once more, as an ingress does that does not look at Accept-Encoding."""
+    return lambda reply: header("content-encoding", "gzip")(replaced(gzip.compress(reply.body, mtime=0))(reply))
+
+
+# --- the server -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Rule:
+    place: Place | None
+    faults: tuple[Fault, ...]
+    left: int | None
+    skipped: int
+
+
+@dataclass(slots=True)
+class FaultServer:
+    """A running server: where it is, what it shall do wrong, and what it was asked. Safe for threads.
+
+    ``ignores_platform``: it serves linux/amd64 for whatever was asked, under the index's digest, as a proxy does
+    that is older than the query (rpp.md §2.7, G1). ``stalling`` is set as soon as an answer has stalled.
+    """
+
+    url: str
+    source: Source
+    ignores_platform: bool = False
+    stalling: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _seen: list[Seen] = field(default_factory=list)
+    _rules: list[_Rule] = field(default_factory=list)
+
+    def on(self, place: Place | None, *faults: Fault, times: int | None = None, after: int = 0) -> None:
+        """Apply *faults*, in this order, to the answers of *place* (None: all), *times* times or always.
+
+        The first *after* answers stay right. Rules add up in the order in which they were given.
+        """
+        with self._lock:
+            self._rules.append(_Rule(place, faults, times, after))
+
+    def reset(self) -> None:
+        """Forget every fault and every request."""
+        with self._lock:
+            self._rules.clear()
+            self._seen.clear()
+        self.ignores_platform = False
+        self.stalling.clear()
+
+    def seen(self, place: Place | None = None) -> tuple[Seen, ...]:
+        """Return the requests that arrived, for *place* or all, in order."""
+        with self._lock:
+            return tuple(request for request in self._seen if place in (None, request.place))
+
+    def reply(self, request: Seen) -> Reply:
+        """Note *request* and return its answer, faults applied."""
+        with self._lock:
+            self._seen.append(request)
+            faults = [fault for rule in self._rules if self._strikes(rule, request) for fault in rule.faults]
+        reply = _right_reply(self.source, request, ignores_platform=self.ignores_platform)
+        for fault in faults:
+            reply = fault(reply)
+        return reply
+
+    def end(self) -> None:
+        """Let go of every stalled answer."""
+        self._ended.set()
+
+    def hold(self) -> None:
+        """Wait, as a stalled answer does, until the server ends."""
+        self.stalling.set()
+        self._ended.wait()
+
+    @staticmethod
+    def _strikes(rule: _Rule, request: Seen) -> bool:
+        if rule.place not in (None, request.place) or rule.left == 0:
+            return False
+        if rule.skipped:
+            rule.skipped -= 1
+            return False
+        if rule.left is not None:
+            rule.left -= 1
+        return True
+
+
+@contextmanager
+def fault_server(source: Source, tls: ssl.SSLContext | None = None) -> Iterator[FaultServer]:
+    """Serve *source* on a free port of 127.0.0.1 while the context lasts; with *tls* over https.
+
+    *source* may be changed meanwhile (a tag that moves), and is not closed.
+    """
+    server = _HttpServer(("127.0.0.1", 0), _Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    running = FaultServer(f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}", source)
+    server.faults = running
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield running
+    finally:
+        running.end()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    faults: FaultServer
+
+    def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """A client that goes away is what the faults are for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def answer(self) -> None:
+        faults = cast("_HttpServer", self.server).faults
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = faults.reply(Seen(_place(_route(self.path)), self.command, self.path, headers))
+        # Whoever does not keep the promised length cannot keep the connection either.
+        self.close_connection = reply.drops or reply.stalls or reply.length != len(reply.body)
+        if reply.drops:
+            return
+        self.send_response_only(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.length is not None:
+            self.send_header("content-length", str(reply.length))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else reply.body)
+        self.wfile.flush()
+        if reply.stalls:
+            faults.hold()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_CONNECT = answer  # noqa: N815 - http.server names them
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name
+        """Say nothing: ``FaultServer.seen`` tells it all."""
+
+
+# --- right answers --------------------------------------------------------------------------------------------
+
+
+def _route(target: str) -> Route | None:
+    route = parse_path(unquote(target.partition("?")[0]))
+    return route if route is not None and is_allowed_image(route.image) else None
+
+
+def _place(route: Route | None) -> Place:
+    if route is None:
+        return "other"
+    if route.action == "manifest":
+        return "child" if route.ref.startswith("sha256:") else "index"
+    return "layer" if route.action == "image" else "tags"
+
+
+def _right_reply(source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
+    query = "" if ignores_platform else request.target.partition("?")[2]
+    answer = _right_answer(source, _route(request.target), request.method, query)
+    headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
+    return Reply(request.place, answer.status, headers, answer.body, len(answer.body))
+
+
+def _right_answer(source: Source, route: Route | None, method: str, query: str) -> Answer:
+    if route is None:
+        return answers.NOT_FOUND
+    if method != "GET" and (route.action != "image" or method != "HEAD"):
+        return answers.METHOD_NOT_ALLOWED
+    try:
+        if route.action == "image":
+            return _layer(source, route, parse_platform_query(query))
+        if route.action == "tags":
+            return answers.tags(route.image, source.tags(route.image))
+        return answers.manifest(source.manifest(route.image, route.ref))
+    except InvalidPlatform:
+        return answers.INVALID_PLATFORM
+    except D8Error as error:
+        return answers.failure("tags" if route.action == "tags" else "manifest", error)
+
+
+def _layer(source: Source, route: Route, platform: Platform | None) -> Answer:
+    upstream = Upstream(lambda: "memory:", lambda _: source)
+    try:
+        resolved = upstream.resolve(route.image, route.ref, platform)
+    except D8Error as error:
+        return answers.failure("resolve", error)
+    try:
+        package = upstream.package(resolved)
+        with source.layer(package.request) as chunks:
+            body = b"".join(chunks)
+    except D8Error as error:
+        return answers.failure("package", error)
+    return Answer(200, answers.layer_headers(route.image, route.ref, package.digest, len(body)), body)

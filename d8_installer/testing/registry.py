@@ -1,0 +1,114 @@
+"""A real registry for tests: Debian's ``docker-registry`` on loopback, for as long as a context lasts."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = "docker-registry"
+USER, PASSWORD = "user", "secret"
+# bcrypt of PASSWORD at the lowest cost; the registry checks it at every request
+_HTPASSWD = f"{USER}:$2b$04$oHW0gwYmcDdD6uy88pWFvOAYNKbawZil8ntKQ904fOrm1C2eMqH26\n"
+_LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRegistry:
+    """Where it listens: ``host`` is ``127.0.0.1:<port>``."""
+
+    host: str
+
+    @property
+    def url(self) -> str:
+        """What ``open_source`` takes."""
+        return f"oci://{self.host}"
+
+
+def is_installed() -> bool:
+    """Whether the program is on PATH."""
+    return shutil.which(PROGRAM) is not None
+
+
+@contextmanager
+def docker_registry(directory: str, *, with_password: bool = False) -> Iterator[RunningRegistry]:
+    """Run a registry that stores in *directory*; with a password it wants USER and PASSWORD for everything.
+
+    Ready when the context is entered; ended, and waited for, when it is left.
+    """
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise FileNotFoundError(f"{PROGRAM} is not on PATH; on Debian: apt-get install {PROGRAM}")
+    config = _write_config(directory, with_password=with_password)
+    process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        host = _wait_until_it_listens(process)
+        yield RunningRegistry(host)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _write_config(directory: str, *, with_password: bool) -> str:
+    storage = {"filesystem": {"rootdirectory": os.path.join(directory, "storage")}, "delete": {"enabled": True}}
+    # Port 0 and the log's line: the one way to a free port that no other process can take in between.
+    config: dict[str, object] = {
+        "version": "0.1",
+        "log": {"level": "info"},
+        "storage": storage,
+        "http": {"addr": "127.0.0.1:0", "secret": "of this test"},
+    }
+    if with_password:
+        passwords = os.path.join(directory, "htpasswd")
+        with open(passwords, "w", encoding="utf-8") as file:
+            file.write(_HTPASSWD)
+        config["auth"] = {"htpasswd": {"realm": "test", "path": passwords}}
+    path = os.path.join(directory, "config.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)  # JSON is YAML
+    return path
+
+
+def _wait_until_it_listens(process: subprocess.Popen[str]) -> str:
+    heard: queue.Queue[str | None] = queue.Queue()
+    log: list[str] = []
+    if process.stderr is None:
+        raise ValueError("the process has no pipe to listen to")
+    threading.Thread(target=_listen, args=(process.stderr, heard, log), daemon=True).start()
+    try:
+        host = heard.get(timeout=_SECONDS)
+    except queue.Empty:
+        host = None
+    if host is None:
+        raise RuntimeError(f"{PROGRAM} does not listen:\n{''.join(log[-20:])}")
+    name, _, port = host.rpartition(":")
+    socket.create_connection((name, int(port)), timeout=_SECONDS).close()
+    return host
+
+
+def _listen(pipe: IO[str], heard: queue.Queue[str | None], log: list[str]) -> None:
+    """Empty the pipe to its end, lest the registry stops at a full one."""
+    with pipe:
+        for line in pipe:
+            log.append(line)
+            del log[:-100]
+            match = _LISTENING.search(line)
+            if match:
+                heard.put(match[1])
+    heard.put(None)

@@ -1,0 +1,170 @@
+"""The main job in one minute, on real binaries and on loopback; run it with ``python3 dev.py demo``.
+
+Takes ruff's executables for four platforms from PyPI, publishes them as one image into an OCI layout, serves that as a
+registry-packages-proxy does, and installs from it into an empty HOME. Leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = "0.14.0"
+WHEELS = {
+    "linux-amd64": "manylinux2014_x86_64",
+    "linux-arm64": "manylinux2014_aarch64",
+    "darwin-arm64": "macosx_11_0_arm64",
+    "windows-amd64": "win_amd64",
+}
+MANIFEST = """\
+schema = 1
+[[images]]
+name = "ruff"
+version = ">=0.14, <1"
+binaries = { d8-ruff = "plugin" }
+"""
+COMMAND = Path(sys.executable).with_name("d8-installer")
+
+
+def main() -> None:
+    """Run the demo in a directory of its own, and remove it."""
+    with tempfile.TemporaryDirectory(prefix="d8-demo-") as directory:
+        demo = Demo(Path(directory).resolve())
+        demo.run()
+    print("\nall of it was in one directory, which is gone again")
+
+
+class Demo:
+    """One run: a working directory with a home in it, and what was typed there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        home = directory / "home"
+        home.mkdir()
+        keep = {
+            name: value for name, value in os.environ.items() if name in {"PATH", "COVERAGE_PROCESS_CONFIG", "LANG"}
+        }
+        self.env = {**keep, "HOME": str(home), "NO_COLOR": "1"}
+
+    def run(self) -> None:
+        """Declare, publish, serve, install, run, look, and ask for other platforms."""
+        self.say("the author: a manifest for the wheel, one image for all platforms")
+        builds = {platform: self.executable(platform, tag) for platform, tag in WHEELS.items()}
+        project = self.directory / "project"
+        project.mkdir()
+        (project / "d8.toml").write_text(MANIFEST)
+        self.type("cat project/d8.toml")
+        paths = [f"{platform}={path.relative_to(self.directory)}" for platform, path in builds.items()]
+        self.d8("publish", *paths, "--image", "ruff", "--version", f"v{VERSION}", "--to", "oci-layout:reg")
+        with self.proxy() as url:
+            self.say("the operator: one command, and the tool is there")
+            self.d8("config", "set", "endpoint", url)
+            self.d8("install", "ruff>=0.14,<1")
+            self.type("home/.local/share/d8-installer/bin/ruff --version")
+            self.d8("list")
+            self.say("the project: its lock has every platform, pinned by digest")
+            self.d8("lock", directory=project)
+            self.type("cat project/d8.lock")
+            self.d8("sync", "--locked", directory=project)
+            self.d8("which", "d8-ruff", directory=project)
+            self.say("another platform, and one that the image does not have")
+            self.d8("install", "ruff", "--platform", "linux-arm64", "--home", "arm64")
+            self.same(self.directory / "arm64/bin/ruff", builds["linux-arm64"])
+            self.d8("install", "ruff", "--platform", "linux-s390x", "--home", "s390x", expect=69)
+
+    def executable(self, platform: str, tag: str) -> Path:
+        """Take ruff's executable for *platform* out of its wheel on PyPI."""
+        wheels = self.directory / "wheels" / platform
+        pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run(
+            [*pip, "--only-binary=:all:", "--platform", tag, "--dest", str(wheels), f"ruff=={VERSION}"], check=True
+        )
+        target = self.directory / "builds" / platform / ("ruff.exe" if platform.startswith("windows") else "ruff")
+        target.parent.mkdir(parents=True)
+        with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+            member = next(name for name in wheel.namelist() if name.endswith(f".data/scripts/{target.name}"))
+            with wheel.open(member) as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+        target.chmod(0o755)
+        return target
+
+    @contextlib.contextmanager
+    def proxy(self) -> Iterator[str]:
+        """Serve the layout while the context lasts; gives the address."""
+        self.say("the proxy: the part that Deckhouse runs in a cluster")
+        arguments = ["proxy", "serve", "--from", "oci-layout:reg", "--listen", "127.0.0.1:0", "--quiet"]
+        self.show(f"d8-installer {shlex.join(arguments)} &")
+        command = [str(COMMAND), *arguments]
+        process = subprocess.Popen(command, cwd=self.directory, env=self.env, stdout=subprocess.PIPE, text=True)
+        try:
+            line = process.stdout.readline() if process.stdout is not None else ""
+            self.print(line)
+            yield line.removeprefix("listening on ").strip()
+        finally:
+            process.terminate()
+            process.wait()
+
+    def d8(self, *arguments: str, directory: Path | None = None, expect: int = 0) -> None:
+        """Type a d8-installer command, in the project if *directory* is it."""
+        where = f"cd {directory.name} && " if directory is not None else ""
+        self.show(f"{where}d8-installer {shlex.join(arguments)}")
+        self.execute([str(COMMAND), *arguments], directory or self.directory, expect)
+
+    def type(self, line: str) -> None:
+        """Type a command of the system's."""
+        self.show(line)
+        self.execute(shlex.split(line), self.directory, 0)
+
+    def same(self, installed: Path, original: Path) -> None:
+        """Compare the installed file with what its wheel held."""
+        self.show(f"cmp {installed.relative_to(self.directory)} {original.relative_to(self.directory)}")
+        if installed.read_bytes() != original.read_bytes():
+            raise SystemExit("the installed file differs from the wheel's")
+
+    def execute(self, command: list[str], directory: Path, expect: int) -> None:
+        """Run it, print what it prints, and end the demo if its exit code is not the expected one."""
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.print(done.stdout)
+        if done.returncode != expect:
+            raise SystemExit(f"that ended with {done.returncode}, not with {expect}")
+        if expect:
+            print(f"(exit code {expect})")
+
+    def print(self, text: str) -> None:
+        """Print, with this machine's directory and the middle of each digest left out."""
+        text = text.replace(str(self.directory), "~demo")
+        sys.stdout.write(re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", text))
+        sys.stdout.flush()
+
+    def show(self, line: str) -> None:
+        """Print what is typed."""
+        self.print(f"$ {line}\n")
+
+    @staticmethod
+    def say(text: str) -> None:
+        """Print a heading."""
+        print(f"\n# {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""``oci-layout:DIR``: a directory with one OCI image layout per repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.plugin.hookspec import hookimpl
+from d8_installer.plugin.types import DestinationScheme, SourceScheme
+from d8_installer.registry.layout import LayoutDestination, LayoutSource
+
+if TYPE_CHECKING:
+    from d8_installer.plugin.types import Access
+
+_NAME = "oci-layout"
+
+
+@hookimpl
+def d8_sources() -> list[SourceScheme]:
+    """Offer ``oci-layout`` for reading."""
+    return [SourceScheme(_NAME, open=_open_source)]
+
+
+@hookimpl
+def d8_destinations() -> list[DestinationScheme]:
+    """Offer ``oci-layout`` for writing."""
+    return [DestinationScheme(_NAME, open=_open_destination)]
+
+
+def _open_source(url: str, access: Access) -> LayoutSource:  # noqa: ARG001 - files need no access
+    return LayoutSource(url.removeprefix(f"{_NAME}:"))
+
+
+def _open_destination(url: str, access: Access) -> LayoutDestination:  # noqa: ARG001 - files need no access
+    return LayoutDestination(url.removeprefix(f"{_NAME}:"))

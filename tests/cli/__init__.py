@@ -1,0 +1,1 @@
+"""The installed command, verb by verb."""

@@ -1,0 +1,82 @@
+"""The installed console script as a person meets it: an empty HOME, a clean environment, a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROGRAM = os.path.join(os.path.dirname(sys.executable), "d8-installer")
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+TIMEOUT = 120
+# What a child needs that a person's shell would not set: coverage's way into processes, and Windows' own.
+_KEPT = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "SYSTEMROOT")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n-- stdout\n{self.out}-- stderr\n{self.err}"
+
+
+def environment(home: str, **more: str) -> dict[str, str]:
+    """Return the environment of a person whose HOME is *home*, with nothing in it that this process has."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "HOME": home, "PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **more}
+
+
+def run(
+    *arguments: str,
+    home: str,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    before: Sequence[str] = (),
+) -> Completed:
+    """Run ``d8-installer ARGUMENTS`` in *cwd* (default: *home*) and return how it ended.
+
+    *env* adds to the clean environment; *before* is a command line to run it under, such as setpriv's.
+    """
+    return ended([*before, PROGRAM, *arguments], home=home, env=env, cwd=cwd)
+
+
+def ended(
+    command: Sequence[str], *, home: str, env: Mapping[str, str] | None = None, cwd: str | None = None
+) -> Completed:
+    """Run any command line in the same clean environment."""
+    done = subprocess.run(
+        command,
+        env=environment(home, **(env or {})),
+        cwd=cwd or home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=TIMEOUT,
+        check=False,
+    )
+    return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def start(*arguments: str, home: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start ``d8-installer ARGUMENTS`` and do not wait; the caller waits for its end."""
+    return subprocess.Popen(
+        [PROGRAM, *arguments],
+        env=environment(home, **(env or {})),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )

@@ -1,0 +1,1 @@
+"""What a process leaves that is killed in the middle."""

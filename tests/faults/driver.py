@@ -1,0 +1,131 @@
+"""Runs many commands quickly, each in a process of its own: imports once, then forks for each.
+
+``Driver`` is the test's end of it; run as a module this file is the other: a JSON job a line on stdin, a JSON
+result a line on stdout. The forked process is what the console script's would be: same ``main``, environment given
+by the job, output to files. Only there the disk is tampered with.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any
+
+from tests.command import Completed, environment
+from tests.faults.disk import Disk, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WARM = (
+    "d8_hooks.oci_layout",
+    *(f"d8_installer.cli.{name}" for name in ("main", "parser", "quick", "text")),
+    *(f"d8_installer.cli.commands.{name}" for name in ("install", "sync", "uninstall")),
+    *(f"d8_installer.ops.{name}" for name in ("install", "path", "sync")),
+    "d8_installer.plugin.manager",
+    *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
+)
+"""What a command imports: done once, before the forks."""
+DEADLOCK = 60
+"""Seconds after which a command counts as hanging, and is killed by SIGALRM."""
+
+
+@dataclass(frozen=True)
+class Ran(Completed):
+    """How a command ended, and the calls that ``store/fs.py`` made (up to where it was killed)."""
+
+    calls: tuple[str, ...]
+
+
+class Driver:
+    """The process that forks; use as a context manager, in one thread."""
+
+    def __enter__(self) -> Driver:
+        # Forked children end without telling coverage, so measuring there would only cost time.
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.driver"],
+            cwd=ROOT,
+            env=kept,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        self._process.communicate()
+
+    def run(self, *arguments: str, home: str, fault: Fault | None = None) -> Ran:
+        """Run ``d8-installer ARGUMENTS`` with that HOME and fault."""
+        job = {
+            "arguments": arguments,
+            "env": environment(home),
+            "home": home,
+            "fault": None if fault is None else asdict(fault),
+        }
+        talk, answers = self._process.stdin, self._process.stdout
+        assert talk is not None
+        assert answers is not None
+        talk.write(json.dumps(job) + "\n")
+        talk.flush()
+        result = json.loads(answers.readline())
+        return Ran(result["code"], result["out"], result["err"], tuple(result["calls"]))
+
+
+def serve() -> None:
+    """Do job after job until stdin ends."""
+    for name in WARM:
+        import_module(name)
+    gc.freeze()  # or the first collection in each child would copy all that
+    for line in sys.stdin:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as calls:
+            child = os.fork()
+            if child == 0:
+                _be_the_command(json.loads(line), (out, err, calls))
+            _, status = os.waitpid(child, 0)
+            texts = [_text(file) for file in (out, err, calls)]
+        code = os.waitstatus_to_exitcode(status)
+        answer = {"code": code, "out": texts[0], "err": texts[1], "calls": texts[2].split()}
+        print(json.dumps(answer), flush=True)  # noqa: T201 - the result, for Driver.run
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
+    """Run the command in this forked process and end it."""
+    code = 99
+    try:
+        signal.alarm(DEADLOCK)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(files[0].fileno(), 1)
+        os.dup2(files[1].fileno(), 2)
+        os.environ.clear()
+        os.environ.update(job["env"])
+        os.chdir(job["home"])
+        disk = Disk(None if job["fault"] is None else Fault(**job["fault"]))
+        disk.install()
+        from d8_installer.cli.main import main
+
+        code = main(job["arguments"])
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(files[2].fileno(), " ".join(disk.log).encode())
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,136 @@
+"""The commands that are disturbed, what must be in place before and after, and what nobody may leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.store import fs
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.driver import Driver
+
+DATA = os.path.join(".local", "share", "d8-installer")
+CONFIG = os.path.join(".config", "d8-installer")
+_TEMPORARY = re.compile(r"\.tmp$|\.new$|\.[0-9a-f]{8,}$")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command on a prepared home; ``old`` and ``new`` are what `tool` says before and after, None: no `tool`."""
+
+    name: str
+    prepared: tuple[tuple[str, ...], ...]
+    command: tuple[str, ...]
+    old: str | None
+    new: str | None
+    others: tuple[str, ...] = ("other",)
+    """The binaries that are there throughout, and say their own name."""
+    then: tuple[str, ...] = ()
+    """The command that mends all after a failure; empty: the same one."""
+
+    @property
+    def again(self) -> tuple[str, ...]:
+        """The next command."""
+        return self.then or self.command
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_FIRST = ("install", "tool==1.0.0", "other")
+SCENARIOS = (
+    Scenario("install", (), ("install", "tool==1.0.0"), None, "one", ()),
+    Scenario("upgrade", (_FIRST,), ("install", "tool==1.1.0"), "one", "two"),
+    Scenario("uninstall", (_FIRST,), ("uninstall", "tool"), "one", None),
+    # The next one is not plain either: a sync that finds its stamp unchanged looks at nothing, leftovers included.
+    Scenario("sync", (_FIRST, ("RANGE",), ("lock", "--upgrade")), ("sync",), "one", "two", then=("sync", "--prune")),
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scenario with a home that is ready for its command; it is copied for every try."""
+
+    scenario: Scenario
+    driver: Driver
+    root: str
+    calls: tuple[str, ...]
+    """What ``store/fs.py`` calls when nothing goes wrong."""
+
+    @contextlib.contextmanager
+    def home(self) -> Iterator[str]:
+        """Give a copy of the prepared HOME while the context lasts."""
+        copy = os.path.join(self.root, "try")
+        shutil.copytree(os.path.join(self.root, "home"), copy, symlinks=True)
+        try:
+            yield copy
+        finally:
+            fs.remove_tree(copy)
+
+
+def prepare(scenario: Scenario, driver: Driver, root: str) -> Prepared:
+    """Publish the images, make the home, and count the calls of an undisturbed run."""
+    images = os.path.join(root, "images")
+    for name, tag, text in (("tool", "v1.0.0", "one"), ("tool", "v1.1.0", "two"), ("other", "v1.0.0", "other")):
+        add_image(images, name, tag, executables(text, host_platform()))
+    home = os.path.join(root, "home")
+    os.mkdir(home)
+    for command in (("config", "set", "endpoint", f"oci-layout:{images}"), *scenario.prepared):
+        if command == ("RANGE",):
+            _widen(os.path.join(home, CONFIG, "d8.toml"))
+        else:
+            assert (ran := driver.run(*command, home=home)).code == 0, ran
+    ready = Prepared(scenario, driver, root, ())
+    with ready.home() as copy:
+        assert said(copy, "tool") == scenario.old
+        ran = driver.run(*scenario.command, home=copy)
+        assert ran.code == 0, ran
+        assert said(copy, "tool") == scenario.new
+        assert leftovers(copy) == []
+    return Prepared(scenario, driver, root, ran.calls)
+
+
+def _widen(manifest: str) -> None:
+    with open(manifest, encoding="utf-8") as file:
+        text = file.read()
+    with open(manifest, "w", encoding="utf-8") as file:
+        file.write(text.replace("==1.0.0", ">=1.0.0"))
+
+
+def said(home: str, binary: str) -> str | None:
+    """Return what the binary in ``bin`` prints, without its platform; None if there is none by that name."""
+    path = os.path.join(home, DATA, "bin", binary)
+    if not os.path.lexists(path):
+        return None
+    done = subprocess.run([path], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.removesuffix(f" {host_platform()}\n")
+
+
+def about_the_state(scenario: Scenario, home: str, *, done: bool) -> str:
+    """Return what is wrong with the binaries, or nothing; unless *done*, the old `tool` is as good as the new."""
+    for other in scenario.others:
+        if (says := said(home, other)) != other:
+            return f"{other} says {says}"
+    says = said(home, "tool")
+    return "" if says == scenario.new or (says == scenario.old and not done) else f"tool says {says}"
+
+
+def leftovers(home: str) -> list[str]:
+    """Return what should not be there once all is done: temporary files, drafts, unproven bytes."""
+    found = []
+    for where, directories, files in os.walk(home):
+        for name in (*directories, *files):
+            path = os.path.relpath(os.path.join(where, name), home)
+            digest_named = os.path.basename(where) in {"sha256", "req", "profiles"}
+            if not digest_named and (_TEMPORARY.search(name) or os.path.basename(where) == "incoming"):
+                found.append(path)
+    return sorted(found)

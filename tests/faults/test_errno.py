@@ -1,0 +1,83 @@
+"""Every call that ``store/fs.py`` makes fails once, and fails for good: old or new, one clear error, nothing left.
+
+Not ``--thorough``: every call of ``upgrade`` and every third of the others, with one errno in turns; the lasting faults
+at every ninth. Thorough: every call of every command with every errno, both ways.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.disk import FREES, Fault
+from tests.faults.driver import Driver, Ran
+from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, leftovers, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+
+THOROUGH = bool(os.environ.get("D8_THOROUGH"))
+ERRNOS = (errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS, errno.EDQUOT)
+DISK = 73
+
+
+@pytest.fixture(params=SCENARIOS, ids=str)
+def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepared]:
+    scenario: Scenario = request.param
+    with Driver() as driver:
+        yield prepare(scenario, driver, str(tmp_path))
+
+
+def faults(calls: int, step: int, *, lasting: bool) -> Iterator[Fault]:
+    for turn, at in enumerate(range(1, calls + 1, step)):
+        for number in ERRNOS if THOROUGH else [ERRNOS[turn % len(ERRNOS)]]:
+            yield Fault(at, number, lasting)
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
+def test_a_fault_at_any_call(prepared: Prepared, lasting: bool) -> None:
+    wrong = []
+    step = 9 if lasting else 1 if prepared.scenario.name == "upgrade" else 3
+    for fault in faults(len(prepared.calls), 1 if THOROUGH else step, lasting=lasting):
+        with prepared.home() as home:
+            complaint = complain(prepared, fault, home)
+        if complaint:
+            wrong.append(f"{fault.at} {errno.errorcode[fault.errno or 0]} {complaint}")
+    assert not wrong, "\n\n".join(wrong)
+
+
+def complain(prepared: Prepared, fault: Fault, home: str) -> str:
+    """Run the command with the fault and once more without; return what is wrong, or nothing."""
+    scenario = prepared.scenario
+    ran = prepared.driver.run(*scenario.command, home=home, fault=fault)
+    call = ran.calls[fault.at - 1] if len(ran.calls) >= fault.at else "(none)"
+    problem = about_the_error(ran) or about_the_state(scenario, home, done=ran.code == 0)
+    if not problem and ran.code != 0 and call not in FREES and not fault.lasting and (left := leftovers(home)):
+        problem = f"left {left}"
+    if problem:
+        return f"at {call}: {problem}\n{ran}"
+    again = prepared.driver.run(*scenario.again, home=home)
+    if again.code != 0 and not (scenario.name == "uninstall" and again.code == 69):
+        return f"at {call}: the next command failed\n{ran}\n{again}"
+    if problem := about_the_state(scenario, home, done=True):
+        return f"at {call}: after the next command: {problem}\n{ran}\n{again}"
+    if left := leftovers(home):
+        return f"at {call}: the next command left {left}\n{ran}\n{again}"
+    return ""
+
+
+def about_the_error(ran: Ran) -> str:
+    if ran.code == 0:  # only a clean-up failed, which the next command makes up for
+        return "" if "error:" not in ran.err else "an error, and exit 0"
+    lines = ran.err.splitlines()
+    if ran.code != DISK:
+        return f"exit {ran.code}"
+    if "Traceback" in ran.err or sum(line.startswith("error: ") for line in lines) != 1:
+        return "not one error line"
+    return "" if any(line.startswith("hint: ") for line in lines) else "no hint"

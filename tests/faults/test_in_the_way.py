@@ -1,0 +1,271 @@
+"""Places that are not ours: a home that cannot be written, files of others in the way, another person's home."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.command import Completed, run
+from tests.faults.scenarios import CONFIG, DATA, leftovers, said
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and mode bits")
+
+IS_ROOT = os.name == "posix" and os.geteuid() == 0
+NOBODY = 65534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+USER = os.path.join(DATA, "profiles", "user")
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give a directory to somebody else")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A place that every user may enter, with published images and a HOME."""
+
+    root: str
+    home: str
+
+    def run(self, *arguments: str, before: Sequence[str] = (), home: str | None = None) -> Completed:
+        # Somebody else could not write what coverage measures.
+        env = {"COVERAGE_PROCESS_CONFIG": ""} if before else {}
+        return run(
+            "--endpoint", f"oci-layout:{self.root}/images", *arguments, home=home or self.home, env=env, before=before
+        )
+
+    def as_person(self, *arguments: str, home: str | None = None) -> Completed:
+        """Run as a user who is not root, whoever runs the tests."""
+        return self.run(*arguments, before=AS_NOBODY if IS_ROOT else (), home=home)
+
+    def path(self, *below_home: str) -> str:
+        return os.path.join(self.home, *below_home)
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    root = tempfile.mkdtemp(prefix="d8-in-the-way-")  # pytest's own directories are for one user only
+    try:
+        os.chmod(root, 0o711)
+        home = os.path.join(root, "home")
+        os.mkdir(home)
+        for tag, text in (("v1.0.0", "one"), ("v1.1.0", "two")):
+            add_image(os.path.join(root, "images"), "tool", tag, executables(text, host_platform()))
+        yield Machine(root, home)
+    finally:
+        for where, _, _ in os.walk(root):
+            os.chmod(where, 0o700)
+        shutil.rmtree(root)
+
+
+def refused(done: Completed, code: int, *says: str) -> None:
+    errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert done.code == code, done
+    assert len(errors) == 1, done
+    assert "\nhint: " in done.err, done
+    assert "Traceback" not in done.err, done
+    for text in says:
+        assert text in errors[0], done
+
+
+# -- a home that cannot be written ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("install", "tool"), ("sync",), ("lock",)], ids=" ".join)
+def test_home_not_writable(machine: Machine, command: tuple[str, ...]) -> None:
+    os.chmod(machine.home, 0o555)
+    done = machine.as_person(*command)
+    refused(done, 73, machine.home, "permission denied")
+    assert "--home DIR" in done.err
+    assert os.listdir(machine.home) == []
+
+
+def test_config_directory_not_writable(machine: Machine) -> None:
+    if IS_ROOT:
+        os.chown(machine.home, NOBODY, NOBODY)
+    os.mkdir(machine.path(".config"), 0o555)
+    refused(machine.as_person("install", "tool"), 73, ".config", "permission denied")
+    assert said(machine.home, "tool") is None
+    assert leftovers(machine.home) == []
+
+
+def test_what_is_installed_stays_usable_when_the_home_turns_read_only(machine: Machine) -> None:
+    assert machine.run("install", "tool==1.0.0").code == 0
+    for where, _, _ in os.walk(machine.home):
+        os.chmod(where, 0o555)
+    refused(machine.as_person("install", "tool==1.1.0"), 73, "permission denied")
+    assert said(machine.home, "tool") == "one"
+    for command in (("list",), ("which", "tool"), ("sync",)):
+        assert (done := machine.as_person(*command)).code == 0, done
+
+
+def test_looking_at_a_home_that_may_not_be_read(machine: Machine) -> None:
+    assert machine.run("install", "tool").code == 0
+    if not IS_ROOT:
+        os.chmod(machine.path(DATA), 0o000)
+    else:
+        os.chmod(machine.path(DATA), 0o700)
+    refused(machine.as_person("list"), 73, "permission denied")
+
+
+# -- something else in the way -------------------------------------------------------------------------------
+
+
+def put_file(path: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("mine\n")
+
+
+def put_directory(path: str) -> None:
+    os.makedirs(path)
+    put_file(os.path.join(path, "mine"))
+
+
+def put_link(path: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.symlink("/usr/bin", path)
+
+
+def is_mine(path: str) -> bool:
+    if os.path.islink(path):
+        return os.readlink(path) == "/usr/bin"
+    return os.path.isfile(os.path.join(path, "mine") if os.path.isdir(path) else path)
+
+
+@pytest.mark.parametrize(
+    ("place", "put", "code"),
+    [
+        ("", put_file, 73),
+        ("schema", put_directory, 73),
+        ("schema", put_file, 78),
+        ("bin", put_file, 73),
+        ("bin", put_directory, 73),
+        ("bin", put_link, 73),
+        ("store", put_file, 73),
+        ("store/sha256", put_file, 73),
+        ("store/layers", put_file, 73),
+        ("incoming", put_file, 73),
+        ("mutex", put_directory, 73),
+        ("tags.json", put_directory, 73),
+        ("profiles", put_file, 73),
+        ("profiles/user", put_file, 73),
+        ("profiles/user/current", put_file, 73),
+        ("profiles/user/current", put_directory, 73),
+        ("profiles/user/current", put_link, 73),
+        ("profiles/user/generations", put_file, 73),
+        ("profiles/user/d8.lock", put_directory, 73),
+        ("profiles/user/stamp.json", put_directory, 73),
+        ("profiles/user/mutex", put_directory, 73),
+    ],
+)
+def test_a_foreign_thing_is_named_and_stays(machine: Machine, place: str, put: object, code: int) -> None:
+    path = machine.path(DATA, *place.split("/")) if place else machine.path(DATA)
+    assert callable(put)
+    put(path)
+    done = machine.run("install", "tool")
+    refused(done, code, path)
+    assert is_mine(path)
+    assert leftovers(machine.home) == []
+    remove(path)
+    done = machine.run("install", "tool")
+    assert done.code == 0, done
+    assert said(machine.home, "tool") == "two"
+
+
+def remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+@pytest.mark.parametrize("put", [put_file, put_directory])
+@pytest.mark.parametrize("place", ["bin", "profiles/user/current", "store/layers", "tags.json"])
+def test_a_foreign_thing_that_came_later_does_not_spoil_what_is_there(
+    machine: Machine, place: str, put: object
+) -> None:
+    """Upgrading with something in the way: nothing is written, and once it is away all goes on."""
+    assert machine.run("install", "tool==1.0.0").code == 0
+    path = machine.path(DATA, *place.split("/"))
+    remove(path)
+    assert callable(put)
+    put(path)
+    before = state(machine)
+    refused(machine.run("install", "tool==1.1.0"), damaged_code(place, put), path)
+    assert state(machine) == before
+    remove(path)
+    assert (done := machine.run("install", "tool==1.1.0")).code == 0, done
+    assert said(machine.home, "tool") == "two"
+
+
+def damaged_code(place: str, put: object) -> int:
+    """A file at tags.json is a damaged tags.json; anything else is in the way."""
+    return 65 if (place, put) == ("tags.json", put_file) else 73
+
+
+def state(machine: Machine) -> list[bytes | list[str]]:
+    documents = [machine.path(CONFIG, "d8.toml"), machine.path(USER, "d8.lock")]
+    texts = []
+    for path in documents:
+        with open(path, "rb") as file:
+            texts.append(file.read())
+    return [*texts, sorted(os.listdir(machine.path(USER, "generations")))]
+
+
+def test_a_directory_where_an_executable_should_lie(machine: Machine) -> None:
+    assert machine.run("install", "tool==1.0.0").code == 0
+    stored = machine.run("which", "tool").out.strip()
+    os.chmod(os.path.dirname(stored), 0o700)
+    os.unlink(stored)
+    put_directory(stored)
+    refused(machine.run("sync"), 73, stored)
+    remove(stored)
+    assert (done := machine.run("sync")).code == 0, done
+    assert said(machine.home, "tool") == "one"
+
+
+# -- another person's home -----------------------------------------------------------------------------------
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("install", "tool"),
+        ("sync",),
+        ("lock",),
+        ("run", "tool"),
+        ("config", "set", "endpoint", "https://rpp.example"),
+        ("ensurepath",),
+    ],
+    ids=" ".join,
+)
+def test_root_in_the_home_of_another_is_refused(machine: Machine, command: tuple[str, ...]) -> None:
+    os.chown(machine.home, NOBODY, NOBODY)
+    done = machine.run(*command)
+    refused(done, 77, machine.home, "another user")
+    assert os.listdir(machine.home) == []
+
+
+@needs_root
+def test_root_may_look_at_the_home_of_another(machine: Machine) -> None:
+    os.chown(machine.home, NOBODY, NOBODY)
+    assert machine.as_person("install", "tool==1.0.0").code == 0
+    assert machine.run("list").code == 0
+    refused(machine.run("install", "tool==1.1.0"), 77)
+    assert said(machine.home, "tool") == "one"
+
+
+@needs_root
+def test_root_with_a_home_of_its_own_beside_that_of_another(machine: Machine) -> None:
+    os.chown(machine.home, NOBODY, NOBODY)
+    own = os.path.join(machine.root, "own")
+    assert (done := machine.run("--home", own, "install", "tool")).code == 0, done
+    assert os.listdir(machine.home) == []

@@ -1,0 +1,67 @@
+"""``generation.json``: what we write we read, and what we did not write is damage and no crash."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d8_installer.errors import ConfigError, D8Error, DocumentError
+from d8_installer.model.generation import Generation, Placed, generation_of
+from tests.strategies import LINUX, any_bytes, digests, generations, json_values, placements, steady
+
+
+@steady
+@given(generations)
+def test_parse_undoes_render(generation: Generation) -> None:
+    assert Generation.parse(generation.render().encode(), "generation.json") == generation
+
+
+@steady
+@given(any_bytes | json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_a_generation_or_damage(raw: bytes) -> None:
+    with pytest.raises(D8Error) as caught:
+        Generation.parse(raw, "g.json")
+    assert "g.json" in caught.value.message
+
+
+@steady
+@given(generations, st.data())
+def test_any_changed_value_is_a_generation_or_damage(generation: Generation, data: st.DataObject) -> None:
+    document = json.loads(generation.render())
+    holder = data.draw(st.sampled_from([document, *document["binaries"]]))
+    key = data.draw(st.sampled_from(sorted(holder)))
+    holder[key] = data.draw(json_values | st.sampled_from([float("inf"), float("nan"), "1e5", [], {}, -1]))
+    try:
+        parsed = Generation.parse(json.dumps(document).encode(), "g.json")
+    except DocumentError as error:
+        assert error.hint == "run `d8-installer sync`, which makes a new generation"
+    except ConfigError as error:
+        assert error.hint == "upgrade d8-installer"
+    else:
+        assert Generation.parse(parsed.render().encode(), "g.json") == parsed
+
+
+def test_a_newer_schema_is_no_damage() -> None:
+    generation = Generation(1, LINUX, "", "", (), "")
+    newer = generation.render().replace('"schema": 1', '"schema": 2')
+    with pytest.raises(ConfigError, match=r"^g\.json was written by a newer d8-installer"):
+        Generation.parse(newer.encode(), "g.json")
+
+
+@steady
+@given(st.lists(st.builds(Placed, placements, digests, st.integers(1, 9)), max_size=4))
+def test_what_is_placed_is_sorted_and_found(placed: list[Placed]) -> None:
+    generation = generation_of(3, (LINUX, "2026-01-02T03:04:05Z", "sync"), placed, "lock")
+    assert (generation.number, generation.reason, list(generation.placed)) == (3, "sync", sorted(placed))
+    assert generation.placements == {one.placement for one in placed}
+    for one in placed:
+        found = generation.find(one.placement.binary)
+        assert found is None or (found in placed and found.placement.in_bin)
+        assert found is not None or not one.placement.in_bin
+
+
+def test_what_is_not_in_bin_is_not_found() -> None:
+    assert generation_of(1, (LINUX, "", ""), [], "").find("d8") is None

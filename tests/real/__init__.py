@@ -1,0 +1,1 @@
+"""Real binaries through a real registry."""

@@ -1,0 +1,180 @@
+"""Several processes on one home: one switches, the others wait, and whoever reads meanwhile never sees a gap."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.model.manifest import Manifest
+from d8_installer.store import fs
+from tests.command import Completed, run, start
+from tests.faults.scenarios import CONFIG, DATA, leftovers, said
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
+
+NAMES = ("alpha", "beta", "gamma", "delta")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a HOME in which `first` is installed."""
+
+    home: str
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return start(*arguments, home=self.home)
+
+    def run(self, *arguments: str) -> Completed:
+        return run(*arguments, home=self.home)
+
+    def says(self, names: Iterable[str]) -> dict[str, str | None]:
+        return {name: said(self.home, name) for name in names}
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> str:
+    root = str(tmp_path / "images")
+    for name in ("first", *NAMES):
+        add_image(root, name, "v1.0.0", executables(name, host_platform()))
+    add_image(root, "first", "v1.1.0", executables("second", host_platform()))
+    return root
+
+
+def person(directory: Path, images: str) -> Person:
+    directory.mkdir()
+    made = Person(str(directory))
+    for command in (("config", "set", "endpoint", f"oci-layout:{images}"), ("install", "first==1.0.0")):
+        assert (done := made.run(*command)).code == 0, done
+    return made
+
+
+@pytest.fixture
+def somebody(tmp_path: Path, images: str) -> Person:
+    return person(tmp_path / "home", images)
+
+
+def ends(process: subprocess.Popen[str]) -> Completed:
+    out, err = process.communicate(timeout=120)
+    return Completed(process.returncode, out, err)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_installs_at_once_are_all_in_place(somebody: Person, count: int) -> None:
+    names = NAMES[:count]
+    for done in [ends(process) for process in [somebody.start("install", name) for name in names]]:
+        assert done.code == 0, done
+    assert somebody.says(["first", *names]) == {name: name for name in ("first", *names)}
+    manifest = os.path.join(somebody.home, CONFIG, "d8.toml")
+    with open(manifest, "rb") as file:
+        parsed = Manifest.parse(file.read(), manifest)
+    assert {request.name.short for request in parsed.requests} == {"first", *names}
+    generations = os.path.join(somebody.home, DATA, "profiles", "user", "generations")
+    assert sorted(os.listdir(generations)) == [str(number) for number in range(1, count + 2)]
+    assert leftovers(somebody.home) == []
+    assert somebody.run("sync").out == "nothing to do\n"
+
+
+def test_the_same_install_at_once_is_done_once(somebody: Person) -> None:
+    for done in [ends(process) for process in [somebody.start("install", "alpha") for _ in range(3)]]:
+        assert done.code == 0, done
+    generations = os.path.join(somebody.home, DATA, "profiles", "user", "generations")
+    assert sorted(os.listdir(generations)) == ["1", "2"]
+    assert leftovers(somebody.home) == []
+
+
+def test_who_has_to_wait_says_for_whom(somebody: Person) -> None:
+    mutex = os.path.join(somebody.home, DATA, "profiles", "user", "mutex")
+    with fs.exclusive(mutex, pytest.fail):
+        waiting = somebody.start("install", "alpha")
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline() == f"waiting for another d8-installer (process {os.getpid()})\n"
+        assert somebody.says(["alpha"]) == {"alpha": None}
+        assert somebody.run("list").code == 0  # who only looks does not wait
+    assert ends(waiting).code == 0
+    assert somebody.says(["first", "alpha"]) == {"first": "first", "alpha": "alpha"}
+
+
+def test_a_killed_holder_keeps_nobody_waiting(somebody: Person, tmp_path: Path) -> None:
+    """The lock dies with its process: the next one need not wait, nor be told to remove anything."""
+    stuck = os.path.join(str(tmp_path), "stuck")
+    os.mkfifo(stuck)  # reading its token, a command stands still while it holds the lock
+    holder = somebody.start("--token-file", stuck, "install", "alpha")
+    until_held(os.path.join(somebody.home, DATA, "profiles", "user", "mutex"))
+    waiting = somebody.start("install", "beta")
+    try:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline() == f"waiting for another d8-installer (process {holder.pid})\n"
+    finally:
+        holder.kill()
+        ends(holder)
+    assert ends(waiting).code == 0
+    assert somebody.says(["first", "alpha", "beta"]) == {"first": "first", "alpha": None, "beta": "beta"}
+
+
+def until_held(mutex: str) -> None:
+    while True:
+        with fs.try_exclusive(mutex) as free:
+            if not free:
+                return
+
+
+def test_homes_do_not_know_each_other(tmp_path: Path, images: str) -> None:
+    one, two = person(tmp_path / "one", images), person(tmp_path / "two", images)
+    processes = [one.start("install", "alpha"), two.start("install", "beta")]
+    for done in map(ends, processes):
+        assert done.code == 0, done
+        assert "waiting" not in done.err
+    assert one.says(NAMES) == {"alpha": "alpha", "beta": None, "gamma": None, "delta": None}
+    assert two.says(NAMES) == {"alpha": None, "beta": "beta", "gamma": None, "delta": None}
+
+
+def test_a_reader_never_sees_a_gap(somebody: Person) -> None:
+    """`first` is switched to and fro; whoever runs or lists it gets one of the two, every time."""
+    versions = ["first==1.1.0", "first==1.0.0", "first==1.1.0"]
+    seen = set()
+    rounds = 0
+    for requirement in versions:
+        switching = somebody.start("install", requirement)
+        listing = somebody.start("list")
+        while switching.poll() is None or listing.poll() is None:
+            seen.add(said(somebody.home, "first"))
+            rounds += 1
+        assert ends(switching).code == 0
+        listed = ends(listing)
+        assert listed.code == 0, listed
+        assert "first" in listed.out
+    assert seen == {"first", "second"}
+    assert rounds > len(versions)
+
+
+def test_switching_to_and_fro_under_many_readers(somebody: Person) -> None:
+    """The link alone, as fast as it goes: no open ever fails."""
+    from d8_installer.store.layout import Home
+    from d8_installer.store.switch import LinkSwitch
+
+    assert somebody.run("install", "first==1.1.0").code == 0
+    paths = Home(os.path.join(somebody.home, DATA)).profile("user")
+    binary = os.path.join(paths.bin, "first")
+    loop = 'while read -r go; do "$0" >/dev/null || exit 1; echo; done'
+    command = ["/bin/sh", "-c", loop, binary]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        for number in range(200):
+            reader.stdin.write("go\n")
+            reader.stdin.flush()
+            LinkSwitch().activate(paths, 1 + number % 2)
+            with open(binary, "rb") as file:
+                assert file.read().startswith(b"#!/bin/sh")
+            assert reader.stdout.readline() == "\n"
+        reader.stdin.close()
+        assert reader.wait(30) == 0

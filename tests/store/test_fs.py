@@ -1,0 +1,287 @@
+"""``store/fs.py`` on the real file system: whole or not at all, never more than asked for, and a hint with every no."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from d8_installer.errors import DiskError
+from d8_installer.store import fs
+from tests.store.cut import every_cut, killed_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links need no rights on POSIX only")
+HOLDER = """
+import sys
+from d8_installer.store import fs
+with fs.exclusive(sys.argv[1], print):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+# -- replacing a file ----------------------------------------------------------------------------------------
+
+
+def test_a_replaced_file_is_the_old_or_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def steps(number: int) -> Iterator[list[str]]:
+        path.write_bytes(b"old")
+        with killed_at(number) as called:
+            fs.replace_file(str(path), b"the new")
+        yield called
+        assert path.read_bytes() in {b"old", b"the new"}
+        fs.sweep(str(tmp_path))
+        assert os.listdir(tmp_path) == ["file"]
+
+    assert every_cut(steps) >= 6
+
+
+def test_a_refused_replacement_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def refused(_old: str, _new: str) -> None:
+        raise DiskError("no")
+
+    monkeypatch.setattr(fs, "rename", refused)
+    with pytest.raises(DiskError):
+        fs.replace_file(str(path), b"new")
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["file"])
+
+
+@posix
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_followed_and_stays(tmp_path: Path, exists: bool) -> None:
+    dotfiles, config = tmp_path / "dotfiles", tmp_path / "config"
+    dotfiles.mkdir()
+    config.mkdir()
+    (config / "d8.toml").symlink_to("../dotfiles/d8.toml")
+    if exists:
+        (dotfiles / "d8.toml").write_bytes(b"old")
+    fs.replace_file(str(config / "d8.toml"), b"new")
+    assert (config / "d8.toml").is_symlink()
+    assert (dotfiles / "d8.toml").read_bytes() == b"new"
+    assert [os.listdir(config), os.listdir(dotfiles)] == [["d8.toml"], ["d8.toml"]]
+
+
+@posix
+def test_mode_is_what_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    fs.replace_file(str(path), b"", mode=0o444)
+    assert path.stat().st_mode & 0o7777 == 0o444
+
+
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=5))
+@settings(max_examples=20, deadline=None)
+def test_what_was_written_last_is_read(tmp_path_factory: pytest.TempPathFactory, versions: list[bytes]) -> None:
+    path = str(tmp_path_factory.mktemp("replace") / "file")
+    for data in versions:
+        fs.replace_file(path, data)
+        assert fs.read(path, limit=200) == data
+
+
+def test_sweep_takes_only_what_replace_file_leaves(tmp_path: Path) -> None:
+    names = ["d8.toml", "d8.toml.12.tmp", "d8.lock.7.tmp", "d8.toml.tmp", "mine.x.tmp", "12.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    fs.sweep(str(tmp_path), "d8.toml")
+    assert sorted(os.listdir(tmp_path)) == sorted(set(names) - {"d8.toml.12.tmp"})
+    fs.sweep(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == sorted(set(names) - {"d8.toml.12.tmp", "d8.lock.7.tmp", "12.tmp"})
+    fs.sweep(str(tmp_path / "nowhere"))
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+def test_reading_stops_at_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert fs.read(str(path), limit=5) == b"12345"
+    with pytest.raises(DiskError, match="more than 4 bytes"):
+        fs.read(str(path), limit=4)
+
+
+def test_what_is_not_there_is_none(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert fs.read(nowhere, limit=1) is None
+    assert fs.list_directory(nowhere) == []
+    assert fs.read_link(nowhere) is None
+    assert fs.file_size(nowhere) is None
+    assert fs.owner(nowhere) is None
+    fs.remove(nowhere)
+    fs.remove_tree(nowhere)
+
+
+@posix
+def test_links_are_not_files(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12")
+    (tmp_path / "link").symlink_to("file")
+    assert fs.file_size(str(tmp_path / "file")) == 2
+    assert fs.file_size(str(tmp_path / "link")) is None
+    assert fs.file_size(str(tmp_path)) is None
+    assert fs.file_size(str(tmp_path / "file" / "below")) is None
+    assert fs.read_link(str(tmp_path / "link")) == "file"
+    with pytest.raises(DiskError, match="in the way"):
+        fs.read_link(str(tmp_path / "file"))
+
+
+# -- refusals ------------------------------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda root: fs.read(f"{root}/directory", limit=1),
+        lambda root: fs.read(f"{root}/file/below", limit=1),
+        lambda root: fs.list_directory(f"{root}/file"),
+        lambda root: fs.make_directories(f"{root}/file/below"),
+        lambda root: fs.make_directories(f"{root}/file"),
+        lambda root: fs.create(f"{root}/file"),
+        lambda root: fs.create(f"{root}/{'x' * 300}"),
+        lambda root: fs.rename(f"{root}/file", f"{root}/directory"),
+        lambda root: fs.make_link("anything", f"{root}/file"),
+        lambda root: fs.same_file(f"{root}/file", f"{root}/directory"),
+        lambda root: fs.copy_executable(f"{root}/nowhere", f"{root}/new"),
+        lambda root: fs.remove(f"{root}/directory"),
+        lambda root: fs.replace_file(f"{root}/directory", b""),
+        lambda root: fs.sync_file(f"{root}/nowhere"),
+        lambda root: fs.sync_directory(f"{root}/file"),
+        lambda root: fs.set_mode(f"{root}/nowhere", 0o644),
+    ],
+)
+def test_a_refusal_names_the_path_and_what_to_do(tmp_path: Path, refused: Callable[[str], object]) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "directory" / "full").mkdir(parents=True)
+    with pytest.raises(DiskError) as caught:
+        refused(str(tmp_path))
+    assert str(tmp_path) in caught.value.message
+    assert caught.value.hint
+    assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+
+
+@posix
+def test_removing_a_tree_does_not_follow_links(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o500)
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "link").symlink_to(kept)
+    (tmp_path / "link").symlink_to(kept)
+    fs.remove_tree(str(tmp_path / "link"))
+    fs.remove_tree(str(tmp_path / "tree"))
+    assert sorted(os.listdir(tmp_path)) == ["kept", "link"]
+    assert kept.stat().st_mode & 0o777 == 0o500
+
+
+@posix
+def test_a_read_only_tree_is_removed(tmp_path: Path) -> None:
+    inner = tmp_path / "tree" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "file").touch(mode=0o444)
+    inner.chmod(0o555)
+    (tmp_path / "tree").chmod(0o555)
+    fs.remove_tree(str(tmp_path / "tree"))
+    assert os.listdir(tmp_path) == []
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP])
+def test_where_there_are_no_hard_links_a_copy_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(b"12")
+    old.chmod(0o555)
+
+    def link(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    fs.same_file(str(old), str(new))
+    assert (new.read_bytes(), new.stat().st_mode & 0o777) == (b"12", 0o555)
+    assert old.stat().st_ino != new.stat().st_ino
+
+
+# -- locks ---------------------------------------------------------------------------------------------------
+
+
+def holding(path: str) -> subprocess.Popen[str]:
+    """Return a process that holds the lock until its stdin ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["ended", "killed"])
+def test_a_lock_is_waited_for_and_does_not_outlive_its_holder(tmp_path: Path, kill: bool) -> None:
+    path = str(tmp_path / "new" / "mutex")
+    holder = holding(path)
+    told: list[str] = []
+
+    def waiting(number: str) -> None:
+        told.append(number)
+        if kill:
+            holder.kill()
+        else:
+            assert holder.stdin is not None
+            holder.stdin.close()
+
+    try:
+        with fs.try_exclusive(path) as ours:
+            assert not ours
+        with fs.exclusive(path, waiting):
+            assert told == [str(holder.pid)]
+            assert holder.wait(30) == (-9 if kill else 0)
+        with fs.try_exclusive(path) as ours:
+            assert ours
+    finally:
+        holder.kill()
+        holder.wait()
+        for stream in (holder.stdin, holder.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def test_threads_of_one_process_exclude_each_other_too(tmp_path: Path) -> None:
+    path = str(tmp_path / "mutex")
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            with fs.exclusive(path, lambda _holder: None):
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(most), max(most)) == (80, 1)
+
+
+def test_a_lock_is_given_back_when_its_holder_fails(tmp_path: Path) -> None:
+    path = str(tmp_path / "mutex")
+    with pytest.raises(DiskError, match="mine"), fs.exclusive(path, pytest.fail):
+        raise DiskError("mine")
+    with fs.exclusive(path, pytest.fail):
+        pass

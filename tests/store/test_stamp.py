@@ -1,0 +1,122 @@
+"""``stamp.json``: it matches exactly while nothing changed, and never raises."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from d8_installer.store import fs, stamp
+from d8_installer.store.layout import Home, ProfilePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FACTS: dict[str, object] = {"generation": 1, "platform": "linux-amd64"}
+
+
+class Stamped:
+    """A profile whose stamp was just written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths: ProfilePaths = Home(str(root)).profile("user")
+        self.manifest, self.absent, self.place = root / "d8.toml", root / "config.toml", root / "place"
+        self.manifest.write_text("schema = 1\n")
+        self.place.mkdir()
+        for number in (1, 2):
+            os.makedirs(self.paths.generation(number))
+        os.symlink("generations/1", self.paths.current)
+        self.files = [str(self.manifest), str(self.absent)]
+        fs.replace_file(self.paths.stamp, stamp.seen(self.paths, self.files, [str(self.place)], FACTS))
+
+    def matching(self) -> object:
+        return stamp.matching(self.paths, self.files)
+
+    def relink(self, target: str) -> None:
+        os.unlink(self.paths.current)
+        os.symlink(target, self.paths.current)
+
+
+@pytest.fixture
+def stamped(tmp_path: Path) -> Stamped:
+    return Stamped(tmp_path)
+
+
+def test_nothing_changed(stamped: Stamped) -> None:
+    for _ in range(2):
+        assert stamped.matching() == FACTS
+    assert stamp.matching(stamped.paths, reversed(stamped.files)) == FACTS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.manifest.write_text("schema = 1"),
+        lambda s: s.manifest.unlink(),
+        lambda s: s.absent.touch(),
+        lambda s: (s.place / "new").touch(),
+        lambda s: s.place.rmdir(),
+        lambda s: s.relink("generations/2"),
+        lambda s: os.unlink(s.paths.current),
+        lambda s: os.unlink(s.paths.stamp),
+        lambda s: s.files.pop(),
+        lambda s: s.files.append("another"),
+    ],
+)
+def test_any_change_is_seen(stamped: Stamped, change: Callable[[Stamped], object]) -> None:
+    change(stamped)
+    assert stamped.matching() is None
+
+
+def test_the_same_bytes_are_no_change(stamped: Stamped) -> None:
+    text = stamped.manifest.read_text()
+    stamped.manifest.unlink()
+    stamped.manifest.write_text(text)
+    assert stamped.matching() == FACTS
+
+
+@pytest.mark.parametrize("key", ["schema", "host", "current", "files", "places", "facts"])
+@pytest.mark.parametrize("value", [None, 2, "x", [], {}, [[]], {"x": "y"}])
+def test_a_stamp_that_says_something_else(stamped: Stamped, key: str, value: object) -> None:
+    with open(stamped.paths.stamp, encoding="utf-8") as file:
+        document = json.load(file)
+    document[key] = value
+    fs.replace_file(stamped.paths.stamp, json.dumps(document).encode())
+    if key == "places" and value == {}:  # what it did not watch it cannot miss
+        assert stamped.matching() == FACTS
+    elif key == "facts" and isinstance(value, dict):
+        assert stamped.matching() == value
+    else:
+        assert stamped.matching() is None
+
+
+def test_a_stamp_cut_anywhere_is_none(stamped: Stamped) -> None:
+    with open(stamped.paths.stamp, "rb") as file:
+        whole = file.read()
+    for length in range(len(whole)):
+        fs.replace_file(stamped.paths.stamp, whole[:length])
+        assert stamped.matching() is None
+
+
+@given(st.binary(max_size=100) | st.sampled_from([b"[" * 100_000, b"null", b"[]", b'{"schema": 1}']))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_are_no_stamp(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    paths = Home(str(tmp_path_factory.mktemp("stamp"))).profile("user")
+    fs.replace_file(paths.stamp, data)
+    assert stamp.matching(paths, []) is None
+
+
+def test_what_is_active_is_told_by_a_link_or_by_a_number(tmp_path: Path) -> None:
+    paths = Home(str(tmp_path)).profile("user")
+    assert stamp.active_mark(paths) is None
+    fs.replace_file(os.path.join(paths.current, "number"), b"7")
+    assert stamp.active_mark(paths) == "7"
+    fs.remove_tree(paths.current)
+    os.symlink("generations/3", paths.current)
+    assert stamp.active_mark(paths) == "generations/3"

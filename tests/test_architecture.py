@@ -1,0 +1,306 @@
+"""The countable house rules: the floors by import-linter, the rest read from the syntax tree.
+
+Every rule is a function from one module to its offences, and is shown a planted offence, so that a rule
+which sees nothing fails too. What a tool already checks (ruff, mypy) does not live here.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import subprocess
+import sys
+import tokenize
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTED = ("d8_installer/model/", "d8_installer/plugin/", "d8_installer/registry/")
+PRINTER = "d8_installer/cli/render.py"
+MAX_LINES = 400
+MAX_COMMAND_LINES = 60
+GRAB_BAGS = {"util", "utils", "helper", "helpers", "common", "misc"}
+MARKS = {"TODO", "FIXME", "XXX"}
+
+# The door to the disk is store/fs.py: there the faults are injected.
+DISK_DOORS = {
+    "d8_installer/store/fs.py",
+    # Writes an OCI layout for others to read, outside the home; registry may not import store (same floor).
+    "d8_installer/registry/layout.py",
+    # The proxy's cache may be lost at any moment; proxy lives without a store and without a home.
+    "d8_installer/proxy/cache.py",
+}
+DISK_CALLS = {
+    *("os.rename", "os.renames", "os.replace", "os.link", "os.symlink", "os.fsync", "os.fdatasync"),
+    *("shutil.move", "fcntl", "msvcrt"),
+}
+# Path's methods can be known by their names alone. `replace` is also a method of str and datetime: only a
+# call with one plain argument is the disk's.
+PATH_METHODS = {"symlink_to", "hardlink_to"}
+PATH_METHODS_OF_ONE_ARGUMENT = {"rename", "replace"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file: its path from the root, with slashes, and its text."""
+
+    path: str
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Rule = Callable[[Module], Iterator[str]]
+
+
+def at(module: Module, node: ast.AST, what: str) -> str:
+    return f"{module.path}:{getattr(node, 'lineno', 1)}: {what}"
+
+
+def file_is_short(module: Module) -> Iterator[str]:
+    limit = MAX_COMMAND_LINES if module.path.startswith("d8_installer/cli/commands/") else MAX_LINES
+    lines = len(module.text.splitlines())
+    if lines > limit:
+        yield f"{module.path}: {lines} lines, more than {limit}"
+
+
+def only_render_prints(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name) and node.id == "print" and module.path != PRINTER:
+            yield at(module, node, f"print belongs to {PRINTER}")
+
+
+def nothing_is_left_for_later(module: Module) -> Iterator[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(module.text).readline)
+    comments = [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]
+    owners = [n for n in ast.walk(module.tree) if isinstance(n, ast.Module | ast.ClassDef | Function)]
+    docstrings = [(getattr(n, "lineno", 1), ast.get_docstring(n) or "") for n in owners]
+    for line, remark in comments + docstrings:
+        words = {word.strip(".,:;()[]!?#'\"`") for word in remark.replace(":", " ").replace("(", " ").split()}
+        for mark in sorted(words & MARKS):
+            yield f"{module.path}:{line}: {mark}"
+
+
+def name_says_what_is_inside(module: Module) -> Iterator[str]:
+    for part in PurePosixPath(module.path).with_suffix("").parts:
+        if part.strip("_") in GRAB_BAGS:
+            yield f"{module.path}: {part} names no content"
+
+
+def module_has_a_docstring(module: Module) -> Iterator[str]:
+    if not ast.get_docstring(module.tree):
+        yield f"{module.path}: the module says not what lives in it"
+
+
+def public_api_has_docstrings(module: Module) -> Iterator[str]:
+    if not module.path.startswith(DOCUMENTED):
+        return
+    for node in module.tree.body:
+        if not isinstance(node, ast.ClassDef | Function):
+            continue
+        if not (node.name.startswith("_") or is_overload(node) or ast.get_docstring(node)):
+            yield at(module, node, f"{node.name} is public and has no docstring")
+
+
+def is_overload(node: ast.ClassDef | Function) -> bool:
+    return any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
+
+
+def only_the_door_touches_the_disk(module: Module) -> Iterator[str]:
+    if module.path in DISK_DOORS or not module.path.startswith("d8_installer/"):
+        return
+    names = imported_names(module.tree)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            dotted = resolve(node, names)
+            if dotted in DISK_CALLS or dotted.split(".")[0] in DISK_CALLS:
+                yield at(module, node, f"{dotted} belongs to store/fs.py")
+        elif is_path_method(node, names):
+            yield at(module, node, f"{ast.unparse(node)} belongs to store/fs.py")
+
+
+def imported_names(tree: ast.Module) -> dict[str, str]:
+    """Return local name -> dotted origin for every import, function-level ones counted."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return names
+
+
+def resolve(node: ast.expr, names: dict[str, str]) -> str:
+    """Return the dotted origin of ``a`` or ``a.b.c``, or ``""`` when it does not begin with an import."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, "")
+    if isinstance(node, ast.Attribute):
+        left = resolve(node.value, names)
+        return f"{left}.{node.attr}" if left else ""
+    return ""
+
+
+def is_path_method(node: ast.AST, names: dict[str, str]) -> bool:
+    """Return whether this is a method call that moves or links; a function of an imported module is none."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)) or resolve(node.func, names):
+        return False
+    one_argument = len(node.args) == 1 and not node.keywords
+    return node.func.attr in PATH_METHODS or (one_argument and node.func.attr in PATH_METHODS_OF_ONE_ARGUMENT)
+
+
+def no_shell(module: Module) -> Iterator[str]:
+    names = imported_names(module.tree)
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if resolve(node.func, names) in ("os.system", "os.popen"):
+            yield at(module, node, "a shell reads this")
+        for keyword in node.keywords:
+            if keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value):
+                yield at(module, node, "a shell reads this")
+
+
+LONG = "x = 1\n" * (MAX_LINES + 1)
+COMMAND = "x = 1\n" * (MAX_COMMAND_LINES + 1)
+# rule -> (path, text) that must be an offence, and (path, text) that must not
+PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
+    file_is_short: (
+        [("d8_installer/ops/sync.py", LONG), ("d8_installer/cli/commands/lock.py", COMMAND)],
+        [("d8_installer/ops/sync.py", LONG.removesuffix("x = 1\n"))],
+    ),
+    only_render_prints: (
+        [
+            ("d8_installer/ops/sync.py", "def f() -> None:\n    print(1)\n"),
+            ("hooks/d8_hooks/rpp.py", "say = print"),
+        ],
+        [(PRINTER, "print(1)"), ("d8_installer/ops/sync.py", "console.print('print(1)')")],
+    ),
+    nothing_is_left_for_later: (
+        [
+            ("d8_installer/plan.py", "x = 1  # TODO: more"),
+            ("d8_installer/plan.py", "# (FIXME)"),
+            ("d8_installer/plan.py", "def f():\n    '''XXX(me) later.'''"),
+        ],
+        [("d8_installer/plan.py", "temp = 'XXX'  # TODOS is a word")],
+    ),
+    name_says_what_is_inside: (
+        [
+            ("d8_installer/utils.py", ""),
+            ("d8_installer/ops/_common/x.py", ""),
+            ("hooks/d8_hooks/helpers.py", ""),
+        ],
+        [("d8_installer/store/fs.py", "")],
+    ),
+    module_has_a_docstring: ([("d8_installer/plan.py", "x = 1")], [("d8_installer/plan.py", "'''Plans.'''")]),
+    public_api_has_docstrings: (
+        [
+            ("d8_installer/model/digest.py", "class Digest: ..."),
+            ("d8_installer/plugin/types.py", "def source(): ..."),
+            ("d8_installer/registry/client.py", "async def get(): ..."),
+        ],
+        [
+            (
+                "d8_installer/model/digest.py",
+                "def _parse(): ...\n@typing.overload\ndef f(): ...\nclass D:\n  'A digest.'",
+            ),
+            ("d8_installer/ops/sync.py", "def sync(): ..."),
+        ],
+    ),
+    only_the_door_touches_the_disk: (
+        [
+            ("d8_installer/ops/sync.py", "import os\nos.replace(a, b)"),
+            ("d8_installer/ops/sync.py", "import os as o\nf = o.fsync"),
+            ("d8_installer/ops/sync.py", "import os.path\nos.rename(a, b)"),
+            ("d8_installer/ops/sync.py", "def f():\n    from os import link as l\n    l(a, b)"),
+            ("d8_installer/ops/sync.py", "import fcntl\nfcntl.flock(1, 2)"),
+            ("d8_installer/ops/sync.py", "from fcntl import flock\nflock(1, 2)"),
+            ("d8_installer/ops/sync.py", "here.replace(there)"),
+            ("d8_installer/ops/sync.py", "here.symlink_to(there)"),
+        ],
+        [
+            ("d8_installer/store/fs.py", "import os\nos.replace(a, b)"),
+            (
+                "d8_installer/ops/sync.py",
+                "from d8_installer.store import fs\nfs.rename(a)\nb.replace('x', 'y')\nnow.replace(fold=1)",
+            ),
+        ],
+    ),
+    no_shell: (
+        [
+            ("dev.py", "import subprocess\nsubprocess.run('ls', shell=True)"),
+            ("dev.py", "import subprocess\nsubprocess.run('ls', shell=flag)"),
+            ("dev.py", "from os import system\nsystem('ls')"),
+        ],
+        [("dev.py", "import subprocess\nsubprocess.run(['ls'], shell=False)")],
+    ),
+}
+
+
+def read(*tops: str) -> list[Module]:
+    """Return the modules under the given folders (or the file itself), as git would list them."""
+    files = [f for top in tops for f in ([ROOT / top] if top.endswith(".py") else sorted((ROOT / top).rglob("*.py")))]
+    return [Module(f.relative_to(ROOT).as_posix(), f.read_text(encoding="utf-8")) for f in files]
+
+
+def titled(rule: Rule) -> str:
+    return rule.__name__
+
+
+@pytest.mark.parametrize("rule", PLANTED, ids=titled)
+def test_the_house_keeps_the_rule(rule: Rule) -> None:
+    modules = read("d8_installer", "hooks", *(("tests", "bench", "dev.py") if rule is no_shell else ()))
+    assert {"d8_installer/__init__.py", "d8_installer/errors.py"} <= {module.path for module in modules}
+    assert [offence for module in modules for offence in rule(module)] == []
+
+
+@pytest.mark.parametrize("rule", PLANTED, ids=titled)
+def test_the_rule_sees_a_planted_offence_and_nothing_else(rule: Rule) -> None:
+    offending, innocent = PLANTED[rule]
+    assert [module for module in offending if not list(rule(Module(*module)))] == []
+    assert [offence for module in innocent for offence in rule(Module(*module))] == []
+
+
+def test_imports_go_only_downward() -> None:
+    linter = Path(sys.executable).with_name("lint-imports" + (".exe" if os.name == "nt" else ""))
+    done = subprocess.run([linter, "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def foreign_modules(imported: str) -> list[str]:
+    """Return the top-level names, neither ours nor the standard library's, that an import brings in.
+
+    A fresh interpreter, and coverage kept out of it; what site itself loads (.pth files) is not counted.
+    """
+    program = f"import sys; before = set(sys.modules); import {imported}; print(*set(sys.modules) - before)"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    names = {name.split(".")[0] for name in done.stdout.split()}
+    assert imported.split(".")[0] in names
+    ours = {"d8_installer", "d8_hooks"}
+    return sorted(n for n in names - ours - sys.stdlib_module_names if not n.startswith("_sysconfigdata"))
+
+
+def test_importing_the_package_loads_nothing_third_party() -> None:
+    assert foreign_modules("d8_installer") == []
+
+
+def test_importing_the_command_line_loads_nothing_third_party() -> None:
+    assert foreign_modules("d8_installer.cli.main") == []
+
+
+def test_the_import_test_sees_a_third_party_module() -> None:
+    assert "packaging" in foreign_modules("packaging.version")

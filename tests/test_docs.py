@@ -1,0 +1,96 @@
+"""The README and docs say only what runs: their transcripts are the demo's, their examples are executed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from d8_installer import errors
+from d8_installer.cli.parser import COMMANDS
+from d8_installer.model.config import Config
+from d8_installer.model.manifest import Manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "docs/install.md", "docs/commands.md")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of *language* in a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+@cache
+def demo() -> str:
+    """Run the demo as `dev.py demo` does and return what it printed; it must leave nothing behind."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "docs/demo.py"]
+        env = {**os.environ, "TMPDIR": directory}
+        done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        printed = done.stdout.decode()
+        assert done.returncode == 0, printed
+        assert os.listdir(directory) == []
+    return printed
+
+
+def normal(text: str) -> str:
+    """Take out what differs from one machine or run to another: digests, ports, sizes, seconds."""
+    text = re.sub(r"\b[0-9a-f]{12}…", "<digest>", text)
+    text = re.sub(r"profiles/[0-9a-f]{16}", "profiles/<project>", text)
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
+    text = re.sub(r"[\d.]+ (MB|bytes)", r"<n> \1", text)
+    return re.sub(r"in [\d.]+ s", "in <n> s", text)
+
+
+def test_the_demo_runs_leaves_nothing_behind_and_the_readme_shows_pieces_of_it() -> None:
+    printed = normal(demo())
+    excerpts = blocks("README.md", "console")
+    assert len(excerpts) >= 3
+    for excerpt in excerpts:
+        assert normal(excerpt) in printed, excerpt
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_manifests_in_the_docs_are_manifests(page: str) -> None:
+    for text in blocks(page, "toml"):
+        assert Manifest.parse(text.encode(), page).requests
+
+
+def test_the_commands_page_lists_every_command_and_no_other() -> None:
+    table = (ROOT / "docs/commands.md").read_text().partition("## Exit codes")[0]
+    named = {re.split(r"[ `]", row)[0] for row in re.findall(r"^\| `(.*)`", table, re.MULTILINE)}
+    assert named == set(COMMANDS)
+
+
+def test_the_exit_codes_are_those_of_the_error_tree() -> None:
+    table = (ROOT / "docs/commands.md").read_text().partition("## Exit codes")[2].partition("## JSON")[0]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    used = {cls.exit_code for cls in classes if issubclass(cls, errors.D8Error)}
+    assert documented == used | {errors.EXIT_OK, errors.EXIT_BUG, errors.EXIT_INTERRUPTED}
+
+
+def test_the_json_example_is_what_the_command_prints(tmp_path: Path) -> None:
+    (example,) = blocks("docs/commands.md", "json")
+    env = {**os.environ, "HOME": str(tmp_path)}
+    command = [str(Path(sys.executable).with_name("d8-installer")), "which", "nothing", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert json.loads(done.stdout) == json.loads(example)
+
+
+def test_every_setting_is_documented() -> None:
+    page = (ROOT / "docs/commands.md").read_text().partition("## Settings")[2]
+    assert all(f"`{name}" in page for name in Config().as_json())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
