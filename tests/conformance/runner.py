@@ -50,7 +50,16 @@ def run(case: Case) -> Output:
         got = GROUPS[case.group](case.input)
     except Exception as error:  # noqa: BLE001 -- one broken case must not hide the others
         return {"raised": f"{type(error).__name__}: {error}"}
-    return {key: got[key] for key in case.expected if key in got}
+    return _cut(got, case.expected)
+
+
+def _cut(got: Output, expected: Output) -> Output:
+    """Leave of *got* what *expected* speaks of, in objects within objects too (such as an answer's headers)."""
+    cut = {}
+    for key in expected.keys() & got.keys():
+        inner, wanted = got[key], expected[key]
+        cut[key] = _cut(inner, wanted) if isinstance(inner, dict) and isinstance(wanted, dict) else inner
+    return cut
 
 
 def main(arguments: Sequence[str]) -> int:
