@@ -41,13 +41,12 @@ def run(
     home: str,
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
-    before: Sequence[str] = (),
 ) -> Completed:
     """Run ``d8-installer ARGUMENTS`` in *cwd* (default: *home*) and return how it ended.
 
-    *env* adds to the clean environment; *before* is a command line to run it under, such as setpriv's.
+    *env* adds to the clean environment.
     """
-    return ended([*before, PROGRAM, *arguments], home=home, env=env, cwd=cwd)
+    return ended([PROGRAM, *arguments], home=home, env=env, cwd=cwd)
 
 
 def ended(

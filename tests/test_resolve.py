@@ -382,6 +382,16 @@ def test_a_single_image_is_for_any_platform() -> None:
     assert [who for who, _ in only(locked(catalogue, again)).requests] == ["w", "x"]
 
 
+def test_a_single_image_may_become_an_index() -> None:
+    catalogue = Catalogue()
+    catalogue.put("a", "v1", image_manifest(b"layer"))
+    lock = locked(catalogue, want("x: a"))
+    catalogue.publish("a", "v2", on=(LINUX, MAC))
+    mine = requirement("a ^2", platforms=(LINUX,))
+    image = only(locked(catalogue, want(mine, locked=lock, keep_absent=True)))
+    assert [key for key, _ in image.platforms] == ["linux-amd64"]
+
+
 def test_children_that_are_no_builds_are_passed_over() -> None:
     catalogue = Catalogue()
     build = catalogue.child("a", image_manifest(b"l"), LINUX)

@@ -154,9 +154,7 @@ def _platforms(table: Table, *, single: bool) -> tuple[tuple[str, Pin], ...]:
 
 
 def _pin(entries: Table, key: str) -> Pin:
-    table = entries.table(key)
-    if table is None:
-        entries.fail("is missing", key)
+    table = Table(entries.required(key, dict, "a table"), entries.origin, entries.key(key))
     if key != ANY_PLATFORM:
         try:
             Platform.parse(key)

@@ -87,9 +87,7 @@ class _Walk:
     def _key(self, first: str) -> list[str]:
         """Return the parts of the key that begins with *first*, and pass the mark after it."""
         parts = [_name(first)]
-        for word, _ in self.words:
-            if word in {"=", "]"}:
-                break
+        while (word := next(self.words)[0]) not in {"=", "]"}:
             if word != ".":
                 parts.append(_name(word))
         return parts
@@ -108,21 +106,20 @@ class _Walk:
         return next((word for word, _ in self.words if word in _MARKS), "\n")
 
     def _list(self, path: str) -> None:
-        number = 0
-        for word, line in self.words:
-            if word == "]":
-                return
-            if word in _MARKS:
-                continue
-            self.lines[f"{path}[{number}]"] = line
-            if self._value(f"{path}[{number}]", word) == "]":
-                return
-            number += 1
+        number, mark = 0, ""
+        while mark != "]":
+            mark, line = next(self.words)
+            if mark not in _MARKS:
+                self.lines[f"{path}[{number}]"] = line
+                mark = self._value(f"{path}[{number}]", mark)
+                number += 1
 
     def _inline(self, path: str) -> None:
-        for word, line in self.words:
-            if word == "}" or (word not in _MARKS and self._pair(path, word, line) == "}"):
-                return
+        mark = ""
+        while mark != "}":
+            mark, line = next(self.words)
+            if mark not in _MARKS:
+                mark = self._pair(path, mark, line)
 
     def _note(self, path: str, part: str, line: int) -> str:
         path = f"{path}.{part}" if path else part

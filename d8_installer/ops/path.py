@@ -54,6 +54,7 @@ def ensure_path(session: Session) -> EnsuredPath:
         raise UsageError("ensurepath knows no start-up file of this system", hint=f"add {directory} to PATH by hand")
     changed = []
     for file, line in _start_up_files(session, directory):
+        session.refuse_foreign(file)
         raw = fs.read(file, limit=_LIMIT)
         text = (raw or b"").decode("utf-8", "surrogateescape")
         if line not in text.splitlines():

@@ -62,6 +62,7 @@ def _of_image(session: Session, request: Request) -> Runnable:
     binary = request.binaries[0][0]
     active = generations.active()
     if active is None:
+        session.refuse_foreign(session.home.root)
         lockfile.prepare_home(session.home)
         with fs.exclusive(paths.mutex, lambda _holder: None):
             generations.recover()

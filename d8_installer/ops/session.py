@@ -239,7 +239,9 @@ class Session:
     @contextlib.contextmanager
     def writing(self, profile: Profile, *, frozen: bool = False) -> Iterator[Workspace]:
         """Hold the profile alone while the context lasts: one command writes, another waits for it."""
-        self._refuse_foreign_home()
+        self.refuse_foreign(self.home.root)
+        if profile.kind == "user":
+            self.refuse_foreign(profile.manifest)
         lockfile.prepare_home(self.home)
         paths = self.home.profile(profile.directory)
         with fs.exclusive(paths.mutex, self._say_waiting):
@@ -254,17 +256,17 @@ class Session:
     def _say_waiting(self, holder: str) -> None:
         self.reporter.note(f"waiting for another d8-installer (process {holder})")
 
-    def _refuse_foreign_home(self) -> None:
-        """Root in somebody's home leaves files there that this person cannot change (rpp.md §16, 9)."""
+    @staticmethod
+    def refuse_foreign(place: str) -> None:
+        """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9)."""
         if os.name != "posix" or os.geteuid() != 0:
             return
-        place = self.home.root
         while (owner := fs.owner(place)) is None:
             place = os.path.dirname(place)
         if owner != 0:
             raise NotAllowedError(
                 f"{place} belongs to another user, and root would leave files there that its owner cannot change",
-                hint="work as that user, or choose a home of root's with --home DIR",
+                hint="work as that user, or with a HOME (or --home DIR) of root's own",
             )
 
 

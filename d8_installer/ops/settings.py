@@ -38,6 +38,7 @@ def show(session: Session, key: str | None = None) -> Settings:
 
 def change(session: Session, key: str, value: str | None) -> Settings:
     """Set *key* to *value*, or unset it for None; what the result would break is not written."""
+    session.refuse_foreign(session.config_file)
     text, _ = lockfile.load_config(session.config_file)
     edited = with_setting(text, key, value)
     try:

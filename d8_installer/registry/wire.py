@@ -192,7 +192,7 @@ def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error],
 
 def _hint(request: Request, status: int, body: bytes) -> str:
     if status == 401:
-        return "give a bearer token: D8_RPP_TOKEN, --token-file FILE, or a kubeconfig that has one"
+        return "give a bearer token: D8_RPP_TOKEN or --token-file FILE"
     if status == 403:
         return "ask for the ClusterRole d8:registry-packages-proxy:cli-download; a refusal is remembered for 30 s"
     if "/manifests/" in request.path and not has_manifest_route(body):
@@ -233,11 +233,11 @@ def judge_etag(etag: str | None, request: LayerRequest) -> None:
     if request.platform is not None and match[1] == str(request.index):
         raise MismatchError(
             f"{what}: the proxy ignores platform={request.platform} and serves its default one; it is too old",
-            hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci:// or bundle:",
+            hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
         )
     raise MismatchError(
         f"{what}: the tag moved: the proxy serves {match[1][:100]!r}, expected {request.child}",
-        hint="use a source that still has the locked bytes (bundle:, a mirror), or lock again to accept the new ones",
+        hint="use a source that still has the locked bytes (a mirror), or take the new ones with --accept-moved",
     )
 
 

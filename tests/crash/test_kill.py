@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.disk import Fault
 from tests.faults.driver import Driver
-from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, leftovers, prepare, said
+from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +54,7 @@ def complain(prepared: Prepared, at: int, home: str) -> str:
     if looked.code != 0:
         return f"`list` after the kill\n{looked}"
     again = prepared.driver.run(*scenario.again, home=home)
-    # Killed after the switch, an uninstall is done: its name is not installed any more.
-    if again.code != 0 and not (again.code == 69 and said(home, "tool") is None is scenario.new):
+    if again.code != 0 and not is_done_already(scenario, again, home):
         return f"the next command failed\n{again}"
     if problem := about_the_state(scenario, home, done=True):
         return f"after the next command: {problem}\n{again}"

@@ -29,8 +29,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 WARM = (
     "d8_hooks.oci_layout",
     *(f"d8_installer.cli.{name}" for name in ("main", "parser", "quick", "text")),
-    *(f"d8_installer.cli.commands.{name}" for name in ("install", "sync", "uninstall")),
-    *(f"d8_installer.ops.{name}" for name in ("install", "path", "sync")),
+    *(f"d8_installer.cli.commands.{name}" for name in ("install", "list", "lock", "sync", "uninstall", "which")),
+    *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "sync")),
     "d8_installer.plugin.manager",
     *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
 )
@@ -65,12 +65,13 @@ class Driver:
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         self._process.communicate()
 
-    def run(self, *arguments: str, home: str, fault: Fault | None = None) -> Ran:
-        """Run ``d8-installer ARGUMENTS`` with that HOME and fault."""
+    def run(self, *arguments: str, home: str, fault: Fault | None = None, user: int | None = None) -> Ran:
+        """Run ``d8-installer ARGUMENTS`` with that HOME and fault; root can have it run as another *user*."""
         job = {
             "arguments": arguments,
             "env": environment(home),
             "home": home,
+            "user": user,
             "fault": None if fault is None else asdict(fault),
         }
         talk, answers = self._process.stdin, self._process.stdout
@@ -115,6 +116,11 @@ def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
         os.environ.clear()
         os.environ.update(job["env"])
         os.chdir(job["home"])
+        if job["user"] is not None:
+            # Not with setpriv: root's interpreter may lie where nobody else can read it. This one has read it all.
+            os.setgroups([])
+            os.setresgid(job["user"], job["user"], job["user"])
+            os.setresuid(job["user"], job["user"], job["user"])
         disk = Disk(None if job["fault"] is None else Fault(**job["fault"]))
         disk.install()
         from d8_installer.cli.main import main

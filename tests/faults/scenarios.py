@@ -16,8 +16,10 @@ from tests.images import add_image, executables, host_platform
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.command import Completed
     from tests.faults.driver import Driver
 
+NOT_FOUND = 69
 DATA = os.path.join(".local", "share", "d8-installer")
 CONFIG = os.path.join(".config", "d8-installer")
 _TEMPORARY = re.compile(r"\.tmp$|\.new$|\.[0-9a-f]{8,}$")
@@ -122,6 +124,11 @@ def about_the_state(scenario: Scenario, home: str, *, done: bool) -> str:
             return f"{other} says {says}"
     says = said(home, "tool")
     return "" if says == scenario.new or (says == scenario.old and not done) else f"tool says {says}"
+
+
+def is_done_already(scenario: Scenario, again: Completed, home: str) -> bool:
+    """Whether the next command had nothing left to do: disturbed after the switch, an uninstall is done."""
+    return again.code == NOT_FOUND and scenario.new is None and said(home, "tool") is None
 
 
 def leftovers(home: str) -> list[str]:

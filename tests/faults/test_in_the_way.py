@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import Completed, run
+from tests.faults.driver import Driver
 from tests.faults.scenarios import CONFIG, DATA, leftovers, said
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and mode bits")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="owners and mode bits; the driver forks")
 
 IS_ROOT = os.name == "posix" and os.geteuid() == 0
 NOBODY = 65534
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 USER = os.path.join(DATA, "profiles", "user")
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give a directory to somebody else")
 
@@ -32,17 +32,20 @@ class Machine:
 
     root: str
     home: str
+    driver: Driver
 
-    def run(self, *arguments: str, before: Sequence[str] = (), home: str | None = None) -> Completed:
-        # Somebody else could not write what coverage measures.
-        env = {"COVERAGE_PROCESS_CONFIG": ""} if before else {}
-        return run(
-            "--endpoint", f"oci-layout:{self.root}/images", *arguments, home=home or self.home, env=env, before=before
-        )
+    def run(self, *arguments: str) -> Completed:
+        """Run the installed command."""
+        return run("--endpoint", self.images, *arguments, home=self.home)
 
-    def as_person(self, *arguments: str, home: str | None = None) -> Completed:
+    def as_person(self, *arguments: str) -> Completed:
         """Run as a user who is not root, whoever runs the tests."""
-        return self.run(*arguments, before=AS_NOBODY if IS_ROOT else (), home=home)
+        typed = ("--endpoint", self.images, *arguments)
+        return self.driver.run(*typed, home=self.home, user=NOBODY if IS_ROOT else None)
+
+    @property
+    def images(self) -> str:
+        return f"oci-layout:{self.root}/images"
 
     def path(self, *below_home: str) -> str:
         return os.path.join(self.home, *below_home)
@@ -57,7 +60,8 @@ def machine() -> Iterator[Machine]:
         os.mkdir(home)
         for tag, text in (("v1.0.0", "one"), ("v1.1.0", "two")):
             add_image(os.path.join(root, "images"), "tool", tag, executables(text, host_platform()))
-        yield Machine(root, home)
+        with Driver() as driver:
+            yield Machine(root, home, driver)
     finally:
         for where, _, _ in os.walk(root):
             os.chmod(where, 0o700)
@@ -186,8 +190,13 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-@pytest.mark.parametrize("put", [put_file, put_directory])
-@pytest.mark.parametrize("place", ["bin", "profiles/user/current", "store/layers", "tags.json"])
+@pytest.mark.parametrize(
+    ("place", "put"),
+    [
+        *((place, put) for place in ("bin", "profiles/user/current", "tags.json") for put in (put_file, put_directory)),
+        ("store/layers", put_file),
+    ],
+)
 def test_a_foreign_thing_that_came_later_does_not_spoil_what_is_there(
     machine: Machine, place: str, put: object
 ) -> None:

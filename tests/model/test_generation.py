@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.errors import ConfigError, D8Error, DocumentError
-from d8_installer.model.generation import Generation, Placed, generation_of
+from d8_installer.model.digest import Digest
+from d8_installer.model.generation import Generation, Placed, Placement, generation_of
+from d8_installer.model.reference import ImageName
 from tests.strategies import LINUX, any_bytes, digests, generations, json_values, placements, steady
 
 
@@ -42,6 +45,31 @@ def test_any_changed_value_is_a_generation_or_damage(generation: Generation, dat
         assert error.hint == "upgrade d8-installer"
     else:
         assert Generation.parse(parsed.render().encode(), "g.json") == parsed
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"size": 1', '"size": "1"'),
+        ('"requests": []', '"requests": {}'),
+        ('"requests": []', '"requests": [1]'),
+        ('"in_bin": true,', ""),
+        ('"d8"', '"../d8"'),
+        ('"plugin"', '"a/b"'),
+        ('"schema": 1', '"schema": null'),
+        ('"number": 1', '"number": 1e999'),
+        ('"number": 1', '"number": ' + "9" * 5000),
+        ('"linux-amd64"', '"linux"'),
+    ],
+)
+def test_damage(old: str, new: str) -> None:
+    placement = Placement("d8", ImageName("a"), "v1", Digest("a" * 64), "plugin", ())
+    text = Generation(1, LINUX, "", "", (Placed(placement, Digest("b" * 64), 1),), "").render()
+    changed = re.sub(r'"requests": \[\s*\]', '"requests": []', text).replace(old, new)
+    assert Generation.parse(text.encode(), "g.json")
+    assert changed != text
+    with pytest.raises(DocumentError, match=r"^g\.json: is damaged$"):
+        Generation.parse(changed.encode(), "g.json")
 
 
 def test_a_newer_schema_is_no_damage() -> None:

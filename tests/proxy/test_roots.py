@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
@@ -25,6 +25,7 @@ def test_what_is_no_edition_below_a_path_stays(repository: str) -> None:
     assert candidate_roots(repository) == (repository,)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="/eghs-.", max_size=12))
 def test_a_candidate_is_the_repository_or_a_prefix_of_it(repository: str) -> None:
     for root in candidate_roots(repository):

@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import (
@@ -46,16 +46,19 @@ LAYER = LayerRequest(
 # --- requests ---
 
 
+@settings(deadline=None)
 @given(IMAGES)
 def test_the_proxy_reads_a_tags_request_as_it_was_meant(image: str) -> None:
     assert wire.parse_path(wire.tags_request(image).target) == wire.Route("tags", image)
 
 
+@settings(deadline=None)
 @given(IMAGES, TAGS | DIGESTS)
 def test_the_proxy_reads_a_manifest_request_as_it_was_meant(image: str, ref: str) -> None:
     assert wire.parse_path(wire.manifest_request(image, ref).target) == wire.Route("manifest", image, ref)
 
 
+@settings(deadline=None)
 @given(IMAGES, TAGS, PLATFORMS | st.none())
 def test_the_proxy_reads_a_layer_request_as_it_was_meant(image: str, tag: str, platform: Platform | None) -> None:
     path, _, query = wire.layer_request(image, tag, platform).target.partition("?")
@@ -63,6 +66,7 @@ def test_the_proxy_reads_a_layer_request_as_it_was_meant(image: str, tag: str, p
     assert wire.parse_platform_query(query) == platform
 
 
+@settings(deadline=None)
 @given(IMAGES, TAGS)
 def test_no_request_lets_a_server_compress(image: str, tag: str) -> None:
     for request in (
@@ -95,6 +99,7 @@ def test_a_bad_tag_is_never_asked_for(tag: str) -> None:
 # --- paths ---
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="/tagsimefc1%.-", max_size=40) | st.text(max_size=40))
 def test_any_path_is_a_route_or_none(rest: str) -> None:
     for generation in ("current", "G1"):
@@ -105,6 +110,7 @@ def test_any_path_is_a_route_or_none(rest: str) -> None:
             assert (route.action == "tags") == (route.ref == "")
 
 
+@settings(deadline=None)
 @given(IMAGES, TAGS)
 def test_an_old_proxy_reads_downloads_below_tags(image: str, tag: str) -> None:
     assert wire.parse_path(f"/v1/images/{image}/tags/{tag}", "G1") == wire.Route("image", image, tag)
@@ -141,6 +147,7 @@ def test_what_is_not_two_parts_is_invalid(value: str) -> None:
 # --- responses ---
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
 def test_any_body_is_tags_or_a_mismatch(body: bytes) -> None:
     try:
@@ -150,6 +157,7 @@ def test_any_body_is_tags_or_a_mismatch(body: bytes) -> None:
     assert all(isinstance(tag, str) for tag in tags)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text()))
 def test_only_the_first_json_value_counts(tags: list[str]) -> None:
     body = json.dumps({"name": "x", "other": [1], "tags": tags}).encode("utf-8", "surrogatepass")
@@ -199,6 +207,7 @@ def test_a_status_is_somebodys_fault(status: int, kind: type[D8Error], exit_code
     assert caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=600))
 def test_a_message_is_one_short_clean_line(status: int, body: bytes) -> None:
     request = wire.layer_request(CLI_IMAGE, "v1", Platform("linux", "arm"))
@@ -313,6 +322,7 @@ def test_go_lets_through_what_breaks_later() -> None:
         wire.Endpoint.parse("http://127.0.0.1", compat="go")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     try:
