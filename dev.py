@@ -108,7 +108,7 @@ def lint_stages(*, fix: bool) -> list[Stage]:
 def test_stage(extra: list[str]) -> Stage:
     """Return pytest under branch coverage, in two processes; *extra* comes last, so that it wins."""
     coverage = ["--cov", "--cov-report=term-missing:skip-covered"]
-    return Stage("pytest", [str(PYTHON), "-m", "pytest", "-n", "2", *coverage, *extra])
+    return Stage("pytest", [str(PYTHON), "-m", "pytest", "-n", "2", "--dist", "loadgroup", *coverage, *extra])
 
 
 def run_stages(stages: list[Stage], *, thorough: bool = False) -> int:

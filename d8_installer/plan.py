@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.generation import Generation, Placement
-from d8_installer.model.lock import ANY_PLATFORM, Lock, LockedImage, Pin
 from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.source import LayerRequest
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
 
@@ -124,12 +124,11 @@ def _fetches(
         members = needed.get((image.name, pin.layer))
         if members:
             # A single ImageManifest is asked for with the platform all the same: the proxy ignores it there.
-            single = image.platforms[0][0] == ANY_PLATFORM
             request = LayerRequest(
                 image.name.path,
                 image.version,
                 situation.platform,
-                None if single else image.index,
+                image.index,
                 pin.child,
                 pin.layer,
                 pin.size,

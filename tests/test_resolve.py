@@ -404,12 +404,19 @@ def test_children_that_are_no_builds_are_passed_over() -> None:
     assert (key, str(pinned.child)) == ("linux-amd64", build["digest"])
 
 
-@pytest.mark.parametrize("said", [OCI_INDEX, None])
-def test_an_index_in_an_index_is_refused(said: str | None) -> None:
+def test_an_index_in_an_index_is_refused() -> None:
     catalogue = Catalogue()
-    changes = {"mediaType": said} if said else {}
-    catalogue.put("a", "v1", image_index([catalogue.child("a", image_index([]), LINUX, **changes)]))
-    assert "index" in failing(MismatchError, catalogue, want("a")).message
+    catalogue.put("a", "v1", image_index([catalogue.child("a", image_index([]), LINUX, mediaType=OCI_INDEX)]))
+    error = failing(MismatchError, catalogue, want("a"))
+    assert error.message == "a v1 holds an index inside its index for linux-amd64, which is refused"
+    assert len(catalogue.asked) == 2, "it is not even asked for"
+
+
+def test_an_index_that_poses_as_a_build_is_refused() -> None:
+    catalogue = Catalogue()
+    catalogue.put("a", "v1", image_index([catalogue.child("a", image_index([]), LINUX)]))
+    with pytest.raises(MismatchError, match="what linux-amd64 names is an index, not a build"):
+        locked(catalogue, want("a"))
 
 
 @pytest.mark.parametrize(
@@ -450,6 +457,12 @@ def test_a_demanded_platform_is_missing() -> None:
     error = failing(NotFoundError, offering("v1.0.0"), want(requirement("a", platforms=(LINUX, WINDOWS))))
     assert error.message == "a v1.0.0 has no build for windows-amd64"
     assert str(error.hint).startswith("it has darwin-arm64, linux-amd64;")
+
+
+def test_the_first_missing_platform_is_named_in_any_order() -> None:
+    for some in ((WINDOWS, LINUX_ARM), (LINUX_ARM, WINDOWS)):
+        error = failing(NotFoundError, offering("v1.0.0"), want(requirement("a", platforms=some)))
+        assert error.message == "a v1.0.0 has no build for linux-arm64"
 
 
 def test_an_index_without_platforms() -> None:

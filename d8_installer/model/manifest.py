@@ -66,12 +66,14 @@ def with_request(text: str, request: Request) -> str:
 
     Comments and the order of entries stay. *text* may be empty: then it becomes a whole manifest.
     """
-    document = editable_toml(text)
-    entries = _entries(document)
-    number = _find(entries, request.name)
     wanted: dict[str, object] = {"name": str(request.name)}
     if request.version.text != ANY_VERSION:
         wanted["version"] = request.version.text
+    if not text.strip():
+        return _with_entry("", wanted, whole=True)  # the first install: no comments to keep, so no tomlkit to import
+    document = editable_toml(text)
+    entries = _entries(document)
+    number = _find(entries, request.name)
     if number is not None:
         entry = entries[number]
         if entry.get("version") == wanted.get("version"):

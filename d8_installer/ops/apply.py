@@ -123,7 +123,8 @@ def write_stamp(session: Session, workspace: Workspace, plan: Plan, number: int 
     }
     paths = workspace.generations.paths
     places = _watched_places(session, workspace, plan, number)
-    fs.replace_file(paths.stamp, stamp.seen(paths, watched_files(session, workspace), places, facts))
+    seen = stamp.seen(paths, watched_files(session, workspace), places, facts)
+    fs.replace_file(paths.stamp, seen, durable=False)
 
 
 def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: int | None) -> list[str]:

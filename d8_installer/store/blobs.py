@@ -99,7 +99,7 @@ class Store:
                     name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(entries.items())
                 }
             }
-            fs.replace_file(self._home.layer(layer.hex), json.dumps(document, indent=1).encode())
+            fs.replace_file(self._home.layer(layer.hex), json.dumps(document, indent=1).encode(), durable=False)
 
     @contextlib.contextmanager
     def incoming(self) -> Iterator[Incoming]:

@@ -217,9 +217,10 @@ def remove_tree(path: str) -> None:
         shutil.rmtree(path)
 
 
-def replace_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
+def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write a small file so that a reader, also after a power cut, sees the old bytes or the new, never less.
 
+    *durable* False: a power cut may damage it; for files that are only a memory of other files, and checked as such.
     A symbolic link at *path* is followed: people keep their ``d8.toml`` under version control elsewhere.
     """
     target = os.path.realpath(path) if os.path.islink(path) else path
@@ -228,14 +229,16 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
     try:
         with create(temporary) as file:
             write(file, data)
-            sync(file)
+            if durable:
+                sync(file)
         set_mode(temporary, mode)
         rename(temporary, target)
     except BaseException:
         with contextlib.suppress(DiskError):
             remove(temporary)
         raise
-    sync_directory(os.path.dirname(target))
+    if durable:
+        sync_directory(os.path.dirname(target))
 
 
 def _beside(path: str) -> str:

@@ -171,12 +171,9 @@ class _GzipDecoder:
         return self._raw.unused_data
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        full = True
-        # A full piece can mean that more is ready inside, even when all input is taken.
-        while (data or full) and not self._raw.eof:
-            piece = self._raw.decompress(data, STEP_OUT)
-            yield piece
-            full, data = len(piece) == STEP_OUT, self._raw.unconsumed_tail
+        while data and not self._raw.eof:
+            yield self._raw.decompress(data, STEP_OUT)
+            data = self._raw.unconsumed_tail
 
 
 def _gzip() -> _Codec:

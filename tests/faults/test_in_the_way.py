@@ -111,11 +111,11 @@ def test_what_is_installed_stays_usable_when_the_home_turns_read_only(machine: M
 
 def test_looking_at_a_home_that_may_not_be_read(machine: Machine) -> None:
     assert machine.run("install", "tool").code == 0
-    if not IS_ROOT:
-        os.chmod(machine.path(DATA), 0o000)
-    else:
+    os.chmod(machine.path(DATA), 0o700 if IS_ROOT else 0o000)
+    try:
+        refused(machine.as_person("list"), 73, "permission denied")
+    finally:
         os.chmod(machine.path(DATA), 0o700)
-    refused(machine.as_person("list"), 73, "permission denied")
 
 
 # -- something else in the way -------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ def zstd_layer(*members: Member) -> bytes:
     return _zstd(tar(*members))
 
 
+@cache
 def program(text: str) -> bytes:
     """Return a sound layer whose program prints *text*; some KiB long, so that it can be cut at 1 %."""
     ballast = b"".join(zlib.crc32(f"{text} {n}".encode()).to_bytes(4, "big") for n in range(2000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,7 +166,8 @@ STATUSES = {400: 69, 401: 77, 403: 77, 404: 69, 405: 69, 410: 69, 429: 75, 500: 
 @pytest.mark.parametrize(
     ("code", "place"),
     [
-        *((code, place) for code in (401, 403, 404, 500) for place in PLACES),
+        *((code, place) for code in (404, 500) for place in PLACES),
+        *((401, "tags"), (401, "layer"), (403, "index"), (403, "child")),
         *((400, "tags"), (405, "index"), (410, "child"), (429, "index"), (429, "layer"), (502, "tags"), (502, "layer")),
     ],
 )
@@ -174,7 +176,8 @@ def test_status(machine: Machine, code: int, place: Place) -> None:
     machine.refuses(*TO_NEW, code=STATUSES[code], says="unauthorized|forbidden|not found|status")
     requests = machine.proxy.seen(place)
     passing = STATUSES[code] == 75
-    assert len(requests) == (4 if passing else 1) * len({request.target for request in requests})
+    most = max(Counter(request.target for request in requests).values())
+    assert most == (4 if passing else 1)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +195,7 @@ def test_a_passing_fault_is_not_even_noticed(machine: Machine, place: Place, wro
 def test_too_many_requests_with_a_short_wait_is_repeated(machine: Machine, place: Place) -> None:
     machine.proxy.on(place, status(429, retry_after="0"))
     machine.refuses(*TO_NEW, code=75, says="unexpected status 429")
-    requests = machine.proxy.seen(place)
-    assert len(requests) == 4 * len({request.target for request in requests})
+    assert len(machine.proxy.seen(place)) == 4
 
 
 @pytest.mark.parametrize("asked", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
@@ -236,9 +238,7 @@ def test_captive_portal(machine: Machine, place: Place) -> None:
     machine.refuses(*TO_NEW, code=76, says="decode tags|not JSON|arrived as|expected|promised")
 
 
-@pytest.mark.parametrize(
-    ("code", "place"), [*((302, place) for place in PLACES), (301, "tags"), (307, "layer"), (308, "index")]
-)
+@pytest.mark.parametrize(("code", "place"), [(302, "tags"), (301, "index"), (308, "child"), (307, "layer")])
 def test_redirect_is_refused(machine: Machine, code: int, place: Place) -> None:
     with fault_server(machine.images) as elsewhere:
         machine.proxy.on(place, redirected(f"{elsewhere.url}/v1/images/deckhouse-cli/tags", code))
@@ -246,7 +246,7 @@ def test_redirect_is_refused(machine: Machine, code: int, place: Place) -> None:
         assert elsewhere.seen() == ()
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", ["index", "layer"])
 def test_compressing_ingress(machine: Machine, place: Place) -> None:
     machine.proxy.on(place, compressed())
     machine.refuses(*TO_NEW, code=76, says="decode tags|not JSON|arrived as|expected|promised")
@@ -280,8 +280,7 @@ def test_endless_tags(machine: Machine, measured: bool) -> None:
     machine.refuses(*TO_NEW, code=76, says="longer than 4194304 bytes")
 
 
-@pytest.mark.parametrize("measured", [True, False])
-@pytest.mark.parametrize("place", ["index", "child"])
+@pytest.mark.parametrize(("place", "measured"), [("index", True), ("child", False)])
 def test_endless_manifest(machine: Machine, place: Place, measured: bool) -> None:
     machine.proxy.on(place, *(() if measured else (unmeasured(),)), longer(2 * MEBIBYTE))
     machine.refuses(*TO_NEW, code=76, says="longer than 1048576 bytes")

@@ -257,6 +257,11 @@ def test_a_new_manifest_is_plain() -> None:
     assert without_request(without_request(text, ImageName("a")), ImageName("b")) == "schema = 1\n"
 
 
+def test_a_last_line_is_ended_first() -> None:
+    text = "schema = 1\n[[images]]\nname = 'a'"
+    assert with_request(text, Request.of(ImageName("b"))) == text + '\n\n[[images]]\nname = "b"\n'
+
+
 def test_an_entry_goes_with_its_own_comments_only() -> None:
     assert without_request(COMMENTED, ImageName("b")) == COMMENTED.replace(
         '[[images]]\nname = "b"\n# inside b\n[images.binaries]\nb = "plugin"  # its file\n', ""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from d8_installer.testing.registry import RunningRegistry
 
+# One worker fetches and publishes for all of them.
+pytestmark = pytest.mark.xdist_group("real")
+
 VERSION = "0.14.0"
 WHEELS = {
     "linux-amd64": "manylinux2014_x86_64",

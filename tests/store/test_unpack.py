@@ -58,8 +58,12 @@ def test_the_members_come_back_sorted_with_digest_size_head_and_mode(pack: Calla
 
 
 @packings
+@pytest.mark.parametrize("out", [64, 65_536])
 @pytest.mark.parametrize("step", [1, 7, 512, 65_536])
-def test_how_the_body_is_cut_changes_nothing(pack: Callable[[bytes], bytes], step: int) -> None:
+def test_how_the_bytes_are_cut_changes_nothing(
+    pack: Callable[[bytes], bytes], step: int, out: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inflate, "STEP_OUT", out)
     data = pack(SMALL)
     chunks = (data[at : at + step] for at in range(0, len(data), step))
     _, ingest = run(data, body=chunks)
@@ -219,6 +223,12 @@ def test_damage_on_the_way_is_told_from_a_damaged_image() -> None:
         unpack([bytes(data)], layer_of(gzip.compress(archive(Member("plugin", NOISE)))), PLUGIN, Ingest())
     with pytest.raises(MismatchError, match="is not valid gzip"):
         run(bytes(data))
+
+
+def test_what_follows_the_archive_is_read_too() -> None:
+    data = gzip.compress(SMALL + NOISE * 10)
+    with pytest.raises(MismatchError, match="is not valid gzip"):
+        run(data[:-8] + bytes(8))
 
 
 @pytest.mark.parametrize("start", [b"", b"\0" * 600, b"<html>" * 200, b"\x1f\x8b\x09", b"BZh9" * 200])

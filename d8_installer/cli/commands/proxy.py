@@ -37,6 +37,7 @@ def execute(context: Context) -> RawOutput:
         raise UsageError(f"{typed.listen[:100]!r} is not HOST:PORT", hint="such as --listen 127.0.0.1:8080")
     with context.session() as session:
         access = replace(session.access, token=None)
+        open_source(typed.upstream, access).close()  # what cannot be read ends the command, not every request
         options = ServeOptions(
             typed.upstream,
             host.strip("[]"),

@@ -1,0 +1,220 @@
+"""``--json``: exactly one document on stdout, always of the documented shape, whatever becomes of the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from d8_installer.cli import render
+from d8_installer.cli.context import Outcome
+from d8_installer.cli.parser import COMMANDS
+from d8_installer.errors import ConflictError
+from tests import command, images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/json-envelope.schema.json").read_text(encoding="utf-8"))
+RAW = {"run", "completion", "proxy"}
+"""Their stdout belongs to others."""
+Envelope = dict[str, Any]
+
+
+def problems(document: object) -> list[str]:
+    """Return what the schema says against *document*."""
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(document)]
+
+
+def envelope(done: command.Completed) -> Envelope:
+    """Return the one document on stdout, checked against schema and exit code."""
+    document: Envelope = json.loads(done.out)  # more than one document, or a progress line, is no JSON
+    assert problems(document) == [], done
+    assert document["exit_code"] == done.code
+    assert "Traceback" not in done.err
+    return document
+
+
+class Person:
+    """Somebody with a HOME and a registry that has two versions of one image."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "home"
+        self.home.mkdir()
+        self.registry = directory / "registry"
+        for tag in ("v1.4.1", "v1.4.2"):
+            images.add_image(str(self.registry), "stronghold", tag, images.executables(tag))
+        self.program = self.home / "program"
+        self.program.write_bytes(images.script("published"))
+        self.program.chmod(0o755)
+
+    def run(self, *words: str) -> command.Completed:
+        return command.run(*words, home=str(self.home), env={"D8_RPP_ENDPOINT": f"oci-layout:{self.registry}"})
+
+    def json(self, *words: str) -> Envelope:
+        return envelope(self.run("--json", *words))
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path)
+
+
+def test_the_schema_is_one_and_refuses() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    good: Envelope = {"schema": 1, "command": "env", "status": "ok", "exit_code": 0, "errors": []}
+    good |= {"data": {"profile": "p", "directory": "d", "lines": ["x"]}}
+    failed = {"kind": "Usage", "message": "m", "hint": None, "exit_code": 2}
+    assert problems(good) == []
+    spoilt: list[Envelope] = [
+        {"schema": 2},
+        {"command": "nonsense"},
+        {"command": None},
+        {"command": "run"},
+        {"status": "fine"},
+        {"exit_code": 1},
+        {"data": {}},
+        {"data": {"profile": "p", "directory": "d", "lines": ["x"], "more": 1}},
+        {"errors": [failed]},
+        {"status": "error", "exit_code": 2, "errors": [failed]},
+        {"status": "error", "exit_code": 3, "data": {}, "errors": [failed]},
+        {"status": "error", "exit_code": 2, "data": {}, "errors": []},
+        {"status": "error", "exit_code": 2, "data": {}, "errors": [failed | {"kind": "Other"}]},
+        {"more": 1},
+    ]
+    assert [wrong for wrong in spoilt if not problems(good | wrong)] == []
+
+
+def test_the_schema_knows_every_command_and_its_data() -> None:
+    assert set(SCHEMA["properties"]["command"]["enum"]) - {None} == set(COMMANDS)
+    described = {rule["if"]["properties"]["command"]["const"] for rule in SCHEMA["allOf"][2:]}
+    assert described == set(COMMANDS) - RAW
+
+
+def test_a_day_of_a_program(person: Person) -> None:
+    """Every command in one life, each answer of its shape, and what matters in it right."""
+    assert person.json("list")["data"]["binaries"] == []
+    assert person.json("install", "stronghold=1.4.1", "--dry-run")["data"]["dry_run"] is True
+    changes = person.json("install", "stronghold=1.4.1")["data"]["changes"]
+    assert [change["action"] for change in changes] == ["fetch", "link"]
+    assert person.json("install", "stronghold>=1.4.1")["data"]["generation"] == 2
+    assert person.json("list", "--outdated")["data"]["binaries"][0]["newest"] == "v1.4.2"
+    assert person.json("versions", "stronghold")["data"]["versions"] == ["v1.4.2", "v1.4.1"]
+    switched = person.json("use", "stronghold", "v1.4.2")["data"]["changes"][-1]
+    assert (switched["version"], switched["replaces"]) == ("v1.4.2", "v1.4.1")
+    assert Path(person.json("which", "stronghold")["data"]["path"]).is_file()
+    assert person.json("upgrade", "--all")["data"]["changes"] == []
+    assert person.json("lock")["data"]["images"] == 1
+    assert person.json("lock", "--check")["data"]["written"] is False
+    for more in ((), ("--locked",), ("--frozen",), ("--dry-run",), ("--prune",)):
+        assert person.json("sync", *more)["data"]["changes"] == []
+    assert person.json("sync", "--to", "out")["data"]["generation"] is None
+    for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
+        assert person.json("config", *words)["data"]["file"].endswith("config.toml")
+    assert person.json("ensurepath")["data"]["files"]
+    assert person.json("env", "--shell", "fish")["data"]["lines"][0].startswith("set -gx PATH")
+    assert person.json("uninstall", "stronghold")["data"]["changes"][0]["action"] == "unlink"
+
+
+def test_publish(person: Person) -> None:
+    words = ("publish", f"{images.host_platform()}={person.program}", "--image", "mine", "--version", "v1.0.0")
+    target = ("--to", f"oci-layout:{person.registry}")
+    assert [person.json(*words, *target)["data"]["changed"] for _ in range(2)] == [True, False]
+    assert person.json(*words, "--to", "nonsense:x")["exit_code"] == 78
+
+
+FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
+    "install": (("install", "nothing"), 69),
+    "uninstall": (("uninstall", "nothing"), 69),
+    "upgrade": (("upgrade",), 2),
+    "use": (("use", "nothing", "v1"), 69),
+    "list": (("list", "--project"), 2),
+    "which": (("which", "nothing"), 69),
+    "versions": (("versions", "nothing"), 69),
+    "run": (("run", "nothing"), 69),
+    "lock": (("lock", "--check"), 65),
+    "sync": (("sync", "--frozen"), 65),
+    "config": (("config", "get", "nonsense"), 2),
+    "ensurepath": (("ensurepath", "--home", "/dev/null/x"), 73),
+    "env": (("env", "--project"), 2),
+    "completion": (("completion", "nonsense"), 2),
+    "publish": (("publish", "nonsense", "--image", "x", "--version", "v1", "--to", "oci-layout:x"), 2),
+    "proxy": (("proxy", "serve", "--from", "nonsense:x", "--listen", "127.0.0.1:0"), 78),
+}
+
+
+def test_every_command_has_a_failure_below() -> None:
+    assert set(FAILURES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failure(person: Person, name: str) -> None:
+    words, code = FAILURES[name]
+    if name == "ensurepath":
+        (person.home / ".profile").mkdir()
+        words = ("ensurepath",)
+    document = person.json(*words)
+    assert (document["status"], document["exit_code"], document["data"]) == ("error", code, {})
+    assert document["command"] in {name, None}
+    assert [error["exit_code"] for error in document["errors"]] == [code]
+    assert document["errors"][0]["hint"]
+
+
+def after(*words: str) -> tuple[str, ...]:
+    return (*words, "--json")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--json",),
+        ("--json", "nonsense"),
+        after("nonsense"),
+        after("lits"),
+        after("list", "--nonsense"),
+        after("--nonsense", "list"),
+        after("list", "too", "many"),
+        after("install"),
+        after("use", "stronghold"),
+        after("config", "nonsense"),
+        after("config", "set", "endpoint"),
+        after("--connections", "0", "list"),
+        after("install", "../x"),
+    ],
+    ids=" ".join,
+)
+def test_command_lines_that_make_no_sense(person: Person, words: tuple[str, ...]) -> None:
+    document = envelope(person.run(*words))
+    assert (document["status"], document["exit_code"]) == ("error", 2)
+    assert document["errors"][0]["hint"]
+
+
+@pytest.mark.parametrize("place", [lambda *words: ("--json", *words), after], ids=["before", "after"])
+def test_the_option_may_stand_before_and_after(person: Person, place: Callable[..., tuple[str, ...]]) -> None:
+    for words in (("list",), ("config", "get", "endpoint"), ("config", "set", "retention", "7")):
+        assert envelope(person.run(*place(*words)))["status"] == "ok"
+
+
+def test_partial(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    """What could be done is the data, and what could not is an error beside it."""
+    data = person.json("install", "stronghold=1.4.1")["data"] | {"left_out": ["x wants y"]}
+    code = render.outcome("sync", Outcome(data, [], [ConflictError("left out: x wants y")]), as_json=True)
+    document = envelope(command.Completed(code, *capsys.readouterr()))
+    assert (document["status"], document["exit_code"]) == ("partial", 65)
+
+
+def test_without_json_stdout_has_no_talk(person: Person) -> None:
+    done = person.run("-v", "install", "stronghold=1.4.1")
+    assert done.out.splitlines()[0] == "installed stronghold (stronghold v1.4.1)"
+    assert "fetching" in done.err
+    assert "fetch" not in done.out
+
+
+def test_control_characters_reach_neither_form(person: Person) -> None:
+    done = person.run("--json", "which", "\x1b[2Jx")
+    assert "\x1b" not in done.out + done.err
+    assert envelope(done)["exit_code"] == 69
+    assert "\x1b" not in person.run("which", "\x1b[2Jx").err
