@@ -38,6 +38,36 @@ class RawOutput:
         self.exit_code = exit_code
 
 
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP arrived: what is unfinished is taken away on the way out, as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _end_cleanly() -> None:
+    """Turn the signals that end a process into an exception; one that the caller ignores (nohup) stays ignored."""
+    import signal
+
+    def terminate(number: int, _frame: object) -> None:
+        raise Terminated(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, terminate)
+
+
+def _working_directory() -> str:
+    """Return where we are; a directory that was removed meanwhile holds no project, as the root does not."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        os.chdir(os.sep)
+        return os.sep
+
+
 class Context:
     """The parsed command line and the process's environment."""
 
@@ -46,13 +76,14 @@ class Context:
     def __init__(self, arguments: argparse.Namespace, talk: Talk) -> None:
         self.arguments = arguments
         self.environ: Mapping[str, str] = os.environ
-        self.directory = os.getcwd()
+        self.directory = _working_directory()
         self.talk = talk
 
     def session(self) -> Session:
         """Wire the parts that a verb needs."""
         from datetime import UTC, datetime
 
+        _end_cleanly()
         from d8_installer.ops.session import DEFAULT_CONNECTIONS, Options, Session
 
         typed = self.arguments

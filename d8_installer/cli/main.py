@@ -7,7 +7,7 @@ import os
 import sys
 
 from d8_installer.cli import render
-from d8_installer.cli.context import Context, Outcome
+from d8_installer.cli.context import Context, Outcome, Terminated
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import EXIT_BUG, EXIT_OK, D8Error, UsageError
 
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(typed)
         sys.stdout.flush()
+    except Terminated as ended:
+        return _leave(128 + ended.number)
     except KeyboardInterrupt:
         return _leave(render.interrupted(as_json="--json" in typed))
     except BrokenPipeError:
@@ -84,7 +86,7 @@ def _run(typed: list[str]) -> int:
     try:
         result = command_module(arguments.command).execute(Context(arguments, talk))
     except D8Error as error:
-        talk.close()
+        talk.fail()
         return render.failure(arguments.command, error, as_json=arguments.json)
     finally:
         talk.close()

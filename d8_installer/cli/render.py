@@ -93,13 +93,26 @@ def _envelope(
 
 def _write(text: str, *, end: str = "\n") -> None:
     """Write to stdout, and now: a full disk behind it is an error as any other."""
+    data = f"{text}{end}"
     try:
-        print(text, end=end, flush=True)
+        if os.name == "posix" and hasattr(sys.stdout, "buffer"):
+            # Paths go out as the bytes that they are in the file system, whatever the locale makes of them.
+            sys.stdout.buffer.write(_bytes(data))
+            sys.stdout.flush()
+        else:
+            print(data, end="", flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         reason = (error.strerror or "unknown").lower()
         raise DiskError(f"cannot write the output: {reason}", hint="see where stdout leads to") from error
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
 
 
 def _complain(error: D8Error) -> None:

@@ -49,6 +49,11 @@ class Talk:
         """Add to the bytes that arrived."""
         self._bytes += amount
 
+    def fail(self) -> None:
+        """End the bars; a total of what came to nothing is not told."""
+        self._transfers = 0
+        self.close()
+
     def close(self) -> None:
         """End the bars and tell the total."""
         if self._bars is not None:
@@ -115,4 +120,9 @@ def megabytes(size: int) -> str:
 
 def printable(text: str) -> str:
     """Return *text* without control characters: names from outside must not steer a terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(char if _may_be_shown(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _may_be_shown(char: str) -> bool:
+    """A surrogate stands for a byte of a file's name that is no UTF-8; it goes out as that byte again."""
+    return char.isprintable() or char == "\n" or "\udc80" <= char <= "\udcff"

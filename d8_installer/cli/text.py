@@ -26,7 +26,7 @@ def applied(result: Applied) -> Outcome:
     if result.dry_run:
         lines = [*(_fetch(step) for step in result.plan.fetches), *lines]
     if not lines:
-        lines = [NOTHING]
+        lines = [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches] or [NOTHING]
     elif not result.dry_run:
         lines.append(_where(result))
     errors: list[D8Error] = [

@@ -6,6 +6,7 @@ Where a value stands, tomllib does not say: ``places`` goes through the text aga
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -102,7 +103,7 @@ def _refuse_extremes(data: object, file: str) -> None:
 def decode_utf8(raw: bytes, file: str) -> str:
     """Return *raw* as text; bytes that are not UTF-8 are a DocumentError naming the line."""
     try:
-        return raw.decode("utf-8").replace("\r\n", "\n")
+        return raw.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DocumentError("is not UTF-8 text", file=file, line=line) from error

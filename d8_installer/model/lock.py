@@ -24,6 +24,7 @@ LOCK_VERSION = 1
 FILE_NAME = "d8.lock"
 ANY_PLATFORM = "any"
 """The one platform key of a tag that is a single ImageManifest."""
+_REPAIR = "restore the file from git, or remove it and type `d8-installer lock`"
 _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
 
@@ -89,7 +90,7 @@ class Lock:
         for entry in table.tables("images"):
             image = _locked_image(entry)
             if image.name in images:
-                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint="run `d8-installer lock`")
+                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_REPAIR)
             images[image.name] = image
         return cls(tuple(images[name] for name in sorted(images)), table.unknown())
 
@@ -115,7 +116,7 @@ def _locked_image(table: Table) -> LockedImage:
     name = table.need("name", ImageName.parse)
     path = table.text("image")
     if path != name.path:
-        table.fail(f"is {path!r}; the image of {str(name)!r} is {name.path!r}", "image", hint="run `d8-installer lock`")
+        table.fail(f"is {path!r}; the image of {str(name)!r} is {name.path!r}", "image", hint=_REPAIR)
     version = table.text("version")
     if not is_tag(version):
         table.fail(f"{version[:100]!r} is not a tag", "version")
@@ -132,7 +133,7 @@ def _pairs(
 ) -> tuple[tuple[K, V], ...]:
     entries = table.table(key)
     if entries is None or not entries.data:
-        table.fail(f"has no [images.{key}]", hint="run `d8-installer lock`")
+        table.fail(f"has no [images.{key}]", hint=_REPAIR)
     pairs = []
     for name, value in entries.items():
         try:
@@ -145,11 +146,11 @@ def _pairs(
 def _platforms(table: Table, *, single: bool) -> tuple[tuple[str, Pin], ...]:
     entries = table.table("platforms")
     if entries is None or not entries.data:
-        table.fail("has no [images.platforms.…]", hint="run `d8-installer lock`")
+        table.fail("has no [images.platforms.…]", hint=_REPAIR)
     pins = {key: _pin(entries, key) for key, _ in entries.items()}
     if single != (ANY_PLATFORM in pins) or (single and len(pins) > 1):
         problem = "must name platforms beside an `index`, and `any` alone where there is none"
-        table.fail(problem, "platforms", hint="run `d8-installer lock`")
+        table.fail(problem, "platforms", hint=_REPAIR)
     return tuple(sorted(pins.items()))
 
 

@@ -91,3 +91,14 @@ class Platform:
 
     def __str__(self) -> str:
         return f"{self.os}-{self.architecture}"
+
+
+def typed_platform(text: str, *, known: bool = False) -> Platform:
+    """Return the platform that a person typed; a bad one is a UsageError, and so is an unknown one if *known*."""
+    try:
+        platform = Platform.parse(text)
+    except DocumentError as error:
+        raise UsageError(error.problem, hint=error.hint) from error
+    if known and not (platform.os in {*_OS.values(), *_BSDS} and platform.architecture in _ARCHITECTURES.values()):
+        raise UsageError(f"{text!r} is no platform that Go knows", hint="write <os>-<arch>, such as linux-amd64")
+    return platform

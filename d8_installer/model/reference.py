@@ -80,6 +80,14 @@ class ImageName:
         return self.short
 
 
+def image_name(text: str) -> ImageName:
+    """Return the image that a person typed, by its short name or its path; a bad name is a UsageError."""
+    try:
+        return ImageName.parse(text.removeprefix(PLUGIN_ROOT))
+    except DocumentError as error:
+        raise UsageError(error.problem, hint=error.hint) from error
+
+
 def parse_binary_name(text: object) -> str:
     """Return *text* if it may name a file in ``bin``; else a DocumentError.
 
@@ -111,7 +119,7 @@ def split_requirement(text: str) -> tuple[ImageName, str]:
 
     Returns the name and the specifier's text, which may be empty.
     """
-    match = _REQUIREMENT.fullmatch(text.strip())
+    match = _REQUIREMENT.fullmatch(text.strip().removeprefix(PLUGIN_ROOT))
     if match is None or len(match[1]) > _NAME_LIMIT:
         raise UsageError(
             f"{text[:100]!r} is not a requirement",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.executable import check_executable
+from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.store.blobs import Stored
 from d8_installer.store.profile import file_name
 from d8_installer.store.unpack import Layer, unpack
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import BinaryIO
 
+    from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
-    from d8_installer.model.source import Source
+    from d8_installer.model.source import LayerRequest, Source
     from d8_installer.ops.session import Session, Task
     from d8_installer.store.blobs import Incoming
     from d8_installer.store.unpack import Extracted
@@ -97,6 +99,7 @@ class _Job:
 
     def _once(self, step: Fetch) -> None:
         request = step.request
+        prove_chain(self._source, request)
         temporary: dict[str, str] = {}
 
         def create(member: str) -> BinaryIO:
@@ -138,3 +141,34 @@ def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], Binary
         kind = NotFoundError if isinstance(error, NotFoundError) else MismatchError
         hint = error.hint or f"tell the image's author, or take another version: `d8-installer versions {step.name}`"
         raise kind(f"{step.name} {request.tag}: {error}", hint=hint) from error
+
+
+def prove_chain(source: Source, request: LayerRequest) -> None:
+    """Check that the locked index names the locked child, and the child the locked layer (DESIGN, Trust).
+
+    The body's hash alone would not notice a lock that was edited to call other bytes by this version's name.
+    Raises MismatchError where a link of the chain is broken, and what the source raises.
+    """
+    if request.index is not None and request.platform is not None:
+        index = _promised(source, request, request.index)
+        child = index.child_for(request.platform) if isinstance(index, ImageIndex) else None
+        if child is None or child.digest != request.child:
+            raise _broken(request, f"the index {request.index} has no child {request.child} for {request.platform}")
+    manifest = _promised(source, request, request.child)
+    last = manifest.layers[-1] if isinstance(manifest, ImageManifest) and manifest.layers else None
+    if last is None or (last.digest, last.size) != (request.layer, request.size):
+        raise _broken(request, f"the child {request.child} does not end in the layer {request.layer}")
+
+
+def _promised(source: Source, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
+    answer = source.manifest(request.image, str(digest))
+    if answer.digest != digest:
+        raise _broken(request, f"{digest} was asked for, and {answer.digest} came")
+    return parse_manifest(answer.raw)
+
+
+def _broken(request: LayerRequest, what: str) -> MismatchError:
+    return MismatchError(
+        f"{request.image}:{request.tag}: {what}",
+        hint="if the lock was edited by hand, restore it from git; else the source is damaged: try another one",
+    )

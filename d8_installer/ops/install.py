@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotFoundError, UsageError
 from d8_installer.model.manifest import Manifest, with_request, without_request
-from d8_installer.model.reference import ImageName, is_tag, split_requirement
+from d8_installer.model.reference import ImageName, image_name, is_tag, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.apply import Applied, Change, apply
@@ -36,7 +36,10 @@ def install(session: Session, requirements: Sequence[str], *, dry_run: bool = Fa
 
     An entry that is there is replaced if a specifier is typed and kept if not; other entries keep their versions.
     """
-    wanted = [(name, spec, Request.of(name, spec)) for name, spec in map(split_requirement, requirements)]
+    wanted = [_typed(text) for text in requirements]
+    twice = {name for name, _, _ in wanted if sum(name == other for other, _, _ in wanted) > 1}
+    if twice:
+        raise UsageError(f"{min(twice)} is named twice", hint="write one range, such as 'stronghold>=1.4,<2'")
     with session.writing(session.profile(default="user")) as workspace:
         text = workspace.manifest_text
         for name, spec, request in wanted:
@@ -53,7 +56,7 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
     """
     with session.writing(session.profile(default="user")) as workspace:
         text = workspace.manifest_text
-        for name in map(ImageName.parse, names):
+        for name in map(image_name, names):
             if workspace.manifest.find(name) is not None:
                 text = without_request(text, name)
             elif not _is_leaving(name, workspace):
@@ -63,7 +66,7 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
 
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
     """Move the images to the newest versions that their ranges allow; ``every``: all of the profile."""
-    chosen = frozenset(map(ImageName.parse, names))
+    chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
         raise UsageError("say which images to upgrade, or --all", hint="such as `d8-installer upgrade stronghold`")
     with session.writing(session.profile(default="user")) as workspace:
@@ -98,6 +101,14 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         lock = replace(lock, images=tuple(images))
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run)
         return apply(session, workspace, change)
+
+
+def _typed(text: str) -> tuple[ImageName, str, Request]:
+    name, spec = split_requirement(text)
+    try:
+        return name, spec, Request.of(name, spec)
+    except DocumentError as error:
+        raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint) from error
 
 
 def _follow(session: Session, workspace: Workspace, edit: Edit) -> Applied:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from d8_installer.errors import DiskError, UsageError
 from d8_installer.ops.apply import Applied, Change, situation
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.plan import make_plan
-from d8_installer.store import fs
+from d8_installer.store import fs, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -24,10 +25,32 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     result = Applied(plan, None, directory, str(workspace.profile), change.dry_run)
     if change.dry_run:
         return result
+    names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in plan.target]
+    for name in names:
+        _refuse_foreign(session, os.path.join(directory, name))
     fetch_all(session, plan)
     fs.make_directories(directory)
-    for placement in plan.target:
-        name = file_name(placement.binary, plan.platform.executable_suffix)
+    for placement, name in zip(plan.target, names, strict=True):
         stored = session.store.members(placement.layer)[placement.member]
         fs.copy_executable(session.store.path(stored, name), os.path.join(directory, name))
     return result
+
+
+def check_directory(session: Session, directory: str) -> str:
+    """Return where ``--to`` leads; no directory, or one inside the home (whose files are linked), is a UsageError."""
+    if not directory:
+        raise UsageError("--to names no directory", hint="such as --to ./bin")
+    path = os.path.abspath(os.path.join(session.directory, directory))
+    home = os.path.realpath(session.home.root)
+    if os.path.commonpath([home, os.path.realpath(path)]) == home:
+        raise UsageError(
+            f"{path} is inside the home", hint="--to is for plain files elsewhere; leave it out to sync here"
+        )
+    return path
+
+
+def _refuse_foreign(session: Session, path: str) -> None:
+    """A file that this store never held was not laid out by us, and is somebody's."""
+    mark = stamp.file_mark(path)
+    if mark is not None and not fs.list_directory(session.home.executables(mark)):
+        raise DiskError(f"{path} is in the way: it is no binary of d8-installer's", hint="move it away")

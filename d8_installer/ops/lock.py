@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
-from d8_installer.model.platform import Platform
-from d8_installer.model.reference import ImageName, is_tag
+from d8_installer.model.platform import typed_platform
+from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Trust, Wanted
 from d8_installer.ops.apply import tops_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
+    from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Resolution
     from d8_installer.ops.session import Session, Workspace
@@ -75,7 +76,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         if options.check:
             refuse_stale(workspace, wanted)
             return LockResult(profile.lock, (), len(workspace.locked.images), written=False)
-        platforms = tuple(sorted({Platform.parse(text) for text in options.platforms})) or None
+        platforms = tuple(sorted({typed_platform(text) for text in options.platforms})) or None
         relocked = relock(session, replace(wanted, upgrade=options.upgrade, platforms=platforms))
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
@@ -86,9 +87,10 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         return LockResult(profile.lock, changes, len(relocked.lock.images), changed and not options.dry_run)
 
 
-def wanted_by(manifest: Manifest, locked: Lock) -> Wanted:
-    """Return what the profile's own manifest asks for."""
-    return Wanted(manifest.requirements(OWN_MANIFEST), frozenset([OWN_MANIFEST]), locked)
+def wanted_by(manifest: Manifest, locked: Lock, *, is_there: bool = True) -> Wanted:
+    """Return what the profile's own manifest asks for; one that is not there is an absent requester."""
+    present = frozenset([OWN_MANIFEST] if is_there else [])
+    return Wanted(manifest.requirements(OWN_MANIFEST), present, locked)
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
@@ -125,7 +127,7 @@ def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
         name, colon, tag = text.partition(":")
         if not colon or not is_tag(tag):
             raise UsageError(f"{text[:100]!r} is not IMAGE:TAG", hint="such as --accept-moved stronghold:v1.4.2")
-        accepted.add((ImageName.parse(name), tag))
+        accepted.add((image_name(name), tag))
     return frozenset(accepted)
 
 

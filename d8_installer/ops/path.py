@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import UsageError
 from d8_installer.store import fs
+from d8_installer.store.layout import home_directory
 
 if TYPE_CHECKING:
     from d8_installer.ops.session import Session
@@ -85,7 +86,7 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
 
 
 def _start_up_files(session: Session, directory: str) -> list[tuple[str, str]]:
-    home = session.environ.get("HOME") or os.path.expanduser("~")
+    home = home_directory(session.environ)
     quoted = _quote(directory)
     line = f'export PATH="$PATH":{quoted}'
     shell = os.path.basename(session.environ.get("SHELL", ""))

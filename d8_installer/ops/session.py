@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from d8_installer.errors import ConfigError, NotAllowedError, UsageError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
-from d8_installer.model.platform import HostFacts, Platform
+from d8_installer.model.platform import HostFacts, Platform, typed_platform
 from d8_installer.model.profile import Kind, Profile
 from d8_installer.store import fs, lockfile
 from d8_installer.store.blobs import Store
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.source import Source
     from d8_installer.plugin.types import Access
+
+_OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
@@ -135,7 +137,7 @@ class Session:
     def platform(self) -> Platform:
         """The platform to install for: ``--platform``, else this host's."""
         if self.options.platform is not None:
-            return Platform.parse(self.options.platform)
+            return typed_platform(self.options.platform)
         return self.host_platform
 
     @cached_property
@@ -190,7 +192,7 @@ class Session:
     @property
     def is_offline(self) -> bool:
         """Whether the network is forbidden, by ``--offline`` or D8_OFFLINE."""
-        return self.options.offline or self.environ.get("D8_OFFLINE", "") not in {"", "0"}
+        return self.options.offline or self.environ.get("D8_OFFLINE", "").lower() not in _OFF
 
     def _token(self) -> str | None:
         file = self.options.token_file

@@ -43,8 +43,8 @@ def change(session: Session, key: str, value: str | None) -> Settings:
     edited = with_setting(text, key, value)
     try:
         config = Config.parse(edited.encode(), session.config_file)
-        if config.endpoint is not None:
-            _check_endpoint(config.endpoint)
+        for url in (*([config.endpoint] if config.endpoint is not None else []), *config.sources):
+            _check_source(url)
     except ConfigError as error:
         # The value itself is not shown: an address may have a password in it.
         raise UsageError(f"{key} cannot be set to that: {error}", hint=error.hint) from error
@@ -52,10 +52,15 @@ def change(session: Session, key: str, value: str | None) -> Settings:
     return Settings(session.config_file, config.as_json(), key)
 
 
-def _check_endpoint(url: str) -> None:
-    scheme, colon, _ = url.partition(":")
-    if not colon:
-        raise ConfigError(f"{url[:100]!r} has no scheme", hint=f"write https://{url[:100]}")
+def _check_source(url: str) -> None:
+    from d8_installer.plugin.manager import FIRST_PARTY
+
+    scheme = url.partition(":")[0]
+    if scheme not in FIRST_PARTY:
+        kinds = ", ".join(f"{name}:" for name in FIRST_PARTY)
+        raise ConfigError(
+            f"{url[:100]!r} is no source", hint=f"begin it with one of {kinds}; `config unset` removes it"
+        )
     if scheme in {"http", "https"}:
         from d8_installer.registry.wire import Endpoint
 

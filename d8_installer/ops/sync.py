@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import StaleLockError
+from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.ops.apply import Applied, Change, apply, with_left_out
 from d8_installer.ops.lock import refuse_stale, relock, wanted_by
 
@@ -37,9 +37,9 @@ def sync(session: Session, options: SyncOptions) -> Applied:
     with session.writing(session.profile(), frozen=options.frozen) as workspace:
         change, left_out = _change(session, workspace, options)
         if options.to is not None:
-            from d8_installer.ops.lay_out import lay_out
+            from d8_installer.ops.lay_out import check_directory, lay_out
 
-            return lay_out(session, workspace, change, os.path.abspath(os.path.join(session.directory, options.to)))
+            return lay_out(session, workspace, change, check_directory(session, options.to))
         return with_left_out(apply(session, workspace, change), left_out)
 
 
@@ -49,7 +49,7 @@ def _change(session: Session, workspace: Workspace, options: SyncOptions) -> tup
         if workspace.lock is None:
             raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
         return Change(workspace.lock, reason, dry_run=options.dry_run), ()
-    wanted = wanted_by(workspace.manifest, workspace.locked)
+    wanted = wanted_by(workspace.manifest, workspace.locked, is_there=bool(workspace.manifest_text))
     if options.locked:
         refuse_stale(workspace, replace(wanted, keep_absent=not options.prune))
         return Change(workspace.locked, reason, dry_run=options.dry_run), ()
@@ -61,7 +61,7 @@ def _change(session: Session, workspace: Workspace, options: SyncOptions) -> tup
 
 
 def _name_absent(session: Session, workspace: Workspace) -> None:
-    present = {"d8.toml"}
+    present = {OWN_MANIFEST} if workspace.manifest_text else set()
     absent = {who for image in workspace.locked.images for who, _ in image.requests} - present
     for requester in sorted(absent):
         session.reporter.note(f"{requester} is in the lock and not installed here; `sync --prune` drops it")

@@ -71,7 +71,7 @@ class ServeOptions:
 
 
 def serve(options: ServeOptions, open_source: Callable[[str], Source], announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM, SIGINT or the parent's end; return after a clean stop. Call it in the main thread.
+    """Serve until SIGTERM, SIGINT, SIGHUP or the parent's end; return after a clean stop. Call it in the main thread.
 
     *announce* gets ``listening on http://HOST:PORT`` once connections are accepted. ConfigError if the extra
     is missing, the address cannot be had, or it is beyond loopback without a token file.
@@ -101,7 +101,7 @@ def serve(options: ServeOptions, open_source: Callable[[str], Source], announce:
 async def _serve(app: ProxyApp, address: tuple[str, int], announce: Callable[[str], None], parent: int | None) -> None:
     server, stopping = _server(app, *address), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.create_task(server.serve())
     watching = asyncio.create_task(_watch(parent, stopping))

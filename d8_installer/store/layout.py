@@ -9,6 +9,8 @@ import hashlib
 import os
 import sys
 
+from d8_installer.errors import ConfigError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,7 +158,19 @@ def _xdg(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
     chosen = environ.get(variable, "")
     if os.path.isabs(chosen):
         return chosen
-    return os.path.join(environ.get("HOME") or os.path.expanduser("~"), *below_home)
+    return os.path.join(home_directory(environ), *below_home)
+
+
+def home_directory(environ: Mapping[str, str]) -> str:
+    """Return the person's home directory: HOME, else that of the user database; without either, a ConfigError."""
+    chosen = environ.get("HOME", "")
+    if os.path.isabs(chosen):
+        return chosen
+    # Without HOME, expanduser asks the user database; with a relative one it would return just that.
+    known = os.path.expanduser("~") if not chosen else ""
+    if not os.path.isabs(known):
+        raise ConfigError("HOME names no absolute directory", hint="set HOME, or choose a home with --home DIR")
+    return known
 
 
 def find_project(directory: str, home_directory: str) -> str | None:
@@ -166,7 +180,7 @@ def find_project(directory: str, home_directory: str) -> str | None:
     """
     here = os.path.abspath(directory)
     while True:
-        if os.path.isfile(os.path.join(here, "d8.toml")):
+        if os.path.lexists(os.path.join(here, "d8.toml")):
             return here
         parent = os.path.dirname(here)
         if parent == here or here == home_directory or os.path.exists(os.path.join(here, ".git")):

@@ -47,8 +47,10 @@ def file_mark(path: str) -> str | None:
     try:
         with open(path, "rb", buffering=0) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        return f"unreadable: {error.errno}"
 
 
 def time_mark(path: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from d8_installer.plugin.hookspec import hookimpl
@@ -27,8 +28,13 @@ def d8_destinations() -> list[DestinationScheme]:
 
 
 def _open_source(url: str, access: Access) -> LayoutSource:  # noqa: ARG001 - files need no access
-    return LayoutSource(url.removeprefix(f"{_NAME}:"))
+    return LayoutSource(_directory(url))
 
 
 def _open_destination(url: str, access: Access) -> LayoutDestination:  # noqa: ARG001 - files need no access
-    return LayoutDestination(url.removeprefix(f"{_NAME}:"))
+    return LayoutDestination(_directory(url))
+
+
+def _directory(url: str) -> str:
+    """Return the URL's directory; no shell expands a ``~`` that stands behind a colon."""
+    return os.path.expanduser(url.removeprefix(f"{_NAME}:"))

@@ -40,11 +40,13 @@ def faults(calls: int, step: int, *, lasting: bool) -> Iterator[Fault]:
             yield Fault(at, number, lasting)
 
 
+@pytest.mark.parametrize("share", [0, 1], ids=["odd", "even"])  # so that two processes share the longest of them
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-def test_a_fault_at_any_call(prepared: Prepared, lasting: bool) -> None:
+def test_a_fault_at_any_call(prepared: Prepared, lasting: bool, share: int) -> None:
     wrong = []
     step = 9 if lasting else 1 if prepared.scenario.name == "upgrade" else 3
-    for fault in faults(len(prepared.calls), 1 if THOROUGH else step, lasting=lasting):
+    every = list(faults(len(prepared.calls), 1 if THOROUGH else step, lasting=lasting))
+    for fault in every[share::2]:
         with prepared.home() as home:
             complaint = complain(prepared, fault, home)
         if complaint:

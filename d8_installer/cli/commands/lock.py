@@ -25,11 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Lock."""
-    from d8_installer.model.reference import ImageName
+    from d8_installer.model.reference import image_name
     from d8_installer.ops.lock import LockOptions, lock
 
     typed = context.arguments
-    upgrade = None if typed.upgrade else frozenset(map(ImageName.parse, typed.upgrade_image))
+    upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     options = LockOptions(typed.check, typed.dry_run, upgrade, tuple(typed.platforms))
     with context.session() as session:
         result = lock(session, options)

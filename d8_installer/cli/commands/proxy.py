@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,8 +11,6 @@ from d8_installer.cli.context import RawOutput
 from d8_installer.errors import UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
     from d8_installer.cli.context import Context
 
 
@@ -23,7 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:8080", help="port 0 takes a free one")
     parser.add_argument("--cache", metavar="DIR", help="keep layers there (default: a temporary directory)")
-    parser.add_argument("--cache-size", metavar="MIB", type=int, default=1024, help="most that the cache holds (1024)")
+    parser.add_argument(
+        "--cache-size", metavar="MIB", type=_mebibytes, default=1024, help="most that the cache holds (1024)"
+    )
 
 
 def execute(context: Context) -> RawOutput:
@@ -33,7 +34,7 @@ def execute(context: Context) -> RawOutput:
 
     typed = context.arguments
     host, colon, port = typed.listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535 or typed.cache_size < 0:
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"{typed.listen[:100]!r} is not HOST:PORT", hint="such as --listen 127.0.0.1:8080")
     with context.session() as session:
         access = replace(session.access, token=None)
@@ -58,3 +59,9 @@ def _announce(line: str) -> None:
 
 def _log(line: str) -> None:
     sys.stderr.write(f"{line}\n")
+
+
+def _mebibytes(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number of MiB")
+    return int(text)

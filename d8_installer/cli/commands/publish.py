@@ -28,7 +28,7 @@ def execute(context: Context) -> Outcome:
     """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
     from contextlib import closing
 
-    from d8_installer.model.reference import ImageName
+    from d8_installer.model.reference import image_name
     from d8_installer.plugin.manager import open_destination
     from d8_installer.publish.image import Options
     from d8_installer.publish.push import publish
@@ -37,19 +37,19 @@ def execute(context: Context) -> Outcome:
     builds = [_build(text) for text in typed.builds]
     options = Options(typed.replace, _epoch(context))
     with context.session() as session, closing(open_destination(typed.to, session.access)) as destination:
-        result = publish(builds, ImageName.parse(typed.image), typed.version, destination, options)
+        result = publish(builds, image_name(typed.image), typed.version, destination, options)
     verb = "published" if result.changed else "already there:"
     children = [f"  {child.platform}  {child.child}  {child.size} bytes" for child in result.children]
     return Outcome(result.as_json(), [f"{verb} {result.image}:{result.tag}  {result.index}", *children])
 
 
 def _build(text: str) -> tuple[Platform, str]:
-    from d8_installer.model.platform import Platform
+    from d8_installer.model.platform import typed_platform
 
     platform, equals, path = text.partition("=")
     if not equals or not path:
         raise UsageError(f"{text[:100]!r} is not PLATFORM=PATH", hint="such as linux-amd64=./build/stronghold")
-    return Platform.parse(platform), os.path.expanduser(path)
+    return typed_platform(platform, known=True), os.path.expanduser(path)
 
 
 def _epoch(context: Context) -> int | None:

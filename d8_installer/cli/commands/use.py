@@ -24,9 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Switch."""
-    from d8_installer.model.reference import ImageName
+    from d8_installer.model.reference import image_name
     from d8_installer.ops.install import use
 
     typed = context.arguments
     with context.session() as session:
-        return text.applied(use(session, ImageName.parse(typed.name), typed.version, dry_run=typed.dry_run))
+        return text.applied(use(session, image_name(typed.name), typed.version, dry_run=typed.dry_run))

@@ -19,10 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Show them, newest first, the one in place marked as the Go CLI marks it."""
-    from d8_installer.model.reference import ImageName
+    from d8_installer.model.reference import image_name
     from d8_installer.ops.look import versions
 
     with context.session() as session:
-        result = versions(session, ImageName.parse(context.arguments.name))
+        result = versions(session, image_name(context.arguments.name))
     lines = [f"* {tag}  current" if tag == result.current else f"  {tag}" for tag in result.tags]
     return Outcome(result.as_json(), lines)
