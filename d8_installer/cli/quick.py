@@ -19,7 +19,7 @@ _SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved"
 def unchanged(context: Context) -> Outcome | None:
     """Return the outcome of a sync that has nothing to do, or None for any doubt: the long way decides then."""
     typed = context.arguments
-    if any(getattr(typed, option) for option in _SLOW_OPTIONS):
+    if any(getattr(typed, option) not in (None, False, []) for option in _SLOW_OPTIONS):
         return None
     environ = context.environ
     chosen = typed.home or environ.get("D8_INSTALLER_HOME")

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import Completed, environment, run
+from tests.command import Completed, ended, environment, run
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
@@ -323,3 +324,91 @@ def test_a_witness_that_agrees_is_silent_and_one_that_differs_stops_the_lock(
     before = lock_of(home)
     assert "disagrees" in tool("install", "stronghold", "--witness", f"oci-layout:{other}", expect=76).err
     assert lock_of(home) == before
+
+
+def test_run_passes_everything_after_the_name_on_and_keeps_the_token_to_itself(
+    tool: Tool, home: Path, layout: str
+) -> None:
+    add_image(layout, "told", "v1.0.0", {host_platform(): b'#!/bin/sh\necho "$@" "${D8_RPP_TOKEN-none}"\n'})
+    assert tool("run", "told", "--", "-x", "--", "y").out == "-- -x -- y none\n"
+    assert tool("run", "told", "a", "--", "b").out == "a -- b none\n"
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{layout}", "D8_RPP_TOKEN": "secret"}
+    assert run("run", "told", home=str(home), env=env).out == "none\n"
+
+
+def test_without_a_home_directory_nothing_is_put_into_the_working_directory(home: Path, layout: str) -> None:
+    env = {"HOME": "relative", "D8_RPP_ENDPOINT": f"oci-layout:{layout}"}
+    done = run("install", "vault", home=str(home), env=env)
+    assert done.code == 78
+    assert "HOME" in done.err
+    assert list(home.iterdir()) == []
+
+
+def test_a_working_directory_that_is_gone_holds_no_project(home: Path, layout: str) -> None:
+    script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+    command = ["sh", "-c", script, "sh", str(Path(sys.executable).with_name("d8-installer")), "list"]
+    done = ended(command, home=str(home))
+    assert done.code == 0, done
+    assert done.out == "nothing is installed\n"
+
+
+def test_paths_go_out_as_the_bytes_they_are_whatever_the_locale(home: Path, layout: str) -> None:
+    odd = home / "ö 空"
+    odd.mkdir()
+    for locale in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}):
+        env = {"D8_RPP_ENDPOINT": f"oci-layout:{layout}", **locale}
+        assert run("install", "vault", home=str(odd), env=env).code == 0
+        shown = run("which", "vault", home=str(odd), env=env)
+        assert os.path.exists(shown.out.strip()), shown
+
+
+def test_sync_to_leaves_foreign_files_and_the_home_alone(tool: Tool, home: Path) -> None:
+    tool("install", "vault")
+    (home / "out").mkdir()
+    (home / "out/vault").write_text("mine")
+    assert "in the way" in tool("sync", "--to", "out", expect=73).err
+    assert (home / "out/vault").read_text() == "mine"
+    tool("sync", "--to", "", expect=2)
+    tool("sync", "--to", str(bin_of(home)), expect=2)
+    (home / "out/vault").unlink()
+    tool("sync", "--to", "out")
+    tool("sync", "--to", "out")
+
+
+def test_a_lock_edited_by_hand_does_not_place_other_bytes_under_a_version(tool: Tool, home: Path) -> None:
+    project = home / "work"
+    project.mkdir()
+    (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "stronghold"\nversion = "<3"\n')
+    tool("lock", cwd=str(project))
+    lock = project / "d8.lock"
+    text = lock.read_text()
+    here = text.partition(f"[images.platforms.{host_platform()}]")[2]
+    for part, key, expect in ((text, "index", 69), (here, "child", 76)):
+        digest = part.partition(f'{key} = "sha256:')[2][:64]
+        lock.write_text(text.replace(digest, digest[::-1]))
+        assert tool("sync", "--locked", cwd=str(project), expect=expect).out == ""
+    lock.write_text(text)
+    tool("sync", "--locked", cwd=str(project))
+
+
+def test_two_ranges_for_one_image_and_mistyped_words_are_usage_errors(tool: Tool) -> None:
+    assert "named twice" in tool("install", "vault>0", "vault<2", expect=2).err
+    for words in (
+        ("install", "vault@1"),
+        ("versions", "Vault"),
+        ("lock", "--platform", "bogus"),
+        ("publish", "amd64-linux=x", "--image", "a", "--version", "v1.0.0", "--to", "oci-layout:o"),
+        ("proxy", "serve", "--from", "oci-layout:.", "--cache-size", "-5"),
+        ("config", "set", "endpoint", "ftp://x"),
+    ):
+        tool(*words, expect=2)
+    tool("install", "deckhouse-cli/plugins/vault")
+
+
+def test_a_missing_manifest_takes_nothing_away_but_prune_does(tool: Tool, home: Path) -> None:
+    tool("install", "vault")
+    (home / ".config/d8-installer/d8.toml").unlink()
+    assert tool("sync").out == "nothing to do\n"
+    assert tool("sync", "--prune").out.startswith("removed vault")
+    (home / ".config/d8-installer/d8.toml").mkdir()
+    tool("sync", expect=73)

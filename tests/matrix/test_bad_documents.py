@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -167,6 +169,27 @@ def test_home_that_is_a_file(machine: Machine, tmp_path: Path) -> None:
     for home in (tmp_path / "file", tmp_path / "file/below"):
         machine.refuses("--home", str(home), *TO_NEW, code=73, says="file")
     assert (tmp_path / "file").read_text() == "foreign\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (".profile", ("ensurepath",)),
+        (".config/d8-installer/config.toml", ("config", "set", "retention", "5")),
+    ],
+    ids=["ensurepath", "config"],
+)
+def test_link_to_a_device_is_not_replaced(machine: Machine, tmp_path: Path, place: str, words: tuple[str, ...]) -> None:
+    """As root, a rename over ``/dev/null`` would succeed. The device here is one of the test's own."""
+    device = tmp_path / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        device.read_bytes()
+    except OSError:
+        pytest.skip("only root may make devices, and not on every file system")
+    (machine.user_home / place).symlink_to(device)
+    machine.refuses(*words, code=73, says="it is no regular file")
+    assert device.is_char_device()
 
 
 RECORDS = ("tags.json", "profiles/user/stamp.json", "profiles/user/generations/1/generation.json", "store/layers")

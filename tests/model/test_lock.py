@@ -256,4 +256,4 @@ def test_an_image_is_locked_once() -> None:
     with pytest.raises(DocumentError) as caught:
         parse(TEXT + TEXT.removeprefix("lock_version = 1\n"))
     assert caught.value.message == "d8.lock:27: images[1].name: 'stronghold' is locked twice in this file"
-    assert caught.value.hint == "run `d8-installer lock`"
+    assert caught.value.hint == "restore the file from git, or remove it and type `d8-installer lock`"
