@@ -155,6 +155,21 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def address(text: str) -> tuple[str, int]:
+    """Read ``HOST:PORT``; the brackets of an IPv6 address are taken off."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} is not HOST:PORT, such as 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def mebibytes(text: str) -> int:
+    """Read a number of MiB, up to a tebibyte."""
+    if not text.isdecimal() or int(text) > 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number of MiB")
+    return int(text)
+
+
 def add_platform(parser: argparse.ArgumentParser) -> None:
     """Add ``--platform`` to a command that places binaries."""
     parser.add_argument("--platform", metavar="OS-ARCH", help="install for this platform (default: this machine's)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from d8_installer.model.digest import Digest
 
@@ -81,6 +81,14 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release connections. The source is not used afterwards."""
+
+
+@runtime_checkable
+class TagsAtHand(Protocol):
+    """What a local source can do besides: say at once, without blocking for long, what a tag means now."""
+
+    def current(self, image: str, tag: str) -> Digest | None:
+        """Return the digest that *tag* names, or None; raises what ``Source.tags`` raises."""
 
 
 class Destination(Protocol):

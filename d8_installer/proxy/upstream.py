@@ -12,11 +12,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from d8_installer.errors import MismatchError, NotFoundError
+from d8_installer.errors import D8Error, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import ImageManifest, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
-from d8_installer.model.source import LayerRequest
+from d8_installer.model.source import LayerRequest, TagsAtHand
 from d8_installer.proxy.children import asked_child, default_child, is_index
 from d8_installer.proxy.roots import RootProbe
 
@@ -77,6 +77,7 @@ class Upstream:
         self._open_source = open_source
         self._lock = threading.Lock()
         self._sources: dict[str, Source] = {}
+        self._at_hand: dict[str, TagsAtHand] = {}
         self._manifests = _Manifests()
         self.probe = RootProbe()
 
@@ -89,11 +90,22 @@ class Upstream:
         if ref.startswith("sha256:") or "@" in ref:
             digest = Digest.parse(ref)
             return self._probe(image, lambda source, root: self._by_digest(source, root, image, digest))
-        return self._probe(image, lambda source, _: source.manifest(image, _tag(image, ref)))
+        return self._probe(image, lambda source, _: self._by_tag(source, image, _tag(image, ref)))
 
     def remembered(self, image: str, ref: str) -> ManifestBytes | None:
-        """The manifest of a digest served before, from memory and without blocking."""
-        return self._manifests.get((image, ref))
+        """The manifest of a digest served before, from memory and without blocking.
+
+        So is that of a tag, where the source is local and says at once which digest the tag means now.
+        """
+        known = self._manifests.get((image, ref))
+        if known is not None or not self._at_hand:
+            return known
+        source = self._at_hand.get(self._registry())
+        try:
+            digest = source.current(image, ref) if source is not None else None
+        except D8Error:
+            return None  # asking in full finds the same fault, and answers it
+        return None if digest is None else self._manifests.get((image, str(digest)))
 
     def resolve(self, image: str, tag: str, platform: Platform | None) -> Resolved:
         """Find the manifest digest that *tag* means on *platform* (rpp.md §2.4); never from memory.
@@ -151,6 +163,12 @@ class Upstream:
             manifest = self._by_digest(source, resolved.root, resolved.image, child.digest)
         raise MismatchError(f"{resolved.image}:{resolved.tag} nests more than {MAX_NESTING} indexes")
 
+    def _by_tag(self, source: Source, image: str, tag: str) -> ManifestBytes:
+        manifest = source.manifest(image, tag)
+        if isinstance(source, TagsAtHand):
+            self._manifests.put((image, str(manifest.digest)), manifest)
+        return manifest
+
     def _by_digest(self, source: Source, root: str, image: str, digest: Digest) -> ManifestBytes:
         known = self._manifests.get((image, str(digest)))
         if known is not None:
@@ -172,7 +190,9 @@ class Upstream:
     def _source(self, root: str) -> Source:
         with self._lock:
             if root not in self._sources:
-                self._sources[root] = self._open_source(root)
+                source = self._sources[root] = self._open_source(root)
+                if isinstance(source, TagsAtHand):
+                    self._at_hand[root] = source
             return self._sources[root]
 
 

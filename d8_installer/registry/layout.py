@@ -113,6 +113,11 @@ class LayoutSource:
         """Return the tags of ``index.json``, in its order."""
         return tuple(self._index(image).by_tag)
 
+    def current(self, image: str, tag: str) -> Digest | None:
+        """Return the digest that the tag names now: one look at ``index.json``'s time."""
+        entry = self._index(image).by_tag.get(tag)
+        return None if entry is None else entry.digest
+
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest of a tag, or the blob that a digest names if it is one."""
         index = self._index(image)

@@ -180,7 +180,7 @@ def find_project(directory: str, home_directory: str) -> str | None:
     """
     here = os.path.abspath(directory)
     while True:
-        if os.path.lexists(os.path.join(here, "d8.toml")):
+        if os.path.isfile(os.path.join(here, "d8.toml")):
             return here
         parent = os.path.dirname(here)
         if parent == here or here == home_directory or os.path.exists(os.path.join(here, ".git")):

@@ -30,7 +30,7 @@ WARM = (
     "d8_hooks.oci_layout",
     *(f"d8_installer.cli.{name}" for name in ("main", "parser", "quick", "text")),
     *(f"d8_installer.cli.commands.{name}" for name in ("install", "list", "lock", "sync", "uninstall", "which")),
-    *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "sync")),
+    *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "session", "sync")),
     "d8_installer.plugin.manager",
     *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
 )
