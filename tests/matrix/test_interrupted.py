@@ -32,13 +32,7 @@ def interrupt(machine: Machine, *words: str) -> command.Completed:
     assert machine.proxy.stalling.wait(command.TIMEOUT)
     pressed = time.monotonic()
     process.send_signal(signal.SIGINT)
-    try:
-        out, err = process.communicate(timeout=_PROMPT / 2)
-    except subprocess.TimeoutExpired:
-        # CPython drops an interrupt that arrives within a weakref callback (seen once in some hundred runs, in
-        # concurrent.futures); a person then presses again.
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=command.TIMEOUT)
+    out, err = process.communicate(timeout=command.TIMEOUT)
     assert time.monotonic() - pressed < _PROMPT
     return command.Completed(process.returncode, out, err)
 
