@@ -1,0 +1,42 @@
+"""Running this very d8-installer from inside another program: what hooks of package managers and build back ends use.
+
+A process of its own, so that nothing of ours is imported into theirs and no failure of ours is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BUG = 70
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """How a command ended: its exit code (DESIGN's), the envelope's ``data``, and each error's message and hint."""
+
+    exit_code: int
+    data: Mapping[str, object]
+    errors: tuple[tuple[str, str], ...] = ()
+
+
+def run_tool(*arguments: str, directory: str | None = None) -> ToolResult:
+    """Run ``d8-installer ARGUMENTS --json -q`` in *directory* and return what it said; warnings go to our stderr.
+
+    Never raises for what the command does: one that prints no envelope has exit code 70 and says so.
+    """
+    # -P, not -I: a d8-installer in a user site is one as well, but the working directory is no place for modules.
+    command = [sys.executable, "-P", "-m", "d8_installer", *arguments, "--json", "--quiet"]
+    done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    try:
+        envelope = json.loads(done.stdout)
+        errors = tuple((str(error["message"]), str(error["hint"] or "")) for error in envelope["errors"])
+        return ToolResult(done.returncode, dict(envelope["data"]), errors)
+    except (ValueError, KeyError, TypeError):
+        return ToolResult(done.returncode or _BUG, {}, ((f"d8-installer ended with {done.returncode}", ""),))
