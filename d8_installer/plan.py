@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.generation import Generation, Placement
 from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.reference import ImageName, is_never_a_plugins
 from d8_installer.model.source import LayerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.platform import Platform
-    from d8_installer.model.reference import ImageName
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,8 @@ class Policy:
     """What the person's configuration and PATH say about names in ``bin``.
 
     ``owners``: binary name to the image that wins it; ``shadowed``: names that already are commands elsewhere;
-    ``allow``: images and requesters that may take such a name; ``reserved``: names that nobody may take.
+    ``allow``: images and plugins that may take such a name, or one that no plugin gets otherwise; ``reserved``: names
+    that nobody may take.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
@@ -55,21 +55,27 @@ class Situation:
 def make_plan(lock: Lock, situation: Situation) -> Plan:
     """Return the steps from the active generation to *lock*.
 
-    Raises NotFoundError where an image that nobody calls optional is not locked for the platform, ConflictError
-    where two images offer one binary name and ``owners`` picks none.
+    Raises NotFoundError where an image that the profile's own manifest wants is not locked for the platform (and not
+    optional), ConflictError where two such images offer one binary name and ``owners`` picks none. What is wrong with
+    images that only plugins want is among the plan's ``problems``, and the rest goes on.
     """
-    selected, skipped = _select(lock, situation.platform)
-    target = _placements(selected, situation.policy)
+    selected, skipped, missing = _select(lock, situation.platform)
+    names = _Names(situation)
+    target = names.placements(selected)
     return Plan(
         situation.platform,
         (*_fetches(selected, target, situation), *_links(target, situation), *_unlinks(target, situation)),
         target,
         skipped,
+        (*missing, *names.contests),
     )
 
 
-def _select(lock: Lock, platform: Platform) -> tuple[list[tuple[LockedImage, Pin]], tuple[ImageName, ...]]:
-    selected, skipped = [], []
+Selected = tuple["LockedImage", "Pin"]
+
+
+def _select(lock: Lock, platform: Platform) -> tuple[list[Selected], tuple[ImageName, ...], list[NotFoundError]]:
+    selected, skipped, missing = [], [], []
     for image in lock.images:
         pin = image.pin_for(platform)
         if pin is not None:
@@ -78,39 +84,69 @@ def _select(lock: Lock, platform: Platform) -> tuple[list[tuple[LockedImage, Pin
             skipped.append(image.name)
         else:
             offered = ", ".join(key for key, _ in image.platforms)
-            raise NotFoundError(
+            error = NotFoundError(
                 f"{image.name} {image.version} has no build for {platform}",
                 hint=f"it is locked for {offered}; set `optional = true` in the manifest to go on without it",
             )
-    return selected, tuple(skipped)
+            if image.is_own:
+                raise error
+            missing.append(error)
+    return selected, tuple(skipped), missing
 
 
-def _placements(selected: Iterable[tuple[LockedImage, Pin]], policy: Policy) -> tuple[Placement, ...]:
-    taken: dict[str, tuple[LockedImage, Placement]] = {}
-    for image, pin in selected:
-        for binary, member in image.binaries:
-            owner = policy.owners.get(binary)
-            if owner not in (None, image.name.short):
-                continue
-            if binary in taken:
-                raise ConflictError(
-                    f"{taken[binary][0].name} and {image.name} both offer the binary {binary!r}",
-                    hint=f"pick one: `d8-installer config set owners.{binary} {image.name}`",
-                )
-            hashes = tuple(sorted(request for _, request in image.requests))
-            placement = Placement(
-                binary, image.name, image.version, pin.layer, member, hashes, _may_take(binary, image, policy)
-            )
-            taken[binary] = (image, placement)
-    return tuple(sorted(placement for _, placement in taken.values()))
+class _Names:
+    """Who gets which name in ``bin``: one image each, and ``contests`` tells of those that nobody could settle."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._policy = situation.policy
+        active = situation.active.placed if situation.active is not None else ()
+        self._holders = {p.placement.binary: p.placement.name for p in active if p.placement.in_bin}
+        self.contests: list[ConflictError] = []
+
+    def placements(self, selected: Iterable[Selected]) -> tuple[Placement, ...]:
+        """Return what is to be in place: the binaries of *selected*, without those that nobody could reach."""
+        offers: dict[str, list[tuple[LockedImage, Pin, str]]] = {}
+        for image, pin in selected:
+            for binary, member in image.binaries:
+                offers.setdefault(binary, []).append((image, pin, member))
+        return tuple(sorted(placed for binary, images in offers.items() for placed in self._of(binary, images)))
+
+    def _of(self, binary: str, offers: list[tuple[LockedImage, Pin, str]]) -> Iterator[Placement]:
+        winner = self._winner(binary, [image for image, _, _ in offers])
+        for image, pin, member in offers:
+            wins = image.name == winner
+            if wins or image.plugins:  # a plugin's launcher reaches it all the same
+                hashes = tuple(sorted(request for _, request in image.requests))
+                may = wins and _may_take(binary, image, self._policy)
+                yield Placement(binary, image.name, image.version, pin.layer, member, hashes, may)
+
+    def _winner(self, binary: str, images: Sequence[LockedImage]) -> ImageName | None:
+        owner = self._policy.owners.get(binary)
+        if owner is not None:
+            return ImageName(owner)
+        own = [image.name for image in images if image.is_own]
+        if len(own) > 1:
+            raise _contest(binary, own)
+        if own or len(images) == 1:
+            return own[0] if own else images[0].name
+        holder = self._holders.get(binary)
+        names = [image.name for image in images]
+        self.contests.append(_contest(binary, names))
+        return holder if holder in names else None
+
+
+def _contest(binary: str, names: Sequence[ImageName]) -> ConflictError:
+    return ConflictError(
+        f"{' and '.join(map(str, names))} both offer the binary {binary!r}",
+        hint=f"pick one: `d8-installer config set owners.{binary} {names[-1]}`",
+    )
 
 
 def _may_take(binary: str, image: LockedImage, policy: Policy) -> bool:
     if binary in policy.reserved:
         return False
-    requesters = {requester for requester, _ in image.requests}
-    trusted = OWN_MANIFEST in requesters or image.name.short in policy.allow or bool(requesters & policy.allow)
-    return trusted or binary not in policy.shadowed
+    allowed = image.name.short in policy.allow or bool(set(image.plugins) & policy.allow)
+    return image.is_own or allowed or not (binary in policy.shadowed or is_never_a_plugins(binary))
 
 
 def _fetches(
@@ -139,15 +175,20 @@ def _fetches(
 def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:
     active = situation.active
     same_platform = active is not None and active.platform == situation.platform
-    before = {placed.placement.binary: placed.placement for placed in active.placed} if active is not None else {}
+    before = {_key(placed.placement): placed.placement for placed in active.placed} if active is not None else {}
     for placement in target:
-        old = before.get(placement.binary)
+        old = before.get(_key(placement))
         if old != placement or not same_platform:
             yield Link(placement, None if old is None else old.version)
 
 
 def _unlinks(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:
-    stays = {placement.binary for placement in target}
+    stays = {_key(placement) for placement in target}
     for placed in situation.active.placed if situation.active is not None else ():
-        if placed.placement.binary not in stays:
+        if _key(placed.placement) not in stays:
             yield Unlink(placed.placement)
+
+
+def _key(placement: Placement) -> tuple[str, ImageName]:
+    """Two images may offer one name: only one of them is in ``bin``."""
+    return placement.binary, placement.name

@@ -15,7 +15,8 @@ from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedI
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import is_tag
-from d8_installer.model.resolution import Answers, Choice, ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf, Trust, Wanted
 from d8_installer.model.version import Version
 
 if TYPE_CHECKING:
@@ -44,15 +45,17 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
     unsettled = {name: group for name, group in groups.items() if not _locked_will_do(wanted, name, group)}
     needs = tuple(TagsOf(name.path) for name in unsettled)
     answers = (yield needs) if needs else Answers()
-    choices, left_out = [], list[tuple["Requirement", "Requirement"]]()
+    choices, left_out = [], list[LeftOut]()
     for name, group in groups.items():
         locked = wanted.locked.find(name)
         if name not in unsettled and locked is not None:
             choices.append(Choice(name, locked.version, group, locked, is_current(wanted, locked, group)))
             continue
-        agreed, refused = _agree(wanted, name, group, answers.tags[TagsOf(name.path)])
+        agreed, refused = _agree(wanted, name, group, answers)
         left_out += refused
-        if locked is not None and _locked_will_do(wanted, name, agreed):
+        if not agreed:
+            choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
+        elif locked is not None and _locked_will_do(wanted, name, agreed):
             choices.append(Choice(name, locked.version, agreed, locked, is_current(wanted, locked, agreed)))
         else:
             choices.append(Choice(name, _newest(name, agreed, answers.tags[TagsOf(name.path)]), agreed, locked))
@@ -63,8 +66,7 @@ def is_current(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]
     """Whether the lock's entry says exactly what *group* asks for, so that nothing has to be asked or written."""
     asked = {requirement.requester: requirement.request.hash for requirement in group}
     lines = dict(locked.requests)
-    if wanted.keep_absent:
-        lines = {requester: line for requester, line in lines.items() if requester in wanted.present}
+    lines = {requester: line for requester, line in lines.items() if not _stays(wanted, requester)}
     as_demanded = all(requirement.request.digest in (None, locked.top) for requirement in group)
     unasked = wanted.platforms is None and locked.name not in wanted.repin
     return lines == asked and as_demanded and unasked
@@ -128,7 +130,9 @@ def _newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) 
     raise _nothing_allowed(name, group, tags)
 
 
-def _nothing_allowed(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> Exception:
+def _nothing_allowed(
+    name: ImageName, group: Sequence[Requirement], tags: Sequence[str]
+) -> ConflictError | NotFoundError:
     alone = [r for r in group if not any(_allows(r, tag) for tag in tags)]
     if len(group) > 1 and not alone:
         wants = " and ".join(map(str, group))
@@ -146,21 +150,59 @@ def _nothing_allowed(name: ImageName, group: Sequence[Requirement], tags: Sequen
 
 
 def _agree(
-    wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], tags: Sequence[str]
-) -> tuple[tuple[Requirement, ...], list[tuple[Requirement, Requirement]]]:
-    """Return those of *group* that can agree, the already locked first, and each left-out one with its opponent."""
+    wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], answers: Answers
+) -> tuple[tuple[Requirement, ...], list[LeftOut]]:
+    """Return those of *group* that can agree, the already locked first, and each left-out one with the reason."""
+    need = TagsOf(name.path)
+    if need in answers.absent:
+        absence = answers.absent[need]
+        if not _may_leave_out(wanted, group):
+            raise absence
+        return (), [LeftOut(requirement, _without(requirement, absence)) for requirement in group]
     if not wanted.lenient:
         return group, []
     locked = wanted.locked.find(name)
     lines = dict(locked.requests) if locked is not None else {}
     agreed: list[Requirement] = []
     refused = []
-    for requirement in sorted(group, key=lambda r: (r.requester not in lines, r.requester)):
-        if not agreed or _can_agree([*agreed, requirement], tags):
+    for requirement in sorted(group, key=lambda r: _seniority(lines, r)):
+        if _can_agree([*agreed, requirement], answers.tags[need]):
             agreed.append(requirement)
-        else:
-            refused.append((requirement, agreed[0]))
+            continue
+        error = _refusal(name, requirement, agreed, answers.tags[need])
+        if not _may_leave_out(wanted, (requirement,)) and (not agreed or requirement.requester in wanted.insist):
+            raise error
+        refused.append(LeftOut(requirement, error))
     return tuple(agreed), refused
+
+
+def _seniority(lines: Mapping[str, Digest], requirement: Requirement) -> tuple[bool, bool, bool, str]:
+    """Those whose very request is locked come first, then those who were locked at all, then a person's own."""
+    who = requirement.requester
+    return (lines.get(who) != requirement.request.hash, who not in lines, who != OWN_MANIFEST, who)
+
+
+def _may_leave_out(wanted: Wanted, group: Iterable[Requirement]) -> bool:
+    """Whether the rest may go on without *group*: a person's own manifest is not gone on without."""
+    requesters = {requirement.requester for requirement in group}
+    return wanted.lenient and OWN_MANIFEST not in requesters and not requesters & wanted.insist
+
+
+def _refusal(
+    name: ImageName, requirement: Requirement, agreed: Sequence[Requirement], tags: Sequence[str]
+) -> ConflictError | NotFoundError:
+    if not agreed:
+        return _nothing_allowed(name, (requirement,), tags)
+    return ConflictError(
+        f"{requirement} and cannot agree: {agreed[0]}",
+        hint=f"loosen one of the two ranges, or uninstall one of {agreed[0].requester} and {requirement.requester}",
+    )
+
+
+def _without(requirement: Requirement, error: NotFoundError) -> NotFoundError:
+    if requirement.requester in {OWN_MANIFEST} or str(requirement) in error.message:
+        return error
+    return NotFoundError(f"{requirement}: {error}", hint=error.hint)
 
 
 def _absent(wanted: Wanted, groups: Mapping[ImageName, object]) -> Iterable[Choice]:
@@ -172,9 +214,12 @@ def _absent(wanted: Wanted, groups: Mapping[ImageName, object]) -> Iterable[Choi
 
 
 def _absent_lines(wanted: Wanted, image: LockedImage) -> tuple[tuple[str, Digest], ...]:
-    if not wanted.keep_absent:
-        return ()
-    return tuple(line for line in image.requests if line[0] not in wanted.present)
+    return tuple(line for line in image.requests if _stays(wanted, line[0]))
+
+
+def _stays(wanted: Wanted, requester: str) -> bool:
+    """Whether the lock keeps the line of a requester who asks for nothing now."""
+    return requester in wanted.unread or (wanted.keep_absent and requester not in wanted.present)
 
 
 def _names(group: Iterable[Requirement]) -> str:

@@ -220,7 +220,9 @@ def test_a_newcomer_is_left_out_and_the_locked_version_stays() -> None:
     catalogue.publish("a", "v1.1.0")
     wanted = want("b-newcomer: a ^2", "x: a ^1", "z: a >=1", locked=lock, lenient=True)
     resolution = resolved(catalogue, wanted)
-    assert [(str(out), str(of)) for out, of in resolution.left_out] == [("b-newcomer wants a ^2", "x wants a ^1")]
+    (left_out,) = resolution.left_out
+    assert str(left_out.requirement) == "b-newcomer wants a ^2"
+    assert str(left_out.error) == "b-newcomer wants a ^2 and cannot agree: x wants a ^1"
     assert [choice.tag for choice in resolution.choices] == ["v1.0.0"]
     image = only(locked(catalogue, wanted))
     assert [who for who, _ in image.requests] == ["x", "z"]
@@ -238,7 +240,7 @@ def test_leaving_out_changes_nothing_else() -> None:
 def test_without_a_lock_the_first_by_name_stays() -> None:
     catalogue = offering("v1.0.0", "v2.0.0")
     resolution = resolved(catalogue, want("y: a ^2", "x: a ^1", lenient=True))
-    assert [str(out) for out, _ in resolution.left_out] == ["y wants a ^2"]
+    assert [str(out.requirement) for out in resolution.left_out] == ["y wants a ^2"]
     assert resolution.choices[0].tag == "v1.0.0"
 
 
@@ -255,7 +257,7 @@ def test_one_binary_cannot_be_two_files() -> None:
     assert error.message == "x wants 'd8-a' to be the file 'one' of a, and y wants 'two'"
     lock = locked(catalogue, want(asked[1]))
     wanted = want(*asked, locked=lock, lenient=True)
-    assert [str(out) for out, _ in resolved(catalogue, wanted).left_out] == ["x wants a *"]
+    assert [str(out.requirement) for out in resolved(catalogue, wanted).left_out] == ["x wants a *"]
     assert locked(catalogue, wanted) == lock
 
 
@@ -631,7 +633,7 @@ def test_lenient_never_fails_where_agreement_fails(
     wanted = want(*after, locked=lock, lenient=True, keep_absent=True)
     resolution = resolved(catalogue, wanted)
     asked = {r for choice in resolution.choices for r in choice.requirements}
-    assert asked | {newcomer for newcomer, _ in resolution.left_out} == set(after)
+    assert asked | {newcomer.requirement for newcomer in resolution.left_out} == set(after)
     again = locked(catalogue, wanted)
     assert locked(catalogue, replace(wanted, locked=again)).render() == again.render()
 

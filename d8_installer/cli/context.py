@@ -46,7 +46,7 @@ class Terminated(BaseException):
         self.number = number
 
 
-def _end_cleanly() -> None:
+def end_cleanly() -> None:
     """Turn the signals that end a process into an exception; one that the caller ignores (nohup) stays ignored."""
     import signal
 
@@ -59,7 +59,7 @@ def _end_cleanly() -> None:
             signal.signal(number, terminate)
 
 
-def _working_directory() -> str:
+def working_directory() -> str:
     """Return where we are; a directory that was removed meanwhile holds no project, as the root does not."""
     try:
         return os.getcwd()
@@ -76,14 +76,14 @@ class Context:
     def __init__(self, arguments: argparse.Namespace, talk: Talk) -> None:
         self.arguments = arguments
         self.environ: Mapping[str, str] = os.environ
-        self.directory = _working_directory()
+        self.directory = working_directory()
         self.talk = talk
 
     def session(self) -> Session:
         """Wire the parts that a verb needs."""
         from datetime import UTC, datetime
 
-        _end_cleanly()
+        end_cleanly()
         from d8_installer.ops.session import DEFAULT_CONNECTIONS, Options, Session
 
         typed = self.arguments

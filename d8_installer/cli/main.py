@@ -68,6 +68,8 @@ def _leave(code: int) -> int:
 
 
 def _run(typed: list[str]) -> int:
+    if typed[:1] == ["launch"]:
+        return _launch(typed[1:])
     from d8_installer.cli.parser import command_module, help_text, parse
 
     try:
@@ -93,3 +95,13 @@ def _run(typed: list[str]) -> int:
     if isinstance(result, Outcome):
         return render.outcome(arguments.command, result, as_json=arguments.json)
     return result.exit_code
+
+
+def _launch(typed: list[str]) -> int:
+    """A launcher's call is no command line: all that follows is the program's, so nothing of it is parsed."""
+    from d8_installer.cli.launching import execute
+
+    try:
+        return execute(typed, os.environ).exit_code
+    except D8Error as error:
+        return render.failure(None, error, as_json=False)

@@ -175,6 +175,18 @@ def add_platform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--platform", metavar="OS-ARCH", help="install for this platform (default: this machine's)")
 
 
+def add_environments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--env`` to a command that reads the manifests of plugins."""
+    parser.add_argument(
+        "--env",
+        dest="environments",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="look for plugins in this Python environment too",
+    )
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Add the options of trust to a command that resolves."""
     parser.add_argument(

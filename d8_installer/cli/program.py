@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
 
 def verbatim(typed: argparse.Namespace) -> list[str]:
@@ -17,14 +18,31 @@ def verbatim(typed: argparse.Namespace) -> list[str]:
     return ["--", *after] if taken else after
 
 
-def execute_file(path: str, command: list[str]) -> None:
+def without_token(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a program that is given no credentials of the proxy."""
+    return {name: value for name, value in environ.items() if name != "D8_RPP_TOKEN"}
+
+
+def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a program to its end and return its exit code (128+n for a signal); Ctrl-C is the program's to answer."""
+    import signal
+    import subprocess
+
+    # A handler, not SIG_IGN: a child would inherit that the signal is ignored.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        code = subprocess.Popen(command, env=environ).wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 128 - code if code < 0 else code
+
+
+def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> None:
     """Replace this process; a file that the system cannot execute is an error of ours, not a traceback."""
     from d8_installer.errors import DiskError, MismatchError
 
     try:
-        # Whoever runs a tool gives it no credentials of the proxy.
-        env = {name: value for name, value in os.environ.items() if name != "D8_RPP_TOKEN"}
-        os.execve(path, command, env)  # noqa: S606 - no shell is wanted
+        os.execve(path, command, dict(environ))  # noqa: S606 - no shell is wanted
     except FileNotFoundError as error:
         raise DiskError(f"{path} is gone", hint="type `d8-installer sync`, which fetches it again") from error
     except OSError as error:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from d8_installer.cli.context import Outcome
+from d8_installer.plugin.environments import project_roots, user_roots
 from d8_installer.store import stamp
-from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+from d8_installer.store.layout import (
+    Home,
+    config_directory,
+    default_home,
+    find_project,
+    home_directory,
+    project_directory,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from d8_installer.cli.context import Context
 
-_FACTS = {"generation", "platform", "skipped", "withheld"}
-_SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved")
+_FACTS = {"generation", "platform", "skipped", "withheld", "roots"}
+_SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments")
 
 
 def unchanged(context: Context) -> Outcome | None:
@@ -36,8 +47,8 @@ def unchanged(context: Context) -> Outcome | None:
         paths = home.profile("user")
         manifest, lock = home.config_manifest if chosen else os.path.join(config, "d8.toml"), paths.lock
         name, bin_directory = "the user's profile", home.bin
-    facts = stamp.matching(paths, (manifest, lock, os.path.join(config, "config.toml")))
-    if facts is None or not facts.keys() >= _FACTS:
+    facts = stamp.matching(paths, (manifest, lock, os.path.join(config, "config.toml"), paths.environments))
+    if facts is None or not facts.keys() >= _FACTS or facts["roots"] != _roots(environ, project):
         return None
     context.talk.note(f"syncing {name}")
     data = {
@@ -52,3 +63,10 @@ def unchanged(context: Context) -> Outcome | None:
         "left_out": [],
     }
     return Outcome(data, ["nothing to do"])
+
+
+def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
+    """Return where plugins are looked for now: another variable, or a new ``.venv``, is a doubt as any other."""
+    if project is not None:
+        return [root.path for root in project_roots(environ, project)]
+    return [root.path for root in user_roots(environ, home_directory(environ), sys.prefix)]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConflictError
 from d8_installer.model.plan import Fetch, Link, Unlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from d8_installer.cli.context import Outcome
-    from d8_installer.errors import D8Error
     from d8_installer.ops.apply import Applied
 
 NOTHING = "nothing to do"
@@ -29,10 +27,7 @@ def applied(result: Applied) -> Outcome:
         lines = [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches] or [NOTHING]
     elif not result.dry_run:
         lines.append(_where(result))
-    errors: list[D8Error] = [
-        ConflictError(f"left out: {clause}", hint="loosen one of the two ranges") for clause in result.left_out
-    ]
-    return Outcome(result.as_json(), lines, errors)
+    return Outcome(result.as_json(), lines, result.left_out)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

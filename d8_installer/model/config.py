@@ -23,7 +23,8 @@ class Config:
     """The settings.
 
     ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
-    binary whose name already is a command; ``reserved`` are names that nobody may place.
+    binary whose name already is a command; ``reserved`` are names that nobody may place; ``environments`` are more
+    Python environments to look for plugins in (absolute paths).
     """
 
     endpoint: str | None = None
@@ -34,6 +35,7 @@ class Config:
     owners: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     retention: int = DEFAULT_RETENTION
+    environments: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -56,6 +58,7 @@ class Config:
             _owners(table.table("owners")),
             table.list_of("plugins", _text) or (),
             _retention(table),
+            table.list_of("environments", _absolute) or (),
         )
         table.close()
         return config
@@ -113,6 +116,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise DocumentError("must be text in quotes")
     return value
+
+
+def _absolute(value: object) -> str:
+    path = _text(value)
+    if not path.startswith("/") and path[1:3] not in {":\\", ":/"}:
+        raise DocumentError(f"{path[:100]!r} is not an absolute path")
+    return path
 
 
 def _owners(table: Table | None) -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
+from d8_installer.model.requirement import OWN_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,6 +61,16 @@ class LockedImage:
         """Return the pin that serves *platform*, or None."""
         pins = dict(self.platforms)
         return pins.get(str(platform)) or pins.get(ANY_PLATFORM)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the profile's own manifest wants it."""
+        return any(requester == OWN_MANIFEST for requester, _ in self.requests)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins that want it."""
+        return tuple(requester for requester, _ in self.requests if requester != OWN_MANIFEST)
 
     @property
     def top(self) -> Digest:

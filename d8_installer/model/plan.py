@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from d8_installer.errors import D8Error
     from d8_installer.model.generation import Placement
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
@@ -44,13 +45,14 @@ class Plan:
     """The steps, and ``target``: everything that is in place once they are done.
 
     ``withheld`` are targets that do not go into ``bin`` since another command has their name; ``skipped`` are
-    optional images that this platform does not have.
+    optional images that this platform does not have; ``problems`` what is wrong with images that plugins want.
     """
 
     platform: Platform
     steps: tuple[Step, ...]
     target: tuple[Placement, ...]
     skipped: tuple[ImageName, ...] = ()
+    problems: tuple[D8Error, ...] = ()
 
     @property
     def is_empty(self) -> bool:

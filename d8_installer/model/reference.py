@@ -24,6 +24,8 @@ _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))],
 )
 _NAME_LIMIT = 128
+# What installs and runs Python itself (uv refuses the first three as scripts), and this tool.
+_TOOLS = re.compile(r"(?:python|pypy|graalpy)[0-9.]*w?|pip[0-9.]*|pipx|uvx?|d8-installer", re.ASCII)
 
 
 def is_image_name(text: str) -> bool:
@@ -102,6 +104,11 @@ def parse_binary_name(text: object) -> str:
     if text.split(".")[0] in _DEVICES:
         raise DocumentError(f"{text!r} is a device name on Windows", hint="choose another binary name")
     return text
+
+
+def is_never_a_plugins(binary: str) -> bool:
+    """Whether no plugin gets the binary name *binary* in ``bin`` by itself: it is that of a Python or of its tools."""
+    return _TOOLS.fullmatch(binary.removesuffix(".exe")) is not None
 
 
 def parse_member_name(text: object) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from d8_installer.errors import D8Error, NotFoundError
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.platform import Platform
@@ -34,10 +35,11 @@ class ManifestOf:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a source said to one round of needs; every need has its answer."""
+    """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks."""
 
     tags: Mapping[TagsOf, Sequence[str]] = field(default_factory=dict)
     manifests: Mapping[ManifestOf, ManifestBytes] = field(default_factory=dict)
+    absent: Mapping[TagsOf, NotFoundError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class Wanted:
     ``present`` are the requesters that were read, also those that ask for nothing. ``locked`` is the lock so far:
     its versions are preferred unless their image is in ``upgrade`` (None: every image); those in ``repin`` are asked
     for again at the same version. ``keep_absent`` leaves requesters in the lock that are not present. ``platforms``
-    replaces what the requests say. ``lenient`` leaves a newcomer out that cannot agree, instead of failing.
+    replaces what the requests say. ``lenient`` leaves a newcomer out that cannot agree, or a plugin out whose image
+    is not to be had, instead of failing; but those who ``insist`` fail. Lines of ``unread`` requesters, who are here
+    and could not be read, stay.
     """
 
     requirements: tuple[Requirement, ...]
@@ -58,6 +62,8 @@ class Wanted:
     platforms: tuple[Platform, ...] | None = None
     keep_absent: bool = False
     lenient: bool = False
+    insist: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,19 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A requirement that the rest goes on without, and the error that says why."""
+
+    requirement: Requirement
+    error: D8Error
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
-    """What was chosen, by name; ``left_out`` pairs a requirement with the one it cannot agree with."""
+    """What was chosen, by name, and what was left out."""
 
     choices: tuple[Choice, ...]
-    left_out: tuple[tuple[Requirement, Requirement], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

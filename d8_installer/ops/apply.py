@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
-from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.ops.fetch import fetch_all
+from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.plan import Policy, Situation, make_plan
+from d8_installer.plugin.discovery import normalised
 from d8_installer.store import fs, lockfile, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock
     from d8_installer.model.plan import Plan
+    from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 class Change:
     """What is written together with the switch: the lock, its text, the manifest's text, and why.
 
-    ``manifest_text`` or ``lock_text`` None: that file is not written. ``tops`` are remembered in ``tags.json``.
+    ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
+    for it, None where it does not speak for all. ``problems`` are those of requesters that were left out.
     """
 
     lock: Lock
@@ -39,6 +42,8 @@ class Change:
     lock_text: str | None = None
     manifest_text: str | None = None
     dry_run: bool = False
+    seen: Requesters | None = None
+    problems: tuple[D8Error, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Applied:
     bin: str
     profile: str
     dry_run: bool = False
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
@@ -62,8 +67,8 @@ class Applied:
             "dry_run": self.dry_run,
             "changes": [_step_json(step) for step in self.plan.steps],
             "skipped": [str(name) for name in self.plan.skipped],
-            "withheld": [placement.binary for placement in self.plan.withheld],
-            "left_out": list(self.left_out),
+            "withheld": sorted({placement.binary for placement in self.plan.withheld}),
+            "left_out": [error.message for error in self.left_out],
         }
 
 
@@ -80,7 +85,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     bin_directory = session.home.bin if workspace.profile.kind == "user" else generations.paths.bin
     number = None if active is None else active.number
     if change.dry_run:
-        return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True)
+        problems = (*change.problems, *plan.problems)
+        return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
     _warn(session, plan)
     if workspace.profile.kind == "user":  # first of all, since what is in the way there stops everything
         generations.switch.expose(session.home, generations.paths)
@@ -94,8 +100,10 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     if number is not None and (active is None or number != active.number):
         generations.switch.activate(generations.paths, number)
         generations.keep(session.config.retention)
-    write_stamp(session, workspace, plan, number)
-    return Applied(plan, number, bin_directory, str(workspace.profile))
+    problems = (*change.problems, *plan.problems)
+    if change.seen is not None and not problems:
+        write_stamp(session, workspace, change.seen, plan, number)
+    return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
 
 
 def situation(session: Session, lock: Lock, active: Generation | None) -> Situation:
@@ -110,20 +118,21 @@ def situation(session: Session, lock: Lock, active: Generation | None) -> Situat
 
 def watched_files(session: Session, workspace: Workspace) -> list[str]:
     """Return the files whose change makes a sync look again."""
-    return [workspace.profile.manifest, workspace.profile.lock, session.config_file]
+    environments = workspace.generations.paths.environments
+    return [workspace.profile.manifest, workspace.profile.lock, session.config_file, environments]
 
 
-def write_stamp(session: Session, workspace: Workspace, plan: Plan, number: int | None) -> None:
+def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, plan: Plan, number: int | None) -> None:
     """Record what this sync saw, so that the next one can be quick."""
     facts: dict[str, object] = {
         "generation": number,
         "platform": str(plan.platform),
         "skipped": [str(name) for name in plan.skipped],
-        "withheld": [placement.binary for placement in plan.withheld],
+        "withheld": sorted({placement.binary for placement in plan.withheld}),
     }
     paths = workspace.generations.paths
-    places = _watched_places(session, workspace, plan, number)
-    seen = stamp.seen(paths, watched_files(session, workspace), places, facts)
+    places = [*_watched_places(session, workspace, plan, number), *requesters.watched]
+    seen = stamp.seen(paths, watched_files(session, workspace), places, facts | {"roots": requesters.default_roots})
     fs.replace_file(paths.stamp, seen, durable=False)
 
 
@@ -156,14 +165,15 @@ def _refuse_foreign_platform(session: Session, active: Generation | None) -> Non
 
 def _policy(session: Session, lock: Lock) -> Policy:
     config = session.config
-    strangers = {
-        binary for image in lock.images if OWN_MANIFEST not in dict(image.requests) for binary, _ in image.binaries
-    }
-    own = os.path.realpath(session.home.bin)
-    entries = [entry for entry in session.environ.get("PATH", "").split(os.pathsep) if os.path.realpath(entry) != own]
-    elsewhere = os.pathsep.join(entries)
-    shadowed = frozenset(binary for binary in strangers if shutil.which(binary, path=elsewhere) is not None)
-    return Policy(config.owners, shadowed, frozenset(config.allow), frozenset(config.reserved))
+    shadowed = frozenset(
+        binary
+        for image in lock.images
+        if not image.is_own
+        for binary, _ in image.binaries
+        if is_command_elsewhere(session, binary)
+    )
+    allow = frozenset(config.allow) | frozenset(map(normalised, config.allow))
+    return Policy(config.owners, shadowed, allow, frozenset(config.reserved))
 
 
 def _warn(session: Session, plan: Plan) -> None:
@@ -198,11 +208,6 @@ def _write(session: Session, workspace: Workspace, change: Change) -> None:
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:
     """Return what each locked tag means, as ``tags.json`` remembers it."""
     return {(image.name.path, image.version): image.top for image in lock.images}
-
-
-def with_left_out(applied: Applied, left_out: Iterable[str]) -> Applied:
-    """Return *applied*, saying whom it left out."""
-    return replace(applied, left_out=tuple(left_out))
 
 
 def _step_json(step: Fetch | Link | Unlink) -> dict[str, object]:

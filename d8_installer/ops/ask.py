@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from d8_installer.errors import NotFoundError
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 
@@ -41,10 +42,20 @@ def _answer(needs: Iterable[TagsOf | ManifestOf], source: Source, width: int) ->
     tags = [need for need in wanted if isinstance(need, TagsOf)]
     manifests = [need for need in wanted if isinstance(need, ManifestOf)]
     with workers(min(width, len(wanted))) as pool:
+        listed = _all(pool, lambda need: _tags_or_absence(source, need.image), tags)
         return Answers(
-            _all(pool, lambda need: usable_tags(source, need.image), tags),
+            {need: answer for need, answer in listed.items() if not isinstance(answer, NotFoundError)},
             _all(pool, lambda need: source.manifest(need.image, need.ref), manifests),
+            {need: answer for need, answer in listed.items() if isinstance(answer, NotFoundError)},
         )
+
+
+def _tags_or_absence(source: Source, image: str) -> tuple[str, ...] | NotFoundError:
+    """An image that the source lacks is an answer: whether the rest can go on without it, resolving decides."""
+    try:
+        return usable_tags(source, image)
+    except NotFoundError as error:
+        return error
 
 
 def usable_tags(source: Source, image: str) -> tuple[str, ...]:

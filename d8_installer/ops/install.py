@@ -12,13 +12,17 @@ from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.apply import Applied, Change, apply
 from d8_installer.ops.ask import usable_tags
-from d8_installer.ops.lock import relock, wanted_by
+from d8_installer.ops.lock import relock
+from d8_installer.ops.requesters import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock
+    from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
+    from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -65,17 +69,19 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
 
 
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
-    """Move the images to the newest versions that their ranges allow; ``every``: all of the profile."""
+    """Move the images to the newest versions that their ranges allow, plugins' too; ``every``: all of the profile."""
     chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
         raise UsageError("say which images to upgrade, or --all", hint="such as `d8-installer upgrade stronghold`")
     with session.writing(session.profile(default="user")) as workspace:
+        requesters = gather(session, workspace)
+        wanted = requesters.wanted(workspace.locked)
         for name in sorted(chosen):
-            if workspace.manifest.find(name) is None:
+            if not _requirements(wanted, name):
                 raise _not_ours(name, workspace.locked)
-        wanted = replace(wanted_by(workspace.manifest, workspace.locked), upgrade=None if every else chosen)
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
-        return _place(session, workspace, wanted, Edit(workspace.manifest_text, reason, dry_run))
+        wanted = replace(wanted, upgrade=None if every else chosen)
+        return _place(session, workspace, requesters, wanted, Edit(workspace.manifest_text, reason, dry_run))
 
 
 def use(session: Session, name: ImageName, version: str, *, dry_run: bool = False) -> Applied:
@@ -86,20 +92,18 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
     if not is_tag(version):
         raise UsageError(f"{version[:100]!r} is not a version", hint=f"see `d8-installer versions {name}`")
     with session.writing(session.profile(default="user")) as workspace:
-        request = workspace.manifest.find(name)
-        if request is None:
+        requesters = gather(session, workspace)
+        wanted = requesters.wanted(workspace.locked)
+        requirements = _requirements(wanted, name)
+        if not requirements:
             raise _not_ours(name, workspace.locked)
         tag = _published(session, name, version)
-        _refuse_outside(request, tag, workspace)
-        lock = relock(session, _only(workspace, request, tag)).lock
-        pinned = lock.find(name)
-        lines = ((OWN_MANIFEST, request.hash),)
-        images = [
-            replace(image, requests=lines) if pinned is not None and image.name == name else image
-            for image in lock.images
-        ]
-        lock = replace(lock, images=tuple(images))
-        change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run)
+        for requirement in requirements:
+            _refuse_outside(requirement, tag, workspace)
+        lock = relock(session, _narrowed(wanted, name, tag)).lock
+        lock = _with_lines(lock, name, {r.requester: r.request.hash for r in requirements})
+        seen = None if requesters.problems else requesters
+        change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
         return apply(session, workspace, change)
 
 
@@ -114,20 +118,46 @@ def _typed(text: str) -> tuple[ImageName, str, Request]:
 def _follow(session: Session, workspace: Workspace, edit: Edit) -> Applied:
     """Read the edited manifest as if it had been written, and take the road from there."""
     manifest = Manifest.parse(edit.manifest_text.encode(), workspace.profile.manifest)
-    return _place(session, workspace, wanted_by(manifest, workspace.locked), edit)
+    requesters = gather(session, workspace)
+    return _place(session, workspace, requesters, requesters.wanted(workspace.locked, manifest), edit)
 
 
-def _place(session: Session, workspace: Workspace, wanted: Wanted, edit: Edit) -> Applied:
-    relocked = relock(session, replace(wanted, keep_absent=True))
-    change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
-    return apply(session, workspace, change)
+def _place(session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, edit: Edit) -> Applied:
+    """Lock and place; what is wrong with plugins, which nobody asked about now, is a warning."""
+    relocked = relock(session, replace(wanted, keep_absent=True, lenient=True, insist=frozenset([OWN_MANIFEST])))
+    problems = (*requesters.problems, *relocked.problems)
+    for problem in problems:
+        session.reporter.warn(problem.message)
+    change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run, requesters, problems)
+    applied = apply(session, workspace, change)
+    for problem in applied.left_out[len(problems) :]:
+        session.reporter.warn(problem.message)
+    return replace(applied, left_out=())
 
 
-def _only(workspace: Workspace, request: Request, tag: str) -> Wanted:
-    """Return what is wanted with *request* narrowed to exactly *tag*."""
-    exactly = replace(request, version=Specifier.parse(f"==={tag}"))
-    requests = tuple(exactly if known.name == request.name else known for known in workspace.manifest.requests)
-    return replace(wanted_by(Manifest(requests), workspace.locked), keep_absent=True)
+def _requirements(wanted: Wanted, name: ImageName) -> tuple[Requirement, ...]:
+    return tuple(requirement for requirement in wanted.requirements if requirement.request.name == name)
+
+
+def _narrowed(wanted: Wanted, name: ImageName, tag: str) -> Wanted:
+    """Return what is wanted with every request for *name* narrowed to exactly *tag*."""
+    exactly = Specifier.parse(f"==={tag}")
+    requirements = tuple(
+        replace(r, request=replace(r.request, version=exactly)) if r.request.name == name else r
+        for r in wanted.requirements
+    )
+    return replace(wanted, requirements=requirements, keep_absent=True)
+
+
+def _with_lines(lock: Lock, name: ImageName, lines: Mapping[str, Digest]) -> Lock:
+    """Return *lock* saying that *name* is there for the requests as they are, not as they were narrowed."""
+    images = [
+        replace(image, requests=tuple(sorted({**dict(image.requests), **lines}.items())))
+        if image.name == name
+        else image
+        for image in lock.images
+    ]
+    return replace(lock, images=tuple(images))
 
 
 def _published(session: Session, name: ImageName, version: str) -> str:
@@ -141,13 +171,18 @@ def _published(session: Session, name: ImageName, version: str) -> str:
     return max(same, key=lambda v: v.preference_key).text
 
 
-def _refuse_outside(request: Request, tag: str, workspace: Workspace) -> None:
-    version = Version.try_parse(tag)
+def _refuse_outside(requirement: Requirement, tag: str, workspace: Workspace) -> None:
+    request, version = requirement.request, Version.try_parse(tag)
     exact = request.version.exact_tag
     if exact == tag or (version is not None and exact is None and request.version.allows(version)):
         return
+    problem = f"{request.name} {tag} is outside the range {request.version.text!r}"
+    if requirement.requester != OWN_MANIFEST:
+        raise DocumentError(
+            f"{problem} of the plugin {requirement.requester}", hint=f"see `d8-installer versions {request.name}`"
+        )
     raise DocumentError(
-        f"{request.name} {tag} is outside the range {request.version.text!r}",
+        problem,
         file=workspace.profile.manifest,
         hint=f"change the range first: `d8-installer install '{request.name}==={tag}'`",
     )

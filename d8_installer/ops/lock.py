@@ -8,36 +8,30 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
-from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.model.resolution import Trust, Wanted
+from d8_installer.model.resolution import Trust
 from d8_installer.ops.apply import tops_of
 from d8_installer.ops.ask import drive, workers
+from d8_installer.ops.requesters import gather
 from d8_installer.resolve import pin, resolve, staleness
 from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.lock import Lock
-    from d8_installer.model.manifest import Manifest
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import Resolution
+    from d8_installer.model.resolution import Resolution, Wanted
     from d8_installer.ops.session import Session, Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Relocked:
-    """A new lock, its text, the requirements that were left out, and whether images were seen for the first time."""
+    """A new lock, its text, and why requirements were left out of it."""
 
     lock: Lock
     text: str
-    left_out: tuple[tuple[Requirement, Requirement], ...] = ()
-
-    @property
-    def left_out_clauses(self) -> tuple[str, ...]:
-        """Say of each left-out requirement what it cannot agree with."""
-        return tuple(f"{newcomer} and cannot agree: {opponent}" for newcomer, opponent in self.left_out)
+    problems: tuple[D8Error, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,49 +42,51 @@ class LockResult:
     changes: tuple[tuple[str, str | None, str | None], ...]
     images: int
     written: bool
+    left_out: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         changes = [{"image": name, "before": before, "after": after} for name, before, after in self.changes]
-        return {"file": self.file, "images": self.images, "written": self.written, "changes": changes}
+        return {"file": self.file, "images": self.images, "written": self.written, "changes": changes} | {
+            "left_out": [error.message for error in self.left_out]
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class LockOptions:
-    """What ``lock`` was asked for: ``upgrade`` None means every image, ``platforms`` None those of the requests."""
+    """What ``lock`` was asked for: ``upgrade`` None means every image; ``given`` are environments to look in."""
 
     check: bool = False
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 def lock(session: Session, options: LockOptions) -> LockResult:
     """Bring the profile's lock up to date, and drop requesters that are gone; ``check`` only says whether it is.
 
-    Raises StaleLockError for ``check`` when it is not, and whatever resolving raises.
+    Raises StaleLockError for ``check`` when it is not, and whatever resolving raises; plugins that cannot be read, or
+    cannot agree, are among the result's ``left_out``.
     """
     profile = session.profile()
     with session.writing(profile) as workspace:
-        wanted = wanted_by(workspace.manifest, workspace.locked)
+        requesters = gather(session, workspace, options.given)
+        wanted = requesters.wanted(workspace.locked, workspace.manifest)
         if options.check:
             refuse_stale(workspace, wanted)
-            return LockResult(profile.lock, (), len(workspace.locked.images), written=False)
+            return LockResult(profile.lock, (), len(workspace.locked.images), False, requesters.problems)
         platforms = tuple(sorted({typed_platform(text) for text in options.platforms})) or None
-        relocked = relock(session, replace(wanted, upgrade=options.upgrade, platforms=platforms))
+        relocked = relock(session, replace(wanted, upgrade=options.upgrade, platforms=platforms, lenient=True))
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)
         if not options.dry_run:
             lockfile.remember_tags(session.home, tops_of(relocked.lock))
         changes = changes_between(workspace.locked, relocked.lock)
-        return LockResult(profile.lock, changes, len(relocked.lock.images), changed and not options.dry_run)
-
-
-def wanted_by(manifest: Manifest, locked: Lock, *, is_there: bool = True) -> Wanted:
-    """Return what the profile's own manifest asks for; one that is not there is an absent requester."""
-    present = frozenset([OWN_MANIFEST] if is_there else [])
-    return Wanted(manifest.requirements(OWN_MANIFEST), present, locked)
+        written = changed and not options.dry_run
+        problems = (*requesters.problems, *relocked.problems)
+        return LockResult(profile.lock, changes, len(relocked.lock.images), written, problems)
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
@@ -115,9 +111,7 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
     if session.options.witness is not None:
         _compare(session, locked, session.options.witness)
-    for newcomer, opponent in resolution.left_out:
-        session.reporter.warn(f"left out: {newcomer}, which cannot agree with: {opponent}")
-    return Relocked(locked, locked.render(), resolution.left_out)
+    return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out))
 
 
 def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:

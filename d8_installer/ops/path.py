@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import UsageError
+from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.store import fs
 from d8_installer.store.layout import home_directory
 
@@ -73,6 +75,17 @@ def is_on_path(session: Session, directory: str) -> bool:
     return any(
         os.path.realpath(entry) == wanted for entry in session.environ.get("PATH", "").split(os.pathsep) if entry
     )
+
+
+def is_command_elsewhere(session: Session, binary: str) -> bool:
+    """Whether *binary* already is a command on PATH, other than by our ``bin`` or by a launcher of that very name."""
+    own = os.path.realpath(session.home.bin)
+    entries = [entry for entry in session.environ.get("PATH", "").split(os.pathsep) if os.path.realpath(entry) != own]
+    found = shutil.which(binary, path=os.pathsep.join(entries))
+    if found is None:
+        return False
+    launched = request_of(fs.head(found, HEAD_BYTES))
+    return launched is None or launched[0] != binary
 
 
 def env_lines(session: Session, shell: str | None) -> EnvLines:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.profile import Profile
 from d8_installer.model.reference import split_requirement
-from d8_installer.model.requirement import Request
+from d8_installer.model.requirement import OWN_MANIFEST, Request
+from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Change, apply
-from d8_installer.ops.lock import relock, wanted_by
+from d8_installer.ops.lock import relock
 from d8_installer.ops.session import Workspace
 from d8_installer.store import fs, lockfile
 from d8_installer.store.profile import ProfileStore, file_name
@@ -43,7 +44,8 @@ def runnable(session: Session, text: str) -> Runnable:
     if session.platform != session.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
     name, spec = split_requirement(text)
-    return _of_image(session, Request.of(name, spec))
+    request = Request.of(name, spec)
+    return of_image(session, request, request.binaries[0][0])
 
 
 def _of_generation(session: Session, active: Generation, binary: str) -> Runnable:
@@ -54,12 +56,11 @@ def _of_generation(session: Session, active: Generation, binary: str) -> Runnabl
     return Runnable(session.home.executable(placed.digest.hex, name), name)
 
 
-def _of_image(session: Session, request: Request) -> Runnable:
-    """Resolve once: what the request's hash names under ``runs`` stays what it was."""
+def of_image(session: Session, request: Request, binary: str) -> Runnable:
+    """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was."""
     paths = session.home.run(request.hash.hex)
     profile = Profile("system", "", "", paths.lock)
     generations = ProfileStore(paths, switch_for_this_system(), session.store)
-    binary = request.binaries[0][0]
     active = generations.active()
     if active is None:
         session.refuse_foreign(session.home.root)
@@ -69,7 +70,8 @@ def _of_image(session: Session, request: Request) -> Runnable:
             active = generations.active()
             if active is None:
                 workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)
-                relocked = relock(session, replace(wanted_by(workspace.manifest, workspace.locked)))
+                requirements = workspace.manifest.requirements(OWN_MANIFEST)
+                relocked = relock(session, Wanted(requirements, frozenset([OWN_MANIFEST]), workspace.locked))
                 apply(session, workspace, Change(relocked.lock, f"run {request.name}", relocked.text))
                 active = generations.active()
     if active is None:

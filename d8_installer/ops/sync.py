@@ -1,4 +1,4 @@
-"""``sync``: what is in place becomes what the manifest and the lock say."""
+"""``sync``: what is in place becomes what the manifests and the lock say."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import StaleLockError
-from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.ops.apply import Applied, Change, apply, with_left_out
-from d8_installer.ops.lock import refuse_stale, relock, wanted_by
+from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.ops.lock import refuse_stale, relock
+from d8_installer.ops.requesters import gather, remember
+from d8_installer.ops.venv_link import link_environments
 
 if TYPE_CHECKING:
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -19,7 +22,8 @@ class SyncOptions:
     """How strict ``sync`` is.
 
     ``locked``: a missing or stale lock is an error; ``frozen``: read no manifest; ``prune``: drop requesters that are
-    gone; ``to``: lay the binaries out in that directory, and leave the profile alone.
+    gone; ``to``: lay the binaries out in that directory, and leave the profile alone; ``given``: environments to look
+    for plugins in as well; ``drop``: plugins that are known to be gone.
     """
 
     locked: bool = False
@@ -27,41 +31,51 @@ class SyncOptions:
     prune: bool = False
     dry_run: bool = False
     to: str | None = None
+    given: tuple[str, ...] = ()
+    drop: frozenset[str] = frozenset()
 
 
 def sync(session: Session, options: SyncOptions) -> Applied:
     """Lock what is stale, then place what the lock says; nothing to do is a success.
 
+    A plugin that cannot be read, or cannot agree with those before it, is left out and among the result's ``left_out``.
     Raises StaleLockError under ``locked`` and ``frozen`` by DESIGN's Commands, and whatever the steps raise.
     """
     with session.writing(session.profile(), frozen=options.frozen) as workspace:
-        change, left_out = _change(session, workspace, options)
+        requesters = None if options.frozen else gather(session, workspace, options.given)
+        change = _change(session, workspace, requesters, options)
         if options.to is not None:
             from d8_installer.ops.lay_out import check_directory, lay_out
 
             return lay_out(session, workspace, change, check_directory(session, options.to))
-        return with_left_out(apply(session, workspace, change), left_out)
+        if requesters is not None and not options.dry_run:
+            remember(workspace, requesters)
+            link_environments(session, workspace, requesters, prune=options.prune)
+        return apply(session, workspace, change)
 
 
-def _change(session: Session, workspace: Workspace, options: SyncOptions) -> tuple[Change, tuple[str, ...]]:
+def _change(session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions) -> Change:
     reason = "sync"
-    if options.frozen:
+    if requesters is None:
         if workspace.lock is None:
             raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
-        return Change(workspace.lock, reason, dry_run=options.dry_run), ()
-    wanted = wanted_by(workspace.manifest, workspace.locked, is_there=bool(workspace.manifest_text))
+        return Change(workspace.lock, reason, dry_run=options.dry_run)
+    requesters = replace(requesters, gone=options.drop)
+    wanted = replace(requesters.wanted(workspace.locked), keep_absent=not options.prune)
     if options.locked:
-        refuse_stale(workspace, replace(wanted, keep_absent=not options.prune))
-        return Change(workspace.locked, reason, dry_run=options.dry_run), ()
-    wanted = replace(wanted, keep_absent=not options.prune, lenient=True)
-    relocked = relock(session, wanted)
-    _name_absent(session, workspace)
-    change = Change(relocked.lock, reason, lock_text=relocked.text, dry_run=options.dry_run)
-    return change, relocked.left_out_clauses
+        refuse_stale(workspace, wanted)
+        return Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters, problems=requesters.problems)
+    relocked = relock(session, replace(wanted, lenient=True))
+    _name_absent(session, wanted)
+    problems = (*requesters.problems, *relocked.problems)
+    return Change(
+        relocked.lock, reason, lock_text=relocked.text, dry_run=options.dry_run, seen=requesters, problems=problems
+    )
 
 
-def _name_absent(session: Session, workspace: Workspace) -> None:
-    present = {OWN_MANIFEST} if workspace.manifest_text else set()
-    absent = {who for image in workspace.locked.images for who, _ in image.requests} - present
+def _name_absent(session: Session, wanted: Wanted) -> None:
+    here = wanted.present | wanted.unread
+    absent = {who for image in wanted.locked.images for who, _ in image.requests} - here
     for requester in sorted(absent):
-        session.reporter.note(f"{requester} is in the lock and not installed here; `sync --prune` drops it")
+        end = "and `sync --prune` drops it" if wanted.keep_absent else "and is dropped"
+        session.reporter.note(f"{requester} is in the lock, is not installed here, {end}")

@@ -60,6 +60,15 @@ def read(path: str, *, limit: int) -> bytes | None:
     return data
 
 
+def head(path: str, count: int) -> bytes:
+    """Return the first *count* bytes of a file; of one that cannot be read, nothing."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(count) or b""
+    except OSError:
+        return b""
+
+
 def list_directory(path: str) -> list[str]:
     """Return the names in a directory, sorted; empty if there is none."""
     with _refusals("list", path):
@@ -168,6 +177,18 @@ def make_link(target: str, path: str) -> None:
     """Make the symbolic link *path* with the text *target*."""
     with _refusals("make the link", path):
         os.symlink(target, path)
+
+
+def replace_link(target: str, path: str) -> None:
+    """Make the symbolic link *path* with the text *target*, replacing what is there in one rename."""
+    temporary = _beside(path)
+    make_link(target, temporary)
+    try:
+        rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(DiskError):
+            remove(temporary)
+        raise
 
 
 def same_file(old: str, new: str) -> None:

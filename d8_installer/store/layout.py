@@ -107,6 +107,11 @@ class ProfilePaths:
         return os.path.join(self.root, "stamp.json")
 
     @property
+    def environments(self) -> str:
+        """The file that names the environments which a command was given and found plugins in."""
+        return os.path.join(self.root, "environments")
+
+    @property
     def mutex(self) -> str:
         """The lock file that one writing command holds."""
         return os.path.join(self.root, "mutex")

@@ -16,9 +16,9 @@ from d8_installer.store import fs
 from d8_installer.store.layout import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from d8_installer.store.layout import Home
+    from d8_installer.store.layout import Home, ProfilePaths
 
 _MAX_LOCK_BYTES = 64 << 20
 _MAX_TAGS_BYTES = 64 << 20
@@ -96,6 +96,29 @@ def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest]) -> None:
         for (path, tag), top in sorted({**load_tags(home), **tops}.items()):
             images.setdefault(path, {})[tag] = str(top)
         fs.replace_file(home.tags, json.dumps({"schema": SCHEMA, "tags": images}, indent=1).encode())
+
+
+def load_environments(paths: ProfilePaths) -> tuple[str, ...]:
+    """Return the environments that a profile remembers: absolute paths, one a line; anything else does not count."""
+    raw = fs.read(paths.environments, limit=_MAX_TAGS_BYTES) or b""
+    lines = raw.decode("utf-8", "surrogateescape").split("\n")
+    return tuple(line for line in lines if os.path.isabs(line) and "\0" not in line)
+
+
+def save_environments(paths: ProfilePaths, found: Iterable[str]) -> None:
+    """Write what ``load_environments`` reads; with nothing to remember there is no file."""
+    lines = [path for path in found if "\n" not in path]
+    data = "".join(f"{path}\n" for path in lines).encode("utf-8", "surrogateescape")
+    if not lines:
+        fs.remove(paths.environments)
+    elif fs.read(paths.environments, limit=_MAX_TAGS_BYTES) != data:
+        fs.replace_file(paths.environments, data)
+
+
+def load_project(paths: ProfilePaths) -> str | None:
+    """Return the directory of the project that a profile belongs to, or None."""
+    raw = fs.read(paths.project, limit=_MAX_CONFIG_BYTES)
+    return None if raw is None else raw.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def check_schema(home: Home) -> None:

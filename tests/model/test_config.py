@@ -52,6 +52,7 @@ def test_every_setting() -> None:
         "owners": {"d8": "deckhouse-cli"},
         "plugins": ["kubeconfig"],
         "retention": 3,
+        "environments": [],
     }
 
 

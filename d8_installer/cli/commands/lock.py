@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upgrade", action="store_true", help="move every image to its newest allowed version")
     parser.add_argument("--upgrade-image", metavar="NAME", action="append", default=[], help="move only this image")
     parser.add_argument("--platform", dest="platforms", metavar="P", action="append", default=[], help="only this one")
+    grammar.add_environments(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
 
@@ -30,9 +31,11 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
-    options = LockOptions(typed.check, typed.dry_run, upgrade, tuple(typed.platforms))
+    given = tuple(typed.environments)
+    options = LockOptions(typed.check, typed.dry_run, upgrade, tuple(typed.platforms), given)
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
     verb = "wrote" if result.written else ("would write" if result.changes else "unchanged:")
-    return Outcome(result.as_json(), [*lines, f"{verb} {result.file} ({result.images} images)"])
+    lines.append(f"{verb} {result.file} ({result.images} images)")
+    return Outcome(result.as_json(), lines, result.left_out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> RawOutput:
     """Become the program where the system can; its exit code and signals are then its own."""
-    from d8_installer.cli.program import execute_file, verbatim
+    from d8_installer.cli.program import execute_file, verbatim, wait_for, without_token
     from d8_installer.ops.run import runnable
 
     with context.session() as session:
@@ -33,6 +32,7 @@ def execute(context: Context) -> RawOutput:
     context.talk.close()
     command = [program.path, *verbatim(context.arguments)]
     sys.stdout.flush()
+    environ = without_token(context.environ)
     if os.name == "posix":
-        execute_file(program.path, command)
-    return RawOutput(subprocess.run(command, check=False).returncode)
+        execute_file(program.path, command, environ)
+    return RawOutput(wait_for(command, environ))

@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     strict.add_argument("--locked", action="store_true", help="a missing or stale lock is an error (65)")
     strict.add_argument("--frozen", action="store_true", help="read only the lock, no manifest")
     parser.add_argument("--prune", action="store_true", help="drop requesters that are gone")
+    grammar.add_environments(parser)
     parser.add_argument("--to", metavar="DIR", help="lay the binaries out in DIR and leave the profile alone")
     grammar.add_platform(parser)
     grammar.add_trust(parser)
@@ -37,7 +38,9 @@ def execute(context: Context) -> Outcome:
 
     if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
         raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
-    options = SyncOptions(typed.locked, typed.frozen, typed.prune, typed.dry_run, typed.to)
+    options = SyncOptions(
+        typed.locked, typed.frozen, typed.prune, typed.dry_run, typed.to, given=tuple(typed.environments)
+    )
     with context.session() as session:
         context.talk.note(f"syncing {session.profile()}")
         return applied(sync(session, options))

@@ -1,0 +1,157 @@
+"""A launcher's cold path: the profile gets what this one plugin wants, and nothing else of it is looked at.
+
+So that a tool's first run depends on no other plugin's health, all other requesters stay as they are locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConflictError, DiskError, DocumentError
+from d8_installer.model.plan import Link
+from d8_installer.model.resolution import Wanted
+from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.ops.lock import relock
+from d8_installer.ops.requesters import default_roots
+from d8_installer.ops.run import of_image
+from d8_installer.ops.session import Options
+from d8_installer.plugin.discovery import scan
+from d8_installer.plugin.environments import Environment, environments, libraries_of
+from d8_installer.plugin.launcher import PROFILE_LINK
+from d8_installer.store import lockfile
+from d8_installer.store.layout import Home, ProfilePaths, default_home
+from d8_installer.store.profile import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d8_installer.model.requirement import Request
+    from d8_installer.ops.session import Session, Workspace
+    from d8_installer.plugin.discovery import DiscoveredPlugin
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A launcher's call: its request's hash (or ``-``), its binary, how it was called, its environment's prefix."""
+
+    request: str
+    binary: str
+    argv0: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """The file to become, and what was done for it in a few words (empty: nothing)."""
+
+    path: str
+    said: str = ""
+
+
+def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
+    """Return the file if it is there already: another first run was quicker, or the launcher has no warm path."""
+    if len(launch.request) != 64 or not launch.request.isalnum():
+        return None
+    home, profile = _places(launch, environ)
+    run = home.run(launch.request)
+    name = _file_name(launch.binary)
+    for path in (os.path.join(_requested(profile, launch.request), name), os.path.join(run.bin, name)):
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def options_for(launch: Launch, environ: Mapping[str, str], directory: str) -> tuple[Options, str]:
+    """Return the session's options and directory: for the project that the environment is linked to, or the user.
+
+    The link names the home too, whatever the variables say now.
+    """
+    home, profile = _places(launch, environ)
+    if os.path.basename(profile.root) == "user":
+        return Options(profile="user"), directory
+    return Options(profile="project", home=home.root), _project_of(profile) or directory
+
+
+def provide(session: Session, launch: Launch) -> Provided:
+    """Put the plugin's images in place and return the file that the launcher stands for.
+
+    A plugin that cannot agree with those in the profile runs what it asked for from ``runs/``, outside the profile.
+    Raises DocumentError where the environment holds no such plugin, and whatever resolving and fetching raise.
+    """
+    plugin, request = _find(launch)
+    with session.writing(session.profile(), frozen=True) as workspace:
+        _remember(session, workspace, launch.prefix)
+        wanted = plugin.manifest.requirements(plugin.name)
+        asked = Wanted(wanted, frozenset([plugin.name]), workspace.locked, keep_absent=True, lenient=True)
+        relocked = relock(session, asked)
+        reason = f"first run of {launch.binary}"
+        applied = apply(session, workspace, Change(relocked.lock, reason, relocked.text, problems=relocked.problems))
+    path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
+    if os.path.exists(path):
+        return Provided(path, _said(plugin, applied))
+    for problem in applied.left_out:
+        if not isinstance(problem, ConflictError):
+            raise problem
+    if not applied.left_out:
+        raise DiskError(f"{path} is missing after it was placed", hint="run `d8-installer sync`")
+    apart = of_image(session, request, launch.binary)
+    return Provided(apart.path, f"{applied.left_out[0]}; it runs apart from your profile")
+
+
+def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
+    """Return the plugin of the launcher's environment and its request: by hash, else (an edited manifest) by name."""
+    read = scan([Environment(launch.prefix, "launcher's", tuple(libraries_of(launch.prefix)))])
+    offers = [(plugin, request) for plugin in read.plugins for request in plugin.manifest.requests]
+    for plugin, request in offers:
+        if request.hash.hex == launch.request and launch.binary in dict(request.binaries):
+            return plugin, request
+    for plugin, request in offers:
+        if launch.binary in dict(request.binaries):
+            return plugin, request
+    for broken in read.broken:
+        raise broken.error
+    raise DocumentError(
+        f"no plugin in {launch.prefix} asks for {launch.binary[:100]!r}", hint="reinstall the plugin that ships it"
+    )
+
+
+def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
+    """Let later commands look into this environment, if they do not do so by themselves."""
+    known = {os.path.realpath(e.path) for e in environments(default_roots(session, workspace.profile))}
+    paths = workspace.generations.paths
+    remembered = lockfile.load_environments(paths)
+    if os.path.realpath(prefix) not in known and prefix not in remembered:
+        lockfile.save_environments(paths, sorted({*remembered, prefix}))
+
+
+def _said(plugin: DiscoveredPlugin, applied: Applied) -> str:
+    placed = [f"{s.placement.binary} {s.placement.version}" for s in applied.plan.steps if isinstance(s, Link)]
+    return f"installed {', '.join(placed)} for {plugin.name}" if placed else ""
+
+
+def _places(launch: Launch, environ: Mapping[str, str]) -> tuple[Home, ProfilePaths]:
+    """Return the home and the profile that the launcher's warm path looks in, by the same rule."""
+    link = os.path.join(launch.prefix, PROFILE_LINK)
+    if not os.path.islink(launch.argv0) and os.path.islink(link):
+        profile = ProfilePaths(os.path.realpath(link))
+        home = Home(os.path.dirname(os.path.dirname(profile.root)))
+        if os.path.isfile(home.schema) and _project_of(profile) is not None:
+            return home, profile
+    home = Home(environ.get("D8_INSTALLER_HOME") or default_home(environ))
+    return home, home.profile("user")
+
+
+def _project_of(profile: ProfilePaths) -> str | None:
+    project = lockfile.load_project(profile)
+    return project if project is not None and os.path.isdir(project) else None
+
+
+def _requested(profile: ProfilePaths, request: str) -> str:
+    return os.path.join(profile.current, "req", request)
+
+
+def _file_name(binary: str) -> str:
+    return file_name(binary, ".exe" if sys.platform == "win32" else "")

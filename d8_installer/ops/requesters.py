@@ -1,0 +1,141 @@
+"""Who wants images in a profile: its own manifest, and the plugins of its environments. Reads; resolves nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error, DocumentError
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Wanted
+from d8_installer.plugin.discovery import Scan, scan
+from d8_installer.plugin.environments import ACTIVE, Root, environments, prefix_of, project_roots, user_roots, watched
+from d8_installer.store import lockfile
+from d8_installer.store.layout import home_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.manifest import Manifest
+    from d8_installer.model.profile import Profile
+    from d8_installer.ops.session import Session, Workspace
+    from d8_installer.plugin.discovery import DiscoveredPlugin
+    from d8_installer.plugin.environments import Environment
+
+GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Requesters:
+    """All who may want something of a profile, as they were read.
+
+    ``own`` is None where the profile has no manifest. ``plugins`` has each name once. ``roots`` are where they were
+    looked for, ``default_roots`` those that follow from the environment variables, ``watched`` what changes when a
+    plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more.
+    """
+
+    own: Manifest | None
+    plugins: tuple[DiscoveredPlugin, ...] = ()
+    scan: Scan = field(default_factory=Scan)
+    roots: tuple[Root, ...] = ()
+    default_roots: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    gone: frozenset[str] = frozenset()
+
+    @property
+    def problems(self) -> tuple[D8Error, ...]:
+        """What is wrong with plugins that are here."""
+        return tuple(
+            DocumentError(
+                f"the plugin {b.distribution.name} {b.distribution.version} ({b.distribution.environment.manager})"
+                f" is left out: {b.error}",
+                hint=b.error.hint,
+            )
+            for b in self.scan.broken
+        )
+
+    def wanted(self, locked: Lock, own: Manifest | None = None) -> Wanted:
+        """Return what all of them want, with *own* (an edit of it) in the place of the profile's manifest."""
+        manifest = own if own is not None else self.own
+        requirements = manifest.requirements(OWN_MANIFEST) if manifest is not None else ()
+        for plugin in self.plugins:
+            requirements += plugin.manifest.requirements(plugin.name)
+        present = {plugin.name for plugin in self.plugins} | self.gone
+        unread = {broken.distribution.name for broken in self.scan.broken} - present
+        present |= {OWN_MANIFEST} if manifest is not None else set()
+        return Wanted(requirements, frozenset(present), locked, unread=frozenset(unread))
+
+
+def gather(session: Session, workspace: Workspace, given: Iterable[str] = ()) -> Requesters:
+    """Read the profile's manifest and the plugins of its environments, and of those at the paths *given*."""
+    profile = workspace.profile
+    defaults = default_roots(session, profile)
+    prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
+    roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
+    roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
+    roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(workspace.generations.paths)]
+    found = environments(roots)
+    read = scan(found)
+    files = [plugin.file for plugin in read.plugins]
+    own = workspace.manifest if workspace.manifest_text or os.path.exists(profile.manifest) else None
+    return Requesters(
+        own,
+        tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes})),
+        read,
+        tuple(roots),
+        tuple(root.path for root in defaults),
+        (*watched(roots, found), *files),
+    )
+
+
+def default_roots(session: Session, profile: Profile) -> list[Root]:
+    """Return where a profile's plugins may be by DESIGN's rule: a project's in its environment, a user's in theirs."""
+    if profile.project is not None:
+        return project_roots(session.environ, profile.project)
+    return user_roots(session.environ, home_directory(session.environ), sys.prefix)
+
+
+def remember(workspace: Workspace, requesters: Requesters) -> None:
+    """Write down the environments with plugins that no default root leads to, so that later commands look there too."""
+    extra = {
+        d.environment.path
+        for d in (*(p.distribution for p in requesters.scan.plugins), *(b.distribution for b in requesters.scan.broken))
+        if _is_extra(d.environment)
+    }
+    lockfile.save_environments(workspace.generations.paths, sorted(extra))
+
+
+def _is_extra(environment: Environment) -> bool:
+    """The active environment counts as well: tomorrow another one is active."""
+    return environment.manager in {GIVEN, REMEMBERED, ACTIVE}
+
+
+def _one_each(plugins: Iterable[DiscoveredPlugin], given: Collection[str]) -> Iterable[DiscoveredPlugin]:
+    """Keep one plugin of each name: that of a *given* environment, else the newest, else the first that was found."""
+    best: dict[str, DiscoveredPlugin] = {}
+    for plugin in plugins:
+        known = best.get(plugin.name)
+        if known is None or (_is_in(plugin, given), _is_newer(plugin, known)) > (_is_in(known, given), False):
+            best[plugin.name] = plugin
+    return [best[name] for name in sorted(best)]
+
+
+def _is_in(plugin: DiscoveredPlugin, given: Collection[str]) -> bool:
+    return os.path.realpath(plugin.distribution.environment.path) in given
+
+
+def _is_newer(plugin: DiscoveredPlugin, known: DiscoveredPlugin) -> bool:
+    """Whether *plugin* is newer than *known*; a version that no rule orders is older than any."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        new = Version(plugin.distribution.version)
+    except InvalidVersion:
+        return False
+    try:
+        return new > Version(known.distribution.version)
+    except InvalidVersion:
+        return True

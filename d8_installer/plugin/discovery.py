@@ -1,0 +1,269 @@
+"""Finds plugins in environments by reading text: no foreign Python starts, and nothing of a plugin is imported.
+
+A plugin is a distribution whose ``entry_points.txt`` names its manifest. All that is read is hostile: sizes are capped,
+names pass their grammar, and a manifest counts only if the distribution's own RECORD vouches for its bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError
+from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from d8_installer.model.requirement import Request
+    from d8_installer.plugin.environments import Environment
+
+MANIFESTS = "d8_installer.manifests"
+"""The entry point group of manifests; its values are ``package:d8.toml``."""
+HOOKS = "d8_installer.hooks"
+VERIFIERS = "d8_installer.verifiers"
+"""The groups of code; a plugin in VERIFIERS is known to verify before it is imported."""
+
+_OUR_GROUPS = b"d8_installer."
+_MAX_ENTRY_POINTS = 1 << 20
+_MAX_RECORD = 64 << 20
+_MAX_SMALL = 1 << 16
+_EXTRA = "extra_metadata/d8.toml"
+_DIST_INFO = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?)-([A-Za-z0-9.!+_]{1,128})\.dist-info")
+_VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})", re.ASCII)
+_RUN = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One installed distribution that names us in its entry points.
+
+    ``name`` is normalised as PyPA does; ``directory`` its ``.dist-info``; ``groups`` our groups: entry name to value.
+    """
+
+    name: str
+    version: str
+    environment: Environment
+    library: str
+    directory: str
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveredPlugin:
+    """A plugin whose manifest was read; ``editable``: its manifest is not vouched for by a RECORD."""
+
+    distribution: Distribution
+    file: str
+    manifest: Manifest
+    editable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The requester's name."""
+        return self.distribution.name
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPlugin:
+    """A plugin whose manifest cannot be used, and why."""
+
+    distribution: Distribution
+    error: DocumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What the environments hold, in their order; ``distributions`` are all that name one of our groups."""
+
+    distributions: tuple[Distribution, ...] = ()
+    plugins: tuple[DiscoveredPlugin, ...] = ()
+    broken: tuple[BrokenPlugin, ...] = ()
+
+
+def normalised(name: str) -> str:
+    """Return a distribution's name as PyPA compares names: lower case, each run of ``-_.`` one dash."""
+    return _RUN.sub("-", name).lower()
+
+
+def scan(found: Iterable[Environment]) -> Scan:
+    """Read every environment; what cannot be read is no plugin, what is a broken one is named."""
+    distributions, plugins, broken = [], [], []
+    for environment in found:
+        for distribution in _distributions(environment):
+            distributions.append(distribution)
+            if MANIFESTS not in distribution.groups:
+                continue
+            try:
+                plugins.append(_plugin(distribution))
+            except DocumentError as error:
+                broken.append(BrokenPlugin(distribution, error))
+    return Scan(tuple(distributions), tuple(plugins), tuple(broken))
+
+
+def _distributions(environment: Environment) -> Iterator[Distribution]:
+    for library in environment.libraries:
+        try:
+            names = sorted(name for name in os.listdir(library) if name.endswith(".dist-info"))
+        except OSError:
+            continue
+        for name in names:
+            directory = os.path.join(library, name)
+            raw = _read(os.path.join(directory, "entry_points.txt"), _MAX_ENTRY_POINTS)
+            match = _DIST_INFO.fullmatch(name) if raw is not None and _OUR_GROUPS in raw else None
+            if raw is not None and match is not None:
+                groups = _our_groups(raw.decode("utf-8", "replace"))
+                if groups:
+                    yield Distribution(normalised(match[1]), match[2], environment, library, directory, groups)
+
+
+def _our_groups(text: str) -> dict[str, dict[str, str]]:
+    """Read the groups that are ours of an ``entry_points.txt`` (PyPA entry points specification)."""
+    groups: dict[str, dict[str, str]] = {}
+    current: dict[str, str] | None = None
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+            current = groups.setdefault(group, {}) if group in {MANIFESTS, HOOKS, VERIFIERS} else None
+        elif current is not None and "=" in line and line[0] not in "#;":
+            name, _, value = line.partition("=")
+            current[name.strip()] = value.strip()
+    return {group: entries for group, entries in groups.items() if entries}
+
+
+def _plugin(distribution: Distribution) -> DiscoveredPlugin:
+    if os.path.islink(distribution.directory):
+        raise _refused(distribution.directory, "is a symbolic link, so it is no distribution's own")
+    editable = _is_editable(distribution)
+    requests: dict[str, Request] = {}
+    file = ""
+    for value in distribution.groups[MANIFESTS].values():
+        file, raw = _manifest(distribution, value, editable=editable)
+        for request in Manifest.parse(raw, file).requests:
+            if requests.setdefault(str(request.name), request) is not request:
+                raise _refused(file, f"asks for {request.name}, and another manifest of {distribution.name} does too")
+    return DiscoveredPlugin(distribution, file, Manifest(tuple(requests.values())), editable)
+
+
+def _manifest(distribution: Distribution, value: str, *, editable: bool) -> tuple[str, bytes]:
+    """Return the manifest that an entry point's value means, and its bytes."""
+    match = _VALUE.fullmatch(value)
+    if match is None:
+        where = os.path.join(distribution.directory, "entry_points.txt")
+        raise _refused(where, f"{value[:100]!r} is not PACKAGE:FILE", hint="such as d8_plug_vault:d8.toml")
+    inside = f"{match[1].replace('.', '/')}/{match[2]}"
+    if editable:
+        return _editable_manifest(distribution, inside)
+    record = _read(os.path.join(distribution.directory, "RECORD"), _MAX_RECORD)
+    if record is None:
+        raise _refused(os.path.join(distribution.directory, "RECORD"), "is missing or far too large")
+    for path in (inside, f"{os.path.basename(distribution.directory)}/{_EXTRA}"):
+        promised = _promised(record, path)
+        if promised is not None:
+            file = os.path.join(distribution.library, *path.split("/"))
+            return file, _proven(file, promised)
+    raise _refused(
+        os.path.join(distribution.directory, "RECORD"),
+        f"does not list {inside}, so that manifest is not {distribution.name}'s own",
+    )
+
+
+def _proven(file: str, promised: str) -> bytes:
+    raw = _bytes_of(file)
+    algorithm, _, encoded = promised.partition("=")
+    if algorithm not in {"sha256", "sha384", "sha512"}:
+        raise _refused(file, f"its RECORD has no sha256 for it, but {promised[:20]!r}")
+    digest = hashlib.new(algorithm, raw).digest()
+    if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != encoded.rstrip("="):
+        raise _refused(file, "is not the file that was installed: its RECORD has another hash")
+    return raw
+
+
+def _promised(record: bytes, path: str) -> str | None:
+    """Return what RECORD says of *path*'s hash (binary distribution format), or None if it is not listed."""
+    for begin in (f"{path},".encode(), f'"{path}",'.encode()):
+        at = 0 if record.startswith(begin) else record.find(b"\n" + begin) + 1
+        if at or record.startswith(begin):
+            end = record.find(b"\n", at)
+            line = record[at + len(begin) : end if end != -1 else None]
+            return line.decode("utf-8", "replace").split(",")[0].strip().strip('"')
+    return None
+
+
+# -- editable installs: their files are a person's work tree, which no RECORD vouches for ------------------------------
+
+
+def _is_editable(distribution: Distribution) -> bool:
+    info = _direct_url(distribution).get("dir_info")
+    return isinstance(info, dict) and info.get("editable") is True
+
+
+def _direct_url(distribution: Distribution) -> dict[str, object]:
+    """Read ``direct_url.json`` (PyPA direct URL origin); a damaged one counts as none."""
+    raw = _read(os.path.join(distribution.directory, "direct_url.json"), _MAX_SMALL)
+    try:
+        document = json.loads(raw) if raw is not None else {}
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _editable_manifest(distribution: Distribution, inside: str) -> tuple[str, bytes]:
+    candidates = [os.path.join(distribution.directory, *_EXTRA.split("/"))]
+    candidates += [os.path.join(base, *inside.split("/")) for base in _work_trees(distribution)]
+    for file in candidates:
+        if os.path.isfile(file):
+            return file, _bytes_of(file)
+    raise _refused(distribution.directory, f"is an editable install, and {inside} is nowhere in its work tree")
+
+
+def _work_trees(distribution: Distribution) -> Iterator[str]:
+    """Yield the directories that an editable install imports from: its own ``.pth`` files' paths, then its source."""
+    record = _read(os.path.join(distribution.directory, "RECORD"), _MAX_RECORD) or b""
+    for line in record.decode("utf-8", "replace").splitlines():
+        name = line.split(",")[0].strip('"')
+        if name.endswith(".pth") and "/" not in name:
+            raw = _read(os.path.join(distribution.library, name), _MAX_SMALL) or b""
+            for path in raw.decode("utf-8", "replace").splitlines():
+                if path and not path.startswith(("import ", "import\t", "#")):
+                    yield os.path.join(distribution.library, path.strip())
+    url = _direct_url(distribution).get("url")
+    if isinstance(url, str) and url.startswith("file://"):
+        from urllib.parse import unquote, urlsplit
+
+        source = unquote(urlsplit(url).path)
+        yield from (source, os.path.join(source, "src"))
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+def _bytes_of(file: str) -> bytes:
+    raw = _read(file, MAX_MANIFEST_TOML)
+    if raw is None:
+        raise _refused(file, f"is missing, no regular file, or has more than {MAX_MANIFEST_TOML} bytes")
+    return raw
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    """Return a regular file's bytes; None where it is missing, something else (a pipe would hang us), or too long."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError):
+        return None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            return None
+        data = file.read(limit + 1)
+    return data if data is not None and len(data) <= limit else None
+
+
+def _refused(file: str, problem: str, *, hint: str | None = None) -> DocumentError:
+    return DocumentError(problem, file=file, hint=hint or "tell the plugin's author, or uninstall it")

@@ -1,0 +1,170 @@
+"""Where Python environments are: the roots to look in, the environments below them, their libraries. Paths only.
+
+The no-op ``sync`` passes through here, so nothing is imported that it can do without.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+ACTIVE = "active"
+"""Whose the environment is that VIRTUAL_ENV names."""
+_LIBRARY_NAMES = ("site-packages", "dist-packages")
+_LIBRARY_PARENTS = ("lib", "lib64", os.path.join("local", "lib"))
+
+
+class Root:
+    """A place to look in: an environment, or (``many``) a directory of environments; ``manager`` says whose."""
+
+    __slots__ = ("manager", "many", "path")
+
+    def __init__(self, path: str, manager: str, *, many: bool = False) -> None:
+        self.path = path
+        self.manager = manager
+        self.many = many
+
+
+class Environment:
+    """One environment that exists: its prefix (or a library given by itself), whose it is, and its libraries."""
+
+    __slots__ = ("libraries", "manager", "path")
+
+    def __init__(self, path: str, manager: str, libraries: tuple[str, ...]) -> None:
+        self.path = path
+        self.manager = manager
+        self.libraries = libraries
+
+
+def user_roots(environ: Mapping[str, str], home: str, prefix: str) -> list[Root]:
+    """Return where the plugins of a user's profile may be; *home* is HOME, *prefix* the tool's own environment.
+
+    pipx: PIPX_HOME, its default, its fallback, its global home; uv: UV_TOOL_DIR or its default.
+    """
+    data = _data_directory(environ, home)
+    roots = [Root(os.path.join(base, "venvs"), "pipx", many=True) for base in _pipx_homes(environ, home, data)]
+    roots += [Root(path, "uv tool", many=True) for path in _uv_tools(environ, home, data)]
+    roots.append(Root(_user_base(environ, home), "user site"))
+    roots.append(Root(prefix, "d8-installer's own"))
+    if active := environ.get("VIRTUAL_ENV"):
+        roots.append(Root(os.path.abspath(active), ACTIVE))
+    return roots
+
+
+def project_roots(environ: Mapping[str, str], project: str) -> list[Root]:
+    """Return where the plugins of a project's profile may be: its ``.venv``, without one the active environment."""
+    own = os.path.join(project, ".venv")
+    active = environ.get("VIRTUAL_ENV")
+    if active and not os.path.isdir(own):
+        return [Root(own, "venv"), Root(os.path.abspath(active), ACTIVE)]
+    return [Root(own, "venv")]
+
+
+def environments(roots: Iterable[Root]) -> list[Environment]:
+    """Return the environments that exist below *roots*, each once, in the order of the roots and then by name."""
+    found: dict[str, Environment] = {}
+    for root in roots:
+        for path in _below(root):
+            libraries = tuple(libraries_of(path))
+            real = os.path.realpath(path)
+            if libraries and real not in found:
+                found[real] = Environment(path, root.manager, libraries)
+    return list(found.values())
+
+
+def watched(roots: Iterable[Root], found: Iterable[Environment]) -> list[str]:
+    """Return the directories whose times change when an environment, or a distribution in one, comes or goes."""
+    directories = []
+    for root in roots:
+        directories += [root.path] if root.many else [os.path.join(root.path, name) for name in ("lib", "Lib")]
+    for environment in found:
+        directories += [os.path.dirname(os.path.dirname(library)) for library in environment.libraries]
+        directories += environment.libraries
+    return sorted(set(directories))
+
+
+def prefix_of(path: str) -> str:
+    """Return the environment that *path* means: itself, or that of the Python which it is (``bin/python``)."""
+    path = os.path.abspath(path)
+    return os.path.dirname(os.path.dirname(path)) if os.path.isfile(path) else path
+
+
+def libraries_of(prefix: str) -> Iterator[str]:
+    """Yield the directories of an environment that distributions are installed in; *prefix* may be one itself."""
+    windows = os.path.join(prefix, "Lib", "site-packages")
+    if sys.platform == "win32" and os.path.isdir(windows):
+        yield windows
+        return
+    anything = False
+    for parent in _LIBRARY_PARENTS:
+        base = os.path.join(prefix, parent)
+        if parent == "lib64" and os.path.islink(base):
+            continue
+        for version in _names(base):
+            if version.startswith(("python", "pypy")):
+                for name in _LIBRARY_NAMES:
+                    library = os.path.join(base, version, name)
+                    if os.path.isdir(library):
+                        anything = True
+                        yield library
+    if not anything and any(name.endswith(".dist-info") for name in _names(prefix)):
+        yield prefix
+
+
+def _below(root: Root) -> list[str]:
+    if not root.many:
+        return [root.path]
+    return [os.path.join(root.path, name) for name in _names(root.path)]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def _data_directory(environ: Mapping[str, str], home: str) -> str:
+    chosen = environ.get("XDG_DATA_HOME", "")
+    return chosen if os.path.isabs(chosen) else os.path.join(home, ".local", "share")
+
+
+def _pipx_homes(environ: Mapping[str, str], home: str, data: str) -> list[str]:
+    if sys.platform == "win32":
+        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+        defaults = [os.path.join(base, "pipx", "pipx"), os.path.join(home, "pipx")]
+    elif sys.platform == "darwin":
+        defaults = [os.path.join(home, "Library", "Application Support", "pipx"), os.path.join(data, "pipx")]
+    else:
+        defaults = [os.path.join(data, "pipx")]
+    chosen = [_expanded(environ["PIPX_HOME"], home)] if environ.get("PIPX_HOME") else []
+    everyone = _expanded(environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx", home)
+    return [*chosen, *defaults, os.path.join(home, ".local", "pipx"), everyone]
+
+
+def _uv_tools(environ: Mapping[str, str], home: str, data: str) -> list[str]:
+    if environ.get("UV_TOOL_DIR"):
+        return [_expanded(environ["UV_TOOL_DIR"], home)]
+    if sys.platform == "win32":
+        base = environ.get("APPDATA") or os.path.join(home, "AppData", "Roaming")
+        return [os.path.join(base, "uv", "tools"), os.path.join(base, "uv", "data", "tools")]
+    return [os.path.join(data, "uv", "tools")]
+
+
+def _user_base(environ: Mapping[str, str], home: str) -> str:
+    chosen = environ.get("PYTHONUSERBASE", "")
+    if chosen:
+        return _expanded(chosen, home)
+    if sys.platform == "win32":
+        return os.path.join(environ.get("APPDATA") or os.path.join(home, "AppData", "Roaming"), "Python")
+    return os.path.join(home, ".local")
+
+
+def _expanded(path: str, home: str) -> str:
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    return os.path.abspath(path)
