@@ -45,7 +45,13 @@ COMMANDS = {
     "completion": "print the completion script for a shell",
     "publish": "publish executables as a multi-platform image",
     "proxy": "serve images as a registry-packages-proxy does",
+    "pip": "run pip as typed, then sync the environment that it changed",
+    "pipx": "run pipx as typed, then sync",
+    "uv": "run uv as typed, then sync the environment that it changed",
 }
+_MODULES = {"pip": "manager", "pipx": "manager", "uv": "manager"}
+VERBATIM = frozenset(_MODULES)
+"""The commands whose arguments are all another program's."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,6 +74,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     namespace = top.parse_args(arguments)
     if namespace.command is None:
         return namespace
+    if namespace.command in VERBATIM:
+        return namespace
     if namespace.command not in COMMANDS:
         raise UsageError(f"{namespace.command[:60]!r} is not a command", hint=_nearest(namespace.command))
     parser = Parser(
@@ -82,7 +90,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def command_module(name: str) -> Command:
     """Import the module of a command."""
-    module: Command = import_module(f"d8_installer.cli.commands.{name}")
+    module: Command = import_module(f"d8_installer.cli.commands.{_MODULES.get(name, name)}")
     return module
 
 

@@ -120,7 +120,9 @@ def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
 
 def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
     """Let later commands look into this environment, if they do not do so by themselves."""
-    known = {os.path.realpath(e.path) for e in environments(default_roots(session, workspace.profile))}
+    # The tool's own environment is the launcher's here, which says nothing of where other commands look.
+    roots = [root for root in default_roots(session, workspace.profile) if root.path != sys.prefix]
+    known = {os.path.realpath(environment.path) for environment in environments(roots)}
     paths = workspace.generations.paths
     remembered = lockfile.load_environments(paths)
     if os.path.realpath(prefix) not in known and prefix not in remembered:
