@@ -33,6 +33,8 @@ COMMANDS = {
     "uninstall": "take an image out of your manifest and its binaries away",
     "upgrade": "move to the newest versions that the ranges allow",
     "use": "switch an image to one version, within its range",
+    "history": "show the generations of a profile",
+    "rollback": "switch back to an earlier generation, without any network",
     "list": "show the binaries that are in place",
     "which": "show the file that a binary is",
     "versions": "show the published versions of an image",
