@@ -45,6 +45,7 @@ COMMANDS = {
     "ensurepath": "append the bin directory to PATH in your shell's start-up files",
     "env": "print the line that puts a profile's binaries on this shell's PATH",
     "completion": "print the completion script for a shell",
+    "manifest": "write or check a plugin's manifest",
     "publish": "publish executables as a multi-platform image",
     "proxy": "serve images as a registry-packages-proxy does",
     "pip": "run pip as typed, then sync the environment that it changed",

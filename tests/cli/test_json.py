@@ -118,6 +118,9 @@ def test_a_day_of_a_program(person: Person) -> None:
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.json("config", *words)["data"]["file"].endswith("config.toml")
     assert person.json("ensurepath")["data"]["files"]
+    assert person.json("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
+    checked = person.json("manifest", "check", "m.toml", "--resolve")["data"]["images"]
+    assert [(image["range"], image["version"]) for image in checked] == [("^1", "v1.4.2")]
     assert person.json("env", "--shell", "fish")["data"]["lines"][0].startswith("set -gx PATH")
     assert person.json("uninstall", "stronghold")["data"]["changes"][0]["action"] == "unlink"
 
@@ -136,6 +139,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "use": (("use", "nothing", "v1"), 69),
     "history": (("history", "--project"), 2),
     "rollback": (("rollback",), 69),
+    "manifest": (("manifest", "check"), 65),
     "list": (("list", "--project"), 2),
     "which": (("which", "nothing"), 69),
     "versions": (("versions", "nothing"), 69),
