@@ -10,7 +10,7 @@ import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import DiskError, DocumentError, UsageError
 from d8_installer.model.digest import Digest
@@ -25,10 +25,12 @@ from d8_installer.publish.wheel_parts import ANY, Declared, check_names
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from d8_installer.publish.wheel_file import Wheel
     from d8_installer.publish.wheel_parts import Parts
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def open_package(path: str, manifest: str | None) -> Package:
             f"{os.path.basename(path)} is for {wheel.abi}-{wheel.platform} alone",
             hint="give the wheel of a package without compiled modules, none-any; binaries come from the manifest",
         )
+    wheel.metadata("METADATA")
     if not wheel_metadata.is_known_format(wheel.metadata("WHEEL")):
         raise DocumentError("has no Wheel-Version 1.x", file=path, hint="build it with a tool that writes version 1.0")
     members, had_launchers = _without_launchers(wheel)
@@ -145,13 +148,21 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
             file=file,
             hint="make your build back end include it as package data",
         )
-    return Declared(path, f"{wheel.path}/{path}", Manifest.parse(member.data, f"{wheel.path}/{path}"))
+    return Declared(path, f"{wheel.path}/{path}", _parsed(Manifest.parse, member, wheel))
 
 
 def _lock_beside(wheel: Wheel, manifest: str) -> tuple[Lock, str] | None:
     name = f"{manifest.rpartition('/')[0]}/d8.lock"
     member = wheel.find(name)
-    return None if member is None else (Lock.parse(member.data, f"{wheel.path}/{name}"), f"{wheel.path}/{name}")
+    return None if member is None else (_parsed(Lock.parse, member, wheel), f"{wheel.path}/{name}")
+
+
+def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T:
+    try:
+        return parse(member.data, f"{wheel.path}/{member.name}")
+    except DocumentError as error:
+        error.hint = error.hint or "correct it in the project, then build the wheel again"
+        raise
 
 
 # -- writing -------------------------------------------------------------------------------------------------

@@ -190,7 +190,7 @@ def _stem(members: Iterable[Member], path: str) -> str:
 def _promises(record: bytes, file: str) -> dict[str, str]:
     promises: dict[str, str] = {}
     try:
-        for row in csv.reader(io.StringIO(record.decode("utf-8"), newline="")):
+        for row in csv.reader(io.StringIO(record.decode("utf-8"), newline=""), strict=True):
             if not row:
                 continue
             if len(row) != 3 or row[0] in promises:
