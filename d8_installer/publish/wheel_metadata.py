@@ -95,9 +95,9 @@ def without_requirement(metadata: bytes) -> bytes:
 
 
 def _split(metadata: bytes) -> tuple[list[bytes], bytes]:
-    """Return the header's lines, and the description with the empty line before it."""
+    """Return the header's fields, folded lines and all, and the description with the empty line before it."""
     head, empty, body = metadata.replace(b"\r\n", b"\n").partition(b"\n\n")
-    return head.rstrip(b"\n").split(b"\n"), empty + body
+    return re.split(rb"\n(?![ \t])", head.rstrip(b"\n")), empty + body
 
 
 def _join(lines: Iterable[bytes], body: bytes) -> bytes:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 PLATFORM = "D8_WHEEL_PLATFORM"
 """The variable that names the platform of the wheel to build; it wins over the option."""
-_OPTIONS = frozenset({"manifest", "mode", "platform", "lock", "dependencies", "require-runtime-dependencies"})
+_OURS = ("manifest", "mode", "platform", "lock")
+_HATCHS = ("dependencies", "enable-by-default", "require-runtime-dependencies", "require-runtime-features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,10 @@ class D8BuildHook(BuildHookInterface[Any]):
     def _options(self) -> dict[str, str]:
         """Return our options; unknown ones, and values that are no text, are DocumentErrors."""
         for name, value in self.config.items():
-            if name not in _OPTIONS:
+            if name not in (*_OURS, *_HATCHS):
                 hint = "known are manifest, mode, platform and lock"
                 raise DocumentError("is no option of this hook", file="pyproject.toml", key=name, hint=hint)
-            if name in {"manifest", "mode", "platform", "lock"} and not isinstance(value, str):
+            if name in _OURS and not isinstance(value, str):
                 raise DocumentError("must be text in quotes", file="pyproject.toml", key=name)
         return {name: value for name, value in self.config.items() if isinstance(value, str)}
 

@@ -471,6 +471,8 @@ OURS = b"Requires-Dist: d8-installer"
     [
         (b"Name: x\n", b"Name: x\n%s\n" % OURS),
         (b"Name: x", b"Name: x\n%s\n" % OURS),
+        (b"Requires-Dist: x;\n  a\nName: x\n", b"Requires-Dist: x;\n  a\n%s\nName: x\n" % OURS),
+        (b"%s\n ; extra == 'x'\n" % OURS, b"%s\n ; extra == 'x'\n%s\n" % (OURS, OURS)),
         (b"Name: x\r\n\r\nText", b"Name: x\n%s\n\nText" % OURS),
         (b"Requires-Dist: D8.Installer\n", b"Requires-Dist: D8.Installer\n"),
         (b"%s[proxy]>=1\n\nText" % OURS, b"%s[proxy]>=1\n\nText" % OURS),
