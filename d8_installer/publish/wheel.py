@@ -60,7 +60,7 @@ class Packed:
 
     def as_json(self) -> dict[str, object]:
         """Return its entry in the result's ``data``."""
-        return {"file": self.path, "tag": self.tag, "bytes": self.size, "sha256": self.digest.hex}
+        return {"file": self.path, "tag": self.tag, "size": self.size, "digest": str(self.digest)}
 
 
 def open_package(path: str, manifest: str | None) -> Package:
