@@ -65,7 +65,8 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
                 text = without_request(text, name)
             elif not _is_leaving(name, workspace):
                 raise _not_ours(name, workspace.locked)
-        return _follow(session, workspace, Edit(text, f"uninstall {' '.join(names)}", dry_run))
+        session.settle_platform(workspace)
+        return _follow(session, workspace, Edit(text, f"uninstall {' '.join(names)}", dry_run), hooks=False)
 
 
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
@@ -115,10 +116,10 @@ def _typed(text: str) -> tuple[ImageName, str, Request]:
         raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint) from error
 
 
-def _follow(session: Session, workspace: Workspace, edit: Edit) -> Applied:
+def _follow(session: Session, workspace: Workspace, edit: Edit, *, hooks: bool = True) -> Applied:
     """Read the edited manifest as if it had been written, and take the road from there."""
     manifest = Manifest.parse(edit.manifest_text.encode(), workspace.profile.manifest)
-    requesters = gather(session, workspace)
+    requesters = gather(session, workspace, hooks=hooks)
     return _place(session, workspace, requesters, requesters.wanted(workspace.locked, manifest), edit)
 
 
