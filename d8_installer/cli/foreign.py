@@ -15,6 +15,8 @@ from d8_installer.cli.talk import Talk
 from d8_installer.errors import ConfigError, D8Error
 
 if TYPE_CHECKING:
+    import argparse
+
     from d8_installer.cli.parser import UnknownCommandError
     from d8_installer.ops.session import Session
     from d8_installer.plugin.commands import Command, CommandContext
@@ -28,16 +30,24 @@ def execute(unknown: UnknownCommandError) -> int:
     typed = unknown.namespace
     talk = Talk(quiet=typed.quiet, verbose=typed.verbose)
     try:
+        _read_globals(typed)
         with Context(typed, talk).session() as session:
             command = _find(session, typed.command)
             if command is None:
                 return render.failure(None, unknown, as_json=typed.json)
-            return _run(session, command, unknown)
+            return _run(session, command, typed)
     except D8Error as error:
         talk.fail()
-        return render.failure(None, error, as_json=typed.json)
+        return render.failure(None, error, as_json=typed.json or "--json" in typed.rest)
     finally:
         talk.close()
+
+
+def _read_globals(typed: argparse.Namespace) -> None:
+    """Read what stands after the command and is ours; it decides whether plugins are looked for, and where."""
+    parser = grammar.Parser(prog=grammar.PROGRAM, add_help=False, allow_abbrev=False)
+    grammar.add_globals(parser, repeated=True)
+    parser.parse_known_args(typed.rest, typed)
 
 
 def _find(session: Session, name: str) -> Owned[Command] | None:
@@ -52,10 +62,10 @@ def _find(session: Session, name: str) -> Owned[Command] | None:
     return next((owned for owned in commands if owned.record.name == name), None)
 
 
-def _run(session: Session, owned: Owned[Command], unknown: UnknownCommandError) -> int:
+def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace) -> int:
     from d8_installer.plugin.manager import PLUGIN_HINT, guarded
 
-    command, typed = owned.record, unknown.namespace
+    command = owned.record
     what = f"the command {command.name!r}"
     parser = grammar.Parser(prog=f"{grammar.PROGRAM} {command.name}", description=command.summary, allow_abbrev=False)
     grammar.add_globals(parser, repeated=True)

@@ -111,7 +111,7 @@ def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, 
     if not session.config.plugins:
         return requesters
     if not hooks or not session.has_plugins:
-        return replace(requesters, is_certain=False)
+        return replace(requesters, is_certain=False, is_lasting=False)
     manifests, problems = hooked_manifests(session, profile)
     for name in sorted(manifests.keys() & {plugin.name for plugin in requesters.plugins}):
         twice = f"a hook adds a manifest for {name}, which ships one itself"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, NotAllowedError, UsageError
+from d8_installer.errors import ConfigError, DocumentError, NotAllowedError, UsageError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import HostFacts, Platform, typed_platform
@@ -141,7 +141,10 @@ class Session:
 
     def settle_platform(self, workspace: Workspace) -> None:
         """Stay with the active generation's platform, so that no plugin has to be asked to take something away."""
-        active = workspace.generations.active() if self.has_plugins and self.options.platform is None else None
+        active = None
+        if self.has_plugins and self.options.platform is None:
+            with contextlib.suppress(DocumentError):  # a damaged record is mended on the way
+                active = workspace.generations.active()
         if active is not None:
             self.platform = self.host_platform = active.platform
 
