@@ -167,7 +167,9 @@ def _readable(session: Session, workspace: Workspace) -> Generation | None:
 
 
 def _refuse_foreign_platform(session: Session, active: Generation | None) -> None:
-    if session.platform != session.host_platform and active is not None and active.platform != session.platform:
+    if active is None or active.platform == session.platform:
+        return  # and no plugin is asked what this host's platform is
+    if session.platform != session.host_platform:
         raise UsageError(
             f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
             hint="give the other platform a home of its own with --home DIR",

@@ -142,7 +142,7 @@ class Session:
     def settle_platform(self, workspace: Workspace) -> None:
         """Stay with the active generation's platform, so that no plugin has to be asked to take something away."""
         active = None
-        if self.has_plugins and self.options.platform is None:
+        if self.config.plugins and self.options.platform is None:
             with contextlib.suppress(DocumentError):  # a damaged record is mended on the way
                 active = workspace.generations.active()
         if active is not None:
