@@ -125,7 +125,12 @@ def test_two_commands_of_one_name_name_both(own: OwnTool) -> None:
     assert "'greet' is offered by both d8-other 1.0 and d8-toy 1.0" in said
 
 
-LOOP = "while True: time.sleep(60)"
+HANGING_THREAD = """
+import threading, time
+def hang():
+    while True: time.sleep(60)
+threading.Thread(target=hang).start()
+"""
 UNUSABLE = {
     "raises at import": ("raise RuntimeError('boom')", "RuntimeError: boom"),
     "exits at import": ("raise SystemExit(0)", "SystemExit: 0"),
@@ -194,8 +199,8 @@ def test_a_hook_that_fails_is_named(own: OwnTool, what: str) -> None:
     "code",
     [
         "import atexit, time\n@atexit.register\ndef hang():\n    while True: time.sleep(60)\n",
-        f"import threading, time\ndef hang():\n    {LOOP}\nthreading.Thread(target=hang).start()\n",
-        f"import threading, time\ndef hang():\n    {LOOP}\nthreading.Thread(target=hang).start()\nraise RuntimeError('x')\n",
+        HANGING_THREAD,
+        f"{HANGING_THREAD}raise RuntimeError('x')\n",
     ],
     ids=["an exit handler", "a thread", "a thread, and then it fails"],
 )
