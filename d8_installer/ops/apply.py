@@ -11,7 +11,7 @@ from d8_installer.errors import DiskError, DocumentError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.fetch import fetch_all
-from d8_installer.ops.hooks import Gate, switch_facts
+from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.plan import Policy, Situation, make_plan
 from d8_installer.plugin.discovery import normalised
@@ -113,7 +113,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     if change.seen is not None and change.seen.is_lasting and not problems:
         write_stamp(session, workspace, change.seen, plan, number)
     if switch is not None:
-        gate.after_switch(switch)
+        tell_switched(session, switch)
     return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
 
 

@@ -72,7 +72,7 @@ def _parsed(record: ManifestText) -> tuple[str, Manifest]:
 
 
 class Gate:
-    """One application of a plan, as plugins see it: before anything is fetched, before the switch, after it."""
+    """One application of a plan, as plugins see it: before anything is fetched, and before the switch."""
 
     def __init__(self, session: Session, plan: Plan, active: Generation | None) -> None:
         self._session = session
@@ -121,16 +121,16 @@ class Gate:
             if error is not None:
                 raise named(owner, error)
 
-    def after_switch(self, switch: SwitchFacts) -> None:
-        """Tell that the switch has happened; what fails is a warning."""
-        session = self._session
-        if not session.has_plugins:
-            return
-        for owner, error in session.hooks.call("d8_after_switch", {"switch": switch}):
-            if error is not None:
-                session.reporter.warn(str(named(owner, error)))
-        facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
-        tell(session.reporter, Event("switched", f"{switch.profile}: generation {switch.after}", facts))
+
+def tell_switched(session: Session, switch: SwitchFacts) -> None:
+    """Tell the plugins that a switch has happened; what fails is a warning."""
+    if not session.has_plugins:
+        return
+    for owner, error in session.hooks.call("d8_after_switch", {"switch": switch}):
+        if error is not None:
+            session.reporter.warn(str(named(owner, error)))
+    facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
+    tell(session.reporter, Event("switched", f"{switch.profile}: generation {switch.after}", facts))
 
 
 def switch_facts(plan: Plan, numbers: tuple[int | None, int], said: tuple[str, str, str]) -> SwitchFacts:

@@ -268,8 +268,8 @@ def d8_before_switch(switch: SwitchFacts) -> None:
 def d8_after_switch(switch: SwitchFacts) -> None:
     """Do something once other binaries are in place, such as writing completions.
 
-    When: after each switch, also when binaries were only taken away. Order: by the plugins' names. Returns: nothing.
-    Raises: an exception is a warning and no more, since the switch has happened.
+    When: after each switch, also when binaries were only taken away, and after ``rollback``. Order: by the plugins'
+    names. Returns: nothing. Raises: an exception is a warning and no more, since the switch has happened.
 
     Example::
 

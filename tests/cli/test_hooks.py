@@ -390,12 +390,14 @@ def test_the_switch_is_told_before_and_after(own: OwnTool) -> None:
     own.ok("install", "hello>=1.1")
     own.ok("sync")
     own.ok("uninstall", "vault")
+    own.ok("rollback")
     assert own.log() == [
         "before profile None 1 ('hello', 'vault') () ()",
         "after profile None 1 ('hello', 'vault') () () True",
         "before profile 1 2 () ('hello',) ()",
         "after profile 1 2 () ('hello',) () True",
         "after profile 2 3 () () ('vault',) True",  # nobody can stop what only takes away
+        "after profile 3 2 ('vault',) () () True",  # nor a rollback
     ]
 
 

@@ -159,8 +159,10 @@ def test_an_unusable_plugin_is_named_and_passed_over(own: OwnTool, what: str) ->
     done = own.run("doctor")
     assert (done.code, "toy: toy was here" in done.out) == (1, True)
     assert why in done.out
-    for words in (("list",), ("which", "hello"), ("config",), ("uninstall", "hello"), ("plugins",)):
+    for words in (("list",), ("which", "hello"), ("config",), ("rollback",), ("plugins",)):
         own.ok(*words)
+    own.ok("install", "hello")
+    own.ok("uninstall", "hello")
     assert own.placed() == ["vault v1.0.0"]
     own.ok("plugins", "disable", "d8-toy")
     own.ok("doctor")
