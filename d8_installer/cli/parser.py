@@ -168,6 +168,10 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     group.add_argument(
         "--insecure-skip-tls-verify", dest="insecure", action="store_true", default=flag, help="check no certificate"
     )
+    group.add_argument(
+        "--kubeconfig", metavar="F", default=default, help="kubeconfig to take the token from (KUBECONFIG)"
+    )
+    group.add_argument("--context", metavar="C", default=default, help="the kubeconfig's context")
     group.add_argument("--home", metavar="DIR", default=default, help="where everything is kept (D8_INSTALLER_HOME)")
     group.add_argument(
         "--connections", metavar="N", type=positive, default=default, help="requests under way at once (default 8)"

@@ -53,6 +53,8 @@ class Options:
     accept_moved: tuple[str, ...] = ()
     witness: str | None = None
     plugins: bool = True
+    kubeconfig: str | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,13 @@ class Session:
         return Access(
             token=Token(
                 lambda: self.hooks,
-                lambda: CredentialRequest(self.endpoint, self.environ, self.options.token_file),
+                lambda: CredentialRequest(
+                    self.endpoint,
+                    self.environ,
+                    self.options.token_file,
+                    self.options.kubeconfig,
+                    self.options.context,
+                ),
             ),
             ca_file=self.options.ca_file or self.environ.get("D8_RPP_CA_FILE") or self.config.ca_file,
             insecure=self.options.insecure,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from d8_installer.errors import D8Error
 
 FIRST_PARTY_HOOKS: Mapping[str, tuple[str, ...]] = {
-    "d8_credentials": ("token",),
+    "d8_credentials": ("token", "kubeconfig"),
     "d8_checks": ("checks",),
 }
 """Hook -> modules of ``d8_hooks`` that implement it; schemes stand in ``manager.FIRST_PARTY``."""
