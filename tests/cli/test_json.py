@@ -118,6 +118,9 @@ def test_a_day_of_a_program(person: Person) -> None:
     assert person.json("sync", "--to", "out")["data"]["generation"] is None
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.json("config", *words)["data"]["file"].endswith("config.toml")
+    assert person.json("plugins")["data"] == {"plugins": [], "changed": False}
+    assert person.json("plugins", "disable", "nothing")["data"]["changed"] is False
+    assert {one["check"] for one in person.json("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
     assert person.json("ensurepath")["data"]["files"]
     assert person.json("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
     checked = person.json("manifest", "check", "m.toml", "--resolve")["data"]["images"]
@@ -160,6 +163,8 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "lock": (("lock", "--check"), 65),
     "sync": (("sync", "--frozen"), 65),
     "config": (("config", "get", "nonsense"), 2),
+    "plugins": (("plugins", "enable", "nothing"), 2),
+    "doctor": (("doctor", "--project"), 2),
     "ensurepath": (("ensurepath", "--home", "/dev/null/x"), 73),
     "env": (("env", "--project"), 2),
     "completion": (("completion", "nonsense"), 2),

@@ -27,17 +27,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
-    from contextlib import closing
-
     from d8_installer.model.reference import image_name
-    from d8_installer.plugin.manager import open_destination
     from d8_installer.publish.image import Options
     from d8_installer.publish.push import publish
 
     typed = context.arguments
     builds = [_build(text) for text in typed.builds]
     options = Options(typed.replace, grammar.source_date(context.environ))
-    with context.session() as session, closing(open_destination(typed.to, session.access)) as destination:
+    with context.session() as session:
+        destination = session.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)
     verb = "published" if result.changed else "already there:"
     children = [f"  {child.platform}  {child.child}  {child.size} bytes" for child in result.children]
