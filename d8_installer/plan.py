@@ -33,13 +33,15 @@ class Policy:
 
     ``owners``: binary name to the image that wins it; ``shadowed``: names that already are commands elsewhere;
     ``allow``: images and plugins that may take such a name, or one that no plugin gets otherwise; ``reserved``: names
-    that nobody may take.
+    that nobody may take; ``own``: the image and binary names that the profile's own manifest asks for, None where only
+    the lock is known.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
     shadowed: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
+    own: frozenset[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class _Names:
         for image, pin, member in offers:
             wins = image.name == winner
             if wins or image.plugins:  # a plugin's launcher reaches it all the same
-                hashes = tuple(sorted(request for _, request in image.requests))
+                hashes = tuple(sorted({request for _, request in image.requests}))
                 may = wins and _may_take(binary, image, self._policy)
                 yield Placement(binary, image.name, image.version, pin.layer, member, hashes, may)
 
@@ -124,7 +126,7 @@ class _Names:
         owner = self._policy.owners.get(binary)
         if owner is not None:
             return ImageName(owner)
-        own = [image.name for image in images if image.is_own]
+        own = [image.name for image in images if _is_own(binary, image, self._policy)]
         if len(own) > 1:
             raise _contest(binary, own)
         if own or len(images) == 1:
@@ -146,7 +148,13 @@ def _may_take(binary: str, image: LockedImage, policy: Policy) -> bool:
     if binary in policy.reserved:
         return False
     allowed = image.name.short in policy.allow or bool(set(image.plugins) & policy.allow)
-    return image.is_own or allowed or not (binary in policy.shadowed or is_never_a_plugins(binary))
+    shadows = binary in policy.shadowed or is_never_a_plugins(binary)
+    return allowed or not shadows or _is_own(binary, image, policy)
+
+
+def _is_own(binary: str, image: LockedImage, policy: Policy) -> bool:
+    """Whether the person asked for that very name: a plugin may ask for more names of an image that they asked for."""
+    return image.is_own and (policy.own is None or (image.name.short, binary) in policy.own)
 
 
 def _fetches(

@@ -281,7 +281,8 @@ FROM_BOTH = (("d8-plug", of("r")), ("d8.toml", of("r")))
 def test_who_may_take_a_name(
     requests: tuple[tuple[str, Digest], ...], shadowed: str, allow: str, reserved: str, in_bin: bool
 ) -> None:
-    policy = Policy({}, *(frozenset(words.split()) for words in (shadowed, allow, reserved)))
+    words = [frozenset(words.split()) for words in (shadowed, allow, reserved)]
+    policy = Policy({}, words[0], words[1], words[2])
     done = plan(image(requests=requests), policy=policy)
     assert [placement.in_bin for placement in done.target] == [in_bin]
     assert len(done.withheld) == (not in_bin)

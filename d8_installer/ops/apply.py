@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock
+    from d8_installer.model.manifest import Manifest
     from d8_installer.model.plan import Plan
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
@@ -34,7 +35,8 @@ class Change:
     """What is written together with the switch: the lock, its text, the manifest's text, and why.
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
-    for it, None where it does not speak for all. ``problems`` are those of requesters that were left out.
+    for it, None where it does not speak for all; ``own`` the profile's manifest, None where it was not read.
+    ``problems`` are those of requesters that were left out.
     """
 
     lock: Lock
@@ -43,6 +45,7 @@ class Change:
     manifest_text: str | None = None
     dry_run: bool = False
     seen: Requesters | None = None
+    own: Manifest | None = None
     problems: tuple[D8Error, ...] = ()
 
 
@@ -81,7 +84,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     generations = workspace.generations
     active = _readable(session, workspace)
     _refuse_foreign_platform(session, active)
-    plan = make_plan(change.lock, situation(session, change.lock, active))
+    plan = make_plan(change.lock, situation(session, change, active))
     bin_directory = session.home.bin if workspace.profile.kind == "user" else generations.paths.bin
     number = None if active is None else active.number
     if change.dry_run:
@@ -106,14 +109,14 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
 
 
-def situation(session: Session, lock: Lock, active: Generation | None) -> Situation:
-    """Return where a plan for *lock* starts from."""
+def situation(session: Session, change: Change, active: Generation | None) -> Situation:
+    """Return where a plan for the change's lock starts from."""
     stored = {}
-    for image in lock.images:
+    for image in change.lock.images:
         pin = image.pin_for(session.platform)
         if pin is not None:
             stored[pin.layer] = frozenset(session.store.members(pin.layer))
-    return Situation(session.platform, active, stored, _policy(session, lock))
+    return Situation(session.platform, active, stored, _policy(session, change))
 
 
 def watched_files(session: Session, workspace: Workspace) -> list[str]:
@@ -163,17 +166,20 @@ def _refuse_foreign_platform(session: Session, active: Generation | None) -> Non
         )
 
 
-def _policy(session: Session, lock: Lock) -> Policy:
+def _policy(session: Session, change: Change) -> Policy:
     config = session.config
+    own = (
+        None if change.own is None else frozenset((str(r.name), b) for r in change.own.requests for b, _ in r.binaries)
+    )
     shadowed = frozenset(
         binary
-        for image in lock.images
-        if not image.is_own
+        for image in change.lock.images
         for binary, _ in image.binaries
-        if is_command_elsewhere(session, binary)
+        if not (image.is_own and (own is None or (str(image.name), binary) in own))
+        and is_command_elsewhere(session, binary)
     )
     allow = frozenset(config.allow) | frozenset(map(normalised, config.allow))
-    return Policy(config.owners, shadowed, allow, frozenset(config.reserved))
+    return Policy(config.owners, shadowed, allow, frozenset(config.reserved), own)
 
 
 def _warn(session: Session, plan: Plan) -> None:

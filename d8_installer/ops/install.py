@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A manifest's text as it should become, and why."""
+    """A manifest as it should become, and why."""
 
     manifest_text: str
+    manifest: Manifest
     reason: str
     dry_run: bool = False
 
@@ -50,7 +51,7 @@ def install(session: Session, requirements: Sequence[str], *, dry_run: bool = Fa
             if spec or workspace.manifest.find(name) is None:
                 text = with_request(text, request)
         names = " ".join(requirements)
-        return _follow(session, workspace, Edit(text, f"install {names}", dry_run))
+        return _follow(session, workspace, text, reason=f"install {names}", dry_run=dry_run)
 
 
 def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
@@ -65,7 +66,7 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
                 text = without_request(text, name)
             elif not _is_leaving(name, workspace):
                 raise _not_ours(name, workspace.locked)
-        return _follow(session, workspace, Edit(text, f"uninstall {' '.join(names)}", dry_run))
+        return _follow(session, workspace, text, reason=f"uninstall {' '.join(names)}", dry_run=dry_run)
 
 
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
@@ -81,7 +82,8 @@ def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: boo
                 raise _not_ours(name, workspace.locked)
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
         wanted = replace(wanted, upgrade=None if every else chosen)
-        return _place(session, workspace, requesters, wanted, Edit(workspace.manifest_text, reason, dry_run))
+        edit = Edit(workspace.manifest_text, workspace.manifest, reason, dry_run)
+        return _place(session, workspace, requesters, wanted, edit)
 
 
 def use(session: Session, name: ImageName, version: str, *, dry_run: bool = False) -> Applied:
@@ -104,7 +106,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         lock = _with_lines(lock, name, {r.requester: r.request.hash for r in requirements})
         seen = None if requesters.problems else requesters
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
-        return apply(session, workspace, change)
+        return apply(session, workspace, replace(change, own=workspace.manifest))
 
 
 def _typed(text: str) -> tuple[ImageName, str, Request]:
@@ -115,11 +117,12 @@ def _typed(text: str) -> tuple[ImageName, str, Request]:
         raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint) from error
 
 
-def _follow(session: Session, workspace: Workspace, edit: Edit) -> Applied:
-    """Read the edited manifest as if it had been written, and take the road from there."""
-    manifest = Manifest.parse(edit.manifest_text.encode(), workspace.profile.manifest)
+def _follow(session: Session, workspace: Workspace, text: str, *, reason: str, dry_run: bool) -> Applied:
+    """Read the manifest's edited *text* as if it had been written, and take the road from there."""
+    manifest = Manifest.parse(text.encode(), workspace.profile.manifest)
     requesters = gather(session, workspace)
-    return _place(session, workspace, requesters, requesters.wanted(workspace.locked, manifest), edit)
+    wanted = requesters.wanted(workspace.locked, manifest)
+    return _place(session, workspace, requesters, wanted, Edit(text, manifest, reason, dry_run))
 
 
 def _place(session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, edit: Edit) -> Applied:
@@ -128,7 +131,8 @@ def _place(session: Session, workspace: Workspace, requesters: Requesters, wante
     problems = (*requesters.problems, *relocked.problems)
     for problem in problems:
         session.reporter.warn(problem.message)
-    change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run, requesters, problems)
+    change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
+    change = replace(change, seen=requesters, own=edit.manifest, problems=problems)
     applied = apply(session, workspace, change)
     for problem in applied.left_out[len(problems) :]:
         session.reporter.warn(problem.message)

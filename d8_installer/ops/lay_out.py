@@ -21,7 +21,7 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
 
     The profile, its manifest and its lock are not changed.
     """
-    plan = make_plan(change.lock, situation(session, change.lock, None))
+    plan = make_plan(change.lock, situation(session, change, None))
     result = Applied(plan, None, directory, str(workspace.profile), change.dry_run)
     if change.dry_run:
         return result

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, DiskError, DocumentError
+from d8_installer.model.manifest import Manifest
 from d8_installer.model.plan import Link
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Applied, Change, apply
@@ -87,8 +88,8 @@ def provide(session: Session, launch: Launch) -> Provided:
         wanted = plugin.manifest.requirements(plugin.name)
         asked = Wanted(wanted, frozenset([plugin.name]), workspace.locked, keep_absent=True, lenient=True)
         relocked = relock(session, asked)
-        reason = f"first run of {launch.binary}"
-        applied = apply(session, workspace, Change(relocked.lock, reason, relocked.text, problems=relocked.problems))
+        change = Change(relocked.lock, f"first run of {launch.binary}", relocked.text, problems=relocked.problems)
+        applied = apply(session, workspace, replace(change, own=_own(workspace)))
     path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
     if os.path.exists(path):
         return Provided(path, _said(plugin, applied))
@@ -116,6 +117,14 @@ def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
     raise DocumentError(
         f"no plugin in {launch.prefix} asks for {launch.binary[:100]!r}", hint="reinstall the plugin that ships it"
     )
+
+
+def _own(workspace: Workspace) -> Manifest:
+    """Return the profile's own manifest as far as it can be read: it only says which names a plugin may not take."""
+    try:
+        return lockfile.load_manifest(workspace.profile.manifest)[1]
+    except DocumentError:
+        return Manifest()
 
 
 def _remember(session: Session, workspace: Workspace, prefix: str) -> None:

@@ -62,15 +62,14 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
         return Change(workspace.lock, reason, dry_run=options.dry_run)
     requesters = replace(requesters, gone=options.drop)
     wanted = replace(requesters.wanted(workspace.locked), keep_absent=not options.prune)
+    read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters, own=workspace.manifest)
     if options.locked:
         refuse_stale(workspace, wanted)
-        return Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters, problems=requesters.problems)
+        return replace(read, problems=requesters.problems)
     relocked = relock(session, replace(wanted, lenient=True))
     _name_absent(session, wanted)
     problems = (*requesters.problems, *relocked.problems)
-    return Change(
-        relocked.lock, reason, lock_text=relocked.text, dry_run=options.dry_run, seen=requesters, problems=problems
-    )
+    return replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
 
 
 def _name_absent(session: Session, wanted: Wanted) -> None:

@@ -30,6 +30,7 @@ HOOKS = "d8_installer.hooks"
 VERIFIERS = "d8_installer.verifiers"
 """The groups of code; a plugin in VERIFIERS is known to verify before it is imported."""
 
+_ITS_AUTHOR = "tell the plugin's author, or uninstall it"
 _OUR_GROUPS = b"d8_installer."
 _MAX_ENTRY_POINTS = 1 << 20
 _MAX_RECORD = 64 << 20
@@ -103,6 +104,7 @@ def scan(found: Iterable[Environment]) -> Scan:
             try:
                 plugins.append(_plugin(distribution))
             except DocumentError as error:
+                error.hint = error.hint or _ITS_AUTHOR
                 broken.append(BrokenPlugin(distribution, error))
     return Scan(tuple(distributions), tuple(plugins), tuple(broken))
 
@@ -266,4 +268,4 @@ def _read(path: str, limit: int) -> bytes | None:
 
 
 def _refused(file: str, problem: str, *, hint: str | None = None) -> DocumentError:
-    return DocumentError(problem, file=file, hint=hint or "tell the plugin's author, or uninstall it")
+    return DocumentError(problem, file=file, hint=hint or _ITS_AUTHOR)

@@ -1,0 +1,386 @@
+"""What plugins in environments want, by the installed command: joined, named, left out, pruned."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.model.lock import Lock
+from d8_installer.plugin.launcher import PROFILE_LINK
+from tests.command import SYSTEM_PATH, Completed, run
+from tests.images import add_image, executables
+from tests.installed import add_launchers, install, library, manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.installed import Plugin
+
+
+@dataclass
+class Person:
+    """A HOME with pipx environments, and images in a layout."""
+
+    home: Path
+    layout: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def d8(self, *arguments: str, expect: int = 0, cwd: Path | None = None) -> Completed:
+        """Run the command, which must end with *expect*."""
+        env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.layout}", **self.variables}
+        done = run(*arguments, home=str(self.home), env=env, cwd=None if cwd is None else str(cwd))
+        assert done.code == expect, done
+        assert "Traceback" not in done.err, done
+        return done
+
+    def json(self, *arguments: str, expect: int = 0) -> dict[str, object]:
+        """Run it for its data."""
+        data: dict[str, object] = json.loads(self.d8(*arguments, "--json", expect=expect).out)["data"]
+        return data
+
+    def pipx(self, name: str, version: str, text: str) -> Plugin:
+        """Have a plugin as pipx leaves it; an older one of the name goes."""
+        place = library(self.environment(name))
+        for old in place.glob("*.dist-info"):
+            shutil.rmtree(old)
+        return install(place, name, version, text)
+
+    def environment(self, name: str) -> Path:
+        return self.home / ".local/share/pipx/venvs" / name
+
+    @property
+    def d8_home(self) -> Path:
+        return self.home / ".local/share/d8-installer"
+
+    def binaries(self) -> list[str]:
+        """Return what lies in bin."""
+        return sorted(os.listdir(self.d8_home / "bin"))
+
+    def says(self, binary: str) -> str:
+        """Run a binary of bin."""
+        return subprocess.run([self.d8_home / "bin" / binary], capture_output=True, text=True, check=True).stdout
+
+    def lock(self) -> Lock:
+        return Lock.parse((self.d8_home / "profiles/user/d8.lock").read_bytes(), "d8.lock")
+
+    def requesters(self) -> dict[str, list[str]]:
+        """Return whose request each locked image answers."""
+        return {str(image.name): [who for who, _ in image.requests] for image in self.lock().images}
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    home, layout = tmp_path / "home", str(tmp_path / "reg")
+    home.mkdir()
+    for name in ("hello", "vault"):
+        for tag in ("v1.0.0", "v1.1.0", "v2.0.0"):
+            add_image(layout, name, tag, executables(f"{name} {tag}"))
+    return Person(home, layout)
+
+
+# -- joined, and gone again ------------------------------------------------------------------------------------
+
+
+def test_the_manifest_and_the_plugins_are_joined_and_owners_recorded(person: Person) -> None:
+    plugin = person.pipx("d8-plug-hello", "1.0", manifest("hello", "~1.0"))
+    person.d8("install", "vault")
+    assert person.binaries() == ["hello", "vault"]
+    assert person.requesters() == {"hello": ["d8-plug-hello"], "vault": ["d8.toml"]}
+    assert person.d8("sync").out == "nothing to do\n"
+    plugin.uninstall()
+    assert "d8-plug-hello is in the lock, is not installed here, and `sync --prune` drops it" in person.d8("sync").err
+    assert person.binaries() == ["hello", "vault"]
+    person.d8("sync", "--prune")
+    assert person.binaries() == ["vault"]
+    assert person.requesters() == {"vault": ["d8.toml"]}
+
+
+def test_two_requesters_of_one_image_share_it(person: Person) -> None:
+    person.pipx("d8-plug-a", "1", manifest("hello", ">=1"))
+    person.pipx("d8-plug-b", "1", manifest("hello", "<2"))
+    person.d8("sync")
+    assert person.requesters() == {"hello": ["d8-plug-a", "d8-plug-b"]}
+    assert person.says("hello").startswith("hello v1.1.0")
+    shutil.rmtree(person.environment("d8-plug-b"))
+    person.d8("sync", "--prune")
+    assert person.says("hello").startswith("hello v1.1.0"), "a locked version stays while it will do"
+    person.d8("upgrade", "hello")
+    assert person.says("hello").startswith("hello v2.0.0")
+
+
+def test_a_plugins_new_manifest_is_followed(person: Person) -> None:
+    person.pipx("d8-plug-hello", "1.0", manifest("hello", "=1.0.0"))
+    person.d8("sync")
+    person.pipx("d8-plug-hello", "1.1", manifest("hello", "=1.1.0"))
+    assert "v1.0.0 -> v1.1.0" in person.d8("sync").out
+
+
+def test_an_uninstall_of_a_plugins_image_names_the_plugin(person: Person) -> None:
+    person.pipx("d8-plug-hello", "1.0", manifest("hello"))
+    person.d8("sync")
+    assert "required by the plugin d8-plug-hello" in person.d8("uninstall", "hello", expect=65).err
+    assert person.binaries() == ["hello"]
+
+
+def test_use_and_upgrade_reach_a_plugins_image_within_its_range(person: Person) -> None:
+    person.pipx("d8-plug-hello", "1.0", manifest("hello", "^1"))
+    person.d8("sync")
+    person.d8("use", "hello", "v1.0.0")
+    assert person.says("hello").startswith("hello v1.0.0")
+    assert person.requesters() == {"hello": ["d8-plug-hello"]}
+    assert person.d8("sync").out == "nothing to do\n"
+    refused = person.d8("use", "hello", "v2.0.0", expect=65)
+    assert "outside the range '^1' of the plugin d8-plug-hello" in refused.err
+    person.d8("upgrade", "--all")
+    assert person.says("hello").startswith("hello v1.1.0")
+
+
+def test_the_newest_of_two_environments_counts_and_a_given_one_before_it(person: Person, tmp_path: Path) -> None:
+    person.pipx("d8-plug-hello", "1.9", manifest("hello", "=1.0.0"))
+    uv = library(person.home / ".local/share/uv/tools/d8-plug-hello")
+    install(uv, "d8-plug-hello", "1.10", manifest("hello", "=1.1.0"))
+    given = install(library(tmp_path / "given"), "d8-plug-hello", "1.0", manifest("hello", "=2.0.0"))
+    person.d8("sync")
+    assert person.says("hello").startswith("hello v1.1.0")
+    person.d8("sync", "--env", str(given.library.parents[2]))
+    assert person.says("hello").startswith("hello v2.0.0")
+
+
+# -- what is left out ------------------------------------------------------------------------------------------
+
+
+def test_a_broken_manifest_is_named_and_the_rest_goes_on(person: Person) -> None:
+    bad = person.pipx("d8-plug-bad", "1.0", manifest("hello"))
+    person.d8("sync")
+    bad.file.write_text("changed after it was installed")
+    person.pipx("d8-plug-good", "1.0", manifest("vault"))
+    for arguments in (("sync",), ("sync",), ("sync", "--prune")):
+        done = person.d8(*arguments, expect=65)
+        assert f"error: the plugin d8-plug-bad 1.0 (pipx) is left out: {bad.file}: is not the file that" in done.err
+        assert "hint: " in done.err
+        assert person.binaries() == ["hello", "vault"], "what the broken one had stays"
+    warned = person.d8("install", "vault")
+    assert "warning: the plugin d8-plug-bad" in warned.err
+    assert person.d8("sync", "--locked", expect=65).err.count("error: the plugin d8-plug-bad") == 1
+
+
+def test_two_plugins_that_cannot_agree_leave_the_newcomer_out(person: Person) -> None:
+    person.pipx("d8-plug-old", "1", manifest("hello", "^1"))
+    person.d8("sync")
+    person.pipx("a-newcomer", "1", manifest("hello", "^2"))
+    person.pipx("d8-plug-vault", "1", manifest("vault"))
+    for _ in range(2):
+        done = person.d8("sync", expect=65)
+        assert "error: a-newcomer wants hello ^2 and cannot agree: d8-plug-old wants hello ^1" in done.err
+    assert person.binaries() == ["hello", "vault"]
+    assert person.says("hello").startswith("hello v1.1.0")
+    data = person.json("sync", expect=65)
+    assert data["left_out"] == ["a-newcomer wants hello ^2 and cannot agree: d8-plug-old wants hello ^1"]
+
+
+def test_an_install_that_cannot_agree_with_a_plugin_is_refused(person: Person) -> None:
+    person.pipx("d8-plug-old", "1", manifest("hello", "^1"))
+    person.d8("sync")
+    refused = person.d8("install", "hello^2", expect=65)
+    assert "d8.toml wants hello ^2 and cannot agree: d8-plug-old wants hello ^1" in refused.err
+    assert not (person.home / ".config/d8-installer/d8.toml").exists()
+    assert person.says("hello").startswith("hello v1.1.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        (manifest("no-such-image"), 69, "d8-plug-lost wants no-such-image"),
+        (manifest("hello", ">=9"), 69, "no published version of hello is right: d8-plug-lost wants hello >=9"),
+        (manifest("elsewhere"), 69, "elsewhere v1.0.0 has no build for"),
+    ],
+)
+def test_a_plugin_whose_image_is_not_to_be_had_stops_nobody_else(
+    person: Person, text: str, code: int, says: str
+) -> None:
+    add_image(person.layout, "elsewhere", "v1.0.0", executables("x", "darwin-arm64"))
+    person.pipx("d8-plug-lost", "1", text)
+    person.pipx("d8-plug-vault", "1", manifest("vault"))
+    for _ in range(2):
+        assert says in person.d8("sync", expect=code).err
+        assert person.binaries() == ["vault"]
+    person.d8("install", "hello")
+    assert person.binaries() == ["hello", "vault"]
+
+
+def test_the_persons_own_wish_still_fails(person: Person) -> None:
+    person.d8("install", "no-such-image", expect=69)
+    person.d8("install", "hello>=9", expect=69)
+
+
+# -- names -----------------------------------------------------------------------------------------------------
+
+
+def test_a_contested_name_stays_with_its_holder(person: Person) -> None:
+    person.pipx("d8-plug-hello", "1", manifest("hello", "", tool="plugin"))
+    person.d8("sync")
+    person.pipx("a-thief", "1", manifest("vault", "", tool="plugin"))
+    done = person.d8("sync", expect=65)
+    assert "hello and vault both offer the binary 'tool'" in done.err
+    assert "config set owners.tool vault" in done.err
+    assert person.says("tool").startswith("hello")
+    person.d8("config", "set", "owners.tool", "vault")
+    person.d8("sync")
+    assert person.says("tool").startswith("vault")
+
+
+def test_a_name_contested_from_the_beginning_is_nobodys(person: Person) -> None:
+    person.pipx("d8-plug-a", "1", manifest("hello", "", tool="plugin"))
+    person.pipx("d8-plug-b", "1", manifest("vault", "", tool="plugin"))
+    person.d8("sync", expect=65)
+    assert person.binaries() == []
+    for request in (person.d8_home / "profiles/user/current/req").iterdir():
+        assert os.listdir(request) == ["tool"], "launchers reach both all the same"
+    person.d8("install", "vault")
+    person.d8("sync", expect=65)
+
+
+def test_a_command_elsewhere_is_not_shadowed_unless_allowed(person: Person, tmp_path: Path) -> None:
+    command = tmp_path / "bin/hello"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    person.variables["PATH"] = f"{command.parent}:{SYSTEM_PATH}"
+    person.pipx("D8_Plug-Hello", "1", manifest("hello"))
+    assert "hello of hello is kept out of bin" in person.d8("sync").err
+    assert person.binaries() == []
+    (request,) = (person.d8_home / "profiles/user/current/req").iterdir()
+    assert os.listdir(request) == ["hello"]
+    person.d8("config", "set", "allow", "d8-plug_hello")
+    person.d8("sync")
+    assert person.binaries() == ["hello"]
+
+
+def test_a_plugins_own_launcher_is_no_foreign_command(person: Person) -> None:
+    text = manifest("hello")
+    person.pipx("d8-plug-hello", "1", text)
+    (person.environment("d8-plug-hello") / "bin").mkdir()
+    add_launchers(person.environment("d8-plug-hello"), text)
+    exposed = person.home / ".local/bin"
+    exposed.mkdir()
+    (exposed / "hello").symlink_to(person.environment("d8-plug-hello") / "bin/hello")
+    person.variables["PATH"] = f"{exposed}:{SYSTEM_PATH}"
+    person.d8("sync")
+    assert person.binaries() == ["hello"]
+
+
+@pytest.mark.parametrize("name", ["python3", "pip", "uv", "d8-installer"])
+def test_no_plugin_gets_the_name_of_pythons_own_tools(person: Person, name: str) -> None:
+    person.pipx("d8-plug-evil", "1", manifest("hello", "", **{name: "plugin"}))
+    assert f"{name} of hello is kept out of bin" in person.d8("sync").err
+    assert person.binaries() == []
+
+
+def test_a_plugin_gets_no_names_through_an_image_that_the_person_wants(person: Person) -> None:
+    person.d8("install", "vault")
+    person.pipx("d8-plug-evil", "1", manifest("vault", "", ls="plugin", harmless="plugin"))
+    assert "ls of vault is kept out of bin" in person.d8("sync").err
+    assert person.binaries() == ["harmless", "vault"]
+
+
+def test_a_reserved_name_is_nobodys(person: Person) -> None:
+    person.d8("config", "set", "reserved", "hello")
+    person.pipx("d8-plug-hello", "1", manifest("hello"))
+    person.d8("sync")
+    assert person.binaries() == []
+
+
+# -- quick, and never wrongly so ---------------------------------------------------------------------------------
+
+
+def test_whatever_changes_in_an_environment_is_noticed(person: Person, tmp_path: Path) -> None:
+    person.pipx("d8-plug-hello", "1", manifest("hello", "=1.0.0"))
+    assert "installed hello" in person.d8("sync").out
+    assert person.d8("sync").out == "nothing to do\n"
+    install(library(tmp_path / "active"), "d8-plug-vault", "1", manifest("vault"))
+    person.variables["VIRTUAL_ENV"] = str(tmp_path / "active")
+    assert "installed vault" in person.d8("sync").out
+    del person.variables["VIRTUAL_ENV"]
+    assert person.d8("sync").out == "nothing to do\n", "the active environment is remembered"
+    assert "not installed here" not in person.d8("sync").err
+    shutil.rmtree(tmp_path / "active")
+    assert "removed vault" in person.d8("sync", "--prune").out
+
+
+def test_more_environments_may_be_configured(person: Person, tmp_path: Path) -> None:
+    install(library(tmp_path / "more"), "d8-plug-hello", "1", manifest("hello"))
+    person.d8("config", "set", "environments", "relative", expect=2)
+    person.d8("config", "set", "environments", str(tmp_path / "more"))
+    person.d8("sync")
+    assert person.binaries() == ["hello"]
+
+
+@pytest.mark.parametrize("by", ["prefix", "python", "library"])
+def test_a_given_environment_is_remembered_until_it_is_gone(person: Person, tmp_path: Path, by: str) -> None:
+    prefix = tmp_path / "given"
+    plugin = install(library(prefix), "d8-plug-hello", "1", manifest("hello"))
+    (prefix / "bin").mkdir()
+    (prefix / "bin/python").touch()
+    given = {"prefix": prefix, "python": prefix / "bin/python", "library": plugin.library}[by]
+    person.d8("sync", "--env", str(given))
+    assert person.binaries() == ["hello"]
+    assert "not installed here" not in person.d8("sync", "--prune").err
+    assert person.binaries() == ["hello"]
+    plugin.uninstall()
+    person.d8("sync", "--prune")
+    assert person.binaries() == []
+    assert not (person.d8_home / "profiles/user/environments").exists()
+
+
+# -- projects --------------------------------------------------------------------------------------------------
+
+
+def test_a_projects_plugins_are_those_of_its_venv(person: Person) -> None:
+    project = person.home / "work"
+    plugin = install(library(project / ".venv"), "d8-plug-hello", "1", manifest("hello"))
+    person.pipx("d8-plug-vault", "1", manifest("vault"))
+    (project / "d8.toml").write_text("schema = 1\n")
+    person.d8("sync", cwd=project)
+    (image,) = Lock.parse((project / "d8.lock").read_bytes(), "d8.lock").images
+    assert [who for who, _ in image.requests] == ["d8-plug-hello"]
+    link = project / ".venv" / PROFILE_LINK
+    assert (link.resolve() / "current/bin/hello").exists()
+    person.d8("sync", "--locked", cwd=project)
+    plugin.uninstall()
+    person.d8("sync", cwd=project)
+    assert link.is_symlink()
+    assert "is stale" in person.d8("lock", "--check", cwd=project, expect=65).err
+    person.d8("sync", "--locked", cwd=project)
+    person.d8("sync", "--prune", cwd=project)
+    assert not link.is_symlink()
+
+
+def test_a_foreign_link_in_a_venv_is_not_taken_away(person: Person) -> None:
+    project = person.home / "work"
+    link = library(project / ".venv").parents[2] / PROFILE_LINK
+    link.symlink_to("/elsewhere")
+    (project / "d8.toml").write_text("schema = 1\n")
+    person.d8("sync", "--prune", cwd=project)
+    assert os.readlink(link) == "/elsewhere"
+
+
+def test_lock_leaves_out_what_it_cannot_have_and_says_so(person: Person) -> None:
+    person.pipx("d8-plug-bad", "1", "nonsense")
+    person.pipx("d8-plug-hello", "1", manifest("hello"))
+    data = person.json("lock", expect=65)
+    assert data["written"] is True
+    assert len(data["left_out"]) == 1  # type: ignore[arg-type]
+    assert list(person.requesters()) == ["hello"]
+
+
+def test_a_dry_run_remembers_and_links_nothing(person: Person, tmp_path: Path) -> None:
+    place = library(tmp_path / "given")
+    install(place, "d8-plug-hello", "1", manifest("hello"))
+    assert "would install hello" in person.d8("sync", "--dry-run", "--env", str(tmp_path / "given")).out
+    assert not (person.d8_home / "profiles/user/environments").exists()
