@@ -15,7 +15,7 @@ from tests.managers.machine import Machine
 from tests.managers.wheelhouse import PYTHON, ROOT, THOROUGH, clean_environment, tool, wheelhouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.managers.images import Images
@@ -71,7 +71,7 @@ def index(d8_wheel: Path) -> Iterator[Index]:
 @pytest.fixture(scope="session")
 def thorough_index(index: Index) -> Index:
     """Serve the wheels of PDM, Poetry and Hatch as well."""
-    for group in THOROUGH:
+    for group in ("foreign", *THOROUGH):
         index.add(wheelhouse(group).glob("*.whl"))
     return index
 
@@ -88,3 +88,24 @@ def machine(tmp_path: Path, index: Index, images: Images, request: pytest.Fixtur
     """An empty HOME, and no manager on PATH yet."""
     word = f"t{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8]}"
     return Machine(tmp_path, index, images, word)
+
+
+@pytest.fixture(scope="session")
+def equipped(thorough_index: Index, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what gives the program of a manager in whose environment d8-installer is, too (``pdm self add``)."""
+    prefixes: dict[str, Path] = {}
+
+    def equip(name: str) -> Path:
+        if name not in prefixes:
+            prefix, uv = tmp_path_factory.mktemp(f"{name}-equipped") / "venv", tool("uv") / "uv"
+            environment = {**clean_environment(), "HOME": str(prefix.parent), "UV_DEFAULT_INDEX": thorough_index.url}
+            for line in (
+                ["venv", "-q", "--python", PYTHON, str(prefix)],
+                ["pip", "install", "-q", "--python", str(prefix), *THOROUGH[name], "d8-installer"],
+            ):
+                done = subprocess.run([uv, *line], env=environment, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+            prefixes[name] = prefix
+        return prefixes[name] / "bin" / name
+
+    return equip

@@ -25,12 +25,23 @@ PYTHON = os.path.realpath(sys.executable)
 """The Python behind our own environment: compiled wheels are for it."""
 FAST = ("pip>=26", "pipx>=1.18", "uv>=0.13", "hatchling>=1.26", "setuptools", "editables")
 """Beside d8-installer's own dependencies. Resolved together; each of THOROUGH is resolved by itself."""
-THOROUGH = {"pdm": "pdm[locked]>=2.29", "poetry": "poetry>=2.5", "hatch": "hatch>=1.18"}
+THOROUGH = {
+    # hishel 2 breaks PDM 2.29; `pdm[locked]` pins an idna that httpx2 does not take
+    "pdm": ("pdm>=2.29", "hishel<2"),
+    "poetry": ("poetry>=2.5",),
+    "hatch": ("hatch>=1.18",),
+}
+
+FOREIGN = ("colorama", "httpx2-jsfetch")
+"""What our dependencies need elsewhere: PDM and Poetry lock for every platform. Wheels that no one here installs."""
 
 
 def wheelhouse(group: str) -> Path:
-    """Return the directory of wheels of *group* (``fast``, or a key of THOROUGH), after downloading it if need be."""
-    requirements = sorted((*FAST, *_own_dependencies())) if group == "fast" else [THOROUGH[group]]
+    """Return the directory of wheels of *group* (``fast``, ``foreign``, a key of THOROUGH), downloaded if need be."""
+    groups = {"fast": (*FAST, *_own_dependencies()), "foreign": FOREIGN, **THOROUGH}
+    requirements, options = sorted(groups[group]), []
+    if group == "foreign":
+        options = ["--no-deps", "--ignore-requires-python"]
     wheels = _cache() / f"{group}-{_fingerprint(*requirements)}"
     with _locked(wheels):
         if not wheels.exists():
@@ -38,7 +49,7 @@ def wheelhouse(group: str) -> Path:
             shutil.rmtree(draft, ignore_errors=True)
             # `wheel` and not `download`: what has no wheel is built into one
             pip = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--wheel-dir", str(draft)]
-            _succeeds([*pip, *requirements], dict(os.environ))
+            _succeeds([*pip, *options, *requirements], dict(os.environ))
             draft.rename(wheels)
     return wheels
 
@@ -54,7 +65,7 @@ def tool(name: str) -> Path:
             _succeeds([PYTHON, "-m", "venv", "--without-pip", str(prefix)], clean_environment())
             python = str(prefix / "bin/python")
             pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index", "--find-links"]
-            _succeeds([*pip, str(wheels), THOROUGH.get(name, name)], clean_environment())
+            _succeeds([*pip, str(wheels), *THOROUGH.get(name, (name,))], clean_environment())
             stamp.touch()
     return prefix / "bin"
 
