@@ -35,6 +35,11 @@ _CHANGING = {
     "uv": {"add", "remove", "sync", "upgrade"},
 }
 _LOOKS_ONLY = {"--dry-run", "--help", "-h"}
+# Options that may stand before the verb and have a value, which is no verb.
+_VALUED = {
+    *("--directory", "--project", "--config-file", "--cache-dir", "--color", "--log", "--proxy", "--cert"),
+    *("--client-cert", "--timeout", "--retries", "--trusted-host", "--keyring-provider", "--allow-insecure-host"),
+}
 _PLACES = ("--python", "-p", "--prefix", "--target", "-t")
 
 
@@ -57,7 +62,7 @@ def program_of(manager: str, environ: Mapping[str, str]) -> str:
 def affected_by(command: Sequence[str], environ: Mapping[str, str], directory: str) -> Affected | None:
     """Return what ``MANAGER ARGUMENTS…`` changes once it succeeds, or None where it only looks."""
     manager, *arguments = command
-    words = [word for word in arguments if not word.startswith("-")]
+    words = _words(arguments)
     group = manager
     if manager == "uv" and words[:1] in (["tool"], ["pip"]):
         group, words = f"uv {words[0]}", words[1:]
@@ -85,6 +90,16 @@ def follow(session: Session, affected: Affected, before: frozenset[str]) -> Appl
 def options_after(session: Session, affected: Affected) -> Session:
     """Return the session as the sync needs it: a person's own tools belong to their own profile."""
     return replace(session, options=replace(session.options, profile="user")) if affected.is_users else session
+
+
+def _words(arguments: Sequence[str]) -> list[str]:
+    """Return what is neither an option nor the value of one of those that may stand before the verb."""
+    words, before = [], ""
+    for word in arguments:
+        if not word.startswith("-") and before not in _VALUED and before not in _PLACES:
+            words.append(word)
+        before = word
+    return words
 
 
 def _named(arguments: Sequence[str], directory: str) -> str | None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, DiskError, DocumentError
+from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.plan import Link
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Applied, Change, apply
 from d8_installer.ops.lock import relock
-from d8_installer.ops.requesters import default_roots
+from d8_installer.ops.requesters import default_roots, gather
 from d8_installer.ops.run import of_image
 from d8_installer.ops.session import Options
 from d8_installer.plugin.discovery import scan
@@ -29,6 +30,7 @@ from d8_installer.store.profile import file_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.requirement import Request
     from d8_installer.ops.session import Session, Workspace
     from d8_installer.plugin.discovery import DiscoveredPlugin
@@ -85,11 +87,10 @@ def provide(session: Session, launch: Launch) -> Provided:
     plugin, request = _find(launch)
     with session.writing(session.profile(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
-        wanted = plugin.manifest.requirements(plugin.name)
-        asked = Wanted(wanted, frozenset([plugin.name]), workspace.locked, keep_absent=True, lenient=True)
-        relocked = relock(session, asked)
-        change = Change(relocked.lock, f"first run of {launch.binary}", relocked.text, problems=relocked.problems)
-        applied = apply(session, workspace, replace(change, own=_own(workspace)))
+        own = _own(workspace)
+        lock, problems = _relocked(session, replace(workspace, manifest=own), plugin)
+        reason = f"first run of {launch.binary}"
+        applied = apply(session, workspace, Change(lock, reason, lock.render(), problems=problems, own=own))
     path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
     if os.path.exists(path):
         return Provided(path, _said(plugin, applied))
@@ -119,8 +120,25 @@ def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
     )
 
 
+def _relocked(session: Session, workspace: Workspace, plugin: DiscoveredPlugin) -> tuple[Lock, tuple[D8Error, ...]]:
+    """Return the lock with what *plugin* wants in it, as far as those agree who are locked for the same images."""
+    mine = plugin.manifest.requirements(plugin.name)
+    names = {requirement.request.name for requirement in mine}
+    before = workspace.locked
+    shared = Lock.of([image for image in before.images if image.name in names], before.extra)
+    wanted = gather(session, workspace).wanted(shared, workspace.manifest)
+    locked = {(image.name, who) for image in shared.images for who, _ in image.requests}
+    theirs = tuple(
+        r for r in wanted.requirements if r.requester != plugin.name and (r.request.name, r.requester) in locked
+    )
+    present = frozenset(r.requester for r in theirs) | {plugin.name}
+    relocked = relock(session, Wanted((*theirs, *mine), present, shared, keep_absent=True, lenient=True))
+    others = [image for image in before.images if image.name not in names]
+    return Lock.of([*relocked.lock.images, *others], before.extra), relocked.problems
+
+
 def _own(workspace: Workspace) -> Manifest:
-    """Return the profile's own manifest as far as it can be read: it only says which names a plugin may not take."""
+    """Return the profile's own manifest as far as it can be read; a broken one only loses no name."""
     try:
         return lockfile.load_manifest(workspace.profile.manifest)[1]
     except DocumentError:
