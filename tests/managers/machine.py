@@ -186,6 +186,12 @@ class Machine:
         return [path for path in found if not path.endswith(".lock") or "pipx" not in path]
 
 
+def activate(machine: Machine, program: Path) -> None:
+    """Do what an environment's ``activate`` does; *program* is in its ``bin``."""
+    path = os.pathsep.join([str(program.parent), machine.environment()["PATH"]])
+    machine.variables |= {"VIRTUAL_ENV": str(program.parent.parent), "PATH": path}
+
+
 def _found(program: str, path: str) -> str:
     where = shutil.which(program, path=path)
     assert where is not None, f"{program} is not on {path}"

@@ -38,9 +38,9 @@ installer = "{installer}"
 def documented() -> str:
     """Return the table that the page shows."""
     page = (ROOT / "docs/package-managers.md").read_text()
-    (found,) = [block for block in re.findall(r"```ini\n(.*?)```", page, re.DOTALL) if "tool.hatch" in block]
+    (found,) = [block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "tool.hatch" in block]
     assert tomllib.loads(found)["tool"]["hatch"]["envs"]["default"]["post-install-commands"]
-    return found.strip()
+    return str(found).strip()
 
 
 @pytest.fixture(params=["pip", "uv"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.command import PROGRAM
 from tests.managers.drivers import Pip, Pipx, UvPip, UvTool
+from tests.managers.machine import activate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.managers.machine import Machine
 
 
@@ -44,12 +42,6 @@ def test_the_managers_failure_is_the_prefixs(machine: Machine) -> None:
     assert alone.code != 0
     assert (prefixed.code, prefixed.out) == (alone.code, alone.out)
     assert not machine.data.exists()
-
-
-def activate(machine: Machine, program: Path) -> None:
-    """Do what an environment's ``activate`` does; *program* is in its ``bin``."""
-    path = os.pathsep.join([str(program.parent), machine.environment()["PATH"]])
-    machine.variables |= {"VIRTUAL_ENV": str(program.parent.parent), "PATH": path}
 
 
 def check(machine: Machine, manager: tuple[str, ...], *, yes: str = "") -> None:

@@ -32,7 +32,7 @@ THOROUGH = {
     "hatch": ("hatch>=1.18",),
 }
 
-FOREIGN = ("colorama", "httpx2-jsfetch")
+FOREIGN = ("colorama", "httpx2-jsfetch", "pywin32-ctypes", "xattr")
 """What our dependencies need elsewhere: PDM and Poetry lock for every platform. Wheels that no one here installs."""
 
 
