@@ -6,11 +6,18 @@ import argparse
 import sys
 import time
 
-from bench import inside, install, lock, memory, noop, proxy
+from bench import inside, install, lock, memory, noop, plugins, proxy
 from bench.rig import Rig, make_rig
 from bench.table import Row, json_line, text_table
 
-CASES = {"install": install.rows, "noop": noop.rows, "lock": lock.rows, "memory": memory.rows, "proxy": proxy.rows}
+CASES = {
+    "install": install.rows,
+    "noop": noop.rows,
+    "lock": lock.rows,
+    "memory": memory.rows,
+    "proxy": proxy.rows,
+    "plugins": plugins.rows,
+}
 BREAKDOWNS = {"install": install.breakdown}
 
 

@@ -72,7 +72,7 @@ class Rig:
 
 @contextmanager
 def make_rig(rounds: int | None) -> Iterator[Rig]:
-    """Build the wheel, install it with the proxy's extra and pipx into a new environment, and remove all at the end."""
+    """Install our wheel with the proxy's extra, pipx and uv into a new environment; remove all at the end."""
     with tempfile.TemporaryDirectory(prefix="d8-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name).resolve()
         try:
@@ -87,7 +87,7 @@ def _rig(directory: Path, rounds: int | None) -> Rig:
     python = str(place / "bin" / "python")
     pip("wheel", "--no-deps", "--wheel-dir", str(directory), str(ROOT))
     wheel = next(directory.glob("d8_installer-*.whl"))
-    pip("--python", python, "install", "--compile", f"{wheel}[proxy]", "pipx")
+    pip("--python", python, "install", "--compile", f"{wheel}[proxy]", "pipx", "uv")
     home = directory / "home"
     home.mkdir()
     env = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "TMPDIR"}}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the figure should be, as issue 2's "How good" says."""
+    """What the figure should be, as the issues say."""
 
     sense: Literal["<=", ">="]
     value: float

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.context import Outcome
     from d8_installer.ops.apply import Applied
+    from d8_installer.ops.history import Difference
 
 NOTHING = "nothing to do"
 
@@ -35,6 +36,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     every = [tuple(header), *map(tuple, rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(header))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every]
+
+
+def difference(change: Difference) -> str:
+    """Say how a binary changed."""
+    if change.before is None:
+        return f"+ {change.binary} {change.after}"
+    return (
+        f"- {change.binary} {change.before}"
+        if change.after is None
+        else (f"~ {change.binary} {change.before} -> {change.after}")
+    )
 
 
 def _fetch(step: Fetch) -> str:

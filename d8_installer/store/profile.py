@@ -48,7 +48,7 @@ class ProfileStore:
 
     def next_number(self) -> int:
         """Return the number that a new generation gets: one more than any that is there."""
-        return max([0, *self._numbers(), self.switch.active(self.paths) or 0]) + 1
+        return max([0, *self.numbers(), self.switch.active(self.paths) or 0]) + 1
 
     def recover(self) -> None:
         """Finish or remove what a killed process left in this profile."""
@@ -88,12 +88,13 @@ class ProfileStore:
     def keep(self, newest: int) -> None:
         """Remove all but the *newest* generations, and never the active one."""
         active = self.switch.active(self.paths)
-        for number in sorted(self._numbers())[:-newest]:
+        for number in self.numbers()[:-newest]:
             if number != active:
                 fs.remove_tree(self.paths.generation(number))
 
-    def _numbers(self) -> list[int]:
-        return [int(name) for name in fs.list_directory(self.paths.generations) if name.isdecimal()]
+    def numbers(self) -> list[int]:
+        """Return the numbers of the generations that are there, ascending."""
+        return sorted(int(name) for name in fs.list_directory(self.paths.generations) if name.isdecimal())
 
     @staticmethod
     def _files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:

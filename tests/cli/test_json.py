@@ -107,6 +107,9 @@ def test_a_day_of_a_program(person: Person) -> None:
     assert (switched["version"], switched["replaces"]) == ("v1.4.2", "v1.4.1")
     assert Path(person.json("which", "stronghold")["data"]["path"]).is_file()
     assert person.json("upgrade", "--all")["data"]["changes"] == []
+    assert [entry["active"] for entry in person.json("history")["data"]["generations"]] == [True, False, False]
+    assert person.json("rollback", "1")["data"]["generation"] == 1
+    assert person.json("rollback", "3")["data"]["changes"][0]["after"] == "v1.4.2"
     assert person.json("lock")["data"]["images"] == 1
     assert person.json("lock", "--check")["data"]["written"] is False
     for more in ((), ("--locked",), ("--frozen",), ("--dry-run",), ("--prune",)):
@@ -115,6 +118,9 @@ def test_a_day_of_a_program(person: Person) -> None:
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.json("config", *words)["data"]["file"].endswith("config.toml")
     assert person.json("ensurepath")["data"]["files"]
+    assert person.json("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
+    checked = person.json("manifest", "check", "m.toml", "--resolve")["data"]["images"]
+    assert [(image["range"], image["version"]) for image in checked] == [("^1", "v1.4.2")]
     assert person.json("env", "--shell", "fish")["data"]["lines"][0].startswith("set -gx PATH")
     assert person.json("uninstall", "stronghold")["data"]["changes"][0]["action"] == "unlink"
 
@@ -131,6 +137,9 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "uninstall": (("uninstall", "nothing"), 69),
     "upgrade": (("upgrade",), 2),
     "use": (("use", "nothing", "v1"), 69),
+    "history": (("history", "--project"), 2),
+    "rollback": (("rollback",), 69),
+    "manifest": (("manifest", "check"), 65),
     "list": (("list", "--project"), 2),
     "which": (("which", "nothing"), 69),
     "versions": (("versions", "nothing"), 69),
