@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class _Venv(Protocol):
-    root: Path
+    @property
+    def root(self) -> Path: ...
 
 
 class _Interpreter(Protocol):
@@ -29,21 +30,23 @@ class _Environment(Protocol):
 
 
 class _Ui(Protocol):
-    verbosity: int
-
+    @property
+    def verbosity(self) -> int: ...
     def echo(self, message: str, err: bool, **options: object) -> None: ...
 
 
 class _Core(Protocol):
-    ui: _Ui
+    @property
+    def ui(self) -> _Ui: ...
 
 
 class _Project(Protocol):
     """What is used of PDM's Project."""
 
-    root: Path
-    core: _Core
-
+    @property
+    def root(self) -> Path: ...
+    @property
+    def core(self) -> _Core: ...
     @property
     def environment(self) -> _Environment: ...
 

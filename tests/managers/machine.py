@@ -84,6 +84,7 @@ class Machine:
             "D8_RPP_ENDPOINT": self.images.url,
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": url,
+            "PIP_NO_COMPILE": "1",  # it is all about what is installed, and half of the time were spent on compiling
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_REQUIRE_VIRTUALENV": "1",
             "PIPX_DEFAULT_PYTHON": PYTHON,

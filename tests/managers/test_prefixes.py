@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.managers.machine import Machine
 
 
-@pytest.mark.parametrize("backend", ["pip", "uv"])
+@pytest.mark.parametrize("backend", [pytest.param("pip", marks=pytest.mark.thorough), "uv"])
 def test_pipx_as_prefix_places_and_takes_away(machine: Machine, backend: str) -> None:
     Pipx(machine, backend)
     check(machine, ("pipx",))
