@@ -186,7 +186,7 @@ def _refuse_without_verifiers(session: Session) -> None:
         if plugin.verifies:
             raise ConfigError(
                 f"{plugin.name} verifies images and cannot be asked, so nothing new is placed: {plugin.why}",
-                hint=f"mend it, or type `d8-installer plugins disable {plugin.name}`",
+                hint=f"mend it, or type `d8-installer sync` where it is installed, or `plugins disable {plugin.name}`",
             )
 
 

@@ -1,4 +1,4 @@
-"""``plugins``: which plugins have code, which of them may run, and changing that."""
+"""``plugins``: which plugins are here, what they want, which have code and may run it, and changing that."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from d8_installer.errors import UsageError
 from d8_installer.ops import settings
 from d8_installer.ops.hooks import remember_verifiers
+from d8_installer.ops.requesters import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.own import own_distributions
 
 if TYPE_CHECKING:
     from d8_installer.ops.session import Session
+    from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
     from d8_installer.plugin.hooks import LoadedPlugin
 
 State = Literal["enabled", "not enabled", "broken", "not found"]
@@ -44,22 +46,83 @@ class PluginRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One manifest that was found: whose, where, and the images it asks for.
+
+    ``counts`` is False where another environment's plugin of that name counts; ``why`` says what is wrong with it.
+    """
+
+    name: str
+    version: str
+    environment: str
+    manager: str
+    file: str | None
+    images: tuple[str, ...]
+    editable: bool
+    counts: bool
+    why: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the row's fields."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "environment": self.environment,
+            "manager": self.manager,
+            "manifest": self.file,
+            "images": list(self.images),
+            "editable": self.editable,
+            "counts": self.counts,
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class PluginsResult:
-    """The plugins by name; after ``enable`` or ``disable`` the one that was named, and whether anything changed."""
+    """The manifests that were found, and the plugins with code, each by name.
+
+    After ``enable`` or ``disable``: the one that was named, and whether anything changed.
+    """
 
     rows: tuple[PluginRow, ...]
     changed: bool = False
+    manifests: tuple[ManifestRow, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        return {"plugins": [row.as_json() for row in self.rows], "changed": self.changed}
+        rows = {"manifests": [row.as_json() for row in self.manifests], "plugins": [row.as_json() for row in self.rows]}
+        return {**rows, "changed": self.changed}
 
 
 def list_plugins(session: Session) -> PluginsResult:
-    """Return every plugin that has code in the tool's own environment, and every one that is enabled.
+    """Return what the profile's plugins want, and every plugin with code that is here or enabled.
 
-    The enabled ones are imported to see what hooks they have; what fails is their state, and stops nothing.
+    Code is looked for in the tool's own environment alone. The enabled ones are imported to see what hooks they have;
+    what fails is their state, and stops nothing.
     """
+    return PluginsResult(_coded(session), manifests=_manifests(session))
+
+
+def _manifests(session: Session) -> tuple[ManifestRow, ...]:
+    looked = look(session, session.profile())
+    rows = [
+        ManifestRow(*_whose(p.distribution), p.file, _images(p), p.editable, p in looked.chosen)
+        for p in looked.scan.plugins
+    ]
+    rows += [ManifestRow(*_whose(b.distribution), None, (), False, False, str(b.error)) for b in looked.scan.broken]
+    return tuple(sorted(rows, key=lambda row: (row.name, row.environment)))
+
+
+def _whose(distribution: Distribution) -> tuple[str, str, str, str]:
+    environment = distribution.environment
+    return distribution.name, distribution.version, environment.path, environment.manager
+
+
+def _images(plugin: DiscoveredPlugin) -> tuple[str, ...]:
+    return tuple(str(request.name) for request in plugin.manifest.requests)
+
+
+def _coded(session: Session) -> tuple[PluginRow, ...]:
     loaded = {plugin.name: plugin for plugin in session.plugins.plugins}
     wrong = {plugin.name: plugin for plugin in session.plugins.unusable}
     enabled = _enabled(session)
@@ -81,7 +144,7 @@ def list_plugins(session: Session) -> PluginsResult:
                 None if unusable is None or distribution is None else unusable.why,
             )
         )
-    return PluginsResult(tuple(rows))
+    return tuple(rows)
 
 
 def enable(session: Session, name: str) -> PluginsResult:

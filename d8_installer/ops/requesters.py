@@ -85,25 +85,42 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
 
     Without *hooks* no plugin's code is asked for more; those that it would add stay as they are locked.
     """
-    profile = workspace.profile
+    looked = look(session, workspace.profile, given)
+    files = [plugin.file for plugin in looked.scan.plugins]
+    own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
+    requesters = Requesters(
+        own,
+        looked.chosen,
+        looked.scan,
+        tuple(looked.roots),
+        tuple(root.path for root in looked.defaults),
+        (*watched(looked.roots, looked.found), *files),
+    )
+    return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where plugins were looked for, and what was found; ``chosen`` has each name once."""
+
+    defaults: list[Root]
+    roots: list[Root]
+    found: list[Environment]
+    scan: Scan
+    chosen: tuple[DiscoveredPlugin, ...]
+
+
+def look(session: Session, profile: Profile, given: Iterable[str] = ()) -> Looked:
+    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's."""
     defaults = default_roots(session, profile)
     prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
     roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
     roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
-    roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(workspace.generations.paths)]
+    roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(session.generations(profile).paths)]
     found = environments(roots)
     read = scan(found)
-    files = [plugin.file for plugin in read.plugins]
-    own = workspace.manifest if workspace.manifest_text or os.path.exists(profile.manifest) else None
-    requesters = Requesters(
-        own,
-        tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes})),
-        read,
-        tuple(roots),
-        tuple(root.path for root in defaults),
-        (*watched(roots, found), *files),
-    )
-    return _with_hooked(session, profile, requesters, hooks=hooks)
+    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}))
+    return Looked(defaults, roots, found, read, chosen)
 
 
 def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the three ways."""
     ways = parser.add_subparsers(dest="way", metavar="WAY")
-    ways.add_parser("list", help="show the plugins that have code, and their state")
+    ways.add_parser("list", help="show the plugins: what they want, which have code, and its state")
     ways.add_parser("enable", help="let a plugin's code run")
     ways.add_parser("disable", help="let it run no more")
     for name, way in ways.choices.items():
@@ -38,8 +38,12 @@ def execute(context: Context) -> Outcome:
             (row,) = result.rows
             return Outcome(result.as_json(), [f"{row.name} is {'now' if result.changed else 'already'} {row.state}"])
         result = plugins.list_plugins(session)
-    rows = [(row.name, row.version or "-", _hooks(row), _state(row)) for row in result.rows]
-    return Outcome(result.as_json(), table(("NAME", "VERSION", "HOOKS", "STATE"), rows) if rows else ["no plugin"])
+    wanted = [(m.name, m.version, m.manager, ", ".join(m.images), m.why or m.environment) for m in result.manifests]
+    coded = [(row.name, row.version or "-", _hooks(row), _state(row)) for row in result.rows]
+    lines = table(("PLUGIN", "VERSION", "FOUND BY", "IMAGES", "WHERE"), wanted) if wanted else []
+    lines += [""] if wanted and coded else []
+    lines += table(("WITH CODE", "VERSION", "HOOKS", "STATE"), coded) if coded else []
+    return Outcome(result.as_json(), lines or ["no plugin"])
 
 
 def _hooks(row: PluginRow) -> str:
