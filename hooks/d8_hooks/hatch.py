@@ -148,7 +148,13 @@ class D8BuildHook(BuildHookInterface[Any]):
             core.entry_points[MANIFESTS] = declared or wanted
         core.scripts.update(parts.console_scripts)
         always = {normalised(r.name) for r in core.dependencies_complex.values() if r.marker is None}
-        build_data["dependencies"] += [name for name in parts.dependencies if name not in always]
+        missing = [name for name in parts.dependencies if name not in always]
+        build_data["dependencies"] += missing
+        if missing:
+            names = ", ".join(missing)
+            self.app.display_warning(
+                f"d8: write {names} into [project] dependencies too: uv reads them there when it installs from source"
+            )
 
 
 @hookimpl

@@ -34,6 +34,7 @@ version = "1.0"
 requires-python = ">=3.11"
 """
 HOOK = "[tool.hatch.build.hooks.d8]\n"
+ENTRIES = '[project.entry-points."d8_installer.manifests"]\n'
 PACKAGE = "src/d8_plug_demo"
 OFFLINE = {"D8_OFFLINE": "1"}
 
@@ -110,6 +111,12 @@ def test_the_variable_gives_the_windows_wheel(tmp_path: Path) -> None:
     assert files_of(out / windows) == files_of(tmp_path / "set" / windows)
 
 
+def test_a_fat_wheel_names_no_manifest_even_if_the_author_does(tmp_path: Path, images: dict[str, str]) -> None:
+    project = Project(tmp_path, ENTRIES + 'demo = "d8_plug_demo:d8.toml"', HOOK + 'mode = "fat"')
+    (name,) = project.build(tmp_path / "out", **images)
+    assert f"{INFO}/entry_points.txt" not in files_of(tmp_path / "out" / name)
+
+
 def test_fat_wheels_of_every_platform_are_the_same_bytes_twice(tmp_path: Path, images: dict[str, str]) -> None:
     project, out = Project(tmp_path, HOOK + 'mode = "fat"'), tmp_path / "out"
     for platform in ("linux-amd64", "darwin-arm64", "windows-amd64"):
@@ -183,6 +190,15 @@ def test_the_authors_own_entry_point_and_requirement_stay(tmp_path: Path) -> Non
     files = files_of(tmp_path / "out" / NAME)
     assert files[f"{INFO}/entry_points.txt"] == b"[d8_installer.manifests]\nmine = d8_plug_demo:d8.toml\n"
     assert files[f"{INFO}/METADATA"].count(b"Requires-Dist") == 1
+
+
+def test_an_author_who_does_not_require_us_is_told_why_to(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    for number, (line, is_told) in enumerate([("", True), ('dependencies = ["d8-installer"]', False)]):
+        project = Project(tmp_path / str(number), line, HOOK)
+        done = ended(command, home=project.home, cwd=str(project.directory))
+        assert done.code == 0, done
+        assert ("write d8-installer into [project] dependencies" in done.err) is is_told, done
 
 
 def test_the_lock_beside_the_manifest_decides(tmp_path: Path, images: dict[str, str]) -> None:

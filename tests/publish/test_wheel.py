@@ -321,6 +321,14 @@ def test_code_hooks_and_a_range_of_the_authors_keep_the_requirement(tmp_path: Pa
         assert metadata.count(b"d8-installer\n") + metadata.count(b"d8_installer >= 0.1\n") == 1
 
 
+def test_a_wheel_that_was_never_thin_keeps_its_requirements(tmp_path: Path, home: str, images: str) -> None:
+    bare = METADATA.replace(b"rich>=13", b"d8-installer")
+    fat = ("--mode", "fat", "--platform", "linux-amd64", "-o", str(tmp_path / "out"))
+    assert wheel(home, save(tmp_path / "in", package(METADATA=bare)), *fat, source=images).code == 0
+    (name,) = made(tmp_path / "out")
+    assert contents(str(tmp_path / "out" / name))[f"{INFO}/METADATA"] == bare
+
+
 def test_fat_for_a_platform_that_an_image_lacks(tmp_path: Path, home: str, images: str) -> None:
     options = ("--mode", "fat", "--platform", "linux-s390x", "-o", str(tmp_path / "out"))
     done = wheel(home, save(tmp_path / "in", package()), *options, source=images)
@@ -373,6 +381,13 @@ def test_a_lock_decides_and_a_stale_one_is_refused(tmp_path: Path, home: str, im
     assert built(package()) == script("newer")
     assert built(package(), "--lock", str(project / "d8.lock")) == elf()
     assert built({**package(), "d8_plug_demo/d8.lock": lock}) == elf()
+    add_image(images.removeprefix("oci-layout:"), "other", "v1.0.0", {"linux-amd64": elf()})
+    (project / "d8.toml").write_bytes(manifest({"name": "demo"}, {"name": "other"}))
+    assert run("lock", home=home, cwd=str(project), env={"D8_RPP_ENDPOINT": images}).code == 0
+    ours, theirs = (project / "d8.lock").read_text().split('name = "other"')
+    plugins = theirs.replace('"d8.toml" = ', "d8-plug-other = ")
+    (project / "d8.lock").write_text(f'{ours}name = "other"{plugins}')
+    assert built(package(), "--lock", str(project / "d8.lock")) == elf()
     changed = package(manifest({"name": "demo", "version": ">=1.0"}))
     done = wheel(home, save(tmp_path / "in", {**changed, "d8_plug_demo/d8.lock": lock}), *fat, source=images)
     assert done.code == 65, done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error, MismatchError
 from d8_installer.model.platform import Platform
+from d8_installer.publish.linkage import elf_linkage
 from d8_installer.publish.wheel_tags import has_tag, platform_tag
 from tests.images import windows_program
 from tests.publish.wheels import GLIBC, MUSL, elf, mach, universal
@@ -96,6 +98,8 @@ def test_several_binaries_get_the_strictest_tag(tmp_path: Path) -> None:
         ("linux-amd64", elf("arm64"), "is no executable of that platform"),
         ("linux-amd64", elf("amd64", GLIBC, LIBC, ["GLIBC_2.34"])[:-60], "damaged header"),
         ("darwin-arm64", mach("arm64", (12, 0))[:-20], "damaged header"),
+        ("darwin-arm64", mach().replace(b"\x1b\0\0\0\x10", b"\x1b\0\0\0\x07"), "damaged header"),
+        ("darwin-arm64", mach().replace(b"\x1b\0\0\0\x10", b"\x1b\0\0\0\x11"), "damaged header"),
     ],
 )
 def test_what_no_tag_can_promise_is_refused(tmp_path: Path, platform: str, build: bytes, reason: str) -> None:
@@ -145,10 +149,23 @@ def test_any_bytes_give_a_tag_or_an_error_of_ours(
             assert error.hint
 
 
-def test_a_chain_of_symbol_versions_that_does_not_end_is_refused(tmp_path: Path) -> None:
-    build = elf("amd64", GLIBC, LIBC, ["GLIBC_2.34"])
-    at = build.index(b"GLIBC_2.34\0") + len(b"GLIBC_2.34\0")
-    # 65 535 auxiliary entries, each a byte behind the last one.
-    endless = build[:at] + b"\x01\0\xff\xff" + build[at + 4 : at + 28] + b"\x01\0\0\0" + build[at + 32 :]
-    with pytest.raises(MismatchError):
-        tag(tmp_path, "linux-amd64", endless)
+def test_chains_of_symbol_versions_that_run_through_each_other_are_refused(tmp_path: Path) -> None:
+    """Each of many needs says that all auxiliary entries behind it are its own: the square of their number to read."""
+    count = 1500
+    sample = elf("amd64", GLIBC, LIBC, ["GLIBC_2.34"])
+    name = sample.index(b"GLIBC_2.34\0") - sample.index(b"\0libc.so.6\0")
+    pairs = [
+        struct.pack("<HHIII", 1, 0xFFFF, 1, 16, 32 * more) + struct.pack("<IHHII", 0, 0, 2, name, 32 * more)
+        for more in [*[1] * (count - 1), 0]
+    ]
+    chain = b"".join(pairs)
+    # The chain lies behind all else: a segment that is not used becomes the one that maps it.
+    address, build = 0x900000, bytearray(sample)
+    build[64 + 56 * 1 : 64 + 56 * 2] = struct.pack("<IIQQQQQQ", 1, 5, len(build), address, 0, len(chain), len(chain), 1)
+    needs = build.index(struct.pack("<q", 0x6FFFFFFE)) + 8
+    build[needs : needs + 8] = struct.pack("<Q", address)
+    build[needs + 16 : needs + 24] = struct.pack("<Q", count)
+    with open(tmp_path / "tool", "wb") as file:
+        file.write(build + chain)
+    with open(tmp_path / "tool", "rb") as file, pytest.raises(MismatchError, match="damaged header"):
+        elf_linkage(file, "tool")
