@@ -11,7 +11,7 @@ from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn, Protocol
 
     from d8_installer.cli.context import Context, Outcome, RawOutput
@@ -49,6 +49,7 @@ COMMANDS = {
     "completion": "print the completion script for a shell",
     "manifest": "write or check a plugin's manifest",
     "publish": "publish executables as a multi-platform image",
+    "wheel": "make a plugin's wheel thin (launchers) or fat (the binaries themselves)",
     "proxy": "serve images as a registry-packages-proxy does",
     "pip": "run pip as typed, then sync the environment that it changed",
     "pipx": "run pipx as typed, then sync",
@@ -198,6 +199,14 @@ def mebibytes(text: str) -> int:
     if not text.isdecimal() or int(text) > 1 << 20:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number of MiB")
     return int(text)
+
+
+def source_date(environ: Mapping[str, str]) -> int | None:
+    """Return SOURCE_DATE_EPOCH in seconds, or None."""
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    if text and not (text.isdecimal() and len(text) < 20):
+        raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
+    return int(text) if text else None
 
 
 def add_platform(parser: argparse.ArgumentParser) -> None:

@@ -134,13 +134,18 @@ def default_roots(session: Session, profile: Profile) -> list[Root]:
     return user_roots(session.environ, home_directory(session.environ), sys.prefix)
 
 
-def remember(workspace: Workspace, requesters: Requesters) -> None:
-    """Write down the environments with plugins that no default root leads to, so that later commands look there too."""
+def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
+    """Write down the environments with plugins that no default root leads to, so that later commands look there too.
+
+    One whose plugins are gone is known until *prune*, which takes our link out of it.
+    """
     extra = {
         d.environment.path
         for d in (*(p.distribution for p in requesters.scan.plugins), *(b.distribution for b in requesters.scan.broken))
         if _is_extra(d.environment)
     }
+    if not prune:
+        extra |= {root.path for root in requesters.roots if root.manager == REMEMBERED and os.path.isdir(root.path)}
     lockfile.save_environments(workspace.generations.paths, sorted(extra))
 
 

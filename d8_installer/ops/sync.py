@@ -49,7 +49,7 @@ def sync(session: Session, options: SyncOptions) -> Applied:
 
             return lay_out(session, workspace, change, check_directory(session, options.to))
         if requesters is not None and not options.dry_run:
-            remember(workspace, requesters)
+            remember(workspace, requesters, prune=options.prune)
             link_environments(session, workspace, requesters, prune=options.prune)
         return apply(session, workspace, change)
 

@@ -6,6 +6,7 @@ A process of its own, so that nothing of ours is imported into theirs and no fai
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BUG = 70
+_START = (
+    "import sys; ours = sys.argv.pop(1); ours in sys.path or sys.path.append(ours); "
+    "from d8_installer.cli.main import main; sys.exit(main())"
+)
+"""PDM's and Poetry's project plugins lie in a directory that no Python knows by itself: it is the first argument."""
+_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ def run_tool(*arguments: str, directory: str | None = None) -> ToolResult:
     Never raises for what the command does: one that prints no envelope has exit code 70 and says so.
     """
     # -P, not -I: a d8-installer in a user site is one as well, but the working directory is no place for modules.
-    command = [sys.executable, "-P", "-m", "d8_installer", *arguments, "--json", "--quiet"]
+    command = [sys.executable, "-P", "-c", _START, _OURS, *arguments, "--json", "--quiet"]
     done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     try:
         envelope = json.loads(done.stdout)

@@ -14,6 +14,7 @@ from d8_installer.cli.context import Outcome
 from d8_installer.cli.parser import COMMANDS, VERBATIM
 from d8_installer.errors import ConflictError
 from tests import command, images
+from tests.publish import wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +136,18 @@ def test_publish(person: Person) -> None:
     assert person.json(*words, "--to", "nonsense:x")["exit_code"] == 78
 
 
+def test_wheel(person: Person) -> None:
+    manifest = person.home / "d8.toml"
+    manifest.write_text('schema = 1\n[[images]]\nname = "stronghold"\n')
+    words = ("wheel", str(manifest), "--parts", "parts", "--manifest", "d8_plug/d8.toml")
+    thin = person.json(*words)["data"]
+    assert (thin["platform_tag"], thin["manifests"]) == ("any", {"d8_plug": "d8_plug:d8.toml"})
+    fat = person.json(*words, "--mode", "fat", "--platform", "windows-amd64")["data"]
+    assert (fat["platform_tag"], list(fat["scripts"]), fat["manifests"]) == ("win_amd64", ["stronghold.exe"], {})
+    built = wheels.save(person.home / "built", wheels.package(manifest.read_bytes()))
+    assert [len(person.json("wheel", built, *more)["data"]["wheels"]) for more in ((), ("--mode", "fat"))] == [3, 1]
+
+
 FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "install": (("install", "nothing"), 69),
     "uninstall": (("uninstall", "nothing"), 69),
@@ -155,6 +168,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "ensurepath": (("ensurepath", "--home", "/dev/null/x"), 73),
     "env": (("env", "--project"), 2),
     "completion": (("completion", "nonsense"), 2),
+    "wheel": (("wheel", "nonsense.whl"), 2),
     "publish": (("publish", "nonsense", "--image", "x", "--version", "v1", "--to", "oci-layout:x"), 2),
     "proxy": (("proxy", "serve", "--from", "nonsense:x", "--listen", "127.0.0.1:0"), 78),
 }

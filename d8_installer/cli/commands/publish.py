@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
 
@@ -32,7 +33,7 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     builds = [_build(text) for text in typed.builds]
-    options = Options(typed.replace, _epoch(context))
+    options = Options(typed.replace, grammar.source_date(context.environ))
     with context.session() as session:
         destination = session.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)
@@ -48,10 +49,3 @@ def _build(text: str) -> tuple[Platform, str]:
     if not equals or not path:
         raise UsageError(f"{text[:100]!r} is not PLATFORM=PATH", hint="such as linux-amd64=./build/stronghold")
     return typed_platform(platform, known=True), os.path.expanduser(path)
-
-
-def _epoch(context: Context) -> int | None:
-    text = context.environ.get("SOURCE_DATE_EPOCH", "")
-    if text and not text.isdecimal():
-        raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
-    return int(text) if text else None

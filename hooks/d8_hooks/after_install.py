@@ -1,0 +1,72 @@
+"""What the hooks of package managers have in common: sync the environment that changed, and say it in a line.
+
+Nothing here raises, since a manager that has done its work must not fail for ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.plugin.tool import run_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d8_installer.plugin.tool import ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The environment that a manager has changed (its prefix or library), and the project's directory."""
+
+    environment: str
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be shown: ``done`` in one line, empty if nothing changed, and what went wrong in one or two."""
+
+    done: str = ""
+    problem: tuple[str, ...] = ()
+
+
+def report_on(find: Callable[[], Changed]) -> Report:
+    """Sync what *find* returns: the profile of the project's ``d8.toml``, or of a parent's, else the user's."""
+    try:
+        changed = find()
+        result = run_tool("sync", "--env", changed.environment, directory=changed.project)
+        return Report(_done(result.data), _problem(result))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the manager's own work is done and stays done
+        reason = f"error: {type(error).__name__}: {error}"
+        return Report(problem=(_line(reason), _line("hint: type `d8-installer sync`")))
+
+
+def _done(data: Mapping[str, object]) -> str:
+    changes = data.get("changes")
+    clauses = [_clause(change) for change in changes if isinstance(change, dict)] if isinstance(changes, list) else []
+    return _line(", ".join(filter(None, clauses))) if any(clauses) else ""
+
+
+def _clause(change: Mapping[str, object]) -> str:
+    binary, version, replaces = (change.get(key) for key in ("binary", "version", "replaces"))
+    if change.get("action") == "unlink":
+        return f"removed {binary} {version}"
+    if change.get("action") != "link":
+        return ""
+    return f"installed {binary} {version}" if replaces is None else f"switched {binary} {replaces} -> {version}"
+
+
+def _problem(result: ToolResult) -> tuple[str, ...]:
+    if not result.errors:
+        return ()
+    message, hint = result.errors[0]
+    more = f" (and {len(result.errors) - 1} more: type `d8-installer sync`)" if result.errors[1:] else ""
+    lines = [_line(f"error: {message}{more}")]
+    return (*lines, _line(f"hint: {hint}")) if hint else tuple(lines)
+
+
+def _line(text: str) -> str:
+    """Return one line of ours; names and messages from outside must not steer a terminal."""
+    return "d8-installer: " + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
