@@ -184,9 +184,12 @@ def _refuse_without_verifiers(session: Session) -> None:
         return
     for plugin in session.hooks.loaded.unusable:
         if plugin.verifies:
+            mend = "mend it"
+            if plugin.version is None:  # also where a launcher's environment is not the one that has it
+                mend = f"type `d8-installer sync` where it is installed, or `pipx inject d8-installer {plugin.name}`"
             raise ConfigError(
                 f"{plugin.name} verifies images and cannot be asked, so nothing new is placed: {plugin.why}",
-                hint=f"mend it, or type `d8-installer sync` where it is installed, or `plugins disable {plugin.name}`",
+                hint=f"{mend}, or `d8-installer plugins disable {plugin.name}`",
             )
 
 

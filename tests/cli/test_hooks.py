@@ -10,6 +10,8 @@ import pytest
 from d8_installer.testing.faults import fault_server
 from d8_installer.testing.memory import MemorySource
 from tests import images
+from tests.command import ended
+from tests.installed import add_launchers, install, manifest, running_environment
 from tests.own import LOGGING, OwnTool
 
 if TYPE_CHECKING:
@@ -214,6 +216,11 @@ def test_credentials_in_their_order(own: OwnTool) -> None:
         assert sent(TOY="of-the-plugin hunter2") == set()
         assert sent(TOY="boom") == set()
         assert own.log().count(f"asked for {server.url}") == 4
+        own.env |= {"TOY": "of-the-plugin"}
+        asked = len(own.log())
+        own.run("install", "hello")  # many requests
+        assert len(own.log()) == asked + 1
+        own.env["TOY"] = "boom"
         said = own.fails(78, "versions", "hello")
         assert "d8-toy 1.0 failed in the credential 'toy': RuntimeError" in said
         assert "hunter2" not in said
@@ -289,6 +296,31 @@ def test_a_verifier_that_cannot_be_asked_fails_closed(own: OwnTool, code: str | 
     assert "nobody asks the verifiers of d8-toy" in own.ok("install", "hello", "--no-plugins").err
     own.ok("plugins", "disable", "d8-toy")
     own.ok("install", "vault")
+
+
+def test_a_verifier_that_was_enabled_by_hand_is_missed_too(own: OwnTool) -> None:
+    own.plugin(VERIFIER, verifies=True)
+    own.ok("config", "set", "plugins", "d8_toy")
+    own.ok("install", "vault")
+    own.remove("d8-toy")
+    own.fails(78, "install", "hello")
+    own.ok("config", "unset", "plugins")
+    own.ok("install", "hello")
+
+
+def test_a_launcher_whose_environment_lacks_the_verifier_places_nothing(own: OwnTool, tmp_path: Path) -> None:
+    own.enabled(VERIFIER, verifies=True)
+    text = manifest("hello")
+    prefix = own.home / ".local/share/pipx/venvs/d8-plug-hello"
+    install(running_environment(prefix), "d8-plug-hello", "1.0", text)
+    add_launchers(prefix, text)
+    launcher = [str(prefix / "bin/hello")]
+    done = ended(launcher, home=str(own.home), env=own.env)
+    assert (done.code, "d8-toy verifies images and cannot be asked" in done.err) == (78, True)
+    assert "d8-installer sync" in done.err
+    own.ok("sync")
+    assert len(own.log()) == 1
+    assert ended(launcher, home=str(own.home), env=own.env).out.startswith("hello v1.1.0")
 
 
 def test_a_verifier_that_returns_rubbish_fails_closed(own: OwnTool) -> None:

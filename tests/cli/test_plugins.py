@@ -215,6 +215,17 @@ def test_what_hangs_at_exit_holds_nobody(own: OwnTool, code: str) -> None:
     own.fails(2, "nonsense")
 
 
+@pytest.mark.parametrize("words", [("uninstall", "hello"), ("rollback",)], ids=" ".join)
+def test_what_takes_away_is_done_before_any_plugin_is_imported(own: OwnTool, words: tuple[str, ...]) -> None:
+    own.ok("install", "vault")
+    own.ok("install", "hello")
+    own.enabled("import signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert own.run(*words).code == -9
+    assert own.placed() == ["vault v1.0.0"]
+    own.ok("plugins", "--no-plugins")
+    own.ok("plugins", "disable", "d8-toy")
+
+
 def test_what_a_plugin_prints_does_not_spoil_stdout(own: OwnTool) -> None:
     own.enabled("print('at import')\n" + CHECK.replace("    return", "    print('in a hook')\n    return"))
     done = own.run("--json", "doctor")
