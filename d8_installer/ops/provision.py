@@ -166,7 +166,9 @@ def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
 
 
 def _said(plugin: DiscoveredPlugin, applied: Applied) -> str:
-    placed = [f"{s.placement.binary} {s.placement.version}" for s in applied.plan.steps if isinstance(s, Link)]
+    links = [step for step in applied.plan.steps if isinstance(step, Link)]
+    new = [step.placement for step in links if step.replaces != step.placement.version]
+    placed = [f"{placement.binary} {placement.version}" for placement in new]
     return f"installed {', '.join(placed)} for {plugin.name}" if placed else ""
 
 
