@@ -44,6 +44,7 @@ build-backend = "hatchling.build"
 name = "d8-plug-ruff"
 version = "1.0"
 requires-python = ">=3.11"
+dependencies = ["d8-installer"]
 
 [tool.hatch.build.hooks.d8]
 """
