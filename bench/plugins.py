@@ -46,7 +46,7 @@ def _discovery(rig: Rig) -> Row:
     ours, others = interleaved(
         rig.often(15), lambda: rig.d8("plugins", "--json").seconds, lambda: rig.spend(pipx, "list", "--json").seconds
     )
-    found = json.loads(rig.output(rig.command, "plugins", "--json"))["data"]["plugins"]
+    found = json.loads(rig.output(rig.command, "plugins", "--json"))["data"]["manifests"]
     if len(found) < ENVIRONMENTS or len(json.loads(rig.output(pipx, "list", "--json"))["venvs"]) != ENVIRONMENTS:
         raise SystemExit("bench: not all environments were found")
     remove(str(first.parent))

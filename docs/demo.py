@@ -35,6 +35,21 @@ name = "ruff"
 version = ">=0.14, <1"
 binaries = { d8-ruff = "plugin" }
 """
+PLUGIN = """\
+[build-system]
+requires = ["hatchling", "d8-installer"]
+build-backend = "hatchling.build"
+
+[project]
+name = "d8-plug-ruff"
+version = "1.0"
+requires-python = ">=3.11"
+
+[tool.hatch.build.hooks.d8]
+"""
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+OFFLINE = ["--no-deps", "--no-build-isolation"]
+ROOT = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name("d8-installer")
 
 
@@ -54,9 +69,11 @@ class Demo:
         home = directory / "home"
         home.mkdir()
         keep = {
-            name: value for name, value in os.environ.items() if name in {"PATH", "COVERAGE_PROCESS_CONFIG", "LANG"}
+            name: value for name, value in os.environ.items() if name in {"COVERAGE_PROCESS_CONFIG", "LANG", "PIP_CERT"}
         }
-        self.env = {**keep, "HOME": str(home), "NO_COLOR": "1"}
+        path = os.pathsep.join([str(home / ".local/bin"), str(COMMAND.parent), os.environ.get("PATH", os.defpath)])
+        links = {f"{tool}_FIND_LINKS": str(directory / "dist") for tool in ("PIP", "UV")}
+        self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}
 
     def run(self) -> None:
         """Declare, publish, serve, install, run, look, and ask for other platforms."""
@@ -74,6 +91,7 @@ class Demo:
             self.d8("install", "ruff>=0.14,<1")
             self.type("home/.local/share/d8-installer/bin/ruff --version")
             self.d8("list")
+            self.plugin()
             self.say("the project: its lock has every platform, pinned by digest")
             self.d8("lock", directory=project)
             self.type("cat project/d8.lock")
@@ -83,6 +101,25 @@ class Demo:
             self.d8("install", "ruff", "--platform", "linux-arm64", "--home", "arm64")
             self.same(self.directory / "arm64/bin/ruff", builds["linux-arm64"])
             self.d8("install", "ruff", "--platform", "linux-s390x", "--home", "s390x", expect=69)
+
+    def plugin(self) -> None:
+        """Build a plugin's wheel, and use it as its users do."""
+        self.say("the plugin: a Python package whose wheel brings a launcher along")
+        package = self.directory / "plugin/src/d8_plug_ruff"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package.parents[1] / "pyproject.toml").write_text(PLUGIN)
+        (package / "d8.toml").write_text(MANIFEST.replace("d8-ruff", "plug-ruff"))
+        self.type("cat plugin/pyproject.toml")
+        self.type("cat plugin/src/d8_plug_ruff/d8.toml")
+        subprocess.run([*PIP, "wheel", *OFFLINE, "--wheel-dir", str(self.directory / "dist"), str(ROOT)], check=True)
+        self.show("pip wheel --wheel-dir dist ./plugin")
+        self.execute([*PIP, "wheel", *OFFLINE, "--wheel-dir", "dist", "./plugin"], self.directory, 0)
+        self.type("pipx install --quiet dist/d8_plug_ruff-1.0-py3-none-any.whl")
+        self.type("plug-ruff --version")
+        self.type("plug-ruff --version")
+        self.type("pipx uninstall --quiet d8-plug-ruff")
+        self.d8("sync", "--prune")
 
     def executable(self, platform: str, tag: str) -> Path:
         """Take ruff's executable for *platform* out of its wheel on PyPI."""
@@ -125,7 +162,9 @@ class Demo:
     def type(self, line: str) -> None:
         """Type a command of the system's."""
         self.show(line)
-        self.execute(shlex.split(line), self.directory, 0)
+        words = shlex.split(line)
+        program = shutil.which(words[0], path=self.env["PATH"]) or words[0]
+        self.execute([program if "/" not in words[0] else words[0], *words[1:]], self.directory, 0)
 
     def same(self, installed: Path, original: Path) -> None:
         """Compare the installed file with what its wheel held."""

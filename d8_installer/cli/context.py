@@ -99,5 +99,8 @@ class Context:
             connections=typed.connections or DEFAULT_CONNECTIONS,
             accept_moved=tuple(getattr(typed, "accept_moved", ())),
             witness=getattr(typed, "witness", None),
+            plugins=not typed.no_plugins,
+            kubeconfig=typed.kubeconfig,
+            context=typed.context,
         )
         return Session(options, self.environ, lambda: datetime.now(UTC), self.talk, self.directory)

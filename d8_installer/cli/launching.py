@@ -31,9 +31,9 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str]) -> RawOutput:
             "launch wants REQUEST BINARY ARGV0 ARGS…", hint="it is for launchers; type `d8-installer run NAME`"
         )
     request, binary, argv0, *rest = arguments
-    from d8_installer.ops.provision import Launch, find_ready
+    from d8_installer.ops.provision import Launch, environment_of, find_ready
 
-    launch = Launch(request, binary, argv0, sys.prefix)
+    launch = Launch(request, binary, argv0, environment_of(argv0))
     path = find_ready(launch, environ) or _provide(launch, environ)
     sys.stdout.flush()
     if os.name == "posix":

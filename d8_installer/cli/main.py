@@ -23,13 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _open_what_was_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
+    return _leave(_guarded(typed))
+
+
+def _guarded(typed: list[str]) -> int:
     try:
         code = _run(typed)
         sys.stdout.flush()
     except Terminated as ended:
-        return _leave(128 + ended.number)
+        return 128 + ended.number
     except KeyboardInterrupt:
-        return _leave(render.interrupted(as_json="--json" in typed))
+        return render.interrupted(as_json="--json" in typed)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`); Python would complain once more while shutting down.
         _write_to_nowhere()
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - what is no D8Error is our bug, and says so
         render.bug(None, error, as_json="--json" in typed)
         return EXIT_BUG
-    return _leave(code)
+    return code
 
 
 def _write_to_nowhere() -> None:
@@ -58,9 +62,10 @@ def _open_what_was_closed() -> None:
 
 
 def _leave(code: int) -> int:
-    """Return *code*; but if threads of ours still wait for a stalled answer, end the process without them."""
+    """Return *code*; but end the process without what would hold it: stalled threads of ours, anything of a plugin."""
     threading = sys.modules.get("threading")
-    if threading is not None and any(thread.name.startswith("d8-") for thread in threading.enumerate()):
+    waiting = threading is not None and any(thread.name.startswith("d8-") for thread in threading.enumerate())
+    if waiting or "d8_installer.plugin.loading" in sys.modules:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -70,10 +75,14 @@ def _leave(code: int) -> int:
 def _run(typed: list[str]) -> int:
     if typed[:1] == ["launch"]:
         return _launch(typed[1:])
-    from d8_installer.cli.parser import command_module, help_text, parse
+    from d8_installer.cli.parser import UnknownCommandError, command_module, help_text, parse
 
     try:
         arguments = parse(typed)
+    except UnknownCommandError as unknown:
+        from d8_installer.cli.foreign import execute
+
+        return execute(unknown)
     except UsageError as error:
         return render.failure(None, error, as_json="--json" in typed)
     except SystemExit as ended:  # --help and --version

@@ -11,7 +11,7 @@ from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn, Protocol
 
     from d8_installer.cli.context import Context, Outcome, RawOutput
@@ -42,11 +42,14 @@ COMMANDS = {
     "lock": "pin what the manifest asks for in d8.lock, for every platform",
     "sync": "make what is in place what manifest and lock say",
     "config": "show or change your settings",
+    "plugins": "show the plugins whose code may run; enable or disable one",
+    "doctor": "look for what is wrong with this machine's set-up",
     "ensurepath": "append the bin directory to PATH in your shell's start-up files",
     "env": "print the line that puts a profile's binaries on this shell's PATH",
     "completion": "print the completion script for a shell",
     "manifest": "write or check a plugin's manifest",
     "publish": "publish executables as a multi-platform image",
+    "wheel": "make a plugin's wheel thin (launchers) or fat (the binaries themselves)",
     "proxy": "serve images as a registry-packages-proxy does",
     "pip": "run pip as typed, then sync the environment that it changed",
     "pipx": "run pipx as typed, then sync",
@@ -69,6 +72,18 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see `{self.prog} --help`")
 
 
+class UnknownCommandError(UsageError):
+    """The command that was typed is none of ours; ``namespace`` is what was parsed, for plugins may have it."""
+
+    def __init__(self, namespace: argparse.Namespace, *, hint: str) -> None:
+        super().__init__(f"{namespace.command[:60]!r} is not a command", hint=hint)
+        self.namespace = namespace
+
+    def as_json(self) -> dict[str, object]:
+        """Be a usage error to a reader."""
+        return super().as_json() | {"kind": "Usage"}
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; ``command`` is None where none was typed. ``--help`` and ``--version`` end the process."""
     top = _top_parser()
@@ -80,7 +95,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if namespace.command in VERBATIM:
         return namespace
     if namespace.command not in COMMANDS:
-        raise UsageError(f"{namespace.command[:60]!r} is not a command", hint=_nearest(namespace.command))
+        raise UnknownCommandError(namespace, hint=_nearest(namespace.command))
     parser = Parser(
         prog=f"{PROGRAM} {namespace.command}",
         description=_sentence(COMMANDS[namespace.command]),
@@ -120,7 +135,7 @@ def _top_parser() -> Parser:
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS] COMMAND …",
         description="Installs the executables that Python packages declare, verified and locked.",
-        epilog=f"commands:\n{rows}\n\n`{PROGRAM} COMMAND --help` tells more of one.",
+        epilog=f"commands:\n{rows}\n\n`{PROGRAM} COMMAND --help` tells more of one; enabled plugins may add others.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -136,6 +151,7 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     group.add_argument("--json", action="store_true", default=flag, help="print one JSON document on stdout")
     group.add_argument("-q", "--quiet", action="store_true", default=flag, help="say nothing but errors on stderr")
     group.add_argument("-v", "--verbose", action="store_true", default=flag, help="say more on stderr")
+    group.add_argument("--no-plugins", action="store_true", default=flag, help="run no plugin's code")
     group.add_argument("--offline", action="store_true", default=flag, help="use no network (D8_OFFLINE)")
     profile = group.add_mutually_exclusive_group()
     for kind, text in (("user", "your own profile"), ("project", "the profile of the d8.toml here or above")):
@@ -153,6 +169,10 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     group.add_argument(
         "--insecure-skip-tls-verify", dest="insecure", action="store_true", default=flag, help="check no certificate"
     )
+    group.add_argument(
+        "--kubeconfig", metavar="F", default=default, help="kubeconfig to take the token from (KUBECONFIG)"
+    )
+    group.add_argument("--context", metavar="C", default=default, help="the kubeconfig's context")
     group.add_argument("--home", metavar="DIR", default=default, help="where everything is kept (D8_INSTALLER_HOME)")
     group.add_argument(
         "--connections", metavar="N", type=positive, default=default, help="requests under way at once (default 8)"
@@ -179,6 +199,14 @@ def mebibytes(text: str) -> int:
     if not text.isdecimal() or int(text) > 1 << 20:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number of MiB")
     return int(text)
+
+
+def source_date(environ: Mapping[str, str]) -> int | None:
+    """Return SOURCE_DATE_EPOCH in seconds, or None."""
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    if text and not (text.isdecimal() and len(text) < 20):
+        raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
+    return int(text) if text else None
 
 
 def add_platform(parser: argparse.ArgumentParser) -> None:

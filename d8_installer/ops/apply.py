@@ -11,6 +11,7 @@ from d8_installer.errors import DiskError, DocumentError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.fetch import fetch_all
+from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.plan import Policy, Situation, make_plan
 from d8_installer.plugin.discovery import normalised
@@ -86,16 +87,21 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     _refuse_foreign_platform(session, active)
     plan = make_plan(change.lock, situation(session, change, active))
     bin_directory = session.home.bin if workspace.profile.kind == "user" else generations.paths.bin
-    number = None if active is None else active.number
+    number = before = None if active is None else active.number
+    switch = None
     if change.dry_run:
         problems = (*change.problems, *plan.problems)
         return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
     _warn(session, plan)
     if workspace.profile.kind == "user":  # first of all, since what is in the way there stops everything
         generations.switch.expose(session.home, generations.paths)
+    gate = Gate(session, plan, active)
+    gate.admit(change.lock)
     fetch_all(session, plan)
     if not plan.is_empty or active is None:
         number = generations.next_number()
+        switch = switch_facts(plan, (before, number), (str(workspace.profile), change.reason, bin_directory))
+        gate.before_switch(switch)
         text = change.lock_text if change.lock_text is not None else workspace.lock_text
         time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
@@ -104,8 +110,10 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         generations.switch.activate(generations.paths, number)
         generations.keep(session.config.retention)
     problems = (*change.problems, *plan.problems)
-    if change.seen is not None and not problems:
+    if change.seen is not None and change.seen.is_lasting and not problems:
         write_stamp(session, workspace, change.seen, plan, number)
+    if switch is not None:
+        tell_switched(session, switch)
     return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
 
 
@@ -159,7 +167,9 @@ def _readable(session: Session, workspace: Workspace) -> Generation | None:
 
 
 def _refuse_foreign_platform(session: Session, active: Generation | None) -> None:
-    if session.platform != session.host_platform and active is not None and active.platform != session.platform:
+    if active is None or active.platform == session.platform:
+        return  # and no plugin is asked what this host's platform is
+    if session.platform != session.host_platform:
         raise UsageError(
             f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
             hint="give the other platform a home of its own with --home DIR",

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
     from d8_installer.model.source import LayerRequest, Source
-    from d8_installer.ops.session import Session, Task
+    from d8_installer.ops.reporter import Task
+    from d8_installer.ops.session import Session
     from d8_installer.store.blobs import Incoming
     from d8_installer.store.unpack import Extracted
 

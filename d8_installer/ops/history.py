@@ -113,7 +113,10 @@ def rollback(session: Session, number: int | None) -> RolledBack:
         if restored:
             lockfile.save(profile.lock, target.lock)
         _switch(session, workspace, target)
-        return RolledBack(str(profile), active.number, target.number, differences(active, target), restored)
+        result = RolledBack(str(profile), active.number, target.number, differences(active, target), restored)
+        if session.has_plugins:
+            _tell(session, workspace, result)
+        return result
 
 
 def differences(before: Generation | None, after: Generation) -> tuple[Difference, ...]:
@@ -153,6 +156,20 @@ def _stored(session: Session, target: Generation) -> Iterable[str]:
     for placed in target.placed:
         name = file_name(placed.placement.binary, target.platform.executable_suffix)
         yield session.home.executable(placed.digest.hex, name)
+
+
+def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
+    """Tell the plugins, now that nothing can be stopped any more."""
+    from d8_installer.ops.hooks import tell_switched
+    from d8_installer.plugin.watching import SwitchFacts
+
+    added = tuple(one.binary for one in done.differences if one.before is None)
+    removed = tuple(one.binary for one in done.differences if one.after is None)
+    changed = tuple(one.binary for one in done.differences if one.binary not in {*added, *removed})
+    user = workspace.profile.kind == "user"
+    bin_directory = session.home.bin if user else workspace.generations.paths.bin
+    names = (added, changed, removed)
+    tell_switched(session, SwitchFacts(done.profile, done.before, done.after, "rollback", *names, bin_directory))
 
 
 def _switch(session: Session, workspace: Workspace, target: Generation) -> None:

@@ -51,7 +51,7 @@ def install(session: Session, requirements: Sequence[str], *, dry_run: bool = Fa
             if spec or workspace.manifest.find(name) is None:
                 text = with_request(text, request)
         names = " ".join(requirements)
-        return _follow(session, workspace, text, reason=f"install {names}", dry_run=dry_run)
+        return _follow(session, workspace, _edit(workspace, text, f"install {names}", dry_run=dry_run))
 
 
 def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
@@ -66,7 +66,9 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
                 text = without_request(text, name)
             elif not _is_leaving(name, workspace):
                 raise _not_ours(name, workspace.locked)
-        return _follow(session, workspace, text, reason=f"uninstall {' '.join(names)}", dry_run=dry_run)
+        session.settle_platform(workspace)
+        edit = _edit(workspace, text, f"uninstall {' '.join(names)}", dry_run=dry_run)
+        return _follow(session, workspace, edit, hooks=False)
 
 
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
@@ -117,12 +119,15 @@ def _typed(text: str) -> tuple[ImageName, str, Request]:
         raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint) from error
 
 
-def _follow(session: Session, workspace: Workspace, text: str, *, reason: str, dry_run: bool) -> Applied:
-    """Read the manifest's edited *text* as if it had been written, and take the road from there."""
-    manifest = Manifest.parse(text.encode(), workspace.profile.manifest)
-    requesters = gather(session, workspace)
-    wanted = requesters.wanted(workspace.locked, manifest)
-    return _place(session, workspace, requesters, wanted, Edit(text, manifest, reason, dry_run))
+def _edit(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Edit:
+    """Read the manifest's edited *text* as if it had been written."""
+    return Edit(text, Manifest.parse(text.encode(), workspace.profile.manifest), reason, dry_run)
+
+
+def _follow(session: Session, workspace: Workspace, edit: Edit, *, hooks: bool = True) -> Applied:
+    """Take the road from an edited manifest; without *hooks* no plugin's code is asked what it wants."""
+    requesters = gather(session, workspace, hooks=hooks)
+    return _place(session, workspace, requesters, requesters.wanted(workspace.locked, edit.manifest), edit)
 
 
 def _place(session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, edit: Edit) -> Applied:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.ops.apply import Applied, Change, situation
 from d8_installer.ops.fetch import fetch_all
+from d8_installer.ops.hooks import Gate
 from d8_installer.plan import make_plan
 from d8_installer.store import fs, stamp
 from d8_installer.store.profile import file_name
@@ -28,6 +29,7 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in plan.target]
     for name in names:
         _refuse_foreign(session, os.path.join(directory, name))
+    Gate(session, plan, None).admit(change.lock)
     fetch_all(session, plan)
     fs.make_directories(directory)
     for placement, name in zip(plan.target, names, strict=True):

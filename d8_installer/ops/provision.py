@@ -21,7 +21,7 @@ from d8_installer.ops.requesters import default_roots, gather
 from d8_installer.ops.run import of_image
 from d8_installer.ops.session import Options
 from d8_installer.plugin.discovery import scan
-from d8_installer.plugin.environments import Environment, environments, libraries_of
+from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import lockfile
 from d8_installer.store.layout import Home, ProfilePaths, default_home
@@ -52,6 +52,15 @@ class Provided:
 
     path: str
     said: str = ""
+
+
+def environment_of(argv0: str) -> str:
+    """Return the prefix of the environment that a launcher lies in; outside a virtual one, that of this Python.
+
+    The two differ where the launcher had to take the d8-installer on PATH.
+    """
+    prefix = prefix_of(os.path.realpath(argv0))
+    return prefix if os.path.isfile(os.path.join(prefix, "pyvenv.cfg")) else sys.prefix
 
 
 def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
@@ -157,7 +166,9 @@ def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
 
 
 def _said(plugin: DiscoveredPlugin, applied: Applied) -> str:
-    placed = [f"{s.placement.binary} {s.placement.version}" for s in applied.plan.steps if isinstance(s, Link)]
+    links = [step for step in applied.plan.steps if isinstance(step, Link)]
+    new = [step.placement for step in links if step.replaces != step.placement.version]
+    placed = [f"{placement.binary} {placement.version}" for placement in new]
     return f"installed {', '.join(placed)} for {plugin.name}" if placed else ""
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
+from d8_installer.ops.hooks import hooked_manifests
 from d8_installer.plugin.discovery import Scan, scan
 from d8_installer.plugin.environments import ACTIVE, Root, environments, prefix_of, project_roots, user_roots, watched
 from d8_installer.store import lockfile
 from d8_installer.store.layout import home_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
@@ -34,7 +35,9 @@ class Requesters:
 
     ``own`` is None where the profile has no manifest. ``plugins`` has each name once. ``roots`` are where they were
     looked for, ``default_roots`` those that follow from the environment variables, ``watched`` what changes when a
-    plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more.
+    plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more. ``hooked`` are the
+    manifests that hooks add; ``is_certain`` is False where a hook that might add some could not be asked, and
+    ``is_lasting`` where another answer of hooks may come without any file being changed.
     """
 
     own: Manifest | None
@@ -44,11 +47,15 @@ class Requesters:
     default_roots: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     gone: frozenset[str] = frozenset()
+    hooked: Mapping[str, Manifest] = field(default_factory=dict)
+    hook_problems: tuple[D8Error, ...] = ()
+    is_certain: bool = True
+    is_lasting: bool = True
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
         """What is wrong with plugins that are here."""
-        return tuple(
+        return self.hook_problems + tuple(
             DocumentError(
                 f"the plugin {b.distribution.name} {b.distribution.version} ({b.distribution.environment.manager})"
                 f" is left out: {b.error}",
@@ -63,31 +70,77 @@ class Requesters:
         requirements = manifest.requirements(OWN_MANIFEST) if manifest is not None else ()
         for plugin in self.plugins:
             requirements += plugin.manifest.requirements(plugin.name)
-        present = {plugin.name for plugin in self.plugins} | self.gone
+        for name, hooked in self.hooked.items():
+            requirements += hooked.requirements(name)
+        present = {plugin.name for plugin in self.plugins} | self.hooked.keys() | self.gone
         unread = {broken.distribution.name for broken in self.scan.broken} - present
+        if not self.is_certain:
+            unread |= {who for image in locked.images for who, _ in image.requests} - present - {OWN_MANIFEST}
         present |= {OWN_MANIFEST} if manifest is not None else set()
         return Wanted(requirements, frozenset(present), locked, unread=frozenset(unread))
 
 
-def gather(session: Session, workspace: Workspace, given: Iterable[str] = ()) -> Requesters:
-    """Read the profile's manifest and the plugins of its environments, and of those at the paths *given*."""
-    profile = workspace.profile
+def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *, hooks: bool = True) -> Requesters:
+    """Read the profile's manifest and the plugins of its environments, and of those at the paths *given*.
+
+    Without *hooks* no plugin's code is asked for more; those that it would add stay as they are locked.
+    """
+    looked = look(session, workspace.profile, given)
+    files = [plugin.file for plugin in looked.scan.plugins]
+    own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
+    requesters = Requesters(
+        own,
+        looked.chosen,
+        looked.scan,
+        tuple(looked.roots),
+        tuple(root.path for root in looked.defaults),
+        (*watched(looked.roots, looked.found), *files),
+    )
+    return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where plugins were looked for, and what was found; ``chosen`` has each name once."""
+
+    defaults: list[Root]
+    roots: list[Root]
+    found: list[Environment]
+    scan: Scan
+    chosen: tuple[DiscoveredPlugin, ...]
+
+
+def look(session: Session, profile: Profile, given: Iterable[str] = ()) -> Looked:
+    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's."""
     defaults = default_roots(session, profile)
     prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
     roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
     roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
-    roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(workspace.generations.paths)]
+    roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(session.generations(profile).paths)]
     found = environments(roots)
     read = scan(found)
-    files = [plugin.file for plugin in read.plugins]
-    own = workspace.manifest if workspace.manifest_text or os.path.exists(profile.manifest) else None
-    return Requesters(
-        own,
-        tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes})),
-        read,
-        tuple(roots),
-        tuple(root.path for root in defaults),
-        (*watched(roots, found), *files),
+    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}))
+    return Looked(defaults, roots, found, read, chosen)
+
+
+def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:
+    """Return *requesters* with the manifests of hooks; one that a plugin ships as data counts first."""
+    if not session.config.plugins:
+        return requesters
+    if not hooks or not session.has_plugins:
+        return replace(requesters, is_certain=False, is_lasting=False)
+    manifests, problems = hooked_manifests(session, profile)
+    for name in sorted(manifests.keys() & {plugin.name for plugin in requesters.plugins}):
+        twice = f"a hook adds a manifest for {name}, which ships one itself"
+        problems += (DocumentError(twice, hint="tell the author of the hook"),)
+        del manifests[name]
+    usable = not session.plugins.unusable and not problems
+    return replace(
+        requesters,
+        hooked=manifests,
+        hook_problems=problems,
+        is_certain=usable,
+        is_lasting=usable and not session.hooks.implements("d8_manifests", "d8_platforms"),
     )
 
 

@@ -7,9 +7,9 @@ import os
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, NotAllowedError, UsageError
+from d8_installer.errors import ConfigError, DocumentError, NotAllowedError, UsageError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import HostFacts, Platform, typed_platform
@@ -26,39 +26,15 @@ if TYPE_CHECKING:
 
     from d8_installer.model.config import Config
     from d8_installer.model.generation import Generation
-    from d8_installer.model.source import Source
+    from d8_installer.model.source import Destination, Source
+    from d8_installer.ops.reporter import Reporter
+    from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
 
 _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
-
-
-class Task(Protocol):
-    """One thing that takes a while."""
-
-    def advance(self, amount: int) -> None:
-        """Say that *amount* more bytes are done."""
-
-    def finish(self) -> None:
-        """Say that it is over, well or not."""
-
-
-class Reporter(Protocol):
-    """Who hears what a verb is doing: talk, never data. Called from several threads."""
-
-    def task(self, name: str, total: int) -> Task:
-        """Announce the transfer of *total* bytes."""
-
-    def note(self, text: str) -> None:
-        """Tell something worth a line."""
-
-    def detail(self, text: str) -> None:
-        """Tell something that only ``-v`` wants to know."""
-
-    def warn(self, text: str) -> None:
-        """Tell something that the person should act upon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +52,9 @@ class Options:
     connections: int = DEFAULT_CONNECTIONS
     accept_moved: tuple[str, ...] = ()
     witness: str | None = None
+    plugins: bool = True
+    kubeconfig: str | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +88,12 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._open.close()
+        if "hooks" in vars(self):
+            from d8_installer.ops.events import tell_end
+
+            tell_end(self.reporter, error)
 
     @cached_property
     def home(self) -> Home:
@@ -133,6 +116,10 @@ class Session:
         """The person's settings."""
         return lockfile.load_config(self.config_file)[1]
 
+    def forget_config(self) -> None:
+        """Read the settings anew at the next use: this command has changed them."""
+        vars(self).pop("config", None)
+
     @cached_property
     def platform(self) -> Platform:
         """The platform to install for: ``--platform``, else this host's."""
@@ -142,8 +129,51 @@ class Session:
 
     @cached_property
     def host_platform(self) -> Platform:
-        """The platform of the running host."""
+        """The platform of the running host, unless a plugin chooses another."""
+        if self.has_plugins:
+            from d8_installer.ops.platforms import chosen_platform
+
+            return chosen_platform(self.hooks, host_facts())
         return Platform.of_host(host_facts())
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether any plugin's hooks may have to be asked."""
+        return self.options.plugins and bool(self.config.plugins)
+
+    def settle_platform(self, workspace: Workspace) -> None:
+        """Stay with the active generation's platform, so that no plugin has to be asked to take something away."""
+        active = None
+        if self.config.plugins and self.options.platform is None:
+            with contextlib.suppress(DocumentError):  # a damaged record is mended on the way
+                active = workspace.generations.active()
+        if active is not None:
+            self.platform = self.host_platform = active.platform
+
+    @cached_property
+    def plugins(self) -> Loaded:
+        """The enabled plugins, imported; what is wrong with one is in it, and nothing is said of it."""
+        from d8_installer.plugin.hooks import Loaded
+
+        if not self.has_plugins:
+            return Loaded()
+        from d8_installer.plugin.loading import keep_strangers_out, load
+        from d8_installer.plugin.own import own_distributions
+
+        keep_strangers_out(self.directory)
+        return load(self.config.plugins, own_distributions(), lockfile.load_verifiers(self.home))
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """All hooks, those of the enabled plugins and ours; an unusable plugin is warned of, and not asked."""
+        from d8_installer.ops.events import with_reporters
+        from d8_installer.plugin.hooks import Hooks
+
+        for unusable in self.plugins.unusable:
+            self.reporter.warn(f"the plugin {unusable.name} is left out: {unusable.why}")
+        hooks = Hooks(self.plugins)
+        self.reporter = with_reporters(self.reporter, hooks)
+        return hooks
 
     @cached_property
     def store(self) -> Store:
@@ -172,16 +202,38 @@ class Session:
         from d8_installer.plugin.manager import open_source
 
         access = self.access if url == self.endpoint else replace(self.access, token=None)
-        return self._open.enter_context(contextlib.closing(open_source(url, access)))
+        return self._open.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
+
+    def open_destination(self, url: str) -> Destination:
+        """Open the destination at *url*, to be closed with the session."""
+        from d8_installer.plugin.manager import open_destination
+
+        opened = open_destination(url, self.access, self._offering(url))
+        return self._open.enter_context(contextlib.closing(opened))
+
+    def _offering(self, url: str) -> Mapping[str, object]:
+        """Return the plugins that may have the scheme of *url*: none for ours, which none can take."""
+        from d8_installer.plugin.manager import FIRST_PARTY, scheme_of
+
+        return {} if scheme_of(url) in FIRST_PARTY else self.hooks.loaded.objects
 
     @cached_property
     def access(self) -> Access:
         """How sources and destinations are reached."""
-        from d8_installer.plugin.types import Access
+        from d8_installer.ops.credentials import Token
+        from d8_installer.plugin.types import Access, CredentialRequest
 
-        token = self._token()
         return Access(
-            token=None if token is None else lambda: token,
+            token=Token(
+                lambda: self.hooks,
+                lambda: CredentialRequest(
+                    self.endpoint,
+                    self.environ,
+                    self.options.token_file,
+                    self.options.kubeconfig,
+                    self.options.context,
+                ),
+            ),
             ca_file=self.options.ca_file or self.environ.get("D8_RPP_CA_FILE") or self.config.ca_file,
             insecure=self.options.insecure,
             env=self.environ,
@@ -193,15 +245,6 @@ class Session:
     def is_offline(self) -> bool:
         """Whether the network is forbidden, by ``--offline`` or D8_OFFLINE."""
         return self.options.offline or self.environ.get("D8_OFFLINE", "").lower() not in _OFF
-
-    def _token(self) -> str | None:
-        file = self.options.token_file
-        if file is None:
-            return self.environ.get("D8_RPP_TOKEN") or None
-        raw = fs.read(file, limit=1 << 16)
-        if not raw or not raw.strip():
-            raise ConfigError(f"the token file {file} is missing or empty", hint="name the file that holds the token")
-        return raw.decode("ascii", "replace").strip()
 
     # -- profiles --------------------------------------------------------------------------------------------
 

@@ -43,8 +43,9 @@ def change(session: Session, key: str, value: str | None) -> Settings:
     edited = with_setting(text, key, value)
     try:
         config = Config.parse(edited.encode(), session.config_file)
-        for url in (*([config.endpoint] if config.endpoint is not None else []), *config.sources):
-            _check_source(url)
+        if key in {"endpoint", "sources"} and not config.plugins:  # else a plugin may have the scheme
+            for url in (*([config.endpoint] if config.endpoint is not None else []), *config.sources):
+                _check_source(url)
     except ConfigError as error:
         # The value itself is not shown: an address may have a password in it.
         raise UsageError(f"{key} cannot be set to that: {error}", hint=error.hint) from error

@@ -1,20 +1,24 @@
-"""Loads hooks and asks them: which scheme opens this URL. Holds no state of its own; pluggy is imported late.
+"""Asks hooks: one implementation at a time, so that the guilty has a name. Opens sources and destinations by URL.
 
-First-party schemes stand in a table and their module is imported on use, so that a slow one costs only those
-who use it; from then on they are plugins as any other.
+First-party modules stand in tables and are imported on use, so that a slow one costs only those who use it; from then
+on they are plugins as any other. Holds no state of its own; pluggy is imported late.
 """
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import re
+import sys
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from d8_installer.errors import ConfigError, D8Error
 from d8_installer.plugin.types import DestinationScheme, SourceScheme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pluggy
 
@@ -29,7 +33,7 @@ FIRST_PARTY = {
 }
 """Scheme -> module of ``d8_hooks`` that has it."""
 
-_PLUGIN_HINT = "take it out of the way with --no-plugins, and tell its author"
+PLUGIN_HINT = "go on without plugins by --no-plugins, or disable it: d8-installer plugins disable NAME"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):.+", re.ASCII | re.DOTALL)
 
 
@@ -42,23 +46,42 @@ class Named(Protocol):
 
 
 Record = TypeVar("Record", bound=Named)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Owned(Generic[Record]):
+    """A record, and what a person calls the plugin that it is from."""
+
+    owner: str
+    record: Record
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme that *url* begins with; a ConfigError names the known ones where there is none."""
+    match = _SCHEME.fullmatch(url)
+    if match is None:
+        raise ConfigError(f"{_shown(url)} has no scheme", hint=_spelling(FIRST_PARTY))
+    return match[1]
 
 
 def open_source(url: str, access: Access, plugins: Mapping[str, object] | None = None) -> Source:
     """Open the source that *url* names; ConfigError for an unknown scheme.
 
-    *plugins* are loaded ones that are asked too: what a person calls each (``name (distribution version)``) -> it.
+    *plugins* are loaded ones that are asked too: what a person calls each (``name version``) -> it.
     """
-    name = _scheme_of(url)
+    name = scheme_of(url)
     schemes = collect(_hooks(name, plugins or {}).hook.d8_sources, SourceScheme)
-    return _pick(schemes, name, "source").open(url, access)
+    chosen = _pick(schemes, name, "source")
+    return guarded(f"the source {name!r}", "open", lambda: chosen.open(url, access))
 
 
 def open_destination(url: str, access: Access, plugins: Mapping[str, object] | None = None) -> Destination:
     """Open the destination that *url* names; as ``open_source``."""
-    name = _scheme_of(url)
+    name = scheme_of(url)
     schemes = collect(_hooks(name, plugins or {}).hook.d8_destinations, DestinationScheme)
-    return _pick(schemes, name, "destination").open(url, access)
+    chosen = _pick(schemes, name, "destination")
+    return guarded(f"the destination {name!r}", "open", lambda: chosen.open(url, access))
 
 
 def new_manager(plugins: Mapping[str, object]) -> pluggy.PluginManager:
@@ -75,47 +98,119 @@ def new_manager(plugins: Mapping[str, object]) -> pluggy.PluginManager:
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             raise ConfigError(
-                f"plugin {name} does not fit: {' '.join(str(error).split())[:300]}", hint=_PLUGIN_HINT
+                f"plugin {name} does not fit: {' '.join(str(error).split())[:300]}", hint=PLUGIN_HINT
             ) from error
     return manager
 
 
-def collect(hook: pluggy.HookCaller, kind: type[Record]) -> dict[str, Record]:
-    """Ask every plugin for the records of *hook*, all *kind*, and return them by name; ConfigError names the guilty."""
-    found: dict[str, tuple[str, Record]] = {}
-    for implementation in hook.get_hookimpls():
-        owner = implementation.plugin_name
-        for record in _ask(implementation, hook.name, kind):
-            if record.name in found:
-                raise ConfigError(
-                    f"{hook.name}: {record.name!r} is offered by both {found[record.name][0]} and {owner}",
-                    hint="disable one of them: d8-installer plugins disable NAME",
-                )
-            found[record.name] = owner, record
-    return {name: record for name, (_, record) in found.items()}
+def collect(
+    hook: pluggy.HookCaller,
+    kind: type[Record],
+    facts: Mapping[str, object] | None = None,
+    report: Callable[[D8Error], None] | None = None,
+) -> dict[str, Record]:
+    """Ask every plugin for the records of *hook*, all *kind*, and return them by name; as ``collect_owned``."""
+    return {name: owned.record for name, owned in collect_owned(hook, kind, facts, report).items()}
 
 
-def _ask(implementation: pluggy.HookImpl, hook: str, kind: type[Record]) -> list[Record]:
-    """Call one implementation alone: an exception out of pluggy's own loop does not say whose it is."""
+def collect_owned(
+    hook: pluggy.HookCaller,
+    kind: type[Record],
+    facts: Mapping[str, object] | None = None,
+    report: Callable[[D8Error], None] | None = None,
+) -> dict[str, Owned[Record]]:
+    """Ask every plugin for the records of *hook*, by name, with whose each is; *facts* are the hook's arguments.
+
+    A plugin that fails, or offers what another one offers, is a ConfigError that names the guilty; with *report* it is
+    told there and the rest goes on.
+    """
+    found: dict[str, Owned[Record]] = {}
+    for implementation in _in_order(hook):
+        try:
+            records = _checked(hook.name, implementation, kind, _ask(hook.name, implementation, facts or {}))
+            _refuse_twins(hook.name, found, implementation.plugin_name, records)
+        except D8Error as error:
+            if report is None:
+                raise
+            report(error)
+            continue
+        found |= {record.name: Owned(implementation.plugin_name, record) for record in records}
+    return found
+
+
+def call_each(hook: pluggy.HookCaller, facts: Mapping[str, object]) -> Iterable[tuple[str, D8Error | None]]:
+    """Call every implementation of a hook that returns nothing; yields whose it was and how it failed, if it did."""
+    for implementation in _in_order(hook):
+        try:
+            _ask(hook.name, implementation, facts)
+        except D8Error as error:
+            yield implementation.plugin_name, error
+        else:
+            yield implementation.plugin_name, None
+
+
+def guarded(
+    owner: str, what: str, action: Callable[[], Result], *, secret: bool = False, keep_stdout: bool = False
+) -> Result:
+    """Run code of a plugin: a D8Error passes, anything else is a ConfigError that names *owner*.
+
+    What it prints goes to stderr, since stdout is data, unless *keep_stdout*. *secret*: an exception's text is kept
+    back.
+    """
     try:
-        records = implementation.function()
-        if not isinstance(records, list) or not all(isinstance(record, kind) for record in records):
-            raise TypeError(f"returned no list of {kind.__name__}")
+        with contextlib.nullcontext() if keep_stdout else contextlib.redirect_stdout(sys.stderr):
+            return action()
     except D8Error:
         raise
-    except Exception as error:
-        raise ConfigError(
-            f"plugin {implementation.plugin_name} failed in {hook}: {type(error).__name__}: {error}",
-            hint=_PLUGIN_HINT,
-        ) from error
-    return records
+    except BaseException as error:
+        if ends_the_command(error):
+            raise
+        said = "" if secret else f": {' '.join(str(error).split())[:300]}"
+        raise ConfigError(f"plugin {owner} failed in {what}: {type(error).__name__}{said}", hint=PLUGIN_HINT) from (
+            None if secret else error
+        )
 
 
-def _scheme_of(url: str) -> str:
-    match = _SCHEME.fullmatch(url)
-    if match is None:
-        raise ConfigError(f"{_shown(url)} has no scheme", hint=_spelling(FIRST_PARTY))
-    return match[1]
+def ends_the_command(error: BaseException) -> bool:
+    """Whether *error* is no failure of a plugin: Ctrl-C, or a signal that the command line made an exception of."""
+    return isinstance(error, KeyboardInterrupt) or type(error).__module__ == "d8_installer.cli.context"
+
+
+def _in_order(hook: pluggy.HookCaller) -> list[pluggy.HookImpl]:
+    return sorted(hook.get_hookimpls(), key=lambda implementation: implementation.plugin_name)
+
+
+def _ask(hook: str, implementation: pluggy.HookImpl, facts: Mapping[str, object]) -> object:
+    """Call one implementation alone: an exception out of pluggy's own loop does not say whose it is."""
+    arguments = [facts[name] for name in implementation.argnames]
+    return guarded(implementation.plugin_name, hook, lambda: implementation.function(*arguments))
+
+
+def _checked(hook: str, implementation: pluggy.HookImpl, kind: type[Record], answer: object) -> list[Record]:
+    if not isinstance(answer, list):
+        wrong = "a generator" if inspect.isgenerator(answer) else type(answer).__name__
+    elif strangers := sorted({type(record).__name__ for record in answer if not isinstance(record, kind)}):
+        wrong = f"a list with {', '.join(strangers)} in it"
+    elif not all(isinstance(record.name, str) and record.name for record in answer):
+        wrong = "one whose name is no text"
+    else:
+        return answer
+    raise ConfigError(
+        f"plugin {implementation.plugin_name} failed in {hook}: it must return a list of {kind.__name__}, not {wrong}",
+        hint=PLUGIN_HINT,
+    )
+
+
+def _refuse_twins(hook: str, found: Mapping[str, Owned[Record]], owner: str, records: Iterable[Record]) -> None:
+    names = set()
+    for record in records:
+        other = owner if record.name in names else found[record.name].owner if record.name in found else None
+        if other is not None:
+            raise ConfigError(
+                f"{hook}: {record.name!r} is offered by both {other} and {owner}",
+                hint="disable one of them: d8-installer plugins disable NAME",
+            )
+        names.add(record.name)
 
 
 def _hooks(scheme: str, plugins: Mapping[str, object]) -> pluggy.PluginManager:

@@ -1,4 +1,7 @@
-"""The records that hooks return, and what they are given. Frozen values; importing this costs nothing."""
+"""The records of hooks that say where images come from, which, and for what platform. Frozen values, cheap to import.
+
+Those that judge are in ``judging``, those that watch in ``watching``, commands in ``commands``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.profile import Kind
     from d8_installer.model.source import Destination, Source
 
 
@@ -15,14 +20,14 @@ if TYPE_CHECKING:
 class Access:
     """How a scheme may reach the network: what a person chose, whatever the scheme makes of it.
 
-    ``token`` is asked for the endpoint's bearer token, and is for the endpoint alone. ``env`` holds the variables
-    that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of waiting, in
-    total) bound the repetitions of one request, ``connections`` those open at once. ``wait`` sleeps between
-    tries and may raise to end them. ``offline`` forbids the network: files still may be read. Secrets are not
+    ``token`` is asked for the endpoint's bearer token, is for the endpoint alone, and may say None. ``env`` holds the
+    variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of
+    waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``wait`` sleeps
+    between tries and may raise to end them. ``offline`` forbids the network: files still may be read. Secrets are not
     in the repr.
     """
 
-    token: Callable[[], str] | None = field(default=None, repr=False)
+    token: Callable[[], str | None] | None = field(default=None, repr=False)
     ca_file: str | None = None
     insecure: bool = False
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -50,3 +55,59 @@ class DestinationScheme:
 
     name: str
     open: Callable[[str, Access], Destination]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestsRequest:
+    """Whose manifests are wanted: the profile's kind, and the project's directory where it is a project's."""
+
+    kind: Kind
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestText:
+    """One more manifest of a profile, as text: ``d8.toml`` as a person would write it.
+
+    ``name`` is its requester, in the grammar of a distribution's name; ``file`` is what messages call the text.
+    """
+
+    name: str
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformChoice:
+    """The platform that this host's binaries shall be for; ``reason`` is what a person is told."""
+
+    name: str
+    platform: Platform
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRequest:
+    """What a bearer token is wanted for: ``endpoint`` is its URL. The rest is what a person typed, None where nothing.
+
+    ``env`` holds the process's variables; it is not in the repr, since secrets are among them.
+    """
+
+    endpoint: str
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token_file: str | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Somebody who may know the endpoint's bearer token.
+
+    ``token`` returns it, or None if it knows none; the next one is asked then, by ``order`` and then by name. Ours are
+    at -100 (``--token-file``, D8_RPP_TOKEN) and 100 (kubeconfig). It is asked once a command; the token is never shown.
+    """
+
+    name: str
+    token: Callable[[CredentialRequest], str | None] = field(repr=False)
+    order: int = 0

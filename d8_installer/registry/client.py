@@ -35,14 +35,17 @@ _ADDRESS_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A token and the one origin that may see it; a callable is asked again for every request."""
+    """A token and the one origin that may see it; a callable is asked again for every request, and may say None."""
 
     origin: Origin
-    value: str | Callable[[], str] = field(repr=False)
+    value: str | Callable[[], str | None] = field(repr=False)
 
-    def header(self) -> str:
-        """Return the value of ``Authorization``; a token that cannot be sent is a ConfigError that hides it."""
-        token = (self.value if isinstance(self.value, str) else self.value()).strip()
+    def header(self) -> str | None:
+        """Return the value of ``Authorization``, or None; what cannot be sent is a ConfigError that hides it."""
+        value = self.value if isinstance(self.value, str) else self.value()
+        if value is None:
+            return None
+        token = value.strip()
         if not _TOKEN.fullmatch(token):
             raise ConfigError(
                 f"the token for {self.origin} is empty or has characters that no token has",
@@ -177,7 +180,9 @@ class Client:
         call = f"{method} {without_query(url)}"
         sent = dict(headers)
         if self._token is not None and self._token.origin == origin:
-            sent["Authorization"] = self._token.header()
+            authorization = self._token.header()
+            if authorization is not None:
+                sent["Authorization"] = authorization
         proxy = proxy_for(origin, self._options.env)
         http = self._route(tls=origin.scheme == "https", proxy=proxy)
 

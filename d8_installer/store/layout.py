@@ -43,6 +43,11 @@ class Home:
         return os.path.join(self.root, "tags.json")
 
     @property
+    def verifiers(self) -> str:
+        """The file that names the plugins which were seen to verify images."""
+        return os.path.join(self.root, "verifiers")
+
+    @property
     def mutex(self) -> str:
         """The lock file that is held for the moments in which something of the whole home changes."""
         return os.path.join(self.root, "mutex")

@@ -115,6 +115,23 @@ def save_environments(paths: ProfilePaths, found: Iterable[str]) -> None:
         fs.replace_file(paths.environments, data)
 
 
+def load_verifiers(home: Home) -> frozenset[str]:
+    """Return the plugins that are remembered to verify images, so that one which vanishes is missed."""
+    raw = fs.read(home.verifiers, limit=_MAX_CONFIG_BYTES) or b""
+    return frozenset(raw.decode("utf-8", "replace").split())
+
+
+def save_verifiers(home: Home, names: Iterable[str]) -> None:
+    """Write what ``load_verifiers`` reads; with nothing to remember there is no file."""
+    wanted = frozenset(names)
+    if wanted == load_verifiers(home):
+        return
+    if wanted:
+        fs.replace_file(home.verifiers, "".join(f"{name}\n" for name in sorted(wanted)).encode())
+    else:
+        fs.remove(home.verifiers)
+
+
 def load_project(paths: ProfilePaths) -> str | None:
     """Return the directory of the project that a profile belongs to, or None."""
     raw = fs.read(paths.project, limit=_MAX_CONFIG_BYTES)

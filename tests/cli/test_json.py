@@ -14,6 +14,7 @@ from d8_installer.cli.context import Outcome
 from d8_installer.cli.parser import COMMANDS, VERBATIM
 from d8_installer.errors import ConflictError
 from tests import command, images
+from tests.publish import wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +118,9 @@ def test_a_day_of_a_program(person: Person) -> None:
     assert person.json("sync", "--to", "out")["data"]["generation"] is None
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.json("config", *words)["data"]["file"].endswith("config.toml")
+    assert person.json("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
+    assert person.json("plugins", "disable", "nothing")["data"]["changed"] is False
+    assert {one["check"] for one in person.json("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
     assert person.json("ensurepath")["data"]["files"]
     assert person.json("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
     checked = person.json("manifest", "check", "m.toml", "--resolve")["data"]["images"]
@@ -130,6 +134,18 @@ def test_publish(person: Person) -> None:
     target = ("--to", f"oci-layout:{person.registry}")
     assert [person.json(*words, *target)["data"]["changed"] for _ in range(2)] == [True, False]
     assert person.json(*words, "--to", "nonsense:x")["exit_code"] == 78
+
+
+def test_wheel(person: Person) -> None:
+    manifest = person.home / "d8.toml"
+    manifest.write_text('schema = 1\n[[images]]\nname = "stronghold"\n')
+    words = ("wheel", str(manifest), "--parts", "parts", "--manifest", "d8_plug/d8.toml")
+    thin = person.json(*words)["data"]
+    assert (thin["platform_tag"], thin["manifests"]) == ("any", {"d8_plug": "d8_plug:d8.toml"})
+    fat = person.json(*words, "--mode", "fat", "--platform", "windows-amd64")["data"]
+    assert (fat["platform_tag"], list(fat["scripts"]), fat["manifests"]) == ("win_amd64", ["stronghold.exe"], {})
+    built = wheels.save(person.home / "built", wheels.package(manifest.read_bytes()))
+    assert [len(person.json("wheel", built, *more)["data"]["wheels"]) for more in ((), ("--mode", "fat"))] == [3, 1]
 
 
 FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
@@ -147,9 +163,12 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "lock": (("lock", "--check"), 65),
     "sync": (("sync", "--frozen"), 65),
     "config": (("config", "get", "nonsense"), 2),
+    "plugins": (("plugins", "enable", "nothing"), 2),
+    "doctor": (("doctor", "--project"), 2),
     "ensurepath": (("ensurepath", "--home", "/dev/null/x"), 73),
     "env": (("env", "--project"), 2),
     "completion": (("completion", "nonsense"), 2),
+    "wheel": (("wheel", "nonsense.whl"), 2),
     "publish": (("publish", "nonsense", "--image", "x", "--version", "v1", "--to", "oci-layout:x"), 2),
     "proxy": (("proxy", "serve", "--from", "nonsense:x", "--listen", "127.0.0.1:0"), 78),
 }

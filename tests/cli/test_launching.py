@@ -16,7 +16,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.plugin.launcher import PROFILE_LINK, launcher
 from d8_installer.testing.faults import FaultServer, fault_server
 from d8_installer.testing.memory import MemorySource
-from tests.command import Completed, ended, environment, run
+from tests.command import PROGRAM, SYSTEM_PATH, Completed, ended, environment, run
 from tests.installed import add_launchers, install, library, manifest, running_environment
 from tests.matrix.layers import HOST, program
 
@@ -332,3 +332,13 @@ def test_where_no_process_can_be_replaced_ctrl_c_is_the_programs(machine: Machin
     os.killpg(process.pid, signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (3, "caught\n")
+
+
+def test_without_its_python_the_tool_on_path_serves_the_launchers_environment(machine: Machine) -> None:
+    prefix = machine.environment("v", manifest())
+    (prefix / "bin/python").unlink()
+    programs = machine.home / "programs"
+    programs.mkdir()
+    (programs / "d8-installer").symlink_to(PROGRAM)
+    machine.variables["PATH"] = f"{programs}:{SYSTEM_PATH}"
+    assert machine.call(prefix / "bin/hello").out.startswith("hello v2.0.0")

@@ -384,3 +384,35 @@ def test_a_dry_run_remembers_and_links_nothing(person: Person, tmp_path: Path) -
     install(place, "d8-plug-hello", "1", manifest("hello"))
     assert "would install hello" in person.d8("sync", "--dry-run", "--env", str(tmp_path / "given")).out
     assert not (person.d8_home / "profiles/user/environments").exists()
+
+
+# -- what the list of plugins says -------------------------------------------------------------------------------
+
+
+def test_plugins_tells_what_was_found_where_and_which_counts(person: Person) -> None:
+    person.pipx("d8-plug-hello", "1.0", manifest("hello"))
+    uv = install(library(person.home / ".local/share/uv/tools/x"), "d8-plug-hello", "1.1", manifest("hello"))
+    bad = person.pipx("d8-plug-bad", "1.0", "nonsense")
+    rows = person.json("plugins")["manifests"]
+    assert isinstance(rows, list)
+    told = [(row["name"], row["version"], row["manager"], row["images"], row["counts"]) for row in rows]
+    assert told == [
+        ("d8-plug-bad", "1.0", "pipx", [], False),
+        ("d8-plug-hello", "1.0", "pipx", ["hello"], False),
+        ("d8-plug-hello", "1.1", "uv tool", ["hello"], True),
+    ]
+    assert str(bad.file) in rows[0]["why"]
+    assert rows[2]["manifest"] == str(uv.file)
+    lines = person.d8("plugins").out.splitlines()
+    assert lines[0].split() == ["PLUGIN", "VERSION", "FOUND", "BY", "IMAGES", "WHERE"]
+    assert len(lines) == 4
+
+
+def test_nothing_that_is_broken_stops_the_list_of_plugins(person: Person) -> None:
+    person.pipx("d8-plug-hello", "1.0", manifest("hello"))
+    config = person.home / ".config/d8-installer"
+    config.mkdir(parents=True)
+    (config / "d8.toml").write_text("nonsense")
+    (person.d8_home / "profiles/user").mkdir(parents=True)
+    (person.d8_home / "profiles/user/d8.lock").write_text("nonsense")
+    assert "d8-plug-hello" in person.d8("plugins").out

@@ -30,6 +30,6 @@ def execute(context: Context) -> Outcome:
     with context.session() as session:
         result = install(session, typed.requirements, dry_run=typed.dry_run)
         context.talk.close()
-        if not result.dry_run and session.platform == session.host_platform and not is_on_path(session, result.bin):
+        if not result.dry_run and typed.platform is None and not is_on_path(session, result.bin):
             context.talk.note(f"{result.bin} is not on your PATH: type `d8-installer ensurepath`")
         return text.applied(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
 
@@ -26,17 +27,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
-    from contextlib import closing
-
     from d8_installer.model.reference import image_name
-    from d8_installer.plugin.manager import open_destination
     from d8_installer.publish.image import Options
     from d8_installer.publish.push import publish
 
     typed = context.arguments
     builds = [_build(text) for text in typed.builds]
-    options = Options(typed.replace, _epoch(context))
-    with context.session() as session, closing(open_destination(typed.to, session.access)) as destination:
+    options = Options(typed.replace, grammar.source_date(context.environ))
+    with context.session() as session:
+        destination = session.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)
     verb = "published" if result.changed else "already there:"
     children = [f"  {child.platform}  {child.child}  {child.size} bytes" for child in result.children]
@@ -50,10 +49,3 @@ def _build(text: str) -> tuple[Platform, str]:
     if not equals or not path:
         raise UsageError(f"{text[:100]!r} is not PLATFORM=PATH", hint="such as linux-amd64=./build/stronghold")
     return typed_platform(platform, known=True), os.path.expanduser(path)
-
-
-def _epoch(context: Context) -> int | None:
-    text = context.environ.get("SOURCE_DATE_EPOCH", "")
-    if text and not text.isdecimal():
-        raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
-    return int(text) if text else None

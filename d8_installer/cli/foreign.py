@@ -1,0 +1,97 @@
+"""Commands of plugins: looked for when what was typed is no command of ours; stdout is theirs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from d8_installer.cli import parser as grammar
+from d8_installer.cli import render
+from d8_installer.cli.context import Context
+from d8_installer.cli.talk import Talk
+from d8_installer.errors import ConfigError, D8Error
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.parser import UnknownCommandError
+    from d8_installer.ops.session import Session
+    from d8_installer.plugin.commands import Command, CommandContext
+    from d8_installer.plugin.manager import Owned
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
+
+
+def execute(unknown: UnknownCommandError) -> int:
+    """Run the plugin's command that *unknown* names, and return its exit code; without one, *unknown* is the error."""
+    typed = unknown.namespace
+    talk = Talk(quiet=typed.quiet, verbose=typed.verbose)
+    try:
+        _read_globals(typed)
+        with Context(typed, talk).session() as session:
+            command = _find(session, typed.command)
+            if command is None:
+                return render.failure(None, unknown, as_json=typed.json)
+            return _run(session, command, typed)
+    except D8Error as error:
+        talk.fail()
+        return render.failure(None, error, as_json=typed.json or "--json" in typed.rest)
+    finally:
+        talk.close()
+
+
+def _read_globals(typed: argparse.Namespace) -> None:
+    """Read what stands after the command and is ours; it decides whether plugins are looked for, and where."""
+    parser = grammar.Parser(prog=grammar.PROGRAM, add_help=False, allow_abbrev=False)
+    grammar.add_globals(parser, repeated=True)
+    parser.parse_known_args(typed.rest, typed)
+
+
+def _find(session: Session, name: str) -> Owned[Command] | None:
+    from d8_installer.plugin.commands import Command
+
+    if not _NAME.fullmatch(name) or not session.has_plugins or not session.hooks.implements("d8_commands"):
+        return None
+    commands = session.hooks.records("d8_commands", Command)
+    for owned in commands:
+        if owned.record.name in grammar.COMMANDS:
+            session.reporter.warn(f"plugin {owned.owner} offers the command {owned.record.name!r}, which is ours")
+    return next((owned for owned in commands if owned.record.name == name), None)
+
+
+def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace) -> int:
+    from d8_installer.plugin.manager import PLUGIN_HINT, guarded
+
+    command = owned.record
+    what = f"the command {command.name!r}"
+    parser = grammar.Parser(prog=f"{grammar.PROGRAM} {command.name}", description=command.summary, allow_abbrev=False)
+    grammar.add_globals(parser, repeated=True)
+    guarded(owned.owner, what, lambda: command.configure(parser))
+    try:
+        arguments = parser.parse_args(typed.rest, typed)
+    except SystemExit as ended:  # --help
+        return int(ended.code or 0)
+    context = _context(session)
+    code: object = guarded(owned.owner, what, lambda: command.run(arguments, context), keep_stdout=True)
+    sys.stdout.flush()
+    if isinstance(code, int) and 0 <= code <= 255:
+        return int(code)
+    raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT)
+
+
+def _context(session: Session) -> CommandContext:
+    from d8_installer.plugin.commands import CommandContext
+    from d8_installer.plugin.tool import run_tool
+
+    return CommandContext(
+        session.directory,
+        session.home.root,
+        session.home.bin,
+        partial(run_tool, directory=session.directory),
+        session.reporter.note,
+        session.reporter.warn,
+        os.environ,
+    )

@@ -1,0 +1,108 @@
+"""Where ``wheel`` joins its two halves: ``ops`` proves the binaries, ``publish`` packs them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+from d8_installer.errors import UsageError
+from d8_installer.model.platform import Platform, typed_platform
+from d8_installer.publish.wheel import lay_out_parts, open_package, pack
+from d8_installer.publish.wheel_file import StoredFile
+from d8_installer.publish.wheel_metadata import manifest_value
+from d8_installer.publish.wheel_parts import Declared, check_names, fat_parts, flavours, thin_parts
+from d8_installer.publish.wheel_tags import WINDOWS, has_tag
+from d8_installer.store import lockfile
+
+if TYPE_CHECKING:
+    from d8_installer.cli.context import Context
+    from d8_installer.model.lock import Lock
+    from d8_installer.ops.session import Session
+    from d8_installer.publish.wheel_parts import Parts
+
+
+def wheels(context: Context, epoch: int | None) -> Outcome:
+    """Pack the wheel that was typed into the set that was asked for."""
+    typed = context.arguments
+    path = os.path.abspath(typed.source)
+    directory = os.path.abspath(typed.output or os.path.dirname(path))
+    package = open_package(path, typed.manifest)
+    made = pack(package, _parts(context, package.declared, package.lock), directory, epoch)
+    lines = [f"{packed.path}  {packed.size} bytes" for packed in made]
+    return Outcome({"mode": typed.mode, "wheels": [packed.as_json() for packed in made]}, lines)
+
+
+def parts_only(context: Context) -> Outcome:
+    """Write the scripts of one wheel into ``--parts``, for a build back end; SOURCE is the manifest's file."""
+    typed = context.arguments
+    if typed.manifest is None:
+        raise UsageError("--parts needs --manifest", hint="it says where the manifest will be in the wheel")
+    source = os.path.abspath(typed.source)
+    if not os.path.isfile(source):
+        raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml")
+    manifest_value(typed.manifest)
+    declared = Declared(typed.manifest, source, lockfile.load_manifest(source)[1])
+    check_names(declared, typed.taken)
+    beside = os.path.join(os.path.dirname(source), "d8.lock")
+    found = _parts(context, declared, _lock(beside) if os.path.isfile(beside) else None)
+    if len(found) != 1 and typed.platforms:
+        raise UsageError("--parts makes one wheel's parts", hint="name one --platform")
+    return Outcome(lay_out_parts(declared, found[0], os.path.abspath(typed.parts)), [])
+
+
+def _parts(context: Context, declared: Declared, beside: tuple[Lock, str] | None) -> list[Parts]:
+    typed = context.arguments
+    if typed.mode == "thin":
+        return [thin_parts(declared, flavour) for flavour in _thin_targets(declared, typed.platforms)]
+    from d8_installer.ops.binaries import lock_of
+
+    with context.session() as session:
+        lock = lock_of(session, declared.manifest, beside if typed.lock is None else _lock(typed.lock))
+        return [_fat(session, declared, lock, platform) for platform in _fat_targets(session, lock, typed.platforms)]
+
+
+def _lock(path: str) -> tuple[Lock, str]:
+    loaded = lockfile.load_lock(path)
+    if loaded is None:
+        raise UsageError(f"there is no lock {path}", hint="type `d8-installer lock` beside the manifest")
+    return loaded[1], path
+
+
+def _thin_targets(declared: Declared, typed: list[str]) -> tuple[Platform | None, ...]:
+    """Return the flavours: all but Windows' share one wheel, which is None."""
+    if not typed or "all" in typed:
+        return flavours(declared) or (None,)
+    found: dict[Platform | None, None] = {}
+    for platform in map(_typed, typed):
+        found[platform if platform.os == "windows" else None] = None
+    return tuple(found)
+
+
+def _fat_targets(session: Session, lock: Lock, typed: list[str]) -> tuple[Platform, ...]:
+    if "all" not in typed:
+        return tuple(sorted(set(map(_typed, typed)))) or (session.host_platform,)
+    from d8_installer.ops.binaries import platforms_of
+
+    known = platforms_of(lock)
+    for platform in known:
+        if not has_tag(platform):
+            session.reporter.warn(f"there is no wheel tag for {platform}: it is left out")
+    return tuple(platform for platform in known if has_tag(platform))
+
+
+def _typed(text: str) -> Platform:
+    platform = typed_platform(text, known=True)
+    if not has_tag(platform):
+        raise UsageError(
+            f"there is no wheel tag for {text}",
+            hint=f"wheels are for linux, darwin and windows ({', '.join(sorted(WINDOWS))})",
+        )
+    return platform
+
+
+def _fat(session: Session, declared: Declared, lock: Lock, platform: Platform) -> Parts:
+    from d8_installer.ops.binaries import binaries_for
+
+    found = binaries_for(session, lock, platform)
+    return fat_parts(declared, {b.name: StoredFile(b.path, b.digest, b.size) for b in found}, platform)

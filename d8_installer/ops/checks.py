@@ -1,0 +1,136 @@
+"""The checks of the house: the facts that they are given, and running them, for ``doctor`` and before an install."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from d8_installer.errors import ConfigError, D8Error
+from d8_installer.model.platform import Platform
+from d8_installer.ops.path import is_on_path
+from d8_installer.ops.session import host_facts
+from d8_installer.plugin.discovery import normalised
+from d8_installer.plugin.judging import Check, CheckContext, Finding, Level
+from d8_installer.plugin.manager import PLUGIN_HINT, guarded
+from d8_installer.plugin.own import own_distributions
+from d8_installer.store import fs
+from d8_installer.store.profile import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d8_installer.model.generation import Generation
+    from d8_installer.ops.session import Session
+    from d8_installer.plugin.judging import Moment
+    from d8_installer.plugin.manager import Owned
+
+Fact = TypeVar("Fact")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the check *check* found."""
+
+    check: str
+    finding: Finding
+
+
+def refuse_unready(session: Session) -> None:
+    """Run the checks of the moment "install": a warning is said, the first error is raised."""
+    for found in run_checks(session, "install", lambda error: session.reporter.warn(str(error))):
+        finding = found.finding
+        if finding.level == "error":
+            raise D8Error(f"{found.check}: {finding.message}", hint=finding.hint)
+        if finding.level == "warning":
+            session.reporter.warn(f"{found.check}: {finding.message}")
+
+
+def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Iterator[Found]:
+    """Yield the findings of every check of *moment*, by the checks' names; a check that fails is told to *report*."""
+    checks = session.hooks.records("d8_checks", Check, report=report)
+    context = _context(session, moment, report)
+    for owned in checks:
+        try:
+            if moment in owned.record.moments:
+                yield from [Found(owned.record.name, finding) for finding in _findings(owned, context)]
+        except D8Error as error:
+            report(error)
+
+
+def _findings(owned: Owned[Check], context: CheckContext) -> list[Finding]:
+    what = f"the check {owned.record.name!r}"
+    findings: object = guarded(owned.owner, what, lambda: owned.record.run(context))
+    if isinstance(findings, list) and all(_is_finding(finding) for finding in findings):
+        return findings
+    raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return a list of Finding", hint=PLUGIN_HINT)
+
+
+def _is_finding(finding: object) -> bool:
+    if not isinstance(finding, Finding):
+        return False
+    return finding.level in get_args(Level) and isinstance(finding.message, str) and bool(finding.message)
+
+
+def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
+    profile = session.profile()
+    user = profile.kind == "user"
+    bin_directory = session.home.bin if user else session.home.profile(profile.directory).bin
+    active = _told(lambda: session.active(profile), report)
+    platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
+    enabled = set(map(normalised, session.config.plugins))
+    unusable = session.plugins.unusable
+    placed = active.placed if active is not None else ()
+    return CheckContext(
+        moment,
+        session.home.root,
+        bin_directory,
+        is_on_path(session, bin_directory),
+        _runs_programs(session.home.root),
+        _endpoint(session),
+        platform,
+        str(profile),
+        None if active is None else active.number,
+        tuple(sorted(one.placement.binary for one in placed if one.placement.in_bin)),
+        tuple(_missing(session, active)),
+        tuple(sorted(own_distributions().keys() - enabled)),
+        tuple(plugin.name for plugin in unusable if plugin.version is None),
+        tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
+        session.environ,
+    )
+
+
+def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact | None:
+    try:
+        return fact()
+    except D8Error as error:
+        report(error)
+        return None
+
+
+def _endpoint(session: Session) -> str | None:
+    try:
+        return "an address with a user name in it" if "@" in session.endpoint else session.endpoint
+    except ConfigError:
+        return None
+
+
+def _missing(session: Session, active: Generation | None) -> Iterator[str]:
+    if active is None:
+        return
+    for placed in active.placed:
+        name = file_name(placed.placement.binary, active.platform.executable_suffix)
+        if fs.file_size(session.home.executable(placed.digest.hex, name)) != placed.size:
+            yield placed.placement.binary
+
+
+def _runs_programs(directory: str) -> bool:
+    """Whether the file system that *directory* is on, or will be, lets programs run; True where nobody can say."""
+    if not hasattr(os, "statvfs"):
+        return True
+    while not os.path.exists(directory) and directory != os.path.dirname(directory):
+        directory = os.path.dirname(directory)
+    try:
+        return not os.statvfs(directory).f_flag & os.ST_NOEXEC
+    except OSError:
+        return True

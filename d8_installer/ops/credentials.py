@@ -1,0 +1,55 @@
+"""The endpoint's bearer token: asked for at the first request, of everybody who may know it, once a command."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError
+from d8_installer.plugin.manager import PLUGIN_HINT, guarded
+from d8_installer.plugin.types import Credential
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.plugin.hooks import Hooks
+    from d8_installer.plugin.manager import Owned
+    from d8_installer.plugin.types import CredentialRequest
+
+
+class Token:
+    """Called for the token, from any thread; returns None where nobody knows one."""
+
+    def __init__(self, hooks: Callable[[], Hooks], request: Callable[[], CredentialRequest]) -> None:
+        self._hooks = hooks
+        self._request = request
+        self._lock = threading.Lock()
+        self._is_known = False
+        self._token: str | None = None
+
+    def __call__(self) -> str | None:
+        """Return the token; the first call asks, the others remember."""
+        with self._lock:
+            if not self._is_known:
+                self._token = self._ask()
+                self._is_known = True
+            return self._token
+
+    def _ask(self) -> str | None:
+        request = self._request()
+        offers = self._hooks().records("d8_credentials", Credential)
+        for owned in sorted(offers, key=lambda owned: (owned.record.order, owned.record.name)):
+            token = _of(owned, request)
+            if token is not None:
+                return token
+        return None
+
+
+def _of(owned: Owned[Credential], request: CredentialRequest) -> str | None:
+    name, ask = owned.record.name, owned.record.token
+    token: object = guarded(owned.owner, f"the credential {name!r}", lambda: ask(request), secret=True)
+    if token is None or isinstance(token, str):
+        return token
+    raise ConfigError(
+        f"plugin {owned.owner} failed in the credential {name!r}: it must return text or None", hint=PLUGIN_HINT
+    )

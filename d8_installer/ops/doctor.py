@@ -1,0 +1,46 @@
+"""``doctor``: runs every check of the house, ours and those of plugins, and changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.ops.checks import Found, run_checks
+from d8_installer.plugin.judging import Finding
+
+if TYPE_CHECKING:
+    from d8_installer.errors import D8Error
+    from d8_installer.ops.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found, by check; the worst of it decides the exit code."""
+
+    found: tuple[Found, ...]
+
+    @property
+    def errors(self) -> tuple[Found, ...]:
+        """The findings that are errors."""
+        return tuple(found for found in self.found if found.finding.level == "error")
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        findings = ((one.check, one.finding) for one in self.found)
+        return {
+            "findings": [
+                {"check": check, "level": finding.level, "message": finding.message, "hint": finding.hint}
+                for check, finding in findings
+            ]
+        }
+
+
+def diagnose(session: Session) -> Diagnosis:
+    """Run all checks; one that fails, and a fact that cannot be had, are error findings."""
+    failed: list[Found] = []
+
+    def report(error: D8Error) -> None:
+        failed.append(Found("doctor", Finding("error", error.message, error.hint)))
+
+    found = tuple(run_checks(session, "doctor", report))
+    return Diagnosis((*found, *failed))

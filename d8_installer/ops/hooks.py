@@ -1,0 +1,217 @@
+"""Where plugins stand on the one road: what they add to it, what they may refuse, what they are told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError, D8Error, DocumentError, MismatchError
+from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
+from d8_installer.model.plan import Link, Unlink
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.ops.checks import refuse_unready
+from d8_installer.ops.events import tell
+from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.judging import Verifier, VerifySubject
+from d8_installer.plugin.manager import guarded
+from d8_installer.plugin.own import own_distributions
+from d8_installer.plugin.types import ManifestsRequest, ManifestText
+from d8_installer.plugin.watching import Event, SwitchFacts
+from d8_installer.store import lockfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.plan import Plan
+    from d8_installer.model.profile import Profile
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.source import ManifestBytes
+    from d8_installer.ops.session import Session
+
+_REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+
+
+# -- manifests -------------------------------------------------------------------------------------------------
+
+
+def hooked_manifests(session: Session, profile: Profile) -> tuple[dict[str, Manifest], tuple[D8Error, ...]]:
+    """Return the manifests that hooks add to the profile, by requester, and what is wrong with those left out."""
+    if not session.has_plugins or not session.hooks.implements("d8_manifests"):
+        return {}, ()
+    problems: list[D8Error] = []
+    request = ManifestsRequest(profile.kind, profile.project)
+    offers = session.hooks.records("d8_manifests", ManifestText, {"request": request}, problems.append)
+    manifests: dict[str, Manifest] = {}
+    for owned in offers:
+        try:
+            name, manifest = _parsed(owned.record)
+            if name in manifests:
+                raise DocumentError(f"{name} has two manifests", file=owned.record.file)
+            manifests[name] = manifest
+        except DocumentError as error:
+            problems.append(DocumentError(f"plugin {owned.owner}: a manifest is left out: {error}", hint=error.hint))
+    return manifests, tuple(problems)
+
+
+def _parsed(record: ManifestText) -> tuple[str, Manifest]:
+    name = normalised(record.name)
+    if not _REQUESTER.fullmatch(name) or len(name) > 128 or record.name == OWN_MANIFEST:
+        raise DocumentError(f"{record.name[:100]!r} is no requester's name", hint="name it as a distribution")
+    if not isinstance(record.text, str) or not isinstance(record.file, str):
+        raise DocumentError("is no text")
+    raw = record.text.encode("utf-8", "replace")
+    if len(raw) > MAX_MANIFEST_TOML:
+        raise DocumentError(f"has more than {MAX_MANIFEST_TOML} bytes", file=record.file)
+    return name, Manifest.parse(raw, record.file)
+
+
+# -- what may refuse -----------------------------------------------------------------------------------------
+
+
+class Gate:
+    """One application of a plan, as plugins see it: before anything is fetched, and before the switch."""
+
+    def __init__(self, session: Session, plan: Plan, active: Generation | None) -> None:
+        self._session = session
+        self._plan = plan
+        self._active = active
+        self._new = _new_images(plan, active)
+
+    def admit(self, lock: Lock) -> None:
+        """Let checks and verifiers look at what is about to be placed; raises what refuses it.
+
+        Nothing new: nobody is asked, so that no plugin stops what only takes away.
+        """
+        if not self._new:
+            return
+        session = self._session
+        _refuse_without_verifiers(session)
+        refuse_unready(session)
+        verifiers = session.hooks.records("d8_verifiers", Verifier) if session.has_plugins else []
+        for subject in self._subjects(lock) if verifiers else ():
+            for owned in verifiers:
+                _verify(owned.owner, owned.record, subject)
+
+    def _subjects(self, lock: Lock) -> Iterator[VerifySubject]:
+        platform = self._plan.platform
+        source = _source_name(self._session)
+        for image in lock.images:
+            pin = image.pin_for(platform)
+            if pin is not None and (image.name, pin.layer) in self._new:
+                yield VerifySubject(
+                    image.name.path,
+                    image.version,
+                    image.index,
+                    pin.child,
+                    pin.layer,
+                    pin.size,
+                    platform,
+                    source,
+                    _reader(self._session, image.name.path),
+                )
+
+    def before_switch(self, switch: SwitchFacts) -> None:
+        """Ask whether the switch may happen; raises the first refusal."""
+        if not self._new or not self._session.has_plugins:
+            return
+        for owner, error in self._session.hooks.call("d8_before_switch", {"switch": switch}):
+            if error is not None:
+                raise named(owner, error)
+
+
+def tell_switched(session: Session, switch: SwitchFacts) -> None:
+    """Tell the plugins that a switch has happened; what fails is a warning."""
+    if not session.has_plugins:
+        return
+    for owner, error in session.hooks.call("d8_after_switch", {"switch": switch}):
+        if error is not None:
+            session.reporter.warn(str(named(owner, error)))
+    facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
+    tell(session.reporter, Event("switched", f"{switch.profile}: generation {switch.after}", facts))
+
+
+def switch_facts(plan: Plan, numbers: tuple[int | None, int], said: tuple[str, str, str]) -> SwitchFacts:
+    """Return the facts of a switch; *numbers*: from, to; *said*: profile, reason, bin directory."""
+    links = [step for step in plan.steps if isinstance(step, Link)]
+    removed = {step.placement.binary for step in plan.steps if isinstance(step, Unlink)}
+    added = {step.placement.binary for step in links if step.replaces is None}
+    changed = {step.placement.binary for step in links if step.replaces is not None}
+    profile, reason, bin_directory = said
+    return SwitchFacts(
+        profile,
+        *numbers,
+        reason,
+        tuple(sorted(added - removed)),
+        tuple(sorted(changed | (added & removed))),
+        tuple(sorted(removed - added - changed)),
+        bin_directory,
+    )
+
+
+def named(owner: str, error: D8Error) -> D8Error:
+    """Return a plugin's own refusal with whose it is; a ConfigError of ours says so already."""
+    if owner not in error.message:
+        error.message = f"{owner}: {error.message}"
+        error.args = (error.message,)
+    return error
+
+
+def remember_verifiers(session: Session) -> None:
+    """Write down who verifies, so that one that vanishes from the environment does not vanish silently."""
+    enabled = set(map(normalised, session.config.plugins))
+    known = {name for name, found in own_distributions().items() if VERIFIERS in found.groups}
+    remembered = lockfile.load_verifiers(session.home)
+    lockfile.save_verifiers(session.home, (known | remembered) & enabled)
+
+
+def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageName, Digest]]:
+    before = {(one.placement.name, one.placement.layer) for one in active.placed} if active is not None else set()
+    return frozenset((placement.name, placement.layer) for placement in plan.target) - before
+
+
+def _refuse_without_verifiers(session: Session) -> None:
+    """Fail closed: nothing new is placed while somebody who would verify it cannot be asked."""
+    if not session.config.plugins:
+        return
+    remember_verifiers(session)
+    if not session.options.plugins:
+        names = ", ".join(sorted(lockfile.load_verifiers(session.home)))
+        if names:
+            session.reporter.warn(f"--no-plugins: nobody asks the verifiers of {names}")
+        return
+    for plugin in session.hooks.loaded.unusable:
+        if plugin.verifies:
+            mend = "mend it"
+            if plugin.version is None:  # also where a launcher's environment is not the one that has it
+                mend = f"type `d8-installer sync` where it is installed, or `pipx inject d8-installer {plugin.name}`"
+            raise ConfigError(
+                f"{plugin.name} verifies images and cannot be asked, so nothing new is placed: {plugin.why}",
+                hint=f"{mend}, or `d8-installer plugins disable {plugin.name}`",
+            )
+
+
+def _verify(owner: str, verifier: Verifier, subject: VerifySubject) -> None:
+    try:
+        guarded(owner, f"the verifier {verifier.name!r}", lambda: verifier.verify(subject))
+    except D8Error as error:
+        raise named(owner, error) from error.__cause__
+
+
+def _source_name(session: Session) -> str:
+    try:
+        return session.source.name
+    except ConfigError:  # all of it is in the store, and no endpoint is set
+        return ""
+
+
+def _reader(session: Session, image: str) -> Callable[[str], ManifestBytes]:
+    def read(ref: str) -> ManifestBytes:
+        answer = session.source.manifest(image, ref)
+        if ref.startswith("sha256:") and str(answer.digest) != ref:
+            raise MismatchError(f"{image}: {ref} was asked for, and {answer.digest} came", hint="try another source")
+        return answer
+
+    return read

@@ -1,0 +1,199 @@
+"""``plugins``: which plugins are here, what they want, which have code and may run it, and changing that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from d8_installer.errors import UsageError
+from d8_installer.ops import settings
+from d8_installer.ops.hooks import remember_verifiers
+from d8_installer.ops.requesters import look
+from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.own import own_distributions
+
+if TYPE_CHECKING:
+    from d8_installer.ops.session import Session
+    from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
+    from d8_installer.plugin.hooks import LoadedPlugin
+
+State = Literal["enabled", "not enabled", "broken", "not found"]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRow:
+    """One plugin with code. ``hooks`` None: it is not loaded, so nobody knows; ``why``: what is wrong with it."""
+
+    name: str
+    version: str | None
+    environment: str | None
+    hooks: tuple[str, ...] | None
+    verifies: bool
+    state: State
+    why: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the row's fields."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "environment": self.environment,
+            "hooks": None if self.hooks is None else list(self.hooks),
+            "verifies": self.verifies,
+            "state": self.state,
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One manifest that was found: whose, where, and the images it asks for.
+
+    ``counts`` is False where another environment's plugin of that name counts; ``why`` says what is wrong with it.
+    """
+
+    name: str
+    version: str
+    environment: str
+    manager: str
+    file: str | None
+    images: tuple[str, ...]
+    editable: bool
+    counts: bool
+    why: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the row's fields."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "environment": self.environment,
+            "manager": self.manager,
+            "manifest": self.file,
+            "images": list(self.images),
+            "editable": self.editable,
+            "counts": self.counts,
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PluginsResult:
+    """The manifests that were found, and the plugins with code, each by name.
+
+    After ``enable`` or ``disable``: the one that was named, and whether anything changed.
+    """
+
+    rows: tuple[PluginRow, ...]
+    changed: bool = False
+    manifests: tuple[ManifestRow, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        rows = {"manifests": [row.as_json() for row in self.manifests], "plugins": [row.as_json() for row in self.rows]}
+        return {**rows, "changed": self.changed}
+
+
+def list_plugins(session: Session) -> PluginsResult:
+    """Return what the profile's plugins want, and every plugin with code that is here or enabled.
+
+    Code is looked for in the tool's own environment alone. The enabled ones are imported to see what hooks they have;
+    what fails is their state, and stops nothing.
+    """
+    return PluginsResult(_coded(session), manifests=_manifests(session))
+
+
+def _manifests(session: Session) -> tuple[ManifestRow, ...]:
+    looked = look(session, session.profile())
+    rows = [
+        ManifestRow(*_whose(p.distribution), p.file, _images(p), p.editable, p in looked.chosen)
+        for p in looked.scan.plugins
+    ]
+    rows += [ManifestRow(*_whose(b.distribution), None, (), False, False, str(b.error)) for b in looked.scan.broken]
+    return tuple(sorted(rows, key=lambda row: (row.name, row.environment)))
+
+
+def _whose(distribution: Distribution) -> tuple[str, str, str, str]:
+    environment = distribution.environment
+    return distribution.name, distribution.version, environment.path, environment.manager
+
+
+def _images(plugin: DiscoveredPlugin) -> tuple[str, ...]:
+    return tuple(str(request.name) for request in plugin.manifest.requests)
+
+
+def _coded(session: Session) -> tuple[PluginRow, ...]:
+    loaded = {plugin.name: plugin for plugin in session.plugins.plugins}
+    wrong = {plugin.name: plugin for plugin in session.plugins.unusable}
+    enabled = _enabled(session)
+    found = own_distributions()
+    rows = []
+    for name in sorted({*found, *enabled}):
+        distribution, unusable = found.get(name), wrong.get(name)
+        state: State = "enabled" if name in enabled else "not enabled"
+        if distribution is None or unusable is not None:
+            state = "not found" if distribution is None else "broken"
+        rows.append(
+            PluginRow(
+                name,
+                None if distribution is None else distribution.version,
+                None if distribution is None else distribution.environment.path,
+                _hooks(loaded.get(name)),
+                distribution is not None and VERIFIERS in distribution.groups,
+                state,
+                None if unusable is None or distribution is None else unusable.why,
+            )
+        )
+    return tuple(rows)
+
+
+def enable(session: Session, name: str) -> PluginsResult:
+    """Let the plugin's code run from now on; one that is not in the tool's own environment is a UsageError."""
+    name = normalised(name)
+    distribution = own_distributions().get(name)
+    if distribution is None:
+        raise UsageError(
+            f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
+            hint=f"type `pipx inject d8-installer {name[:100]}`, or `uv tool install d8-installer --with {name[:100]}`",
+        )
+    enabled = _enabled(session)
+    verifies = VERIFIERS in distribution.groups
+    row = PluginRow(name, distribution.version, distribution.environment.path, None, verifies, "enabled")
+    if name in enabled:
+        return PluginsResult((row,))
+    _write(session, enabled | {name})
+    return PluginsResult((row,), changed=True)
+
+
+def disable(session: Session, name: str) -> PluginsResult:
+    """Let the plugin's code run no more, wherever it is; one that is not enabled stays so."""
+    name = normalised(name)
+    distribution = own_distributions().get(name)
+    enabled = _enabled(session)
+    row = PluginRow(
+        name,
+        None if distribution is None else distribution.version,
+        None if distribution is None else distribution.environment.path,
+        None,
+        distribution is not None and VERIFIERS in distribution.groups,
+        "not enabled",
+    )
+    if name not in enabled:
+        return PluginsResult((row,))
+    _write(session, enabled - {name})
+    return PluginsResult((row,), changed=True)
+
+
+def _enabled(session: Session) -> set[str]:
+    return set(map(normalised, session.config.plugins))
+
+
+def _hooks(plugin: LoadedPlugin | None) -> tuple[str, ...] | None:
+    return None if plugin is None else plugin.hooks
+
+
+def _write(session: Session, enabled: set[str]) -> None:
+    settings.change(session, "plugins", ",".join(sorted(enabled)) or None)
+    session.forget_config()
+    session.refuse_foreign(session.home.root)
+    remember_verifiers(session)

@@ -1,0 +1,93 @@
+"""The records of hooks that judge: verifiers of images, and checks of the house. Frozen values, cheap to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.source import ManifestBytes
+
+Moment = Literal["doctor", "install"]
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySubject:
+    """An image that is about to be placed. Its layer is not fetched yet; its digests are the lock's.
+
+    ``image`` is the repository path, ``index`` None for a tag that is a single ImageManifest, ``size`` the layer's
+    compressed bytes, ``source`` what a person calls the source. ``manifest`` reads another manifest of this image
+    from the same source, by tag or by digest (then the bytes are proven to have it); it raises what
+    ``Source.manifest`` raises.
+    """
+
+    image: str
+    tag: str
+    index: Digest | None
+    child: Digest
+    layer: Digest
+    size: int
+    platform: Platform
+    source: str
+    manifest: Callable[[str], ManifestBytes] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Somebody who may refuse an image: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to do so."""
+
+    name: str
+    verify: Callable[[VerifySubject], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: one lowercase clause, and what to type next. An ``error`` ends an install."""
+
+    level: Level
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckContext:
+    """The house as it is when checks run. Facts only; nothing in it is a secret, and ``env`` is not in the repr.
+
+    ``endpoint`` is None where none is set; ``generation`` None where nothing was ever placed; ``binaries`` are the
+    names in ``bin``, ``missing`` those whose stored file is gone or has another size. ``home_runs_programs`` is
+    False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
+    ``broken`` (name, why).
+    """
+
+    moment: Moment
+    home: str
+    bin_directory: str
+    is_on_path: bool
+    home_runs_programs: bool
+    endpoint: str | None
+    platform: Platform
+    profile: str
+    generation: int | None = None
+    binaries: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    not_enabled: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that can be looked at: ``run`` returns its findings, a list; none means that there is nothing to say.
+
+    ``moments``: ``doctor`` runs all that have "doctor"; those that have "install" run before anything new is placed.
+    """
+
+    name: str
+    run: Callable[[CheckContext], list[Finding]]
+    moments: tuple[Moment, ...] = ("doctor",)

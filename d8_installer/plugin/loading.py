@@ -1,0 +1,119 @@
+"""Imports the enabled plugins, one by one: whatever goes wrong in one is its own, and named.
+
+That this module is imported says that foreign code may have run: ``cli.main`` then ends the process without waiting for
+what such code left behind (threads, exit handlers).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import partial
+from importlib import import_module
+from inspect import isroutine
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error
+from d8_installer.plugin.discovery import HOOKS, VERIFIERS, normalised
+from d8_installer.plugin.hooks import Loaded, LoadedPlugin, UnusablePlugin
+from d8_installer.plugin.manager import guarded, new_manager
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from d8_installer.plugin.discovery import Distribution
+
+_VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*))?\s*(?:\[.*\])?")
+_VERIFY = "d8_verifiers"
+
+
+def load(enabled: Iterable[str], found: Mapping[str, Distribution], verifiers: Collection[str] = ()) -> Loaded:
+    """Import the *enabled* ones of the distributions *found*, by name, and return those that fit and those that do not.
+
+    *verifiers* are names that are known to verify, should they not be found.
+    """
+    plugins, unusable = [], []
+    for name in sorted(set(map(normalised, enabled))):
+        distribution = found.get(name)
+        if distribution is None:
+            why = "it is enabled, and not installed in d8-installer's own environment"
+            unusable.append(UnusablePlugin(name, None, why, name in verifiers))
+            continue
+        try:
+            plugins.append(_loaded(distribution))
+        except D8Error as error:
+            verifies = VERIFIERS in distribution.groups or name in verifiers
+            unusable.append(UnusablePlugin(name, distribution.version, error.message, verifies))
+    return Loaded(tuple(plugins), tuple(unusable))
+
+
+def keep_strangers_out(directory: str) -> None:
+    """Take the script's or the working directory, and PYTHONPATH's, out of ``sys.path`` for good.
+
+    Plugins, and what they import later, come from the tool's own environment and from nowhere else.
+    """
+    libraries = {os.path.realpath(entry) for entry in sys.path if "-packages" in os.path.basename(entry)}
+    chosen = {os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
+    first = {os.path.realpath(directory), os.path.realpath(os.path.dirname(os.path.realpath(sys.argv[0])))}
+    if not sys.flags.safe_path and sys.path and os.path.realpath(sys.path[0]) in first - libraries:
+        del sys.path[0]
+    if not sys.flags.ignore_environment:
+        sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) not in chosen - libraries]
+
+
+def examine(label: str, plugin: object) -> tuple[str, ...]:
+    """Return the hooks that *plugin* implements; a ConfigError tells what does not fit.
+
+    What looks like a hook has to be one: a misspelt name, a missing ``@hookimpl``, a wrapper are refused.
+    """
+    manager = new_manager({label: plugin})
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        if any(implementation.hookwrapper or implementation.wrapper for implementation in caller.get_hookimpls()):
+            raise _unfit(label, f"{caller.name} is a hook wrapper, and hooks are called one by one")
+    for name in dir(plugin):
+        value = getattr(plugin, name, None) if name.startswith("d8_") else None
+        if isroutine(value) and manager.parse_hookimpl_opts(plugin, name) is None:
+            raise _unfit(label, f"{name} looks like a hook and is not marked @hookimpl")
+    if not callers:
+        raise _unfit(label, "it implements no hook")
+    return tuple(sorted(caller.name for caller in callers))
+
+
+def _loaded(distribution: Distribution) -> LoadedPlugin:
+    title = f"{distribution.name} {distribution.version}"
+    values = dict.fromkeys(
+        value for group in (HOOKS, VERIFIERS) for value in distribution.groups.get(group, {}).values()
+    )
+    objects: dict[str, object] = {}
+    hooks: set[str] = set()
+    for value in values:
+        plugin = _imported(title, value)
+        if any(plugin is known for known in objects.values()):
+            continue
+        label = title if not objects else f"{title} ({value})"
+        hooks |= set(examine(label, plugin))
+        objects[label] = plugin
+    if _VERIFY in hooks and VERIFIERS not in distribution.groups:
+        raise _unfit(title, f"it has verifiers, and must name itself in entry point group {VERIFIERS} too")
+    if VERIFIERS in distribution.groups and _VERIFY not in hooks:
+        raise _unfit(title, f"it is in entry point group {VERIFIERS}, and implements no {_VERIFY}")
+    return LoadedPlugin(distribution.name, distribution.version, objects, tuple(sorted(hooks)))
+
+
+def _imported(title: str, value: str) -> object:
+    match = _VALUE.fullmatch(value)
+    if match is None:
+        raise _unfit(title, f"its entry point {value[:100]!r} is not MODULE or MODULE:NAME")
+    found: object = guarded(title, "its import", lambda: import_module(match[1]))
+    for part in (match[2] or "").split(".") if match[2] else ():
+        before = found
+        found = guarded(title, "its import", partial(getattr, before, part))
+    return found
+
+
+def _unfit(title: str, why: str) -> D8Error:
+    from d8_installer.errors import ConfigError
+
+    return ConfigError(f"plugin {title} does not fit: {why}", hint="tell its author")

@@ -1,0 +1,35 @@
+"""The tool's own environment: which distributions in it have hooks. Reads text; imports nothing of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import d8_installer
+from d8_installer.plugin.discovery import HOOKS, VERIFIERS, scan
+from d8_installer.plugin.environments import Environment, libraries_of
+
+if TYPE_CHECKING:
+    from d8_installer.plugin.discovery import Distribution
+
+OWN = "d8-installer's own"
+
+
+def own_distributions() -> dict[str, Distribution]:
+    """Return the distributions of the tool's own environment that have hooks, by name; of two the first counts.
+
+    That is the libraries of ``sys.prefix``, and the one that this package was installed into (a user site). A symbolic
+    link in the place of a ``.dist-info`` is no distribution.
+    """
+    libraries = dict.fromkeys(map(os.path.realpath, (*libraries_of(sys.prefix), *_ours())))
+    found: dict[str, Distribution] = {}
+    for distribution in scan([Environment(sys.prefix, OWN, tuple(libraries))]).distributions:
+        if {HOOKS, VERIFIERS} & distribution.groups.keys() and not os.path.islink(distribution.directory):
+            found.setdefault(distribution.name, distribution)
+    return found
+
+
+def _ours() -> list[str]:
+    library = os.path.dirname(os.path.dirname(os.path.abspath(d8_installer.__file__)))
+    return [library] if os.path.basename(library) in {"site-packages", "dist-packages"} else []

@@ -1,0 +1,249 @@
+"""A plugin's wheel, of any build back end, becomes the set of wheels that are published: thin ones or fat ones.
+
+The package inside stays as it is. What an earlier run added is taken out first, so that a thin wheel can be the input
+as well as one that knows nothing of us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from d8_installer.errors import DiskError, DocumentError, UsageError
+from d8_installer.model.digest import Digest
+from d8_installer.model.lock import Lock
+from d8_installer.model.manifest import Manifest
+from d8_installer.plugin.discovery import MANIFESTS
+from d8_installer.plugin.launcher import HEAD_BYTES, request_of
+from d8_installer.publish import wheel_metadata
+from d8_installer.publish.wheel_file import Member, read_wheel, write_wheel
+from d8_installer.publish.wheel_metadata import CONSOLE, GUI, LAUNCH, OURSELVES
+from d8_installer.publish.wheel_parts import ANY, Declared, check_names
+from d8_installer.store import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from d8_installer.publish.wheel_file import Wheel
+    from d8_installer.publish.wheel_parts import Parts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A wheel without what we add to one: its files, its entry points, and the manifest that it declares.
+
+    ``was_thin``: launchers of ours, or their console scripts, were in it. ``lock``: the ``d8.lock`` beside the
+    manifest, with the file to name in errors.
+    """
+
+    wheel: Wheel
+    members: tuple[Member, ...]
+    entry_points: wheel_metadata.EntryPoints
+    declared: Declared
+    was_thin: bool
+    lock: tuple[Lock, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A wheel that was written."""
+
+    path: str
+    tag: str
+    size: int
+    digest: Digest
+
+    def as_json(self) -> dict[str, object]:
+        """Return its entry in the result's ``data``."""
+        return {"file": self.path, "tag": self.tag, "size": self.size, "digest": str(self.digest)}
+
+
+def open_package(path: str, manifest: str | None) -> Package:
+    """Read a plugin's wheel; *manifest* is its path inside, for a wheel that has no entry point for it yet.
+
+    Raises what ``read_wheel`` raises, and DocumentError for a manifest that is not there, is not sound, or has a binary
+    that may not be a script of this wheel.
+    """
+    wheel = read_wheel(path)
+    if (wheel.abi, wheel.platform) != ("none", ANY) and not _is_windows_thin(wheel):
+        raise UsageError(
+            f"{os.path.basename(path)} is for {wheel.abi}-{wheel.platform} alone",
+            hint="give the wheel of a package without compiled modules, none-any; binaries come from the manifest",
+        )
+    wheel.metadata("METADATA")
+    if not wheel_metadata.is_known_format(wheel.metadata("WHEEL")):
+        raise DocumentError("has no Wheel-Version 1.x", file=path, hint="build it with a tool that writes version 1.0")
+    members, had_launchers = _without_launchers(wheel)
+    groups = _entry_points(wheel)
+    had_console = _take_console(groups)
+    declared = _declared(wheel, groups, manifest)
+    check_names(declared, _scripts(wheel, members, groups))
+    lock = _lock_beside(wheel, declared.path)
+    return Package(wheel, members, groups, declared, had_launchers or had_console, lock)
+
+
+def _is_windows_thin(wheel: Wheel) -> bool:
+    return wheel.platform.startswith("win") and wheel.abi == "none" and _take_console(_entry_points(wheel))
+
+
+def _without_launchers(wheel: Wheel) -> tuple[tuple[Member, ...], bool]:
+    def is_launcher(member: Member) -> bool:
+        return member.name.startswith(f"{wheel.scripts}/") and request_of(member.data[:HEAD_BYTES]) is not None
+
+    kept = tuple(member for member in wheel.members if not is_launcher(member))
+    return kept, len(kept) < len(wheel.members)
+
+
+def _entry_points(wheel: Wheel) -> wheel_metadata.EntryPoints:
+    name = f"{wheel.dist_info}/entry_points.txt"
+    member = wheel.find(name)
+    return {} if member is None else wheel_metadata.parse_entry_points(member.data, f"{wheel.path}/{name}")
+
+
+def _take_console(groups: wheel_metadata.EntryPoints) -> bool:
+    """Take the console scripts out that stand in launchers' places; says whether there were any."""
+    before = groups.get(CONSOLE, {})
+    groups[CONSOLE] = {name: value for name, value in before.items() if value != LAUNCH}
+    return len(groups[CONSOLE]) < len(before)
+
+
+def _scripts(wheel: Wheel, members: Sequence[Member], groups: wheel_metadata.EntryPoints) -> Iterator[str]:
+    yield from groups.get(CONSOLE, ())
+    yield from groups.get(GUI, ())
+    for member in members:
+        if member.name.startswith(f"{wheel.scripts}/"):
+            yield member.name.rpartition("/")[2]
+
+
+def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | None) -> Declared:
+    """Return the manifest; *typed* gets an entry point if there is none."""
+    entries = groups.setdefault(MANIFESTS, {})
+    file = f"{wheel.path}/{wheel.dist_info}/entry_points.txt"
+    if typed is not None:
+        value = wheel_metadata.manifest_value(typed)
+        if not entries:
+            entries[value.partition(".")[0].partition(":")[0]] = value
+    else:
+        value = next(iter(entries.values()), "")
+    if not value:
+        raise DocumentError(
+            f"has no [{MANIFESTS}], so this is no plugin's wheel", file=file, hint="type --manifest PACKAGE/d8.toml"
+        )
+    if set(entries.values()) != {value}:
+        raise DocumentError(
+            f"names {len(entries)} manifests in [{MANIFESTS}]" if typed is None else f"names another than {typed}",
+            file=file,
+            hint="put all [[images]] into one d8.toml, and name that",
+        )
+    path = wheel_metadata.manifest_path(value, file)
+    member = wheel.find(path)
+    if member is None:
+        raise DocumentError(
+            f"names {path}, which is not in this wheel",
+            file=file,
+            hint="make your build back end include it as package data",
+        )
+    return Declared(path, f"{wheel.path}/{path}", _parsed(Manifest.parse, member, wheel))
+
+
+def _lock_beside(wheel: Wheel, manifest: str) -> tuple[Lock, str] | None:
+    name = f"{manifest.rpartition('/')[0]}/d8.lock"
+    member = wheel.find(name)
+    return None if member is None else (_parsed(Lock.parse, member, wheel), f"{wheel.path}/{name}")
+
+
+def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T:
+    try:
+        return parse(member.data, f"{wheel.path}/{member.name}")
+    except DocumentError as error:
+        error.hint = error.hint or "correct it in the project, then build the wheel again"
+        raise
+
+
+# -- writing -------------------------------------------------------------------------------------------------
+
+
+def pack(package: Package, parts: Sequence[Parts], directory: str, epoch: int | None) -> tuple[Packed, ...]:
+    """Write one wheel for each of *parts* into *directory*, replacing those of the same names once all are complete."""
+    fs.make_directories(directory)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".d8-wheel-", dir=directory))
+        except OSError as error:
+            reason = (error.strerror or "no reason given").lower()
+            raise DiskError(f"cannot write to {directory}: {reason}", hint="name another -o DIR") from error
+        made = [_pack_one(package, one, folder, epoch) for one in parts]
+        for packed in made:
+            fs.rename(packed.path, os.path.join(directory, os.path.basename(packed.path)))
+    paths = [os.path.join(directory, os.path.basename(packed.path)) for packed in made]
+    return tuple(Packed(path, p.tag, p.size, p.digest) for path, p in zip(paths, made, strict=True))
+
+
+def _pack_one(package: Package, parts: Parts, folder: str, epoch: int | None) -> Packed:
+    wheel = package.wheel
+    path = os.path.join(folder, wheel.file_name(parts.tag))
+    write_wheel(path, _members(package, parts), wheel.dist_info, epoch)
+    fs.sync_file(path)
+    import hashlib
+
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Packed(path, f"{wheel.python}-none-{parts.tag}", fs.file_size(path) or 0, Digest(digest))
+
+
+def _members(package: Package, parts: Parts) -> Iterator[Member]:
+    wheel = package.wheel
+    changed = _metadata(package, parts)
+    yield from (member for member in package.members if member.name not in changed)
+    yield from (Member(name, data) for name, data in changed.items() if data)
+    yield from (Member(f"{wheel.scripts}/{name}", content, executable=True) for name, content in parts.scripts)
+
+
+def _metadata(package: Package, parts: Parts) -> dict[str, bytes]:
+    """Return the metadata that differs, by path; an empty one is left out."""
+    wheel = package.wheel
+    groups = {**package.entry_points, CONSOLE: {**package.entry_points.get(CONSOLE, {}), **parts.console_entries()}}
+    metadata = wheel.metadata("METADATA")
+    if parts.thin:
+        metadata = wheel_metadata.with_requirement(metadata)
+    else:
+        del groups[MANIFESTS]
+        if package.was_thin and not wheel_metadata.holds_hooks(groups):
+            metadata = wheel_metadata.without_requirement(metadata)
+    tags = [f"{python}-none-{tag}" for python in wheel.python.split(".") for tag in sorted(parts.tag.split("."))]
+    text = wheel_metadata.with_tags(wheel.metadata("WHEEL"), tags, pure=parts.tag == ANY)
+    return {
+        f"{wheel.dist_info}/METADATA": metadata,
+        f"{wheel.dist_info}/WHEEL": text,
+        f"{wheel.dist_info}/entry_points.txt": wheel_metadata.render_entry_points(groups),
+    }
+
+
+# -- for a build back end that packs by itself ---------------------------------------------------------------------
+
+
+def lay_out_parts(declared: Declared, parts: Parts, directory: str) -> dict[str, object]:
+    """Write the scripts of *parts* into *directory*; return what else the wheel needs, as the command's ``data``."""
+    scripts = {}
+    for name, content in parts.scripts:
+        path = os.path.join(directory, name)
+        if isinstance(content, bytes):
+            fs.replace_file(path, content, mode=0o755, durable=False)
+        else:
+            fs.make_directories(directory)
+            fs.copy_executable(content.path, path)
+        scripts[name] = path
+    value = wheel_metadata.manifest_value(declared.path)
+    entries = {value.partition(".")[0].partition(":")[0]: value}
+    return {
+        "platform_tag": parts.tag,
+        "scripts": scripts,
+        "console_scripts": parts.console_entries(),
+        "manifests": entries if parts.thin else {},
+        "dependencies": [OURSELVES] if parts.thin else [],
+    }

@@ -1,0 +1,142 @@
+"""What a plugin's wheel holds besides its package: launchers, console scripts or the binaries themselves.
+
+Lives here: which of them a manifest means for a platform, and the names that no plugin may ship.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError, NotFoundError
+from d8_installer.model.platform import Platform
+from d8_installer.plugin.launcher import launcher
+from d8_installer.publish.wheel_metadata import LAUNCH
+from d8_installer.publish.wheel_tags import WINDOWS, platform_tag
+from d8_installer.store.profile import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from d8_installer.model.manifest import Manifest
+    from d8_installer.model.requirement import Request
+    from d8_installer.publish.wheel_file import StoredFile
+
+ANY = "any"
+# What uv refuses as a script's name, and what must never be found in a plugin's place.
+_RESERVED = re.compile(r"(?:python|pypy|graalpy).*|pip[0-9.]*|uvx?|uvw|pipx|d8-installer", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A manifest as a wheel's package holds it: its path there, the file to name in errors, and what it asks for."""
+
+    path: str
+    file: str
+    manifest: Manifest
+
+    @property
+    def binaries(self) -> tuple[tuple[str, Request], ...]:
+        """Each binary's name with the request that it belongs to."""
+        return tuple((binary, request) for request in self.manifest.requests for binary, _ in request.binaries)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one wheel gets: the platform part of its tag, scripts by file name, and console scripts of ours.
+
+    ``thin``: the wheel names its manifest and requires d8-installer; else it is complete by itself.
+    """
+
+    tag: str
+    scripts: tuple[tuple[str, bytes | StoredFile], ...]
+    console: tuple[str, ...] = ()
+    thin: bool = True
+
+    def console_entries(self) -> dict[str, str]:
+        """Return the console scripts: name to what they call."""
+        return dict.fromkeys(self.console, LAUNCH)
+
+
+def check_names(declared: Declared, taken: Iterable[str]) -> None:
+    """Raise a DocumentError unless every binary may be a script of the wheel; *taken* are those that it has already."""
+    others = {_plain(name): name for name in taken}
+    seen: set[str] = set()
+    if not declared.binaries:
+        raise DocumentError(
+            "asks for no image, so there would be no launcher, and pipx and uv refuse a package without a script",
+            file=declared.file,
+            hint="add an [[images]] entry",
+        )
+    for number, request in enumerate(declared.manifest.requests):
+        for binary, _ in request.binaries:
+            problem, hint = _trap(binary, others, seen)
+            if problem:
+                key = f"images[{number}].binaries.{binary}"
+                raise DocumentError(problem, file=declared.file, key=key, hint=hint)
+            seen.add(binary)
+
+
+def _trap(binary: str, others: Mapping[str, str], seen: Iterable[str]) -> tuple[str, str]:
+    """Return what is wrong with the name and what to do, or two empty texts."""
+    if _RESERVED.fullmatch(binary):
+        return "is a name that no plugin may take: it runs Python itself, or a package manager", "choose another name"
+    if binary.endswith(".exe"):
+        return "ends with .exe, which Windows alone gets, and by itself", f"write {binary.removesuffix('.exe')}"
+    if binary in seen:
+        return "is the name of two binaries in this wheel", "give one of them another name"
+    if binary in others:
+        problem = f"is a script of the wheel already ({others[binary]}), and package managers differ in which one wins"
+        return problem, "give one of the two another name"
+    return "", ""
+
+
+def _plain(script: str) -> str:
+    """Return the name that a script is called by, on the file systems that know no upper case."""
+    return script.lower().removesuffix(".exe")
+
+
+def flavours(declared: Declared) -> tuple[Platform | None, ...]:
+    """Return what a thin set consists of: None for the ``any`` wheel, and the Windows platforms with binaries."""
+    windows = [Platform("windows", architecture) for architecture in ("amd64", "arm64")]
+    found = [platform for platform in windows if _thin_binaries(declared, platform)]
+    return (None, *found) if _thin_binaries(declared, None) else tuple(found)
+
+
+def thin_parts(declared: Declared, windows: Platform | None) -> Parts:
+    """Return launchers for the ``any`` wheel, or console scripts for the one of a Windows platform.
+
+    No binary that may run there is a NotFoundError: pipx and uv remove a package without a script.
+    """
+    found = _thin_binaries(declared, windows)
+    if not found:
+        where = "any system but Windows" if windows is None else windows
+        raise NotFoundError(
+            f"{declared.file} declares no binary for {where}, so a thin wheel would have no launcher",
+            hint="see `platforms` in it, or name another --platform",
+        )
+    if windows is not None:
+        return Parts(WINDOWS[windows.architecture], (), tuple(binary for binary, _ in found))
+    return Parts(ANY, tuple((binary, launcher(binary, request.hash).encode()) for binary, request in found))
+
+
+def _thin_binaries(declared: Declared, windows: Platform | None) -> Sequence[tuple[str, Request]]:
+    def may_run(request: Request) -> bool:
+        if request.platforms is None:
+            return True
+        return windows in request.platforms if windows else any(p.os != "windows" for p in request.platforms)
+
+    return [(binary, request) for binary, request in declared.binaries if may_run(request)]
+
+
+def fat_parts(declared: Declared, binaries: Mapping[str, StoredFile], platform: Platform) -> Parts:
+    """Return the binaries of *platform* themselves, with the tag that is true of all of them."""
+    if not binaries:
+        raise NotFoundError(
+            f"{declared.file} declares no binary that is to be had for {platform}",
+            hint="see `platforms` in it, or name another --platform",
+        )
+    tag = platform_tag(((binary, file.path) for binary, file in binaries.items()), platform)
+    named = {file_name(binary, platform.executable_suffix): file for binary, file in binaries.items()}
+    return Parts(tag, tuple(sorted(named.items())), thin=False)

@@ -1,0 +1,190 @@
+"""What authors of hooks test with: their plugin as the tool would take it, facts to call it with, contract suites.
+
+In a test module, with pytest (which this file does not import)::
+
+    import d8_toy
+
+    def test_it_fits() -> None:
+        (check,) = hooks_of(d8_toy).records("d8_checks", Check)
+        assert check.run(check_context()) == []
+
+    class TestMyVerifier(VerifierContract):
+        @pytest.fixture
+        def verifier(self) -> Verifier: ...
+        @pytest.fixture
+        def accepted(self) -> VerifySubject: ...
+        @pytest.fixture
+        def refused(self) -> VerifySubject: ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, get_args
+
+from d8_installer.errors import D8Error, UnreachableError
+from d8_installer.model.digest import Digest
+from d8_installer.model.platform import Platform
+from d8_installer.plugin.hooks import Hooks, Loaded, LoadedPlugin
+from d8_installer.plugin.judging import CheckContext, Finding, Level, VerifySubject
+from d8_installer.plugin.loading import examine
+from d8_installer.plugin.types import CredentialRequest
+from d8_installer.plugin.watching import Event, SwitchFacts
+from d8_installer.testing.contract import expect, expect_raises
+
+if TYPE_CHECKING:
+    from d8_installer.model.source import ManifestBytes, Source
+    from d8_installer.plugin.judging import Check, Verifier
+    from d8_installer.plugin.manager import Record
+    from d8_installer.plugin.types import Credential
+    from d8_installer.plugin.watching import EventReporter
+    from d8_installer.testing.contract import Sample
+
+_PLATFORM = Platform("linux", "amd64")
+EVENTS = (
+    Event("note", "a note"),
+    Event("warning", "a warning"),
+    Event("transfer-begun", "fetching hello v1.0.0", {"name": "hello v1.0.0", "bytes": 1000}),
+    Event("transfer-done", "fetched hello v1.0.0", {"name": "hello v1.0.0", "bytes": 1000}),
+    Event("switched", "the user's profile: generation 2", {"profile": "user", "generation": 2, "reason": "sync"}),
+    Event("finished", "done", {"error": ""}),
+)
+"""One event of each kind."""
+SWITCH = SwitchFacts("the user's profile", 1, 2, "sync", ("new",), ("changed",), ("old",), "/home/me/bin")
+"""A switch in which something of everything happens."""
+
+
+@dataclass(frozen=True)
+class PluginUnderTest:
+    """A plugin that fits; ``hooks`` are the names of those that it implements."""
+
+    hooks: tuple[str, ...]
+    _asked: Hooks
+
+    def records(self, hook: str, kind: type[Record], **facts: object) -> list[Record]:
+        """Return the plugin's records of *hook*, by name; *facts* are the hook's arguments.
+
+        Raises ConfigError for whatever the tool would not take, with the words that a person would see.
+        """
+        owned = self._asked.records(hook, kind, facts)
+        return [one.record for one in owned if one.owner == _LABEL]
+
+    def call(self, hook: str, **facts: object) -> None:
+        """Call a hook that returns nothing; raises what the tool would hear."""
+        for _owner, error in self._asked.call(hook, facts):
+            if error is not None:
+                raise error
+
+
+_LABEL = "the plugin"
+
+
+def hooks_of(plugin: object) -> PluginUnderTest:
+    """Take *plugin* (a module, or any object) as the tool would; ConfigError if it does not fit."""
+    hooks = examine(_LABEL, plugin)
+    loaded = LoadedPlugin("the-plugin", "1.0", {_LABEL: plugin}, hooks)
+    return PluginUnderTest(hooks, Hooks(Loaded((loaded,))))
+
+
+def check_context(**facts: object) -> CheckContext:
+    """Return a house where all is well; *facts* are fields that are otherwise."""
+    well = CheckContext(
+        "doctor", "/home/me/d8", "/home/me/d8/bin", True, True, "https://proxy.example", _PLATFORM, "the user's profile"
+    )
+    return replace(well, **facts)  # type: ignore[arg-type]  # a wrong field is a TypeError at once
+
+
+def verify_subject(sample: Sample, source: Source, platform: Platform = _PLATFORM) -> VerifySubject:
+    """Return what a verifier sees of *sample*, which is published in *source*, for *platform*."""
+    request = sample.request(platform)
+
+    def read(ref: str) -> ManifestBytes:
+        return source.manifest(sample.image, ref)
+
+    return VerifySubject(
+        request.image,
+        request.tag,
+        request.index,
+        request.child,
+        request.layer,
+        request.size,
+        platform,
+        source.name,
+        read,
+    )
+
+
+class VerifierContract:
+    """The tests of a Verifier; give it fixtures ``verifier``, ``accepted`` and ``refused`` (subjects)."""
+
+    def test_what_it_accepts_it_accepts_again(self, verifier: Verifier, accepted: VerifySubject) -> None:
+        for _ in range(2):
+            verifier.verify(accepted)
+
+    def test_it_refuses_with_an_error_for_a_person(self, verifier: Verifier, refused: VerifySubject) -> None:
+        error = expect_raises(D8Error, lambda: verifier.verify(refused), "a refused image")
+        expect(error.message and error.message.isprintable(), "the error has a message")
+        expect(error.hint, "the error says what to do")
+
+    def test_a_source_that_is_down_is_no_consent(self, verifier: Verifier, refused: VerifySubject) -> None:
+        def down(ref: str) -> ManifestBytes:
+            raise UnreachableError(f"{ref} cannot be read")
+
+        deaf = replace(refused, manifest=down)
+        expect_raises(D8Error, lambda: verifier.verify(deaf), "a refused image whose source is down")
+
+    def test_another_image_of_that_name_is_not_accepted_for_it(
+        self, verifier: Verifier, refused: VerifySubject, accepted: VerifySubject
+    ) -> None:
+        disguised = replace(refused, image=accepted.image, tag=accepted.tag)
+        expect_raises(D8Error, lambda: verifier.verify(disguised), "a refused image under an accepted one's name")
+
+
+class CheckContract:
+    """The tests of a Check; give it a fixture ``check``."""
+
+    def test_it_returns_findings_whatever_the_house_is_like(self, check: Check) -> None:
+        bare = {"endpoint": None, "generation": None, "is_on_path": False, "home_runs_programs": False}
+        for moment in check.moments:
+            for context in (check_context(moment=moment), check_context(moment=moment, **bare)):
+                findings: object = check.run(context)
+                expect(isinstance(findings, list), f"{check.name} returns a list")
+                for finding in findings if isinstance(findings, list) else ():
+                    _expect_finding(check.name, finding)
+
+    def test_the_same_house_gives_the_same_findings(self, check: Check) -> None:
+        expect(check.run(check_context()) == check.run(check_context()), f"{check.name} only looks")
+
+
+def _expect_finding(name: str, finding: object) -> None:
+    if not isinstance(finding, Finding):
+        raise AssertionError(f"{name} returns {finding!r}, which is no Finding")
+    expect(finding.level in get_args(Level), f"{name}: {finding.level} is a level")
+    expect(finding.message and "\n" not in finding.message, f"{name}: the message is one line")
+    expect(not finding.message.endswith("."), f"{name}: the message has no final stop")
+
+
+class CredentialContract:
+    """The tests of a Credential; give it fixtures ``credential`` and ``request_for_token`` (one that it answers)."""
+
+    def test_it_knows_a_token(self, credential: Credential, request_for_token: CredentialRequest) -> None:
+        token = credential.token(request_for_token)
+        if not isinstance(token, str) or not token.strip():
+            raise AssertionError("the token is no text")
+        expect(token not in repr(credential), "the token is not in the record's repr")
+
+    def test_without_anything_to_go_by_it_says_none(self, credential: Credential) -> None:
+        expect(credential.token(CredentialRequest("https://proxy.example")) is None, "None, and no exception")
+
+
+class ReporterContract:
+    """The tests of an EventReporter; give it a fixture ``reporter``."""
+
+    def test_it_hears_every_kind_of_event(self, reporter: EventReporter) -> None:
+        for event in EVENTS:
+            reporter.event(event)
+
+
+def other_digest(digest: Digest) -> Digest:
+    """Return a digest that is not *digest*: for subjects that are to be refused."""
+    return Digest.of(digest.hex.encode())

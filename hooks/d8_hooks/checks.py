@@ -1,0 +1,73 @@
+"""Checks of the house that anybody's ``doctor`` runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.plugin.hookspec import hookimpl
+from d8_installer.plugin.judging import Check, Finding
+
+if TYPE_CHECKING:
+    from d8_installer.plugin.judging import CheckContext
+
+
+@hookimpl
+def d8_checks() -> list[Check]:
+    """Offer what d8-installer itself looks at."""
+    return [
+        Check("binaries", run=_binaries),
+        Check("endpoint", run=_endpoint),
+        Check("home", run=_home, moments=("doctor", "install")),
+        Check("path", run=_path),
+        Check("plugins", run=_plugins),
+    ]
+
+
+def _binaries(context: CheckContext) -> list[Finding]:
+    if context.missing:
+        names = ", ".join(context.missing)
+        return [Finding("error", f"the store lost {names}", hint="type `d8-installer sync`, which fetches it again")]
+    if context.generation is None:
+        return [Finding("ok", f"nothing is in place yet in {context.profile}")]
+    count = len(context.binaries)
+    return [Finding("ok", f"{count} in place in {context.profile}, generation {context.generation}")]
+
+
+def _endpoint(context: CheckContext) -> list[Finding]:
+    if context.endpoint is None:
+        hint = "type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`"
+        return [Finding("warning", "no endpoint is set, so there is no place to get images from", hint=hint)]
+    return [Finding("ok", f"images come from {context.endpoint}")]
+
+
+def _home(context: CheckContext) -> list[Finding]:
+    if context.home_runs_programs:
+        return [Finding("ok", context.home)] if context.moment == "doctor" else []
+    hint = "keep it elsewhere: --home DIR, or D8_INSTALLER_HOME"
+    return [Finding("error", f"{context.home} lies on a file system that runs no programs (noexec)", hint=hint)]
+
+
+def _path(context: CheckContext) -> list[Finding]:
+    if context.is_on_path:
+        return [Finding("ok", f"{context.bin_directory} is on PATH")]
+    return [Finding("warning", f"{context.bin_directory} is not on PATH", hint="type `d8-installer ensurepath`")]
+
+
+def _plugins(context: CheckContext) -> list[Finding]:
+    findings = [
+        Finding("error", f"{name} is broken: {why}", hint=f"mend it, or type `d8-installer plugins disable {name}`")
+        for name, why in context.broken
+    ]
+    findings += [
+        Finding(
+            "error",
+            f"{name} is enabled, and not installed in d8-installer's own environment",
+            hint=f"type `pipx inject d8-installer {name}`, or `d8-installer plugins disable {name}`",
+        )
+        for name in context.absent
+    ]
+    findings += [
+        Finding("warning", f"{name} is found and not enabled", hint=f"type `d8-installer plugins enable {name}`")
+        for name in context.not_enabled
+    ]
+    return findings

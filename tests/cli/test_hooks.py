@@ -1,0 +1,454 @@
+"""Each hook, end to end: a plugin in the tool's own environment, and what becomes of a command through it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.testing.faults import fault_server
+from d8_installer.testing.memory import MemorySource
+from tests import images
+from tests.command import ended
+from tests.installed import add_launchers, install, manifest, running_environment
+from tests.own import LOGGING, OwnTool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERIFIER = (
+    LOGGING
+    + """
+def verify(subject):
+    log(subject.image, subject.tag, subject.platform, subject.source.split(":")[0], subject.size > 0)
+    assert subject.manifest(str(subject.index)).digest == subject.index
+    assert subject.manifest(str(subject.child)).digest == subject.child
+    assert subject.manifest(subject.tag).digest == subject.index
+    if os.environ.get("REFUSE") == subject.tag:
+        raise NotAllowedError("it is not signed", hint="sign it")
+    if os.environ.get("REFUSE") == "boom":
+        raise RuntimeError("boom")
+
+@hookimpl
+def d8_verifiers():
+    return [Verifier("signatures", verify=verify)]
+"""
+)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> OwnTool:
+    return OwnTool(tmp_path)
+
+
+# -- sources and destinations ---------------------------------------------------------------------------------
+
+
+def test_a_source_and_a_destination(own: OwnTool, tmp_path: Path) -> None:
+    own.enabled(
+        f"""
+        from d8_installer.registry.layout import LayoutDestination, LayoutSource
+
+        @hookimpl
+        def d8_sources():
+            return [SourceScheme("share", open=lambda url, access: LayoutSource({str(own.registry)!r}))]
+
+        @hookimpl
+        def d8_destinations():
+            return [DestinationScheme("share", open=lambda url, access: LayoutDestination({str(own.registry)!r}))]
+        """
+    )
+    own.ok("config", "set", "endpoint", "share:x")
+    del own.env["D8_RPP_ENDPOINT"]
+    own.ok("install", "hello")
+    program = tmp_path / "program"
+    program.write_bytes(images.script("published"))
+    program.chmod(0o755)
+    build = f"{images.host_platform()}={program}"
+    own.ok("publish", build, "--image", "mine", "--version", "v1.0.0", "--to", "share:x")
+    own.ok("install", "mine")
+    said = own.fails(78, "--no-plugins", "install", "vault")
+    assert "no source is known for 'share'" in said
+    for words in (("list",), ("uninstall", "hello", "--no-plugins"), ("plugins", "disable", "d8-toy")):
+        own.ok(*words)
+    assert own.placed() == ["mine v1.0.0"]
+
+
+# -- manifests ------------------------------------------------------------------------------------------------
+
+MANIFESTS = """
+@hookimpl
+def d8_manifests(request):
+    if os.environ.get("BROKEN") == "boom":
+        raise RuntimeError("boom")
+    if os.environ.get("NONE"):
+        return []
+    name = os.environ.get("REQUESTER", "our-company")
+    text = "nonsense = [" if os.environ.get("BROKEN") else 'schema = 1\\n[[images]]\\nname = "vault"\\n'
+    return [ManifestText(name, "what everybody has", text)]
+"""
+
+
+def test_a_manifest_of_a_hook_is_one_as_any_other(own: OwnTool) -> None:
+    own.enabled(MANIFESTS)
+    own.ok("install", "hello")
+    assert own.placed() == ["hello v1.1.0", "vault v1.0.0"]
+    assert '"our-company"' in own.files()["d8.lock"].decode().replace("our-company =", '"our-company" =')
+    assert own.ok("sync").out == "nothing to do\n"
+    own.env["NONE"] = "1"
+    assert "our-company is in the lock" in own.ok("sync").err  # no quick way hides what a hook says now
+    own.ok("sync", "--prune")
+    assert own.placed() == ["hello v1.1.0"]
+
+
+@pytest.mark.parametrize("broken", ["boom", "text"])
+def test_a_broken_manifest_of_a_hook_is_named_and_nothing_of_it_is_dropped(own: OwnTool, broken: str) -> None:
+    own.enabled(MANIFESTS)
+    own.ok("sync")
+    own.env["BROKEN"] = broken
+    for words in (("sync",), ("sync", "--prune"), ("lock",)):
+        said = own.run(*words)
+        assert said.code in {65, 78}, said
+        assert "d8-toy 1.0" in said.err
+    own.ok("install", "hello")
+    assert own.placed() == ["hello v1.1.0", "vault v1.0.0"]
+    own.ok("sync", "--prune", "--no-plugins")
+    own.ok("uninstall", "hello")
+    assert own.placed() == ["vault v1.0.0"]
+
+
+@pytest.mark.parametrize("requester", ["d8.toml", "../x", "", "a" * 129])
+def test_a_requester_that_is_no_name_is_refused(own: OwnTool, requester: str) -> None:
+    own.enabled(MANIFESTS)
+    own.env["REQUESTER"] = requester
+    done = own.run("sync")
+    assert done.code in {65, 78}
+    assert "d8-toy 1.0" in done.err
+    assert own.placed() == []
+
+
+def test_a_hook_cannot_speak_for_a_plugin_that_ships_a_manifest(own: OwnTool) -> None:
+    own.data_plugin("our-company", 'schema = 1\n[[images]]\nname = "hello"\n')
+    own.enabled(MANIFESTS)
+    assert "our-company, which ships one itself" in own.fails(65, "sync")
+    assert own.placed() == ["hello v1.1.0"]
+
+
+# -- platforms ------------------------------------------------------------------------------------------------
+
+PLATFORM = """
+from d8_installer.model.platform import Platform
+
+@hookimpl
+def d8_platforms(host):
+    return [PlatformChoice("NAME", Platform.parse(os.environ["NAME"]))] if os.environ.get("NAME") else []
+"""
+
+
+def test_a_platform_of_a_hook(own: OwnTool) -> None:
+    own.enabled(PLATFORM.replace("NAME", "FIRST"))
+    own.env["FIRST"] = "darwin-arm64"
+    assert own.json("install", "hello")["platform"] == "darwin-arm64"
+    assert own.json("sync")["platform"] == "darwin-arm64"
+    # Taking something away asks no plugin, and does not change platforms on the way.
+    own.ok("install", "vault")
+    assert own.json("uninstall", "vault", "--no-plugins")["changes"][0]["action"] == "unlink"
+    own.env["FIRST"] = ""
+    assert own.json("sync")["platform"] == images.host_platform()
+    assert own.json("uninstall", "hello")["platform"] == images.host_platform()
+
+
+def test_platforms_that_differ_name_both_and_the_option_wins(own: OwnTool) -> None:
+    for name in ("first", "second"):
+        own.enabled(PLATFORM.replace("NAME", name.upper()), f"d8-{name}")
+    own.env |= {"FIRST": "linux-amd64", "SECOND": "linux-arm64"}
+    said = own.fails(78, "install", "hello")
+    assert "d8-first 1.0 chooses linux-amd64 and d8-second 1.0 chooses linux-arm64" in said
+    assert own.json("sync", "--platform", "linux-arm64")["platform"] == "linux-arm64"
+    own.env["SECOND"] = "linux-amd64"
+    assert own.json("install", "hello", "--home", str(own.root / "another"))["platform"] == "linux-amd64"
+    own.env["SECOND"] = "linux-arm64"
+    assert "cannot agree on a platform" in own.run("doctor").out
+
+
+# -- credentials ----------------------------------------------------------------------------------------------
+
+CREDENTIAL = (
+    LOGGING
+    + """
+def token(request):
+    log("asked for", request.endpoint)
+    if os.environ.get("TOY") == "boom":
+        raise RuntimeError("the token is hunter2")
+    return os.environ.get("TOY") or None
+
+@hookimpl
+def d8_credentials():
+    return [Credential("toy", token=token)]
+"""
+)
+
+
+def test_credentials_in_their_order(own: OwnTool) -> None:
+    source = MemorySource()
+    layer = images.layer_of({"plugin": images.script("x")})
+    source.add_image("deckhouse-cli/plugins/hello", "v1.0.0", layer)
+    own.enabled(CREDENTIAL)
+    with fault_server(source) as server:
+        own.env["D8_RPP_ENDPOINT"] = server.url
+
+        def sent(*words: str, **env: str) -> set[str | None]:
+            own.env |= {"TOY": "", "D8_RPP_TOKEN": ""} | env
+            before = len(server.seen())
+            done = own.run(*words, "versions", "hello")
+            assert not {"hunter2", "of-the-env", "of-a-file", "of-the-plugin"} & set(done.out + done.err)
+            assert all(secret not in done.out + done.err for secret in ("hunter2", "of-the-", "of-a-file"))
+            return {request.headers.get("authorization") for request in server.seen()[before:]}
+
+        file = own.root / "token"
+        file.write_text("of-a-file\n")
+        assert sent() == {None}
+        assert sent(TOY="of-the-plugin") == {"Bearer of-the-plugin"}
+        assert sent(TOY="of-the-plugin", D8_RPP_TOKEN="of-the-env") == {"Bearer of-the-env"}
+        assert sent("--token-file", str(file), D8_RPP_TOKEN="of-the-env") == {"Bearer of-a-file"}
+        assert sent("--no-plugins", TOY="of-the-plugin") == {None}
+        assert sent(TOY="of-the-plugin hunter2") == set()
+        assert sent(TOY="boom") == set()
+        assert own.log().count(f"asked for {server.url}") == 4
+        own.env |= {"TOY": "of-the-plugin"}
+        asked = len(own.log())
+        own.run("install", "hello")  # many requests
+        assert len(own.log()) == asked + 1
+        own.env["TOY"] = "boom"
+        said = own.fails(78, "versions", "hello")
+        assert "d8-toy 1.0 failed in the credential 'toy': RuntimeError" in said
+        assert "hunter2" not in said
+
+
+# -- verifiers ------------------------------------------------------------------------------------------------
+
+
+def test_a_verifier_sees_each_new_image_once_and_no_other(own: OwnTool) -> None:
+    own.enabled(VERIFIER, verifies=True)
+    host = images.host_platform()
+
+    def seen(*words: str) -> list[str]:
+        before = len(own.log())
+        own.ok(*words)
+        return own.log()[before:]
+
+    line = "deckhouse-cli/plugins/{} {} {} oci-layout True"
+    assert seen("install", "hello=1.0.0", "vault") == [
+        line.format("hello", "v1.0.0", host),
+        line.format("vault", "v1.0.0", host),
+    ]
+    assert seen("sync") == seen("list") == seen("sync", "--prune") == []
+    assert seen("install", "hello>=1") == []
+    assert seen("upgrade", "hello") == [line.format("hello", "v1.1.0", host)]
+    assert seen("use", "hello", "v1.0.0") == [line.format("hello", "v1.0.0", host)]  # though the store has it
+    assert seen("uninstall", "vault") == []
+    assert seen("run", "vault") == [line.format("vault", "v1.0.0", host)]
+    assert len(seen("sync", "--to", "out")) == 1
+    assert seen("install", "vault", "--dry-run") == []
+
+
+@pytest.mark.parametrize(("refusal", "code", "says"), [("v1.1.0", 77, "it is not signed"), ("boom", 78, "boom")])
+def test_a_verifier_refuses_before_anything_is_fetched(own: OwnTool, refusal: str, code: int, says: str) -> None:
+    own.enabled(VERIFIER, verifies=True)
+    own.ok("install", "hello=1.0.0")
+    before = own.files()
+    own.env["REFUSE"] = refusal
+    said = own.fails(code, "install", "hello>=1.1")
+    assert "d8-toy 1.0" in said
+    assert says in said
+    assert "fetching" not in said
+    assert (own.files(), own.placed()) == (before, ["hello v1.0.0"])
+    own.ok("uninstall", "hello")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise RuntimeError('why')",
+        "raise SystemExit('why')",
+        "@hookimpl\ndef d8_verifers(): return []  # why",
+        "def d8_verifiers(): return []  # why",
+        None,
+    ],
+    ids=["raises", "exits", "misspelt", "unmarked", "vanished"],
+)
+def test_a_verifier_that_cannot_be_asked_fails_closed(own: OwnTool, code: str | None) -> None:
+    own.ok("install", "vault")
+    own.enabled(VERIFIER if code is None else code, verifies=True)
+    if code is None:
+        own.remove("d8-toy")
+    before = own.files()
+    said = own.fails(78, "install", "hello")
+    assert "d8-toy verifies images and cannot be asked, so nothing new is placed" in said
+    assert "plugins disable d8-toy" in said
+    own.fails(78, "sync", "--to", "out")
+    assert (own.files(), own.placed()) == (before, ["vault v1.0.0"])
+    assert own.run("doctor").code == 1
+    assert own.row()["state"] == ("not found" if code is None else "broken")
+    for words in (("list",), ("sync",), ("config",), ("which", "vault"), ("uninstall", "vault")):
+        own.ok(*words)
+    assert "nobody asks the verifiers of d8-toy" in own.ok("install", "hello", "--no-plugins").err
+    own.ok("plugins", "disable", "d8-toy")
+    own.ok("install", "vault")
+
+
+def test_a_verifier_that_was_enabled_by_hand_is_missed_too(own: OwnTool) -> None:
+    own.plugin(VERIFIER, verifies=True)
+    own.ok("config", "set", "plugins", "d8_toy")
+    own.ok("install", "vault")
+    own.remove("d8-toy")
+    own.fails(78, "install", "hello")
+    own.ok("config", "unset", "plugins")
+    own.ok("install", "hello")
+
+
+def test_a_launcher_whose_environment_lacks_the_verifier_places_nothing(own: OwnTool, tmp_path: Path) -> None:
+    own.enabled(VERIFIER, verifies=True)
+    text = manifest("hello")
+    prefix = own.home / ".local/share/pipx/venvs/d8-plug-hello"
+    install(running_environment(prefix), "d8-plug-hello", "1.0", text)
+    add_launchers(prefix, text)
+    launcher = [str(prefix / "bin/hello")]
+    done = ended(launcher, home=str(own.home), env=own.env)
+    assert (done.code, "d8-toy verifies images and cannot be asked" in done.err) == (78, True)
+    assert "d8-installer sync" in done.err
+    own.ok("sync")
+    assert len(own.log()) == 1
+    assert ended(launcher, home=str(own.home), env=own.env).out.startswith("hello v1.1.0")
+
+
+def test_a_verifier_that_returns_rubbish_fails_closed(own: OwnTool) -> None:
+    own.enabled("@hookimpl\ndef d8_verifiers():\n    return None", verifies=True)
+    assert "d8-toy 1.0 failed in d8_verifiers" in own.fails(78, "install", "hello")
+    assert own.placed() == []
+
+
+# -- checks ---------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_a_check_ends_an_install_and_nothing_else(own: OwnTool) -> None:
+    own.ok("install", "vault")
+    own.enabled(
+        """
+        def look(context):
+            assert (context.moment, context.generation) in {("doctor", 1), ("install", 1), ("doctor", 2)}
+            assert context.binaries == ("vault",) or context.generation == 2
+            return [Finding("error", "no proxy is set", hint="export HTTPS_PROXY")]
+
+        @hookimpl
+        def d8_checks():
+            return [Check("toy", run=look, moments=("doctor", "install"))]
+        """
+    )
+    said = own.fails(1, "install", "hello")
+    assert said.endswith("error: toy: no proxy is set\nhint: export HTTPS_PROXY\n")
+    assert "error    toy: no proxy is set" in own.run("doctor").out
+    assert own.placed() == ["vault v1.0.0"]
+    own.ok("sync")
+    own.ok("uninstall", "vault")
+
+
+# -- reporters ------------------------------------------------------------------------------------------------
+
+REPORTER = (
+    LOGGING
+    + """
+def event(event):
+    log(event.kind, *sorted(event.facts.items()))
+    if os.environ.get("FAIL") == event.kind:
+        raise RuntimeError("boom")
+
+@hookimpl
+def d8_reporters():
+    return [EventReporter("toy", event=event)]
+"""
+)
+
+
+def test_reporters_hear_what_happens(own: OwnTool) -> None:
+    own.enabled(REPORTER)
+    own.ok("install", "hello", "vault")
+    kinds = [line.split()[0] for line in own.log()]
+    assert sorted(kinds[-7:-2]) == ["note", "transfer-begun", "transfer-begun", "transfer-done", "transfer-done"]
+    assert kinds[-2:] == ["switched", "finished"]
+    assert "('generation', 1)" in own.log()[-2]
+    own.fails(69, "install", "no-such")
+    assert own.log()[-1].startswith("finished ('error', ")
+    assert "no-such" in own.log()[-1]
+
+
+def test_a_reporter_that_fails_is_named_once_and_dropped(own: OwnTool) -> None:
+    own.enabled(REPORTER)
+    own.env["FAIL"] = "transfer-begun"
+    said = own.ok("install", "hello", "vault").err
+    assert said.count("d8-toy 1.0 failed in the reporter 'toy': RuntimeError: boom; it is told nothing more") == 1
+    assert [line.split()[0] for line in own.log()].count("transfer-begun") == 1
+
+
+# -- the switch -----------------------------------------------------------------------------------------------
+
+SWITCH = (
+    LOGGING
+    + """
+def facts(switch):
+    return (switch.profile.split()[-1], switch.before, switch.after, switch.added, switch.changed, switch.removed)
+
+@hookimpl
+def d8_before_switch(switch):
+    log("before", *facts(switch))
+    if os.environ.get("STOP") == "refuse":
+        raise NotAllowedError("not on a Friday", hint="wait")
+    if os.environ.get("STOP"):
+        raise RuntimeError("boom")
+
+@hookimpl
+def d8_after_switch(switch):
+    log("after", *facts(switch), os.path.exists(switch.bin_directory))
+    if os.environ.get("AFTER"):
+        raise RuntimeError("boom")
+"""
+)
+
+
+def test_the_switch_is_told_before_and_after(own: OwnTool) -> None:
+    own.enabled(SWITCH)
+    own.ok("install", "hello=1.0.0", "vault")
+    own.ok("install", "hello>=1.1")
+    own.ok("sync")
+    own.ok("uninstall", "vault")
+    own.ok("rollback")
+    assert own.log() == [
+        "before profile None 1 ('hello', 'vault') () ()",
+        "after profile None 1 ('hello', 'vault') () () True",
+        "before profile 1 2 () ('hello',) ()",
+        "after profile 1 2 () ('hello',) () True",
+        "after profile 2 3 () () ('vault',) True",  # nobody can stop what only takes away
+        "after profile 3 2 ('vault',) () () True",  # nor a rollback
+    ]
+
+
+@pytest.mark.parametrize(("stop", "code", "says"), [("refuse", 77, "not on a Friday"), ("boom", 78, "boom")])
+def test_a_switch_that_is_stopped_has_changed_nothing(own: OwnTool, stop: str, code: int, says: str) -> None:
+    own.enabled(SWITCH)
+    own.ok("install", "hello=1.0.0")
+    before = own.files()
+    own.env["STOP"] = stop
+    said = own.fails(code, "install", "hello>=1.1", "vault")
+    assert "d8-toy 1.0" in said
+    assert says in said
+    assert (own.files(), own.placed()) == (before, ["hello v1.0.0"])
+    assert os.listdir(own.home / ".local/share/d8-installer/profiles/user/generations") == ["1"]
+    own.ok("uninstall", "hello")
+
+
+def test_what_fails_after_the_switch_is_a_warning(own: OwnTool) -> None:
+    own.enabled(SWITCH)
+    own.env["AFTER"] = "1"
+    assert "warning: plugin d8-toy 1.0 failed in d8_after_switch: RuntimeError: boom" in own.ok("install", "hello").err
+    assert own.placed() == ["hello v1.1.0"]
