@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError
-from d8_installer.plugin.environments import environments
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import fs
 
@@ -32,7 +31,9 @@ def link_environments(session: Session, workspace: Workspace, requesters: Reques
 
 
 def _without_plugins(requesters: Requesters, chosen: set[str]) -> set[str]:
-    return {environment.path for environment in environments(requesters.roots)} - chosen
+    """Return the environments without plugins, those without a library too: PDM removes one that it has emptied."""
+    real = {os.path.realpath(environment) for environment in chosen}
+    return {root.path for root in requesters.roots if os.path.realpath(root.path) not in real}
 
 
 def _relink(link: str, profile: str, *, wanted: bool) -> None:

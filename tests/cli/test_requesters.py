@@ -361,6 +361,26 @@ def test_a_projects_plugins_are_those_of_its_venv(person: Person) -> None:
     assert not link.is_symlink()
 
 
+@pytest.mark.parametrize("library_goes", [False, True])
+def test_prune_finds_the_link_in_a_given_environment_however_empty(
+    person: Person, tmp_path: Path, library_goes: bool
+) -> None:
+    """Poetry's are elsewhere, and PDM removes the library when it removes the last package in it."""
+    project, prefix = person.home / "work", tmp_path / "given"
+    project.mkdir()
+    (project / "d8.toml").write_text("schema = 1\n")
+    plugin = install(library(prefix), "d8-plug-hello", "1", manifest("hello"))
+    person.d8("sync", "--env", str(prefix), cwd=project)
+    assert (prefix / PROFILE_LINK).is_symlink()
+    plugin.uninstall()
+    if library_goes:
+        plugin.library.rmdir()
+    person.d8("sync", cwd=project)
+    assert (prefix / PROFILE_LINK).is_symlink()
+    person.d8("sync", "--prune", cwd=project)
+    assert not (prefix / PROFILE_LINK).is_symlink()
+
+
 def test_a_foreign_link_in_a_venv_is_not_taken_away(person: Person) -> None:
     project = person.home / "work"
     link = library(project / ".venv").parents[2] / PROFILE_LINK

@@ -66,6 +66,10 @@ class Index:
         for path in paths:
             self._wheels.setdefault(path.name, Wheel(path))
 
+    def withdraw(self, project: str) -> None:
+        """Offer nothing of *project* any more."""
+        self._wheels = {name: wheel for name, wheel in self._wheels.items() if wheel.project != normal(project)}
+
     def answer(self, path: str) -> tuple[str, bytes] | None:
         """Return the content type and body for *path*; None where there is nothing."""
         self.seen.append(path)

@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 _TIME = (2020, 2, 2, 0, 0, 0)
 _METADATA = "Metadata-Version: 2.3\nName: {name}\nVersion: {version}\nRequires-Python: >=3.11\n"
 _WHEEL = "Wheel-Version: 1.0\nGenerator: d8-installer-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-_ENTRY_POINT = "[d8_installer.manifests]\nplugin = {package}:d8.toml\n"
+_ENTRY_POINTS = "[d8_installer.manifests]\nplugin = {}\n"
 
 
 @dataclass(frozen=True)
 class PluginWheel:
-    """What a plugin's wheel is made of; without ``launchers`` it is data only, for ``inject`` and ``--with``."""
+    """What a plugin's wheel is made of; without ``launchers`` it is data only, for ``inject`` and ``--with``.
+
+    ``entry_point`` says where the manifest is, if not in the plugin's own package.
+    """
 
     name: str
     version: str
     manifest: str
     requires: tuple[str, ...] = ("d8-installer",)
     launchers: bool = True
+    entry_point: str = ""
 
     def write(self, directory: Path) -> Path:
         """Write the wheel into *directory*; the same values give the same bytes."""
@@ -65,7 +69,7 @@ class PluginWheel:
             f"{self.package}/d8.toml": self.manifest,
             f"{info}/METADATA": metadata,
             f"{info}/WHEEL": _WHEEL,
-            f"{info}/entry_points.txt": _ENTRY_POINT.format(package=self.package),
+            f"{info}/entry_points.txt": _ENTRY_POINTS.format(self.entry_point or f"{self.package}:d8.toml"),
         }
         files = {name: (text.encode(), 0o644) for name, text in texts.items()}
         return {**files, **(self._launchers() if self.launchers else {})}
