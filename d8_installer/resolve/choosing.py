@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import LockedImage
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
@@ -35,17 +36,22 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
     for name, group in groups.items():
         locked = wanted.locked.find(name)
         if name not in unsettled and locked is not None:
-            choices.append(Choice(name, locked.version, group, locked, is_current(wanted, locked, group)))
+            choices.append(_as_locked(wanted, locked, group))
             continue
         agreed, refused = _agree(wanted, name, group, answers)
         left_out += refused
         if not agreed:
             choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
         elif locked is not None and locked_will_do(wanted, name, agreed):
-            choices.append(Choice(name, locked.version, agreed, locked, is_current(wanted, locked, agreed)))
+            choices.append(_as_locked(wanted, locked, agreed))
         else:
             choices.append(Choice(name, _newest(name, agreed, answers.tags[TagsOf(name.path)]), agreed, locked))
     return Resolution((*choices, *absent(wanted, groups)), tuple(left_out))
+
+
+def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ...]) -> Choice:
+    current, adds = is_current(wanted, locked, group), bool(wanted.adds)
+    return Choice(locked.name, locked.version, group, locked, kept=current and not adds, grows=current and adds)
 
 
 def _newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a lock entry must say to stay as it is, and in words where it does not. Asks nothing, decides no version."""
+"""What a lock entry must say to stay as it is. Asks nothing, decides no version."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import LockedImage
+    from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
@@ -23,26 +24,27 @@ if TYPE_CHECKING:
 def is_current(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) -> bool:
     """Whether the lock's entry says exactly what *group* asks for, so that nothing has to be asked or written."""
     asked = {requirement.requester: requirement.request.hash for requirement in group}
-    lines = dict(locked.requests)
-    lines = {requester: line for requester, line in lines.items() if not stays(wanted, requester)}
     as_demanded = all(requirement.request.digest in (None, locked.top) for requirement in group)
-    unasked = wanted.platforms is None and locked.name not in wanted.repin
-    return lines == asked and as_demanded and unasked
+    complete = not missing_binaries(locked, group) and not missing_platforms(locked, group)
+    same = lines_here(wanted, locked) == asked and locked.demanded == wanted.platforms
+    return same and as_demanded and complete and locked.name not in wanted.repin
 
 
-def staleness(wanted: Wanted) -> tuple[str, ...]:
-    """Say, a clause each, where the lock does not match what is wanted; empty when it is current."""
-    groups = by_image(wanted.requirements)
-    reasons = []
-    for name, group in groups.items():
-        locked = wanted.locked.find(name)
-        if locked is None:
-            reasons.append(f"{name} is wanted by {names_of(group)} and not locked")
-        elif not is_current(wanted, locked, group) or not locked_will_do(wanted, name, group):
-            reasons.append(f"{name} is locked for another request than that of {names_of(group)}")
-    kept = {choice.name: choice.locked for choice in absent(wanted, groups)}
-    unwanted = (i.name for i in wanted.locked.images if i.name not in groups and kept.get(i.name) != i)
-    return (*reasons, *(f"{name} is locked and nobody here wants it" for name in unwanted))
+def lines_here(wanted: Wanted, locked: LockedImage) -> dict[str, Digest]:
+    """Return the entry's lines, without those that stay though nobody asks for them now."""
+    return {requester: line for requester, line in locked.requests if not stays(wanted, requester)}
+
+
+def missing_binaries(locked: LockedImage, group: Iterable[Requirement]) -> tuple[str, ...]:
+    """Return the binaries of *group* that the entry lacks or takes from another file."""
+    asked = {pair for requirement in group for pair in requirement.request.binaries}
+    return tuple(sorted(name for name, _ in asked - set(locked.binaries)))
+
+
+def missing_platforms(locked: LockedImage, group: Iterable[Requirement]) -> tuple[Platform, ...]:
+    """Return the platforms that *group* lists and cannot do without, and that the entry has no pin for."""
+    listed = {p for r in group if not r.request.optional for p in r.request.platforms or ()}
+    return tuple(sorted(platform for platform in listed if locked.pin_for(platform) is None))
 
 
 def by_image(requirements: Iterable[Requirement]) -> dict[ImageName, tuple[Requirement, ...]]:

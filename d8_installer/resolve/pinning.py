@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, MismatchError, NotFoundError
@@ -10,6 +11,7 @@ from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
 from d8_installer.model.resolution import Answers, Choice, ManifestOf, Resolution, TagsOf, Trust, Wanted
 from d8_installer.resolve.current import absent_lines
+from d8_installer.resolve.missing import explain_missing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -31,22 +33,27 @@ def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked
     fresh = [choice for choice in resolution.choices if not choice.kept]
     tops = {choice.name: ManifestOf(choice.name.path, choice.tag) for choice in fresh}
     answers = (yield tuple(tops.values())) if tops else Answers()
-    indexes = {}
+    found = {}
     for choice in fresh:
         top = answers.manifests[tops[choice.name]]
         _check_top(choice, top.digest, trust)
         document = _parsed(choice, top)
-        children = _children(choice, document, wanted) if isinstance(document, ImageIndex) else {}
-        indexes[choice.name] = (top, document, children)
+        children: dict[Platform, Descriptor] = {}
+        if isinstance(document, ImageIndex):
+            missing = _missing(choice, document, wanted)
+            if missing is not None:
+                raise (yield from explain_missing(choice, missing, document))
+            children = _children(choice, document, wanted)
+        found[choice.name] = (top, document, children)
     needs = dict.fromkeys(
         ManifestOf(name.path, str(child.digest), child.size)
-        for name, (_, _, children) in indexes.items()
+        for name, (_, _, children) in found.items()
         for child in children.values()
     )
     built = (yield tuple(needs)) if needs else Answers()
     entries = [choice.locked for choice in resolution.choices if choice.kept and choice.locked is not None]
     for choice in fresh:
-        top, document, children = indexes[choice.name]
+        top, document, children = found[choice.name]
         if isinstance(document, ImageManifest):
             entries.append(_entry(choice, wanted, None, {ANY_PLATFORM: _pin(choice, top.digest, document)}))
         else:
@@ -81,16 +88,16 @@ def _parsed(choice: Choice, top: ManifestBytes) -> ImageIndex | ImageManifest:
         raise MismatchError(f"{choice.name}:{choice.tag}: {error}", hint=error.hint) from error
 
 
+def _missing(choice: Choice, index: ImageIndex, wanted: Wanted) -> Platform | None:
+    """Return the first platform that has to be there and is not."""
+    platforms = _platforms(choice, index, wanted).items()
+    return next((platform for platform, required in platforms if required and not index.child_for(platform)), None)
+
+
 def _children(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, Descriptor]:
     children: dict[Platform, Descriptor] = {}
-    for platform, required in _platforms(choice, index, wanted).items():
+    for platform in _platforms(choice, index, wanted):
         child = index.child_for(platform)
-        if child is None and required:
-            offered = ", ".join(map(str, index.platforms)) or "no platform at all"
-            raise NotFoundError(
-                f"{choice.name} {choice.tag} has no build for {platform}",
-                hint=f"it has {offered}; drop the platform from `platforms`, or set `optional = true`",
-            )
         if child is not None and child.is_index:
             raise MismatchError(
                 f"{choice.name} {choice.tag} holds an index inside its index for {platform}, which is refused",
@@ -98,7 +105,7 @@ def _children(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfor
             )
         if child is not None:
             children[platform] = child
-    if not children:
+    if not children and not choice.grows:
         raise NotFoundError(
             f"{choice.name} {choice.tag} has no build for any wanted platform", hint=f"see what {choice.tag} offers"
         )
@@ -107,14 +114,18 @@ def _children(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfor
 
 def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, bool]:
     """Return the platforms to pin, sorted, each with whether it must be there."""
-    platforms: dict[Platform, bool] = {}
+    must = not all(requirement.request.optional for requirement in choice.requirements)
+    platforms: dict[Platform, bool] = dict.fromkeys(wanted.adds, must)
+    if choice.grows:
+        return dict(sorted(platforms.items()))
+    platforms |= dict.fromkeys(wanted.platforms, must)
     for requirement in choice.requirements:
         request = requirement.request
-        listed = wanted.platforms if wanted.platforms is not None else request.platforms
-        for platform in index.platforms if listed is None else listed:
-            platforms[platform] = platforms.get(platform, False) or (listed is not None and not request.optional)
+        for platform in index.platforms if request.platforms is None else request.platforms:
+            required = request.platforms is not None and not request.optional
+            platforms[platform] = platforms.get(platform, False) or required
     # What the absent list is not known here, but it is among what was locked so far.
-    if choice.locked is not None and wanted.platforms is None and absent_lines(wanted, choice.locked):
+    if choice.locked is not None and absent_lines(wanted, choice.locked):
         for key, _ in choice.locked.platforms:
             if key != ANY_PLATFORM:
                 platforms.setdefault(Platform.parse(key), False)
@@ -161,6 +172,10 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
     extra: Mapping[str, object] = {}
     if choice.locked is not None:
         extra = choice.locked.extra
+        before = dict(choice.locked.platforms)
+        pins = {key: _with_extra(pin, before.get(key)) for key, pin in pins.items()}
+        if choice.grows:
+            return replace(choice.locked, platforms=tuple(sorted({**before, **pins}.items())))
         absent = dict(absent_lines(wanted, choice.locked))
         if absent:
             lines = {**absent, **lines}
@@ -175,7 +190,13 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
         tuple(sorted(pins.items())),
         optional,
         extra,
+        wanted.platforms,
     )
+
+
+def _with_extra(pin: Pin, before: Pin | None) -> Pin:
+    """A newer tool's keys belong to the build that they stand beside."""
+    return replace(pin, extra=before.extra) if before is not None and before.child == pin.child else pin
 
 
 def _binaries(requirements: Iterable[Requirement]) -> dict[str, str]:
