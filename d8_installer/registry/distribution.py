@@ -220,7 +220,7 @@ class RegistrySource:
             yield stream
 
     def layer_size(self, request: LayerRequest) -> int | None:
-        """Ask for the headers of the blob; where HEAD is refused (a signed link may be for GET alone), end a GET there."""
+        """Ask for the headers of the blob; where HEAD is refused (a signed link may be for GET), end a GET there."""
         call = self._registry.call("HEAD", request.image, f"blobs/{request.layer}")
         with self._registry.exchange(call, follow=True) as stream:
             if stream.status in (200, 404):
