@@ -6,15 +6,19 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from tests import images
 from tests.cli.test_json import envelope
 from tests.command import Completed, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from d8_installer.model.digest import Digest
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -216,8 +220,8 @@ def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
     assert [key for key, _ in project.locked().images[0].platforms] == ["darwin-arm64", "linux-arm64"]
     assert blocks(after)["vault"] == blocks(before)["vault"]
     assert [line for line in before.splitlines() if line not in after.splitlines()] == []
-    for words in (("lock",), ("lock", "--check"), ("sync", "--locked")):
-        project.d8(*words, *(("--platform", "linux-arm64", "--to", "out") if words[0] == "sync" else ()))
+    for words in (("lock",), ("lock", "--check"), ("sync", "--locked", "--platform", "linux-arm64", "--to", "out")):
+        project.d8(*words)
     assert project.lock.read_text() == after
     assert "has no build for plan9-386" in project.d8("lock", "--platform", "plan9-386", expect=69).err
     assert project.lock.read_text() == after
