@@ -18,7 +18,8 @@ def lock(context: Context) -> Outcome:
 
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
-    options = LockOptions(typed.dry_run, upgrade, tuple(typed.platforms), tuple(typed.environments))
+    platforms, given = tuple(typed.platforms), tuple(typed.environments)
+    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.exclude_newer)
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
@@ -32,8 +33,28 @@ def check(context: Context) -> Outcome:
     from d8_installer.ops.check import check
 
     typed = context.arguments
-    if typed.upgrade or typed.upgrade_image or typed.platforms or typed.witness or typed.accept_moved:
-        raise UsageError("--check changes nothing", hint="type it alone, and what should change without it")
+    _refuse_changes("--check", context)
+    if typed.exclude_newer is not None:
+        raise UsageError("--check chooses no version", hint="leave --exclude-newer out")
     with context.session() as session:
         result = check(session, tuple(typed.environments))
     return Outcome(result.as_json(), result.as_text(), result.errors)
+
+
+def explain(context: Context) -> Outcome:
+    """Say why one image is locked as it is."""
+    from d8_installer.model.reference import image_name
+    from d8_installer.ops.explain import explain_image
+
+    typed = context.arguments
+    _refuse_changes("--explain", context)
+    with context.session() as session:
+        result = explain_image(session, image_name(typed.explain), tuple(typed.environments), typed.exclude_newer)
+    data = {"file": result.file, "images": 1, "written": False, "changes": [], "left_out": []}
+    return Outcome(data | {"explanation": result.as_json()}, result.as_text(), result.problems)
+
+
+def _refuse_changes(option: str, context: Context) -> None:
+    typed = context.arguments
+    if typed.upgrade or typed.upgrade_image or typed.platforms or typed.witness or typed.accept_moved:
+        raise UsageError(f"{option} changes nothing", hint="type it alone, and what should change without it")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from d8_installer.errors import D8Error, NotFoundError
     from d8_installer.model.digest import Digest
@@ -59,7 +60,7 @@ class Wanted:
     demanded of every image besides what the requests say, as a setting; ``adds`` are demanded this once, and change
     nothing else of an entry that is current. ``lenient`` leaves a newcomer out that cannot agree, or a plugin out whose
     image is not to be had, instead of failing; but those who ``insist`` fail. Lines of ``unread`` requesters, who are
-    here and could not be read, stay.
+    here and could not be read, stay. ``created_before``: versions that are now chosen were created before then.
     """
 
     requirements: tuple[Requirement, ...]
@@ -73,6 +74,7 @@ class Wanted:
     lenient: bool = False
     insist: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    created_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,26 @@ class Difference:
 
     def __str__(self) -> str:
         return self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One tag of an image, and in words why it was chosen or passed over."""
+
+    tag: str
+    why: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has."""
+
+    name: ImageName
+    group: tuple[Requirement, ...]
+    locked: LockedImage | None
+    chosen: str | None
+    considered: tuple[Considered, ...]
 
 
 @dataclass(frozen=True, slots=True)

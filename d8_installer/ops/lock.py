@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
+from d8_installer.model.date import typed_cutoff
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
@@ -56,13 +57,15 @@ class LockResult:
 class LockOptions:
     """What ``lock`` was asked for.
 
-    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in.
+    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
+    ``exclude_newer`` is a date or an age as typed.
     """
 
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    exclude_newer: str | None = None
 
 
 def lock(session: Session, options: LockOptions) -> LockResult:
@@ -75,7 +78,9 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         requesters = gather(session, workspace, options.given)
         wanted = requesters.wanted(workspace.locked, workspace.manifest)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
-        relocked = relock(session, replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True))
+        cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
+        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True, created_before=cutoff)
+        relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)

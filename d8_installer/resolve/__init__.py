@@ -5,7 +5,8 @@ and in any order), are sent the Answers, and return their result. Whoever drives
 """
 
 from d8_installer.resolve.choosing import resolve
+from d8_installer.resolve.explain import explain
 from d8_installer.resolve.pinning import pin
 from d8_installer.resolve.stale import staleness
 
-__all__ = ["pin", "resolve", "staleness"]
+__all__ = ["explain", "pin", "resolve", "staleness"]

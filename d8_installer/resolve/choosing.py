@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
+from d8_installer.model.date import spelled
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf
 from d8_installer.model.version import Version
 from d8_installer.resolve.current import absent, all_allow, allows, by_image, can_agree, is_current, locked_will_do
+from d8_installer.resolve.dating import dates_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import LockedImage
@@ -29,13 +33,52 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
     other (``wanted.lenient``: the newcomer is left out instead).
     """
     groups = by_image(wanted.requirements)
-    unsettled = {name: group for name, group in groups.items() if not locked_will_do(wanted, name, group)}
-    needs = tuple(TagsOf(name.path) for name in unsettled)
+    needs = tuple(TagsOf(name.path) for name, group in groups.items() if not locked_will_do(wanted, name, group))
     answers = (yield needs) if needs else Answers()
+    dated: dict[ManifestOf, datetime | None] = {}
+    while True:
+        try:
+            resolution = _decide(wanted, groups, _old_enough(wanted, answers, dated))
+        except (ConflictError, NotFoundError) as error:
+            raise _with_cutoff(error, wanted, dated) from error
+        chosen = {ManifestOf(c.name.path, c.tag) for c in resolution.choices if _is_anew(wanted, c)}
+        if wanted.created_before is None or chosen <= dated.keys():
+            return resolution
+        dated |= yield from dates_of(sorted(chosen - dated.keys(), key=lambda top: top.image))
+
+
+def _is_anew(wanted: Wanted, choice: Choice) -> bool:
+    return not choice.kept and not locked_will_do(wanted, choice.name, choice.requirements)
+
+
+def _old_enough(wanted: Wanted, answers: Answers, dated: Mapping[ManifestOf, datetime | None]) -> Answers:
+    """Return *answers* without the tags that are known to be too new, or to have no date."""
+    if wanted.created_before is None:
+        return answers
+    late = {top for top, date in dated.items() if date is None or date >= wanted.created_before}
+    tags = {
+        need: tuple(tag for tag in every if ManifestOf(need.image, tag) not in late)
+        for need, every in answers.tags.items()
+    }
+    return replace(answers, tags=tags)
+
+
+def _with_cutoff(
+    error: ConflictError | NotFoundError, wanted: Wanted, dated: Mapping[ManifestOf, datetime | None]
+) -> ConflictError | NotFoundError:
+    if wanted.created_before is None or not dated:
+        return error
+    return type(error)(
+        f"{error.message}; versions without a date, or from {spelled(wanted.created_before)} on, are excluded",
+        hint="see `d8-installer lock --explain NAME` with the same --exclude-newer",
+    )
+
+
+def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]], answers: Answers) -> Resolution:
     choices, left_out = [], list[LeftOut]()
     for name, group in groups.items():
         locked = wanted.locked.find(name)
-        if name not in unsettled and locked is not None:
+        if locked is not None and locked_will_do(wanted, name, group):
             choices.append(_as_locked(wanted, locked, group))
             continue
         agreed, refused = _agree(wanted, name, group, answers)
@@ -45,7 +88,8 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
         elif locked is not None and locked_will_do(wanted, name, agreed):
             choices.append(_as_locked(wanted, locked, agreed))
         else:
-            choices.append(Choice(name, _newest(name, agreed, answers.tags[TagsOf(name.path)]), agreed, locked))
+            tags = answers.tags[TagsOf(name.path)]
+            choices.append(Choice(name, newest(name, agreed, tags), agreed, locked))
     return Resolution((*choices, *absent(wanted, groups)), tuple(left_out))
 
 
@@ -54,7 +98,8 @@ def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ..
     return Choice(locked.name, locked.version, group, locked, kept=current and not adds, grows=current and adds)
 
 
-def _newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> str:
+def newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> str:
+    """Return the tag of the newest version that all of *group* allow; ConflictError or NotFoundError if none is."""
     exact = next((r.request.version.exact_tag for r in group if r.request.version.exact_tag is not None), None)
     allowed = [tag for tag in tags if all_allow(group, tag)]
     if exact is not None and exact in allowed:

@@ -6,10 +6,12 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from tests import images
 from tests.cli.test_json import envelope
@@ -17,8 +19,6 @@ from tests.command import Completed, run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from d8_installer.model.digest import Digest
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -328,3 +328,116 @@ def test_another_platforms_binaries_as_a_plain_directory(project: Project, platf
     project.d8("--offline", "sync", "--frozen", "--platform", platform, "--to", "out", endpoint=NOWHERE)
     assert len(list(out.iterdir())) == 2
     assert not (project.home / ".local/share/d8-installer/bin").exists()
+
+
+# -- why it is locked as it is -----------------------------------------------------------------------------------
+
+
+def dated(project: Project, name: str, *versions: tuple[str, str]) -> None:
+    """Publish each (tag, date) with its date on the index, or none where it is empty."""
+    program = project.home / "program"
+    program.write_bytes(images.script(name))
+    program.chmod(0o755)
+    for tag, date in versions:
+        epoch = str(int(datetime.fromisoformat(date).timestamp())) if date else ""
+        words = ("publish", f"{images.host_platform()}={program}", "--image", name, "--version", tag)
+        done = run(
+            *words,
+            *("--to", f"oci-layout:{project.layout}"),
+            home=str(project.home),
+            env={"SOURCE_DATE_EPOCH": epoch} if epoch else {},
+        )
+        assert done.code == 0, done
+
+
+VERSIONS = (
+    ("v1.0.0", "2026-01-01T00:00:00Z"),
+    ("v1.1.0", "2026-03-01T00:00:00Z"),
+    ("v1.2.0", "2026-05-01T00:00:00Z"),
+    ("v1.3.0-rc.1", "2026-05-02T00:00:00Z"),
+    ("v1.2.5", ""),
+    ("v2.0.0", "2026-02-01T00:00:00Z"),
+)
+
+
+def test_no_version_that_was_created_since_is_chosen(project: Project) -> None:
+    dated(project, "ruff", *VERSIONS)
+    project.wants("ruff <2", "vault")
+    assert "vault" in project.d8("lock", "--exclude-newer", "2026-04-01", expect=69).err  # no image of it has a date
+    project.wants("ruff <2")
+    for cutoff, chosen in (
+        ("2026-02-01", "v1.0.0"),
+        ("2026-05-01T00:00:00Z", "v1.1.0"),
+        ("2026-05-01T00:00:01Z", "v1.2.0"),
+    ):
+        project.lock.unlink(missing_ok=True)
+        project.d8("lock", "--exclude-newer", cutoff)
+        assert project.locked().images[0].version == chosen
+    project.d8("lock", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.2.0", "what is locked stays"
+    project.d8("lock", "--upgrade", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.0.0"
+    project.d8("lock", "--upgrade")
+    assert project.locked().images[0].version == "v1.2.5"
+    project.lock.unlink()
+    done = project.d8("lock", "--exclude-newer", "2025-01-01", expect=69)
+    assert "versions without a date, or from 2025-01-01T00:00:00Z on, are excluded" in done.err
+    assert "neither a date nor an age" in project.d8("lock", "--exclude-newer", "soon", expect=2).err
+
+
+def test_dates_of_children_count_where_the_index_has_none(project: Project) -> None:
+    dated(project, "ruff", ("v1.0.0", "2026-01-01T00:00:00Z"), ("v1.1.0", "2026-03-01T00:00:00Z"))
+    index = project.layout / "deckhouse-cli/plugins/ruff/index.json"
+    document = json.loads(index.read_text())
+    for entry in document["manifests"]:
+        blob = project.blob("ruff", Digest.parse(entry["digest"]))
+        top = json.loads(blob.read_text())
+        date = top["annotations"].pop("org.opencontainers.image.created")
+        top["manifests"][0]["annotations"] = {"org.opencontainers.image.created": date}
+        raw = json.dumps(top).encode()
+        entry |= {"digest": str(Digest.of(raw)), "size": len(raw)}
+        project.blob("ruff", Digest.of(raw)).write_bytes(raw)
+    index.write_text(json.dumps(document))
+    project.wants("ruff")
+    project.d8("lock", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.0.0"
+
+
+def test_explain_tells_what_was_considered(project: Project) -> None:
+    dated(project, "ruff", *VERSIONS)
+    images.add_image(str(project.layout), "ruff", "latest", images.executables("latest"))
+    project.wants("ruff <2")
+    before = everything(project.home)
+    told = project.d8("lock", "--explain", "ruff").out
+    assert "  asked for by d8.toml: <2\n  not locked\n" in told
+    assert "* v1.2.5       the newest that all allow\n" in told
+    project.d8("lock", "--explain", "ruff", "--exclude-newer", "2026-05-01")
+    assert everything(project.home) == before
+    project.d8("lock", "--exclude-newer", "2026-04-01")
+    assert project.d8("lock", "--explain", "ruff").out.splitlines()[3:] == [
+        "  v2.0.0       outside <2 of d8.toml",
+        "  v1.3.0-rc.1  a pre-release, for which d8.toml (<2) does not ask",
+        "  v1.2.5       newer than the locked one, which is kept until an upgrade",
+        "  v1.2.0       older than v1.2.5",
+        "* v1.1.0       locked, and all allow it",
+        "  v1.0.0       older than v1.2.5",
+        "  latest       it is no version",
+    ]
+    project.lock.unlink()
+    words = ("--json", "lock", "--explain", "ruff", "--exclude-newer", "2026-05-01")
+    explanation = envelope(project.d8(*words))["data"]["explanation"]
+    why = {one["tag"]: one["why"] for one in explanation["considered"]}
+    assert why["v1.2.5"] == "it has no date, so it counts as too new"
+    assert why["v1.2.0"] == "created 2026-05-01T00:00:00Z, which is not before 2026-05-01T00:00:00Z"
+    assert (explanation["chosen"], explanation["locked"]) == ("v1.1.0", None)
+    assert not project.lock.exists()
+
+
+def test_explain_names_a_missing_platform_and_who_asked(project: Project) -> None:
+    images.add_image(str(project.layout), "vault", "v1.2.0", images.executables("new", "linux-amd64"))
+    project.wants("vault", platforms='["darwin-arm64"]')
+    told = project.d8("lock", "--explain", "vault").out
+    assert "* v1.2.0  the newest that all allow; it has no build for darwin-arm64, which is demanded\n" in told
+    assert "nobody wants other here" in project.d8("lock", "--explain", "other", expect=69).err
+    assert "--explain changes nothing" in project.d8("lock", "--explain", "vault", "--upgrade", expect=2).err
+    project.d8("lock", "--explain", "vault", "--check", expect=2)

@@ -147,8 +147,9 @@ def test_no_flipped_bit_gets_through(ready: Ready, kind: str, record_property: C
 
 def test_the_sound_files_are_taken(ready: Ready, tmp_path: Path) -> None:
     """What was refused above was refused for its bit alone."""
-    everything: list[tuple[str, ...]] = [("lock", "--check"), ("sync", "--locked", "--dry-run")]
-    for platform in (FOREIGN, "darwin-arm64"):
-        everything.append(("sync", "--locked", "--platform", platform, "--to", str(tmp_path / platform)))
-    for words in everything:
+    others = [
+        ("sync", "--locked", "--platform", platform, "--to", str(tmp_path / platform))
+        for platform in (FOREIGN, "darwin-arm64")
+    ]
+    for words in (("lock", "--check"), ("sync", "--locked", "--dry-run"), *others):
         assert (done := ready.run(*words)).code == 0, done

@@ -1,4 +1,4 @@
-"""``lock [--check] [--upgrade] [--upgrade-image N] [--platform P]``"""
+"""``lock [--check|--explain N] [--upgrade] [--upgrade-image N] [--platform P] [--exclude-newer D]``"""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what may move, and for which platforms."""
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 65 if stale, 76 or 69 if not provable"
-    )
+    look = parser.add_mutually_exclusive_group()
+    look.add_argument("--check", action="store_true", help="write nothing; exit 65 if stale, 76 or 69 if not provable")
+    look.add_argument("--explain", metavar="NAME", help="write nothing; say why this image is locked as it is")
     parser.add_argument("--upgrade", action="store_true", help="move every image to its newest allowed version")
     parser.add_argument("--upgrade-image", metavar="NAME", action="append", default=[], help="move only this image")
     parser.add_argument(
         "--platform", dest="platforms", metavar="P", action="append", default=[], help="pin this one too, anew"
+    )
+    parser.add_argument(
+        "--exclude-newer", metavar="DATE|AGE", help="choose no version created since, such as 2026-10-01 or 7d"
     )
     grammar.add_environments(parser)
     grammar.add_trust(parser)
@@ -28,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(context: Context) -> Outcome:
-    """Lock, or check the lock."""
+    """Lock, or only look."""
     from d8_installer.cli import locking
 
+    if context.arguments.explain is not None:
+        return locking.explain(context)
     return locking.check(context) if context.arguments.check else locking.lock(context)
