@@ -276,14 +276,18 @@ class Session:
 
     def read(self, profile: Profile, *, frozen: bool = False) -> Workspace:
         """Read the profile's manifest and lock as they are now; *frozen*: only the lock."""
+        _refuse_leading_out(profile)
         manifest_text, manifest = ("", Manifest()) if frozen else lockfile.load_manifest(profile.manifest)
         loaded = lockfile.load_lock(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
         return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
 
     @contextlib.contextmanager
-    def writing(self, profile: Profile, *, frozen: bool = False) -> Iterator[Workspace]:
-        """Hold the profile alone while the context lasts: one command writes, another waits for it."""
+    def writing(self, profile: Profile, *, frozen: bool = False, documents: bool = True) -> Iterator[Workspace]:
+        """Hold the profile alone while the context lasts: one command writes, another waits for it.
+
+        Without *documents* neither manifest nor lock is read: for what needs neither, and mends both.
+        """
         self.refuse_foreign(self.home.root)
         if profile.kind == "user":
             self.refuse_foreign(profile.manifest)
@@ -296,7 +300,8 @@ class Session:
                 fs.sweep(*os.path.split(os.path.realpath(file)))
             if profile.project is not None:
                 lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
-            yield self.read(profile, frozen=frozen)
+            blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
+            yield self.read(profile, frozen=frozen) if documents else blank
 
     def _say_waiting(self, holder: str) -> None:
         self.reporter.note(f"waiting for another d8-installer (process {holder})")
@@ -320,3 +325,17 @@ def host_facts() -> HostFacts:
     import platform as host
 
     return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())
+
+
+def _refuse_leading_out(profile: Profile) -> None:
+    """A clone's files are its own: a link out of it would have us read, and write, what is somebody else's."""
+    if profile.project is None:
+        return
+    inside = os.path.join(os.path.realpath(profile.project), "")
+    for file in (profile.manifest, profile.lock):
+        if os.path.islink(file) and not os.path.realpath(file).startswith(inside):
+            raise DocumentError(
+                "is a link that leads out of the project",
+                file=file,
+                hint="put the file itself there, or remove it",
+            )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import StaleLockError
-from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.lock import refuse_stale, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.venv_link import link_environments
@@ -62,7 +62,8 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
         return Change(workspace.lock, reason, dry_run=options.dry_run)
     requesters = replace(requesters, gone=options.drop)
     wanted = replace(requesters.wanted(workspace.locked), keep_absent=not options.prune)
-    read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters, own=workspace.manifest)
+    read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters)
+    read = replace(read, asked=asked_by(wanted.requirements))
     if options.locked:
         refuse_stale(workspace, wanted)
         return replace(read, problems=requesters.problems)

@@ -51,7 +51,9 @@ def read(path: str, *, limit: int) -> bytes | None:
     """Return the file's bytes, or None if there is no such file; more than *limit* bytes are a DiskError."""
     with _refusals("read", path):
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise DiskError(f"cannot read {path}: it is no regular file", hint="move it away")
                 data = file.read(limit + 1)
         except FileNotFoundError:
             return None
@@ -60,10 +62,15 @@ def read(path: str, *, limit: int) -> bytes | None:
     return data
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def head(path: str, count: int) -> bytes:
     """Return the first *count* bytes of a file; of one that cannot be read, nothing."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_at_once) as file:
             return file.read(count) or b""
     except OSError:
         return b""
