@@ -1,9 +1,10 @@
-"""``lock [--check] [--upgrade] [--upgrade-image N] [--platform P]``"""
+"""``lock [--check] [--upgrade] [--upgrade-image N] [--platform P] [--ours N] [--theirs N]``, ``lock --merge B O T``"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import merging
 from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     grammar.add_environments(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
+    merging.configure(parser)
 
 
 def execute(context: Context) -> Outcome:
@@ -30,9 +32,11 @@ def execute(context: Context) -> Outcome:
     from d8_installer.ops.lock import LockOptions, lock
 
     typed = context.arguments
+    if typed.merge is not None:
+        return merging.execute(context)
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     given = tuple(typed.environments)
-    options = LockOptions(typed.check, typed.dry_run, upgrade, tuple(typed.platforms), given)
+    options = LockOptions(typed.check, typed.dry_run, upgrade, tuple(typed.platforms), given, merging.taken(typed))
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
