@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,9 +12,12 @@ from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
 
     from d8_installer.model.source import Source
 
+HEARTBEAT = 0.3
+"""Seconds after which a waiting main thread looks whether a signal has arrived."""
 Q = TypeVar("Q")
 A = TypeVar("A")
 R = TypeVar("R")
@@ -80,4 +83,14 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
 def _all(pool: ThreadPoolExecutor, ask: Callable[[Q], A], needs: list[Q]) -> dict[Q, A]:
     futures = [pool.submit(ask, need) for need in needs]
-    return {need: future.result() for need, future in zip(needs, futures, strict=True)}
+    return {need: result_of(future) for need, future in zip(needs, futures, strict=True)}
+
+
+def result_of(future: Future[A]) -> A:
+    """Return the future's result, and hear Ctrl-C meanwhile.
+
+    The system may hand a signal to any thread of ours, and does not wake the main one for it: so that wakes by itself.
+    """
+    while not future.done():
+        wait([future], timeout=HEARTBEAT)
+    return future.result()
