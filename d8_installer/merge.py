@@ -7,7 +7,7 @@ two versions, or removed and changed     -> a Clash: only a person can know
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.model.lock import END, Lock, LockedImage
@@ -27,20 +27,27 @@ _OWN_RULE = frozenset(["name", "version", "index", "platforms", "extra", "reques
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """What both sides changed: an image with its three entries, or the top-level key *key* that no rule knows."""
+    """What both sides changed: an image with its three entries, or the top-level key *key* that no rule knows.
+
+    ``mixed`` are the sides ("base", "ours", "theirs") whose entry cannot be believed.
+    """
 
     name: ImageName | None
     base: LockedImage | None = None
     ours: LockedImage | None = None
     theirs: LockedImage | None = None
     key: str = ""
+    mixed: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         if self.name is None:
             return f"the key `{self.key}`"
         same = self.ours and self.theirs and self.ours.version == self.theirs.version
-        ours, theirs = (_said(image, with_digest=bool(same)) for image in (self.ours, self.theirs))
-        return f"{self.name} (ours: {ours}; theirs: {theirs})"
+        said = [
+            f"{side}: {'mixed up by git' if side in self.mixed else _said(image, with_digest=bool(same))}"
+            for side, image in (("ours", self.ours), ("theirs", self.theirs))
+        ]
+        return f"{self.name} ({'; '.join(said)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,14 @@ class Merged:
 class Versions:
     """The three locks. ``base`` None: not known, and then what only one side has was added there.
 
-    ``mixed`` are images whose text was put together from both sides, so that no version of them can be believed.
+    ``mixed`` are images whose text was put together from both sides, and the locks in which it was: "base", "ours",
+    "theirs".
     """
 
     base: Lock | None
     ours: Lock
     theirs: Lock
-    mixed: frozenset[ImageName] = frozenset()
+    mixed: Mapping[ImageName, frozenset[str]] = field(default_factory=dict)
 
 
 def merge(versions: Versions, taken: Mapping[ImageName, str] | None = None) -> Merged:
@@ -155,10 +163,11 @@ class _Work:
     def image(self, name: ImageName) -> LockedImage | None:
         """Return the merged entry, or None where it is gone."""
         base, ours, theirs = self._base.get(name), self._ours.get(name), self._theirs.get(name)
-        if name in self._taken:
+        mixed = self._versions.mixed.get(name, frozenset())
+        if name in self._taken and self._taken[name] not in mixed:
             return ours if self._taken[name] == "ours" else theirs
         try:
-            if name in self._versions.mixed and ours != theirs:
+            if mixed:
                 raise _Clashing
             if self._versions.base is None and (ours is None or theirs is None):
                 return ours or theirs
@@ -166,7 +175,7 @@ class _Work:
                 return _three(base, ours, theirs)
             return ours if ours == theirs else self._within(base, ours, theirs)
         except _Clashing:
-            self.clashes.append(Clash(name, base, ours, theirs))
+            self.clashes.append(Clash(name, base, ours, theirs, mixed=mixed))
             return ours
 
     def _within(self, base: LockedImage | None, ours: LockedImage, theirs: LockedImage) -> LockedImage | None:
@@ -230,4 +239,4 @@ def _platforms(base: LockedImage | None, ours: LockedImage, theirs: LockedImage)
 
 def _rest(image: LockedImage) -> dict[str, object]:
     """Return the fields that say something of the whole entry, and follow from the manifests."""
-    return {field.name: getattr(image, field.name) for field in fields(image) if field.name not in _OWN_RULE}
+    return {each.name: getattr(image, each.name) for each in fields(image) if each.name not in _OWN_RULE}

@@ -186,9 +186,11 @@ def test_without_a_base_what_one_side_has_is_kept() -> None:
 
 
 def test_a_text_of_both_sides_is_not_believed() -> None:
-    versions = replace(one(BASE, UP, BASE), mixed=frozenset([NAME]))
-    assert [clash.name for clash in merge(versions).clashes] == [NAME]
-    assert merge(replace(one(BASE, UP, UP), mixed=frozenset([NAME]))).clashes == ()
+    versions = replace(one(BASE, UP, BASE), mixed={NAME: frozenset(["theirs"])})
+    (clash,) = merge(versions).clashes
+    assert str(clash) == "stronghold (ours: v1.1.0; theirs: mixed up by git)"
+    assert merge(versions, {NAME: "theirs"}).clashes == (clash,)
+    assert merge(versions, {NAME: "ours"}).lock.images == (UP,)
 
 
 def test_unknown_keys_take_part() -> None:

@@ -29,10 +29,12 @@ FILE_NAME = "d8.lock"
 ANY_PLATFORM = "any"
 """The one platform key of a tag that is a single ImageManifest."""
 _REPAIR = "restore the file from git, or remove it and type `d8-installer lock`"
+_JOIN = "type `d8-installer lock`: it joins what one side alone changed, and names the rest"
 _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
 _MARK = "  # entry "
 _MARKED = re.compile(r'^name = "([^"\n]*)"\nimage = .*\nversion = .*  # entry ([0-9a-f]{12})$', re.MULTILINE)
+_NAME = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
 END = "# end of d8.lock\n"
 """What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
 
@@ -127,7 +129,7 @@ class Lock:
         for entry in table.tables("images"):
             image = _locked_image(entry)
             if image.name in images:
-                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_REPAIR)
+                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_JOIN)
             images[image.name] = image
         return cls(tuple(images[name] for name in sorted(images)), table.unknown())
 
@@ -156,6 +158,28 @@ def marks(text: str) -> dict[str, str]:
     return dict(_MARKED.findall(text))
 
 
+@dataclass(frozen=True, slots=True)
+class Doubles:
+    """A text with the first, and with the last entry of each image that it has more than once; and those images.
+
+    Git leaves an image twice, and no conflict, where both sides added it and one removed its neighbour.
+    """
+
+    names: frozenset[str]
+    first: str
+    last: str
+
+    @classmethod
+    def of(cls, text: str) -> Doubles:
+        """Take a lock's *text* apart, as far as its lines are where we write them."""
+        head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
+        names = [found[1] if (found := _NAME.search(entry)) else str(place) for place, entry in enumerate(entries)]
+        last = {name: place for place, name in enumerate(names)}
+        first = {name: place for place, name in reversed(tuple(enumerate(names)))}
+        texts = (head + "".join(entries[place] for place in sorted(places.values())) for places in (first, last))
+        return cls(frozenset(name for name in names if first[name] != last[name]), *texts)
+
+
 def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -165,7 +189,7 @@ def _table(text: str, file: str) -> Table:
         return parse_toml(text, file, limit=_MAX_LOCK_TOML)
     except DocumentError as error:
         if first_marker(text) is not None:
-            error.hint = "type `d8-installer lock`: it resolves what one side alone changed"
+            error.hint = _JOIN
         raise
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, D8Error, DocumentError, UsageError
 from d8_installer.merge import Merged, Versions, merge, render
-from d8_installer.model.lock import Lock, marks
-from d8_installer.model.markers import put_together, take_apart
+from d8_installer.model.lock import Doubles, Lock, marks
+from d8_installer.model.markers import Sides, put_together, take_apart
 from d8_installer.ops.stages import Stages, stages_of
 from d8_installer.store import lockfile
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d8_installer.merge import Clash
-    from d8_installer.model.markers import Sides
     from d8_installer.model.reference import ImageName
     from d8_installer.ops.reporter import Reporter
 
@@ -38,7 +37,7 @@ class Merging:
     def load(self, path: str) -> tuple[str, Lock] | None:
         """Return the file's text and the lock it means; what both sides changed is a ConflictError naming all of it."""
         text = lockfile.load_text(path)
-        sides = None if text is None else take_apart(text, path)
+        sides = None if text is None else _sides(text, path)
         if text is None or sides is None:
             if self.taken:
                 raise UsageError(
@@ -68,10 +67,17 @@ def _listed(clashes: Sequence[Clash]) -> str:
 
 
 def _ways_out(clashes: Sequence[Clash]) -> str:
-    name = next((str(clash.name) for clash in clashes if clash.name is not None), None)
-    if name is None:
+    clash = next((clash for clash in clashes if clash.name is not None), None)
+    if clash is None:
         return "keep one of the two lines by hand, without markers around it"
-    return f"type `d8-installer lock` with --ours {name}, --theirs {name}, or --upgrade-image {name} to choose it anew"
+    ways = [f"--{side} {clash.name}" for side in ("ours", "theirs") if side not in clash.mixed]
+    return f"type `d8-installer lock` with {', '.join([*ways, f'--upgrade-image {clash.name} to choose it anew'])}"
+
+
+def _sides(text: str, path: str) -> Sides | None:
+    """Return what git left of the two sides, or None where the file is a plain lock."""
+    sides = take_apart(text, path)
+    return Sides(None, text, text) if sides is None and Doubles.of(text).names else sides
 
 
 def _versions(path: str, sides: Sides) -> Versions:
@@ -83,16 +89,25 @@ def _versions(path: str, sides: Sides) -> Versions:
         except DocumentError:
             pass  # a lock was committed with markers in it: the file has what can be known
     try:
-        ours, theirs = (Lock.parse(text.encode(), path) for text in (sides.ours, sides.theirs))
+        return _of_markers(path, sides)
     except DocumentError as error:
         raise ConflictError(
             f"has conflict markers that leave no whole lock on either side: {error.problem}",
             file=path,
             hint="take one side whole (git checkout --ours, or --theirs), then type `d8-installer lock`",
         ) from error
+
+
+def _of_markers(path: str, sides: Sides) -> Versions:
+    doubles = [Doubles.of(text) for text in (sides.ours, sides.theirs)]
+    texts = {"ours": doubles[0].first, "theirs": doubles[1].last, "base": sides.base or ""}
+    locks = {side: Lock.parse(texts[side].encode(), path) for side in ("ours", "theirs")}
     base = _readable(sides.base, path)
-    texts = ((sides.ours, ours), (sides.theirs, theirs), (sides.base or "", base or Lock()))
-    return Versions(base, ours, theirs, frozenset(name for text, lock in texts for name in _mixed(text, lock)))
+    mixed: dict[ImageName, frozenset[str]] = {}
+    for side, lock in {**locks, "base": base or Lock()}.items():
+        for name in _mixed(texts[side], lock, doubles[0].names | doubles[1].names if side == "base" else frozenset()):
+            mixed[name] = mixed.get(name, frozenset()) | {side}
+    return Versions(base, locks["ours"], locks["theirs"], mixed)
 
 
 def _of_stages(path: str, stages: Stages) -> Versions:
@@ -112,10 +127,13 @@ def _parsed(text: str, path: str) -> Lock:
     return Lock.parse(text.encode(), path) if text.strip() else Lock()
 
 
-def _mixed(text: str, lock: Lock) -> list[ImageName]:
-    """Return the images whose entry is not the one that was marked: git joined lines of both sides in it."""
+def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
+    """Return the images whose entry is not the one that was marked: git joined lines of both sides in it.
+
+    Nor is a base believed that shows, as part of both sides, what one of them has *doubled*.
+    """
     known = marks(text)
-    return [image.name for image in lock.images if known.get(str(image.name), image.mark) != image.mark]
+    return [i.name for i in lock.images if str(i.name) in doubled or known.get(str(i.name), i.mark) != i.mark]
 
 
 # -- the merge driver ----------------------------------------------------------------------------------------

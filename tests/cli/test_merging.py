@@ -161,7 +161,7 @@ def test_a_real_conflict_is_named_and_has_three_ways_out(
     done = project.run("lock")
     assert done.code == 65
     assert "d8.lock: both sides changed b (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
-    assert "--ours b, --theirs b, or --upgrade-image b" in done.err
+    assert "--ours b, --theirs b, --upgrade-image b to choose it anew" in done.err
     assert project.lock_file.read_bytes() == left
     assert project.run("lock", "--dry-run", *words).code == 0
     assert project.lock_file.read_bytes() == left
@@ -212,6 +212,21 @@ def test_markers_without_git(project: Project) -> None:
     assert "both sides changed b" in done.err
     assert project.run("lock", "--theirs", "b").code == 0
     assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+
+
+def test_an_image_twice_is_a_conflict_that_git_does_not_see(project: Project) -> None:
+    """Both sides add c, and one removes the neighbour: git puts both entries into the file and is content."""
+    project.branches(
+        {"b": "1.0.0", "e": "1.0.0"}, {"c": "1.0.0", "e": "1.0.0"}, {"b": "1.0.0", "c": "1.1.0", "e": "1.0.0"}
+    )
+    project.git("merge", "-q", "theirs", check=False)
+    assert project.git("diff", "--name-only", "--diff-filter=U", "d8.lock").stdout == ""
+    project.want(c="*", e="1.0.0")
+    assert "`d8-installer lock`" in project.run("sync").err
+    done = project.run("lock")
+    assert (done.code, "both sides changed c (ours: v1.0.0; theirs: v1.1.0)" in done.err) == (65, True)
+    assert project.run("lock", "--theirs", "c").code == 0
+    assert project.lock == {"c": "v1.1.0", "e": "v1.0.0"}
 
 
 def test_a_hostile_repository_runs_nothing(project: Project) -> None:

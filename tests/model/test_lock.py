@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.model.lock import END, Lock, LockedImage, Pin, marks
+from d8_installer.model.lock import END, Doubles, Lock, LockedImage, Pin, marks
 from d8_installer.model.reference import ImageName
 from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, steady
 
@@ -123,6 +123,19 @@ def test_each_entry_is_marked_and_the_end_never_changes(lock: Lock) -> None:
     text = lock.render()
     assert marks(text) == {str(image.name): image.mark for image in lock.images}
     assert text.endswith(f"\n\n{END}")
+
+
+@steady
+@given(locks, locks)
+def test_doubles_are_taken_apart(one: Lock, other: Lock) -> None:
+    """One lock's entries after another's: the first or the last of each name, and what is there once in both."""
+    text = "\n".join([one.head(), *(image.render() for image in (*one.images, *other.images)), END])
+    doubles = Doubles.of(text)
+    assert doubles.names == {str(image.name) for image in one.images} & {str(image.name) for image in other.images}
+    first = {image.name: image for image in (*other.images, *one.images)}
+    last = {image.name: image for image in (*one.images, *other.images)}
+    assert parse(doubles.first) == Lock.of(first.values(), one.extra)
+    assert parse(doubles.last) == Lock.of(last.values(), one.extra)
 
 
 @steady
@@ -275,4 +288,4 @@ def test_an_image_is_locked_once() -> None:
     with pytest.raises(DocumentError) as caught:
         parse(TEXT + TEXT.removeprefix("lock_version = 1\n"))
     assert caught.value.message == "d8.lock:29: images[1].name: 'stronghold' is locked twice in this file"
-    assert caught.value.hint == "restore the file from git, or remove it and type `d8-installer lock`"
+    assert caught.value.hint == "type `d8-installer lock`: it joins what one side alone changed, and names the rest"
