@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import merging
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
 
@@ -19,7 +20,7 @@ def lock(context: Context) -> Outcome:
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     platforms, given = tuple(typed.platforms), tuple(typed.environments)
-    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.exclude_newer)
+    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.exclude_newer, merging.taken(typed))
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]

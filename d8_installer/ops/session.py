@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
 
+    LoadLock = Callable[[str], tuple[str, Lock] | None]
+
 _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
@@ -274,16 +276,23 @@ class Session:
         """Return the active generation of *profile*; readers need no lock."""
         return self.generations(profile).active()
 
-    def read(self, profile: Profile, *, frozen: bool = False) -> Workspace:
-        """Read the profile's manifest and lock as they are now; *frozen*: only the lock."""
+    def read(self, profile: Profile, *, frozen: bool = False, load: LoadLock = lockfile.load_lock) -> Workspace:
+        """Read the profile's manifest and lock as they are now, the lock by *load*; *frozen*: only the lock."""
         _refuse_leading_out(profile)
         manifest_text, manifest = ("", Manifest()) if frozen else lockfile.load_manifest(profile.manifest)
-        loaded = lockfile.load_lock(profile.lock)
+        loaded = load(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
         return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
 
     @contextlib.contextmanager
-    def writing(self, profile: Profile, *, frozen: bool = False, documents: bool = True) -> Iterator[Workspace]:
+    def writing(
+        self,
+        profile: Profile,
+        *,
+        frozen: bool = False,
+        documents: bool = True,
+        load: LoadLock = lockfile.load_lock,
+    ) -> Iterator[Workspace]:
         """Hold the profile alone while the context lasts: one command writes, another waits for it.
 
         Without *documents* neither manifest nor lock is read: for what needs neither, and mends both.
@@ -301,7 +310,7 @@ class Session:
             if profile.project is not None:
                 lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
             blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
-            yield self.read(profile, frozen=frozen) if documents else blank
+            yield self.read(profile, frozen=frozen, load=load) if documents else blank
 
     def _say_waiting(self, holder: str) -> None:
         self.reporter.note(f"waiting for another d8-installer (process {holder})")

@@ -65,12 +65,17 @@ class Driver:
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
         self._process.communicate()
 
-    def run(self, *arguments: str, home: str, fault: Fault | None = None, user: int | None = None) -> Ran:
-        """Run ``d8-installer ARGUMENTS`` with that HOME and fault; root can have it run as another *user*."""
+    def run(
+        self, *arguments: str, home: str, fault: Fault | None = None, user: int | None = None, cwd: str | None = None
+    ) -> Ran:
+        """Run ``d8-installer ARGUMENTS`` with that HOME and fault, in *cwd* (default: HOME).
+
+        Root can have it run as another *user*.
+        """
         job = {
             "arguments": arguments,
             "env": environment(home),
-            "home": home,
+            "cwd": cwd or home,
             "user": user,
             "fault": None if fault is None else asdict(fault),
         }
@@ -115,7 +120,7 @@ def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
         os.dup2(files[1].fileno(), 2)
         os.environ.clear()
         os.environ.update(job["env"])
-        os.chdir(job["home"])
+        os.chdir(job["cwd"])
         if job["user"] is not None:
             # Not with setpriv: root's interpreter may lie where nobody else can read it. This one has read it all.
             os.setgroups([])
