@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.ops.apply import Applied, Change, situation
 from d8_installer.ops.fetch import fetch_all
+from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate
 from d8_installer.plan import make_plan
 from d8_installer.store import fs, stamp
@@ -32,9 +33,10 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     Gate(session, plan, None).admit(change.lock)
     fetch_all(session, plan)
     fs.make_directories(directory)
-    for placement, name in zip(plan.target, names, strict=True):
-        stored = session.store.members(placement.layer)[placement.member]
-        fs.copy_executable(session.store.path(stored, name), os.path.join(directory, name))
+    with all_stored(session, plan, lambda: make_plan(change.lock, situation(session, change, None))):
+        for placement, name in zip(plan.target, names, strict=True):
+            stored = session.store.members(placement.layer)[placement.member]
+            fs.copy_executable(session.store.path(stored, name), os.path.join(directory, name))
     return result
 
 

@@ -103,14 +103,16 @@ def test_who_has_to_wait_says_for_whom(somebody: Person) -> None:
     assert somebody.says(["first", "alpha"]) == {"first": "first", "alpha": "alpha"}
 
 
-def test_a_killed_holder_keeps_nobody_waiting(somebody: Person, tmp_path: Path) -> None:
+def test_a_killed_holder_keeps_nobody_waiting(somebody: Person) -> None:
     """The lock dies with its process: the next one need not wait, nor be told to remove anything."""
-    stuck = os.path.join(str(tmp_path), "stuck")
-    os.mkfifo(stuck)  # reading its token, a command stands still while it holds the lock
-    holder = somebody.start("--token-file", stuck, "install", "alpha")
+    manifest = os.path.join(somebody.home, CONFIG, "d8.toml")
+    os.rename(manifest, f"{manifest}.saved")
+    os.mkfifo(manifest)  # opening it, a command stands still while it holds the lock
+    holder = somebody.start("install", "alpha")
     until_held(os.path.join(somebody.home, DATA, "profiles", "user", "mutex"))
     waiting = somebody.start("install", "beta")
     try:
+        os.rename(f"{manifest}.saved", manifest)
         assert waiting.stderr is not None
         assert waiting.stderr.readline() == f"waiting for another d8-installer (process {holder.pid})\n"
     finally:
