@@ -7,7 +7,6 @@ is removed here looks again once it has that lock, and fetches.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
-from d8_installer.ops.lines import Line, is_gone, lines
+from d8_installer.ops.lines import Line, is_gone, lines, tidy
 from d8_installer.store import fs, lockfile, status
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
         lockfile.prepare_home(home)
         session.store.sweep()
         with session.switching():
-            _tidy(session)
+            tidy(session)
             garbage = _decide(session, options)
             result = _result(session, garbage, dry_run=False)
             _remove(session, garbage)
@@ -215,13 +214,6 @@ def _unreached(found: Iterable[str], reached: set[str]) -> list[str]:
 # -- removing ------------------------------------------------------------------------------------------------
 
 
-def _tidy(session: Session) -> None:
-    """Carry cut switches on and take half generations away, or the journal's goal could be collected."""
-    for line in lines(session):
-        with contextlib.suppress(DiskError):
-            line.generations.finish()
-
-
 def _remove(session: Session, garbage: _Garbage) -> None:
     """Take the names away before what they lead to: killed anywhere, nothing that is left lacks anything."""
     for line in garbage.whole:
@@ -243,6 +235,7 @@ def _remove_whole(line: Line) -> None:
     with fs.try_exclusive(line.paths.mutex) as free:
         if not free:
             return
+        line.generations.switch.deactivate(line.paths)
         for number in reversed(line.generations.numbers()):
             line.generations.drop(number)
         fs.remove_tree(line.paths.generations)

@@ -1,16 +1,18 @@
 """The lines of generations of one home: every profile, and every image that ``run`` resolved. What gc and verify walk.
 
-Reads only. Whether a project is gone is decided here, since both a removed directory and an unmounted disk look alike.
+Removes nothing but litter. Whether a project is gone is decided here: a removed directory and an unmounted disk look
+alike.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error
+from d8_installer.errors import D8Error, DiskError
 from d8_installer.store import fs, lockfile
 from d8_installer.store.profile import ProfileStore
 from d8_installer.store.switch import switch_for_this_system
@@ -59,6 +61,16 @@ def lines(session: Session) -> Iterator[Line]:
     for name in fs.list_directory(home.runs):
         if _RUN.fullmatch(name):
             yield Line(f"the run {name[:12]}", _store(session, home.run(name)), is_run=True)
+
+
+def tidy(session: Session) -> None:
+    """Carry cut switches on and take half generations away; the caller keeps others from making any.
+
+    A switch that cannot be carried on stays for the profile's next writing command, which says why.
+    """
+    for line in lines(session):
+        with contextlib.suppress(DiskError):
+            line.generations.finish()
 
 
 def is_gone(project: str) -> bool | None:

@@ -16,7 +16,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
 from d8_installer.model.source import LayerRequest
 from d8_installer.ops.leads import Leads, Wrong
-from d8_installer.ops.lines import lines
+from d8_installer.ops.lines import lines, tidy
 from d8_installer.ops.verify import Hashed, Verified, found, verify
 from d8_installer.store import fs, lockfile, status
 from d8_installer.store.blobs import EXECUTABLE, Stored
@@ -38,6 +38,8 @@ def verify_and_mend(session: Session) -> Verified:
     with status.readable_by_all(wanted=session.is_global):
         lockfile.prepare_home(session.home)
         session.store.sweep()
+        with session.switching():
+            tidy(session)
         hashed = Hashed()
         before = verify(session, hashed)
         if not before.wrong:

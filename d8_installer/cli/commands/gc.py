@@ -42,6 +42,6 @@ def execute(context: Context) -> Outcome:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:6]) <= 10_000 or len(text) > 6:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= 10_000 or len(text) > 6:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number between 1 and 10000")
     return int(text)
