@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from d8_installer.errors import D8Error, DiskError
+from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.store import fs, stamp
 from d8_installer.store.blobs import Stored
@@ -76,6 +76,7 @@ class Leads:
         try:
             active = store.switch.active(line.paths)
         except DiskError as error:
+            raise_the_systems(error)
             yield Wrong("current", line.paths.current, str(error), owner=line.title)
             active = None
         numbers = store.numbers()
@@ -86,7 +87,8 @@ class Leads:
             try:
                 generation = store.load(number)
                 problem = "" if generation.number == number else "is another generation's"
-            except D8Error:
+            except D8Error as error:
+                raise_the_systems(error)
                 problem = "is damaged or missing"
             if problem:
                 kind: Kind = "current" if number == active else "record"
@@ -165,7 +167,8 @@ class Leads:
         wanted = {os.path.relpath(line.paths.bin, home.root) for line in exposed}
         try:
             target = fs.read_link(home.bin)
-        except DiskError:
+        except DiskError as error:
+            raise_the_systems(error)
             target = ""
         if target not in wanted:
             yield Wrong("bin", home.bin, "does not lead to the active binaries")
@@ -175,5 +178,14 @@ def _read_record(path: str) -> dict[str, Stored] | None:
     try:
         entries = json.loads(fs.read(path, limit=_LIMIT) or b"")["members"]
         return {name: Stored(Digest.parse(one["digest"]), int(one["size"])) for name, one in entries.items()}
-    except (D8Error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except DiskError as error:
+        raise_the_systems(error)
         return None
+    except (DocumentError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def raise_the_systems(error: D8Error) -> None:
+    """Raise what the operating system refused: that says nothing of the home, and a second look may find it sound."""
+    if isinstance(error, DiskError) and isinstance(error.__cause__, OSError):
+        raise error

@@ -6,16 +6,15 @@ removed instead. What needs the network says so where there is none; what only `
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, DiskError, NotFoundError
+from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
 from d8_installer.model.source import LayerRequest
-from d8_installer.ops.leads import Leads, Wrong
+from d8_installer.ops.leads import Leads, Wrong, raise_the_systems
 from d8_installer.ops.lines import lines, tidy
 from d8_installer.ops.verify import Hashed, Verified, found, verify
 from d8_installer.store import fs, lockfile, status
@@ -68,6 +67,7 @@ def _fetched(session: Session, before: Verified) -> dict[Wrong, str]:
             if wanted is not None:
                 _fetch(session, *wanted)
         except D8Error as error:
+            raise_the_systems(error)
             failed[digest] = f"it cannot be fetched again: {error}"
     return {one: failed[one.digest] for one in lost if one.digest in failed}
 
@@ -118,6 +118,7 @@ def _mend_all(session: Session, before: Verified, reasons: dict[Wrong, str]) -> 
         try:
             _mend(session, leads, of_line.get(one.owner or ""), one)
         except D8Error as error:
+            raise_the_systems(error)
             reasons.setdefault(one, str(error))
 
 
@@ -151,7 +152,10 @@ def _mend_generation(session: Session, line: Line, one: Wrong) -> None:
     if one.kind != "link" or one.path.startswith(session.home.stored):
         _name_stored(session, line, number)
         return
-    generations.lay_out_again(generations.load(number))
+    generation = generations.load(number)
+    if not all(session.store.holds(Stored(placed.digest, placed.size)) for placed in generation.placed):
+        raise NotFoundError("the store lost what belongs there")
+    generations.lay_out_again(generation)
     if number == generations.switch.active(line.paths) and not os.path.islink(line.paths.current):
         generations.switch.activate(line.paths, number)
 
@@ -160,15 +164,15 @@ def _name_stored(session: Session, line: Line, number: int) -> None:
     """Give stored files the names that a generation knows them by; what is lost altogether was to be fetched."""
     generation = line.generations.load(number)
     for placed in generation.placed:
-        with contextlib.suppress(DiskError):
-            name = file_name(placed.placement.binary, generation.platform.executable_suffix)
-            session.store.path(Stored(placed.digest, placed.size), name)
+        stored = Stored(placed.digest, placed.size)
+        if session.store.holds(stored):
+            session.store.path(stored, file_name(placed.placement.binary, generation.platform.executable_suffix))
 
 
 def _mend_current(line: Line | None) -> None:
     """What ``run`` resolved, it can resolve anew; a profile's active generation is made by a sync alone."""
     if line is None or not line.is_run:
-        raise DiskError("only a sync can make it anew")
+        raise NotFoundError("only a sync can make it anew")
     with fs.try_exclusive(line.paths.mutex) as free:
         if free:
             fs.remove_tree(line.paths.root)

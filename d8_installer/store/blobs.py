@@ -67,6 +67,10 @@ class Store:
                 return os.path.join(directory, name)
         return None
 
+    def holds(self, stored: Stored) -> bool:
+        """Whether the executable is there, under whatever name."""
+        return self._any_name(stored) is not None
+
     def path(self, stored: Stored, file_name: str) -> str:
         """Return the stored executable's path under *file_name*, giving it that name if it has only others."""
         path = self._home.executable(stored.digest.hex, file_name)

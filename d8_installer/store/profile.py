@@ -92,9 +92,16 @@ class ProfileStore:
 
     def lay_out_again(self, generation: Generation) -> None:
         """Put every file of a generation that is there in its place anew, each in one rename, and take others out."""
-        final = self.paths.generation(generation.number)
-        draft = f"{final}{_DRAFT}"
+        draft = f"{self.paths.generation(generation.number)}{_DRAFT}"
         fs.remove_tree(draft)
+        try:
+            self._lay_out_again(generation, draft)
+        finally:
+            with contextlib.suppress(DiskError):
+                fs.remove_tree(draft)
+
+    def _lay_out_again(self, generation: Generation, draft: str) -> None:
+        final = self.paths.generation(generation.number)
         fs.set_mode(final, 0o755)
         wanted = {self.paths.record(generation.number)}
         for placed, path in self.files(draft, generation):
@@ -111,7 +118,6 @@ class ProfileStore:
                     fs.set_mode(where, 0o755)
                     fs.remove(os.path.join(where, name))
             fs.set_mode(where, _READ_ONLY)
-        fs.remove_tree(draft)
 
     def keep(self, newest: int) -> None:
         """Remove all but the *newest* generations, and never the active one."""

@@ -62,6 +62,7 @@ _IMAGES = (
 _FIRST = ("install", "tool==1.0.0", "other")
 _SECOND = ("install", "tool==1.1.0")
 _PLUGIN = installed.manifest("tool", "==1.0.0")
+_ENVIRONMENT = ("sync", "--prune", "--env", "venv")
 _REQUEST = Manifest.parse(_PLUGIN.encode(), "d8.toml").requests[0].hash.hex
 SCENARIOS = (
     Scenario("install", (), ("install", "tool==1.0.0"), None, "one", ()),
@@ -72,7 +73,8 @@ SCENARIOS = (
     Scenario("rollback", (_FIRST, _SECOND), ("rollback", "1"), "two", "one"),
     Scenario("gc", (_FIRST, _SECOND, ("PROJECT",)), ("gc", "--keep", "1"), "two", "two"),
     Scenario("verify", (_FIRST, _SECOND, ("DAMAGE",)), ("verify", "--fix"), "two", "two", damaged=True),
-    Scenario("launch", (("PLUGIN",),), ("launch", _REQUEST, "tool", "venv/bin/tool"), None, "one", ()),
+    # A second launch finds its file, and looks at nothing else.
+    Scenario("launch", (("PLUGIN",),), ("launch", _REQUEST, "tool", "venv/bin/tool"), None, "one", (), _ENVIRONMENT),
 )
 
 
