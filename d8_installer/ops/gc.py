@@ -7,6 +7,7 @@ is removed here looks again once it has that lock, and fetches.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -239,4 +240,5 @@ def _remove_whole(line: Line) -> None:
         for number in reversed(line.generations.numbers()):
             line.generations.drop(number)
         fs.remove_tree(line.paths.generations)
-        fs.remove_tree(line.paths.root)
+        with contextlib.suppress(DiskError):  # somebody begins there anew
+            fs.remove_tree(line.paths.root)

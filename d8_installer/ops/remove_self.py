@@ -83,6 +83,17 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
         return Left(present, (), package_command(), dry_run=True)
     for path in plan.places:
         session.refuse_foreign(path)
+    with _nobody_else(session):
+        _remove_traces(plan)
+        kept = _remove_home(session)
+    for file in plan.files:
+        fs.remove(file)
+    if not session.is_global and session.options.home is None:
+        kept += _remove_directories(session)
+    return Left(present, kept, package_command(), dry_run=False)
+
+
+def _remove_traces(plan: Leaving) -> None:
     for start_up in plan.start_up:
         remove_line(start_up)
         if start_up.path.endswith(".fish"):  # it had a directory of its own, and that one, too
@@ -90,12 +101,6 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
             fs.remove_if_empty(os.path.dirname(os.path.dirname(start_up.path)))
     for link in plan.links:
         fs.remove(link)
-    kept = _remove_home(session) if os.path.isdir(plan.home) else ()
-    for file in plan.files:
-        fs.remove(file)
-    if not session.is_global and session.options.home is None:
-        kept += _remove_directories(session)
-    return Left(present, kept, package_command(), dry_run=False)
 
 
 def package_command() -> str:
@@ -125,23 +130,31 @@ def _links(session: Session) -> Iterator[str]:
                     yield link
 
 
-def _remove_home(session: Session) -> tuple[str, ...]:
-    """Remove the home's files while nobody works in it; the file that says it is ours goes last."""
-    home = session.home
+@contextlib.contextmanager
+def _nobody_else(session: Session) -> Iterator[None]:
+    """Hold every lock of the home, if there is one."""
     with contextlib.ExitStack() as held:
-        held.enter_context(session.switching())
-        for line in lines(session):
-            if not held.enter_context(fs.try_exclusive(line.paths.mutex)):
-                raise TryAgainError(
-                    f"another d8-installer is at work in {line.title}", hint="type the same command when it is done"
-                )
-        fs.remove(home.bin)
-        for tree in (home.profiles, home.runs, os.path.dirname(home.stored), home.incoming):
-            fs.remove_tree(tree)
+        if os.path.isdir(session.home.root):
+            held.enter_context(session.switching())
+            for line in lines(session):
+                if not held.enter_context(fs.try_exclusive(line.paths.mutex)):
+                    raise TryAgainError(
+                        f"another d8-installer is at work in {line.title}", hint="type the same command when it is done"
+                    )
+        yield
+
+
+def _remove_home(session: Session) -> tuple[str, ...]:
+    """Remove the home's files; the one that says it is ours goes last, or a killed command could not be repeated."""
+    home = session.home
+    fs.remove(home.bin)
+    for tree in (home.profiles, home.runs, os.path.dirname(home.stored), home.incoming):
+        fs.remove_tree(tree)
+    if os.path.isdir(home.root):
         fs.sweep(home.root)
-        for file in (home.config, home.config_manifest, home.tags, home.verifiers, home.mutex, home.schema):
-            fs.remove(file)
-        fs.remove(home.switching)
+    own = (home.config, home.config_manifest, home.tags, home.verifiers, home.mutex, home.switching, home.schema)
+    for file in own:
+        fs.remove(file)
     return () if fs.remove_if_empty(home.root) else (home.root,)
 
 
