@@ -11,6 +11,7 @@ from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageEr
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.fetch import fetch_all
+from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.plan import Policy, Situation, is_own, make_plan
@@ -86,7 +87,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     active = _readable(session, workspace)
     _refuse_foreign_platform(session, active)
     plan = make_plan(change.lock, situation(session, change, active))
-    bin_directory = session.home.bin if workspace.profile.kind == "user" else generations.paths.bin
+    bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
     if change.dry_run:
@@ -94,28 +95,42 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
     refuse_moved(session, change.lock)
     _warn(session, plan)
-    if workspace.profile.kind == "user":  # first of all, since what is in the way there stops everything
+    if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
         generations.switch.expose(session.home, generations.paths)
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
     fetch_all(session, plan)
-    if not plan.is_empty or active is None:
+    if plan.is_empty and active is not None:
+        _write(session, workspace, change)
+    else:
         number = generations.next_number()
         switch = switch_facts(plan, (before, number), (str(workspace.profile), change.reason, bin_directory))
         gate.before_switch(switch)
-        text = change.lock_text if change.lock_text is not None else workspace.lock_text
-        time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
-    _write(session, workspace, change)
-    if number is not None and (active is None or number != active.number):
-        generations.switch.activate(generations.paths, number)
-        generations.keep(session.config.retention)
+        with all_stored(session, plan, lambda: make_plan(change.lock, situation(session, change, active))):
+            _activate(session, workspace, change, (plan, number))
     problems = (*change.problems, *plan.problems)
     if change.seen is not None and change.seen.is_lasting and not problems:
         write_stamp(session, workspace, change.seen, plan, number)
     if switch is not None:
         tell_switched(session, switch)
     return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
+
+
+def bin_of(session: Session, workspace: Workspace) -> str:
+    """Return the directory that the profile's binaries are found in."""
+    return session.home.bin if workspace.profile.is_exposed else workspace.generations.paths.bin
+
+
+def _activate(session: Session, workspace: Workspace, change: Change, made: tuple[Plan, int]) -> None:
+    """Build generation and files, then switch."""
+    plan, number = made
+    generations = workspace.generations
+    text = change.lock_text if change.lock_text is not None else workspace.lock_text
+    time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
+    _write(session, workspace, change)
+    generations.switch.activate(generations.paths, number)
+    generations.keep(session.config.retention)
 
 
 def situation(session: Session, change: Change, active: Generation | None) -> Situation:
@@ -153,7 +168,7 @@ def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: 
     paths = workspace.generations.paths
     suffix = plan.platform.executable_suffix
     binaries = [os.path.join(paths.bin, file_name(p.binary, suffix)) for p in plan.target if p.in_bin]
-    entry = [session.home.bin] if workspace.profile.kind == "user" else []
+    entry = [session.home.bin] if workspace.profile.is_exposed else []
     record = [] if number is None else [paths.record(number)]
     return [*binaries, *entry, *record, session.home.schema]
 

@@ -74,8 +74,7 @@ def _is_finding(finding: object) -> bool:
 
 def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
     profile = session.profile()
-    user = profile.kind == "user"
-    bin_directory = session.home.bin if user else session.home.profile(profile.directory).bin
+    bin_directory = session.home.bin if profile.is_exposed else session.home.profile(profile.directory).bin
     active = _told(lambda: session.active(profile), report)
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
     enabled = set(map(normalised, session.config.plugins))

@@ -146,7 +146,12 @@ def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, 
 
 
 def default_roots(session: Session, profile: Profile) -> list[Root]:
-    """Return where a profile's plugins may be by DESIGN's rule: a project's in its environment, a user's in theirs."""
+    """Return where a profile's plugins may be by DESIGN's rule: a project's in its environment, a user's in theirs.
+
+    The system's are in the environments of its settings alone: those of a person are that person's.
+    """
+    if profile.kind == "system":
+        return []
     if profile.project is not None:
         return project_roots(session.environ, profile.project)
     return user_roots(session.environ, home_directory(session.environ), sys.prefix)

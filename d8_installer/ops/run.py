@@ -15,7 +15,7 @@ from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Change, apply
 from d8_installer.ops.lock import relock
 from d8_installer.ops.session import Workspace
-from d8_installer.store import fs, lockfile
+from d8_installer.store import status
 from d8_installer.store.profile import ProfileStore, file_name
 from d8_installer.store.switch import switch_for_this_system
 
@@ -59,14 +59,14 @@ def _of_generation(session: Session, active: Generation, binary: str) -> Runnabl
 def of_image(session: Session, request: Request, binary: str) -> Runnable:
     """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was."""
     paths = session.home.run(request.hash.hex)
-    profile = Profile("system", "", "", paths.lock)
+    profile = Profile("run", "", "", paths.lock)
     generations = ProfileStore(paths, switch_for_this_system(), session.store)
     active = generations.active()
     if active is None:
         session.refuse_foreign(session.home.root)
-        lockfile.prepare_home(session.home)
-        with fs.exclusive(paths.mutex, lambda _holder: None):
-            generations.recover()
+        with status.readable_by_all(wanted=session.is_global), session.alone(paths):
+            with session.switching():
+                generations.recover()
             active = generations.active()
             if active is None:
                 workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)

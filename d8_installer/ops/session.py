@@ -14,9 +14,16 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import HostFacts, Platform, typed_platform
 from d8_installer.model.profile import Kind, Profile
-from d8_installer.store import fs, lockfile
+from d8_installer.store import fs, lockfile, status
 from d8_installer.store.blobs import Store
-from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+from d8_installer.store.layout import (
+    Home,
+    config_directory,
+    default_home,
+    find_project,
+    global_home,
+    project_directory,
+)
 from d8_installer.store.profile import ProfileStore
 from d8_installer.store.switch import switch_for_this_system
 
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
+    from d8_installer.store.layout import ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
 
@@ -100,17 +108,26 @@ class Session:
     @cached_property
     def home(self) -> Home:
         """The home; root at work in another person's home is a NotAllowedError."""
-        home = Home(self._chosen_home or default_home(self.environ))
+        usual = global_home if self.is_global else default_home
+        home = Home(self._chosen_home or usual(self.environ))
         lockfile.check_schema(home)
         return home
 
     @property
     def _chosen_home(self) -> str | None:
-        return self.options.home or self.environ.get("D8_INSTALLER_HOME") or None
+        own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
+        return self.options.home or own or None
+
+    @property
+    def is_global(self) -> bool:
+        """Whether this is about the system's profile, which is everybody's to read and an administrator's to write."""
+        return self.options.profile == "system"
 
     @cached_property
     def config_file(self) -> str:
-        """The path of ``config.toml``."""
+        """The path of ``config.toml``; the system's lies in its home, so that nothing of a person's counts there."""
+        if self.is_global:
+            return self.home.config
         return os.path.join(config_directory(self.environ), "config.toml")
 
     @cached_property
@@ -253,6 +270,8 @@ class Session:
     def profile(self, *, default: Kind | None = None) -> Profile:
         """Return the profile that the command means: the one asked for, *default*, else the project's or the user's."""
         kind = self.options.profile or default
+        if kind == "system":
+            return Profile("system", "system", self.home.config_manifest, self.home.profile("system").lock)
         project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
         if project is not None:
             return self._project_profile(project)
@@ -300,11 +319,11 @@ class Session:
         self.refuse_foreign(self.home.root)
         if profile.kind == "user":
             self.refuse_foreign(profile.manifest)
-        lockfile.prepare_home(self.home)
         paths = self.home.profile(profile.directory)
-        with fs.exclusive(paths.mutex, self._say_waiting):
+        with status.readable_by_all(wanted=self.is_global), self.alone(paths):
             self.store.sweep()
-            self.generations(profile).recover()
+            with self.switching():
+                self.generations(profile).recover()
             for file in (profile.manifest, profile.lock):
                 fs.sweep(*os.path.split(os.path.realpath(file)))
             if profile.project is not None:
@@ -312,12 +331,30 @@ class Session:
             blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
             yield self.read(profile, frozen=frozen, load=load) if documents else blank
 
+    @contextlib.contextmanager
+    def alone(self, paths: ProfilePaths) -> Iterator[None]:
+        """Hold one profile's (or run's) own lock in a home that is ready."""
+        lockfile.prepare_home(self.home)
+        with fs.exclusive(paths.mutex, self._say_waiting):
+            yield
+
+    def switching(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
+        return fs.exclusive(self.home.switching, self._say_waiting)
+
     def _say_waiting(self, holder: str) -> None:
         self.reporter.note(f"waiting for another d8-installer (process {holder})")
 
-    @staticmethod
-    def refuse_foreign(place: str) -> None:
-        """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9)."""
+    def refuse_foreign(self, place: str) -> None:
+        """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).
+
+        And refuse others to write in the system's.
+        """
+        if self.is_global and not status.is_writable(place):
+            raise NotAllowedError(
+                f"{place} is the system's, and not yours to write",
+                hint="type it as root (sudo), or leave --global out to work on your own profile",
+            )
         if os.name != "posix" or os.geteuid() != 0:
             return
         while (owner := fs.owner(place)) is None:

@@ -233,6 +233,14 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
+def remove_if_empty(path: str) -> bool:
+    """Remove a directory if nothing is in it; returns whether it is gone now."""
+    with _refusals("remove", path):
+        if os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path):
+            os.rmdir(path)
+    return not os.path.lexists(path)
+
+
 def remove_tree(path: str) -> None:
     """Remove a directory and all in it, read-only directories included; one that is not there is fine."""
     with _refusals("remove", path):
@@ -298,20 +306,40 @@ def exclusive(path: str, waiting: Callable[[str], None]) -> Iterator[None]:
 
     Where another process has it, *waiting* is called once with that process's number, then we wait for its end.
     """
-    make_directories(os.path.dirname(path))
-    with _open_lock(path) as file:
-        with _refusals("lock", path):
-            if not _try_lock(file):
-                file.seek(0)
-                waiting(file.read(20).decode("ascii", "replace").strip() or "unknown")
-                _wait_lock(file)
-        with contextlib.suppress(OSError):  # only talk: a full disk must not keep anybody from cleaning up
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n".encode())
+    while True:
+        make_directories(os.path.dirname(path))
+        with _open_lock(path) as file:
+            _lock(file, path, waiting)
+            if _is_still(file, path):  # else its last holder has removed the directory that it lay in
+                yield from _holding(file)
+                return
+
+
+def _holding(file: BinaryIO) -> Iterator[None]:
+    with contextlib.suppress(OSError):  # only talk: a full disk must not keep anybody from cleaning up
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+    try:
+        yield
+    finally:
+        _unlock(file)
+
+
+def _lock(file: BinaryIO, path: str, waiting: Callable[[str], None]) -> None:
+    with _refusals("lock", path):
+        if not _try_lock(file):
+            file.seek(0)
+            waiting(file.read(20).decode("ascii", "replace").strip() or "unknown")
+            _wait_lock(file)
+
+
+def _is_still(file: BinaryIO, path: str) -> bool:
+    """Whether the lock that we hold is the one that others see: else two could work at once."""
+    with _refusals("look at", path):
         try:
-            yield
-        finally:
-            _unlock(file)
+            return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+        except FileNotFoundError:
+            return False
 
 
 @contextlib.contextmanager
@@ -319,7 +347,7 @@ def try_exclusive(path: str) -> Iterator[bool]:
     """Hold the lock file *path* if nobody else does; yields whether we have it."""
     with _open_lock(path) as file:
         with _refusals("lock", path):
-            held = _try_lock(file)
+            held = _try_lock(file) and _is_still(file, path)
         try:
             yield held
         finally:

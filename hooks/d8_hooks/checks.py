@@ -26,7 +26,8 @@ def d8_checks() -> list[Check]:
 def _binaries(context: CheckContext) -> list[Finding]:
     if context.missing:
         names = ", ".join(context.missing)
-        return [Finding("error", f"the store lost {names}", hint="type `d8-installer sync`, which fetches it again")]
+        hint = "type `d8-installer verify --fix`, which fetches it again"
+        return [Finding("error", f"the store lost {names}", hint=hint)]
     if context.generation is None:
         return [Finding("ok", f"nothing is in place yet in {context.profile}")]
     count = len(context.binaries)
