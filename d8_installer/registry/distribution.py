@@ -28,6 +28,7 @@ from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.origin import Origin, resolve
+from d8_installer.registry.ranges import BlobRest, continues, range_headers
 from d8_installer.registry.retry import is_passing
 from d8_installer.registry.wire import is_loopback
 
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.source import LayerRequest
-    from d8_installer.registry.client import Client, Content, Stream
+    from d8_installer.registry.client import Client, Content
+    from d8_installer.registry.stream import Stream
 
 _ACCEPT = {"Accept": ", ".join([OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST])}
 _ROOT = re.compile(
@@ -218,6 +220,21 @@ class RegistrySource:
             if stream.size not in (None, request.size):
                 raise MismatchError(f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}")
             yield stream
+
+    @contextmanager
+    def layer_from(self, request: LayerRequest, start: int, etag: str | None) -> Iterator[BlobRest]:
+        """Open the layer's blob at byte *start*; at 0 where the registry has no ranges or calls it otherwise now."""
+        call = self._registry.call("GET", request.image, f"blobs/{request.layer}")
+        if start:
+            with self._registry.exchange(replace(call, headers=range_headers(start, etag)), follow=True) as stream:
+                if continues(stream, request.size, start, etag):
+                    yield BlobRest(stream, start)
+                    return
+                if stream.status == 200 and stream.size == request.size:
+                    yield BlobRest(stream, 0)
+                    return
+        with self.layer(request) as stream:
+            yield BlobRest(stream, 0)
 
     def close(self) -> None:
         """Close the connections."""
