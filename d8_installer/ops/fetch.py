@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.executable import check_executable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
-    from d8_installer.model.source import LayerRequest, Source
+    from d8_installer.model.source import LayerRequest, ManifestBytes, Source
     from d8_installer.ops.reporter import Task
     from d8_installer.ops.session import Session
     from d8_installer.store.blobs import Incoming
@@ -198,7 +198,14 @@ def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], Binary
         raise kind(f"{step.name} {request.tag}: {error}", hint=hint) from error
 
 
-def prove_chain(source: Source, request: LayerRequest) -> None:
+class Manifests(Protocol):
+    """What is needed of a Source to prove a chain."""
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest that *ref* names."""
+
+
+def prove_chain(source: Manifests, request: LayerRequest) -> None:
     """Check that the locked index names the locked child, and the child the locked layer (DESIGN, Trust).
 
     The body's hash alone would not notice a lock that was edited to call other bytes by this version's name.
@@ -215,7 +222,7 @@ def prove_chain(source: Source, request: LayerRequest) -> None:
         raise _broken(request, f"the child {request.child} does not end in the layer {request.layer}")
 
 
-def _promised(source: Source, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
+def _promised(source: Manifests, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
     answer = source.manifest(request.image, str(digest))
     if answer.digest != digest:
         raise _broken(request, f"{digest} was asked for, and {answer.digest} came")
