@@ -103,9 +103,14 @@ class Client:
         self._wait = threading.Event().wait if self._options.wait is None else self._options.wait
 
     def get(self, url: str, headers: Mapping[str, str], cap: int) -> Response:
-        """Return the answer to a GET, its body at most *cap* bytes (else MismatchError)."""
-        with self.stream(url, headers) as stream:
-            return Response(stream.status, stream.headers, stream.read(cap))
+        """Return the answer to a GET, its body at most *cap* bytes (else MismatchError); a cut one is fetched anew."""
+        attempts = self.attempts()
+        while True:
+            with self.stream(url, headers) as stream:
+                try:
+                    return Response(stream.status, stream.headers, stream.read(cap))
+                except TryAgainError:
+                    self.wait_or_raise(attempts)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: Content = None) -> Response:
         """Return the answer to any other method.
@@ -149,6 +154,13 @@ class Client:
     def wait(self, seconds: float) -> None:
         """Wait between two tries; an interrupt ends it."""
         self._wait(seconds)
+
+    def wait_or_raise(self, attempts: Attempts) -> None:
+        """Wait for one more try, or let the exception go on that is being handled when there are no more."""
+        delay = attempts.next_delay()
+        if delay is None:
+            raise  # noqa: PLE0704 - called while the failure is handled
+        self.wait(delay)
 
     def close(self) -> None:
         """Close every connection."""
