@@ -70,11 +70,11 @@ class _StoppedError(D8Error):
     """Another fetch failed; this one ends too. Never shown: the other's error is."""
 
 
-class _CutError(Exception):
-    """The transfer ended early, for the reason that ``error`` tells."""
+class _CutError(TryAgainError):
+    """The transfer ended early, for the reason that ``error`` tells; a source of several hears of it on the way."""
 
     def __init__(self, error: TryAgainError) -> None:
-        super().__init__(error.message)
+        super().__init__(error.message, hint=error.hint)
         self.error = error
 
 
