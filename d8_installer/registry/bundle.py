@@ -153,6 +153,11 @@ class BundleSource:
             file.seek(member.start)
             yield MemberBody(file, member.size, self._path)
 
+    def layer_size(self, request: LayerRequest) -> int | None:
+        """Return the size of the layer's blob."""
+        with self.layer(request) as body:
+            return body.size
+
     def lock_text(self) -> bytes:
         """Return the bundle's ``d8.lock``."""
         return self._document(LOCK, MAX_LOCK_BYTES)

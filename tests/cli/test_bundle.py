@@ -173,6 +173,10 @@ def test_one_platforms_bundle_says_what_it_lacks(office: Office, tmp_path: Path)
     assert "has no layer" in lacking.err
     assert "for darwin-arm64" in lacking.err
     assert not (island.home / "mac").exists()
+    check = office.run("--endpoint", "bundle:tools.bundle", "lock", "--check")
+    assert check.code == 69, check
+    assert f"alpha v1.0.0 for {host}" not in check.err
+    assert "alpha v1.0.0 for darwin-arm64 is gone" in check.err
     unknown = office.run("bundle", "create", "-o", "x", "--platform", "linux-s390x")
     assert unknown.code == 69, unknown
     assert "alpha v1.0.0 is not locked for linux-s390x" in unknown.err
