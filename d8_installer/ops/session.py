@@ -45,6 +45,8 @@ _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
+DEFAULT_PATIENCE = 30.0
+_MOST_PATIENCE = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,20 +203,31 @@ class Session:
 
     @cached_property
     def endpoint(self) -> str:
-        """The source's URL: ``--endpoint``, D8_RPP_ENDPOINT, or the settings; without any, a ConfigError."""
-        chosen = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT") or self.config.endpoint
-        chosen = chosen or next(iter(self.config.sources), None)
-        if not chosen:
+        """The first source's URL, which the token is for; without any source, a ConfigError."""
+        return self.endpoints[0]
+
+    @cached_property
+    def endpoints(self) -> tuple[str, ...]:
+        """The sources' URLs, in their order: only the one that was named, else the settings' endpoint and sources."""
+        typed = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT")
+        chosen = (typed,) if typed else (self.config.endpoint, *self.config.sources)
+        found = tuple(dict.fromkeys(url for url in chosen if url))
+        if not found:
             raise ConfigError(
                 "no endpoint is set, so there is no place to get images from",
                 hint="type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`",
             )
-        return chosen
+        return found
 
     @cached_property
     def source(self) -> Source:
-        """The source, opened at first use and closed with the session."""
-        return self.open_source(self.endpoint)
+        """The source, or all of them as one; opened at first use and closed with the session."""
+        if len(self.endpoints) == 1:
+            return self.open_source(self.endpoint)
+        from d8_installer.registry.chain import ChainSource, Link
+
+        say = self.reporter.detail if self.is_offline else self.reporter.warn
+        return ChainSource([Link(url, self.open_source) for url in self.endpoints], say)
 
     def open_source(self, url: str) -> Source:
         """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""
@@ -257,8 +270,15 @@ class Session:
             insecure=self.options.insecure,
             env=self.environ,
             connections=self.options.connections,
+            patience=self.patience,
+            stall=self.patience,
             offline=self.is_offline,
         )
+
+    @cached_property
+    def patience(self) -> float:
+        """Seconds that a source may stay silent, and that pauses between tries may add up to: D8_PATIENCE, or 30."""
+        return typed_patience(self.environ.get("D8_PATIENCE", ""))
 
     @property
     def is_offline(self) -> bool:
@@ -364,6 +384,20 @@ class Session:
                 f"{place} belongs to another user, and root would leave files there that its owner cannot change",
                 hint="work as that user, or with a HOME (or --home DIR) of root's own",
             )
+
+
+def typed_patience(text: str) -> float:
+    """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
+    try:
+        seconds = float(text) if text else DEFAULT_PATIENCE
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _MOST_PATIENCE:
+        raise ConfigError(
+            f"D8_PATIENCE={text[:40]!r} is no number of seconds up to {_MOST_PATIENCE}",
+            hint="unset it, or set it to 30",
+        )
+    return seconds
 
 
 def host_facts() -> HostFacts:

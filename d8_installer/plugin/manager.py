@@ -30,6 +30,7 @@ FIRST_PARTY = {
     "https": "rpp",
     "oci": "oci_registry",
     "oci-layout": "oci_layout",
+    "bundle": "bundle",
 }
 """Scheme -> module of ``d8_hooks`` that has it."""
 

@@ -132,6 +132,15 @@ def create(path: str) -> BinaryIO:
         return open(path, "xb", buffering=0)
 
 
+def reopen(path: str, size: int) -> BinaryIO:
+    """Open a file for writing behind its first *size* bytes; what it has more goes. One that is not there is made."""
+    with contextlib.ExitStack() as opened, _refusals("write", path):
+        file = opened.enter_context(open(path, "ab", buffering=0))
+        file.truncate(size)
+        opened.pop_all()
+        return file
+
+
 def write(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
     """Write all of *data*; a full disk is a DiskError."""
     view = memoryview(data)
@@ -263,21 +272,28 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
     target = os.path.realpath(path) if os.path.islink(path) else path
     if os.path.exists(target) and not os.path.isfile(target):
         raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
-    temporary = _beside(target)
     make_directories(os.path.dirname(target))
+    with replacing(target, mode=mode, durable=durable) as file:
+        write(file, data)
+
+
+@contextlib.contextmanager
+def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
+    """Give a file to write that becomes *path* at the end: whole, in one rename; after an error it is gone."""
+    temporary = _beside(path)
     try:
         with create(temporary) as file:
-            write(file, data)
+            yield file
             if durable:
                 sync(file)
         set_mode(temporary, mode)
-        rename(temporary, target)
+        rename(temporary, path)
     except BaseException:
         with contextlib.suppress(DiskError):
             remove(temporary)
         raise
     if durable:
-        sync_directory(os.path.dirname(target))
+        sync_directory(os.path.dirname(path))
 
 
 def _beside(path: str) -> str:
