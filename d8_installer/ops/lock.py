@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
+from d8_installer.model.date import typed_cutoff
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.model.lock import Lock
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Resolution, Wanted
+    from d8_installer.model.resolution import Difference, Resolution, Wanted
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -55,35 +56,36 @@ class LockResult:
 
 @dataclass(frozen=True, slots=True)
 class LockOptions:
-    """What ``lock`` was asked for: ``upgrade`` None means every image; ``given`` are environments to look in.
+    """What ``lock`` was asked for.
 
-    ``taken``: in a file with conflict markers, the image's entry is that of "ours" or of "theirs".
+    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
+    ``exclude_newer`` is a date or an age as typed; ``taken``: in a file with conflict markers, the image's entry is
+    that of "ours" or of "theirs".
     """
 
-    check: bool = False
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    exclude_newer: str | None = None
     taken: Mapping[ImageName, str] = field(default_factory=dict)
 
 
 def lock(session: Session, options: LockOptions) -> LockResult:
-    """Bring the profile's lock up to date, and drop requesters that are gone; ``check`` only says whether it is.
+    """Bring the profile's lock up to date, and drop requesters that are gone.
 
-    Raises StaleLockError for ``check`` when it is not, and whatever resolving raises; plugins that cannot be read, or
-    cannot agree, are among the result's ``left_out``.
+    Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
     """
     profile = session.profile()
     merging = Merging(session.reporter, options.taken, options.upgrade)
-    with session.writing(profile, load=lockfile.load_lock if options.check else merging.load) as workspace:
+    with session.writing(profile, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
-        wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
-        if options.check:
-            refuse_stale(workspace, wanted)
-            return LockResult(profile.lock, (), len(workspace.locked.images), False, requesters.problems)
-        platforms = tuple(sorted({typed_platform(text) for text in options.platforms})) or None
-        relocked = relock(session, replace(wanted, upgrade=options.upgrade, platforms=platforms, lenient=True))
+        wanted = requesters.wanted(workspace.locked, workspace.manifest)
+        adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
+        cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
+        wanted = replace(wanted, upgrade=options.upgrade, repin=merging.unsettled, adds=adds, lenient=True)
+        wanted = replace(wanted, created_before=cutoff)
+        relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)
@@ -97,13 +99,22 @@ def lock(session: Session, options: LockOptions) -> LockResult:
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
     """Raise a StaleLockError unless the lock is there and says what is wanted."""
+    refuse_missing(workspace)
+    differences = staleness(wanted)
+    if differences:
+        raise stale_error(workspace, differences)
+
+
+def refuse_missing(workspace: Workspace) -> None:
+    """Raise a StaleLockError where there is no lock."""
     if workspace.lock is None:
         raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
-    reasons = staleness(wanted)
-    if reasons:
-        raise StaleLockError(
-            f"is stale: {'; '.join(reasons)}", file=workspace.profile.lock, hint="type `d8-installer lock`"
-        )
+
+
+def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
+    """Return the error that says, a clause each, where the lock is stale."""
+    clauses = "; ".join(map(str, differences))
+    return StaleLockError(f"is stale: {clauses}", file=workspace.profile.lock, hint="type `d8-installer lock`")
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:

@@ -1,1 +1,1 @@
-"""Promises over many random cases; `dev.py test --thorough` runs all of them."""
+"""Promises over many drawn cases, by the installed command; each prints its figure."""
