@@ -17,7 +17,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request, Requirement
 from d8_installer.model.resolution import ManifestOf, Resolution, TagsOf, Trust, Wanted
-from d8_installer.model.version import Specifier
+from d8_installer.model.version import Specifier, Version
 from d8_installer.resolve import pin, resolve, staleness
 from tests.strategies import (
     CATALOGUE_NAMES,
@@ -314,7 +314,9 @@ def test_one_binary_cannot_be_two_files() -> None:
     assert error.message == "x wants 'd8-a' to be the file 'one' of a, and y wants 'two'"
     lock = locked(catalogue, want(asked[1]))
     wanted = want(*asked, locked=lock, lenient=True)
-    assert [str(out.requirement) for out in resolved(catalogue, wanted).left_out] == ["x wants a *"]
+    (left_out,) = resolved(catalogue, wanted).left_out
+    assert str(left_out.requirement) == "x wants a *"
+    assert left_out.error.message == "x wants 'd8-a' to be the file 'one' of a, and y wants 'two'"
     assert locked(catalogue, wanted) == lock
 
 
@@ -667,6 +669,20 @@ def test_resolving_again_asks_nothing_and_changes_nothing(catalogue: Catalogue, 
         assert locked(catalogue, wanted).render() == lock.render()
         assert staleness(wanted) == ()
     assert catalogue.asked == []
+
+
+@steady
+@given(catalogues(), requirements, requirements)
+def test_a_locked_version_stays_while_all_allow_it(
+    catalogue: Catalogue, before: tuple[Requirement, ...], after: tuple[Requirement, ...]
+) -> None:
+    lock = locked(catalogue, want(*before))
+    for name in CATALOGUE_NAMES:
+        catalogue.publish(name, "v0.9.0", "v1.99.0", "v2.99.0", on=[LINUX])
+    for choice in resolved(catalogue, want(*after, locked=lock)).choices:
+        entry = lock.find(choice.name)
+        allowed = [r.request.version.allows(Version.parse(entry.version)) for r in choice.requirements] if entry else []
+        assert (entry is not None and choice.tag == entry.version) == (bool(allowed) and all(allowed))
 
 
 @steady

@@ -51,8 +51,7 @@ def explain(context: Context) -> Outcome:
     _refuse_changes("--explain", context)
     with context.session() as session:
         result = explain_image(session, image_name(typed.explain), tuple(typed.environments), typed.exclude_newer)
-    data = {"file": result.file, "images": 1, "written": False, "changes": [], "left_out": []}
-    return Outcome(data | {"explanation": result.as_json()}, result.as_text(), result.problems)
+    return Outcome(result.as_json(), result.as_text(), result.problems)
 
 
 def _refuse_changes(option: str, context: Context) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 PROGRAM = "d8-installer"
+KEPT = argparse.SUPPRESS
+"""The default of an option that may have been given before the command."""
 
 COMMANDS = {
     "install": "put an image into your manifest and its binaries onto PATH",
@@ -35,6 +37,8 @@ COMMANDS = {
     "use": "switch an image to one version, within its range",
     "history": "show the generations of a profile",
     "rollback": "switch back to an earlier generation, without any network",
+    "gc": "remove old generations, and what nothing needs any more",
+    "verify": "read all stored files and say what differs; --fix repairs it",
     "list": "show the binaries that are in place",
     "which": "show the file that a binary is",
     "versions": "show the published versions of an image",
@@ -47,10 +51,12 @@ COMMANDS = {
     "doctor": "look for what is wrong with this machine's set-up",
     "ensurepath": "append the bin directory to PATH in your shell's start-up files",
     "env": "print the line that puts a profile's binaries on this shell's PATH",
+    "self": "remove everything that d8-installer made for you",
     "completion": "print the completion script for a shell",
     "manifest": "write or check a plugin's manifest",
     "publish": "publish executables as a multi-platform image",
     "wheel": "make a plugin's wheel thin (launchers) or fat (the binaries themselves)",
+    "bundle": "write the locked images, their lock and manifests into one file, for places without network",
     "proxy": "serve images as a registry-packages-proxy does",
     "pip": "run pip as typed, then sync the environment that it changed",
     "pipx": "run pipx as typed, then sync",
@@ -155,15 +161,19 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     group.add_argument("--no-plugins", action="store_true", default=flag, help="run no plugin's code")
     group.add_argument("--offline", action="store_true", default=flag, help="use no network (D8_OFFLINE)")
     profile = group.add_mutually_exclusive_group()
-    for kind, text in (("user", "your own profile"), ("project", "the profile of the d8.toml here or above")):
+    for kind, const, text in (
+        ("user", "user", "your own profile"),
+        ("project", "project", "the profile of the d8.toml here or above"),
+        ("global", "system", "the system's profile (D8_INSTALLER_GLOBAL_HOME)"),
+    ):
         profile.add_argument(
-            f"--{kind}", dest="profile", action="store_const", const=kind, default=default, help=f"work on {text}"
+            f"--{kind}", dest="profile", action="store_const", const=const, default=default, help=f"work on {text}"
         )
     group.add_argument(
         "--endpoint",
         metavar="URL",
         default=default,
-        help="where images come from: https:, oci:, oci-layout: (D8_RPP_ENDPOINT)",
+        help="where images come from: https:, oci:, oci-layout:, bundle: (D8_RPP_ENDPOINT)",
     )
     group.add_argument("--ca-file", metavar="F", default=default, help="certificates to trust as well (D8_RPP_CA_FILE)")
     group.add_argument("--token-file", metavar="F", default=default, help="file with the bearer token (D8_RPP_TOKEN)")

@@ -32,6 +32,8 @@ def unchanged(context: Context) -> Outcome | None:
     typed = context.arguments
     if any(getattr(typed, option) not in (None, False, []) for option in _SLOW_OPTIONS):
         return None
+    if typed.profile == "system":
+        return None
     environ = context.environ
     chosen = typed.home or environ.get("D8_INSTALLER_HOME")
     home = Home(chosen or default_home(environ))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["user", "project", "system"]
+Kind = Literal["user", "project", "system", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class Profile:
     manifest: str
     lock: str
     project: str | None = None
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether the home's ``bin`` leads to it: the one profile of its home that is on PATH."""
+        return self.kind in ("user", "system")
 
     def __str__(self) -> str:
         return f"the project {self.project}" if self.project else f"the {self.kind}'s profile"

@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError, UsageError
+from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.fetch import fetch_all
+from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.path import is_command_elsewhere
-from d8_installer.plan import Policy, Situation, make_plan
+from d8_installer.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
 from d8_installer.store import fs, lockfile, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock
-    from d8_installer.model.manifest import Manifest
     from d8_installer.model.plan import Plan
+    from d8_installer.model.requirement import Requirement
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -36,7 +37,7 @@ class Change:
     """What is written together with the switch: the lock, its text, the manifest's text, and why.
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
-    for it, None where it does not speak for all; ``own`` the profile's manifest, None where it was not read.
+    for it, None where it does not speak for all; ``asked`` who asks for which names, None where nobody was read.
     ``problems`` are those of requesters that were left out.
     """
 
@@ -46,7 +47,7 @@ class Change:
     manifest_text: str | None = None
     dry_run: bool = False
     seen: Requesters | None = None
-    own: Manifest | None = None
+    asked: Mapping[tuple[str, str], frozenset[str]] | None = None
     problems: tuple[D8Error, ...] = ()
 
 
@@ -86,35 +87,50 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     active = _readable(session, workspace)
     _refuse_foreign_platform(session, active)
     plan = make_plan(change.lock, situation(session, change, active))
-    bin_directory = session.home.bin if workspace.profile.kind == "user" else generations.paths.bin
+    bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
     if change.dry_run:
         problems = (*change.problems, *plan.problems)
         return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
+    refuse_moved(session, change.lock)
     _warn(session, plan)
-    if workspace.profile.kind == "user":  # first of all, since what is in the way there stops everything
+    if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
         generations.switch.expose(session.home, generations.paths)
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
     fetch_all(session, plan)
-    if not plan.is_empty or active is None:
+    if plan.is_empty and active is not None:
+        _write(session, workspace, change)
+    else:
         number = generations.next_number()
         switch = switch_facts(plan, (before, number), (str(workspace.profile), change.reason, bin_directory))
         gate.before_switch(switch)
-        text = change.lock_text if change.lock_text is not None else workspace.lock_text
-        time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
-    _write(session, workspace, change)
-    if number is not None and (active is None or number != active.number):
-        generations.switch.activate(generations.paths, number)
-        generations.keep(session.config.retention)
+        with all_stored(session, plan, lambda: make_plan(change.lock, situation(session, change, active))):
+            _activate(session, workspace, change, (plan, number))
     problems = (*change.problems, *plan.problems)
     if change.seen is not None and change.seen.is_lasting and not problems:
         write_stamp(session, workspace, change.seen, plan, number)
     if switch is not None:
         tell_switched(session, switch)
     return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
+
+
+def bin_of(session: Session, workspace: Workspace) -> str:
+    """Return the directory that the profile's binaries are found in."""
+    return session.home.bin if workspace.profile.is_exposed else workspace.generations.paths.bin
+
+
+def _activate(session: Session, workspace: Workspace, change: Change, made: tuple[Plan, int]) -> None:
+    """Build generation and files, then switch."""
+    plan, number = made
+    generations = workspace.generations
+    text = change.lock_text if change.lock_text is not None else workspace.lock_text
+    time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
+    _write(session, workspace, change)
+    generations.switch.activate(generations.paths, number)
+    generations.keep(session.config.retention)
 
 
 def situation(session: Session, change: Change, active: Generation | None) -> Situation:
@@ -152,7 +168,7 @@ def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: 
     paths = workspace.generations.paths
     suffix = plan.platform.executable_suffix
     binaries = [os.path.join(paths.bin, file_name(p.binary, suffix)) for p in plan.target if p.in_bin]
-    entry = [session.home.bin] if workspace.profile.kind == "user" else []
+    entry = [session.home.bin] if workspace.profile.is_exposed else []
     record = [] if number is None else [paths.record(number)]
     return [*binaries, *entry, *record, session.home.schema]
 
@@ -176,26 +192,46 @@ def _refuse_foreign_platform(session: Session, active: Generation | None) -> Non
         )
 
 
+def asked_by(requirements: Iterable[Requirement]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return who asks for which binary of which image."""
+    asked: dict[tuple[str, str], frozenset[str]] = {}
+    for requirement in requirements:
+        for binary, _ in requirement.request.binaries:
+            key = str(requirement.request.name), binary
+            asked[key] = asked.get(key, frozenset()) | {requirement.requester}
+    return asked
+
+
+def refuse_moved(session: Session, lock: Lock) -> None:
+    """A lock may come from anywhere: where it calls other bytes by a tag that is remembered, the tag was moved."""
+    known = lockfile.load_tags(session.home)
+    for image in lock.images:
+        before = known.get((image.name.path, image.version))
+        tag = f"{image.name}:{image.version}"
+        if before not in (None, image.top) and tag not in session.options.accept_moved:
+            raise MismatchError(
+                f"the lock says that {tag} is {image.top}, and here it was {before}",
+                hint=f"ask who changed the lock; to take the other bytes, type --accept-moved {tag}",
+            )
+
+
 def _policy(session: Session, change: Change) -> Policy:
     config = session.config
-    own = (
-        None if change.own is None else frozenset((str(r.name), b) for r in change.own.requests for b, _ in r.binaries)
-    )
     shadowed = frozenset(
         binary
         for image in change.lock.images
         for binary, _ in image.binaries
-        if not (image.is_own and (own is None or (str(image.name), binary) in own))
-        and is_command_elsewhere(session, binary)
+        if not is_own(binary, image, change.asked) and is_command_elsewhere(session, binary)
     )
     allow = frozenset(config.allow) | frozenset(map(normalised, config.allow))
-    return Policy(config.owners, shadowed, allow, frozenset(config.reserved), own)
+    return Policy(config.owners, shadowed, allow, frozenset(config.reserved), change.asked)
 
 
 def _warn(session: Session, plan: Plan) -> None:
     for placement in plan.withheld:
         session.reporter.warn(
             f"{placement.binary} of {placement.name} is kept out of bin: the name is reserved, or another command's"
+            f" (`d8-installer config set allow {placement.name}` lets it in)"
         )
     for name in plan.skipped:
         session.reporter.note(f"{name} is optional and has no build for {plan.platform}: skipped")

@@ -102,17 +102,18 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     Commands). Raises NotFoundError where there is no such generation, DiskError where the store lost what it needs.
     """
     profile = session.profile()
-    with session.writing(profile, frozen=True) as workspace:
+    with session.writing(profile, documents=False) as workspace:
         generations = workspace.generations
         active = generations.active()
         if active is None:
             raise NotFoundError(f"{profile} has no generation yet", hint="see `d8-installer history`")
-        target = _target(generations, active.number, number)
-        _refuse_unrunnable(session, target)
         restored = profile.kind != "project"
-        if restored:
-            lockfile.save(profile.lock, target.lock)
-        _switch(session, workspace, target)
+        with session.switching():
+            target = _target(generations, active.number, number)
+            _refuse_unrunnable(session, target)
+            if restored:
+                lockfile.save(profile.lock, target.lock)
+            _switch(session, workspace, target)
         result = RolledBack(str(profile), active.number, target.number, differences(active, target), restored)
         if session.has_plugins:
             _tell(session, workspace, result)
@@ -160,20 +161,20 @@ def _stored(session: Session, target: Generation) -> Iterable[str]:
 
 def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
     """Tell the plugins, now that nothing can be stopped any more."""
+    from d8_installer.ops.apply import bin_of
     from d8_installer.ops.hooks import tell_switched
     from d8_installer.plugin.watching import SwitchFacts
 
     added = tuple(one.binary for one in done.differences if one.before is None)
     removed = tuple(one.binary for one in done.differences if one.after is None)
     changed = tuple(one.binary for one in done.differences if one.binary not in {*added, *removed})
-    user = workspace.profile.kind == "user"
-    bin_directory = session.home.bin if user else workspace.generations.paths.bin
+    bin_directory = bin_of(session, workspace)
     names = (added, changed, removed)
     tell_switched(session, SwitchFacts(done.profile, done.before, done.after, "rollback", *names, bin_directory))
 
 
 def _switch(session: Session, workspace: Workspace, target: Generation) -> None:
     generations = workspace.generations
-    if workspace.profile.kind == "user":
+    if workspace.profile.is_exposed:
         generations.switch.expose(session.home, generations.paths)
     generations.switch.activate(generations.paths, target.number)

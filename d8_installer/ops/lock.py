@@ -59,7 +59,7 @@ class LockOptions:
     """What ``lock`` was asked for.
 
     ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
-    ``exclude_newer`` is a date or an age as typed; ``taken``: in a file with conflict markers, the image's entry is
+    ``exclude_newer`` is a date or an age as typed. ``taken``: in a file with conflict markers, the image's entry is
     that of "ours" or of "theirs".
     """
 
@@ -80,11 +80,10 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     merging = Merging(session.reporter, options.taken, options.upgrade)
     with session.writing(profile, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
-        wanted = requesters.wanted(workspace.locked, workspace.manifest)
+        wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
         cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
-        wanted = replace(wanted, upgrade=options.upgrade, repin=merging.unsettled, adds=adds, lenient=True)
-        wanted = replace(wanted, created_before=cutoff)
+        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True, created_before=cutoff)
         relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:

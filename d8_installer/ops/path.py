@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import UsageError
+from d8_installer.ops.start_up import add_line, start_up_files
 from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.store import fs
-from d8_installer.store.layout import home_directory
 
 if TYPE_CHECKING:
     from d8_installer.ops.session import Session
 
-_LIMIT = 4 << 20
-_MARK = "# added by d8-installer ensurepath"
-SHELLS = ("bash", "zsh", "fish", "sh", "powershell")
+SHELLS = ("bash", "zsh", "fish", "sh", "powershell", "direnv", "github")
+"""Whose language ``env`` speaks; ``github``: the line that its file GITHUB_PATH wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,18 @@ def ensure_path(session: Session) -> EnsuredPath:
     """
     directory = session.home.bin
     already = is_on_path(session, directory)
+    if session.is_global:
+        raise UsageError(
+            "ensurepath writes into no start-up file for everybody",
+            hint=f"write this line into /etc/profile.d/d8-installer.sh: {_last_on_path(directory)}",
+        )
     if os.name != "posix":
         raise UsageError("ensurepath knows no start-up file of this system", hint=f"add {directory} to PATH by hand")
     changed = []
-    for file, line in _start_up_files(session, directory):
-        session.refuse_foreign(file)
-        raw = fs.read(file, limit=_LIMIT)
-        text = (raw or b"").decode("utf-8", "surrogateescape")
-        if line not in text.splitlines():
-            gap = "" if not text or text.endswith("\n") else "\n"
-            mode = 0o644 if raw is None else os.stat(file).st_mode & 0o777
-            data = f"{text}{gap}{_MARK}\n{line}\n".encode("utf-8", "surrogateescape")
-            fs.replace_file(file, data, mode=mode)
-            changed.append(file)
+    for file in start_up_files(session, directory):
+        if file.wanted:
+            session.refuse_foreign(file.path)
+            changed += [file.path] if add_line(file) else []
     return EnsuredPath(directory, tuple(changed), already)
 
 
@@ -98,31 +96,20 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
     return EnvLines(str(profile), paths.bin, (_first_on_path(chosen, paths.bin),))
 
 
-def _start_up_files(session: Session, directory: str) -> list[tuple[str, str]]:
-    home = home_directory(session.environ)
-    quoted = _quote(directory)
-    line = f'export PATH="$PATH":{quoted}'
-    shell = os.path.basename(session.environ.get("SHELL", ""))
-    files = [(os.path.join(home, ".profile"), line)]
-    if os.path.exists(os.path.join(home, ".bash_profile")):
-        # A login bash that finds this file does not read .profile.
-        files.append((os.path.join(home, ".bash_profile"), line))
-    if shell == "bash" or os.path.exists(os.path.join(home, ".bashrc")):
-        files.append((os.path.join(home, ".bashrc"), line))
-    if shell == "zsh" or os.path.exists(os.path.join(home, ".zshrc")):
-        files.append((os.path.join(session.environ.get("ZDOTDIR") or home, ".zshrc"), line))
-    fish = os.path.join(session.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "fish")
-    if shell == "fish" or os.path.isdir(fish):
-        files.append((os.path.join(fish, "conf.d", "d8-installer.fish"), f"fish_add_path --append {quoted}"))
-    return files
-
-
 def _first_on_path(shell: str, directory: str) -> str:
     if shell == "fish":
         return f"set -gx PATH {_quote(directory)} $PATH"
+    if shell == "direnv":
+        return f"PATH_add {_quote(directory)}"
+    if shell == "github":
+        return directory
     if shell == "powershell":
         return f"$env:PATH = '{directory.replace(chr(39), chr(39) * 2)}' + [IO.Path]::PathSeparator + $env:PATH"
     return f'export PATH={_quote(directory)}:"$PATH"'
+
+
+def _last_on_path(directory: str) -> str:
+    return f'export PATH="$PATH":{_quote(directory)}'
 
 
 def _quote(text: str) -> str:

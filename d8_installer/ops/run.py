@@ -15,7 +15,7 @@ from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Change, apply
 from d8_installer.ops.lock import relock
 from d8_installer.ops.session import Workspace
-from d8_installer.store import fs, lockfile
+from d8_installer.store import status
 from d8_installer.store.profile import ProfileStore, file_name
 from d8_installer.store.switch import switch_for_this_system
 
@@ -38,8 +38,7 @@ def runnable(session: Session, text: str) -> Runnable:
     A plain NAME that is a binary of the profile is that; else the image of that name (its default binary).
     """
     active = session.active(session.profile())
-    placed = active.find(text) if active is not None else None
-    if active is not None and placed is not None:
+    if active is not None and any(placed.placement.binary == text for placed in active.placed):
         return _of_generation(session, active, text)
     if session.platform != session.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
@@ -49,7 +48,8 @@ def runnable(session: Session, text: str) -> Runnable:
 
 
 def _of_generation(session: Session, active: Generation, binary: str) -> Runnable:
-    placed = active.find(binary)
+    # One that is kept out of bin is run all the same: it was asked for by its name, and shadows nothing.
+    placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
     if placed is None:
         raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
     name = file_name(binary, active.platform.executable_suffix)
@@ -59,14 +59,14 @@ def _of_generation(session: Session, active: Generation, binary: str) -> Runnabl
 def of_image(session: Session, request: Request, binary: str) -> Runnable:
     """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was."""
     paths = session.home.run(request.hash.hex)
-    profile = Profile("system", "", "", paths.lock)
+    profile = Profile("run", "", "", paths.lock)
     generations = ProfileStore(paths, switch_for_this_system(), session.store)
     active = generations.active()
     if active is None:
         session.refuse_foreign(session.home.root)
-        lockfile.prepare_home(session.home)
-        with fs.exclusive(paths.mutex, lambda _holder: None):
-            generations.recover()
+        with status.readable_by_all(wanted=session.is_global), session.alone(paths):
+            with session.switching():
+                generations.recover()
             active = generations.active()
             if active is None:
                 workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)

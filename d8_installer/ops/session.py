@@ -14,9 +14,16 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import HostFacts, Platform, typed_platform
 from d8_installer.model.profile import Kind, Profile
-from d8_installer.store import fs, lockfile
+from d8_installer.store import fs, lockfile, status
 from d8_installer.store.blobs import Store
-from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+from d8_installer.store.layout import (
+    Home,
+    config_directory,
+    default_home,
+    find_project,
+    global_home,
+    project_directory,
+)
 from d8_installer.store.profile import ProfileStore
 from d8_installer.store.switch import switch_for_this_system
 
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
+    from d8_installer.store.layout import ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
 
@@ -37,6 +45,8 @@ _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
+DEFAULT_PATIENCE = 30.0
+_MOST_PATIENCE = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +110,26 @@ class Session:
     @cached_property
     def home(self) -> Home:
         """The home; root at work in another person's home is a NotAllowedError."""
-        home = Home(self._chosen_home or default_home(self.environ))
+        usual = global_home if self.is_global else default_home
+        home = Home(self._chosen_home or usual(self.environ))
         lockfile.check_schema(home)
         return home
 
     @property
     def _chosen_home(self) -> str | None:
-        return self.options.home or self.environ.get("D8_INSTALLER_HOME") or None
+        own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
+        return self.options.home or own or None
+
+    @property
+    def is_global(self) -> bool:
+        """Whether this is about the system's profile, which is everybody's to read and an administrator's to write."""
+        return self.options.profile == "system"
 
     @cached_property
     def config_file(self) -> str:
-        """The path of ``config.toml``."""
+        """The path of ``config.toml``; the system's lies in its home, so that nothing of a person's counts there."""
+        if self.is_global:
+            return self.home.config
         return os.path.join(config_directory(self.environ), "config.toml")
 
     @cached_property
@@ -184,20 +203,31 @@ class Session:
 
     @cached_property
     def endpoint(self) -> str:
-        """The source's URL: ``--endpoint``, D8_RPP_ENDPOINT, or the settings; without any, a ConfigError."""
-        chosen = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT") or self.config.endpoint
-        chosen = chosen or next(iter(self.config.sources), None)
-        if not chosen:
+        """The first source's URL, which the token is for; without any source, a ConfigError."""
+        return self.endpoints[0]
+
+    @cached_property
+    def endpoints(self) -> tuple[str, ...]:
+        """The sources' URLs, in their order: only the one that was named, else the settings' endpoint and sources."""
+        typed = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT")
+        chosen = (typed,) if typed else (self.config.endpoint, *self.config.sources)
+        found = tuple(dict.fromkeys(url for url in chosen if url))
+        if not found:
             raise ConfigError(
                 "no endpoint is set, so there is no place to get images from",
                 hint="type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`",
             )
-        return chosen
+        return found
 
     @cached_property
     def source(self) -> Source:
-        """The source, opened at first use and closed with the session."""
-        return self.open_source(self.endpoint)
+        """The source, or all of them as one; opened at first use and closed with the session."""
+        if len(self.endpoints) == 1:
+            return self.open_source(self.endpoint)
+        from d8_installer.registry.chain import ChainSource, Link
+
+        say = self.reporter.detail if self.is_offline else self.reporter.warn
+        return ChainSource([Link(url, self.open_source) for url in self.endpoints], say)
 
     def open_source(self, url: str) -> Source:
         """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""
@@ -240,8 +270,15 @@ class Session:
             insecure=self.options.insecure,
             env=self.environ,
             connections=self.options.connections,
+            patience=self.patience,
+            stall=self.patience,
             offline=self.is_offline,
         )
+
+    @cached_property
+    def patience(self) -> float:
+        """Seconds that a source may stay silent, and that pauses between tries may add up to: D8_PATIENCE, or 30."""
+        return typed_patience(self.environ.get("D8_PATIENCE", ""))
 
     @property
     def is_offline(self) -> bool:
@@ -253,6 +290,8 @@ class Session:
     def profile(self, *, default: Kind | None = None) -> Profile:
         """Return the profile that the command means: the one asked for, *default*, else the project's or the user's."""
         kind = self.options.profile or default
+        if kind == "system":
+            return Profile("system", "system", self.home.config_manifest, self.home.profile("system").lock)
         project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
         if project is not None:
             return self._project_profile(project)
@@ -278,6 +317,7 @@ class Session:
 
     def read(self, profile: Profile, *, frozen: bool = False, load: LoadLock = lockfile.load_lock) -> Workspace:
         """Read the profile's manifest and lock as they are now, the lock by *load*; *frozen*: only the lock."""
+        _refuse_leading_out(profile)
         manifest_text, manifest = ("", Manifest()) if frozen else lockfile.load_manifest(profile.manifest)
         loaded = load(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
@@ -285,29 +325,56 @@ class Session:
 
     @contextlib.contextmanager
     def writing(
-        self, profile: Profile, *, frozen: bool = False, load: LoadLock = lockfile.load_lock
+        self,
+        profile: Profile,
+        *,
+        frozen: bool = False,
+        documents: bool = True,
+        load: LoadLock = lockfile.load_lock,
     ) -> Iterator[Workspace]:
-        """Hold the profile alone while the context lasts: one command writes, another waits for it."""
+        """Hold the profile alone while the context lasts: one command writes, another waits for it.
+
+        Without *documents* neither manifest nor lock is read: for what needs neither, and mends both.
+        """
         self.refuse_foreign(self.home.root)
         if profile.kind == "user":
             self.refuse_foreign(profile.manifest)
-        lockfile.prepare_home(self.home)
         paths = self.home.profile(profile.directory)
-        with fs.exclusive(paths.mutex, self._say_waiting):
+        with status.readable_by_all(wanted=self.is_global), self.alone(paths):
             self.store.sweep()
-            self.generations(profile).recover()
+            with self.switching():
+                self.generations(profile).recover()
             for file in (profile.manifest, profile.lock):
                 fs.sweep(*os.path.split(os.path.realpath(file)))
             if profile.project is not None:
                 lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
-            yield self.read(profile, frozen=frozen, load=load)
+            blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
+            yield self.read(profile, frozen=frozen, load=load) if documents else blank
+
+    @contextlib.contextmanager
+    def alone(self, paths: ProfilePaths) -> Iterator[None]:
+        """Hold one profile's (or run's) own lock in a home that is ready."""
+        lockfile.prepare_home(self.home)
+        with fs.exclusive(paths.mutex, self._say_waiting):
+            yield
+
+    def switching(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
+        return fs.exclusive(self.home.switching, self._say_waiting)
 
     def _say_waiting(self, holder: str) -> None:
         self.reporter.note(f"waiting for another d8-installer (process {holder})")
 
-    @staticmethod
-    def refuse_foreign(place: str) -> None:
-        """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9)."""
+    def refuse_foreign(self, place: str) -> None:
+        """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).
+
+        And refuse others to write in the system's.
+        """
+        if self.is_global and not status.is_writable(place):
+            raise NotAllowedError(
+                f"{place} is the system's, and not yours to write",
+                hint="type it as root (sudo), or leave --global out to work on your own profile",
+            )
         if os.name != "posix" or os.geteuid() != 0:
             return
         while (owner := fs.owner(place)) is None:
@@ -319,8 +386,36 @@ class Session:
             )
 
 
+def typed_patience(text: str) -> float:
+    """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
+    try:
+        seconds = float(text) if text else DEFAULT_PATIENCE
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _MOST_PATIENCE:
+        raise ConfigError(
+            f"D8_PATIENCE={text[:40]!r} is no number of seconds up to {_MOST_PATIENCE}",
+            hint="unset it, or set it to 30",
+        )
+    return seconds
+
+
 def host_facts() -> HostFacts:
     """Return the facts of the running host."""
     import platform as host
 
     return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())
+
+
+def _refuse_leading_out(profile: Profile) -> None:
+    """A clone's files are its own: a link out of it would have us read, and write, what is somebody else's."""
+    if profile.project is None:
+        return
+    inside = os.path.join(os.path.realpath(profile.project), "")
+    for file in (profile.manifest, profile.lock):
+        if os.path.islink(file) and not os.path.realpath(file).startswith(inside):
+            raise DocumentError(
+                "is a link that leads out of the project",
+                file=file,
+                hint="put the file itself there, or remove it",
+            )

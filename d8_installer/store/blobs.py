@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.store import fs
+from d8_installer.store.arriving import Arriving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from d8_installer.store.layout import Home
 
 _RECORD_LIMIT = 1 << 20
-_EXECUTABLE = 0o555
+EXECUTABLE = 0o555
+"""The mode of every stored executable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Store:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self.arriving = Arriving(home, self._guard)
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
         """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
@@ -65,6 +68,10 @@ class Store:
             if fs.file_size(os.path.join(directory, name)) == stored.size:
                 return os.path.join(directory, name)
         return None
+
+    def holds(self, stored: Stored) -> bool:
+        """Whether the executable is there, under whatever name."""
+        return self._any_name(stored) is not None
 
     def path(self, stored: Stored, file_name: str) -> str:
         """Return the stored executable's path under *file_name*, giving it that name if it has only others."""
@@ -85,21 +92,55 @@ class Store:
 
         *proven* maps a member to its temporary file and what it is; *names* a member to its first file name.
         """
-        for member, (temporary, stored) in proven.items():
-            directory = self._home.executables(stored.digest.hex)
-            fs.make_directories(directory)
-            fs.set_mode(temporary, _EXECUTABLE)
+        for temporary, _ in proven.values():
+            fs.set_mode(temporary, EXECUTABLE)
             fs.sync_file(temporary)
-            fs.rename(temporary, os.path.join(directory, names[member]))
-            fs.sync_directory(directory)
         with self._guard():
+            for member, (temporary, stored) in proven.items():
+                directory = self._home.executables(stored.digest.hex)
+                fs.make_directories(directory)
+                fs.rename(temporary, os.path.join(directory, names[member]))
+                fs.sync_directory(directory)
             entries = {**self.members(layer), **{member: stored for member, (_, stored) in proven.items()}}
-            document = {
-                "members": {
-                    name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(entries.items())
-                }
-            }
-            fs.replace_file(self._home.layer(layer.hex), json.dumps(document, indent=1).encode(), durable=False)
+            fs.replace_file(self._home.layer(layer.hex), _record(entries), durable=False)
+
+    def record(self, layer: Digest, members: Mapping[str, Stored]) -> None:
+        """Write a layer's record anew, from what is known of its members elsewhere."""
+        with self._guard():
+            fs.replace_file(self._home.layer(layer.hex), _record(members), durable=False)
+
+    # -- what there is, and taking it away -------------------------------------------------------------------
+
+    def executables(self) -> list[str]:
+        """Return the digests (hex) of all executables; other names in their directory are not ours."""
+        return [name for name in fs.list_directory(self._home.stored) if _is_hex(name)]
+
+    def layers(self) -> list[str]:
+        """Return the digests (hex) of all layers that have a record."""
+        names = [name.removesuffix(".json") for name in fs.list_directory(self._home.layers) if name.endswith(".json")]
+        return [name for name in names if _is_hex(name)]
+
+    def discard_executable(self, digest: str) -> None:
+        """Remove an executable, under all its names. Only for who excludes that a generation is made meanwhile."""
+        with self._guard():
+            fs.remove_tree(self._home.executables(digest))
+
+    def discard_layer(self, digest: str) -> None:
+        """Remove a layer's record."""
+        with self._guard():
+            fs.remove(self._home.layer(digest))
+
+    def rename_all(self, stored: Stored, sound: str) -> None:
+        """Make every name of an executable one of the file *sound* (a name beside them), each in one rename."""
+        directory = self._home.executables(stored.digest.hex)
+        with self._guard():
+            for name in fs.list_directory(directory):
+                path = os.path.join(directory, name)
+                if name != sound and not os.path.samefile(path, os.path.join(directory, sound)):
+                    temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
+                    fs.make_directories(self._home.incoming)
+                    fs.same_file(os.path.join(directory, sound), temporary)
+                    fs.rename(temporary, path)
 
     @contextlib.contextmanager
     def incoming(self) -> Iterator[Incoming]:
@@ -123,6 +164,7 @@ class Store:
         """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
         with contextlib.suppress(DiskError), self._guard():
             fs.sweep(self._home.layers)
+            self.arriving.sweep()
             for name in fs.list_directory(self._home.incoming):
                 self._sweep_one(os.path.join(self._home.incoming, name))
 
@@ -134,6 +176,15 @@ class Store:
         with fs.try_exclusive(_mutex(path)) as dead:
             if dead:
                 fs.remove_tree(path)
+
+
+def _record(members: Mapping[str, Stored]) -> bytes:
+    entries = {name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(members.items())}
+    return json.dumps({"members": entries}, indent=1).encode()
+
+
+def _is_hex(name: str) -> bool:
+    return len(name) == 64 and not name.strip("0123456789abcdef")
 
 
 def _mutex(directory: str) -> str:

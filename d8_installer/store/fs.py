@@ -51,7 +51,9 @@ def read(path: str, *, limit: int) -> bytes | None:
     """Return the file's bytes, or None if there is no such file; more than *limit* bytes are a DiskError."""
     with _refusals("read", path):
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise DiskError(f"cannot read {path}: it is no regular file", hint="move it away")
                 data = file.read(limit + 1)
         except FileNotFoundError:
             return None
@@ -60,10 +62,15 @@ def read(path: str, *, limit: int) -> bytes | None:
     return data
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def head(path: str, count: int) -> bytes:
     """Return the first *count* bytes of a file; of one that cannot be read, nothing."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_at_once) as file:
             return file.read(count) or b""
     except OSError:
         return b""
@@ -123,6 +130,15 @@ def create(path: str) -> BinaryIO:
     """Create a file that must not exist yet, open for writing, without a buffer and not inherited by children."""
     with _refusals("create", path):
         return open(path, "xb", buffering=0)
+
+
+def reopen(path: str, size: int) -> BinaryIO:
+    """Open a file for writing behind its first *size* bytes; what it has more goes. One that is not there is made."""
+    with contextlib.ExitStack() as opened, _refusals("write", path):
+        file = opened.enter_context(open(path, "ab", buffering=0))
+        file.truncate(size)
+        opened.pop_all()
+        return file
 
 
 def write(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
@@ -226,6 +242,14 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
+def remove_if_empty(path: str) -> bool:
+    """Remove a directory if nothing is in it; returns whether it is gone now."""
+    with _refusals("remove", path):
+        if os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path):
+            os.rmdir(path)
+    return not os.path.lexists(path)
+
+
 def remove_tree(path: str) -> None:
     """Remove a directory and all in it, read-only directories included; one that is not there is fine."""
     with _refusals("remove", path):
@@ -248,21 +272,28 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
     target = os.path.realpath(path) if os.path.islink(path) else path
     if os.path.exists(target) and not os.path.isfile(target):
         raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
-    temporary = _beside(target)
     make_directories(os.path.dirname(target))
+    with replacing(target, mode=mode, durable=durable) as file:
+        write(file, data)
+
+
+@contextlib.contextmanager
+def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
+    """Give a file to write that becomes *path* at the end: whole, in one rename; after an error it is gone."""
+    temporary = _beside(path)
     try:
         with create(temporary) as file:
-            write(file, data)
+            yield file
             if durable:
                 sync(file)
         set_mode(temporary, mode)
-        rename(temporary, target)
+        rename(temporary, path)
     except BaseException:
         with contextlib.suppress(DiskError):
             remove(temporary)
         raise
     if durable:
-        sync_directory(os.path.dirname(target))
+        sync_directory(os.path.dirname(path))
 
 
 def _beside(path: str) -> str:
@@ -291,20 +322,40 @@ def exclusive(path: str, waiting: Callable[[str], None]) -> Iterator[None]:
 
     Where another process has it, *waiting* is called once with that process's number, then we wait for its end.
     """
-    make_directories(os.path.dirname(path))
-    with _open_lock(path) as file:
-        with _refusals("lock", path):
-            if not _try_lock(file):
-                file.seek(0)
-                waiting(file.read(20).decode("ascii", "replace").strip() or "unknown")
-                _wait_lock(file)
-        with contextlib.suppress(OSError):  # only talk: a full disk must not keep anybody from cleaning up
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n".encode())
+    while True:
+        make_directories(os.path.dirname(path))
+        with _open_lock(path) as file:
+            _lock(file, path, waiting)
+            if _is_still(file, path):  # else its last holder has removed the directory that it lay in
+                yield from _holding(file)
+                return
+
+
+def _holding(file: BinaryIO) -> Iterator[None]:
+    with contextlib.suppress(OSError):  # only talk: a full disk must not keep anybody from cleaning up
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+    try:
+        yield
+    finally:
+        _unlock(file)
+
+
+def _lock(file: BinaryIO, path: str, waiting: Callable[[str], None]) -> None:
+    with _refusals("lock", path):
+        if not _try_lock(file):
+            file.seek(0)
+            waiting(file.read(20).decode("ascii", "replace").strip() or "unknown")
+            _wait_lock(file)
+
+
+def _is_still(file: BinaryIO, path: str) -> bool:
+    """Whether the lock that we hold is the one that others see: else two could work at once."""
+    with _refusals("look at", path):
         try:
-            yield
-        finally:
-            _unlock(file)
+            return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+        except FileNotFoundError:
+            return False
 
 
 @contextlib.contextmanager
@@ -312,7 +363,7 @@ def try_exclusive(path: str) -> Iterator[bool]:
     """Hold the lock file *path* if nobody else does; yields whether we have it."""
     with _open_lock(path) as file:
         with _refusals("lock", path):
-            held = _try_lock(file)
+            held = _try_lock(file) and _is_still(file, path)
         try:
             yield held
         finally:

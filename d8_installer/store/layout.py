@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _APP = "d8-installer"
+_GLOBAL = "/opt/d8-installer"
 
 
 class Home:
@@ -53,18 +54,60 @@ class Home:
         return os.path.join(self.root, "mutex")
 
     @property
+    def switching(self) -> str:
+        """The lock file that is held while a generation is made and activated, or garbage collected."""
+        return os.path.join(self.root, "switching")
+
+    @property
+    def profiles(self) -> str:
+        """The directory of all profiles."""
+        return os.path.join(self.root, "profiles")
+
+    @property
+    def runs(self) -> str:
+        """The directory of the images that ``run`` resolved."""
+        return os.path.join(self.root, "runs")
+
+    @property
     def incoming(self) -> str:
         """Where unverified bytes lie, a directory for each process."""
         return os.path.join(self.root, "incoming")
+
+    @property
+    def arriving(self) -> str:
+        """Where the beginnings of layers are kept whose transfer was cut, and the locks of those under way."""
+        return os.path.join(self.root, "arriving")
+
+    def kept(self, layer: str) -> str:
+        """The kept beginning of the layer with that digest (64 hex digits)."""
+        return os.path.join(self.arriving, layer)
+
+    def kept_etag(self, layer: str) -> str:
+        """What the sender of the kept bytes called the whole."""
+        return os.path.join(self.arriving, f"{layer}.etag")
+
+    def arriving_mutex(self, layer: str) -> str:
+        """The lock file that is held by who fetches the layer."""
+        return os.path.join(self.arriving, f"{layer}.mutex")
 
     @property
     def config_manifest(self) -> str:
         """The user's manifest of a home that was chosen by hand."""
         return os.path.join(self.root, "d8.toml")
 
+    @property
+    def config(self) -> str:
+        """The settings of the system's home, which belong to no person."""
+        return os.path.join(self.root, "config.toml")
+
+    @property
+    def stored(self) -> str:
+        """The directory of all executables, each in a directory named by its digest."""
+        return os.path.join(self.root, "store", "sha256")
+
     def executables(self, digest: str) -> str:
         """The directory of the executable with that digest (64 hex digits)."""
-        return os.path.join(self.root, "store", "sha256", digest)
+        return os.path.join(self.stored, digest)
 
     def executable(self, digest: str, file_name: str) -> str:
         """The stored executable under one of its file names."""
@@ -81,11 +124,11 @@ class Home:
 
     def profile(self, directory: str) -> ProfilePaths:
         """The paths of one profile."""
-        return ProfilePaths(os.path.join(self.root, "profiles", directory))
+        return ProfilePaths(os.path.join(self.profiles, directory))
 
     def run(self, request: str) -> ProfilePaths:
         """The paths of an image that ``run`` resolved without installing it, by its request's hash."""
-        return ProfilePaths(os.path.join(self.root, "runs", request))
+        return ProfilePaths(os.path.join(self.runs, request))
 
 
 class ProfilePaths:
@@ -152,6 +195,12 @@ def default_home(environ: Mapping[str, str]) -> str:
     else:
         base = _xdg(environ, "XDG_DATA_HOME", ".local", "share")
     return os.path.join(base, _APP)
+
+
+def global_home(environ: Mapping[str, str]) -> str:
+    """Return the home of the system profile: D8_INSTALLER_GLOBAL_HOME, else the system's usual place."""
+    usual = os.path.join(environ.get("PROGRAMDATA", "C:\\ProgramData"), _APP) if sys.platform == "win32" else _GLOBAL
+    return environ.get("D8_INSTALLER_GLOBAL_HOME") or usual
 
 
 def config_directory(environ: Mapping[str, str]) -> str:

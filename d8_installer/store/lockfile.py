@@ -44,11 +44,12 @@ def _read(path: str, limit: int) -> bytes | None:
     return fs.read(path, limit=limit)
 
 
-def load_manifest(path: str) -> tuple[str, Manifest]:
+def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]:
     """Return the manifest's text and value; a missing file is an empty manifest."""
+    parse = Manifest.parse_plugins if of_plugin else Manifest.parse
     raw = _read(path, 4 * MAX_MANIFEST_TOML)
     with _advice("correct it there, then type the same command again"):
-        return ("", Manifest()) if raw is None else (raw.decode("utf-8", "replace"), Manifest.parse(raw, path))
+        return ("", Manifest()) if raw is None else (raw.decode("utf-8", "replace"), parse(raw, path))
 
 
 def load_text(path: str) -> str | None:

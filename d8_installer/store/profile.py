@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _RECORD_LIMIT = 256 << 20
 _READ_ONLY = 0o555
 _DRAFT = ".new"
+_GONE = ".gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,16 @@ class ProfileStore:
         return max([0, *self.numbers(), self.switch.active(self.paths) or 0]) + 1
 
     def recover(self) -> None:
-        """Finish or remove what a killed process left in this profile."""
-        self.switch.recover(self.paths)
+        """Finish or remove what a killed process left in this profile; the caller has its mutex and the home's."""
+        self.finish()
         fs.sweep(self.paths.root)
+
+    def finish(self) -> None:
+        """Finish a switch and remove half generations; the caller keeps others from making and activating any."""
+        self.switch.recover(self.paths)
         with contextlib.suppress(DiskError):
             for name in fs.list_directory(self.paths.generations):
-                if name.endswith(_DRAFT):
+                if name.endswith((_DRAFT, _GONE)):
                     fs.remove_tree(os.path.join(self.paths.generations, name))
 
     def build(self, generation: Generation) -> None:
@@ -73,7 +78,7 @@ class ProfileStore:
     def _build(self, generation: Generation, draft: str) -> None:
         final = self.paths.generation(generation.number)
         fs.make_directories(os.path.join(draft, "bin"))
-        for placed, path in self._files(draft, generation):
+        for placed, path in self.files(draft, generation):
             fs.make_directories(os.path.dirname(path))
             self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
         fs.replace_file(os.path.join(draft, "generation.json"), generation.render().encode(), mode=0o444)
@@ -85,19 +90,55 @@ class ProfileStore:
         fs.set_mode(final, _READ_ONLY)
         fs.sync_directory(self.paths.generations)
 
+    def lay_out_again(self, generation: Generation) -> None:
+        """Put every file of a generation that is there in its place anew, each in one rename, and take others out."""
+        draft = f"{self.paths.generation(generation.number)}{_DRAFT}"
+        fs.remove_tree(draft)
+        try:
+            self._lay_out_again(generation, draft)
+        finally:
+            with contextlib.suppress(DiskError):
+                fs.remove_tree(draft)
+
+    def _lay_out_again(self, generation: Generation, draft: str) -> None:
+        final = self.paths.generation(generation.number)
+        fs.set_mode(final, 0o755)
+        wanted = {self.paths.record(generation.number)}
+        for placed, path in self.files(draft, generation):
+            target = os.path.join(final, os.path.relpath(path, draft))
+            wanted.add(target)
+            for directory in (os.path.dirname(path), os.path.dirname(target)):
+                fs.make_directories(directory)
+                fs.set_mode(directory, 0o755)
+            self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
+            fs.rename(path, target)
+        for where, _, names in list(os.walk(final, topdown=False)):
+            for name in names:
+                if os.path.join(where, name) not in wanted:
+                    fs.set_mode(where, 0o755)
+                    fs.remove(os.path.join(where, name))
+            fs.set_mode(where, _READ_ONLY)
+
     def keep(self, newest: int) -> None:
         """Remove all but the *newest* generations, and never the active one."""
         active = self.switch.active(self.paths)
         for number in self.numbers()[:-newest]:
             if number != active:
-                fs.remove_tree(self.paths.generation(number))
+                self.drop(number)
+
+    def drop(self, number: int) -> None:
+        """Remove one generation: by a rename, so that none is ever there by half."""
+        gone = f"{self.paths.generation(number)}{_GONE}"
+        fs.remove_tree(gone)
+        fs.rename(self.paths.generation(number), gone)
+        fs.remove_tree(gone)
 
     def numbers(self) -> list[int]:
         """Return the numbers of the generations that are there, ascending."""
         return sorted(int(name) for name in fs.list_directory(self.paths.generations) if name.isdecimal())
 
     @staticmethod
-    def _files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
+    def files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
         """Yield each binary's place in ``bin``, and one in ``req/<request hash>`` for launchers."""
         suffix = generation.platform.executable_suffix
         for placed in generation.placed:

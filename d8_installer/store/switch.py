@@ -38,6 +38,9 @@ class Switch(Protocol):
     def recover(self, paths: ProfilePaths) -> None:
         """Finish a switch that a killed process left; only the holder of the profile's mutex may call it."""
 
+    def deactivate(self, paths: ProfilePaths) -> None:
+        """Let no generation be active, for the whole profile goes."""
+
     def expose(self, home: Home, paths: ProfilePaths) -> None:
         """Make the PATH entry lead to the active binaries of *paths*."""
 
@@ -71,6 +74,10 @@ class LinkSwitch:
     def recover(self, paths: ProfilePaths) -> None:
         """Nothing to finish, since a rename is whole or not at all; a link that was not yet renamed goes."""
         fs.remove(f"{paths.current}.new")
+
+    def deactivate(self, paths: ProfilePaths) -> None:
+        """Remove the link."""
+        fs.remove(paths.current)
 
     def expose(self, home: Home, paths: ProfilePaths) -> None:
         """Link ``bin`` to the profile's; something foreign at ``bin`` is a DiskError."""
@@ -146,6 +153,12 @@ class FileSwitch:
         if fs.file_size(paths.record(number)) is None:
             raise DiskError(f"{self._journal(paths)} leads to generation {number}, which is gone", hint=hint)
         self.activate(paths, number)
+
+    def deactivate(self, paths: ProfilePaths) -> None:
+        """Remove the number and the journal, which decide, then the files."""
+        fs.remove(os.path.join(paths.current, "number"))
+        fs.remove(self._journal(paths))
+        fs.remove_tree(paths.current)
 
     def expose(self, home: Home, paths: ProfilePaths) -> None:
         """Nothing: the PATH entry is the directory ``current\\bin`` itself."""

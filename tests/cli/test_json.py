@@ -130,6 +130,22 @@ def test_a_day_of_a_program(person: Person) -> None:
     assert [(image["range"], image["version"]) for image in checked] == [("^1", "v1.4.2")]
     assert person.json("env", "--shell", "fish")["data"]["lines"][0].startswith("set -gx PATH")
     assert person.json("uninstall", "stronghold")["data"]["changes"][0]["action"] == "unlink"
+    would = person.json("gc", "--keep", "1", "--older-than", "0s", "--dry-run")["data"]
+    assert {one["kind"] for one in would["removed"]} == {"generation", "layer", "executable"}
+    assert person.json("gc", "--keep", "1")["data"]["bytes"] > 0
+    assert person.json("verify")["data"]["findings"] == []
+    assert person.json("verify", "--fix")["data"]["files"] == 0
+    assert person.json("self", "uninstall", "--dry-run")["data"]["removed"]
+    assert person.json("self", "uninstall", "--yes")["data"]["kept"] == []
+
+
+def test_what_verify_finds_is_data_and_an_error(person: Person) -> None:
+    person.json("install", "stronghold=1.4.1")
+    stored = Path(person.json("which", "stronghold")["data"]["path"])
+    stored.chmod(0o755)
+    document = person.json("verify")
+    assert (document["status"], document["exit_code"]) == ("partial", 76)
+    assert [one["kind"] for one in document["data"]["findings"]] == ["mode"]
 
 
 def test_publish(person: Person) -> None:
@@ -137,6 +153,13 @@ def test_publish(person: Person) -> None:
     target = ("--to", f"oci-layout:{person.registry}")
     assert [person.json(*words, *target)["data"]["changed"] for _ in range(2)] == [True, False]
     assert person.json(*words, "--to", "nonsense:x")["exit_code"] == 78
+
+
+def test_bundle(person: Person) -> None:
+    assert person.json("install", "stronghold=1.4.1")["status"] == "ok"
+    data = person.json("bundle", "create", "-o", "b", "--platform", images.host_platform())["data"]
+    assert (data["images"], data["layers"], data["platforms"]) == (1, 1, [images.host_platform()])
+    assert Path(data["file"]).stat().st_size == data["size"]
 
 
 def test_wheel(person: Person) -> None:
@@ -158,6 +181,9 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "use": (("use", "nothing", "v1"), 69),
     "history": (("history", "--project"), 2),
     "rollback": (("rollback",), 69),
+    "gc": (("gc", "--older-than", "soon"), 2),
+    "verify": (("verify", "--fix", "--home", "/dev/null/x"), 73),
+    "self": (("self", "uninstall"), 2),
     "manifest": (("manifest", "check"), 65),
     "list": (("list", "--project"), 2),
     "which": (("which", "nothing"), 69),
@@ -174,6 +200,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "completion": (("completion", "nonsense"), 2),
     "wheel": (("wheel", "nonsense.whl"), 2),
     "publish": (("publish", "nonsense", "--image", "x", "--version", "v1", "--to", "oci-layout:x"), 2),
+    "bundle": (("bundle", "create", "-o", "x"), 65),
     "proxy": (("proxy", "serve", "--from", "nonsense:x", "--listen", "127.0.0.1:0"), 78),
 }
 

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WARM_COMMANDS = ("doctor", "gc", "install", "list", "lock", "rollback", "sync", "uninstall", "verify", "which")
 WARM = (
+    "d8_hooks.checks",
     "d8_hooks.oci_layout",
     *(f"d8_installer.cli.{name}" for name in ("main", "parser", "quick", "text")),
-    *(f"d8_installer.cli.commands.{name}" for name in ("install", "list", "lock", "sync", "uninstall", "which")),
-    *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "session", "sync")),
+    *(f"d8_installer.cli.commands.{name}" for name in WARM_COMMANDS),
+    *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "session", "sync", "verify")),
+    *(f"d8_installer.ops.{name}" for name in ("doctor", "gc", "history", "mend", "provision")),
     "d8_installer.plugin.manager",
     *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
 )
@@ -66,15 +69,21 @@ class Driver:
         self._process.communicate()
 
     def run(
-        self, *arguments: str, home: str, fault: Fault | None = None, user: int | None = None, cwd: str | None = None
+        self,
+        *arguments: str,
+        home: str,
+        fault: Fault | None = None,
+        user: int | None = None,
+        cwd: str | None = None,
+        env_home: str | None = None,
     ) -> Ran:
-        """Run ``d8-installer ARGUMENTS`` with that HOME and fault, in *cwd* (default: HOME).
+        """Run ``d8-installer ARGUMENTS`` with that HOME and fault, in *cwd* (default: *home*).
 
-        Root can have it run as another *user*.
+        Root can have it run as another *user*. *env_home*: the HOME, where *home* is only the working directory.
         """
         job = {
             "arguments": arguments,
-            "env": environment(home),
+            "env": environment(env_home or home),
             "cwd": cwd or home,
             "user": user,
             "fault": None if fault is None else asdict(fault),
@@ -128,6 +137,7 @@ def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
             os.setresuid(job["user"], job["user"], job["user"])
         disk = Disk(None if job["fault"] is None else Fault(**job["fault"]))
         disk.install()
+        _tell_before_becoming_another(disk, files[2].fileno())
         from d8_installer.cli.main import main
 
         code = main(job["arguments"])
@@ -136,6 +146,17 @@ def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
         os.write(files[2].fileno(), " ".join(disk.log).encode())
     finally:
         os._exit(code)
+
+
+def _tell_before_becoming_another(disk: Disk, file: int) -> None:
+    """Write the calls down before ``execve``, after which nobody could."""
+    execute = os.execve
+
+    def told(*arguments: Any) -> None:
+        os.write(file, " ".join(disk.log).encode())
+        execute(*arguments)
+
+    vars(os)["execve"] = told
 
 
 if __name__ == "__main__":

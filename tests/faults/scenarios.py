@@ -8,13 +8,16 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d8_installer.model.manifest import Manifest
 from d8_installer.store import fs
+from tests import installed
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.command import Completed
     from tests.faults.driver import Driver
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 NOT_FOUND = 69
 DATA = os.path.join(".local", "share", "d8-installer")
 CONFIG = os.path.join(".config", "d8-installer")
-_TEMPORARY = re.compile(r"\.tmp$|\.new$|\.[0-9a-f]{8,}$")
+_TEMPORARY = re.compile(r"\.tmp$|\.new$|\.gone$|\.[0-9a-f]{8,}$")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Scenario:
     """The binaries that are there throughout, and say their own name."""
     then: tuple[str, ...] = ()
     """The command that mends all after a failure; empty: the same one."""
+    damaged: bool = False
+    """Whether the home has damage before, which the command mends."""
 
     @property
     def again(self) -> tuple[str, ...]:
@@ -48,13 +53,28 @@ class Scenario:
         return self.name
 
 
+_IMAGES = (
+    ("tool", "v1.0.0", "one"),
+    ("tool", "v1.1.0", "two"),
+    ("other", "v1.0.0", "other"),
+    ("third", "v1.0.0", "third"),
+)
 _FIRST = ("install", "tool==1.0.0", "other")
+_SECOND = ("install", "tool==1.1.0")
+_PLUGIN = installed.manifest("tool", "==1.0.0")
+_ENVIRONMENT = ("sync", "--prune", "--env", "venv")
+_REQUEST = Manifest.parse(_PLUGIN.encode(), "d8.toml").requests[0].hash.hex
 SCENARIOS = (
     Scenario("install", (), ("install", "tool==1.0.0"), None, "one", ()),
     Scenario("upgrade", (_FIRST,), ("install", "tool==1.1.0"), "one", "two"),
     Scenario("uninstall", (_FIRST,), ("uninstall", "tool"), "one", None),
     # The next one is not plain either: a sync that finds its stamp unchanged looks at nothing, leftovers included.
     Scenario("sync", (_FIRST, ("RANGE",), ("lock", "--upgrade")), ("sync",), "one", "two", then=("sync", "--prune")),
+    Scenario("rollback", (_FIRST, _SECOND), ("rollback", "1"), "two", "one"),
+    Scenario("gc", (_FIRST, _SECOND, ("PROJECT",)), ("gc", "--keep", "1"), "two", "two"),
+    Scenario("verify", (_FIRST, _SECOND, ("DAMAGE",)), ("verify", "--fix"), "two", "two", damaged=True),
+    # A second launch finds its file, and looks at nothing else.
+    Scenario("launch", (("PLUGIN",),), ("launch", _REQUEST, "tool", "venv/bin/tool"), None, "one", (), _ENVIRONMENT),
 )
 
 
@@ -82,13 +102,13 @@ class Prepared:
 def prepare(scenario: Scenario, driver: Driver, root: str) -> Prepared:
     """Publish the images, make the home, and count the calls of an undisturbed run."""
     images = os.path.join(root, "images")
-    for name, tag, text in (("tool", "v1.0.0", "one"), ("tool", "v1.1.0", "two"), ("other", "v1.0.0", "other")):
+    for name, tag, text in _IMAGES:
         add_image(images, name, tag, executables(text, host_platform()))
     home = os.path.join(root, "home")
     os.mkdir(home)
     for command in (("config", "set", "endpoint", f"oci-layout:{images}"), *scenario.prepared):
-        if command == ("RANGE",):
-            _widen(os.path.join(home, CONFIG, "d8.toml"))
+        if command[0] in _STEPS:
+            _STEPS[command[0]](driver, home)
         else:
             assert (ran := driver.run(*command, home=home)).code == 0, ran
     ready = Prepared(scenario, driver, root, ())
@@ -101,11 +121,52 @@ def prepare(scenario: Scenario, driver: Driver, root: str) -> Prepared:
     return Prepared(scenario, driver, root, ran.calls)
 
 
-def _widen(manifest: str) -> None:
+def _widen(_driver: Driver, home: str) -> None:
+    manifest = os.path.join(home, CONFIG, "d8.toml")
     with open(manifest, encoding="utf-8") as file:
         text = file.read()
     with open(manifest, "w", encoding="utf-8") as file:
         file.write(text.replace("==1.0.0", ">=1.0.0"))
+
+
+def _plug(_driver: Driver, home: str) -> None:
+    """Put a plugin with a launcher into an environment in HOME."""
+    prefix = Path(home, "venv")
+    installed.install(installed.library(prefix), "d8-plug-tool", "1.0", _PLUGIN)
+    (prefix / "bin").mkdir()
+    installed.add_launchers(prefix, _PLUGIN)
+
+
+def _leave_a_project(driver: Driver, home: str) -> None:
+    """Sync a project, then remove it, and leave bytes that no generation names."""
+    project = Path(home, "gone")
+    project.mkdir()
+    (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "third"\n')
+    done = driver.run("sync", home=str(project), env_home=home)
+    assert done.code == 0, done
+    shutil.rmtree(project)
+
+
+def _damage(_driver: Driver, home: str) -> None:
+    """Spoil the stored file and a link of the older generation, the mode of the newer's file, and a layer's record."""
+    generations = Path(home, DATA, "profiles", "user", "generations")
+    old, new = ((generations / number / "bin").resolve() for number in ("1", "2"))
+    spoilt = (old / "tool").resolve()
+    spoilt.chmod(0o755)
+    spoilt.write_bytes(bytes(spoilt.stat().st_size))
+    (new / "tool").resolve().chmod(0o755)
+    old.chmod(0o755)
+    (old / "other").unlink()
+    old.chmod(0o555)
+    next(Path(home, DATA, "store", "layers").iterdir()).write_text("{")
+
+
+_STEPS: dict[str, Callable[[Driver, str], None]] = {
+    "RANGE": _widen,
+    "PLUGIN": _plug,
+    "PROJECT": _leave_a_project,
+    "DAMAGE": _damage,
+}
 
 
 def said(home: str, binary: str) -> str | None:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
-    shells = ("bash", "zsh", "fish", "sh", "powershell")
-    parser.add_argument("--shell", choices=shells, help="whose language to speak (default: that of $SHELL)")
+    from d8_installer.ops.path import SHELLS
+
+    parser.add_argument("--shell", choices=SHELLS, help="whose language to speak (default: that of $SHELL)")
 
 
 def execute(context: Context) -> Outcome:

@@ -1,4 +1,4 @@
-"""``lock [--check|--explain N] [--upgrade] [--upgrade-image N] [--platform P] …``, ``lock --merge B O T``"""
+"""``lock``, and its ways to only look (``--check``, ``--explain N``) or to be a merge driver (``--merge B O T``)"""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""``self uninstall [--yes]``"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from d8_installer.cli import parser as grammar
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+    from d8_installer.ops.session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the one way."""
+    parser.add_argument("way", choices=("uninstall",), help="remove everything that d8-installer made for you")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    grammar.add_dry_run(parser)
+
+
+def execute(context: Context) -> Outcome:
+    """Ask, then remove; without a terminal ``--yes`` is the only consent."""
+    from d8_installer.ops.remove_self import uninstall_self
+
+    typed = context.arguments
+    with context.session() as session:
+        if not typed.dry_run and not typed.yes:
+            _ask(session, as_json=typed.json)
+        result = uninstall_self(session, dry_run=typed.dry_run)
+    verb = "would remove" if result.dry_run else "removed"
+    lines = [f"{verb} {path}" for path in result.removed] or ["there is nothing of d8-installer's"]
+    lines += [f"kept {path}: it has files that are not d8-installer's" for path in result.kept]
+    return Outcome(result.as_json(), [*lines, f"the package itself: {result.package}"])
+
+
+def _ask(session: Session, *, as_json: bool) -> None:
+    from d8_installer.errors import UsageError
+    from d8_installer.ops.remove_self import leaving
+
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("nobody is there to say yes", hint="type --yes, or --dry-run to see what would go")
+    for path in leaving(session).places:
+        session.reporter.note(path)
+    session.reporter.note("remove all of this? [y/N]")
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing was removed", hint="type y to agree")

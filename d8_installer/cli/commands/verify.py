@@ -1,0 +1,35 @@
+"""``verify [--fix]``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add ``--fix``."""
+    parser.add_argument("--fix", action="store_true", help="repair what is wrong, fetching only what is lost")
+
+
+def execute(context: Context) -> Outcome:
+    """Look; what is wrong, and still is after ``--fix``, makes the exit code 76."""
+    from d8_installer.cli.talk import megabytes
+    from d8_installer.ops.verify import Hashed, verify
+
+    with context.session() as session:
+        if context.arguments.fix:
+            from d8_installer.ops.mend import verify_and_mend
+
+            result = verify_and_mend(session)
+        else:
+            result = verify(session, Hashed())
+    lines = [f"mended: {one.text}" for one in result.mended]
+    if not result.errors:
+        lines.append(f"{result.files} stored files ({megabytes(result.size)}) and all that leads to them are sound")
+    return Outcome(result.as_json(), lines, result.errors)

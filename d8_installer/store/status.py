@@ -1,0 +1,56 @@
+"""What the file system says of a path without reading it: sizes, modes, and who may write there.
+
+Changes nothing on the disk; what does is in ``fs``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def tree_size(path: str) -> int:
+    """Return the bytes of the regular files below a directory (or of one file), each counted once however named."""
+    sizes = {}
+    with contextlib.suppress(OSError):
+        status = os.lstat(path)
+        sizes[status.st_ino] = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    for where, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):  # it was removed meanwhile
+                status = os.lstat(os.path.join(where, name))
+                sizes[status.st_ino] = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return sum(sizes.values())
+
+
+def mode(path: str) -> int | None:
+    """Return the permission bits of what *path* is itself, setuid and its kin included; None if it does not exist."""
+    try:
+        return stat.S_IMODE(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def is_writable(path: str) -> bool:
+    """Whether this process may write to *path*, or where it does not exist yet, to where it would be made."""
+    while not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return os.access(path, os.W_OK)
+
+
+@contextlib.contextmanager
+def readable_by_all(*, wanted: bool) -> Iterator[None]:
+    """Let what is made while the context lasts be readable by everybody, whatever the umask, if that is *wanted*."""
+    if not wanted:
+        yield
+        return
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -1,0 +1,174 @@
+"""``--global``: the system's profile is root's to write and everybody's to read, and nothing of it is in a HOME."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.store.layout import global_home
+from tests.command import PROGRAM, Completed, ended, environment, run
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and users of POSIX")
+
+BE_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+class Machine:
+    """An administrator with a HOME, a place for the system's home, and images."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "opt"
+        self.person = directory / "person"
+        self.person.mkdir()
+        self.images = str(directory / "images")
+        for tag in ("v1.0.0", "v2.0.0"):
+            add_image(self.images, "tool", tag, executables(tag, host_platform()))
+        add_image(self.images, "other", "v1.0.0", executables("other", host_platform()))
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"D8_INSTALLER_GLOBAL_HOME": str(self.root)}
+
+    def run(self, *words: str, expect: int = 0, cwd: Path | None = None) -> Completed:
+        where = None if cwd is None else str(cwd)
+        done = run("--global", *words, home=str(self.person), env=self.env, cwd=where)
+        assert done.code == expect, done
+        assert list(self.person.iterdir()) == []  # never anything in a HOME
+        return done
+
+    def as_nobody(self, *words: str) -> Completed:
+        """Run as a user who has nothing; not the script itself, whose interpreter may be root's alone."""
+        return ended([*BE_NOBODY, *words], home="/", env={**self.env, "HOME": "/nonexistent"})
+
+    def set_up(self) -> None:
+        self.run("config", "set", "endpoint", f"oci-layout:{self.images}")
+        self.run("install", "tool==1.0.0", "other")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_its_usual_place() -> None:
+    assert global_home({}) == "/opt/d8-installer"
+    assert global_home({"D8_INSTALLER_GLOBAL_HOME": "/srv/d8"}) == "/srv/d8"
+
+
+def test_a_life(machine: Machine, tmp_path: Path) -> None:
+    machine.set_up()
+    assert sorted(path.name for path in machine.root.iterdir() if path.is_file()) >= ["config.toml", "d8.toml"]
+    assert os.readlink(machine.root / "bin") == "profiles/system/current/bin"
+    assert subprocess.run([machine.root / "bin" / "tool"], capture_output=True, check=True).stdout.startswith(b"v1.0.0")
+    assert json.loads(machine.run("install", "tool>=1", "--json").out)["data"]["bin"] == str(machine.root / "bin")
+    machine.run("use", "tool", "v2.0.0")
+    machine.run("upgrade", "--all")
+    machine.run("sync", "--locked")
+    machine.run("lock", "--check")
+    assert "the system's profile" in machine.run("list").err
+    assert machine.run("which", "tool").out.startswith(str(machine.root / "store"))
+    machine.run("rollback", "1")
+    assert machine.run("run", "tool").out.startswith("v1.0.0")
+    assert len(json.loads(machine.run("history", "--json").out)["data"]["generations"]) >= 2
+    machine.run("gc", "--keep", "1")
+    machine.run("verify", "--fix")
+    assert machine.run("env", "--shell", "github").out == f"{machine.root}/profiles/system/current/bin\n"
+    assert "/etc/profile.d" in machine.run("ensurepath", expect=2).err
+    machine.run("doctor")
+    machine.run("uninstall", "tool")
+    assert not (machine.root / "bin" / "tool").exists()
+    machine.run("self", "uninstall", "--yes")
+    assert not machine.root.exists()
+
+
+def test_a_project_and_a_persons_variables_mean_nothing_to_it(machine: Machine, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "other"\n')
+    machine.run("config", "set", "endpoint", f"oci-layout:{machine.images}")
+    env = machine.env | {"D8_INSTALLER_HOME": str(tmp_path / "mine")}
+    done = run("--global", "install", "tool", home=str(machine.person), env=env, cwd=str(project))
+    assert done.code == 0, done
+    assert not (tmp_path / "mine").exists()
+    assert [path.name for path in (machine.root / "profiles").iterdir()] == ["system"]
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_all_of_it_is_readable_whatever_the_umask(machine: Machine) -> None:
+    machine.root.parent.chmod(0o755)
+    machine.set_up()
+    machine.run("run", "tool==2.0.0")
+    machine.run("config", "set", "retention", "5")
+    machine.run("gc", "--keep", "1")
+    machine.run("verify", "--fix")
+    unreadable = []
+    for where, directories, files in os.walk(machine.root):
+        for path in (Path(where, name) for name in (*directories, *files)):
+            mode = path.stat().st_mode
+            wanted = 0o555 if stat.S_ISDIR(mode) or "sha256" in path.parts else 0o444
+            if mode & wanted != wanted or mode & 0o022:
+                unreadable.append(f"{stat.S_IMODE(mode):o} {path}")
+    assert unreadable == []
+
+
+# -- another user ------------------------------------------------------------------------------------------------
+
+needs_setpriv = pytest.mark.skipif(
+    shutil.which("setpriv") is None or os.getuid() != 0, reason="only root can become another user, by setpriv"
+)
+
+
+def _readable_program() -> bool:
+    """Whether another user can execute this environment's Python."""
+    command = [*BE_NOBODY, sys.executable, "-c", "import d8_installer"]
+    return subprocess.run(command, capture_output=True, env=environment("/"), check=False, cwd="/").returncode == 0
+
+
+@needs_setpriv
+def test_another_user_reads_runs_and_writes_nothing() -> None:
+    with tempfile.TemporaryDirectory() as directory:  # pytest's own are closed to others
+        os.chmod(directory, 0o755)
+        another_user(Machine(Path(directory)))
+
+
+def another_user(machine: Machine) -> None:
+    machine.set_up()
+    machine.run("install", "tool==2.0.0")
+    assert machine.as_nobody(str(machine.root / "bin" / "tool")).out.startswith("v2.0.0")
+    if not _readable_program():
+        pytest.skip("another user cannot execute this Python")
+    for words, said in {
+        ("list",): "tool", ("which", "tool"): str(machine.root), ("run", "tool"): "v2.0.0", ("history",): "* 2",
+        ("verify",): "are sound", ("gc", "--dry-run"): "nothing to do", ("env",): str(machine.root),
+    }.items():  # fmt: skip
+        done = machine.as_nobody(PROGRAM, "--global", *words)
+        assert (done.code, said in done.out) == (0, True), (words, done)
+    for words in (
+        ("install", "tool"), ("uninstall", "tool"), ("upgrade", "--all"), ("use", "tool", "v1.0.0"),
+        ("sync",), ("lock",), ("rollback",), ("gc",), ("verify", "--fix"), ("config", "set", "retention", "3"),
+        ("self", "uninstall", "--yes"), ("run", "tool==1.0.0"),
+    ):  # fmt: skip
+        done = machine.as_nobody(PROGRAM, "--global", *words)
+        assert done.code == 77, (words, done)
+        assert "hint: type it as root (sudo)" in done.err
+    machine.run("verify")

@@ -1,0 +1,188 @@
+"""``self uninstall``: the tree of HOME is what it was before the first install, and nothing of anybody else's goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from d8_installer.store import fs
+from tests import installed
+from tests.command import PROGRAM, Completed, environment, run
+from tests.faults.scenarios import CONFIG, DATA
+from tests.images import add_image, executables, host_platform
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="start-up files of POSIX shells")
+
+
+class Person:
+    """Somebody with a HOME that has start-up files of several kinds, and a project with an environment."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "home"
+        self.path.mkdir()
+        self.images = str(directory / "images")
+        for name in ("tool", "hello"):
+            add_image(self.images, name, "v1.0.0", executables(name, host_platform()))
+        (self.path / ".bashrc").write_bytes(b"alias ll='ls -l'")  # no line end
+        (self.path / ".bash_profile").write_text("# mine\n")
+        (self.path / ".bash_profile").chmod(0o600)
+        (self.path / ".zshrc").touch()
+        (self.path / ".config" / "fish").mkdir(parents=True)
+        (self.path / ".config" / "fish" / "config.fish").touch()
+        self.project = self.path / "work"
+        self.library = installed.library(self.project / ".venv")
+        installed.install(self.library, "d8-plug-hello", "1.0", installed.manifest())
+        (self.project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
+
+    def run(self, *words: str, cwd: Path | None = None, **env: str) -> Completed:
+        where = None if cwd is None else str(cwd)
+        return run(*words, home=str(self.path), env={"D8_RPP_ENDPOINT": f"oci-layout:{self.images}", **env}, cwd=where)
+
+    def good(self, *words: str, cwd: Path | None = None, **env: str) -> Completed:
+        done = self.run(*words, cwd=cwd, **env)
+        assert done.code == 0, done
+        return done
+
+    def tree(self) -> dict[str, tuple[int, bytes | str]]:
+        """Return every file, link and directory of HOME with its mode, and bytes or target."""
+        found: dict[str, tuple[int, bytes | str]] = {}
+        for where, directories, files in os.walk(self.path):
+            for path in (Path(where, name) for name in (*directories, *files)):
+                content = os.readlink(path) if path.is_symlink() else b"" if path.is_dir() else path.read_bytes()
+                found[str(path.relative_to(self.path))] = (path.lstat().st_mode, content)
+        return found
+
+    def live(self) -> None:
+        """Use what leaves traces."""
+        self.good("config", "set", "endpoint", f"oci-layout:{self.images}")
+        self.good("install", "tool")
+        self.good("ensurepath", SHELL="/usr/bin/fish")
+        self.good("run", "hello")
+        self.good("sync", cwd=self.project)
+        self.good("sync", "--env", "work/.venv")
+        (self.project / "d8.lock").unlink()  # the project's, not ours to remove
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path)
+
+
+def test_nothing_of_ours_is_left_and_nothing_else_is_gone(person: Person) -> None:
+    before = person.tree()
+    person.live()
+    assert (person.project / ".venv" / ".d8-profile").is_symlink()
+    changed = {path for path, now in person.tree().items() if before.get(path) != now}
+    assert {".bashrc", ".bash_profile", ".zshrc", ".profile", ".config/fish/conf.d/d8-installer.fish"} <= changed
+    whole = person.tree()
+    would = json.loads(person.good("self", "uninstall", "--dry-run", "--json").out)["data"]
+    assert person.tree() == whole
+    done = json.loads(person.good("self", "uninstall", "--yes", "--json").out)["data"]
+    assert done == would | {"dry_run": False}
+    assert person.tree() == before
+    assert "nothing of d8-installer's" in person.good("self", "uninstall", "--yes").out
+    assert person.tree() == before
+
+
+def test_an_empty_home_is_empty_again(tmp_path: Path, person: Person) -> None:
+    home = tmp_path / "empty"
+    home.mkdir()
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{person.images}", "SHELL": "/bin/bash"}
+    for words in (("install", "tool"), ("ensurepath",), ("self", "uninstall", "--yes")):
+        assert (done := run(*words, home=str(home), env=env)).code == 0, done
+    assert list(home.iterdir()) == []
+
+
+def test_what_others_put_there_stays_and_is_named(person: Person) -> None:
+    person.live()
+    strange = [person.path / DATA / "notes", person.path / CONFIG / "notes"]
+    for path in strange:
+        path.write_text("mine")
+    done = person.good("self", "uninstall", "--yes")
+    assert [path.read_text() for path in strange] == ["mine", "mine"]
+    assert sorted(path.name for path in (person.path / DATA).iterdir()) == ["notes"]
+    assert f"kept {person.path / DATA}" in done.out
+
+
+def test_lines_that_the_person_changed_are_the_persons(person: Person) -> None:
+    person.live()
+    text = (person.path / ".bash_profile").read_text().replace('"$PATH":', '"$PATH":/mine:')
+    (person.path / ".bash_profile").write_text(text)
+    person.good("self", "uninstall", "--yes")
+    assert (person.path / ".bash_profile").read_text() == text
+
+
+def test_it_asks(person: Person) -> None:
+    person.good("install", "tool")
+    before = person.tree()
+    refused = person.run("self", "uninstall")
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    assert answered(person, "n\n") == 2
+    assert person.tree() == before
+    assert answered(person, "y\n") == 0
+    assert not (person.path / DATA).exists()
+
+
+def answered(person: Person, answer: str) -> int:
+    """Run it on a terminal, and type *answer*."""
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [PROGRAM, "self", "uninstall"], stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL,
+            env=environment(str(person.path)), cwd=person.path,
+        ) as process:  # fmt: skip
+            os.write(ours, answer.encode())
+            return process.wait(60)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+@pytest.mark.parametrize("words", [("--yes",), ("--dry-run",)])
+def test_a_directory_that_is_no_home_is_refused(person: Person, words: tuple[str, ...]) -> None:
+    before = person.tree()
+    done = person.run("self", "uninstall", "--home", str(person.path), *words)
+    assert (done.code, "no home of d8-installer's" in done.err) == (78, True)
+    assert person.tree() == before
+
+
+def test_a_home_that_was_typed_takes_no_settings_with_it(person: Person, tmp_path: Path) -> None:
+    person.good("config", "set", "retention", "5")
+    person.good("install", "tool", "--home", str(tmp_path / "other"))
+    person.good("self", "uninstall", "--yes", "--home", str(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+    assert (person.path / CONFIG / "config.toml").exists()
+
+
+def test_while_another_command_works_nothing_goes(person: Person) -> None:
+    person.good("install", "tool")
+    person.good("ensurepath")
+    before = person.tree()
+    with fs.exclusive(str(person.path / DATA / "profiles/user/mutex"), pytest.fail):
+        done = person.run("self", "uninstall", "--yes")
+    assert done.code == 75, done
+    assert {path: now for path, now in person.tree().items() if "mutex" not in path and "switching" not in path} == {
+        path: now for path, now in before.items() if "mutex" not in path and "switching" not in path
+    }
+
+
+@pytest.mark.parametrize(
+    ("marker", "command"),
+    [("pipx_metadata.json", "pipx uninstall d8-installer"), ("uv-receipt.toml", "uv tool uninstall d8-installer")],
+)
+def test_it_says_how_the_package_itself_goes(person: Person, tmp_path: Path, marker: str, command: str) -> None:
+    prefix = tmp_path / "tool"
+    installed.running_environment(prefix)
+    (prefix / marker).touch()
+    python = str(prefix / "bin" / "python")
+    words = [python, "-m", "d8_installer", "self", "uninstall", "--yes"]
+    done = subprocess.run(words, env=environment(str(person.path)), capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"the package itself: {command}"
+    (prefix / marker).unlink()
+    done = subprocess.run(words, env=environment(str(person.path)), capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"the package itself: {python} -m pip uninstall d8-installer"

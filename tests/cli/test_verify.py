@@ -1,0 +1,237 @@
+"""``verify``: whatever is damaged in a home is named, and mended by ``--fix`` from just what is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.command import Completed, run
+from tests.faults.scenarios import DATA, leftovers, said
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
+
+THOROUGH = bool(os.environ.get("D8_THOROUGH"))
+NOWHERE = "https://127.0.0.1:1"
+
+
+class Person:
+    """Somebody with two generations: `tool` 1.0.0 with `other`, then `tool` 2.0.0."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "home"
+        self.path.mkdir()
+        self.images = directory / "images"
+        for tag in ("v1.0.0", "v2.0.0"):
+            add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
+        add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
+        for words in (("tool==1.0.0", "other"), ("tool==2.0.0",)):
+            assert self.run("install", *words).code == 0
+
+    def run(self, *words: str, endpoint: str = "") -> Completed:
+        env = {"D8_RPP_ENDPOINT": endpoint or f"oci-layout:{self.images}"}
+        done = run(*words, home=str(self.path), env=env)
+        assert "Traceback" not in done.err, done
+        return done
+
+    def found(self, *words: str, endpoint: str = "") -> list[dict[str, Any]]:
+        findings: list[dict[str, Any]] = json.loads(self.run("verify", "--json", *words, endpoint=endpoint).out)[
+            "data"
+        ]["findings"]
+        return findings
+
+    @property
+    def user(self) -> Path:
+        return self.path / DATA / "profiles" / "user"
+
+    def binary(self, name: str, generation: int = 2) -> Path:
+        return self.user / "generations" / str(generation) / "bin" / name
+
+    def stored(self, name: str, generation: int = 2) -> Path:
+        return self.binary(name, generation).resolve()
+
+    def is_sound(self) -> None:
+        done = self.run("verify")
+        assert (done.code, done.err) == (0, ""), done
+        assert (said(str(self.path), "tool"), said(str(self.path), "other")) == ("v2.0.0", "other")
+        assert leftovers(str(self.path)) == []
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path)
+
+
+def flip(path: Path, at: int | None = None) -> None:
+    """Change one bit."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if at is None else at // 8] ^= 1 << ((at or 0) % 8)
+    mode = path.stat().st_mode
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def of(path: Path, change: Callable[[Path], object]) -> None:
+    """Change something in a directory that is read-only."""
+    path.parent.chmod(0o755)
+    change(path)
+    path.parent.chmod(0o555)
+
+
+def unlinked(path: Path) -> None:
+    of(path, os.unlink)
+
+
+def led_astray(path: Path) -> None:
+    unlinked(path)
+    of(path, lambda link: link.symlink_to("/bin/sh"))
+
+
+def layer_records(person: Person) -> list[Path]:
+    return sorted((person.path / DATA / "store" / "layers").iterdir())
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Person], object]]] = {
+    "a bit of an active executable": ("executable", lambda p: flip(p.stored("tool"))),
+    "a bit of an older one": ("executable", lambda p: flip(p.stored("tool", 1))),
+    "an empty executable": ("executable", lambda p: os.truncate(p.stored("tool"), 0)),
+    "a lost executable": ("missing", lambda p: shutil.rmtree(p.stored("tool").parent)),
+    "a writable executable": ("mode", lambda p: p.stored("tool").chmod(0o755)),
+    "a setuid executable": ("mode", lambda p: p.stored("tool").chmod(0o4555)),
+    "a lost link": ("link", lambda p: unlinked(p.binary("tool"))),
+    "a link elsewhere": ("link", lambda p: led_astray(p.binary("other"))),
+    "a stranger in bin": ("link", lambda p: of(p.binary("evil"), lambda path: path.touch())),
+    "a damaged older record": ("record", lambda p: flip_record(p, 1)),
+    "a lost layer record": ("layer", lambda p: layer_records(p)[0].unlink()),
+    "a damaged layer record": ("layer", lambda p: layer_records(p)[0].write_bytes(b"{")),
+    "a false layer record": ("layer", lambda p: layer_records(p)[0].write_bytes(b'{"members": {}}')),
+    "a lost bin": ("bin", lambda p: (p.path / DATA / "bin").unlink()),
+}
+
+
+def flip_record(person: Person, number: int) -> None:
+    record = person.user / "generations" / str(number) / "generation.json"
+    record.chmod(0o644)
+    record.write_text("{")
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_named_and_mended(person: Person, name: str) -> None:
+    kind, damage = DAMAGE[name]
+    damage(person)
+    done = person.run("verify")
+    assert (done.code, done.out) == (76, ""), done
+    assert "\nhint: type `d8-installer verify --fix`" in done.err
+    assert kind in {one["kind"] for one in person.found()}
+    fixed = person.run("verify", "--fix")
+    assert fixed.code == 0, fixed
+    assert "mended: " in fixed.out
+    person.is_sound()
+
+
+def test_all_at_once(person: Person) -> None:
+    for _, damage in list(DAMAGE.values())[1:]:
+        if damage is not DAMAGE["a lost executable"][1]:
+            damage(person)
+    shutil.rmtree(person.stored("other", 1).parent)
+    assert {one["kind"] for one in person.found()} >= {"executable", "link", "record", "layer", "bin"}
+    assert person.run("verify", "--fix").code == 0
+    person.is_sound()
+
+
+@pytest.mark.parametrize("damage", ["a lost executable", "a bit of an active executable"])
+def test_without_a_source_it_says_what_it_cannot_mend(person: Person, damage: str) -> None:
+    DAMAGE[damage][1](person)
+    person.stored("other").chmod(0o755)
+    done = person.run("verify", "--fix", endpoint=NOWHERE)
+    assert done.code == 76
+    assert "cannot be fetched again" in done.err
+    assert "mended: " in done.out  # what needs no network is done all the same
+    findings = person.found("--fix", "--offline", endpoint=NOWHERE)
+    assert ["cannot be fetched again" in one["reason"] for one in findings] == [True] * len(findings)
+    assert person.run("verify", "--fix").code == 0
+    person.is_sound()
+
+
+def test_a_source_that_has_other_bytes_by_now_mends_nothing(person: Person) -> None:
+    shutil.rmtree(person.images)
+    add_image(str(person.images), "tool", "v2.0.0", executables("moved", host_platform()))
+    flip(person.stored("tool"))
+    before = person.stored("tool").read_bytes()
+    done = person.run("verify", "--fix")
+    assert done.code == 76
+    assert "cannot be fetched again" in done.err
+    assert person.stored("tool").read_bytes() == before
+
+
+def test_what_nothing_needs_is_removed(person: Person) -> None:
+    person.run("gc", "--keep", "1")
+    stored = person.path / DATA / "store" / "sha256" / ("0" * 64)
+    stored.mkdir()
+    (stored / "x").write_text("x")
+    (person.path / DATA / "store" / "layers" / f"{'0' * 64}.json").write_text("{")
+    assert sorted(one["kind"] for one in person.found()) == ["executable", "layer"]
+    assert person.run("verify", "--fix", endpoint=NOWHERE).code == 0
+    assert not stored.exists()
+    person.is_sound()
+
+
+def test_the_active_record_and_a_lost_generation_are_left_to_sync(person: Person) -> None:
+    flip_record(person, 2)
+    done = person.run("verify", "--fix")
+    assert done.code == 76
+    assert "only a sync can make it anew" in done.err
+    assert "hint: type `d8-installer sync`" in done.err
+    assert person.run("sync").code == 0
+    assert person.run("verify", "--fix").code == 0
+    person.is_sound()
+    (person.user / "current").unlink()
+    (person.user / "current").symlink_to("generations/77")
+    assert person.found()[0]["kind"] == "current"
+    assert person.run("sync").code == 0
+    person.is_sound()
+
+
+def test_a_damaged_run_is_resolved_anew(person: Person) -> None:
+    assert person.run("run", "tool==1.0.0").out.startswith("v1.0.0")
+    record = next((person.path / DATA / "runs").glob("*/generations/1/generation.json"))
+    record.chmod(0o644)
+    record.write_text("{")
+    assert person.run("verify", "--fix").code == 0
+    assert person.run("run", "tool==1.0.0").out.startswith("v1.0.0")
+    person.is_sound()
+
+
+def test_doctor_leads_to_it(person: Person) -> None:
+    shutil.rmtree(person.stored("tool").parent)
+    assert "hint: type `d8-installer verify --fix`" in person.run("doctor").out
+
+
+def test_an_empty_home_is_sound_and_stays_empty(tmp_path: Path) -> None:
+    for words in (("verify",), ("verify", "--fix")):
+        assert run(*words, home=str(tmp_path)).code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_flipped_bit_of_the_store_is_found(person: Person) -> None:
+    """Single bits, at random, of stored files: each is named, and bin is the same as before once it is mended."""
+    chance = random.Random(4)  # noqa: S311 - no secret
+    count = 200 if THOROUGH else 5
+    for _ in range(count):
+        victim = person.stored(*chance.choice([("tool", 1), ("tool", 2), ("other", 1)]))
+        flip(victim, chance.randrange(8 * victim.stat().st_size))
+        done = person.run("verify", "--fix")
+        assert done.code == 0, done
+        assert f"mended: {victim}" in done.out
+    print(f"{count} flipped bits of {count} found and mended")  # noqa: T201 - the figure
+    person.is_sound()
