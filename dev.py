@@ -154,7 +154,7 @@ def set_up() -> None:
         version = probe()
     print(f"== setup of {VENV} for {version}", flush=True)
     install("pip>=25.1")  # the first that knows --group
-    install("--editable", ".[proxy,cluster]", "--group", "dev")
+    install("--editable", ".[proxy,cluster,sbom]", "--group", "dev")
     STAMP.write_text(fingerprint(version), encoding="utf-8")
 
 

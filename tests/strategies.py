@@ -139,6 +139,7 @@ def locked_images(draw: st.DrawFn) -> LockedImage:
         tuple(sorted(by_platform.items())),
         draw(st.booleans()),
         draw(extras),
+        tuple(sorted(draw(st.lists(platforms, max_size=2, unique=True)))),
     )
 
 
@@ -226,8 +227,11 @@ class Catalogue:
         self.asked += needs
         return Answers(
             {need: tuple(self.tagged.get(need.image, {})) for need in needs if isinstance(need, TagsOf)},
-            {need: ManifestBytes(self._find(need), "") for need in needs if isinstance(need, ManifestOf)},
+            {n: ManifestBytes(self._find(n), "") for n in needs if isinstance(n, ManifestOf) and self._has(n)},
         )
+
+    def _has(self, need: ManifestOf) -> bool:
+        return not need.spare or need.ref in self.tagged.get(need.image, {})
 
     def _find(self, need: ManifestOf) -> bytes:
         raw = self.tagged.get(need.image, {}).get(need.ref) or self.blobs.get((need.image, need.ref))

@@ -90,7 +90,7 @@ def test_every_setting_is_documented() -> None:
     assert all(f"`{name}" in page for name in Config().as_json())
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/package-managers.md"])
+@pytest.mark.parametrize("page", [*PAGES, "docs/package-managers.md", "docs/write-a-plugin.md"])
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
         assert (ROOT / page).parent.joinpath(target).exists(), target

@@ -84,6 +84,10 @@ def chosen(catalogue: Catalogue, wanted: Wanted) -> dict[str, str]:
     return {str(choice.name): choice.tag for choice in resolved(catalogue, wanted).choices}
 
 
+def said(wanted: Wanted) -> tuple[str, ...]:
+    return tuple(map(str, staleness(wanted)))
+
+
 def offering(*tags: str, on: Sequence[Platform] = (LINUX, MAC)) -> Catalogue:
     catalogue = Catalogue()
     catalogue.publish("a", *tags, on=on)
@@ -204,11 +208,64 @@ def test_unknown_keys_of_the_lock_stay() -> None:
     assert (after.extra, only(after).extra, only(after).version) == ({"new": 1}, {"contract": "x"}, "v1.1.0")
 
 
-def test_platforms_asked_for_replace_those_of_the_requests() -> None:
+def test_a_platform_that_is_added_leaves_the_others_alone() -> None:
     catalogue = offering("v1.0.0", on=(LINUX, MAC, WINDOWS))
     lock = locked(catalogue, want(requirement("a", platforms=(LINUX,))))
-    asked = want(requirement("a", platforms=(LINUX,)), locked=lock, platforms=(MAC, WINDOWS))
-    assert dict(only(locked(catalogue, asked)).platforms).keys() == {"darwin-arm64", "windows-amd64"}
+    odd = replace(only(lock), platforms=tuple((key, replace(pin, size=7)) for key, pin in only(lock).platforms))
+    asked = want(requirement("a", platforms=(LINUX,)), locked=Lock.of([odd]), adds=(MAC,))
+    grown = locked(catalogue, asked)
+    assert [(key, pin.size == 7) for key, pin in only(grown).platforms] == [
+        ("darwin-arm64", False),
+        ("linux-amd64", True),  # not asked for, so not even mended
+    ]
+    assert locked(catalogue, replace(asked, locked=grown, adds=())) == grown
+    refreshed = only(locked(catalogue, replace(asked, locked=grown, adds=(LINUX,))))
+    assert dict(refreshed.platforms)["linux-amd64"] == only(lock).platforms[0][1]
+
+
+def test_a_platform_that_is_added_to_what_is_not_locked_narrows_nothing() -> None:
+    catalogue = offering("v1.0.0", on=(LINUX, MAC))
+    assert [key for key, _ in only(locked(catalogue, want("a", adds=(LINUX,)))).platforms] == [
+        "darwin-arm64",
+        "linux-amd64",
+    ]
+    assert "windows-amd64" in failing(NotFoundError, catalogue, want("a", adds=(WINDOWS,))).message
+
+
+def test_demanded_platforms_are_part_of_what_is_stale() -> None:
+    catalogue = offering("v1.0.0", on=(LINUX, MAC, WINDOWS))
+    mine = requirement("a", platforms=(LINUX,))
+    lock = locked(catalogue, want(mine))
+    demanding = want(mine, locked=lock, platforms=(MAC,))
+    (difference,) = staleness(demanding)
+    assert [(one.what, one.locked, one.wanted) for one in difference.details] == [
+        ("the demanded platforms", "none", "darwin-arm64")
+    ]
+    grown = locked(catalogue, demanding)
+    assert [key for key, _ in only(grown).platforms] == ["darwin-arm64", "linux-amd64"]
+    assert staleness(replace(demanding, locked=grown)) == ()
+    assert staleness(want(mine, locked=grown))
+    assert locked(catalogue, want(mine, locked=grown)) == lock
+
+
+def test_optional_images_need_no_demanded_platform() -> None:
+    catalogue = offering("v1.0.0", on=(LINUX,))
+    mine = requirement("a", optional=True)
+    lock = locked(catalogue, want(mine, platforms=(WINDOWS,)))
+    assert [key for key, _ in only(lock).platforms] == ["linux-amd64"]
+    assert staleness(want(mine, locked=lock, platforms=(WINDOWS,))) == ()
+
+
+def test_a_lock_that_lacks_a_listed_platform_or_a_binary_is_stale() -> None:
+    catalogue = offering("v1.0.0", on=(LINUX, MAC))
+    mine = requirement("a", platforms=(LINUX, MAC))
+    image = only(locked(catalogue, want(mine)))
+    narrow = Lock.of([replace(image, platforms=image.platforms[:1])])
+    other = Lock.of([replace(image, binaries=(("a", "other"),))])
+    for spoilt, what in ((narrow, "the platforms"), (other, "the binary a")):
+        (difference,) = staleness(want(mine, locked=spoilt))
+        assert [one.what for one in difference.details] == [what]
+        assert locked(catalogue, want(mine, locked=spoilt)) == Lock.of([image])
 
 
 # -- who cannot agree ----------------------------------------------------------------------------------------
@@ -295,7 +352,7 @@ def test_who_is_here_and_no_longer_asks_loses_the_line() -> None:
     lock = locked(catalogue, want("x: a", "a"))
     wanted = want(locked=lock, keep_absent=True)
     assert [who for who, _ in only(locked(catalogue, wanted)).requests] == ["x"]
-    assert staleness(wanted) == ("a is locked and nobody here wants it",)
+    assert said(wanted) == ("a is locked and nobody here wants it",)
     assert staleness(replace(wanted, locked=locked(catalogue, wanted))) == ()
 
 
@@ -332,13 +389,13 @@ def test_staleness_in_words() -> None:
     catalogue.publish("b", "v1.0.0")
     lock = locked(catalogue, want("a", "b"))
     assert staleness(want("a", "b", locked=lock)) == ()
-    assert staleness(want("a >=1", "y: c", "x: c", locked=lock)) == (
+    assert said(want("a >=1", "y: c", "x: c", locked=lock)) == (
         "a is locked for another request than that of d8.toml",
         "c is wanted by x and y and not locked",
         "b is locked and nobody here wants it",
     )
     gone = replace(want("x: a", locked=lock), present=frozenset(["x"]))
-    assert staleness(gone) == (
+    assert said(gone) == (
         "a is locked for another request than that of x",
         "b is locked and nobody here wants it",
     )
@@ -348,7 +405,7 @@ def test_staleness_in_words() -> None:
 def test_a_version_outside_its_range_is_stale() -> None:
     lock = locked(offering("v1.0.0"), want("a"))
     odd = Lock.of([replace(only(lock), version="v1.0.0-rc.1")])
-    assert staleness(want("a", locked=odd)) == ("a is locked for another request than that of d8.toml",)
+    assert said(want("a", locked=odd)) == ("a is locked for another request than that of d8.toml",)
 
 
 def test_a_lock_of_other_bytes_than_demanded_is_stale_and_refused() -> None:
@@ -458,7 +515,27 @@ def test_what_is_no_manifest_is_named() -> None:
 def test_a_demanded_platform_is_missing() -> None:
     error = failing(NotFoundError, offering("v1.0.0"), want(requirement("a", platforms=(LINUX, WINDOWS))))
     assert error.message == "a v1.0.0 has no build for windows-amd64"
-    assert str(error.hint).startswith("it has darwin-arm64, linux-amd64;")
+    assert str(error.hint).startswith("it has darwin-arm64, linux-amd64; no other version is allowed;")
+
+
+def test_the_newest_version_that_has_a_missing_platform_is_named() -> None:
+    catalogue = offering("v2.1.0", "v2.0.0", "v1.9.9")
+    catalogue.publish("a", "v1.0.0", "v1.2.0", "v1.1.0", on=(LINUX, WINDOWS))
+    catalogue.put("a", "v1.3.0", b"no manifest")
+    for wanted in (want(requirement("a", platforms=(WINDOWS,))), want("a", platforms=(WINDOWS,))):
+        error = failing(NotFoundError, catalogue, wanted)
+        assert error.message == "a v2.1.0 has no build for windows-amd64"
+        assert "the newest allowed version that has it is v1.2.0;" in str(error.hint)
+    error = failing(NotFoundError, catalogue, want("a >=1.9", platforms=(WINDOWS,)))
+    assert "none of the 2 other versions that are allowed has it" in str(error.hint)
+
+
+def test_the_search_for_a_platform_is_bounded() -> None:
+    catalogue = offering(*(f"v1.{minor}.0" for minor in range(40)))
+    catalogue.publish("a", "v1.0.0", on=(WINDOWS,))
+    error = failing(NotFoundError, catalogue, want(requirement("a", platforms=(WINDOWS,))))
+    assert "none of the 32 newest other versions that are allowed has it, and older ones were not" in str(error.hint)
+    assert len({need for need in catalogue.asked if isinstance(need, ManifestOf)}) == 1 + 32
 
 
 def test_the_first_missing_platform_is_named_in_any_order() -> None:
@@ -622,6 +699,48 @@ def test_one_image_more_changes_its_own_block_only(catalogue: Catalogue, asked: 
     block = Lock.of(image for image in more.images if image.name.short == "new").render()
     assert more.render().replace(block.removeprefix("lock_version = 1\n"), "", 1) == lock.render()
     assert {need.image for need in catalogue.asked} == {ImageName("new").path}
+
+
+@steady
+@given(catalogues(), requirements, st.sampled_from(CATALOGUE_NAMES))
+def test_upgrading_one_image_changes_its_own_block_only(
+    catalogue: Catalogue, asked: tuple[Requirement, ...], name: str
+) -> None:
+    lock = locked(catalogue, want(*asked))
+    for other in CATALOGUE_NAMES:
+        catalogue.publish(other, "v1.99.0", "v2.99.0", on=[LINUX])
+    catalogue.asked.clear()
+    after = locked(catalogue, want(*asked, locked=lock, upgrade=frozenset([ImageName(name)])))
+    old, new = _blocks(lock.render()), _blocks(after.render())
+    assert new.keys() == old.keys()
+    assert {other for other in old if old[other] != new[other]} <= {name}
+    assert {need.image for need in catalogue.asked} <= {ImageName(name).path}
+
+
+@steady
+@given(requirements)
+def test_adding_a_platform_touches_no_other_line(asked: tuple[Requirement, ...]) -> None:
+    catalogue = Catalogue()
+    for name in CATALOGUE_NAMES:
+        catalogue.publish(name, "v1.5.0", on=(LINUX, MAC, WINDOWS))
+    narrow = [replace(one, request=replace(one.request, platforms=(LINUX,))) for one in asked]
+    lock = locked(catalogue, want(*narrow))
+    for name in CATALOGUE_NAMES:
+        catalogue.publish(name, "v1.6.0")
+    grown = locked(catalogue, want(*narrow, locked=lock, adds=(MAC,)))
+    only_before = [
+        replace(image, platforms=tuple(pair for pair in image.platforms if pair[0] != "darwin-arm64"))
+        for image in grown.images
+    ]
+    assert all("darwin-arm64" in dict(image.platforms) for image in grown.images)
+    assert Lock.of(only_before).render() == lock.render()
+    assert locked(catalogue, want(*narrow, locked=grown)).render() == grown.render()
+
+
+def _blocks(text: str) -> dict[str, str]:
+    """Return the text of each image's block by its name."""
+    _, *blocks = text.split("[[images]]\n")
+    return {block.split('"')[1]: block for block in blocks}
 
 
 @steady

@@ -42,6 +42,7 @@ COMMANDS = {
     "versions": "show the published versions of an image",
     "run": "run a binary, fetching its image if it has to be",
     "lock": "pin what the manifest asks for in d8.lock, for every platform",
+    "export": "print the lock as CycloneDX, as JSON or as requirements",
     "sync": "make what is in place what manifest and lock say",
     "config": "show or change your settings",
     "plugins": "show the plugins whose code may run; enable or disable one",

@@ -46,6 +46,7 @@ class LockedImage:
 
     ``index`` is None for a single ImageManifest, whose only platform key is ``any``. ``requests`` pairs a requester
     with the hash of its request. ``optional``: every requester can do without it where a platform is missing.
+    ``demanded`` are the platforms that the project's manifest demanded of it, sorted.
     """
 
     name: ImageName
@@ -56,6 +57,7 @@ class LockedImage:
     platforms: tuple[tuple[str, Pin], ...]
     optional: bool = False
     extra: Mapping[str, object] = field(default_factory=dict)
+    demanded: tuple[Platform, ...] = ()
 
     def pin_for(self, platform: Platform) -> Pin | None:
         """Return the pin that serves *platform*, or None."""
@@ -133,10 +135,11 @@ def _locked_image(table: Table) -> LockedImage:
         table.fail(f"{version[:100]!r} is not a tag", "version")
     index = table.parsed("index", Digest.parse)
     optional = table.optional("optional", bool, "true or false") or False
+    demanded = tuple(sorted(set(table.list_of("demanded", Platform.parse) or ())))
     binaries = _pairs(table, "binaries", parse_binary_name, parse_member_name)
     requests = _pairs(table, "requests", str, Digest.parse)
     platforms = _platforms(table, single=index is None)
-    return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown())
+    return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown(), demanded)
 
 
 def _pairs(
@@ -185,6 +188,8 @@ def _render_image(image: LockedImage) -> dict[str, object]:
         scalars["index"] = str(image.index)
     if image.optional:
         scalars["optional"] = True
+    if image.demanded:
+        scalars["demanded"] = [str(platform) for platform in image.demanded]
     return {
         **scalars,
         **{key: value for key, value in image.extra.items() if not isinstance(value, dict)},

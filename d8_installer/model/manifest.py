@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
+from d8_installer.model.platform import known_platform
 from d8_installer.model.requirement import ANY_VERSION, Request, Requirement
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tomlkit import TOMLDocument
 
+    from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
 
 SCHEMA = 1
@@ -25,14 +27,26 @@ _MAX_IMAGES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one requester declares; ``requests`` in the order of the file, each name once."""
+    """What one requester declares; ``requests`` in the order of the file, each name once.
+
+    ``platforms``, sorted, are demanded of every image that is locked together with this manifest, those of plugins too.
+    """
 
     requests: tuple[Request, ...] = ()
+    platforms: tuple[Platform, ...] = ()
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Manifest:
         """Read a ``d8.toml``; every fault is a DocumentError with *file*, key path and line."""
         return cls.from_table(parse_toml(decode_utf8(raw, file), file, limit=MAX_MANIFEST_TOML))
+
+    @classmethod
+    def parse_plugins(cls, raw: bytes, file: str) -> Manifest:
+        """Read the manifest of a plugin, which has no say in the images of others: ``platforms`` is refused."""
+        table = parse_toml(decode_utf8(raw, file), file, limit=MAX_MANIFEST_TOML)
+        if "platforms" in table:
+            table.fail("is a setting of projects, not of plugins", "platforms", hint="write it under each [[images]]")
+        return cls.from_table(table)
 
     @classmethod
     def from_table(cls, table: Table) -> Manifest:
@@ -41,6 +55,7 @@ class Manifest:
         if schema != SCHEMA:
             table.fail(f"is {schema}; this tool knows {SCHEMA}", "schema", hint="upgrade d8-installer")
         images = table.tables("images")
+        platforms = _platforms(table)
         table.close()
         if len(images) > _MAX_IMAGES:
             table.fail(f"has {len(images)} entries; at most {_MAX_IMAGES} are read", "images")
@@ -50,7 +65,7 @@ class Manifest:
             if request.name in requests:
                 entry.fail(f"{str(request.name)!r} is asked for twice in this file", "name")
             requests[request.name] = request
-        return cls(tuple(requests.values()))
+        return cls(tuple(requests.values()), platforms)
 
     def requirements(self, requester: str) -> tuple[Requirement, ...]:
         """Return the requests with *requester* as the one who asks."""
@@ -59,6 +74,16 @@ class Manifest:
     def find(self, name: ImageName) -> Request | None:
         """Return the request for *name*, or None."""
         return next((request for request in self.requests if request.name == name), None)
+
+
+def _platforms(table: Table) -> tuple[Platform, ...]:
+    platforms = table.list_of("platforms", known_platform)
+    if platforms == ():
+        table.fail("is empty", "platforms", hint="leave it out to demand no platform")
+    for number, platform in enumerate(platforms or ()):
+        if platform in (platforms or ())[:number]:
+            table.fail(f"{platform} is there twice", f"platforms[{number}]", hint="name each platform once")
+    return tuple(sorted(platforms or ()))
 
 
 def with_request(text: str, request: Request) -> str:

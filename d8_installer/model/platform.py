@@ -99,6 +99,18 @@ def typed_platform(text: str, *, known: bool = False) -> Platform:
         platform = Platform.parse(text)
     except DocumentError as error:
         raise UsageError(error.problem, hint=error.hint) from error
-    if known and not (platform.os in {*_OS.values(), *_BSDS} and platform.architecture in _ARCHITECTURES.values()):
+    if known and not _is_known(platform):
         raise UsageError(f"{text!r} is no platform that Go knows", hint="write <os>-<arch>, such as linux-amd64")
     return platform
+
+
+def known_platform(value: object) -> Platform:
+    """Read a platform that a document demands: a DocumentError unless it is one that Go knows."""
+    platform = Platform.parse(value)
+    if not _is_known(platform):
+        raise DocumentError(f"{platform} is no platform that Go knows", hint="write <os>-<arch>, such as linux-amd64")
+    return platform
+
+
+def _is_known(platform: Platform) -> bool:
+    return platform.os in {*_OS.values(), *_BSDS} and platform.architecture in _ARCHITECTURES.values()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from d8_installer.errors import D8Error, NotFoundError
     from d8_installer.model.digest import Digest
@@ -26,16 +27,23 @@ class TagsOf:
 
 @dataclass(frozen=True, slots=True)
 class ManifestOf:
-    """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it."""
+    """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it.
+
+    One that is ``spare`` has no answer where it cannot be read, and that is no error.
+    """
 
     image: str
     ref: str
     size: int | None = None
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks."""
+    """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks.
+
+    Only spare needs may be without one.
+    """
 
     tags: Mapping[TagsOf, Sequence[str]] = field(default_factory=dict)
     manifests: Mapping[ManifestOf, ManifestBytes] = field(default_factory=dict)
@@ -48,10 +56,11 @@ class Wanted:
 
     ``present`` are the requesters that were read, also those that ask for nothing. ``locked`` is the lock so far:
     its versions are preferred unless their image is in ``upgrade`` (None: every image); those in ``repin`` are asked
-    for again at the same version. ``keep_absent`` leaves requesters in the lock that are not present. ``platforms``
-    replaces what the requests say. ``lenient`` leaves a newcomer out that cannot agree, or a plugin out whose image
-    is not to be had, instead of failing; but those who ``insist`` fail. Lines of ``unread`` requesters, who are here
-    and could not be read, stay.
+    for again at the same version. ``keep_absent`` leaves requesters in the lock that are not present. ``platforms`` are
+    demanded of every image besides what the requests say, as a setting; ``adds`` are demanded this once, and change
+    nothing else of an entry that is current. ``lenient`` leaves a newcomer out that cannot agree, or a plugin out whose
+    image is not to be had, instead of failing; but those who ``insist`` fail. Lines of ``unread`` requesters, who are
+    here and could not be read, stay. ``created_before``: versions that are now chosen were created before then.
     """
 
     requirements: tuple[Requirement, ...]
@@ -59,11 +68,13 @@ class Wanted:
     locked: Lock
     upgrade: frozenset[ImageName] | None = frozenset()
     repin: frozenset[ImageName] = frozenset()
-    platforms: tuple[Platform, ...] | None = None
+    platforms: tuple[Platform, ...] = ()
+    adds: tuple[Platform, ...] = ()
     keep_absent: bool = False
     lenient: bool = False
     insist: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    created_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Choice:
     """One image's version as chosen.
 
     ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so nothing is asked.
+    ``grows``: only the platforms that are added change it.
     """
 
     name: ImageName
@@ -78,6 +90,7 @@ class Choice:
     requirements: tuple[Requirement, ...]
     locked: LockedImage | None = None
     kept: bool = False
+    grows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,47 @@ class Resolution:
 
     choices: tuple[Choice, ...]
     left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One thing that a lock entry says otherwise than is wanted, in words."""
+
+    what: str
+    locked: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Why an image's entry is stale: one clause, and each thing that differs."""
+
+    image: ImageName
+    problem: str
+    details: tuple[Detail, ...] = ()
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One tag of an image, and in words why it was chosen or passed over."""
+
+    tag: str
+    why: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has."""
+
+    name: ImageName
+    group: tuple[Requirement, ...]
+    locked: LockedImage | None
+    chosen: str | None
+    considered: tuple[Considered, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,20 @@ class TagsAtHand(Protocol):
         """Return the digest that *tag* names, or None; raises what ``Source.tags`` raises."""
 
 
+@runtime_checkable
+class AllByDigest(Protocol):
+    """What a source can do besides: find everything by its digest, whatever its tags mean now.
+
+    ``Source.manifest`` then takes the digests of indexes too.
+    """
+
+    def layer_size(self, request: LayerRequest) -> int | None:
+        """Return the compressed bytes of the layer that is there, without sending it, or None if it is not said.
+
+        Raises what ``Source.layer`` raises.
+        """
+
+
 class Destination(Protocol):
     """A place that ``publish`` writes to: blobs first, then manifests, the tag last.
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from d8_installer.errors import NotFoundError
+from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
 
-    from d8_installer.model.source import Source
+    from d8_installer.model.source import ManifestBytes, Source
 
+HEARTBEAT = 0.3
+"""Seconds after which a waiting main thread looks whether a signal has arrived."""
 Q = TypeVar("Q")
 A = TypeVar("A")
 R = TypeVar("R")
@@ -43,9 +46,10 @@ def _answer(needs: Iterable[TagsOf | ManifestOf], source: Source, width: int) ->
     manifests = [need for need in wanted if isinstance(need, ManifestOf)]
     with workers(min(width, len(wanted))) as pool:
         listed = _all(pool, lambda need: _tags_or_absence(source, need.image), tags)
+        read = _all(pool, lambda need: _manifest(source, need), manifests)
         return Answers(
             {need: answer for need, answer in listed.items() if not isinstance(answer, NotFoundError)},
-            _all(pool, lambda need: source.manifest(need.image, need.ref), manifests),
+            {need: answer for need, answer in read.items() if answer is not None},
             {need: answer for need, answer in listed.items() if isinstance(answer, NotFoundError)},
         )
 
@@ -56,6 +60,15 @@ def _tags_or_absence(source: Source, image: str) -> tuple[str, ...] | NotFoundEr
         return usable_tags(source, image)
     except NotFoundError as error:
         return error
+
+
+def _manifest(source: Source, need: ManifestOf) -> ManifestBytes | None:
+    try:
+        return source.manifest(need.image, need.ref)
+    except D8Error:
+        if need.spare:
+            return None
+        raise
 
 
 def usable_tags(source: Source, image: str) -> tuple[str, ...]:
@@ -80,4 +93,14 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
 def _all(pool: ThreadPoolExecutor, ask: Callable[[Q], A], needs: list[Q]) -> dict[Q, A]:
     futures = [pool.submit(ask, need) for need in needs]
-    return {need: future.result() for need, future in zip(needs, futures, strict=True)}
+    return {need: result_of(future) for need, future in zip(needs, futures, strict=True)}
+
+
+def result_of(future: Future[A]) -> A:
+    """Return the future's result, and hear Ctrl-C meanwhile.
+
+    The system may hand a signal to any thread of ours, and does not wake the main one for it: so that wakes by itself.
+    """
+    while not future.done():
+        wait([future], timeout=HEARTBEAT)
+    return future.result()

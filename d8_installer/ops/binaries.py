@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, NotFoundError, StaleLockError, UsageError
@@ -42,17 +42,17 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
     session.refuse_foreign(session.home.root)
     lockfile.prepare_home(session.home)
     requirements = manifest.requirements(OWN_MANIFEST)
+    wanted = Wanted(requirements, frozenset([OWN_MANIFEST]), Lock(), platforms=manifest.platforms)
     if given is None:
-        locked = relock(session, Wanted(requirements, frozenset([OWN_MANIFEST]), Lock())).lock
+        locked = relock(session, wanted).lock
         lockfile.remember_tags(session.home, tops_of(locked))
         return locked
     lock, file = given
     own = Lock.of(image for image in lock.images if image.is_own)
-    reasons = staleness(Wanted(requirements, frozenset([OWN_MANIFEST]), own))
-    if reasons:
-        raise StaleLockError(
-            f"is stale: {'; '.join(reasons)}", file=file, hint="type `d8-installer lock` beside the manifest"
-        )
+    differences = staleness(replace(wanted, locked=own))
+    if differences:
+        clauses = "; ".join(map(str, differences))
+        raise StaleLockError(f"is stale: {clauses}", file=file, hint="type `d8-installer lock` beside the manifest")
     return own
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
+from d8_installer.ops.ask import HEARTBEAT
 from d8_installer.store.blobs import Stored
 from d8_installer.store.profile import file_name
 from d8_installer.store.unpack import Layer, unpack
@@ -40,16 +41,15 @@ def fetch_all(session: Session, plan: Plan) -> None:
     stop = threading.Event()
     with session.store.incoming() as incoming:
         job = _Job(session, source, incoming, names, stop)
-        if len(plan.fetches) == 1:
-            job.fetch(plan.fetches[0])
-            return
         pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, len(plan.fetches)), "d8-fetch")
         patient = True
         try:
             futures = [pool.submit(job.fetch, step) for step in plan.fetches]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
+            pending = set(futures)
+            while pending:  # waking now and then: a signal may have arrived at another thread (``result_of``)
+                done, pending = wait(pending, HEARTBEAT, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
         except KeyboardInterrupt:
             patient = False  # a stalled transfer would hold the person for half a minute
             raise

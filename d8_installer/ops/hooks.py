@@ -65,7 +65,7 @@ def _parsed(record: ManifestText) -> tuple[str, Manifest]:
     raw = record.text.encode("utf-8", "replace")
     if len(raw) > MAX_MANIFEST_TOML:
         raise DocumentError(f"has more than {MAX_MANIFEST_TOML} bytes", file=record.file)
-    return name, Manifest.parse(raw, record.file)
+    return name, Manifest.parse_plugins(raw, record.file)
 
 
 # -- what may refuse -----------------------------------------------------------------------------------------

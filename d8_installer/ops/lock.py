@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
+from d8_installer.model.date import typed_cutoff
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.model.lock import Lock
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Resolution, Wanted
+    from d8_installer.model.resolution import Difference, Resolution, Wanted
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -54,30 +55,32 @@ class LockResult:
 
 @dataclass(frozen=True, slots=True)
 class LockOptions:
-    """What ``lock`` was asked for: ``upgrade`` None means every image; ``given`` are environments to look in."""
+    """What ``lock`` was asked for.
 
-    check: bool = False
+    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
+    ``exclude_newer`` is a date or an age as typed.
+    """
+
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    exclude_newer: str | None = None
 
 
 def lock(session: Session, options: LockOptions) -> LockResult:
-    """Bring the profile's lock up to date, and drop requesters that are gone; ``check`` only says whether it is.
+    """Bring the profile's lock up to date, and drop requesters that are gone.
 
-    Raises StaleLockError for ``check`` when it is not, and whatever resolving raises; plugins that cannot be read, or
-    cannot agree, are among the result's ``left_out``.
+    Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
     """
     profile = session.profile()
     with session.writing(profile) as workspace:
         requesters = gather(session, workspace, options.given)
         wanted = requesters.wanted(workspace.locked, workspace.manifest)
-        if options.check:
-            refuse_stale(workspace, wanted)
-            return LockResult(profile.lock, (), len(workspace.locked.images), False, requesters.problems)
-        platforms = tuple(sorted({typed_platform(text) for text in options.platforms})) or None
-        relocked = relock(session, replace(wanted, upgrade=options.upgrade, platforms=platforms, lenient=True))
+        adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
+        cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
+        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True, created_before=cutoff)
+        relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)
@@ -91,13 +94,22 @@ def lock(session: Session, options: LockOptions) -> LockResult:
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
     """Raise a StaleLockError unless the lock is there and says what is wanted."""
+    refuse_missing(workspace)
+    differences = staleness(wanted)
+    if differences:
+        raise stale_error(workspace, differences)
+
+
+def refuse_missing(workspace: Workspace) -> None:
+    """Raise a StaleLockError where there is no lock."""
     if workspace.lock is None:
         raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
-    reasons = staleness(wanted)
-    if reasons:
-        raise StaleLockError(
-            f"is stale: {'; '.join(reasons)}", file=workspace.profile.lock, hint="type `d8-installer lock`"
-        )
+
+
+def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
+    """Return the error that says, a clause each, where the lock is stale."""
+    clauses = "; ".join(map(str, differences))
+    return StaleLockError(f"is stale: {clauses}", file=workspace.profile.lock, hint="type `d8-installer lock`")
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:

@@ -116,7 +116,20 @@ def _named(arguments: Sequence[str], directory: str) -> str | None:
 def _usual(group: str, environ: Mapping[str, str], directory: str) -> str | None:
     if group == "pip":
         return _pips_own(program_of("pip", environ), environ)
-    chosen = environ.get("UV_PROJECT_ENVIRONMENT") if group == "uv" else environ.get("VIRTUAL_ENV")
+    if group == "uv pip":
+        return _uv_pips(environ, directory)
+    chosen = environ.get("UV_PROJECT_ENVIRONMENT")
+    return os.path.join(directory, chosen) if chosen else _nearest_venv(directory)
+
+
+def _uv_pips(environ: Mapping[str, str], directory: str) -> str | None:
+    """Return what ``uv pip`` changes by the variables: UV_PYTHON wins over the active environment (measured)."""
+    named = environ.get("UV_PYTHON", "")
+    if named and os.path.exists(os.path.join(directory, named)):
+        return os.path.join(directory, named)
+    if environ.get("UV_SYSTEM_PYTHON", "").lower() in {"1", "true", "yes", "on"}:
+        return shutil.which("python3", path=environ.get("PATH", os.defpath))
+    chosen = environ.get("VIRTUAL_ENV")
     return os.path.join(directory, chosen) if chosen else _nearest_venv(directory)
 
 

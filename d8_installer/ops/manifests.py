@@ -67,6 +67,9 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     _, manifest = lockfile.load_manifest(path)
     if not manifest.requests:
         raise DocumentError("asks for no image", file=path, key="images", hint="add one under [[images]]")
+    if manifest.platforms:
+        hint = "write it under each [[images]]"
+        raise DocumentError("is a setting of projects, not of plugins", file=path, key="platforms", hint=hint)
     for number, request in enumerate(manifest.requests):
         for binary, _ in request.binaries:
             if is_never_a_plugins(binary):

@@ -141,7 +141,8 @@ def _relocked(session: Session, workspace: Workspace, plugin: DiscoveredPlugin) 
         r for r in wanted.requirements if r.requester != plugin.name and (r.request.name, r.requester) in locked
     )
     present = frozenset(r.requester for r in theirs) | {plugin.name}
-    relocked = relock(session, Wanted((*theirs, *mine), present, shared, keep_absent=True, lenient=True))
+    asked = Wanted((*theirs, *mine), present, shared, platforms=wanted.platforms, keep_absent=True, lenient=True)
+    relocked = relock(session, asked)
     others = [image for image in before.images if image.name not in names]
     return Lock.of([*relocked.lock.images, *others], before.extra), relocked.problems
 

@@ -77,7 +77,8 @@ class Requesters:
         if not self.is_certain:
             unread |= {who for image in locked.images for who, _ in image.requests} - present - {OWN_MANIFEST}
         present |= {OWN_MANIFEST} if manifest is not None else set()
-        return Wanted(requirements, frozenset(present), locked, unread=frozenset(unread))
+        platforms = manifest.platforms if manifest is not None else ()
+        return Wanted(requirements, frozenset(present), locked, unread=frozenset(unread), platforms=platforms)
 
 
 def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *, hooks: bool = True) -> Requesters:

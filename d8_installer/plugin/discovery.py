@@ -147,7 +147,7 @@ def _plugin(distribution: Distribution) -> DiscoveredPlugin:
     file = ""
     for value in distribution.groups[MANIFESTS].values():
         file, raw = _manifest(distribution, value, editable=editable)
-        for request in Manifest.parse(raw, file).requests:
+        for request in Manifest.parse_plugins(raw, file).requests:
             if requests.setdefault(str(request.name), request) is not request:
                 raise _refused(file, f"asks for {request.name}, and another manifest of {distribution.name} does too")
     return DiscoveredPlugin(distribution, file, Manifest(tuple(requests.values())), editable)

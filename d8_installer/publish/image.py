@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
 
+CREATED_ANNOTATION = "org.opencontainers.image.created"
 VERSION_ANNOTATION = "org.opencontainers.image.version"
 TITLE_ANNOTATION = "org.opencontainers.image.title"
 
@@ -201,7 +202,7 @@ def _child(platform: Platform, members: Sequence[_Member], folder: str, options:
         "rootfs": {"type": "layers", "diff_ids": [str(layer.diff_id)]},
     }
     if options.epoch is not None:
-        config["created"] = datetime.fromtimestamp(options.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        config["created"] = _created(options.epoch)
     raw = _json(config)
     manifest = {
         "schemaVersion": 2,
@@ -210,6 +211,10 @@ def _child(platform: Platform, members: Sequence[_Member], folder: str, options:
         "layers": [_descriptor(OCI_LAYER_GZIP, layer.digest, layer.size)],
     }
     return BuiltChild(platform, layer, raw, ManifestBytes(_json(manifest), OCI_MANIFEST))
+
+
+def _created(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class _Hashing:
@@ -295,6 +300,8 @@ def _index(children: Sequence[BuiltChild], image: ImageName, tag: str, options: 
         platform = {"architecture": child.platform.architecture, "os": child.platform.os}
         entries.append({**entry, "platform": platform})
     annotations = {**options.annotations, VERSION_ANNOTATION: tag, TITLE_ANNOTATION: image.short}
+    if options.epoch is not None:
+        annotations.setdefault(CREATED_ANNOTATION, _created(options.epoch))
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, "annotations": annotations}
     return ManifestBytes(_json(index), OCI_INDEX)
 

@@ -219,6 +219,16 @@ class RegistrySource:
                 raise MismatchError(f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}")
             yield stream
 
+    def layer_size(self, request: LayerRequest) -> int | None:
+        """Ask for the headers of the blob; where HEAD is refused (a signed link may be for GET), end a GET there."""
+        call = self._registry.call("HEAD", request.image, f"blobs/{request.layer}")
+        with self._registry.exchange(call, follow=True) as stream:
+            if stream.status in (200, 404):
+                self._registry.check(call, stream, 200)
+                return stream.size
+        with self.layer(request) as body:
+            return body.size
+
     def close(self) -> None:
         """Close the connections."""
         self._registry.client.close()

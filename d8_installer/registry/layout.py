@@ -138,6 +138,12 @@ class LayoutSource:
                 raise MismatchError(f"{path} has {size} bytes, expected {request.size}", hint="publish the image again")
             yield FileBody(file, path, size)
 
+    def layer_size(self, request: LayerRequest) -> int:
+        """Return the size of the layer's blob."""
+        path = self._paths.blob(request.image, request.layer)
+        with _open_blob(path, f"{request.image}: layer {request.layer}") as (_, size):
+            return size
+
     def close(self) -> None:
         """Nothing is held open."""
 

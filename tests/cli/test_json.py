@@ -113,6 +113,9 @@ def test_a_day_of_a_program(person: Person) -> None:
     assert person.json("rollback", "3")["data"]["changes"][0]["after"] == "v1.4.2"
     assert person.json("lock")["data"]["images"] == 1
     assert person.json("lock", "--check")["data"]["written"] is False
+    assert person.json("lock", "--explain", "stronghold")["data"]["explanation"]["chosen"] == "v1.4.2"
+    exported = [person.json("export", "--format", one)["data"] for one in ("cyclonedx", "json", "requirements")]
+    assert exported[-1]["document"] == ["stronghold===v1.4.2"]
     for more in ((), ("--locked",), ("--frozen",), ("--dry-run",), ("--prune",)):
         assert person.json("sync", *more)["data"]["changes"] == []
     assert person.json("sync", "--to", "out")["data"]["generation"] is None
@@ -180,6 +183,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "versions": (("versions", "nothing"), 69),
     "run": (("run", "nothing"), 69),
     "lock": (("lock", "--check"), 65),
+    "export": (("export", "--format", "json"), 65),
     "sync": (("sync", "--frozen"), 65),
     "config": (("config", "get", "nonsense"), 2),
     "plugins": (("plugins", "enable", "nothing"), 2),

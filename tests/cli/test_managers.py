@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -79,6 +80,11 @@ def test_the_environment_is_the_one_that_the_manager_takes(tmp_path: Path) -> No
     ):
         assert affected_by(line.split(), active, here) == named
     assert affected_by(["uv", "pip", "install", "x"], active, below) == Affected(False, str(tmp_path / "active"))
+    other = active | {"UV_PYTHON": "named"}
+    assert affected_by(["uv", "pip", "install", "x"], other, here) == named
+    assert affected_by(["uv", "pip", "install", "x"], active | {"UV_PYTHON": "3.12"}, below) != named
+    system = affected_by(["uv", "pip", "install", "x"], active | {"UV_SYSTEM_PYTHON": "1"}, below)
+    assert system == Affected(False, shutil.which("python3", path=SYSTEM_PATH))
     del active["VIRTUAL_ENV"]
     assert affected_by(["uv", "pip", "install", "x"], active, below) == Affected(False, str(tmp_path / ".venv"))
     assert affected_by(["uv", "add", "x"], active, below) == Affected(False, str(tmp_path / ".venv"))

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.managers.drivers import MANAGERS, Pip
-from tests.managers.wheelhouse import ROOT
+from tests.managers.drivers import MANAGERS
+from tests.managers.machine import Machine
+from tests.managers.wheelhouse import ROOT, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.managers.machine import Machine
 
 EXAMPLE = ROOT / "docs/example-plugin"
 NAME, COMMAND = "d8-plug-hello", "hello"
@@ -31,12 +30,9 @@ class Example:
     """The author's work tree, and the wheels that come out of it."""
 
     def __init__(self, machine: Machine) -> None:
-        self._machine = machine
         self._tree = machine.root / "author/d8-plug-hello"
         shutil.copytree(EXAMPLE, self._tree)
-        author = type(machine)(machine.root / "author", machine.index, machine.images, machine.word)
-        self._pip = Pip(author).command("pip")
-        self._author = author
+        self._author = Machine(machine.root / "author", machine.index, machine.images, machine.word)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Change *old* to *new* in a file of the work tree."""
@@ -46,9 +42,9 @@ class Example:
         path.write_text(text.replace(old, new))
 
     def build(self) -> Path:
-        """Build the wheel as its README says."""
+        """Build the wheel in an environment of its own, as any front end does."""
         out = self._author.root / "dist"
-        self._author.does(self._pip, "wheel", "--no-deps", "--wheel-dir", out, self._tree)
+        self._author.does(tool("uv") / "uv", "build", "--wheel", "--out-dir", out, self._tree)
         return max(out.glob("*.whl"), key=lambda path: path.stat().st_mtime_ns)
 
 

@@ -89,14 +89,14 @@ def test_the_dependency_of_a_plugin_is_reached_through_the_managed_bin(uv: Machi
     assert uv.placed() == []
 
 
-def test_use_and_upgrade_reach_a_launcher(uv: Machine) -> None:
+def test_use_rollback_and_upgrade_reach_a_launcher(uv: Machine) -> None:
     command = uv.image("hello", "v1.0.0", "v1.1.0")
     plugin = uv.plugin_wanting("hello", "1.0", ">=1.0")
     uv.does("uv", "tool", "install", plugin)
     uv.says(command, command, "v1.1.0")
     uv.d8("use", command, "v1.0.0")
     uv.says(command, command, "v1.0.0")
-    uv.d8("use", command, "v1.1.0")
+    uv.d8("rollback")
     uv.says(command, command, "v1.1.0")
     uv.images.publish(command, "v1.2.0")
     uv.d8("upgrade", "--all")

@@ -11,7 +11,9 @@ import pytest
 
 from d8_installer.model.manifest import Manifest
 from d8_installer.store import fs
-from tests.command import Completed, run, start
+from d8_installer.testing.faults import fault_server, stalled
+from d8_installer.testing.memory import MemorySource
+from tests.command import TIMEOUT, Completed, run, start
 from tests.faults.scenarios import CONFIG, DATA, leftovers, said
 from tests.images import add_image, executables, host_platform
 
@@ -105,28 +107,19 @@ def test_who_has_to_wait_says_for_whom(somebody: Person) -> None:
 
 def test_a_killed_holder_keeps_nobody_waiting(somebody: Person) -> None:
     """The lock dies with its process: the next one need not wait, nor be told to remove anything."""
-    manifest = os.path.join(somebody.home, CONFIG, "d8.toml")
-    os.rename(manifest, f"{manifest}.saved")
-    os.mkfifo(manifest)  # opening it, a command stands still while it holds the lock
-    holder = somebody.start("install", "alpha")
-    until_held(os.path.join(somebody.home, DATA, "profiles", "user", "mutex"))
-    waiting = somebody.start("install", "beta")
-    try:
-        os.rename(f"{manifest}.saved", manifest)
-        assert waiting.stderr is not None
-        assert waiting.stderr.readline() == f"waiting for another d8-installer (process {holder.pid})\n"
-    finally:
-        holder.kill()
-        ends(holder)
-    assert ends(waiting).code == 0
+    with fault_server(MemorySource()) as quiet:
+        quiet.on("tags", stalled())  # waiting for an answer, a command stands still while it holds the lock
+        holder = somebody.start("--endpoint", quiet.url, "install", "alpha")
+        assert quiet.stalling.wait(TIMEOUT)
+        waiting = somebody.start("install", "beta")
+        try:
+            assert waiting.stderr is not None
+            assert waiting.stderr.readline() == f"waiting for another d8-installer (process {holder.pid})\n"
+        finally:
+            holder.kill()
+            ends(holder)
+        assert ends(waiting).code == 0
     assert somebody.says(["first", "alpha", "beta"]) == {"first": "first", "alpha": None, "beta": "beta"}
-
-
-def until_held(mutex: str) -> None:
-    while True:
-        with fs.try_exclusive(mutex) as free:
-            if not free:
-                return
 
 
 def test_homes_do_not_know_each_other(tmp_path: Path, images: str) -> None:

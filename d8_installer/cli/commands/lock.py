@@ -1,41 +1,39 @@
-"""``lock [--check] [--upgrade] [--upgrade-image N] [--platform P]``"""
+"""``lock [--check|--explain N] [--upgrade] [--upgrade-image N] [--platform P] [--exclude-newer D]``"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import parser as grammar
-from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
     import argparse
 
-    from d8_installer.cli.context import Context
+    from d8_installer.cli.context import Context, Outcome
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what may move, and for which platforms."""
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 65 if the lock is stale")
+    look = parser.add_mutually_exclusive_group()
+    look.add_argument("--check", action="store_true", help="write nothing; exit 65 if stale, 76 or 69 if not provable")
+    look.add_argument("--explain", metavar="NAME", help="write nothing; say why this image is locked as it is")
     parser.add_argument("--upgrade", action="store_true", help="move every image to its newest allowed version")
     parser.add_argument("--upgrade-image", metavar="NAME", action="append", default=[], help="move only this image")
-    parser.add_argument("--platform", dest="platforms", metavar="P", action="append", default=[], help="only this one")
+    parser.add_argument(
+        "--platform", dest="platforms", metavar="P", action="append", default=[], help="pin this one too, anew"
+    )
+    parser.add_argument(
+        "--exclude-newer", metavar="DATE|AGE", help="choose no version created since, such as 2026-10-01 or 7d"
+    )
     grammar.add_environments(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
 
 
 def execute(context: Context) -> Outcome:
-    """Lock."""
-    from d8_installer.model.reference import image_name
-    from d8_installer.ops.lock import LockOptions, lock
+    """Lock, or only look."""
+    from d8_installer.cli import locking
 
-    typed = context.arguments
-    upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
-    given = tuple(typed.environments)
-    options = LockOptions(typed.check, typed.dry_run, upgrade, tuple(typed.platforms), given)
-    with context.session() as session:
-        result = lock(session, options)
-    lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
-    verb = "wrote" if result.written else ("would write" if result.changes else "unchanged:")
-    lines.append(f"{verb} {result.file} ({result.images} images)")
-    return Outcome(result.as_json(), lines, result.left_out)
+    if context.arguments.explain is not None:
+        return locking.explain(context)
+    return locking.check(context) if context.arguments.check else locking.lock(context)

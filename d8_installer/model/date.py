@@ -1,0 +1,45 @@
+"""Points in time: the ``created`` of images (RFC 3339), and the cut-off that a person types as a date or an age."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from d8_installer.errors import UsageError
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))?", re.ASCII)
+_AGE = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_date(text: str) -> datetime | None:
+    """Read RFC 3339's date-time, or a date alone, which is its midnight UTC; None if it is neither."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    day, time, fraction, zone = match.groups()
+    spelled = day if time is None else f"{day}T{time}{(fraction or '')[:7]}{zone.upper()}"
+    try:
+        date = datetime.fromisoformat(spelled)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def typed_cutoff(text: str, now: datetime) -> datetime:
+    """Read what a person typed, a date or an age before *now* (``12h``, ``7d``, ``2w``); else a UsageError."""
+    age = _AGE.fullmatch(text)
+    try:
+        date = now - timedelta(**{_UNITS[age[2]]: int(age[1])}) if age is not None else parse_date(text)
+    except OverflowError:
+        date = None
+    if date is None:
+        raise UsageError(
+            f"{text[:100]!r} is neither a date nor an age", hint="such as 2026-10-01, 2026-10-01T12:00:00Z, 7d, 12h"
+        )
+    return date.astimezone(UTC)
+
+
+def spelled(date: datetime) -> str:
+    """Return *date* as RFC 3339 in UTC, without fractions of a second."""
+    return date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

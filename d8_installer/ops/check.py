@@ -1,0 +1,72 @@
+"""``lock --check``: whether the lock says what is wanted and the source still has what it says. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.ops.lock import refuse_missing, stale_error
+from d8_installer.ops.prove import Proof, prove
+from d8_installer.ops.requesters import gather
+from d8_installer.resolve import staleness
+
+if TYPE_CHECKING:
+    from d8_installer.errors import D8Error
+    from d8_installer.model.resolution import Difference
+    from d8_installer.ops.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What ``lock --check`` found: where the lock is stale, else what the source showed (None: it was not asked)."""
+
+    file: str
+    images: int
+    differences: tuple[Difference, ...] = ()
+    proof: Proof | None = None
+    errors: tuple[D8Error, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``: that of ``lock``, and what was checked."""
+        data = {"file": self.file, "images": self.images, "written": False, "changes": [], "left_out": []}
+        return data | {
+            "differences": [_difference_json(difference) for difference in self.differences],
+            "proven": self.proof.builds if self.proof is not None else None,
+        }
+
+    def as_text(self) -> list[str]:
+        """Return the lines for people."""
+        lines = []
+        for difference in self.differences:
+            lines.append(str(difference))
+            lines += [f"  {one.what}: locked {one.locked}, wanted {one.wanted}" for one in difference.details]
+        if self.proof is not None and not self.errors:
+            lines.append(f"{self.proof.source} has all {self.proof.builds} builds as locked")
+        if not self.differences:
+            lines.append(f"current: {self.file} ({self.images} images)")
+        return lines
+
+
+def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
+    """Compare the profile's lock with what is wanted, and then with what the source has; with --offline only the first.
+
+    What is stale, missing at the source or other than locked is among the result's ``errors``. Raises StaleLockError
+    where there is no lock, and what reaching the source raises.
+    """
+    workspace = session.read(session.profile())
+    refuse_missing(workspace)
+    requesters = gather(session, workspace, given)
+    file, images = workspace.profile.lock, len(workspace.locked.images)
+    differences = staleness(requesters.wanted(workspace.locked))
+    if differences:
+        errors = (stale_error(workspace, differences), *requesters.problems)
+        return CheckResult(file, images, differences, errors=errors)
+    if session.is_offline or not images:
+        return CheckResult(file, images, errors=requesters.problems)
+    proof = prove(session, workspace.locked)
+    return CheckResult(file, images, proof=proof, errors=(*proof.errors, *requesters.problems))
+
+
+def _difference_json(difference: Difference) -> dict[str, object]:
+    details = [{"what": one.what, "locked": one.locked, "wanted": one.wanted} for one in difference.details]
+    return {"image": str(difference.image), "problem": difference.problem, "details": details}

@@ -1,0 +1,71 @@
+"""``lock --explain NAME``: why an image is locked as it is. Reads the profile, asks the source, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import NotFoundError
+from d8_installer.model.date import spelled, typed_cutoff
+from d8_installer.ops.ask import drive
+from d8_installer.ops.requesters import gather
+from d8_installer.resolve import explain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from d8_installer.errors import D8Error
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.resolution import Explanation
+    from d8_installer.ops.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An Explanation with the lock's file, the cut-off, and the source that was asked."""
+
+    file: str
+    source: str
+    explanation: Explanation
+    cutoff: datetime | None
+    problems: tuple[D8Error, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the ``explanation`` of the result's ``data``."""
+        told = self.explanation
+        locked = told.locked
+        return {
+            "image": str(told.name),
+            "source": self.source,
+            "asked": [{"requester": r.requester, "range": r.request.version.text} for r in told.group],
+            "locked": None if locked is None else locked.version,
+            "chosen": told.chosen,
+            "excluded_from": None if self.cutoff is None else spelled(self.cutoff),
+            "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in told.considered],
+        }
+
+    def as_text(self) -> list[str]:
+        """Return the lines for people."""
+        told = self.explanation
+        lines = [f"{told.name} of {self.source}"]
+        lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in told.group]
+        if told.locked is None:
+            lines.append("  not locked")
+        else:
+            who = " and ".join(requester for requester, _ in told.locked.requests)
+            platforms = ", ".join(key for key, _ in told.locked.platforms)
+            lines.append(f"  locked: {told.locked.version} for {who}, on {platforms}")
+        width = max((len(one.tag) for one in told.considered), default=0)
+        return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
+
+
+def explain_image(session: Session, name: ImageName, given: tuple[str, ...], exclude: str | None) -> Explained:
+    """Return why *name* is locked as it is; an image that nobody wants and that is not locked is a NotFoundError."""
+    workspace = session.read(session.profile())
+    requesters = gather(session, workspace, given)
+    cutoff = None if exclude is None else typed_cutoff(exclude, session.clock())
+    wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff)
+    if workspace.locked.find(name) is None and all(r.request.name != name for r in wanted.requirements):
+        raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")
+    told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
+    return Explained(workspace.profile.lock, session.source.name, told, cutoff, requesters.problems)

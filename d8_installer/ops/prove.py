@@ -1,0 +1,131 @@
+"""Asks a source whether it still has, byte for byte, what a lock says. Downloads no layer and writes nothing.
+
+A source that finds all by digest is asked for index, child and layer by digest. Of another (RPP) the tag must still
+mean the same index, each child is asked for by digest, and the transfer of each layer is ended after its headers,
+by which the source has judged ETag and Content-Length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import MismatchError, NotFoundError
+from d8_installer.model.lock import ANY_PLATFORM
+from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
+from d8_installer.model.platform import Platform
+from d8_installer.model.source import AllByDigest, LayerRequest
+from d8_installer.ops.ask import workers
+
+if TYPE_CHECKING:
+    from d8_installer.errors import D8Error
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock, LockedImage, Pin
+    from d8_installer.model.source import Source
+    from d8_installer.ops.session import Session
+
+_HINT = "find out who changed it; another source, such as a mirror, may still have the locked bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What *source* showed: how many builds it has just as locked, and what is wrong with the others."""
+
+    source: str
+    builds: int
+    errors: tuple[D8Error, ...] = ()
+
+
+def prove(session: Session, lock: Lock) -> Proof:
+    """Compare every image and build of *lock* with the session's source, ``connections`` at once.
+
+    MismatchErrors and NotFoundErrors, naming image, version and platform, are collected, those first; others end it.
+    """
+    source = session.source
+    errors: list[D8Error] = []
+    with workers(session.options.connections) as pool:
+        tops = [(image, pool.submit(_top, source, image)) for image in lock.images]
+        builds = []
+        for image, asked in tops:
+            top = asked.result()
+            if isinstance(top, (MismatchError, NotFoundError)):
+                errors.append(top)
+            else:
+                builds += [pool.submit(_build, source, image, key, top) for key, _ in image.platforms]
+        wrong = [error for build in builds if (error := build.result()) is not None]
+    errors += wrong
+    errors.sort(key=lambda error: isinstance(error, NotFoundError))
+    return Proof(source.name, len(builds) - len(wrong), tuple(errors))
+
+
+Top = ImageIndex | ImageManifest
+Wrong = MismatchError | NotFoundError
+
+
+def _top(source: Source, image: LockedImage) -> Top | Wrong:
+    """Return what the tag was locked as, parsed, or what is wrong with it."""
+    what = f"{image.name} {image.version}"
+    try:
+        ref = str(image.top) if isinstance(source, AllByDigest) else image.version
+        return _manifest(source, image, ref, image.top)
+    except NotFoundError as error:
+        platforms = ", ".join(key for key, _ in image.platforms)
+        return NotFoundError(f"{what} ({platforms}): {image.top} is gone: {error}", hint=_HINT)
+    except MismatchError as error:
+        return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
+
+
+def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | None:
+    """Return what is wrong with one platform's build, or None."""
+    pin = dict(image.platforms)[key]
+    what = f"{image.name} {image.version} for {key}"
+    try:
+        manifest = top if isinstance(top, ImageManifest) else _child(source, image, _promised(top, key, pin))
+        _compare_layer(manifest, pin)
+        platform = None if key == ANY_PLATFORM else Platform.parse(key)
+        request = LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+        size = _layer_size(source, request)
+    except NotFoundError as error:
+        return NotFoundError(f"{what} is gone: {error}", hint=_HINT)
+    except MismatchError as error:
+        return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
+    if size not in (None, pin.size):
+        return MismatchError(f"{what}: the layer {pin.layer} has {size} bytes, and {pin.size} are locked", hint=_HINT)
+    return None
+
+
+def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> Top:
+    answer = source.manifest(image.name.path, ref)
+    if answer.digest != locked:
+        means = "is now" if ref == image.version else "arrived as"
+        raise MismatchError(f"{ref} {means} {answer.digest}, and {locked} is locked", hint=_HINT)
+    return parse_manifest(answer.raw)
+
+
+def _promised(index: ImageIndex, key: str, pin: Pin) -> Digest:
+    child = None if key == ANY_PLATFORM else index.child_for(Platform.parse(key))
+    if child is None or child.digest != pin.child:
+        says = "no build" if child is None else str(child.digest)
+        raise MismatchError(f"the locked index names {says}, and {pin.child} is locked", hint=_HINT)
+    return child.digest
+
+
+def _child(source: Source, image: LockedImage, digest: Digest) -> ImageManifest:
+    child = _manifest(source, image, str(digest), digest)
+    if not isinstance(child, ImageManifest):
+        raise MismatchError(f"{digest} is an index, not a build", hint=_HINT)
+    return child
+
+
+def _compare_layer(manifest: ImageManifest, pin: Pin) -> None:
+    layer = manifest.layers[-1] if manifest.layers else None
+    if layer is None or (layer.digest, layer.size) != (pin.layer, pin.size):
+        says = "no layer" if layer is None else f"the layer {layer.digest} of {layer.size} bytes"
+        raise MismatchError(f"the locked build has {says}, and {pin.layer} of {pin.size} is locked", hint=_HINT)
+
+
+def _layer_size(source: Source, request: LayerRequest) -> int | None:
+    if isinstance(source, AllByDigest):
+        return source.layer_size(request)
+    with source.layer(request) as body:
+        return body.size

@@ -1,0 +1,12 @@
+"""Requirements to Resolution to Lock: decides every version and every digest, and does no I/O.
+
+``resolve`` and ``pin`` are generators: they yield what they need to know (a round of Needs, to be answered at once
+and in any order), are sent the Answers, and return their result. Whoever drives them owns network and threads.
+"""
+
+from d8_installer.resolve.choosing import resolve
+from d8_installer.resolve.explain import explain
+from d8_installer.resolve.pinning import pin
+from d8_installer.resolve.stale import staleness
+
+__all__ = ["explain", "pin", "resolve", "staleness"]

@@ -1,0 +1,185 @@
+"""Which version of each image: the locked one while it will do, else the newest that all allow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConflictError, NotFoundError
+from d8_installer.model.date import spelled
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf
+from d8_installer.model.version import Version
+from d8_installer.resolve.current import absent, all_allow, allows, by_image, can_agree, is_current, locked_will_do
+from d8_installer.resolve.dating import dates_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import LockedImage
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.model.resolution import Wanted
+
+Asked = tuple[TagsOf | ManifestOf, ...]
+
+
+def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
+    """Choose one version for every wanted image: the locked one while it will do, else the newest that all allow.
+
+    Raises NotFoundError where no version is allowed, ConflictError naming both requesters where they exclude each
+    other (``wanted.lenient``: the newcomer is left out instead).
+    """
+    groups = by_image(wanted.requirements)
+    needs = tuple(TagsOf(name.path) for name, group in groups.items() if not locked_will_do(wanted, name, group))
+    answers = (yield needs) if needs else Answers()
+    dated: dict[ManifestOf, datetime | None] = {}
+    while True:
+        try:
+            resolution = _decide(wanted, groups, _old_enough(wanted, answers, dated))
+        except (ConflictError, NotFoundError) as error:
+            raise _with_cutoff(error, wanted, dated) from error
+        chosen = {ManifestOf(c.name.path, c.tag) for c in resolution.choices if _is_anew(wanted, c)}
+        if wanted.created_before is None or chosen <= dated.keys():
+            return resolution
+        dated |= yield from dates_of(sorted(chosen - dated.keys(), key=lambda top: top.image))
+
+
+def _is_anew(wanted: Wanted, choice: Choice) -> bool:
+    return not choice.kept and not locked_will_do(wanted, choice.name, choice.requirements)
+
+
+def _old_enough(wanted: Wanted, answers: Answers, dated: Mapping[ManifestOf, datetime | None]) -> Answers:
+    """Return *answers* without the tags that are known to be too new, or to have no date."""
+    if wanted.created_before is None:
+        return answers
+    late = {top for top, date in dated.items() if date is None or date >= wanted.created_before}
+    tags = {
+        need: tuple(tag for tag in every if ManifestOf(need.image, tag) not in late)
+        for need, every in answers.tags.items()
+    }
+    return replace(answers, tags=tags)
+
+
+def _with_cutoff(
+    error: ConflictError | NotFoundError, wanted: Wanted, dated: Mapping[ManifestOf, datetime | None]
+) -> ConflictError | NotFoundError:
+    if wanted.created_before is None or not dated:
+        return error
+    return type(error)(
+        f"{error.message}; versions without a date, or from {spelled(wanted.created_before)} on, are excluded",
+        hint="see `d8-installer lock --explain NAME` with the same --exclude-newer",
+    )
+
+
+def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]], answers: Answers) -> Resolution:
+    choices, left_out = [], list[LeftOut]()
+    for name, group in groups.items():
+        locked = wanted.locked.find(name)
+        if locked is not None and locked_will_do(wanted, name, group):
+            choices.append(_as_locked(wanted, locked, group))
+            continue
+        agreed, refused = _agree(wanted, name, group, answers)
+        left_out += refused
+        if not agreed:
+            choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
+        elif locked is not None and locked_will_do(wanted, name, agreed):
+            choices.append(_as_locked(wanted, locked, agreed))
+        else:
+            tags = answers.tags[TagsOf(name.path)]
+            choices.append(Choice(name, newest(name, agreed, tags), agreed, locked))
+    return Resolution((*choices, *absent(wanted, groups)), tuple(left_out))
+
+
+def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ...]) -> Choice:
+    current, adds = is_current(wanted, locked, group), bool(wanted.adds)
+    return Choice(locked.name, locked.version, group, locked, kept=current and not adds, grows=current and adds)
+
+
+def newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> str:
+    """Return the tag of the newest version that all of *group* allow; ConflictError or NotFoundError if none is."""
+    exact = next((r.request.version.exact_tag for r in group if r.request.version.exact_tag is not None), None)
+    allowed = [tag for tag in tags if all_allow(group, tag)]
+    if exact is not None and exact in allowed:
+        return exact
+    versions = [version for tag in allowed if (version := Version.try_parse(tag)) is not None]
+    if versions:
+        return max(versions, key=lambda version: version.preference_key).text
+    raise _nothing_allowed(name, group, tags)
+
+
+def _nothing_allowed(
+    name: ImageName, group: Sequence[Requirement], tags: Sequence[str]
+) -> ConflictError | NotFoundError:
+    alone = [r for r in group if not any(allows(r, tag) for tag in tags)]
+    if len(group) > 1 and not alone:
+        wants = " and ".join(map(str, group))
+        return ConflictError(f"no version of {name} is right for both: {wants}", hint="loosen one of the two ranges")
+    versions = sorted((v for tag in tags if (v := Version.try_parse(tag))), key=lambda v: v.preference_key)
+    stable = [version for version in versions if version.is_stable()]
+    culprit = (alone or group)[0]
+    newest = f"; the newest stable one is {stable[-1]}" if stable else ""
+    if not stable and versions:
+        newest = f"; there are only pre-releases, such as {versions[-1]}"
+    return NotFoundError(
+        f"no published version of {name} is right: {culprit}{newest}",
+        hint=f"see `d8-installer versions {name}`" + ("" if stable else "; ask for pre-releases with '>=0-0'"),
+    )
+
+
+def _agree(
+    wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], answers: Answers
+) -> tuple[tuple[Requirement, ...], list[LeftOut]]:
+    """Return those of *group* that can agree, the already locked first, and each left-out one with the reason."""
+    need = TagsOf(name.path)
+    if need in answers.absent:
+        absence = answers.absent[need]
+        if not _may_leave_out(wanted, group):
+            raise absence
+        return (), [LeftOut(requirement, _without(requirement, absence)) for requirement in group]
+    if not wanted.lenient:
+        return group, []
+    locked = wanted.locked.find(name)
+    lines = dict(locked.requests) if locked is not None else {}
+    agreed: list[Requirement] = []
+    refused = []
+    for requirement in sorted(group, key=lambda r: _seniority(lines, r)):
+        if can_agree([*agreed, requirement], answers.tags[need]):
+            agreed.append(requirement)
+            continue
+        error = _refusal(name, requirement, agreed, answers.tags[need])
+        if not _may_leave_out(wanted, (requirement,)) and (not agreed or requirement.requester in wanted.insist):
+            raise error
+        refused.append(LeftOut(requirement, error))
+    return tuple(agreed), refused
+
+
+def _seniority(lines: Mapping[str, Digest], requirement: Requirement) -> tuple[bool, bool, bool, str]:
+    """Those whose very request is locked come first, then those who were locked at all, then a person's own."""
+    who = requirement.requester
+    return (lines.get(who) != requirement.request.hash, who not in lines, who != OWN_MANIFEST, who)
+
+
+def _may_leave_out(wanted: Wanted, group: Iterable[Requirement]) -> bool:
+    """Whether the rest may go on without *group*: a person's own manifest is not gone on without."""
+    requesters = {requirement.requester for requirement in group}
+    return wanted.lenient and OWN_MANIFEST not in requesters and not requesters & wanted.insist
+
+
+def _refusal(
+    name: ImageName, requirement: Requirement, agreed: Sequence[Requirement], tags: Sequence[str]
+) -> ConflictError | NotFoundError:
+    if not agreed:
+        return _nothing_allowed(name, (requirement,), tags)
+    return ConflictError(
+        f"{requirement} and cannot agree: {agreed[0]}",
+        hint=f"loosen one of the two ranges, or uninstall one of {agreed[0].requester} and {requirement.requester}",
+    )
+
+
+def _without(requirement: Requirement, error: NotFoundError) -> NotFoundError:
+    if requirement.requester in {OWN_MANIFEST} or str(requirement) in error.message:
+        return error
+    return NotFoundError(f"{requirement}: {error}", hint=error.hint)

@@ -1,0 +1,213 @@
+"""Which bytes: every choice pinned by digest, for all its platforms, from manifests alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConflictError, MismatchError, NotFoundError
+from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedImage, Pin
+from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
+from d8_installer.model.platform import Platform
+from d8_installer.model.resolution import Answers, Choice, ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.resolve.current import absent_lines
+from d8_installer.resolve.missing import explain_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.oci import Descriptor
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.model.source import ManifestBytes
+
+Asked = tuple[TagsOf | ManifestOf, ...]
+
+
+def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Lock]:
+    """Pin every choice by digest, for all its platforms, from manifests alone.
+
+    Raises MismatchError where a tag now means other bytes than remembered or demanded, where a child is not what
+    its index promised, or where a child is itself an index; NotFoundError where a demanded platform is missing.
+    """
+    fresh = [choice for choice in resolution.choices if not choice.kept]
+    tops = {choice.name: ManifestOf(choice.name.path, choice.tag) for choice in fresh}
+    answers = (yield tuple(tops.values())) if tops else Answers()
+    found = {}
+    for choice in fresh:
+        top = answers.manifests[tops[choice.name]]
+        _check_top(choice, top.digest, trust)
+        document = _parsed(choice, top)
+        children: dict[Platform, Descriptor] = {}
+        if isinstance(document, ImageIndex):
+            missing = _missing(choice, document, wanted)
+            if missing is not None:
+                raise (yield from explain_missing(choice, missing, document))
+            children = _children(choice, document, wanted)
+        found[choice.name] = (top, document, children)
+    needs = dict.fromkeys(
+        ManifestOf(name.path, str(child.digest), child.size)
+        for name, (_, _, children) in found.items()
+        for child in children.values()
+    )
+    built = (yield tuple(needs)) if needs else Answers()
+    entries = [choice.locked for choice in resolution.choices if choice.kept and choice.locked is not None]
+    for choice in fresh:
+        top, document, children = found[choice.name]
+        if isinstance(document, ImageManifest):
+            entries.append(_entry(choice, wanted, None, {ANY_PLATFORM: _pin(choice, top.digest, document)}))
+        else:
+            pins = {str(platform): _child_pin(choice, child, built) for platform, child in children.items()}
+            entries.append(_entry(choice, wanted, top.digest, pins))
+    return Lock.of(entries, wanted.locked.extra)
+
+
+def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:
+    path = choice.name.path
+    expected = trust.remembered.get((path, choice.tag))
+    if choice.locked is not None and choice.locked.version == choice.tag:
+        expected = choice.locked.top
+    if expected not in (None, digest) and (path, choice.tag) not in trust.accept_moved:
+        raise MismatchError(
+            f"the tag {choice.name}:{choice.tag} was moved: it meant {expected}, and now means {digest}",
+            hint=f"ask its publisher why; to take the new bytes, type --accept-moved {choice.name}:{choice.tag}",
+        )
+    for requirement in choice.requirements:
+        demanded = requirement.request.digest
+        if demanded is not None and demanded != digest:
+            raise MismatchError(
+                f"{choice.name}:{choice.tag} is {digest}, but {requirement.requester} demands {demanded}",
+                hint="correct `digest` in the manifest, or ask the publisher why the tag was moved",
+            )
+
+
+def _parsed(choice: Choice, top: ManifestBytes) -> ImageIndex | ImageManifest:
+    try:
+        return parse_manifest(top.raw)
+    except MismatchError as error:
+        raise MismatchError(f"{choice.name}:{choice.tag}: {error}", hint=error.hint) from error
+
+
+def _missing(choice: Choice, index: ImageIndex, wanted: Wanted) -> Platform | None:
+    """Return the first platform that has to be there and is not."""
+    platforms = _platforms(choice, index, wanted).items()
+    return next((platform for platform, required in platforms if required and not index.child_for(platform)), None)
+
+
+def _children(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, Descriptor]:
+    children: dict[Platform, Descriptor] = {}
+    for platform in _platforms(choice, index, wanted):
+        child = index.child_for(platform)
+        if child is not None and child.is_index:
+            raise MismatchError(
+                f"{choice.name} {choice.tag} holds an index inside its index for {platform}, which is refused",
+                hint="ask the publisher for an index whose children are image manifests",
+            )
+        if child is not None:
+            children[platform] = child
+    if not children and not choice.grows:
+        raise NotFoundError(
+            f"{choice.name} {choice.tag} has no build for any wanted platform", hint=f"see what {choice.tag} offers"
+        )
+    return children
+
+
+def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, bool]:
+    """Return the platforms to pin, sorted, each with whether it must be there."""
+    must = not all(requirement.request.optional for requirement in choice.requirements)
+    platforms: dict[Platform, bool] = dict.fromkeys(wanted.adds, must)
+    if choice.grows:
+        return dict(sorted(platforms.items()))
+    platforms |= dict.fromkeys(wanted.platforms, must)
+    for requirement in choice.requirements:
+        request = requirement.request
+        for platform in index.platforms if request.platforms is None else request.platforms:
+            required = request.platforms is not None and not request.optional
+            platforms[platform] = platforms.get(platform, False) or required
+    # What the absent list is not known here, but it is among what was locked so far.
+    if choice.locked is not None and absent_lines(wanted, choice.locked):
+        for key, _ in choice.locked.platforms:
+            if key != ANY_PLATFORM:
+                platforms.setdefault(Platform.parse(key), False)
+    return dict(sorted(platforms.items()))
+
+
+def _child_pin(choice: Choice, child: Descriptor, built: Answers) -> Pin:
+    answer = built.manifests[ManifestOf(choice.name.path, str(child.digest), child.size)]
+    if answer.digest != child.digest or len(answer.raw) != child.size:
+        raise MismatchError(
+            f"{choice.name} {choice.tag}: the manifest of {child.platform} arrived as {answer.digest}"
+            f" ({len(answer.raw)} bytes), but the index promises {child.digest} ({child.size} bytes)",
+            hint="try again; if it stays, the source is damaged or tampered with",
+        )
+    document = _parsed(choice, answer)
+    if not isinstance(document, ImageManifest):
+        raise MismatchError(
+            f"{choice.name} {choice.tag}: what {child.platform} names is an index, not a build",
+            hint="ask the publisher for an index whose children are image manifests",
+        )
+    return _pin(choice, child.digest, document)
+
+
+def _pin(choice: Choice, digest: Digest, manifest: ImageManifest) -> Pin:
+    """Return the pin of the LAST layer, the one that the proxy serves (rpp.md §2.5)."""
+    if not manifest.layers or manifest.layers[-1].size == 0:
+        raise MismatchError(
+            f"{choice.name} {choice.tag}: the manifest {digest} has no layer",
+            hint="ask the publisher for a repaired image",
+        )
+    layer = manifest.layers[-1]
+    if layer.size > MAX_LAYER_BYTES:
+        raise MismatchError(
+            f"{choice.name} {choice.tag}: the last layer of {digest} has {layer.size} bytes, more than can be locked",
+            hint="ask the publisher for a repaired image",
+        )
+    return Pin(digest, layer.digest, layer.size)
+
+
+def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[str, Pin]) -> LockedImage:
+    lines = {r.requester: r.request.hash for r in choice.requirements}
+    binaries = _binaries(choice.requirements)
+    optional = all(r.request.optional for r in choice.requirements)
+    extra: Mapping[str, object] = {}
+    if choice.locked is not None:
+        extra = choice.locked.extra
+        before = dict(choice.locked.platforms)
+        pins = {key: _with_extra(pin, before.get(key)) for key, pin in pins.items()}
+        if choice.grows:
+            return replace(choice.locked, platforms=tuple(sorted({**before, **pins}.items())))
+        absent = dict(absent_lines(wanted, choice.locked))
+        if absent:
+            lines = {**absent, **lines}
+            binaries = {**dict(choice.locked.binaries), **binaries}
+            optional = optional and choice.locked.optional
+    return LockedImage(
+        choice.name,
+        choice.tag,
+        index,
+        tuple(sorted(binaries.items())),
+        tuple(sorted(lines.items())),
+        tuple(sorted(pins.items())),
+        optional,
+        extra,
+        wanted.platforms,
+    )
+
+
+def _with_extra(pin: Pin, before: Pin | None) -> Pin:
+    """A newer tool's keys belong to the build that they stand beside."""
+    return replace(pin, extra=before.extra) if before is not None and before.child == pin.child else pin
+
+
+def _binaries(requirements: Iterable[Requirement]) -> dict[str, str]:
+    binaries: dict[str, tuple[str, Requirement]] = {}
+    for requirement in requirements:
+        for binary, member in requirement.request.binaries:
+            known = binaries.setdefault(binary, (member, requirement))
+            if known[0] != member:
+                raise ConflictError(
+                    f"{known[1].requester} wants {binary!r} to be the file {known[0]!r} of {requirement.request.name},"
+                    f" and {requirement.requester} wants {member!r}",
+                    hint="rename one of the two binaries",
+                )
+    return {binary: member for binary, (member, _) in binaries.items()}

@@ -1,0 +1,109 @@
+"""``export``: the lock in the words of others, the same bytes each time, valid by the others' own rules."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from tests import images
+from tests.command import Completed, ended, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Exporter:
+    """A person whose lock has an image with an index and a single one."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "home"
+        self.home.mkdir()
+        layout = str(directory / "reg")
+        images.add_image(layout, "stronghold", "v1.4.2", images.executables("stronghold", *images.PLATFORMS))
+        images.add_image(layout, "deckhouse-cli", "v0.13.1", {"any": images.script("d8")})
+        self.env = {"D8_RPP_ENDPOINT": f"oci-layout:{layout}"}
+        self.run("install", "stronghold", "deckhouse-cli")
+
+    @property
+    def lock(self) -> Path:
+        return self.home / ".local/share/d8-installer/profiles/user/d8.lock"
+
+    def run(self, *words: str, expect: int = 0, **more: str) -> Completed:
+        done = run(*words, home=str(self.home), env=self.env | more)
+        assert done.code == expect, done
+        return done
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Exporter:
+    return Exporter(tmp_path)
+
+
+def test_cyclonedx_is_valid_and_says_every_digest(person: Exporter) -> None:
+    text = person.run("export", "--format", "cyclonedx").out
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    lock = {image["name"]: image for image in tomllib.loads(person.lock.read_text())["images"]}
+    by_name = {component["name"]: component for component in document["components"]}
+    assert by_name.keys() == lock.keys()
+    stronghold, d8 = by_name["stronghold"], by_name["deckhouse-cli"]
+    tops = {
+        "stronghold": lock["stronghold"]["index"],
+        "deckhouse-cli": lock["deckhouse-cli"]["platforms"]["any"]["child"],
+    }
+    for component in (stronghold, d8):
+        purl = PackageURL.from_string(component["purl"])
+        assert (purl.type, purl.name, purl.version) == ("oci", component["name"], tops[component["name"]])
+        assert component["hashes"] == [{"alg": "SHA-256", "content": str(purl.version).removeprefix("sha256:")}]
+    pins = {
+        (part["properties"][2]["value"], PackageURL.from_string(part["purl"]).version, part["properties"][0]["value"])
+        for part in stronghold["components"]
+    }
+    assert pins == {(key, pin["child"], pin["layer"]) for key, pin in lock["stronghold"]["platforms"].items()}
+    assert "components" not in d8
+
+
+def test_the_same_lock_gives_the_same_bytes(person: Exporter) -> None:
+    for name in ("cyclonedx", "json", "requirements"):
+        first = person.run("export", "--format", name).out
+        assert person.run("export", "--format", name, PYTHONHASHSEED="7").out == first
+        assert person.run("--offline", "export", "--format", name).out == first
+    assert "timestamp" not in person.run("export", "--format", "cyclonedx").out
+    dated = person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="1700000000").out
+    assert json.loads(dated)["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(dated) is None
+    person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="soon", expect=2)
+
+
+def test_json_is_the_lock(person: Exporter) -> None:
+    document = json.loads(person.run("export", "--format", "json").out)
+    assert document == tomllib.loads(person.lock.read_text())
+
+
+def test_requirements_give_the_same_lock_again(person: Exporter) -> None:
+    lines = person.run("export", "--format", "requirements").out.splitlines()
+    assert lines == ["deckhouse-cli===v0.13.1", "stronghold===v1.4.2"]
+    before = tomllib.loads(person.lock.read_text())["images"]
+    person.run("install", "--home", str(person.home / "other"), *lines)
+    after = tomllib.loads((person.home / "other/profiles/user/d8.lock").read_text())["images"]
+    assert [(i["version"], i["platforms"]) for i in after] == [(i["version"], i["platforms"]) for i in before]
+
+
+def test_a_hand_with_no_lock_or_no_library(person: Exporter) -> None:
+    code = "import sys; sys.modules['cyclonedx'] = None; from d8_installer.cli.main import main; sys.exit(main())"
+    words = [sys.executable, "-c", code, "export", "--format", "cyclonedx"]
+    done = ended(words, home=str(person.home), env=person.env)
+    assert done.code == 78
+    assert "pip install 'd8-installer[sbom]'" in done.err
+    person.lock.unlink()
+    assert "is missing" in person.run("export", "--format", "json", expect=65).err
+    person.run("export", expect=2)
+    person.run("export", "--format", "xml", expect=2)

@@ -1,0 +1,443 @@
+"""``lock`` by the installed command: what --check shows and never writes, and what a partial lock leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.model.digest import Digest
+from d8_installer.model.lock import Lock
+from tests import images
+from tests.cli.test_json import envelope
+from tests.command import Completed, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass
+class Project:
+    """A person's project with its manifest, its lock, and a layout of images."""
+
+    home: Path
+    place: Path
+    layout: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.place / "d8.lock"
+
+    def d8(self, *words: str, expect: int = 0, endpoint: str | None = None) -> Completed:
+        """Run the command in the project; it must end with *expect*."""
+        env = {"D8_RPP_ENDPOINT": endpoint or f"oci-layout:{self.layout}"}
+        done = run(*words, home=str(self.home), env=env, cwd=str(self.place))
+        assert done.code == expect, done
+        assert "Traceback" not in done.err
+        return done
+
+    def wants(self, *entries: str, platforms: str = "") -> None:
+        """Write the manifest: each entry is ``name range``, or the lines of a table."""
+        lines = ["schema = 1", *([f"platforms = {platforms}"] if platforms else [])]
+        for entry in entries:
+            name, _, spec = entry.partition(" ")
+            lines += ["[[images]]", f'name = "{name}"', f'version = "{spec or "*"}"']
+        (self.place / "d8.toml").write_text("\n".join([*lines, ""]))
+
+    def locked(self) -> Lock:
+        return Lock.parse(self.lock.read_bytes(), "d8.lock")
+
+    def blob(self, name: str, digest: Digest) -> Path:
+        return self.layout / "deckhouse-cli/plugins" / name / "blobs/sha256" / digest.hex
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "home", tmp_path / "home/work", tmp_path / "reg")
+    made.place.mkdir(parents=True)
+    for tag in ("v1.0.0", "v1.1.0"):
+        for name in ("stronghold", "vault"):
+            images.add_image(str(made.layout), name, tag, images.executables(f"{name} {tag}"))
+    return made
+
+
+def everything(place: Path) -> dict[str, tuple[bytes, int]]:
+    """Return every file below *place* with its bytes and time, and every directory with its time."""
+    return {
+        str(path): (path.read_bytes() if path.is_file() else b"", path.lstat().st_mtime_ns) for path in place.rglob("*")
+    }
+
+
+# -- --check -----------------------------------------------------------------------------------------------------
+
+
+def test_check_writes_nothing_whatever_it_finds(project: Project) -> None:
+    project.wants("stronghold", "vault ~1.0")
+    project.d8("lock")
+    shutil.rmtree(project.home / ".local")
+    for entries, code in ((("stronghold", "vault ~1.0"), 0), (("stronghold <1", "vault"), 65)):
+        project.wants(*entries)
+        before = everything(project.home)
+        project.d8("lock", "--check", expect=code)
+        project.d8("--offline", "lock", "--check", expect=code)
+        assert everything(project.home) == before
+    project.lock.unlink()
+    before = everything(project.home)
+    assert "is missing" in project.d8("lock", "--check", expect=65).err
+    assert everything(project.home) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="mode bits")
+def test_check_needs_no_home_that_can_be_written(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("sync")
+    before = everything(project.home)
+    assert project.d8("lock", "--check").out.endswith("(1 images)\n")
+    assert everything(project.home) == before
+
+
+def test_check_says_image_by_image_what_differs(project: Project) -> None:
+    project.wants("stronghold", "vault ~1.0")
+    project.d8("lock")
+    image = project.locked().images[0]
+    project.wants("stronghold <1", "ruff ^2")
+    done = project.d8("lock", "--check", expect=65)
+    line = dict(image.requests)["d8.toml"]
+    assert "stronghold is locked for another request than that of d8.toml\n" in done.out
+    assert f"  the request of d8.toml: locked {line}, wanted <1 (sha256:" in done.out
+    assert "  the version: locked v1.1.0, wanted <1 of d8.toml\n" in done.out
+    assert "  the request of d8.toml: locked nothing, wanted ^2\n" in done.out
+    assert (
+        "vault is locked and nobody here wants it\n  the version: locked v1.0.0 for d8.toml, wanted nothing" in done.out
+    )
+    assert "d8.lock: is stale: ruff is wanted by d8.toml and not locked; stronghold is" in done.err
+    document = envelope(project.d8("--json", "lock", "--check", expect=65))
+    assert document["status"] == "partial"
+    found = {one["image"]: one["details"] for one in document["data"]["differences"]}
+    assert sorted(found) == ["ruff", "stronghold", "vault"]
+    assert {"what": "the version", "locked": "v1.1.0", "wanted": "<1 of d8.toml"} in found["stronghold"]
+    assert document["data"]["proven"] is None
+
+
+def test_check_proves_what_a_layout_holds_and_reads_no_layer(project: Project) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    builds = sum(len(image.platforms) for image in project.locked().images)
+    document = envelope(project.d8("--json", "lock", "--check"))
+    assert document["data"]["proven"] == builds
+    assert document["data"]["differences"] == []
+    layer = dict(project.locked().images[0].platforms)["linux-arm64"].layer
+    blob = project.blob("stronghold", layer)
+    flipped = bytearray(blob.read_bytes())
+    flipped[20] ^= 1
+    blob.write_bytes(flipped)
+    project.d8("lock", "--check")  # its size is right; sync is who reads it
+
+
+@pytest.mark.parametrize(
+    ("part", "how", "code", "says"),
+    [
+        ("index", "gone", 69, "stronghold v1.1.0 (darwin-arm64, "),
+        ("child", "gone", 69, "stronghold v1.1.0 for linux-arm64 is gone"),
+        ("layer", "gone", 69, "stronghold v1.1.0 for linux-arm64 is gone"),
+        ("index", "other", 76, "stronghold v1.1.0: sha256:"),
+        ("child", "other", 76, "stronghold v1.1.0 for linux-arm64: sha256:"),
+        ("layer", "other", 76, "stronghold v1.1.0 for linux-arm64: the layer sha256:"),
+    ],
+)
+def test_check_names_what_a_layout_lost_or_changed(project: Project, part: str, how: str, code: int, says: str) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    image = project.locked().images[0]
+    pin = dict(image.platforms)["linux-arm64"]
+    blob = project.blob("stronghold", {"index": image.top, "child": pin.child, "layer": pin.layer}[part])
+    blob.unlink() if how == "gone" else blob.write_bytes(blob.read_bytes() + b"\n")
+    before = everything(project.home)
+    done = project.d8("lock", "--check", expect=code)
+    assert says in done.err
+    assert everything(project.home) == before
+    assert len(envelope(project.d8("--json", "lock", "--check", expect=code))["errors"]) == 1
+    project.d8("--offline", "lock", "--check")
+
+
+def test_a_tag_that_moved_is_no_matter_where_all_is_found_by_digest(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    images.add_image(str(project.layout), "stronghold", "v1.1.0", images.executables("moved"))
+    project.d8("lock", "--check")
+
+
+def test_check_changes_nothing_so_it_takes_no_option_that_would(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    for more in (("--upgrade",), ("--upgrade-image", "stronghold"), ("--platform", "linux-amd64")):
+        assert "--check changes nothing" in project.d8("lock", "--check", *more, expect=2).err
+
+
+def test_check_offline_needs_no_source(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    project.d8("--offline", "lock", "--check", endpoint=NOWHERE)
+    assert "cannot connect" in project.d8("lock", "--check", endpoint=NOWHERE, expect=69).err
+
+
+# -- what a partial lock leaves alone ----------------------------------------------------------------------------
+
+
+def blocks(text: str) -> dict[str, str]:
+    """Return the text of each image's block by its name."""
+    return {block.split('"')[1]: block for block in text.split("[[images]]\n")[1:]}
+
+
+def test_upgrading_one_image_changes_its_block_alone(project: Project) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    before = blocks(project.lock.read_text())
+    for name in ("stronghold", "vault"):
+        images.add_image(str(project.layout), name, "v1.2.0", images.executables("new"))
+    project.d8("lock")
+    assert blocks(project.lock.read_text()) == before  # locked versions are preferred
+    project.d8("lock", "--upgrade-image", "vault")
+    after = blocks(project.lock.read_text())
+    assert {name for name in before if after[name] != before[name]} == {"vault"}
+
+
+def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
+    (project.place / "d8.toml").write_text(
+        'schema = 1\n[[images]]\nname = "stronghold"\nplatforms = ["linux-arm64"]\n[[images]]\nname = "vault"\n'
+    )
+    project.d8("lock")
+    before = project.lock.read_text()
+    project.d8("lock", "--platform", "darwin-arm64")
+    after = project.lock.read_text()
+    assert [key for key, _ in project.locked().images[0].platforms] == ["darwin-arm64", "linux-arm64"]
+    assert blocks(after)["vault"] == blocks(before)["vault"]
+    assert [line for line in before.splitlines() if line not in after.splitlines()] == []
+    for words in (("lock",), ("lock", "--check"), ("sync", "--locked", "--platform", "linux-arm64", "--to", "out")):
+        project.d8(*words)
+    assert project.lock.read_text() == after
+    assert "has no build for plan9-386" in project.d8("lock", "--platform", "plan9-386", expect=69).err
+    assert project.lock.read_text() == after
+
+
+# -- platforms of a project --------------------------------------------------------------------------------------
+
+
+def test_a_project_demands_platforms_of_all_its_images(project: Project) -> None:
+    project.wants("stronghold ~1.0", "vault", platforms='["windows-amd64", "linux-amd64"]')
+    project.d8("lock")
+    assert project.lock.read_text().count('demanded = [\n    "linux-amd64",\n    "windows-amd64",\n]') == 2
+    project.d8("lock", "--check")
+    project.wants("stronghold ~1.0", "vault", platforms='["linux-amd64"]')
+    stale = project.d8("sync", "--locked", expect=65)
+    assert "stronghold is locked for another request" in stale.err
+    shown = project.d8("lock", "--check", expect=65).out
+    assert "  the demanded platforms: locked linux-amd64, windows-amd64, wanted linux-amd64\n" in shown
+    project.d8("lock")
+    project.wants("stronghold ~1.0", "vault")
+    project.d8("lock")
+    assert "demanded" not in project.lock.read_text()
+
+
+def test_a_demanded_platform_that_is_missing_is_named_with_who_has_it(project: Project) -> None:
+    images.add_image(str(project.layout), "stronghold", "v1.2.0", images.executables("new", "linux-amd64"))
+    project.wants("stronghold", platforms='["windows-amd64"]')
+    done = project.d8("lock", expect=69)
+    assert "stronghold v1.2.0 has no build for windows-amd64" in done.err
+    assert "the newest allowed version that has it is v1.1.0" in done.err
+    assert not project.lock.exists()
+    project.wants("stronghold", platforms='["freebsd-riscv64"]')
+    assert "none of the 2 other versions that are allowed has it" in project.d8("lock", expect=69).err
+
+
+@pytest.mark.parametrize(
+    ("platforms", "says"),
+    [
+        ('["linux-amd64", "linux-amd64"]', "d8.toml:2: platforms[1]: linux-amd64 is there twice"),
+        ('["linux-amd65"]', "d8.toml:2: platforms[0]: linux-amd65 is no platform that Go knows"),
+        ('["Linux"]', "d8.toml:2: platforms[0]: 'Linux' is not a platform"),
+        ("[]", "d8.toml:2: platforms: is empty"),
+        ('"linux-amd64"', "d8.toml:2: platforms: must be a list"),
+    ],
+)
+def test_platforms_that_are_none(project: Project, platforms: str, says: str) -> None:
+    project.wants("stronghold", platforms=platforms)
+    assert says in project.d8("lock", expect=65).err
+
+
+def test_a_plugin_demands_nothing_of_others(project: Project) -> None:
+    project.wants("stronghold", platforms='["linux-amd64"]')
+    refused = project.d8("manifest", "check", expect=65).err
+    assert "platforms: is a setting of projects, not of plugins" in refused
+
+
+# -- sync of a lock ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["--locked", "--frozen"])
+def test_sync_of_a_lock_is_served_from_the_store_alone(project: Project, how: str) -> None:
+    project.wants("stronghold", "vault ~1.0")
+    project.d8("sync")
+    profiles = project.home / ".local/share/d8-installer/profiles"
+    text = project.lock.read_bytes()
+    for more, endpoint in ((("--offline",), None), ((), NOWHERE)):
+        shutil.rmtree(profiles)  # all but the store is gone: nothing that was placed can be taken for done
+        planned = project.d8(*more, "sync", how, "--dry-run", endpoint=endpoint).out
+        assert "fetch" not in planned
+        project.d8(*more, "sync", how, endpoint=endpoint)
+        assert project.d8("which", "vault").out.strip().endswith("/vault")
+        assert project.d8(*more, "sync", how, endpoint=endpoint).out.startswith("nothing to do")
+        assert project.lock.read_bytes() == text
+    shutil.rmtree(project.home / ".local/share/d8-installer")
+    refused = project.d8("--offline", "sync", how, expect=69, endpoint=NOWHERE)
+    assert "was not asked: this run is offline" in refused.err
+    project.d8("sync", how, expect=69, endpoint=NOWHERE)
+
+
+def test_sync_locked_reads_and_writes_no_more_than_it_may(project: Project) -> None:
+    project.wants("stronghold ~1.0")
+    project.d8("sync")
+    text = project.lock.read_bytes()
+    project.wants("stronghold ~1.1")
+    assert json.loads(project.d8("--json", "sync", "--locked", expect=65).out)["errors"][0]["kind"] == "StaleLock"
+    project.d8("--offline", "sync", "--frozen")
+    project.d8("sync", "--dry-run")
+    assert project.lock.read_bytes() == text
+    project.d8("sync", "--prune")
+    assert project.lock.read_bytes() != text
+
+
+@pytest.mark.parametrize("platform", images.PLATFORMS)
+def test_another_platforms_binaries_as_a_plain_directory(project: Project, platform: str) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    project.d8("sync", "--locked", "--platform", platform, "--to", "out")
+    suffix = ".exe" if platform.startswith("windows") else ""
+    out = project.place / "out"
+    assert sorted(path.name for path in out.iterdir()) == [f"stronghold{suffix}", f"vault{suffix}"]
+    assert all(path.is_file() and not path.is_symlink() for path in out.iterdir())
+    assert (out / f"vault{suffix}").read_bytes() == images.executable(platform, "vault v1.1.0")
+    shutil.rmtree(out)
+    project.d8("--offline", "sync", "--frozen", "--platform", platform, "--to", "out", endpoint=NOWHERE)
+    assert len(list(out.iterdir())) == 2
+    assert not (project.home / ".local/share/d8-installer/bin").exists()
+
+
+# -- why it is locked as it is -----------------------------------------------------------------------------------
+
+
+def dated(project: Project, name: str, *versions: tuple[str, str]) -> None:
+    """Publish each (tag, date) with its date on the index, or none where it is empty."""
+    program = project.home / "program"
+    program.write_bytes(images.script(name))
+    program.chmod(0o755)
+    for tag, date in versions:
+        epoch = str(int(datetime.fromisoformat(date).timestamp())) if date else ""
+        words = ("publish", f"{images.host_platform()}={program}", "--image", name, "--version", tag)
+        done = run(
+            *words,
+            *("--to", f"oci-layout:{project.layout}"),
+            home=str(project.home),
+            env={"SOURCE_DATE_EPOCH": epoch} if epoch else {},
+        )
+        assert done.code == 0, done
+
+
+VERSIONS = (
+    ("v1.0.0", "2026-01-01T00:00:00Z"),
+    ("v1.1.0", "2026-03-01T00:00:00Z"),
+    ("v1.2.0", "2026-05-01T00:00:00Z"),
+    ("v1.3.0-rc.1", "2026-05-02T00:00:00Z"),
+    ("v1.2.5", ""),
+    ("v2.0.0", "2026-02-01T00:00:00Z"),
+)
+
+
+def test_no_version_that_was_created_since_is_chosen(project: Project) -> None:
+    dated(project, "ruff", *VERSIONS)
+    project.wants("ruff <2", "vault")
+    assert "vault" in project.d8("lock", "--exclude-newer", "2026-04-01", expect=69).err  # no image of it has a date
+    project.wants("ruff <2")
+    for cutoff, chosen in (
+        ("2026-02-01", "v1.0.0"),
+        ("2026-05-01T00:00:00Z", "v1.1.0"),
+        ("2026-05-01T00:00:01Z", "v1.2.0"),
+    ):
+        project.lock.unlink(missing_ok=True)
+        project.d8("lock", "--exclude-newer", cutoff)
+        assert project.locked().images[0].version == chosen
+    project.d8("lock", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.2.0", "what is locked stays"
+    project.d8("lock", "--upgrade", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.0.0"
+    project.d8("lock", "--upgrade")
+    assert project.locked().images[0].version == "v1.2.5"
+    project.lock.unlink()
+    done = project.d8("lock", "--exclude-newer", "2025-01-01", expect=69)
+    assert "versions without a date, or from 2025-01-01T00:00:00Z on, are excluded" in done.err
+    assert "neither a date nor an age" in project.d8("lock", "--exclude-newer", "soon", expect=2).err
+
+
+def test_dates_of_children_count_where_the_index_has_none(project: Project) -> None:
+    dated(project, "ruff", ("v1.0.0", "2026-01-01T00:00:00Z"), ("v1.1.0", "2026-03-01T00:00:00Z"))
+    index = project.layout / "deckhouse-cli/plugins/ruff/index.json"
+    document = json.loads(index.read_text())
+    for entry in document["manifests"]:
+        blob = project.blob("ruff", Digest.parse(entry["digest"]))
+        top = json.loads(blob.read_text())
+        date = top["annotations"].pop("org.opencontainers.image.created")
+        top["manifests"][0]["annotations"] = {"org.opencontainers.image.created": date}
+        raw = json.dumps(top).encode()
+        entry |= {"digest": str(Digest.of(raw)), "size": len(raw)}
+        project.blob("ruff", Digest.of(raw)).write_bytes(raw)
+    index.write_text(json.dumps(document))
+    project.wants("ruff")
+    project.d8("lock", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.0.0"
+
+
+def test_explain_tells_what_was_considered(project: Project) -> None:
+    dated(project, "ruff", *VERSIONS)
+    images.add_image(str(project.layout), "ruff", "latest", images.executables("latest"))
+    project.wants("ruff <2")
+    before = everything(project.home)
+    told = project.d8("lock", "--explain", "ruff").out
+    assert "  asked for by d8.toml: <2\n  not locked\n" in told
+    assert "* v1.2.5       the newest that all allow\n" in told
+    project.d8("lock", "--explain", "ruff", "--exclude-newer", "2026-05-01")
+    assert everything(project.home) == before
+    project.d8("lock", "--exclude-newer", "2026-04-01")
+    assert project.d8("lock", "--explain", "ruff").out.splitlines()[3:] == [
+        "  v2.0.0       outside <2 of d8.toml",
+        "  v1.3.0-rc.1  a pre-release, for which d8.toml (<2) does not ask",
+        "  v1.2.5       newer than the locked one, which is kept until an upgrade",
+        "  v1.2.0       older than v1.2.5",
+        "* v1.1.0       locked, and all allow it",
+        "  v1.0.0       older than v1.2.5",
+        "  latest       it is no version",
+    ]
+    project.lock.unlink()
+    words = ("--json", "lock", "--explain", "ruff", "--exclude-newer", "2026-05-01")
+    explanation = envelope(project.d8(*words))["data"]["explanation"]
+    why = {one["tag"]: one["why"] for one in explanation["considered"]}
+    assert why["v1.2.5"] == "it has no date, so it counts as too new"
+    assert why["v1.2.0"] == "created 2026-05-01T00:00:00Z, which is not before 2026-05-01T00:00:00Z"
+    assert (explanation["chosen"], explanation["locked"]) == ("v1.1.0", None)
+    assert not project.lock.exists()
+
+
+def test_explain_names_a_missing_platform_and_who_asked(project: Project) -> None:
+    images.add_image(str(project.layout), "vault", "v1.2.0", images.executables("new", "linux-amd64"))
+    project.wants("vault", platforms='["darwin-arm64"]')
+    told = project.d8("lock", "--explain", "vault").out
+    assert "* v1.2.0  the newest that all allow; it has no build for darwin-arm64, which is demanded\n" in told
+    assert "nobody wants other here" in project.d8("lock", "--explain", "other", expect=69).err
+    assert "--explain changes nothing" in project.d8("lock", "--explain", "vault", "--upgrade", expect=2).err
+    project.d8("lock", "--explain", "vault", "--check", expect=2)

@@ -1,0 +1,1 @@
+"""Promises over many drawn cases, by the installed command; each prints its figure."""
