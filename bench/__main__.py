@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from bench import inside, install, lock, memory, noop, plugins, proxy
+from bench import growth, inside, install, lock, memory, noop, plugins, proxy, twenty
 from bench.rig import Rig, make_rig
 from bench.table import Row, json_line, text_table
 
@@ -17,6 +17,9 @@ CASES = {
     "memory": memory.rows,
     "proxy": proxy.rows,
     "plugins": plugins.rows,
+    "twenty": twenty.rows,
+    "rollback": growth.rollback_rows,
+    "growth": growth.rows,
 }
 BREAKDOWNS = {"install": install.breakdown}
 

@@ -66,7 +66,7 @@ def joined(rig: Rig, times: int) -> Image:
     def write(folder: Path) -> Path:
         target = folder / "plugin"
         with target.open("wb") as file:
-            for source in _executables() * times:
+            for source in executables() * times:
                 with source.open("rb") as part:
                     shutil.copyfileobj(part, file, _MIB)
         if target.stat().st_size > _MAX_FILE:
@@ -95,7 +95,7 @@ def huge(rig: Rig) -> Image:
 
 def _halves(size: int) -> Iterator[bytes]:
     """Yield *size* bytes: the beginning of a real executable, text, and then noise."""
-    with _executables()[0].open("rb") as file:
+    with executables()[0].open("rb") as file:
         yield file.read(_ELF_BYTES)
     text = (_TEXT * (_MIB // len(_TEXT) + 1))[:_MIB]
     noise = random.Random(size)  # noqa: S311 - the same image every time
@@ -146,7 +146,7 @@ def _key(rig: Rig, name: str) -> str:
     return f"{name}-{hasher.hexdigest()[:16]}"
 
 
-def _executables() -> list[Path]:
+def executables() -> list[Path]:
     """Return the executables of the wheels, downloaded once."""
     folder = _cache() / "executables" / "+".join(WHEELS)
     if not folder.exists():

@@ -17,6 +17,7 @@ from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.generation import Generation, Placement
 from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.reference import ImageName, is_never_a_plugins
+from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.source import LayerRequest
 
 if TYPE_CHECKING:
@@ -33,15 +34,15 @@ class Policy:
 
     ``owners``: binary name to the image that wins it; ``shadowed``: names that already are commands elsewhere;
     ``allow``: images and plugins that may take such a name, or one that no plugin gets otherwise; ``reserved``: names
-    that nobody may take; ``own``: the image and binary names that the profile's own manifest asks for, None where only
-    the lock is known.
+    that nobody may take; ``asked``: who asks for which binary of which image, None where only the lock is known, which
+    says who wants an image and not under which names.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
     shadowed: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
-    own: frozenset[tuple[str, str]] | None = None
+    asked: Mapping[tuple[str, str], frozenset[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class _Names:
         owner = self._policy.owners.get(binary)
         if owner is not None:
             return ImageName(owner)
-        own = [image.name for image in images if _is_own(binary, image, self._policy)]
+        own = [image.name for image in images if is_own(binary, image, self._policy.asked)]
         if len(own) > 1:
             raise _contest(binary, own)
         if own or len(images) == 1:
@@ -147,14 +148,21 @@ def _contest(binary: str, names: Sequence[ImageName]) -> ConflictError:
 def _may_take(binary: str, image: LockedImage, policy: Policy) -> bool:
     if binary in policy.reserved:
         return False
-    allowed = image.name.short in policy.allow or bool(set(image.plugins) & policy.allow)
-    shadows = binary in policy.shadowed or is_never_a_plugins(binary)
-    return allowed or not shadows or _is_own(binary, image, policy)
+    if image.name.short in policy.allow or is_own(binary, image, policy.asked):
+        return True
+    if not (binary in policy.shadowed or is_never_a_plugins(binary)):
+        return True
+    known = {} if policy.asked is None else policy.asked
+    asking = known.get((image.name.short, binary))
+    # Of a plugin that is not here nobody knows what it asked for: then all who want the image must be allowed.
+    return bool(asking & policy.allow) if asking else bool(image.plugins) and set(image.plugins) <= policy.allow
 
 
-def _is_own(binary: str, image: LockedImage, policy: Policy) -> bool:
+def is_own(binary: str, image: LockedImage, asked: Mapping[tuple[str, str], frozenset[str]] | None) -> bool:
     """Whether the person asked for that very name: a plugin may ask for more names of an image that they asked for."""
-    return image.is_own and (policy.own is None or (image.name.short, binary) in policy.own)
+    if asked is None:
+        return image.is_own and not image.plugins
+    return OWN_MANIFEST in asked.get((image.name.short, binary), ())
 
 
 def _fetches(

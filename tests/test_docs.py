@@ -19,7 +19,7 @@ from d8_installer.model.config import Config
 from d8_installer.model.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/install.md", "docs/commands.md", "docs/hooks.md")
+PAGES = ("README.md", *(f"docs/{page}.md" for page in ("install", "commands", "hooks", "lock", "merging")))
 
 
 def blocks(page: str, language: str) -> list[str]:

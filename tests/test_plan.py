@@ -260,6 +260,7 @@ def test_what_loses_its_name_is_not_fetched() -> None:
 
 
 FROM_PLUGIN = (("d8-plug", of("r")),)
+FROM_OWN = (("d8.toml", of("r")),)
 FROM_BOTH = (("d8-plug", of("r")), ("d8.toml", of("r")))
 
 
@@ -272,7 +273,8 @@ FROM_BOTH = (("d8-plug", of("r")), ("d8.toml", of("r")))
         (FROM_PLUGIN, "a", "a", "", True),
         (FROM_PLUGIN, "a", "d8-plug", "", True),
         (FROM_PLUGIN, "a", "other", "", False),
-        (FROM_BOTH, "a", "", "", True),
+        (FROM_OWN, "a", "", "", True),
+        (FROM_BOTH, "a", "", "", False),
         (FROM_BOTH, "", "", "a", False),
         (FROM_BOTH, "a", "a d8-plug", "a", False),
         (FROM_PLUGIN, "", "", "other", True),
@@ -297,3 +299,22 @@ def test_a_name_that_is_no_longer_shadowed_is_linked() -> None:
     done = plan(withheld, active=active, stored=stored)
     assert names(done.steps, Link) == ["a"]
     assert applied(done, stored).find("a") is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "allow", "in_bin"),
+    [
+        ("d8.toml", "", True),
+        ("d8-plug", "", False),
+        ("d8-plug", "d8-plug", True),
+        ("d8-plug", "d8-other", False),
+        ("", "d8-plug", True),
+        ("", "d8-other", False),
+    ],
+)
+def test_only_who_asked_for_a_name_takes_it(asked: str, allow: str, in_bin: bool) -> None:
+    """A plugin takes no name through an image that the person, or an allowed plugin, wants under other names."""
+    names = {("a", "a"): frozenset([asked])} if asked else {}
+    policy = Policy({}, frozenset(["a"]), frozenset(allow.split()), asked=names)
+    done = plan(image(requests=FROM_BOTH), policy=policy)
+    assert [placement.in_bin for placement in done.target] == [in_bin]

@@ -17,7 +17,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request, Requirement
 from d8_installer.model.resolution import ManifestOf, Resolution, TagsOf, Trust, Wanted
-from d8_installer.model.version import Specifier
+from d8_installer.model.version import Specifier, Version
 from d8_installer.resolve import pin, resolve, staleness
 from tests.strategies import (
     CATALOGUE_NAMES,
@@ -670,6 +670,20 @@ def test_resolving_again_asks_nothing_and_changes_nothing(catalogue: Catalogue, 
 
 
 @steady
+@given(catalogues(), requirements, requirements)
+def test_a_locked_version_stays_while_all_allow_it(
+    catalogue: Catalogue, before: tuple[Requirement, ...], after: tuple[Requirement, ...]
+) -> None:
+    lock = locked(catalogue, want(*before))
+    for name in CATALOGUE_NAMES:
+        catalogue.publish(name, "v0.9.0", "v1.99.0", "v2.99.0", on=[LINUX])
+    for choice in resolved(catalogue, want(*after, locked=lock)).choices:
+        entry = lock.find(choice.name)
+        allowed = [r.request.version.allows(Version.parse(entry.version)) for r in choice.requirements] if entry else []
+        assert (entry is not None and choice.tag == entry.version) == (bool(allowed) and all(allowed))
+
+
+@steady
 @given(catalogues(), requirements, st.data())
 def test_orders_say_nothing(catalogue: Catalogue, asked: tuple[Requirement, ...], data: st.DataObject) -> None:
     shuffled = Catalogue(
@@ -696,8 +710,8 @@ def test_one_image_more_changes_its_own_block_only(catalogue: Catalogue, asked: 
     catalogue.publish("new", "v1.0.0")
     catalogue.asked.clear()
     more = locked(catalogue, want(*asked, "new", locked=lock))
-    block = Lock.of(image for image in more.images if image.name.short == "new").render()
-    assert more.render().replace(block.removeprefix("lock_version = 1\n"), "", 1) == lock.render()
+    (block,) = (image.render() for image in more.images if image.name.short == "new")
+    assert more.render().replace(f"\n{block}", "", 1) == lock.render()
     assert {need.image for need in catalogue.asked} == {ImageName("new").path}
 
 

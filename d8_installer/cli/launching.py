@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import RawOutput, end_cleanly, working_directory
-from d8_installer.cli.program import execute_file, wait_for
+from d8_installer.cli.program import execute_file, wait_for, without_token
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import UsageError
 
@@ -37,8 +37,8 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str]) -> RawOutput:
     path = find_ready(launch, environ) or _provide(launch, environ)
     sys.stdout.flush()
     if os.name == "posix":
-        execute_file(path, [path, *rest], environ)
-    return RawOutput(wait_for([path, *rest], environ))
+        execute_file(path, [path, *rest], without_token(environ))
+    return RawOutput(wait_for([path, *rest], without_token(environ)))
 
 
 def _provide(launch: Launch, environ: Mapping[str, str]) -> str:

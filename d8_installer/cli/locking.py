@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import merging
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
 
@@ -19,7 +20,7 @@ def lock(context: Context) -> Outcome:
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     platforms, given = tuple(typed.platforms), tuple(typed.environments)
-    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.exclude_newer)
+    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.exclude_newer, merging.taken(typed))
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
@@ -50,8 +51,7 @@ def explain(context: Context) -> Outcome:
     _refuse_changes("--explain", context)
     with context.session() as session:
         result = explain_image(session, image_name(typed.explain), tuple(typed.environments), typed.exclude_newer)
-    data = {"file": result.file, "images": 1, "written": False, "changes": [], "left_out": []}
-    return Outcome(data | {"explanation": result.as_json()}, result.as_text(), result.problems)
+    return Outcome(result.as_json(), result.as_text(), result.problems)
 
 
 def _refuse_changes(option: str, context: Context) -> None:

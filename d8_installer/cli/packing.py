@@ -42,7 +42,7 @@ def parts_only(context: Context) -> Outcome:
     if not os.path.isfile(source):
         raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml")
     manifest_value(typed.manifest)
-    declared = Declared(typed.manifest, source, lockfile.load_manifest(source)[1])
+    declared = Declared(typed.manifest, source, lockfile.load_manifest(source, of_plugin=True)[1])
     check_names(declared, typed.taken)
     beside = os.path.join(os.path.dirname(source), "d8.lock")
     found = _parts(context, declared, _lock(beside) if os.path.isfile(beside) else None)

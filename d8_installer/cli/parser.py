@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 PROGRAM = "d8-installer"
+KEPT = argparse.SUPPRESS
+"""The default of an option that may have been given before the command."""
 
 COMMANDS = {
     "install": "put an image into your manifest and its binaries onto PATH",
@@ -54,6 +56,7 @@ COMMANDS = {
     "manifest": "write or check a plugin's manifest",
     "publish": "publish executables as a multi-platform image",
     "wheel": "make a plugin's wheel thin (launchers) or fat (the binaries themselves)",
+    "bundle": "write the locked images, their lock and manifests into one file, for places without network",
     "proxy": "serve images as a registry-packages-proxy does",
     "pip": "run pip as typed, then sync the environment that it changed",
     "pipx": "run pipx as typed, then sync",
@@ -170,7 +173,7 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         "--endpoint",
         metavar="URL",
         default=default,
-        help="where images come from: https:, oci:, oci-layout: (D8_RPP_ENDPOINT)",
+        help="where images come from: https:, oci:, oci-layout:, bundle: (D8_RPP_ENDPOINT)",
     )
     group.add_argument("--ca-file", metavar="F", default=default, help="certificates to trust as well (D8_RPP_CA_FILE)")
     group.add_argument("--token-file", metavar="F", default=default, help="file with the bearer token (D8_RPP_TOKEN)")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from d8_installer.cli.context import Outcome
 
 ENVELOPE_SCHEMA = 1
+_SHOWN = 20
+"""Errors of a command that did the rest; more are not read by anybody."""
 
 
 def outcome(command: str, result: Outcome, *, as_json: bool) -> int:
@@ -26,8 +28,10 @@ def outcome(command: str, result: Outcome, *, as_json: bool) -> int:
         return exit_code
     if result.lines:
         _write("\n".join(map(printable, result.lines)))
-    for error in result.errors:
+    for error in result.errors[:_SHOWN]:
         _complain(error)
+    if len(result.errors) > _SHOWN:
+        print(f"error: and {len(result.errors) - _SHOWN} more of the kind (all with --json)", file=sys.stderr)
     return exit_code
 
 

@@ -58,6 +58,8 @@ def _change(step: Link | Unlink, dry_run: bool) -> str:
     if isinstance(step, Unlink):
         return f"{'would remove' if dry_run else 'removed'} {placement.binary} ({placement.name} {placement.version})"
     what = f"{placement.binary} ({placement.name} {placement.version})"
+    if not placement.in_bin:
+        return f"{'would keep' if dry_run else 'kept'} {what} out of bin, for launchers alone"
     if step.replaces is None:
         return f"{'would install' if dry_run else 'installed'} {what}"
     if step.replaces == placement.version:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.markers import first_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +76,9 @@ def _refuse_long_keys(text: str, file: str) -> None:
 
 
 def _syntax_error(message: str, text: str, file: str) -> DocumentError:
+    marker = first_marker(text)
+    if marker is not None:
+        return DocumentError("has conflict markers: a merge is not done", file=file, line=marker)
     # The place is at the very end: what stands before it may quote a key that looks like one.
     place = _SYNTAX_PLACE.search(message)
     problem = _SYNTAX_PLACE.sub("", message)

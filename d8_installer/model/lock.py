@@ -5,12 +5,15 @@ Nothing in it is global, so two branches' changes touch different lines; unknown
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
+from d8_installer.model.markers import first_marker
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
 from d8_installer.model.requirement import OWN_MANIFEST
@@ -26,8 +29,14 @@ FILE_NAME = "d8.lock"
 ANY_PLATFORM = "any"
 """The one platform key of a tag that is a single ImageManifest."""
 _REPAIR = "restore the file from git, or remove it and type `d8-installer lock`"
+_JOIN = "type `d8-installer lock`: it joins what one side alone changed, and names the rest"
 _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
+_MARK = "  # entry "
+_MARKED = re.compile(r'^name = "([^"\n]*)"\nimage = .*\nversion = .*  # entry ([0-9a-f]{12})$', re.MULTILINE)
+_NAME = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
+END = "# end of d8.lock\n"
+"""What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,25 @@ class LockedImage:
         """The files taken out of the image, sorted, each once."""
         return tuple(sorted({member for _, member in self.binaries}))
 
+    def render(self) -> str:
+        """Return the entry's text; the comment is the `mark` of all the rest of it."""
+        import tomli_w
+
+        text = tomli_w.dumps({"images": [_render_image(self)]})
+        version = tomli_w.dumps({"version": self.version}).rstrip("\n")
+        return text.replace(f"\n{version}\n", f"\n{version}{_MARK}{_mark(text)}\n", 1)
+
+    @property
+    def mark(self) -> str:
+        """A short hash of the entry, which two different edits of it change differently.
+
+        It stands on a line of its own entry, so that git never joins two edits of one image line by line: that could
+        leave the platform of one version in another's entry, and no digest would tell.
+        """
+        import tomli_w
+
+        return _mark(tomli_w.dumps({"images": [_render_image(self)]}))
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
@@ -95,7 +123,7 @@ class Lock:
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Lock:
         """Read a ``d8.lock``; every fault is a DocumentError with *file*, key path and line."""
-        table = parse_toml(decode_utf8(raw, file), file, limit=_MAX_LOCK_TOML)
+        table = _table(decode_utf8(raw, file), file)
         version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
         if version != LOCK_VERSION:
             table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint="upgrade d8-installer")
@@ -103,7 +131,7 @@ class Lock:
         for entry in table.tables("images"):
             image = _locked_image(entry)
             if image.name in images:
-                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_REPAIR)
+                entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_JOIN)
             images[image.name] = image
         return cls(tuple(images[name] for name in sorted(images)), table.unknown())
 
@@ -118,11 +146,53 @@ class Lock:
 
     def render(self) -> str:
         """Return the file's text: entries by name, keys in the order of DESIGN's Files, unknown keys at their end."""
+        return "\n".join([self.head(), *(image.render() for image in self.images), END])
+
+    def head(self) -> str:
+        """Return what stands before the first image."""
         import tomli_w
 
-        document: dict[str, object] = {"lock_version": LOCK_VERSION, **self.extra}
-        document["images"] = [_render_image(image) for image in self.images]
-        return tomli_w.dumps(document)
+        return tomli_w.dumps({"lock_version": LOCK_VERSION, **self.extra})
+
+
+def marks(text: str) -> dict[str, str]:
+    """Return the mark of each entry of a lock's *text*, by name; one without a mark is left out."""
+    return dict(_MARKED.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubles:
+    """A text with the first, and with the last entry of each image that it has more than once; and those images.
+
+    Git leaves an image twice, and no conflict, where both sides added it and one removed its neighbour.
+    """
+
+    names: frozenset[str]
+    first: str
+    last: str
+
+    @classmethod
+    def of(cls, text: str) -> Doubles:
+        """Take a lock's *text* apart, as far as its lines are where we write them."""
+        head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
+        names = [found[1] if (found := _NAME.search(entry)) else str(place) for place, entry in enumerate(entries)]
+        last = {name: place for place, name in enumerate(names)}
+        first = {name: place for place, name in reversed(tuple(enumerate(names)))}
+        texts = (head + "".join(entries[place] for place in sorted(places.values())) for places in (first, last))
+        return cls(frozenset(name for name in names if first[name] != last[name]), *texts)
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _table(text: str, file: str) -> Table:
+    try:
+        return parse_toml(text, file, limit=_MAX_LOCK_TOML)
+    except DocumentError as error:
+        if first_marker(text) is not None:
+            error.hint = _JOIN
+        raise
 
 
 def _locked_image(table: Table) -> LockedImage:

@@ -84,6 +84,38 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Rest(Body, Protocol):
+    """A Body of a source that can go on with a layer: where these bytes begin, and which file the sender says it is."""
+
+    @property
+    def start(self) -> int:
+        """The first byte's place in the layer: the one asked for, or 0 where the sender begins anew."""
+
+    @property
+    def etag(self) -> str | None:
+        """What the sender calls these bytes, to be handed back when it goes on; None where it says nothing."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a source with ranges can do besides: go on with a layer of which the beginning was kept."""
+
+    def layer_from(self, request: LayerRequest, start: int, etag: str | None) -> AbstractContextManager[Body]:
+        """Open a layer at byte *start*, as ``Source.layer``; the body is a Rest if its transfer can be gone on with.
+
+        Where the sender cannot go on, or *etag* (of the kept bytes) is not its any more, the body begins at 0.
+        """
+
+
+@runtime_checkable
+class CarriesLock(Protocol):
+    """What a bundle can do besides: give the lock that it was made for."""
+
+    def lock_text(self) -> bytes:
+        """Return the bytes of the ``d8.lock`` that came with the images; untrusted as everything else."""
+
+
+@runtime_checkable
 class TagsAtHand(Protocol):
     """What a local source can do besides: say at once, without blocking for long, what a tag means now."""
 

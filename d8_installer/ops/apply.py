@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError, UsageError
+from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.path import is_command_elsewhere
-from d8_installer.plan import Policy, Situation, make_plan
+from d8_installer.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
 from d8_installer.store import fs, lockfile, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock
-    from d8_installer.model.manifest import Manifest
     from d8_installer.model.plan import Plan
+    from d8_installer.model.requirement import Requirement
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -37,7 +37,7 @@ class Change:
     """What is written together with the switch: the lock, its text, the manifest's text, and why.
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
-    for it, None where it does not speak for all; ``own`` the profile's manifest, None where it was not read.
+    for it, None where it does not speak for all; ``asked`` who asks for which names, None where nobody was read.
     ``problems`` are those of requesters that were left out.
     """
 
@@ -47,7 +47,7 @@ class Change:
     manifest_text: str | None = None
     dry_run: bool = False
     seen: Requesters | None = None
-    own: Manifest | None = None
+    asked: Mapping[tuple[str, str], frozenset[str]] | None = None
     problems: tuple[D8Error, ...] = ()
 
 
@@ -93,6 +93,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     if change.dry_run:
         problems = (*change.problems, *plan.problems)
         return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
+    refuse_moved(session, change.lock)
     _warn(session, plan)
     if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
         generations.switch.expose(session.home, generations.paths)
@@ -191,26 +192,46 @@ def _refuse_foreign_platform(session: Session, active: Generation | None) -> Non
         )
 
 
+def asked_by(requirements: Iterable[Requirement]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return who asks for which binary of which image."""
+    asked: dict[tuple[str, str], frozenset[str]] = {}
+    for requirement in requirements:
+        for binary, _ in requirement.request.binaries:
+            key = str(requirement.request.name), binary
+            asked[key] = asked.get(key, frozenset()) | {requirement.requester}
+    return asked
+
+
+def refuse_moved(session: Session, lock: Lock) -> None:
+    """A lock may come from anywhere: where it calls other bytes by a tag that is remembered, the tag was moved."""
+    known = lockfile.load_tags(session.home)
+    for image in lock.images:
+        before = known.get((image.name.path, image.version))
+        tag = f"{image.name}:{image.version}"
+        if before not in (None, image.top) and tag not in session.options.accept_moved:
+            raise MismatchError(
+                f"the lock says that {tag} is {image.top}, and here it was {before}",
+                hint=f"ask who changed the lock; to take the other bytes, type --accept-moved {tag}",
+            )
+
+
 def _policy(session: Session, change: Change) -> Policy:
     config = session.config
-    own = (
-        None if change.own is None else frozenset((str(r.name), b) for r in change.own.requests for b, _ in r.binaries)
-    )
     shadowed = frozenset(
         binary
         for image in change.lock.images
         for binary, _ in image.binaries
-        if not (image.is_own and (own is None or (str(image.name), binary) in own))
-        and is_command_elsewhere(session, binary)
+        if not is_own(binary, image, change.asked) and is_command_elsewhere(session, binary)
     )
     allow = frozenset(config.allow) | frozenset(map(normalised, config.allow))
-    return Policy(config.owners, shadowed, allow, frozenset(config.reserved), own)
+    return Policy(config.owners, shadowed, allow, frozenset(config.reserved), change.asked)
 
 
 def _warn(session: Session, plan: Plan) -> None:
     for placement in plan.withheld:
         session.reporter.warn(
             f"{placement.binary} of {placement.name} is kept out of bin: the name is reserved, or another command's"
+            f" (`d8-installer config set allow {placement.name}` lets it in)"
         )
     for name in plan.skipped:
         session.reporter.note(f"{name} is optional and has no build for {plan.platform}: skipped")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.ops.lock import refuse_missing, stale_error
@@ -25,11 +25,13 @@ class CheckResult:
     differences: tuple[Difference, ...] = ()
     proof: Proof | None = None
     errors: tuple[D8Error, ...] = ()
+    left_out: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``: that of ``lock``, and what was checked."""
-        data = {"file": self.file, "images": self.images, "written": False, "changes": [], "left_out": []}
+        data = {"file": self.file, "images": self.images, "written": False, "changes": []}
         return data | {
+            "left_out": [error.message for error in self.left_out],
             "differences": [_difference_json(difference) for difference in self.differences],
             "proven": self.proof.builds if self.proof is not None else None,
         }
@@ -56,15 +58,16 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     workspace = session.read(session.profile())
     refuse_missing(workspace)
     requesters = gather(session, workspace, given)
-    file, images = workspace.profile.lock, len(workspace.locked.images)
+    problems = requesters.problems
+    result = CheckResult(workspace.profile.lock, len(workspace.locked.images), errors=problems, left_out=problems)
     differences = staleness(requesters.wanted(workspace.locked))
     if differences:
-        errors = (stale_error(workspace, differences), *requesters.problems)
-        return CheckResult(file, images, differences, errors=errors)
-    if session.is_offline or not images:
-        return CheckResult(file, images, errors=requesters.problems)
+        errors = (stale_error(workspace, differences), *problems)
+        return replace(result, differences=differences, errors=errors)
+    if session.is_offline or not workspace.locked.images:
+        return result
     proof = prove(session, workspace.locked)
-    return CheckResult(file, images, proof=proof, errors=(*proof.errors, *requesters.problems))
+    return replace(result, proof=proof, errors=(*proof.errors, *problems))
 
 
 def _difference_json(difference: Difference) -> dict[str, object]:

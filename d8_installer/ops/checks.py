@@ -95,7 +95,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         tuple(sorted(own_distributions().keys() - enabled)),
         tuple(plugin.name for plugin in unusable if plugin.version is None),
         tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
-        session.environ,
+        {name: value for name, value in session.environ.items() if name != "D8_RPP_TOKEN"},
     )
 
 

@@ -28,10 +28,16 @@ class Explained:
     source: str
     explanation: Explanation
     cutoff: datetime | None
+    images: int
     problems: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return the ``explanation`` of the result's ``data``."""
+        """Return the result's ``data``: that of ``lock``, and the explanation."""
+        data = {"file": self.file, "images": self.images, "written": False, "changes": []}
+        left_out = [error.message for error in self.problems]
+        return data | {"left_out": left_out, "explanation": self._explanation()}
+
+    def _explanation(self) -> dict[str, object]:
         told = self.explanation
         locked = told.locked
         return {
@@ -68,4 +74,5 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...], exc
     if workspace.locked.find(name) is None and all(r.request.name != name for r in wanted.requirements):
         raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")
     told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
-    return Explained(workspace.profile.lock, session.source.name, told, cutoff, requesters.problems)
+    images = len(workspace.locked.images)
+    return Explained(workspace.profile.lock, session.source.name, told, cutoff, images, requesters.problems)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.ops.ask import HEARTBEAT
+from d8_installer.ops.transfer import Transfer
 from d8_installer.store.blobs import Stored
 from d8_installer.store.profile import file_name
 from d8_installer.store.unpack import Layer, unpack
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
-    from d8_installer.model.source import LayerRequest, Source
+    from d8_installer.model.source import LayerRequest, ManifestBytes, Source
     from d8_installer.ops.reporter import Task
     from d8_installer.ops.session import Session
     from d8_installer.store.blobs import Incoming
@@ -30,6 +32,12 @@ _AT_ONCE = 4
 """Layers unpacked at once; each already keeps three threads busy."""
 _TRIES = 3
 """How often a layer is fetched whole when its transfer is cut: the proxy has no ranges (rpp.md §2.5)."""
+_TRIES_BY_RANGE = 10
+"""How often a layer is asked for where each try goes on from what the one before has brought."""
+OTHERS_PATIENCE = 60
+"""So many times the patience with a source is the patience with another process that fetches the same layer."""
+_LOOK_AGAIN = 0.1
+"""Seconds between two looks whether that process is done."""
 
 
 def fetch_all(session: Session, plan: Plan) -> None:
@@ -62,11 +70,11 @@ class _StoppedError(D8Error):
     """Another fetch failed; this one ends too. Never shown: the other's error is."""
 
 
-class _CutError(Exception):
-    """The transfer ended early, for the reason that ``error`` tells."""
+class _CutError(TryAgainError):
+    """The transfer ended early, for the reason that ``error`` tells; a source of several hears of it on the way."""
 
     def __init__(self, error: TryAgainError) -> None:
-        super().__init__(error.message)
+        super().__init__(error.message, hint=error.hint)
         self.error = error
 
 
@@ -88,17 +96,57 @@ class _Job:
         self._stop = stop
 
     def fetch(self, step: Fetch) -> None:
-        """Fetch one layer; a cut transfer is begun anew, some times (a refused request the source has repeated)."""
-        for again in reversed(range(_TRIES)):
+        """Fetch one layer, unless another process does: then wait for it, and find the layer in the store."""
+        store, layer = self._session.store, step.request.layer
+        with store.arriving.alone(layer, self._waiting(step)):
+            if store.members(layer).keys() >= set(step.members):
+                self._session.reporter.detail(f"{step.name}: the store has it by now")
+                return
+            transfer = Transfer(self._source, step.request, store.arriving)
+            self._persist(step, transfer)
+            transfer.drop()
+
+    def _persist(self, step: Fetch, transfer: Transfer) -> None:
+        """Try again after a cut, some times, and once where kept bytes were to blame for wrong ones.
+
+        A refused request the source has repeated itself.
+        """
+        tries = 0
+        while True:
             try:
-                self._once(step)
+                self._once(step, transfer)
                 return
             except _CutError as cut:
-                if not again or self._stop.is_set():
+                tries += 1
+                if tries >= (_TRIES_BY_RANGE if transfer.kept else _TRIES) or self._stop.is_set():
                     raise cut.error from cut.error.__cause__
-                self._session.reporter.detail(f"{step.name}: {cut.error}; fetching it again")
+                self._session.reporter.detail(f"{step.name}: {cut.error}; fetching {_what(transfer)}")
+            except (MismatchError, NotFoundError):
+                transfer.drop()
+                if not transfer.went_on:
+                    raise
+                self._session.reporter.detail(f"{step.name}: what was kept does not fit; fetching all of it")
 
-    def _once(self, step: Fetch) -> None:
+    def _waiting(self, step: Fetch) -> Callable[[], None]:
+        """Return what is done while another process fetches the layer: wait a moment, or give up in the end."""
+        patience = OTHERS_PATIENCE * self._session.patience
+        begun: list[float] = []
+
+        def wait_a_moment() -> None:
+            if not begun:
+                begun.append(time.monotonic())
+                self._session.reporter.note(f"waiting for another d8-installer that fetches {step.name}")
+            elif time.monotonic() - begun[0] > patience:
+                raise TryAgainError(
+                    f"another d8-installer has been fetching {step.name} {step.request.tag} for {patience:.0f} s",
+                    hint="type the same command again when it is done; D8_PATIENCE=SECONDS waits longer",
+                )
+            if self._stop.wait(_LOOK_AGAIN):
+                raise _StoppedError("another transfer failed")
+
+        return wait_a_moment
+
+    def _once(self, step: Fetch, transfer: Transfer) -> None:
         request = step.request
         prove_chain(self._source, request)
         temporary: dict[str, str] = {}
@@ -110,7 +158,9 @@ class _Job:
 
         task = self._session.reporter.task(f"{step.name} {request.tag}", request.size)
         try:
-            with self._source.layer(request) as body:
+            with transfer.body() as body:
+                if transfer.went_on:
+                    self._session.reporter.detail(f"{step.name}: going on after {transfer.went_on} bytes")
                 extracted = _unpacked(step, self._watched(body, task), create)
         finally:
             task.finish()
@@ -133,6 +183,10 @@ class _Job:
             raise _CutError(error) from error
 
 
+def _what(transfer: Transfer) -> str:
+    return f"the rest after {transfer.kept} bytes" if transfer.kept else "it again"
+
+
 def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO]) -> tuple[Extracted, ...]:
     """Unpack the step's layer; what is wrong with its bytes is said with the image's name and what to do."""
     request = step.request
@@ -144,7 +198,14 @@ def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], Binary
         raise kind(f"{step.name} {request.tag}: {error}", hint=hint) from error
 
 
-def prove_chain(source: Source, request: LayerRequest) -> None:
+class Manifests(Protocol):
+    """What is needed of a Source to prove a chain."""
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest that *ref* names."""
+
+
+def prove_chain(source: Manifests, request: LayerRequest) -> None:
     """Check that the locked index names the locked child, and the child the locked layer (DESIGN, Trust).
 
     The body's hash alone would not notice a lock that was edited to call other bytes by this version's name.
@@ -161,7 +222,7 @@ def prove_chain(source: Source, request: LayerRequest) -> None:
         raise _broken(request, f"the child {request.child} does not end in the layer {request.layer}")
 
 
-def _promised(source: Source, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
+def _promised(source: Manifests, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
     answer = source.manifest(request.image, str(digest))
     if answer.digest != digest:
         raise _broken(request, f"{digest} was asked for, and {answer.digest} came")

@@ -102,7 +102,7 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     Commands). Raises NotFoundError where there is no such generation, DiskError where the store lost what it needs.
     """
     profile = session.profile()
-    with session.writing(profile, frozen=True) as workspace:
+    with session.writing(profile, documents=False) as workspace:
         generations = workspace.generations
         active = generations.active()
         if active is None:

@@ -10,7 +10,7 @@ from d8_installer.model.manifest import Manifest, with_request, without_request
 from d8_installer.model.reference import ImageName, image_name, is_tag, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.version import Specifier, Version
-from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.ask import usable_tags
 from d8_installer.ops.lock import relock
 from d8_installer.ops.requesters import gather
@@ -64,6 +64,7 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
         for name in map(image_name, names):
             if workspace.manifest.find(name) is not None:
                 text = without_request(text, name)
+                _say_who_keeps(session, name, workspace.locked)
             elif not _is_leaving(name, workspace):
                 raise _not_ours(name, workspace.locked)
         session.settle_platform(workspace)
@@ -108,7 +109,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         lock = _with_lines(lock, name, {r.requester: r.request.hash for r in requirements})
         seen = None if requesters.problems else requesters
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
-        return apply(session, workspace, replace(change, own=workspace.manifest))
+        return apply(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
 
 
 def _typed(text: str) -> tuple[ImageName, str, Request]:
@@ -137,7 +138,7 @@ def _place(session: Session, workspace: Workspace, requesters: Requesters, wante
     for problem in problems:
         session.reporter.warn(problem.message)
     change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
-    change = replace(change, seen=requesters, own=edit.manifest, problems=problems)
+    change = replace(change, seen=requesters, asked=asked_by(wanted.requirements), problems=problems)
     applied = apply(session, workspace, change)
     for problem in applied.left_out[len(problems) :]:
         session.reporter.warn(problem.message)
@@ -195,6 +196,12 @@ def _refuse_outside(requirement: Requirement, tag: str, workspace: Workspace) ->
         file=workspace.profile.manifest,
         hint=f"change the range first: `d8-installer install '{request.name}==={tag}'`",
     )
+
+
+def _say_who_keeps(session: Session, name: ImageName, locked: Lock) -> None:
+    image = locked.find(name)
+    if image is not None and image.plugins:
+        session.reporter.note(f"{name} stays for {', '.join(image.plugins)}, which wants it too")
 
 
 def _is_leaving(name: ImageName, workspace: Workspace) -> bool:

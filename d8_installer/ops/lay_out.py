@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, UsageError
-from d8_installer.ops.apply import Applied, Change, situation
+from d8_installer.ops.apply import Applied, Change, refuse_moved, situation
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate
@@ -15,6 +16,7 @@ from d8_installer.store import fs, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
+    from d8_installer.model.plan import Plan
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -23,21 +25,29 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
 
     The profile, its manifest and its lock are not changed.
     """
-    plan = make_plan(change.lock, situation(session, change, None))
+    refuse_moved(session, change.lock)
+    plan = _plan(session, change)
     result = Applied(plan, None, directory, str(workspace.profile), change.dry_run)
     if change.dry_run:
         return result
-    names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in plan.target]
+    target = [placement for placement in plan.target if placement.in_bin]
+    names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in target]
     for name in names:
         _refuse_foreign(session, os.path.join(directory, name))
     Gate(session, plan, None).admit(change.lock)
     fetch_all(session, plan)
     fs.make_directories(directory)
-    with all_stored(session, plan, lambda: make_plan(change.lock, situation(session, change, None))):
-        for placement, name in zip(plan.target, names, strict=True):
+    with all_stored(session, plan, lambda: _plan(session, change)):
+        for placement, name in zip(target, names, strict=True):
             stored = session.store.members(placement.layer)[placement.member]
             fs.copy_executable(session.store.path(stored, name), os.path.join(directory, name))
     return result
+
+
+def _plan(session: Session, change: Change) -> Plan:
+    """What is a command of this machine says nothing of the place that the directory is for."""
+    start = situation(session, change, None)
+    return make_plan(change.lock, replace(start, policy=replace(start.policy, shadowed=frozenset())))
 
 
 def check_directory(session: Session, directory: str) -> str:

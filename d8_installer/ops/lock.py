@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
@@ -12,12 +12,13 @@ from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
 from d8_installer.ops.apply import tops_of
 from d8_installer.ops.ask import drive, workers
+from d8_installer.ops.merge import Merging
 from d8_installer.ops.requesters import gather
 from d8_installer.resolve import pin, resolve, staleness
 from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from d8_installer.errors import D8Error
     from d8_installer.model.lock import Lock
@@ -58,7 +59,8 @@ class LockOptions:
     """What ``lock`` was asked for.
 
     ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
-    ``exclude_newer`` is a date or an age as typed.
+    ``exclude_newer`` is a date or an age as typed. ``taken``: in a file with conflict markers, the image's entry is
+    that of "ours" or of "theirs".
     """
 
     dry_run: bool = False
@@ -66,6 +68,7 @@ class LockOptions:
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     exclude_newer: str | None = None
+    taken: Mapping[ImageName, str] = field(default_factory=dict)
 
 
 def lock(session: Session, options: LockOptions) -> LockResult:
@@ -74,9 +77,10 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
     """
     profile = session.profile()
-    with session.writing(profile) as workspace:
+    merging = Merging(session.reporter, options.taken, options.upgrade)
+    with session.writing(profile, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
-        wanted = requesters.wanted(workspace.locked, workspace.manifest)
+        wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
         cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
         wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True, created_before=cutoff)
@@ -115,7 +119,7 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
 def relock(session: Session, wanted: Wanted) -> Relocked:
     """Resolve and pin *wanted*, check it against the witness, and return the lock with its text."""
     accepted = accepted_moves(session.options.accept_moved)
-    wanted = replace(wanted, repin=frozenset(name for name, _ in accepted))
+    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted})
     width = session.options.connections
     resolution = drive(resolve(wanted), lambda: session.source, width)
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))

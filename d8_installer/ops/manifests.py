@@ -64,12 +64,9 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     path = os.path.join(session.directory, file)
     if not os.path.isfile(path):
         raise DocumentError("is missing", file=path, hint=f"make one: d8-installer manifest init NAME --file {file}")
-    _, manifest = lockfile.load_manifest(path)
+    _, manifest = lockfile.load_manifest(path, of_plugin=True)
     if not manifest.requests:
         raise DocumentError("asks for no image", file=path, key="images", hint="add one under [[images]]")
-    if manifest.platforms:
-        hint = "write it under each [[images]]"
-        raise DocumentError("is a setting of projects, not of plugins", file=path, key="platforms", hint=hint)
     for number, request in enumerate(manifest.requests):
         for binary, _ in request.binaries:
             if is_never_a_plugins(binary):

@@ -14,8 +14,9 @@ from d8_installer.errors import ConflictError, DiskError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.plan import Link
+from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
-from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.lock import relock
 from d8_installer.ops.requesters import default_roots, gather
 from d8_installer.ops.run import of_image
@@ -30,7 +31,6 @@ from d8_installer.store.profile import file_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from d8_installer.errors import D8Error
     from d8_installer.model.requirement import Request
     from d8_installer.ops.session import Session, Workspace
     from d8_installer.plugin.discovery import DiscoveredPlugin
@@ -55,12 +55,12 @@ class Provided:
 
 
 def environment_of(argv0: str) -> str:
-    """Return the prefix of the environment that a launcher lies in; outside a virtual one, that of this Python.
+    """Return the prefix of the environment that a launcher lies in, a user site's too; else that of this Python.
 
     The two differ where the launcher had to take the d8-installer on PATH.
     """
     prefix = prefix_of(os.path.realpath(argv0))
-    return prefix if os.path.isfile(os.path.join(prefix, "pyvenv.cfg")) else sys.prefix
+    return prefix if any(libraries_of(prefix)) else sys.prefix
 
 
 def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
@@ -96,10 +96,8 @@ def provide(session: Session, launch: Launch) -> Provided:
     plugin, request = _find(launch)
     with session.writing(session.profile(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
-        own = _own(workspace)
-        lock, problems = _relocked(session, replace(workspace, manifest=own), plugin)
-        reason = f"first run of {launch.binary}"
-        applied = apply(session, workspace, Change(lock, reason, lock.render(), problems=problems, own=own))
+        change = _change(session, workspace, plugin)
+        applied = apply(session, workspace, replace(change, reason=f"first run of {launch.binary}"))
     path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
     if os.path.exists(path):
         return Provided(path, _said(plugin, applied))
@@ -129,30 +127,38 @@ def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
     )
 
 
-def _relocked(session: Session, workspace: Workspace, plugin: DiscoveredPlugin) -> tuple[Lock, tuple[D8Error, ...]]:
+def _change(session: Session, workspace: Workspace, plugin: DiscoveredPlugin) -> Change:
     """Return the lock with what *plugin* wants in it, as far as those agree who are locked for the same images."""
     mine = plugin.manifest.requirements(plugin.name)
     names = {requirement.request.name for requirement in mine}
     before = workspace.locked
     shared = Lock.of([image for image in before.images if image.name in names], before.extra)
-    wanted = gather(session, workspace).wanted(shared, workspace.manifest)
+    own = _own(workspace)
+    everybody = gather(session, workspace).wanted(shared, own or Manifest()).requirements
     locked = {(image.name, who) for image in shared.images for who, _ in image.requests}
-    theirs = tuple(
-        r for r in wanted.requirements if r.requester != plugin.name and (r.request.name, r.requester) in locked
-    )
+    theirs = tuple(r for r in everybody if r.requester != plugin.name and (r.request.name, r.requester) in locked)
     present = frozenset(r.requester for r in theirs) | {plugin.name}
-    asked = Wanted((*theirs, *mine), present, shared, platforms=wanted.platforms, keep_absent=True, lenient=True)
-    relocked = relock(session, asked)
+    relocked = relock(session, Wanted((*theirs, *mine), present, shared, keep_absent=True, lenient=True))
     others = [image for image in before.images if image.name not in names]
-    return Lock.of([*relocked.lock.images, *others], before.extra), relocked.problems
+    lock = Lock.of([*relocked.lock.images, *others], before.extra)
+    asked = asked_by((*everybody, *mine)) | ({} if own is not None else _held(workspace))
+    return Change(lock, "first run", lock.render(), problems=relocked.problems, asked=asked)
 
 
-def _own(workspace: Workspace) -> Manifest:
-    """Return the profile's own manifest as far as it can be read; a broken one only loses no name."""
+def _own(workspace: Workspace) -> Manifest | None:
+    """Return the profile's own manifest, or None where it cannot be read."""
     try:
         return lockfile.load_manifest(workspace.profile.manifest)[1]
     except DocumentError:
-        return Manifest()
+        return None
+
+
+def _held(workspace: Workspace) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the names that own images have in ``bin``: a manifest that cannot be read loses none of them."""
+    active = workspace.generations.active()
+    own = {image.name for image in workspace.locked.images if image.is_own}
+    placed = [p.placement for p in (active.placed if active is not None else ()) if p.placement.in_bin]
+    return {(str(p.name), p.binary): frozenset([OWN_MANIFEST]) for p in placed if p.name in own}
 
 
 def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
@@ -187,7 +193,7 @@ def _places(launch: Launch, environ: Mapping[str, str]) -> tuple[Home, ProfilePa
 
 def _project_of(profile: ProfilePaths) -> str | None:
     project = lockfile.load_project(profile)
-    return project if project is not None and os.path.isdir(project) else None
+    return project if project is not None and os.path.isfile(os.path.join(project, "d8.toml")) else None
 
 
 def _requested(profile: ProfilePaths, request: str) -> str:

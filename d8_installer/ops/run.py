@@ -38,8 +38,7 @@ def runnable(session: Session, text: str) -> Runnable:
     A plain NAME that is a binary of the profile is that; else the image of that name (its default binary).
     """
     active = session.active(session.profile())
-    placed = active.find(text) if active is not None else None
-    if active is not None and placed is not None:
+    if active is not None and any(placed.placement.binary == text for placed in active.placed):
         return _of_generation(session, active, text)
     if session.platform != session.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
@@ -49,7 +48,8 @@ def runnable(session: Session, text: str) -> Runnable:
 
 
 def _of_generation(session: Session, active: Generation, binary: str) -> Runnable:
-    placed = active.find(binary)
+    # One that is kept out of bin is run all the same: it was asked for by its name, and shadows nothing.
+    placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
     if placed is None:
         raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
     name = file_name(binary, active.platform.executable_suffix)

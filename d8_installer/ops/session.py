@@ -39,10 +39,14 @@ if TYPE_CHECKING:
     from d8_installer.plugin.types import Access
     from d8_installer.store.layout import ProfilePaths
 
+    LoadLock = Callable[[str], tuple[str, Lock] | None]
+
 _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
+DEFAULT_PATIENCE = 30.0
+_MOST_PATIENCE = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +203,31 @@ class Session:
 
     @cached_property
     def endpoint(self) -> str:
-        """The source's URL: ``--endpoint``, D8_RPP_ENDPOINT, or the settings; without any, a ConfigError."""
-        chosen = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT") or self.config.endpoint
-        chosen = chosen or next(iter(self.config.sources), None)
-        if not chosen:
+        """The first source's URL, which the token is for; without any source, a ConfigError."""
+        return self.endpoints[0]
+
+    @cached_property
+    def endpoints(self) -> tuple[str, ...]:
+        """The sources' URLs, in their order: only the one that was named, else the settings' endpoint and sources."""
+        typed = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT")
+        chosen = (typed,) if typed else (self.config.endpoint, *self.config.sources)
+        found = tuple(dict.fromkeys(url for url in chosen if url))
+        if not found:
             raise ConfigError(
                 "no endpoint is set, so there is no place to get images from",
                 hint="type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`",
             )
-        return chosen
+        return found
 
     @cached_property
     def source(self) -> Source:
-        """The source, opened at first use and closed with the session."""
-        return self.open_source(self.endpoint)
+        """The source, or all of them as one; opened at first use and closed with the session."""
+        if len(self.endpoints) == 1:
+            return self.open_source(self.endpoint)
+        from d8_installer.registry.chain import ChainSource, Link
+
+        say = self.reporter.detail if self.is_offline else self.reporter.warn
+        return ChainSource([Link(url, self.open_source) for url in self.endpoints], say)
 
     def open_source(self, url: str) -> Source:
         """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""
@@ -255,8 +270,15 @@ class Session:
             insecure=self.options.insecure,
             env=self.environ,
             connections=self.options.connections,
+            patience=self.patience,
+            stall=self.patience,
             offline=self.is_offline,
         )
+
+    @cached_property
+    def patience(self) -> float:
+        """Seconds that a source may stay silent, and that pauses between tries may add up to: D8_PATIENCE, or 30."""
+        return typed_patience(self.environ.get("D8_PATIENCE", ""))
 
     @property
     def is_offline(self) -> bool:
@@ -293,16 +315,27 @@ class Session:
         """Return the active generation of *profile*; readers need no lock."""
         return self.generations(profile).active()
 
-    def read(self, profile: Profile, *, frozen: bool = False) -> Workspace:
-        """Read the profile's manifest and lock as they are now; *frozen*: only the lock."""
+    def read(self, profile: Profile, *, frozen: bool = False, load: LoadLock = lockfile.load_lock) -> Workspace:
+        """Read the profile's manifest and lock as they are now, the lock by *load*; *frozen*: only the lock."""
+        _refuse_leading_out(profile)
         manifest_text, manifest = ("", Manifest()) if frozen else lockfile.load_manifest(profile.manifest)
-        loaded = lockfile.load_lock(profile.lock)
+        loaded = load(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
         return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
 
     @contextlib.contextmanager
-    def writing(self, profile: Profile, *, frozen: bool = False) -> Iterator[Workspace]:
-        """Hold the profile alone while the context lasts: one command writes, another waits for it."""
+    def writing(
+        self,
+        profile: Profile,
+        *,
+        frozen: bool = False,
+        documents: bool = True,
+        load: LoadLock = lockfile.load_lock,
+    ) -> Iterator[Workspace]:
+        """Hold the profile alone while the context lasts: one command writes, another waits for it.
+
+        Without *documents* neither manifest nor lock is read: for what needs neither, and mends both.
+        """
         self.refuse_foreign(self.home.root)
         if profile.kind == "user":
             self.refuse_foreign(profile.manifest)
@@ -315,7 +348,8 @@ class Session:
                 fs.sweep(*os.path.split(os.path.realpath(file)))
             if profile.project is not None:
                 lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
-            yield self.read(profile, frozen=frozen)
+            blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
+            yield self.read(profile, frozen=frozen, load=load) if documents else blank
 
     @contextlib.contextmanager
     def alone(self, paths: ProfilePaths) -> Iterator[None]:
@@ -352,8 +386,36 @@ class Session:
             )
 
 
+def typed_patience(text: str) -> float:
+    """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
+    try:
+        seconds = float(text) if text else DEFAULT_PATIENCE
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _MOST_PATIENCE:
+        raise ConfigError(
+            f"D8_PATIENCE={text[:40]!r} is no number of seconds up to {_MOST_PATIENCE}",
+            hint="unset it, or set it to 30",
+        )
+    return seconds
+
+
 def host_facts() -> HostFacts:
     """Return the facts of the running host."""
     import platform as host
 
     return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())
+
+
+def _refuse_leading_out(profile: Profile) -> None:
+    """A clone's files are its own: a link out of it would have us read, and write, what is somebody else's."""
+    if profile.project is None:
+        return
+    inside = os.path.join(os.path.realpath(profile.project), "")
+    for file in (profile.manifest, profile.lock):
+        if os.path.islink(file) and not os.path.realpath(file).startswith(inside):
+            raise DocumentError(
+                "is a link that leads out of the project",
+                file=file,
+                hint="put the file itself there, or remove it",
+            )

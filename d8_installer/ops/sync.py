@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import StaleLockError
-from d8_installer.ops.apply import Applied, Change, apply
+from d8_installer.errors import ConfigError, StaleLockError
+from d8_installer.model.lock import FILE_NAME, Lock
+from d8_installer.model.source import CarriesLock
+from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.lock import refuse_stale, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.venv_link import link_environments
 
 if TYPE_CHECKING:
     from d8_installer.model.resolution import Wanted
+    from d8_installer.model.source import Source
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -58,11 +61,13 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
     reason = "sync"
     if requesters is None:
         if workspace.lock is None:
-            raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
+            lock, text = _carried_lock(session, workspace)
+            return Change(lock, reason, text, dry_run=options.dry_run)
         return Change(workspace.lock, reason, dry_run=options.dry_run)
     requesters = replace(requesters, gone=options.drop)
     wanted = replace(requesters.wanted(workspace.locked), keep_absent=not options.prune)
-    read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters, own=workspace.manifest)
+    read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters)
+    read = replace(read, asked=asked_by(wanted.requirements))
     if options.locked:
         refuse_stale(workspace, wanted)
         return replace(read, problems=requesters.problems)
@@ -70,6 +75,25 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
     _name_absent(session, wanted)
     problems = (*requesters.problems, *relocked.problems)
     return replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
+
+
+def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str]:
+    """Return the lock that the source brings with it, as a bundle does, and its text; else the lock is missing."""
+    source: object = _source(session)
+    if not isinstance(source, CarriesLock):
+        raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
+    raw = source.lock_text()
+    name = session.source.name
+    lock = Lock.parse(raw, f"{name}:{FILE_NAME}")
+    session.reporter.note(f"there is no lock here: taking the one of {name}")
+    return lock, raw.decode()
+
+
+def _source(session: Session) -> Source | None:
+    try:
+        return session.source
+    except ConfigError:  # without any source it is the lock that is missed
+        return None
 
 
 def _name_absent(session: Session, wanted: Wanted) -> None:

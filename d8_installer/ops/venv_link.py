@@ -6,12 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError
+from d8_installer.ops.requesters import GIVEN, REMEMBERED
+from d8_installer.plugin.environments import environments
 from d8_installer.plugin.launcher import PROFILE_LINK
-from d8_installer.store import fs
+from d8_installer.store import fs, lockfile
+from d8_installer.store.layout import ProfilePaths
 
 if TYPE_CHECKING:
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
+    from d8_installer.plugin.environments import Environment
 
 
 def link_environments(session: Session, workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
@@ -19,15 +23,43 @@ def link_environments(session: Session, workspace: Workspace, requesters: Reques
 
     An environment that is not ours to write costs its launchers their project, not the sync: that is a warning.
     """
-    if workspace.profile.kind != "project":
+    if workspace.profile.project is None:
+        if prune:
+            _drop_dead(session, requesters)
         return
-    profile = workspace.generations.paths.root
-    chosen = {plugin.distribution.environment.path for plugin in requesters.plugins}
+    profile, project = workspace.generations.paths.root, workspace.profile.project
+    mine = (os.path.join(os.path.realpath(project), ""), profile)
+    chosen = {e.path for p in requesters.plugins if _may_link(e := p.distribution.environment, *mine)}
     for environment in (*chosen, *(_without_plugins(requesters, chosen) if prune else ())):
         try:
             _relink(os.path.join(environment, PROFILE_LINK), profile, wanted=environment in chosen)
         except DiskError as error:
             session.reporter.warn(f"launchers in {environment} will not find this project: {error}")
+
+
+def _may_link(environment: Environment, inside: str, profile: str) -> bool:
+    """Whether the environment is the project's: it lies *inside*, or somebody has named it for it, now or before.
+
+    One that is only active, or that a link in a clone leads to, serves others as well.
+    """
+    if os.path.realpath(environment.path).startswith(inside) or environment.manager == GIVEN:
+        return True
+    link = os.path.join(environment.path, PROFILE_LINK)
+    return environment.manager == REMEMBERED and os.path.islink(link) and os.readlink(link) == profile
+
+
+def _drop_dead(session: Session, requesters: Requesters) -> None:
+    """Take the links out whose project, or whose profile, is gone."""
+    found = {environment.path for environment in environments(requesters.roots)}
+    for place in sorted(found | {root.path for root in requesters.roots if not root.many}):
+        link = os.path.join(place, PROFILE_LINK)
+        if not os.path.islink(link):
+            continue
+        profile = ProfilePaths(os.path.realpath(link))
+        ours = os.path.dirname(profile.root) == os.path.dirname(session.home.profile("user").root)
+        project = lockfile.load_project(profile)
+        if ours and (project is None or not os.path.isfile(os.path.join(project, "d8.toml"))):
+            fs.remove(link)
 
 
 def _without_plugins(requesters: Requesters, chosen: set[str]) -> set[str]:

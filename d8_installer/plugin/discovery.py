@@ -106,6 +106,9 @@ def scan(found: Iterable[Environment]) -> Scan:
             except DocumentError as error:
                 error.hint = error.hint or _ITS_AUTHOR
                 broken.append(BrokenPlugin(distribution, error))
+            except (OSError, ValueError, RecursionError) as error:
+                odd = _refused(distribution.directory, f"cannot be read: {type(error).__name__}: {str(error)[:200]}")
+                broken.append(BrokenPlugin(distribution, odd))
     return Scan(tuple(distributions), tuple(plugins), tuple(broken))
 
 
@@ -221,8 +224,17 @@ def _editable_manifest(distribution: Distribution, inside: str) -> tuple[str, by
     candidates += [os.path.join(base, *inside.split("/")) for base in _work_trees(distribution)]
     for file in candidates:
         if os.path.isfile(file):
+            _refuse_anothers(file)
             return file, _bytes_of(file)
     raise _refused(distribution.directory, f"is an editable install, and {inside} is nowhere in its work tree")
+
+
+def _refuse_anothers(file: str) -> None:
+    """Any wheel can call itself editable: a work tree is one's own, or the administrator's."""
+    if hasattr(os, "geteuid"):
+        for path in (file, os.path.dirname(file)):
+            if os.stat(path).st_uid not in {os.geteuid(), 0}:
+                raise _refused(path, "belongs to another user, so it is no work tree of yours")
 
 
 def _work_trees(distribution: Distribution) -> Iterator[str]:

@@ -27,7 +27,9 @@ _TEXT = """\
 ''':'
 b=current/req/@request@/@binary@
 p=${0%/*}/../@link@
-if [ -h "$0" ] || [ ! -h "$p" ]; then
+q=
+if [ ! -h "$0" ] && [ -h "$p" ] && [ -f "$p/project" ]; then IFS= read -r q <"$p/project"; fi
+if [ ! -f "$q/d8.toml" ]; then
   p=$D8_INSTALLER_HOME
   if [ -z "$p" ]; then
     case $XDG_DATA_HOME in
@@ -37,7 +39,7 @@ if [ -h "$0" ] || [ ! -h "$p" ]; then
   fi
   p=$p/profiles/user
 fi
-[ -x "$p/$b" ] && exec "$p/$b" "$@"
+[ -x "$p/$b" ] && unset D8_RPP_TOKEN && exec "$p/$b" "$@"
 s=$(readlink -f "$0") || s=$0
 d=${s%/*}
 if [ -f "$d/../pyvenv.cfg" ] && [ -x "$d/python" ]; then

@@ -30,6 +30,7 @@ FIRST_PARTY = {
     "https": "rpp",
     "oci": "oci_registry",
     "oci-layout": "oci_layout",
+    "bundle": "bundle",
 }
 """Scheme -> module of ``d8_hooks`` that has it."""
 
@@ -165,10 +166,20 @@ def guarded(
     except BaseException as error:
         if ends_the_command(error):
             raise
-        said = "" if secret else f": {' '.join(str(error).split())[:300]}"
+        said = "" if secret else f": {_text_of(error)}"
         raise ConfigError(f"plugin {owner} failed in {what}: {type(error).__name__}{said}", hint=PLUGIN_HINT) from (
             None if secret else error
         )
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what an exception of a plugin says; its own text is code of the plugin too."""
+    try:
+        return " ".join(str(error).split())[:300]
+    except BaseException as worse:
+        if ends_the_command(worse):
+            raise
+        return "it cannot say why"
 
 
 def ends_the_command(error: BaseException) -> bool:

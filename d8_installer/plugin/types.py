@@ -22,9 +22,9 @@ class Access:
 
     ``token`` is asked for the endpoint's bearer token, is for the endpoint alone, and may say None. ``env`` holds the
     variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of
-    waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``wait`` sleeps
-    between tries and may raise to end them. ``offline`` forbids the network: files still may be read. Secrets are not
-    in the repr.
+    waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``stall`` is how many
+    seconds a sender may stay silent. ``wait`` sleeps between tries and may raise to end them. ``offline`` forbids the
+    network: files still may be read. Secrets are not in the repr.
     """
 
     token: Callable[[], str | None] | None = field(default=None, repr=False)
@@ -34,6 +34,7 @@ class Access:
     connections: int = 8
     tries: int = 4
     patience: float = 30.0
+    stall: float = 30.0
     offline: bool = False
     wait: Callable[[float], object] | None = field(default=None, repr=False)
 

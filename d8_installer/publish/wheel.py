@@ -148,7 +148,7 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
             file=file,
             hint="make your build back end include it as package data",
         )
-    return Declared(path, f"{wheel.path}/{path}", _parsed(Manifest.parse, member, wheel))
+    return Declared(path, f"{wheel.path}/{path}", _parsed(Manifest.parse_plugins, member, wheel))
 
 
 def _lock_beside(wheel: Wheel, manifest: str) -> tuple[Lock, str] | None:

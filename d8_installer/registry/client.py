@@ -1,4 +1,4 @@
-"""The only HTTP client, and the only module that knows httpx2 (imported late: it costs some 100 ms).
+"""The only HTTP client, and the only module beside ``stream`` that knows httpx2 (imported late: it costs 100 ms).
 
 Lives here: connections, trust, timeouts, retries, and the translation of transport failures into D8Errors.
 Does not live here: what a status means to a protocol (``wire``, ``distribution``), and digests.
@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from d8_installer.errors import ConfigError, D8Error, MismatchError, TryAgainError, UnreachableError
+from d8_installer.errors import ConfigError, D8Error, TryAgainError, UnreachableError
 from d8_installer.registry.origin import Origin, proxy_for, without_query
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
+from d8_installer.registry.stream import ERROR_BODY, Stream
 from d8_installer.registry.wire import check_tls_options
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 Content: TypeAlias = "bytes | Iterable[bytes] | None"
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
-_ERROR_BODY = 64 << 10
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
 _ADDRESS_HINT = (
     "check the address (`d8-installer config get endpoint`, or --endpoint URL) and the network (HTTPS_PROXY, NO_PROXY)"
 )
@@ -67,8 +69,8 @@ class ClientOptions:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     offline: bool = False
     connections: int = 8
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0
+    connect_timeout: float = CONNECT_TIMEOUT
+    read_timeout: float = READ_TIMEOUT
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     wait: Callable[[float], object] | None = field(default=None, repr=False)
 
@@ -83,61 +85,6 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class Stream:
-    """An answer whose body is still on its way, as raw chunks of at most 64 KiB. Header names are in lower case.
-
-    It is a Body (``model.source``).
-    """
-
-    path: str | None = None
-
-    def __init__(self, raw: httpx2.Response, call: str) -> None:
-        self._raw = raw
-        self._sent = raw.request.headers.get("authorization", "").partition(" ")[2].encode()
-        self._call = call
-        self.status = raw.status_code
-        self.headers: Mapping[str, str] = dict(raw.headers)
-
-    @property
-    def size(self) -> int | None:
-        """The bytes that ``Content-Length`` promises, or None."""
-        text = self.headers.get("content-length", "")
-        return int(text) if text.isascii() and text.isdigit() else None
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the body, not decoded; one that is cut or stalls is a TryAgainError (got, promised)."""
-        import httpx2
-
-        got = 0
-        try:
-            for chunk in self._raw.iter_raw():
-                got += len(chunk)
-                yield chunk
-        except httpx2.TransportError as error:
-            promised = "" if self.size is None else f" of {self.size}"
-            why = "stalled" if isinstance(error, httpx2.TimeoutException) else "was cut"
-            raise TryAgainError(
-                f"{self._call}: the transfer {why} after {got}{promised} bytes", hint="run the same command again"
-            ) from error
-
-    def read(self, cap: int) -> bytes:
-        """Return the whole body; more than *cap* bytes is a MismatchError, but an error's body is only cut."""
-        limit = cap if self.status < 400 else min(cap, _ERROR_BODY)
-        body = bytearray()
-        for chunk in self:
-            body += chunk
-            if len(body) > limit:
-                break
-        if len(body) > limit and self.status < 400:
-            raise MismatchError(
-                f"{self._call}: the answer is longer than {cap} bytes",
-                hint="check the address: no registry or proxy gives an answer of that length",
-            )
-        # Some servers say in an error what they were sent; such bodies are shown to people.
-        shown = body.replace(self._sent, b"[hidden]") if self._sent and self.status >= 400 else body
-        return bytes(shown[:limit])
 
 
 class Client:
@@ -156,9 +103,14 @@ class Client:
         self._wait = threading.Event().wait if self._options.wait is None else self._options.wait
 
     def get(self, url: str, headers: Mapping[str, str], cap: int) -> Response:
-        """Return the answer to a GET, its body at most *cap* bytes (else MismatchError)."""
-        with self.stream(url, headers) as stream:
-            return Response(stream.status, stream.headers, stream.read(cap))
+        """Return the answer to a GET, its body at most *cap* bytes (else MismatchError); a cut one is fetched anew."""
+        attempts = self.attempts()
+        while True:
+            with self.stream(url, headers) as stream:
+                try:
+                    return Response(stream.status, stream.headers, stream.read(cap))
+                except TryAgainError:
+                    self.wait_or_raise(attempts)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: Content = None) -> Response:
         """Return the answer to any other method.
@@ -167,7 +119,7 @@ class Client:
         TryAgainError, and ``attempts`` is how the caller repeats the whole.
         """
         with self.open(method, url, headers, content) as stream:
-            return Response(stream.status, stream.headers, stream.read(_ERROR_BODY))
+            return Response(stream.status, stream.headers, stream.read(ERROR_BODY))
 
     def stream(self, url: str, headers: Mapping[str, str]) -> AbstractContextManager[Stream]:
         """Open a GET for reading its body in chunks; leaving the context ends the transfer."""
@@ -191,7 +143,7 @@ class Client:
 
         raw = self._persist(once, repeatable=content is None or isinstance(content, bytes))
         try:
-            yield Stream(raw, call)
+            yield Stream(raw, call, self._options.read_timeout)
         finally:
             raw.close()
 
@@ -202,6 +154,13 @@ class Client:
     def wait(self, seconds: float) -> None:
         """Wait between two tries; an interrupt ends it."""
         self._wait(seconds)
+
+    def wait_or_raise(self, attempts: Attempts) -> None:
+        """Wait for one more try, or let the exception go on that is being handled when there are no more."""
+        delay = attempts.next_delay()
+        if delay is None:
+            raise  # noqa: PLE0704 - called while the failure is handled
+        self.wait(delay)
 
     def close(self) -> None:
         """Close every connection."""

@@ -28,6 +28,7 @@ from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.origin import Origin, resolve
+from d8_installer.registry.ranges import BlobRest, continues, range_headers
 from d8_installer.registry.retry import is_passing
 from d8_installer.registry.wire import is_loopback
 
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.source import LayerRequest
-    from d8_installer.registry.client import Client, Content, Stream
+    from d8_installer.registry.client import Client, Content
+    from d8_installer.registry.stream import Stream
 
 _ACCEPT = {"Accept": ", ".join([OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST])}
 _ROOT = re.compile(
@@ -187,10 +189,9 @@ class RegistrySource:
         raise MismatchError(f"{self.name}: {image} has more than {_MAX_TAGS} tags or {_MAX_PAGES} pages of them")
 
     def _page(self, call: Call) -> tuple[list[str], str | None]:
-        with self._registry.exchange(call) as stream:
-            self._registry.check(call, stream, 200)
-            page = _parse_tags(stream.read(_MAX_TAGS_BYTES), self.name)
-            link = _NEXT.search(stream.headers.get("link", ""))
+        headers, raw = self._whole(call, _MAX_TAGS_BYTES)
+        page = _parse_tags(raw, self.name)
+        link = _NEXT.search(headers.get("link", ""))
         if link is None:
             return page, None
         following, origin = resolve(call.url, link[1])
@@ -204,10 +205,19 @@ class RegistrySource:
             raise NotFoundError(f"{ref[:130]!r} is neither a tag nor a digest")
         call = self._registry.call("GET", image, f"manifests/{ref}")
         call = replace(call, headers=_ACCEPT)
-        with self._registry.exchange(call) as stream:
-            self._registry.check(call, stream, 200)
-            raw = stream.read(MAX_MANIFEST_BYTES)
-        return ManifestBytes(raw, stream.headers.get("content-type", "").partition(";")[0].strip())
+        headers, raw = self._whole(call, MAX_MANIFEST_BYTES)
+        return ManifestBytes(raw, headers.get("content-type", "").partition(";")[0].strip())
+
+    def _whole(self, call: Call, cap: int) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and body of the answer to *call*; a cut one is asked for anew."""
+        attempts = self._registry.client.attempts()
+        while True:
+            with self._registry.exchange(call) as stream:
+                self._registry.check(call, stream, 200)
+                try:
+                    return stream.headers, stream.read(cap)
+                except TryAgainError:
+                    self._registry.client.wait_or_raise(attempts)
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[Stream]:
@@ -216,8 +226,26 @@ class RegistrySource:
         with self._registry.exchange(call, follow=True) as stream:
             self._registry.check(call, stream, 200)
             if stream.size not in (None, request.size):
-                raise MismatchError(f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}")
+                raise MismatchError(
+                    f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}",
+                    hint="what answered may be no registry (a login page, an ingress); else use another source",
+                )
             yield stream
+
+    @contextmanager
+    def layer_from(self, request: LayerRequest, start: int, etag: str | None) -> Iterator[BlobRest]:
+        """Open the layer's blob at byte *start*; at 0 where the registry has no ranges or calls it otherwise now."""
+        call = self._registry.call("GET", request.image, f"blobs/{request.layer}")
+        if start:
+            with self._registry.exchange(replace(call, headers=range_headers(start, etag)), follow=True) as stream:
+                if continues(stream, request.size, start, etag):
+                    yield BlobRest(stream, start)
+                    return
+                if stream.status == 200 and stream.size == request.size:
+                    yield BlobRest(stream, 0)
+                    return
+        with self.layer(request) as stream:
+            yield BlobRest(stream, 0)
 
     def layer_size(self, request: LayerRequest) -> int | None:
         """Ask for the headers of the blob; where HEAD is refused (a signed link may be for GET), end a GET there."""
@@ -280,10 +308,7 @@ class RegistryDestination:
             try:
                 self._upload(image, digest, _Blob(size, open_blob))
             except TryAgainError:
-                delay = attempts.next_delay()
-                if delay is None:
-                    raise
-                self._registry.client.wait(delay)
+                self._registry.client.wait_or_raise(attempts)
             else:
                 return
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from d8_installer.model.source import LayerRequest, ManifestBytes
-    from d8_installer.registry.client import Client, Response, Stream
+    from d8_installer.registry.client import Client, Response
+    from d8_installer.registry.stream import Stream
 
 
 class RppSource:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.store import fs
+from d8_installer.store.arriving import Arriving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +50,7 @@ class Store:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self.arriving = Arriving(home, self._guard)
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
         """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
@@ -162,6 +164,7 @@ class Store:
         """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
         with contextlib.suppress(DiskError), self._guard():
             fs.sweep(self._home.layers)
+            self.arriving.sweep()
             for name in fs.list_directory(self._home.incoming):
                 self._sweep_one(os.path.join(self._home.incoming, name))
 

@@ -51,7 +51,9 @@ def read(path: str, *, limit: int) -> bytes | None:
     """Return the file's bytes, or None if there is no such file; more than *limit* bytes are a DiskError."""
     with _refusals("read", path):
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise DiskError(f"cannot read {path}: it is no regular file", hint="move it away")
                 data = file.read(limit + 1)
         except FileNotFoundError:
             return None
@@ -60,10 +62,15 @@ def read(path: str, *, limit: int) -> bytes | None:
     return data
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def head(path: str, count: int) -> bytes:
     """Return the first *count* bytes of a file; of one that cannot be read, nothing."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_at_once) as file:
             return file.read(count) or b""
     except OSError:
         return b""
@@ -123,6 +130,15 @@ def create(path: str) -> BinaryIO:
     """Create a file that must not exist yet, open for writing, without a buffer and not inherited by children."""
     with _refusals("create", path):
         return open(path, "xb", buffering=0)
+
+
+def reopen(path: str, size: int) -> BinaryIO:
+    """Open a file for writing behind its first *size* bytes; what it has more goes. One that is not there is made."""
+    with contextlib.ExitStack() as opened, _refusals("write", path):
+        file = opened.enter_context(open(path, "ab", buffering=0))
+        file.truncate(size)
+        opened.pop_all()
+        return file
 
 
 def write(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
@@ -256,21 +272,28 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
     target = os.path.realpath(path) if os.path.islink(path) else path
     if os.path.exists(target) and not os.path.isfile(target):
         raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
-    temporary = _beside(target)
     make_directories(os.path.dirname(target))
+    with replacing(target, mode=mode, durable=durable) as file:
+        write(file, data)
+
+
+@contextlib.contextmanager
+def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
+    """Give a file to write that becomes *path* at the end: whole, in one rename; after an error it is gone."""
+    temporary = _beside(path)
     try:
         with create(temporary) as file:
-            write(file, data)
+            yield file
             if durable:
                 sync(file)
         set_mode(temporary, mode)
-        rename(temporary, target)
+        rename(temporary, path)
     except BaseException:
         with contextlib.suppress(DiskError):
             remove(temporary)
         raise
     if durable:
-        sync_directory(os.path.dirname(target))
+        sync_directory(os.path.dirname(path))
 
 
 def _beside(path: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.config import Config
 from d8_installer.model.digest import Digest
+from d8_installer.model.document import decode_utf8
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.store import fs
@@ -42,11 +43,18 @@ def _read(path: str, limit: int) -> bytes | None:
     return fs.read(path, limit=limit)
 
 
-def load_manifest(path: str) -> tuple[str, Manifest]:
+def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]:
     """Return the manifest's text and value; a missing file is an empty manifest."""
+    parse = Manifest.parse_plugins if of_plugin else Manifest.parse
     raw = _read(path, 4 * MAX_MANIFEST_TOML)
     with _advice("correct it there, then type the same command again"):
-        return ("", Manifest()) if raw is None else (raw.decode("utf-8", "replace"), Manifest.parse(raw, path))
+        return ("", Manifest()) if raw is None else (raw.decode("utf-8", "replace"), parse(raw, path))
+
+
+def load_text(path: str) -> str | None:
+    """Return the text of a lock as it is, with ends of lines as we write them; None where there is none."""
+    raw = _read(path, _MAX_LOCK_BYTES)
+    return None if raw is None else decode_utf8(raw, path)
 
 
 def load_lock(path: str) -> tuple[str, Lock] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import sys
 
 TYPE_CHECKING = False
@@ -29,6 +30,11 @@ def host_facts() -> list[str]:
     return [sys.platform, system.machine, str(sys.maxsize), "ARM64" if "ARM64" in system.version.upper() else ""]
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def active_mark(paths: ProfilePaths) -> str | None:
     """Return what says which generation is active, as text, or None."""
     try:
@@ -45,6 +51,8 @@ def active_mark(paths: ProfilePaths) -> str | None:
 def file_mark(path: str) -> str | None:
     """Return the sha256 of a file's bytes, or None where it cannot be read."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "no regular file"
         with open(path, "rb", buffering=0) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
@@ -80,7 +88,7 @@ def seen(paths: ProfilePaths, files: Iterable[str], places: Iterable[str], facts
 def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | None:
     """Return the stamp's facts if all it saw is as it was and it saw just *files*; None for any doubt."""
     try:
-        with open(paths.stamp, "rb") as file:
+        with open(paths.stamp, "rb", opener=_at_once) as file:
             document = json.loads(file.read(_LIMIT))
         same = (
             document["schema"] == SCHEMA

@@ -26,7 +26,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.oci import OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import PLUGIN_ROOT
-from d8_installer.model.source import LayerRequest, ManifestBytes
+from d8_installer.model.source import AllByDigest, LayerRequest, ManifestBytes
 from d8_installer.testing.memory import child_entry, image_index, image_manifest
 
 if TYPE_CHECKING:
@@ -186,6 +186,18 @@ class SourceContract:
         expect_raises(
             MismatchError, lambda: read_layer(source, replace(request, size=request.size + 1)), "a wrong size"
         )
+
+    def test_all_by_digest_is_told_without_sending(self, source: Source, sample: Sample) -> None:
+        """For sources that say of themselves that they can (``AllByDigest``)."""
+        if not isinstance(source, AllByDigest):
+            return
+        expect(source.manifest(sample.image, str(sample.index.digest)).digest == sample.index.digest, "the index")
+        request = sample.request(PLATFORMS[0])
+        # Whatever was asked for: the size is the blob's own.
+        for asked in (request, replace(request, size=request.size + 1, tag="v9.9.9")):
+            expect(source.layer_size(asked) in (None, request.size), "the layer's size")
+        absent = replace(request, layer=_UNKNOWN, child=_UNKNOWN)
+        expect_raises(NotFoundError, lambda: source.layer_size(absent), "the size of no layer")
 
     def test_hostile_names_are_refused(self, source: Source, sample: Sample) -> None:
         for image in _HOSTILE_IMAGES:

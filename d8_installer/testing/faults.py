@@ -1,7 +1,8 @@
-"""A registry-packages-proxy on loopback that does wrong exactly what it is told to, and remembers who asked.
+"""A proxy or registry on loopback that does wrong exactly what it is told to, and remembers who asked.
 
-It speaks RPP's wire (rpp.md §2) over any Source, so that a client can be shown every bad answer there is. A fault
-is a function from the right Reply to a worse one; faults are programmed per route, and per count::
+It speaks RPP's wire (rpp.md §2) over any Source, or a registry's with ``wire=OciWire()``, so that a client can be shown
+every bad answer there is. A fault is a function from the right Reply to a worse one; faults are programmed per route,
+and per count::
 
     images = MemorySource()
     images.add_index("deckhouse-cli/plugins/vault", "v1.0.0", {Platform.parse("linux-amd64"): layer})
@@ -11,7 +12,7 @@ is a function from the right Reply to a worse one; faults are programmed per rou
         assert done.returncode == 0
         assert len(proxy.seen("layer")) == 2
 
-Lives here: the server and the faults. Building images does not (``memory``, ``contract``).
+Lives here: the server and the faults. Right answers (``rpp_wire``, ``oci_wire``) and images (``memory``) do not.
 """
 
 from __future__ import annotations
@@ -22,57 +23,43 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, cast
 
-from d8_installer.errors import D8Error
-from d8_installer.model.reference import is_allowed_image
-from d8_installer.proxy import answers
-from d8_installer.proxy.answers import Answer
-from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry.wire import InvalidPlatform, parse_path, parse_platform_query
+from d8_installer.testing.replies import Fault, Place, Reply, Seen
+from d8_installer.testing.rpp_wire import RppWire
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from d8_installer.model.platform import Platform
     from d8_installer.model.source import Source
-    from d8_installer.registry.wire import Route
+    from d8_installer.testing.replies import Wire
 
-Place = Literal["tags", "index", "child", "layer", "other"]
-"""What was asked for: the tag list, a manifest by its tag, one by its digest, a layer, or something else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A request that arrived; header names are in lower case."""
-
-    place: Place
-    method: str
-    target: str
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to *place* before it is sent. Header names are in lower case, Content-Length is not among them.
-
-    ``length`` is what Content-Length promises; None leaves it out, and the connection's end is the body's.
-    ``stalls``: after the body nothing comes any more until the client goes away. ``drops``: no answer at all.
-    """
-
-    place: Place
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    length: int | None
-    stalls: bool = False
-    drops: bool = False
-
-
-Fault: TypeAlias = "Callable[[Reply], Reply]"
+__all__ = [
+    "Fault",
+    "FaultServer",
+    "Place",
+    "Reply",
+    "Seen",
+    "captive_portal",
+    "compressed",
+    "cut",
+    "dropped",
+    "fault_server",
+    "flipped",
+    "header",
+    "longer",
+    "overrunning",
+    "redirected",
+    "replaced",
+    "short",
+    "stalled",
+    "status",
+    "tags",
+    "unmeasured",
+    "without_route",
+]
 
 # --- faults: what may be wrong with an answer -----------------------------------------------------------------
 
@@ -221,6 +208,7 @@ class FaultServer:
 
     url: str
     source: Source
+    wire: Wire = field(default_factory=RppWire)
     ignores_platform: bool = False
     stalling: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -254,7 +242,7 @@ class FaultServer:
         with self._lock:
             self._seen.append(request)
             faults = [fault for rule in self._rules if self._strikes(rule, request) for fault in rule.faults]
-        reply = _right_reply(self.source, request, ignores_platform=self.ignores_platform)
+        reply = self.wire.reply(self.source, request, ignores_platform=self.ignores_platform)
         for fault in faults:
             reply = fault(reply)
         return reply
@@ -281,15 +269,16 @@ class FaultServer:
 
 
 @contextmanager
-def fault_server(source: Source, tls: ssl.SSLContext | None = None) -> Iterator[FaultServer]:
-    """Serve *source* on a free port of 127.0.0.1 while the context lasts; with *tls* over https.
+def fault_server(source: Source, tls: ssl.SSLContext | None = None, wire: Wire | None = None) -> Iterator[FaultServer]:
+    """Serve *source* on a free port of 127.0.0.1 while the context lasts; with *tls* over https, RPP without a *wire*.
 
     *source* may be changed meanwhile (a tag that moves), and is not closed.
     """
     server = _HttpServer(("127.0.0.1", 0), _Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    running = FaultServer(f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}", source)
+    url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
+    running = FaultServer(url, source, wire or RppWire())
     server.faults = running
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -319,7 +308,7 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         faults = cast("_HttpServer", self.server).faults
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = faults.reply(Seen(_place(_route(self.path)), self.command, self.path, headers))
+        reply = faults.reply(Seen(faults.wire.place(self.path), self.command, self.path, headers))
         # Whoever does not keep the promised length cannot keep the connection either.
         self.close_connection = reply.drops or reply.stalls or reply.length != len(reply.body)
         if reply.drops:
@@ -339,58 +328,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name
         """Say nothing: ``FaultServer.seen`` tells it all."""
-
-
-# --- right answers --------------------------------------------------------------------------------------------
-
-
-def _route(target: str) -> Route | None:
-    route = parse_path(unquote(target.partition("?")[0]))
-    return route if route is not None and is_allowed_image(route.image) else None
-
-
-def _place(route: Route | None) -> Place:
-    if route is None:
-        return "other"
-    if route.action == "manifest":
-        return "child" if route.ref.startswith("sha256:") else "index"
-    return "layer" if route.action == "image" else "tags"
-
-
-def _right_reply(source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
-    query = "" if ignores_platform else request.target.partition("?")[2]
-    answer = _right_answer(source, _route(request.target), request.method, query)
-    headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
-    return Reply(request.place, answer.status, headers, answer.body, len(answer.body))
-
-
-def _right_answer(source: Source, route: Route | None, method: str, query: str) -> Answer:
-    if route is None:
-        return answers.NOT_FOUND
-    if method != "GET" and (route.action != "image" or method != "HEAD"):
-        return answers.METHOD_NOT_ALLOWED
-    try:
-        if route.action == "image":
-            return _layer(source, route, parse_platform_query(query))
-        if route.action == "tags":
-            return answers.tags(route.image, source.tags(route.image))
-        return answers.manifest(source.manifest(route.image, route.ref))
-    except InvalidPlatform:
-        return answers.INVALID_PLATFORM
-    except D8Error as error:
-        return answers.failure("tags" if route.action == "tags" else "manifest", error)
-
-
-def _layer(source: Source, route: Route, platform: Platform | None) -> Answer:
-    upstream = Upstream(lambda: "memory:", lambda _: source)
-    try:
-        resolved = upstream.resolve(route.image, route.ref, platform)
-    except D8Error as error:
-        return answers.failure("resolve", error)
-    try:
-        package = upstream.package(resolved)
-        with source.layer(package.request) as chunks:
-            body = b"".join(chunks)
-    except D8Error as error:
-        return answers.failure("package", error)
-    return Answer(200, answers.layer_headers(route.image, route.ref, package.digest, len(body)), body)

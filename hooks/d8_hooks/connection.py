@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.registry.client import ClientOptions
+from d8_installer.registry.client import CONNECT_TIMEOUT, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def client_options(access: Access) -> ClientOptions:
         env=access.env,
         offline=access.offline,
         connections=access.connections,
+        connect_timeout=min(access.stall, CONNECT_TIMEOUT),
+        read_timeout=access.stall,
         retry=RetryPolicy(tries=access.tries, patience=access.patience),
         wait=access.wait,
     )

@@ -155,6 +155,13 @@ def test_publish(person: Person) -> None:
     assert person.json(*words, "--to", "nonsense:x")["exit_code"] == 78
 
 
+def test_bundle(person: Person) -> None:
+    assert person.json("install", "stronghold=1.4.1")["status"] == "ok"
+    data = person.json("bundle", "create", "-o", "b", "--platform", images.host_platform())["data"]
+    assert (data["images"], data["layers"], data["platforms"]) == (1, 1, [images.host_platform()])
+    assert Path(data["file"]).stat().st_size == data["size"]
+
+
 def test_wheel(person: Person) -> None:
     manifest = person.home / "d8.toml"
     manifest.write_text('schema = 1\n[[images]]\nname = "stronghold"\n')
@@ -193,6 +200,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "completion": (("completion", "nonsense"), 2),
     "wheel": (("wheel", "nonsense.whl"), 2),
     "publish": (("publish", "nonsense", "--image", "x", "--version", "v1", "--to", "oci-layout:x"), 2),
+    "bundle": (("bundle", "create", "-o", "x"), 65),
     "proxy": (("proxy", "serve", "--from", "nonsense:x", "--listen", "127.0.0.1:0"), 78),
 }
 

@@ -18,7 +18,7 @@ from d8_installer.testing.faults import FaultServer, fault_server
 from d8_installer.testing.memory import MemorySource
 from tests.command import PROGRAM, SYSTEM_PATH, Completed, ended, environment, run
 from tests.installed import add_launchers, install, library, manifest, running_environment
-from tests.matrix.layers import HOST, program
+from tests.matrix.layers import HOST, Member, layer, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -342,3 +342,26 @@ def test_without_its_python_the_tool_on_path_serves_the_launchers_environment(ma
     (programs / "d8-installer").symlink_to(PROGRAM)
     machine.variables["PATH"] = f"{programs}:{SYSTEM_PATH}"
     assert machine.call(prefix / "bin/hello").out.startswith("hello v2.0.0")
+
+
+def test_the_program_gets_no_token_on_either_path(machine: Machine) -> None:
+    machine.images.add_index("deckhouse-cli/plugins/shows", "v1.0.0", {HOST: layer(Member("plugin", SHOWS))})
+    shows = machine.environment("v", manifest("shows")) / "bin/shows"
+    machine.variables["D8_RPP_TOKEN"] = "eyJhbGciOi.secret"
+    assert [machine.call(shows).out for _ in range(2)] == ["[]\n", "[]\n"]
+
+
+def test_a_user_sites_plugin_is_found_by_the_tool_on_path(machine: Machine) -> None:
+    user = machine.home / ".local"
+    install(library(user), "d8-plug-hello", "1.0", manifest())
+    (user / "pyvenv.cfg").unlink()
+    (user / "bin").mkdir()
+    add_launchers(user, manifest())
+    programs = machine.home / "programs"
+    programs.mkdir()
+    (programs / "d8-installer").symlink_to(PROGRAM)
+    machine.variables["PATH"] = f"{programs}:{SYSTEM_PATH}"
+    assert machine.call(user / "bin/hello").out.startswith("hello v2.0.0")
+
+
+SHOWS = b'#!/bin/sh\necho "[$D8_RPP_TOKEN]"\n'

@@ -16,6 +16,7 @@ from d8_installer.model.lock import Lock
 from tests import images
 from tests.cli.test_json import envelope
 from tests.command import Completed, run
+from tests.installed import install, library, manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -274,8 +275,22 @@ def test_platforms_that_are_none(project: Project, platforms: str, says: str) ->
 
 def test_a_plugin_demands_nothing_of_others(project: Project) -> None:
     project.wants("stronghold", platforms='["linux-amd64"]')
-    refused = project.d8("manifest", "check", expect=65).err
-    assert "platforms: is a setting of projects, not of plugins" in refused
+    for words in (("manifest", "check"), ("wheel", "d8.toml", "--parts", "parts", "--manifest", "x/d8.toml")):
+        refused = project.d8(*words, expect=65).err
+        assert "d8.toml:2: platforms: is a setting of projects, not of plugins" in refused
+    project.wants("vault", platforms='["linux-amd64"]')
+    place = library(project.place / ".venv")
+    install(place, "d8-plug-bold", "1.0", (project.place / "d8.toml").read_text())
+    install(place, "d8-plug-fine", "1.0", manifest("stronghold"))
+    done = project.d8("lock", expect=65)
+    assert "the plugin d8-plug-bold 1.0" in done.err
+    assert "is a setting of projects" in done.err
+    assert [(str(image.name), len(image.demanded)) for image in project.locked().images] == [
+        ("stronghold", 1),  # what a plugin asks for is under the project's demand
+        ("vault", 1),
+    ]
+    shown = envelope(project.d8("--json", "lock", "--check", expect=65))
+    assert [len(shown["data"][key]) for key in ("differences", "left_out")] == [0, 1]
 
 
 # -- sync of a lock ----------------------------------------------------------------------------------------------

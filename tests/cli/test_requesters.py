@@ -436,3 +436,128 @@ def test_nothing_that_is_broken_stops_the_list_of_plugins(person: Person) -> Non
     (person.d8_home / "profiles/user").mkdir(parents=True)
     (person.d8_home / "profiles/user/d8.lock").write_text("nonsense")
     assert "d8-plug-hello" in person.d8("plugins").out
+
+
+# -- clones, and what others wrote -------------------------------------------------------------------------------
+
+
+def evil(person: Person) -> None:
+    """Have a plugin that asks for `ls` of an image which the person wants under its own name."""
+    person.d8("install", "hello")
+    person.pipx("d8-plug-evil", "1", manifest("hello", "", ls="plugin"))
+    person.d8("sync")
+    assert person.binaries() == ["hello"]
+
+
+def test_frozen_gives_a_plugin_no_name_either(person: Person, tmp_path: Path) -> None:
+    evil(person)
+    (person.d8_home / "profiles/user/stamp.json").unlink()
+    person.d8("sync", "--frozen")
+    assert "ls" not in person.binaries()
+    person.d8("sync", "--to", str(tmp_path / "out"))
+    assert "hello" in os.listdir(tmp_path / "out")
+
+
+def test_what_one_plugin_is_allowed_no_other_is(person: Person) -> None:
+    evil(person)
+    person.pipx("d8-plug-good", "1", manifest("hello"))
+    person.d8("config", "set", "allow", "d8-plug-good")
+    person.d8("sync")
+    assert person.binaries() == ["hello"]
+    person.d8("config", "set", "allow", "d8-plug-evil")
+    person.d8("sync")
+    assert person.binaries() == ["hello", "ls"]
+
+
+def test_a_clones_lock_cannot_give_a_known_tag_other_bytes(person: Person) -> None:
+    person.d8("install", "hello=1.0.0", "vault=1.0.0")
+    project = person.home / "clone"
+    project.mkdir()
+    (project / "d8.toml").write_text(manifest("vault", "=1.0.0", hello="plugin"))
+    person.d8("lock", cwd=project)
+    lock = (project / "d8.lock").read_text()
+    forged = lock.replace('name = "vault"', 'name = "hello"').replace("plugins/vault", "plugins/hello")
+    (project / "d8.lock").write_text(forged)
+    tags = (person.d8_home / "tags.json").read_bytes()
+    for arguments in (("sync", "--frozen"), ("sync", "--frozen", "--to", "out")):
+        assert "the lock says that hello:v1.0.0 is" in person.d8(*arguments, cwd=project, expect=76).err
+    assert (person.d8_home / "tags.json").read_bytes() == tags
+
+
+@pytest.mark.parametrize("name", ["d8.lock", "d8.toml"])
+def test_a_link_out_of_a_clone_is_not_followed(person: Person, name: str) -> None:
+    person.d8("install", "hello")
+    project = person.home / "clone"
+    project.mkdir()
+    (project / "d8.toml").write_text(manifest("vault"))
+    (project / name).unlink(missing_ok=True)
+    target = {"d8.lock": "profiles/user/d8.lock", "d8.toml": "d8.toml"}[name]
+    outside = person.d8_home / target if name == "d8.lock" else person.home / ".config/d8-installer/d8.toml"
+    (project / name).symlink_to(outside)
+    before = outside.read_bytes()
+    for arguments in (("sync",), ("lock",), ("install", "--project", "vault")):
+        assert "is a link that leads out of the project" in person.d8(*arguments, cwd=project, expect=65).err
+    assert outside.read_bytes() == before
+
+
+def test_an_environment_that_is_not_the_projects_is_not_linked(person: Person, tmp_path: Path) -> None:
+    project = person.home / "clone"
+    project.mkdir()
+    (project / "d8.toml").write_text("schema = 1\n")
+    outside = library(tmp_path / "shared").parents[2]
+    install(library(outside), "d8-plug-hello", "1", manifest("hello"))
+    (project / ".venv").symlink_to(outside)
+    person.d8("sync", cwd=project)
+    (project / ".venv").unlink()
+    person.variables["VIRTUAL_ENV"] = str(outside)
+    for _ in range(2):
+        person.d8("sync", "--prune", cwd=project)
+    assert not (outside / PROFILE_LINK).is_symlink()
+    del person.variables["VIRTUAL_ENV"]
+    person.d8("sync", "--env", str(outside), cwd=project)
+    assert (outside / PROFILE_LINK).is_symlink(), "somebody named it for the project"
+    shutil.rmtree(project)
+    person.d8("sync", "--prune", "--env", str(outside))
+    assert not (outside / PROFILE_LINK).is_symlink(), "its project is gone"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes in the file system there")
+@pytest.mark.parametrize("name", ["d8.lock", "environments", "stamp.json", "current", "project", "tags.json", "schema"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_state_file_that_is_none_does_not_hang(person: Person, name: str, kind: str) -> None:
+    person.d8("install", "hello")
+    home = person.d8_home if name in {"tags.json", "schema"} else person.d8_home / "profiles/user"
+    (home / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(home / name)
+    else:
+        (home / name).symlink_to("/dev/zero")
+    for words in (("list",), ("sync",), ("plugins",), ("rollback",), ("uninstall", "hello")):
+        env = {"D8_RPP_ENDPOINT": f"oci-layout:{person.layout}"}
+        done = run(*words, home=str(person.home), env=env)
+        assert "Traceback" not in done.err, done
+        assert done.code in {0, 65, 69, 73, 78}, done
+
+
+def test_a_withheld_binary_is_shown_and_run_as_what_it_is(person: Person) -> None:
+    person.d8("config", "set", "reserved", "hello")
+    person.pipx("d8-plug-hello", "1", manifest("hello"))
+    assert "kept hello (hello v2.0.0) out of bin" in person.d8("sync").out
+    assert "(hello)" in person.d8("list").out
+    assert person.d8("run", "hello").out.startswith("hello v2.0.0")
+
+
+def test_an_uninstall_says_who_keeps_the_image(person: Person) -> None:
+    person.d8("install", "hello")
+    person.pipx("d8-plug-hello", "1", manifest("hello"))
+    person.d8("sync")
+    assert "hello stays for d8-plug-hello, which wants it too" in person.d8("uninstall", "hello").err
+    assert person.binaries() == ["hello"]
+
+
+def test_a_rollback_mends_the_lock_that_is_damaged(person: Person) -> None:
+    person.d8("install", "hello=1.0.0")
+    person.d8("install", "hello=2.0.0")
+    (person.d8_home / "profiles/user/d8.lock").write_text("nonsense")
+    person.d8("rollback")
+    assert person.requesters() == {"hello": ["d8.toml"]}

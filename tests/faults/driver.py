@@ -74,16 +74,17 @@ class Driver:
         home: str,
         fault: Fault | None = None,
         user: int | None = None,
+        cwd: str | None = None,
         env_home: str | None = None,
     ) -> Ran:
-        """Run ``d8-installer ARGUMENTS`` with that HOME and fault; root can have it run as another *user*.
+        """Run ``d8-installer ARGUMENTS`` with that HOME and fault, in *cwd* (default: *home*).
 
-        *env_home*: the HOME, where *home* is only the working directory.
+        Root can have it run as another *user*. *env_home*: the HOME, where *home* is only the working directory.
         """
         job = {
             "arguments": arguments,
             "env": environment(env_home or home),
-            "home": home,
+            "cwd": cwd or home,
             "user": user,
             "fault": None if fault is None else asdict(fault),
         }
@@ -128,7 +129,7 @@ def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
         os.dup2(files[1].fileno(), 2)
         os.environ.clear()
         os.environ.update(job["env"])
-        os.chdir(job["home"])
+        os.chdir(job["cwd"])
         if job["user"] is not None:
             # Not with setpriv: root's interpreter may lie where nobody else can read it. This one has read it all.
             os.setgroups([])

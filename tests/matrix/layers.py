@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import struct
 import sys
 import tarfile
@@ -56,6 +57,13 @@ def program(text: str) -> bytes:
     """Return a sound layer whose program prints *text*; some KiB long, so that it can be cut at 1 %."""
     ballast = b"".join(zlib.crc32(f"{text} {n}".encode()).to_bytes(4, "big") for n in range(2000))
     return layer(Member("plugin", script(text)), Member("ballast", ballast))
+
+
+@cache
+def noisy(text: str, size: int = 3 * MEBIBYTE) -> bytes:
+    """Return a sound layer whose program prints *text* and HOST; of at least *size* bytes, which do not compress."""
+    ballast = random.Random(text).randbytes(size)  # noqa: S311 - the same layer every time
+    return layer(Member("plugin", script(f"{text} {HOST}")), Member("ballast", ballast))
 
 
 def elf(platform: Platform) -> bytes:

@@ -12,6 +12,7 @@ from d8_installer.plugin.types import Access
 from d8_installer.testing.contract import Sample, SourceContract
 from d8_installer.testing.faults import FaultServer, fault_server, status
 from d8_installer.testing.memory import MemorySource
+from d8_installer.testing.oci_wire import OciWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,19 @@ def source(proxy: FaultServer) -> Iterator[Source]:
 
 class TestWithoutFaults(SourceContract):
     """It serves what its source has."""
+
+
+class TestAsARegistry(SourceContract):
+    """And so it does as an OCI registry, from a part of a layer on as well."""
+
+    @pytest.fixture
+    def source(self, sample: Sample) -> Iterator[Source]:
+        images = MemorySource()
+        sample.publish(images)
+        with fault_server(images, wire=OciWire()) as running:
+            opened = open_source(f"oci://{running.url.partition('://')[2]}/root", Access(tries=1))
+            yield opened
+            opened.close()
 
 
 def test_a_fault_strikes_as_often_as_it_says_and_after_what_it_says(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.model.lock import Lock, LockedImage, Pin
+from d8_installer.model.lock import END, Doubles, Lock, LockedImage, Pin, marks
 from d8_installer.model.reference import ImageName
 from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, steady
 
@@ -23,7 +23,7 @@ lock_version = 1
 [[images]]
 name = "stronghold"
 image = "deckhouse-cli/plugins/stronghold"
-version = "v1.4.2"
+version = "v1.4.2"  # entry 5eab5880b357
 index = "{D[0]}"
 
 [images.binaries]
@@ -42,6 +42,8 @@ size = 1
 child = "{D[5]}"
 layer = "{D[6]}"
 size = 12345678
+
+# end of d8.lock
 """
 SINGLE = f"""\
 lock_version = 1
@@ -49,7 +51,7 @@ lock_version = 1
 [[images]]
 name = "deckhouse-cli"
 image = "deckhouse-cli"
-version = "v1"
+version = "v1"  # entry 92540c49af36
 optional = true
 
 [images.binaries]
@@ -62,6 +64,8 @@ d8 = "d8"
 child = "{D[3]}"
 layer = "{D[4]}"
 size = 1
+
+# end of d8.lock
 """
 
 
@@ -88,8 +92,8 @@ def test_the_second_render_is_byte_identical(lock: Lock) -> None:
 @steady
 @given(locks)
 def test_the_order_of_entries_says_nothing(lock: Lock) -> None:
-    head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", lock.render())
-    backwards = head + "\n".join(reversed(entries))
+    head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", lock.render().removesuffix(END))
+    backwards = head + "".join(reversed(entries))
     assert parse(backwards).render() == lock.render()
     assert Lock.of(reversed(lock.images), lock.extra) == lock
 
@@ -98,7 +102,7 @@ def test_the_order_of_entries_says_nothing(lock: Lock) -> None:
 @given(locks, locked_images())
 def test_adding_an_image_adds_its_block_only(lock: Lock, image: LockedImage) -> None:
     assume(lock.find(image.name) is None)
-    block = Lock.of([image]).render().removeprefix("lock_version = 1\n")
+    block = f"{image.render()}\n"
     more = Lock.of([*lock.images, image], lock.extra).render()
     assert block in more
     if lock.images:
@@ -111,6 +115,34 @@ def test_the_text_is_that_of_the_design() -> None:
     assert "".join(re.findall(r"(?m)^\w+(?= =)|^\[.*\]$", TEXT)).startswith(
         "lock_version[[images]]nameimageversionindex"
     )
+
+
+@steady
+@given(locks)
+def test_each_entry_is_marked_and_the_end_never_changes(lock: Lock) -> None:
+    text = lock.render()
+    assert marks(text) == {str(image.name): image.mark for image in lock.images}
+    assert text.endswith(f"\n\n{END}")
+
+
+@steady
+@given(locks, locks)
+def test_doubles_are_taken_apart(one: Lock, other: Lock) -> None:
+    """One lock's entries after another's: the first or the last of each name, and what is there once in both."""
+    text = "\n".join([one.head(), *(image.render() for image in (*one.images, *other.images)), END])
+    doubles = Doubles.of(text)
+    assert doubles.names == {str(image.name) for image in one.images} & {str(image.name) for image in other.images}
+    first = {image.name: image for image in (*other.images, *one.images)}
+    last = {image.name: image for image in (*one.images, *other.images)}
+    assert parse(doubles.first) == Lock.of(first.values(), one.extra)
+    assert parse(doubles.last) == Lock.of(last.values(), one.extra)
+
+
+@steady
+@given(locked_images(), locked_images())
+def test_two_edits_of_an_entry_change_its_mark_differently(one: LockedImage, other: LockedImage) -> None:
+    other = replace(other, name=one.name)
+    assert (one.mark == other.mark) == (one == other)
 
 
 def test_the_value() -> None:
@@ -255,5 +287,5 @@ def test_any_stands_alone() -> None:
 def test_an_image_is_locked_once() -> None:
     with pytest.raises(DocumentError) as caught:
         parse(TEXT + TEXT.removeprefix("lock_version = 1\n"))
-    assert caught.value.message == "d8.lock:27: images[1].name: 'stronghold' is locked twice in this file"
-    assert caught.value.hint == "restore the file from git, or remove it and type `d8-installer lock`"
+    assert caught.value.message == "d8.lock:29: images[1].name: 'stronghold' is locked twice in this file"
+    assert caught.value.hint == "type `d8-installer lock`: it joins what one side alone changed, and names the rest"

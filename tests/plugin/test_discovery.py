@@ -240,3 +240,27 @@ def test_a_foreign_path_file_leads_nowhere(place: Path, tmp_path: Path) -> None:
     editable(place, tmp_path / "nowhere", {})
     (place / "foreign.pth").write_text(f"{source}\n")
     assert "is nowhere in its work tree" in complaint(place)
+
+
+@pytest.mark.parametrize("url", ["file://[bad", "file:///\\u0000", "http://x", "file://" + "a" * 5000])
+def test_an_odd_origin_breaks_one_plugin_and_no_other(place: Path, url: str) -> None:
+    info = "d8_plug_e-1.0.dist-info"
+    origin = '{"dir_info": {"editable": true}, "url": "' + url + '"}'
+    entry = "[d8_installer.manifests]\nplug = d8_plug_e:d8.toml\n"
+    files = {f"{info}/entry_points.txt": entry.encode(), f"{info}/direct_url.json": origin.encode()}
+    write_recorded(place, info, files)
+    install(place, "healthy", "1", manifest())
+    read = scanned(place)
+    assert [plugin.name for plugin in read.plugins] == ["healthy"]
+    assert [broken.distribution.name for broken in read.broken] == ["d8-plug-e"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_anothers_work_tree_is_not_believed(place: Path, tmp_path: Path) -> None:
+    source = tmp_path / "theirs"
+    (source / "d8_plug_e").mkdir(parents=True)
+    (source / "d8_plug_e/d8.toml").write_text(manifest())
+    editable(place, source, {})
+    assert scanned(place).plugins
+    os.chown(source / "d8_plug_e", 1234, 1234)
+    assert "belongs to another user" in complaint(place)

@@ -102,12 +102,27 @@ def test_a_relative_data_home_counts_as_unset(tmp_path: Path) -> None:
 def test_the_environments_link_leads_to_the_project_unless_a_link_led_here(tmp_path: Path) -> None:
     place(tmp_path / ".local/share/d8-installer/profiles/user", "of the user")
     place(tmp_path / "profiles/0123", "of the project")
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b/d8.toml").touch()
+    (tmp_path / "profiles/0123/project").write_text(f"{tmp_path / 'a b'}\n")
     run = script(tmp_path / "venv/bin/hello")
     (tmp_path / "venv" / PROFILE_LINK).symlink_to(tmp_path / "profiles/0123")
     assert call(run, HOME=str(tmp_path)) == (7, "of the project\n")
     (tmp_path / "exposed").symlink_to(run)
     assert call(tmp_path / "exposed", HOME=str(tmp_path)) == (7, "of the user\n")
     assert call("hello", HOME=str(tmp_path), PATH=f"{run.parent}:/usr/bin:/bin") == (7, "of the project\n")
+    (tmp_path / "a b/d8.toml").unlink()
+    assert call(run, HOME=str(tmp_path)) == (7, "of the user\n"), "a project that is gone has no say"
+    (tmp_path / "profiles/0123/project").unlink()
+    assert call(run, HOME=str(tmp_path)) == (7, "of the user\n")
+
+
+def test_the_binary_gets_no_token_of_the_proxy(tmp_path: Path) -> None:
+    file = place(tmp_path / ".local/share/d8-installer/profiles/user")
+    file.write_text('#!/bin/sh\necho "[$D8_RPP_TOKEN]"\n')
+    run = script(tmp_path / "bin/hello")
+    assert call(run, HOME=str(tmp_path), D8_RPP_TOKEN="secret") == (0, "[]\n")
+    assert call(run, HOME=str(tmp_path)) == (0, "[]\n")
 
 
 def test_the_warm_path_starts_nothing_but_the_binary(tmp_path: Path) -> None:

@@ -247,6 +247,19 @@ def test_a_blob_may_lie_elsewhere_and_sees_no_credentials(tmp_path: Path) -> Non
         assert "authorization" not in store.received[0].headers
 
 
+@pytest.mark.parametrize("refusal", [403, 405])
+def test_a_size_is_told_where_a_signed_link_allows_no_head(refusal: int) -> None:
+    """Then a GET is ended after its headers: the store's body never comes to an end."""
+    with serving(lambda one: Answer(refusal if one.method == "HEAD" else 200, LAYER)) as store:
+        with asking(lambda _: to(f"{store.url}/blob")) as (server, registry):
+            assert RegistrySource(registry).layer_size(REQUEST) == REQUEST.size
+        assert [one.method for one in server.received] == ["HEAD", "GET"]
+    with asking(lambda _: Answer(404)) as (server, registry):
+        with pytest.raises(NotFoundError):
+            RegistrySource(registry).layer_size(REQUEST)
+        assert [one.method for one in server.received] == ["HEAD"]
+
+
 def test_an_authorization_is_sent_at_once_the_next_time(tmp_path: Path) -> None:
     def answer(received: Received) -> Answer:
         known = "authorization" in received.headers

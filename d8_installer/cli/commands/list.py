@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from d8_installer.cli.context import Context
+    from d8_installer.ops.look import Installed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,11 @@ def execute(context: Context) -> Outcome:
     with context.session() as session:
         result = list_installed(session, outdated=outdated)
     context.talk.note(result.profile)
-    rows = [(b.binary, b.version, b.image, *((b.newest or "",) if outdated else ())) for b in result.binaries]
+    rows = [(_name(b), b.version, b.image, *((b.newest or "",) if outdated else ())) for b in result.binaries]
     header = ("BINARY", "VERSION", "IMAGE", *(("NEWEST",) if outdated else ()))
     nothing = "nothing is outdated" if outdated else "nothing is installed"
     return Outcome(result.as_json(), table(header, rows) if rows else [nothing])
+
+
+def _name(binary: Installed) -> str:
+    return binary.binary if binary.in_bin else f"({binary.binary})"  # not in bin: only launchers and `run` reach it

@@ -1,9 +1,10 @@
-"""``lock [--check|--explain N] [--upgrade] [--upgrade-image N] [--platform P] [--exclude-newer D]``"""
+"""``lock``, and its ways to only look (``--check``, ``--explain N``) or to be a merge driver (``--merge B O T``)"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import merging
 from d8_installer.cli import parser as grammar
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     grammar.add_environments(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
+    merging.configure(parser)
 
 
 def execute(context: Context) -> Outcome:
     """Lock, or only look."""
     from d8_installer.cli import locking
 
+    if context.arguments.merge is not None:
+        return merging.execute(context)
     if context.arguments.explain is not None:
         return locking.explain(context)
     return locking.check(context) if context.arguments.check else locking.lock(context)

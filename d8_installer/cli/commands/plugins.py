@@ -9,6 +9,7 @@ from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from d8_installer.cli.context import Context
     from d8_installer.ops.plugins import PluginRow
@@ -38,7 +39,7 @@ def execute(context: Context) -> Outcome:
             (row,) = result.rows
             return Outcome(result.as_json(), [f"{row.name} is {'now' if result.changed else 'already'} {row.state}"])
         result = plugins.list_plugins(session)
-    wanted = [(m.name, m.version, m.manager, ", ".join(m.images), m.why or m.environment) for m in result.manifests]
+    wanted = [(m.name, m.version, m.manager, _few(m.images), m.why or m.environment) for m in result.manifests]
     coded = [(row.name, row.version or "-", _hooks(row), _state(row)) for row in result.rows]
     lines = table(("PLUGIN", "VERSION", "FOUND BY", "IMAGES", "WHERE"), wanted) if wanted else []
     lines += [""] if wanted and coded else []
@@ -54,3 +55,7 @@ def _state(row: PluginRow) -> str:
     if row.state == "not found":
         return "enabled, not found"
     return row.state if row.why is None else f"{row.state}: {row.why}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listen, size = ("127.0.0.1:8080", "port 0 takes a free one"), (1024, "most that it holds (default 1024)")
     add = parser.add_argument
     add("way", choices=("serve",), metavar="serve", help="serve until SIGTERM, SIGINT or the end of the parent")
-    add("--from", dest="upstream", metavar="URL", required=True, help="oci-layout:DIR or oci://HOST/ROOT")
+    add("--from", dest="upstream", metavar="URL", required=True, help="oci-layout:DIR, bundle:FILE, oci://HOST/ROOT")
     add("--listen", metavar="HOST:PORT", type=grammar.address, default=listen[0], help=listen[1])
     add("--cache", metavar="DIR", help="keep layers there (default: a temporary directory)")
     add("--cache-size", metavar="MIB", type=grammar.mebibytes, default=size[0], help=size[1])

@@ -1,0 +1,45 @@
+"""The options of ``lock`` for merges: git's driver, and which side counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.cli.context import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from d8_installer.cli.context import Context
+    from d8_installer.model.reference import ImageName
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add them."""
+    group = parser.add_argument_group("merges")
+    for side in ("ours", "theirs"):
+        text = f"where the lock has conflict markers, take {side} of this image"
+        group.add_argument(f"--{side}", metavar="NAME", action="append", default=[], help=text)
+    group.add_argument(
+        "--merge",
+        nargs=3,
+        metavar=("BASE", "OURS", "THEIRS"),
+        help="be git's merge driver: merge three files into OURS",
+    )
+
+
+def taken(arguments: argparse.Namespace) -> dict[ImageName, str]:
+    """Return which side counts for an image."""
+    from d8_installer.model.reference import image_name
+
+    return {image_name(name): side for side in ("ours", "theirs") for name in getattr(arguments, side)}
+
+
+def execute(context: Context) -> Outcome:
+    """Be the merge driver; nothing on stdout, which is the terminal of whoever types `git merge`."""
+    from d8_installer.ops.lock import LockResult, changes_between
+    from d8_installer.ops.merge import drive
+
+    driven = drive(context.directory, context.arguments.merge)
+    changes = changes_between(driven.before, driven.after)
+    result = LockResult(driven.file, changes, len(driven.after.images), driven.before != driven.after)
+    return Outcome(result.as_json(), [])

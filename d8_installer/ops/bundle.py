@@ -1,0 +1,238 @@
+"""``bundle create``: the locked images, their lock and their manifests in one file, the same bytes each time.
+
+Each layer is proven while it streams into the file. The store cannot give them: it keeps executables, not layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError, UsageError
+from d8_installer.model.digest import Digest
+from d8_installer.model.lock import ANY_PLATFORM
+from d8_installer.model.platform import Platform, typed_platform
+from d8_installer.model.source import LayerRequest
+from d8_installer.ops.ask import workers
+from d8_installer.ops.fetch import prove_chain
+from d8_installer.ops.lock import refuse_stale
+from d8_installer.ops.requesters import gather
+from d8_installer.registry import bundle as form
+from d8_installer.store import fs, lockfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+    from d8_installer.model.lock import Lock, LockedImage, Pin
+    from d8_installer.model.source import ManifestBytes, Source
+    from d8_installer.ops.requesters import Requesters
+    from d8_installer.ops.session import Session, Workspace
+
+_TRIES = 3
+_MANIFEST_LIMIT = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BundleResult:
+    """A bundle that was written: its file, digest and bytes, and what is in it."""
+
+    file: str
+    digest: Digest
+    size: int
+    images: int
+    layers: int
+    platforms: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        return {
+            "file": self.file,
+            "digest": str(self.digest),
+            "size": self.size,
+            "images": self.images,
+            "layers": self.layers,
+            "platforms": list(self.platforms),
+        }
+
+
+def create(session: Session, output: str, platforms: Iterable[str] = (), given: tuple[str, ...] = ()) -> BundleResult:
+    """Write what the profile's lock pins into *output*, for *platforms* or for all; the lock must be current.
+
+    Raises StaleLockError, NotFoundError where an image is not locked for a platform, and what the source raises. The
+    file appears whole, in one rename, or not at all.
+    """
+    if not os.path.basename(output):
+        raise UsageError("-o names no file", hint="such as -o tools.bundle")
+    path = os.path.realpath(os.path.join(session.directory, output))
+    workspace = session.read(session.profile())
+    requesters = gather(session, workspace, given)
+    refuse_stale(workspace, requesters.wanted(workspace.locked, workspace.manifest))
+    chosen = tuple(sorted({typed_platform(text) for text in platforms}))
+    layers = _layers(workspace.locked, chosen)
+    session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")
+    documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked)}
+    documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
+    lockfile.prepare_home(session.home)
+    with session.store.arriving.alone(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
+        fs.sweep(*os.path.split(path))
+        with fs.replacing(path) as file:
+            writer = _Writer(session, file)
+            for name, content in sorted(documents.items(), key=_order):
+                writer.document(name, content)
+            for request in layers:
+                writer.layer(request)
+            writer.end()
+    held = sorted(
+        {str(platform) for platform in chosen} or {k for i in workspace.locked.images for k, _ in i.platforms}
+    )
+    digest = Digest(writer.hasher.hexdigest())
+    return BundleResult(path, digest, writer.size, len(workspace.locked.images), len(layers), tuple(held))
+
+
+def _refuse_twice() -> None:
+    raise TryAgainError("another d8-installer is writing this bundle", hint="type the same command again later")
+
+
+def _order(entry: tuple[str, bytes]) -> tuple[bool, str]:
+    """What tells of the rest comes first, then the blobs by their digest."""
+    return entry[0].startswith("blobs/"), entry[0]
+
+
+def _layers(lock: Lock, platforms: tuple[Platform, ...]) -> list[LayerRequest]:
+    """Return each locked layer once, by digest."""
+    found: dict[Digest, LayerRequest] = {}
+    for image in lock.images:
+        for key, pin in _pins(image, platforms):
+            found.setdefault(pin.layer, _request(image, key, pin))
+    return [found[digest] for digest in sorted(found, key=str)]
+
+
+def _pins(image: LockedImage, platforms: tuple[Platform, ...]) -> Iterator[tuple[str, Pin]]:
+    if not platforms:
+        yield from image.platforms
+        return
+    pins = dict(image.platforms)
+    for platform in platforms:
+        key = ANY_PLATFORM if ANY_PLATFORM in pins else str(platform)
+        if key in pins:
+            yield key, pins[key]
+        elif not image.optional:
+            raise NotFoundError(
+                f"{image.name} {image.version} is not locked for {platform}",
+                hint=f"it is locked for {', '.join(pins)}; see `d8-installer lock --platform {platform}`",
+            )
+
+
+def _request(image: LockedImage, key: str, pin: Pin) -> LayerRequest:
+    platform = None if key == ANY_PLATFORM else Platform.parse(key)
+    return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+
+
+@dataclass
+class _Collected:
+    """Stands before the source, and keeps every manifest that is asked for; ``prove_chain`` asks for all of them."""
+
+    source: Source
+    found: dict[str, ManifestBytes] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest, asked for once."""
+        with self.lock:
+            known = self.found.get(ref)
+        if known is not None:
+            return known
+        answer = self.source.manifest(image, ref)
+        with self.lock:
+            self.found[ref] = answer
+        return answer
+
+
+def _manifests(session: Session, lock: Lock) -> dict[str, bytes]:
+    """Return ``index.json`` and the manifests of all locked platforms: a lock made from the bundle is the same."""
+    collected = _Collected(session.source)
+
+    def prove(image: LockedImage) -> None:
+        for key, pin in image.platforms:
+            prove_chain(collected, _request(image, key, pin))
+
+    with workers(session.options.connections) as pool:
+        list(pool.map(prove, lock.images))
+    tops = [(image.name.path, image.version, collected.found[str(image.top)]) for image in lock.images]
+    blobs = {form.blob_name(answer.digest): answer.raw for answer in collected.found.values()}
+    return {form.INDEX: form.index_json(tops), **blobs}
+
+
+def _texts(workspace: Workspace, requesters: Requesters) -> Mapping[str, bytes]:
+    """Return the manifests as they are: the profile's own, and those of the plugins."""
+    texts = {form.MANIFEST: workspace.manifest_text.encode()} if requesters.own is not None else {}
+    for plugin in requesters.plugins:
+        raw = fs.read(plugin.file, limit=_MANIFEST_LIMIT)
+        if raw is None:
+            raise DiskError(f"{plugin.file} is gone", hint="type the same command again")
+        texts[form.manifest_name(plugin.name)] = raw
+    return texts
+
+
+class _Writer:
+    """Writes members one behind the other, and hashes all of it."""
+
+    def __init__(self, session: Session, file: BinaryIO) -> None:
+        self._session = session
+        self._file = file
+        self.hasher = hashlib.sha256()
+        self.size = 0
+
+    def document(self, name: str, content: bytes) -> None:
+        """Write a member whose bytes are at hand."""
+        self._write(form.header(name, len(content)) + content + form.padding(len(content)))
+
+    def layer(self, request: LayerRequest) -> None:
+        """Write a layer as it comes, proven; a cut transfer begins anew at its place, some times."""
+        self._write(form.header(form.blob_name(request.layer), request.size))
+        begun = self.size, self.hasher.copy()
+        for again in reversed(range(_TRIES)):
+            try:
+                self._stream(request)
+                break
+            except TryAgainError as error:
+                if not again:
+                    raise
+                self._session.reporter.detail(f"{error}; fetching it again")
+                self.size, self.hasher = begun[0], begun[1].copy()
+                self._file.seek(self.size)
+        self._write(form.padding(request.size))
+
+    def end(self) -> None:
+        """Write the end of the archive."""
+        self._write(form.end(self.size))
+
+    def _stream(self, request: LayerRequest) -> None:
+        what = f"{request.image.rpartition('/')[2]} {request.tag}"
+        task = self._session.reporter.task(what, request.size)
+        proof, size = hashlib.sha256(), 0
+        try:
+            with self._session.source.layer(request) as body:
+                for chunk in body:
+                    size += len(chunk)
+                    if size > request.size:
+                        break
+                    proof.update(chunk)
+                    self._write(chunk)
+                    task.advance(len(chunk))
+                if (size, proof.hexdigest()) != (request.size, request.layer.hex):
+                    raise MismatchError(
+                        f"{what}: {self._session.source.name} gives other bytes than {request.layer}",
+                        hint="use a source that still has the locked bytes, or lock again",
+                    )
+        finally:
+            task.finish()
+
+    def _write(self, data: bytes) -> None:
+        fs.write(self._file, data)
+        self.hasher.update(data)
+        self.size += len(data)

@@ -1,0 +1,183 @@
+"""``lock`` on a file with conflict markers, and ``lock --merge`` as a merge driver: the files; ``merge`` decides."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConflictError, D8Error, DocumentError, UsageError
+from d8_installer.merge import Merged, Versions, merge, render
+from d8_installer.model.lock import Doubles, Lock, marks
+from d8_installer.model.markers import Sides, put_together, take_apart
+from d8_installer.ops.stages import Stages, stages_of
+from d8_installer.store import lockfile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d8_installer.merge import Clash
+    from d8_installer.model.reference import ImageName
+    from d8_installer.ops.reporter import Reporter
+
+
+@dataclass
+class Merging:
+    """How ``lock`` reads a lock that a merge may have left undone.
+
+    ``taken`` names the side whose entry counts for an image, and images of ``upgrade`` (None: all) are chosen anew in
+    any case. ``unsettled``, once read, are those to be pinned again at the version that they have.
+    """
+
+    reporter: Reporter
+    taken: Mapping[ImageName, str]
+    upgrade: frozenset[ImageName] | None
+    unsettled: frozenset[ImageName] = frozenset()
+
+    def load(self, path: str) -> tuple[str, Lock] | None:
+        """Return the file's text and the lock it means; what both sides changed is a ConflictError naming all of it."""
+        text = lockfile.load_text(path)
+        sides = None if text is None else _sides(text, path)
+        if text is None or sides is None:
+            if self.taken:
+                raise UsageError(
+                    "--ours and --theirs choose between the sides of a merge, and the lock has no conflict markers",
+                    hint="leave them out",
+                )
+            return lockfile.load_lock(path)
+        merged = merge(_versions(path, sides), self.taken)
+        clashes = [clash for clash in merged.clashes if not self._is_chosen_anew(clash)]
+        if clashes:
+            raise ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_ways_out(clashes))
+        self.unsettled = merged.unsettled
+        self.reporter.note(f"merged both sides of {path}")
+        if merged.unsettled:
+            names = ", ".join(sorted(map(str, merged.unsettled)))
+            self.reporter.note(f"both sides changed who wants {names}, or how: pinned again from the manifests")
+        return text, merged.lock
+
+    def _is_chosen_anew(self, clash: Clash) -> bool:
+        return clash.name is not None and (self.upgrade is None or clash.name in self.upgrade)
+
+
+def _listed(clashes: Sequence[Clash]) -> str:
+    shown = [str(clash) for clash in clashes[:20]]
+    more = len(clashes) - len(shown)
+    return " and ".join([*shown, f"{more} more"] if more else shown)
+
+
+def _ways_out(clashes: Sequence[Clash]) -> str:
+    clash = next((clash for clash in clashes if clash.name is not None), None)
+    if clash is None:
+        return "keep one of the two lines by hand, without markers around it"
+    ways = [f"--{side} {clash.name}" for side in ("ours", "theirs") if side not in clash.mixed]
+    return f"type `d8-installer lock` with {', '.join([*ways, f'--upgrade-image {clash.name} to choose it anew'])}"
+
+
+def _sides(text: str, path: str) -> Sides | None:
+    """Return what git left of the two sides, or None where the file is a plain lock."""
+    sides = take_apart(text, path)
+    return Sides(None, text, text) if sides is None and Doubles.of(text).names else sides
+
+
+def _versions(path: str, sides: Sides) -> Versions:
+    """Return the three locks: as git keeps them while its merge is under way, else as the markers show them."""
+    stages = stages_of(path)
+    if stages is not None:
+        try:
+            return _of_stages(path, stages)
+        except DocumentError:
+            pass  # a lock was committed with markers in it: the file has what can be known
+    try:
+        return _of_markers(path, sides)
+    except DocumentError as error:
+        raise ConflictError(
+            f"has conflict markers that leave no whole lock on either side: {error.problem}",
+            file=path,
+            hint="take one side whole (git checkout --ours, or --theirs), then type `d8-installer lock`",
+        ) from error
+
+
+def _of_markers(path: str, sides: Sides) -> Versions:
+    doubles = [Doubles.of(text) for text in (sides.ours, sides.theirs)]
+    texts = {"ours": doubles[0].first, "theirs": doubles[1].last, "base": sides.base or ""}
+    locks = {side: Lock.parse(texts[side].encode(), path) for side in ("ours", "theirs")}
+    base = _readable(sides.base, path)
+    mixed: dict[ImageName, frozenset[str]] = {}
+    for side, lock in {**locks, "base": base or Lock()}.items():
+        for name in _mixed(texts[side], lock, doubles[0].names | doubles[1].names if side == "base" else frozenset()):
+            mixed[name] = mixed.get(name, frozenset()) | {side}
+    return Versions(base, locks["ours"], locks["theirs"], mixed)
+
+
+def _of_stages(path: str, stages: Stages) -> Versions:
+    """Two additions of the whole file have an empty base."""
+    base = Lock() if stages.base is None else _readable(stages.base.decode("utf-8", "replace"), path)
+    return Versions(base, Lock.parse(stages.ours, path), Lock.parse(stages.theirs, path))
+
+
+def _readable(text: str | None, path: str) -> Lock | None:
+    try:
+        return None if text is None else _parsed(text, path)
+    except DocumentError:
+        return None
+
+
+def _parsed(text: str, path: str) -> Lock:
+    return Lock.parse(text.encode(), path) if text.strip() else Lock()
+
+
+def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
+    """Return the images whose entry is not the one that was marked: git joined lines of both sides in it.
+
+    Nor is a base believed that shows, as part of both sides, what one of them has *doubled*.
+    """
+    known = marks(text)
+    return [i.name for i in lock.images if str(i.name) in doubled or known.get(str(i.name), i.mark) != i.mark]
+
+
+# -- the merge driver ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What the driver made of ours: both locks."""
+
+    file: str
+    before: Lock
+    after: Lock
+
+
+def drive(directory: str, files: Sequence[str]) -> Driven:
+    """Merge the three *files*, git's %O %A %B, into the second of them.
+
+    What needs a person or the manifests stands there between markers, and is a D8Error with exit code 1, as
+    gitattributes(5) wants it of a driver.
+    """
+    paths = [os.path.join(directory, file) for file in files]
+    texts = [lockfile.load_text(path) for path in paths]
+    missing = [path for path, text in zip(paths, texts, strict=True) if text is None]
+    if missing:
+        raise UsageError(f"{missing[0]} is not there", hint="type the three files that git gives to a merge driver")
+    base, ours, theirs = (text or "" for text in texts)
+    try:
+        versions = Versions(_readable(base, paths[0]), _parsed(ours, paths[1]), _parsed(theirs, paths[2]))
+    except DocumentError as error:
+        lockfile.save(paths[1], put_together(*(_whole_lines(text) for text in (ours, base, theirs))))
+        raise D8Error(f"one side is no lock: {error}", hint=error.hint) from error
+    merged = merge(versions)
+    lockfile.save(paths[1], render(versions, merged))
+    if merged.clashes or merged.unsettled:
+        raise D8Error(_left(merged), hint="merge d8.toml, then type `d8-installer lock`")
+    return Driven(paths[1], versions.ours, merged.lock)
+
+
+def _whole_lines(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def _left(merged: Merged) -> str:
+    named = {clash.name for clash in merged.clashes}
+    shown = [str(clash) for clash in merged.clashes]
+    shown += [f"{name} (who wants it, or how)" for name in sorted(merged.unsettled) if name not in named]
+    return f"both sides changed {' and '.join(shown)}"

@@ -1,0 +1,286 @@
+"""Bundles: one file with images, their lock and their manifests, for places that no network reaches (docs/bundle.md).
+
+A plain tar, never compressed, so that a blob is read at its place in the file and nothing is unpacked. Inside lies one
+OCI image layout for all images, each blob once. Lives here: the format, and the Source that reads it. The file comes
+from anywhere: every header must be, byte for byte, what we would have written, so that there is nothing to interpret;
+what is in it is proven by the digests, as from every source. Writing one is ``ops.bundle``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tarfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from d8_installer.errors import ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
+from d8_installer.model.digest import Digest
+from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
+from d8_installer.model.reference import is_image_name, is_tag
+from d8_installer.model.source import ManifestBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from d8_installer.model.source import LayerRequest
+
+LAYOUT, INDEX, LOCK, MANIFEST = "oci-layout", "index.json", "d8.lock", "d8.toml"
+MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+REF_NAME = "org.opencontainers.image.ref.name"
+MAX_MEMBERS = 200_000
+"""So many members are read at most."""
+MAX_INDEX_BYTES = 16 << 20
+MAX_LOCK_BYTES = 64 << 20
+MAX_MEMBER_BYTES = (1 << 33) - 1
+"""A tar's size field holds no more."""
+
+_BLOCK = 512
+_RECORD = 20 * _BLOCK
+_MODE = 0o644
+_PIECE = 256 << 10
+_NAME = re.compile(
+    r"oci-layout|index\.json|d8\.lock|d8\.toml|manifests/[a-z0-9][a-z0-9-]{0,79}\.toml|blobs/sha256/[0-9a-f]{64}"
+)
+_BROKEN = "make the bundle again: d8-installer bundle create -o FILE"
+
+
+def blob_name(digest: Digest) -> str:
+    """Return the name of a blob's member."""
+    return f"blobs/sha256/{digest.hex}"
+
+
+def manifest_name(requester: str) -> str:
+    """Return the name of the member with a plugin's manifest; a name that has no place is a DocumentError."""
+    name = f"manifests/{requester}.toml"
+    if not _NAME.fullmatch(name):
+        raise DocumentError(f"{requester[:100]!r} cannot be a requester in a bundle", hint="its name is too long")
+    return name
+
+
+def header(name: str, size: int) -> bytes:
+    """Return a member's header; the same for the same name and size. A member that is too large is a DocumentError."""
+    if size > MAX_MEMBER_BYTES:
+        raise DocumentError(f"{name} has {size} bytes; a bundle holds members of up to {MAX_MEMBER_BYTES}")
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, _MODE, 0
+    return member.tobuf(tarfile.USTAR_FORMAT)
+
+
+def padding(size: int) -> bytes:
+    """Return what follows a member of *size* bytes, up to the next header."""
+    return bytes(-size % _BLOCK)
+
+
+def end(size: int) -> bytes:
+    """Return what ends a bundle of *size* bytes so far: two empty blocks, up to a whole record as tar writes them."""
+    return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % _RECORD)
+
+
+def index_json(entries: Iterable[tuple[str, str, ManifestBytes]]) -> bytes:
+    """Return ``index.json`` for images, tags and what the tags mean, sorted."""
+    manifests = [
+        {
+            "mediaType": parse_manifest(manifest.raw).media_type,
+            "digest": str(manifest.digest),
+            "size": len(manifest.raw),
+            "annotations": {REF_NAME: f"{image}:{tag}"},
+        }
+        for image, tag, manifest in sorted(entries, key=lambda entry: entry[:2])
+    ]
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Where a member's bytes lie in the file."""
+
+    start: int
+    size: int
+
+
+class BundleSource:
+    """Images out of one bundle; safe for threads. The file is walked once, header by header, when it is opened.
+
+    Raises ConfigError (no such file), MismatchError (no bundle, or another file by now), NotFoundError, DiskError.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.name = f"bundle:{path}"
+        with self._opened() as file:
+            self._stamp = _stamp(file)
+            self._members = _members(file, path)
+        self._images = self._read_index()
+
+    def tags(self, image: str) -> Sequence[str]:
+        """Return the tags that are in the bundle, sorted."""
+        return tuple(self._image(image))
+
+    def current(self, image: str, tag: str) -> Digest | None:
+        """Return what the tag means here; a bundle never changes."""
+        return self._image(image).get(tag)
+
+    def manifest(self, image: str, ref: str) -> ManifestBytes:
+        """Return the manifest of a tag, or the blob that a digest names if it is one."""
+        digest = self._image(image).get(ref)
+        if digest is None:
+            try:
+                digest = Digest.parse(ref)
+            except DocumentError as error:
+                raise NotFoundError(f"{self.name} has no {image}:{ref[:130]}", hint=self._hint(image)) from error
+        raw = self._document(blob_name(digest), MAX_MANIFEST_BYTES)
+        return ManifestBytes(raw, parse_manifest(raw).media_type)
+
+    @contextmanager
+    def layer(self, request: LayerRequest) -> Iterator[MemberBody]:
+        """Open the layer's blob; one of another size than asked for is a MismatchError."""
+        self._image(request.image)
+        member = self._members.get(blob_name(request.layer))
+        if member is None:
+            raise NotFoundError(
+                f"{self.name} has no layer {request.layer} of {request.image}:{request.tag} for {request.platform}",
+                hint="make the bundle for this platform as well: d8-installer bundle create --platform P -o FILE",
+            )
+        if member.size != request.size:
+            raise MismatchError(
+                f"{self.name}: {request.layer} has {member.size} bytes, expected {request.size}", hint=_BROKEN
+            )
+        with self._unchanged() as file:
+            file.seek(member.start)
+            yield MemberBody(file, member.size, self._path)
+
+    def layer_size(self, request: LayerRequest) -> int | None:
+        """Return the size of the layer's blob."""
+        with self.layer(request) as body:
+            return body.size
+
+    def lock_text(self) -> bytes:
+        """Return the bundle's ``d8.lock``."""
+        return self._document(LOCK, MAX_LOCK_BYTES)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _image(self, image: str) -> Mapping[str, Digest]:
+        tags = self._images.get(image)
+        if tags is None:
+            raise NotFoundError(f"{self.name} has no image {image[:100]!r}", hint="see what was locked for it")
+        return tags
+
+    def _hint(self, image: str) -> str:
+        return f"it has {', '.join(self._image(image))}"
+
+    def _document(self, name: str, limit: int) -> bytes:
+        member = self._members.get(name)
+        if member is None:
+            raise NotFoundError(f"{self.name} has no {name}", hint=_BROKEN)
+        if member.size > limit:
+            raise MismatchError(f"{self.name}: {name} has {member.size} bytes, more than {limit}", hint=_BROKEN)
+        with self._unchanged() as file:
+            file.seek(member.start)
+            return b"".join(MemberBody(file, member.size, self._path))
+
+    def _read_index(self) -> Mapping[str, Mapping[str, Digest]]:
+        if self._document(LAYOUT, len(MARKER)) != MARKER:
+            raise MismatchError(f"{self.name} is no OCI layout of version 1.0.0", hint=_BROKEN)
+        try:
+            document = json.loads(self._document(INDEX, MAX_INDEX_BYTES))
+            found: dict[str, dict[str, Digest]] = {}
+            for entry in document["manifests"]:
+                image, _, tag = entry["annotations"][REF_NAME].rpartition(":")
+                if is_tag(tag) and all(map(is_image_name, image.split("/"))):
+                    found.setdefault(image, {})[tag] = Digest.parse(entry["digest"])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, DocumentError) as error:
+            raise MismatchError(f"{self.name}: its {INDEX} is no image index", hint=_BROKEN) from error
+        return found
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        try:
+            file = open(self._path, "rb")  # noqa: SIM115 - closed below; the caller's errors are not ours to translate
+        except OSError as error:
+            raise ConfigError(
+                f"{self._path!r} cannot be read: {(error.strerror or 'unknown').lower()}",
+                hint="write bundle:FILE, a file that `d8-installer bundle create` made",
+            ) from error
+        with file:
+            yield file
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[BinaryIO]:
+        with self._opened() as file:
+            if _stamp(file) != self._stamp:
+                raise MismatchError(f"{self.name} was changed while it was read", hint="type the same command again")
+            yield file
+
+
+class MemberBody:
+    """A blob inside the bundle. It is a Body (``model.source``); no file holds it alone, so there is no ``path``."""
+
+    path: str | None = None
+
+    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
+        self._file = file
+        self._name = name
+        self.size = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes; a read that fails is a DiskError."""
+        left = self.size
+        while left:
+            try:
+                piece = self._file.read(min(left, _PIECE))
+            except OSError as error:
+                raise DiskError(
+                    f"cannot read {self._name}: {(error.strerror or 'unknown').lower()}", hint="copy the bundle anew"
+                ) from error
+            if not piece:
+                raise MismatchError(f"{self._name} ends too early", hint="copy the bundle anew")
+            left -= len(piece)
+            yield piece
+
+
+def _stamp(file: BinaryIO) -> tuple[int, int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
+    """Walk the headers; whatever is not as we write it makes the file none of ours."""
+    length = os.fstat(file.fileno()).st_size
+    found: dict[str, _Member] = {}
+    at = 0
+    while (raw := _block(file, at, path)) != bytes(_BLOCK):
+        name, size = _parse_header(raw, path)
+        at += _BLOCK
+        if name in found or at + size > length or len(found) >= MAX_MEMBERS:
+            raise MismatchError(f"{path} is no bundle: {name} is there twice, is cut, or one too many", hint=_BROKEN)
+        found[name] = _Member(at, size)
+        at += size + -size % _BLOCK
+    return found
+
+
+def _block(file: BinaryIO, at: int, path: str) -> bytes:
+    try:
+        file.seek(at)
+        raw = file.read(_BLOCK)
+    except OSError as error:
+        raise DiskError(f"cannot read {path}: {error.strerror}", hint="name a bundle's file") from error
+    if len(raw) != _BLOCK:
+        raise MismatchError(f"{path} is no bundle, or a cut one: it has no end", hint="copy the bundle anew")
+    return raw
+
+
+def _parse_header(raw: bytes, path: str) -> tuple[str, int]:
+    try:
+        member = tarfile.TarInfo.frombuf(raw, "ascii", "strict")
+        name, size = member.name, member.size
+        if _NAME.fullmatch(name) and 0 <= size <= MAX_MEMBER_BYTES and header(name, size) == raw:
+            return name, size
+    except (tarfile.HeaderError, ValueError):
+        pass  # and so it is none of ours
+    raise MismatchError(f"{path} is no bundle of d8-installer's", hint=_BROKEN)

@@ -1,0 +1,107 @@
+"""An answer whose body is still on its way: its chunks, and when its sender counts as cut off or stalled.
+
+Opening it, and what its status means, are others' (``client``, ``wire``, ``distribution``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import MismatchError, TryAgainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import httpx2
+
+ERROR_BODY = 64 << 10
+"""This much of an error's body is read, in bytes."""
+SLOWEST = 1024
+"""Bytes a second; fewer, over a read time-out, are a stall: else a byte now and then would hold a command forever."""
+
+
+class _Pace:
+    """How quickly bytes come, while we wait for them: what we do with them does not count."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._waited = 0.0
+        self._got = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self._since = time.monotonic()
+
+    def is_too_slow(self, amount: int) -> bool:
+        """Count bytes that came, and say once a patience whether they were too few."""
+        self._got += amount
+        self._waited += time.monotonic() - self._since
+        if self._waited < self._patience:
+            return False
+        slow = self._got < SLOWEST * self._waited
+        self._waited, self._got = 0.0, 0
+        return slow
+
+
+class Stream:
+    """An answer whose body is still on its way, as raw chunks of at most 64 KiB. Header names are in lower case.
+
+    It is a Body (``model.source``).
+    """
+
+    path: str | None = None
+
+    def __init__(self, raw: httpx2.Response, call: str, patience: float) -> None:
+        self._raw = raw
+        self._patience = patience
+        self._sent = raw.request.headers.get("authorization", "").partition(" ")[2].encode()
+        self._call = call
+        self.status = raw.status_code
+        self.headers: Mapping[str, str] = dict(raw.headers)
+
+    @property
+    def size(self) -> int | None:
+        """The bytes that ``Content-Length`` promises, or None."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the body, not decoded; one that is cut, stalls or only drips is a TryAgainError (got, promised)."""
+        import httpx2
+
+        got = 0
+        pace = _Pace(self._patience)
+        try:
+            for chunk in self._raw.iter_raw():
+                got += len(chunk)
+                if pace.is_too_slow(len(chunk)):
+                    raise self._ended("stalled", got)
+                yield chunk
+                pace.begin()
+        except httpx2.TransportError as error:
+            why = "stalled" if isinstance(error, httpx2.TimeoutException) else "was cut"
+            raise self._ended(why, got) from error
+
+    def _ended(self, why: str, got: int) -> TryAgainError:
+        promised = "" if self.size is None else f" of {self.size}"
+        return TryAgainError(
+            f"{self._call}: the transfer {why} after {got}{promised} bytes", hint="run the same command again"
+        )
+
+    def read(self, cap: int) -> bytes:
+        """Return the whole body; more than *cap* bytes is a MismatchError, but an error's body is only cut."""
+        limit = cap if self.status < 400 else min(cap, ERROR_BODY)
+        body = bytearray()
+        for chunk in self:
+            body += chunk
+            if len(body) > limit:
+                break
+        if len(body) > limit and self.status < 400:
+            raise MismatchError(
+                f"{self._call}: the answer is longer than {cap} bytes",
+                hint="check the address: no registry or proxy gives an answer of that length",
+            )
+        # Some servers say in an error what they were sent; such bodies are shown to people.
+        shown = body.replace(self._sent, b"[hidden]") if self._sent and self.status >= 400 else body
+        return bytes(shown[:limit])

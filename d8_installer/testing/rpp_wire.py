@@ -1,0 +1,79 @@
+"""The fault server's right answers as a registry-packages-proxy gives them (rpp.md §2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from d8_installer.errors import D8Error
+from d8_installer.model.reference import is_allowed_image
+from d8_installer.proxy import answers
+from d8_installer.proxy.answers import Answer
+from d8_installer.proxy.upstream import Upstream
+from d8_installer.registry.wire import InvalidPlatform, parse_path, parse_platform_query
+from d8_installer.testing.replies import Place, Reply, Seen
+
+if TYPE_CHECKING:
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.source import Source
+    from d8_installer.registry.wire import Route
+
+
+def _route(target: str) -> Route | None:
+    route = parse_path(unquote(target.partition("?")[0]))
+    return route if route is not None and is_allowed_image(route.image) else None
+
+
+def _place(route: Route | None) -> Place:
+    if route is None:
+        return "other"
+    if route.action == "manifest":
+        return "child" if route.ref.startswith("sha256:") else "index"
+    return "layer" if route.action == "image" else "tags"
+
+
+class RppWire:
+    """RPP as it is (generation G3)."""
+
+    def place(self, target: str) -> Place:
+        """Say what the target asks for."""
+        return _place(_route(target))
+
+    def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
+        """Answer as the proxy does."""
+        query = "" if ignores_platform else request.target.partition("?")[2]
+        answer = _right_answer(source, _route(request.target), request.method, query)
+        headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
+        return Reply(request.place, answer.status, headers, answer.body, len(answer.body))
+
+
+def _right_answer(source: Source, route: Route | None, method: str, query: str) -> Answer:
+    if route is None:
+        return answers.NOT_FOUND
+    if method != "GET" and (route.action != "image" or method != "HEAD"):
+        return answers.METHOD_NOT_ALLOWED
+    try:
+        if route.action == "image":
+            return _layer(source, route, parse_platform_query(query))
+        if route.action == "tags":
+            return answers.tags(route.image, source.tags(route.image))
+        return answers.manifest(source.manifest(route.image, route.ref))
+    except InvalidPlatform:
+        return answers.INVALID_PLATFORM
+    except D8Error as error:
+        return answers.failure("tags" if route.action == "tags" else "manifest", error)
+
+
+def _layer(source: Source, route: Route, platform: Platform | None) -> Answer:
+    upstream = Upstream(lambda: "memory:", lambda _: source)
+    try:
+        resolved = upstream.resolve(route.image, route.ref, platform)
+    except D8Error as error:
+        return answers.failure("resolve", error)
+    try:
+        package = upstream.package(resolved)
+        with source.layer(package.request) as chunks:
+            body = b"".join(chunks)
+    except D8Error as error:
+        return answers.failure("package", error)
+    return Answer(200, answers.layer_headers(route.image, route.ref, package.digest, len(body)), body)

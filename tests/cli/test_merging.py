@@ -1,0 +1,307 @@
+"""Branches that both changed the lock: real git, the installed command, and what docs/merging.md tells to type."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.model.lock import Lock
+from d8_installer.model.reference import ImageName
+from tests import command, images
+from tests.test_docs import blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOSTILE = 'touch "$(dirname "$0")/executed"\n'
+AGAIN, ATTRIBUTES, DRIVER = blocks("docs/merging.md", "sh")
+IDENTITY = {f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+SILENT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true", **IDENTITY}
+
+
+class Project:
+    """A repository with a project, and a registry that has images a to f in three versions."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.place = root / "project"
+        self.registry = root / "registry"
+        for directory in (self.home, self.place):
+            directory.mkdir()
+        for name in "abcdef":
+            for tag in ("v1.0.0", "v1.1.0", "v1.2.0"):
+                images.add_image(str(self.registry), name, tag, images.executables(f"{name} {tag}", "linux-amd64"))
+        self.git("init", "-q", "-b", "main")
+        self.env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.registry}"}
+
+    @property
+    def lock_file(self) -> Path:
+        return self.place / "d8.lock"
+
+    @property
+    def lock(self) -> dict[str, str]:
+        read = Lock.parse(self.lock_file.read_bytes(), "d8.lock")
+        return {str(image.name): image.version for image in read.images}
+
+    def git(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.shell(["git", *words], check=check)
+
+    def shell(self, line: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        path = f"{Path(sys.executable).parent}:{command.SYSTEM_PATH}"
+        env = command.environment(str(self.home), **SILENT, **getattr(self, "env", {})) | {"PATH": path}
+        return subprocess.run(line, cwd=self.place, env=env, capture_output=True, text=True, check=check, timeout=60)
+
+    def typed(self, block: str) -> None:
+        """Type the lines of a block of the docs."""
+        for line in block.splitlines():
+            self.shell(["sh", "-ec", line])
+
+    def run(self, *words: str, offline: bool = False) -> command.Completed:
+        env = {"D8_OFFLINE": "1", "D8_RPP_ENDPOINT": "http://127.0.0.1:1"} if offline else self.env
+        return command.run(*words, home=str(self.home), cwd=str(self.place), env=env)
+
+    def want(self, **versions: str) -> None:
+        entries = [f'[[images]]\nname = "{name}"\nversion = "{version}"\n' for name, version in versions.items()]
+        (self.place / "d8.toml").write_text("schema = 1\n" + "\n".join(entries))
+
+    def commit(self, branch: str, **versions: str) -> None:
+        """Commit, on *branch* from where we are, the manifest of *versions* and its lock."""
+        self.git("checkout", "-q", "-B", branch)
+        self.want(**versions)
+        done = self.run("lock")
+        assert done.code == 0, done
+        self.git("add", "-A")
+        self.git("commit", "-qm", branch)
+
+    def branches(self, base: Mapping[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
+        """Make the three commits and stand on `ours`."""
+        self.commit("main", **base)
+        self.commit("theirs", **theirs)
+        self.git("checkout", "-q", "main")
+        self.commit("ours", **ours)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+BASE = {"b": "1.0.0", "d": "1.0.0"}
+
+
+def test_what_git_merges_alone(project: Project) -> None:
+    """An addition apart, an upgrade of the neighbour, and one more at the end."""
+    project.branches(BASE, {"b": "1.1.0", "d": "1.0.0", "f": "1.0.0"}, {"a": "1.0.0", "b": "1.0.0", "d": "1.2.0"})
+    project.git("merge", "-q", "theirs", check=False)
+    expected = {"a": "v1.0.0", "b": "v1.1.0", "d": "v1.2.0", "f": "v1.0.0"}
+    assert project.lock == expected
+    project.want(a="1.0.0", b="1.1.0", d="1.2.0", f="1.0.0")
+    before = project.lock_file.read_bytes()
+    assert project.run("lock", "--offline", offline=True).code == 0
+    assert project.lock_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_two_additions_in_one_place(project: Project, style: str, ends: str) -> None:
+    """A conflict to git alone, and `lock` joins them without asking anybody."""
+    project.git("config", "merge.conflictStyle", style)
+    project.branches(BASE, {**BASE, "c": "1.0.0"}, {**BASE, "c": "1.0.0", "e": "1.1.0", "b": "1.2.0"})
+    project.git("checkout", "-q", "main")
+    project.commit("ours", **{**BASE, "c": "1.0.0", "f": "1.0.0"})
+    assert project.git("merge", "theirs", check=False).returncode == 1
+    project.want(b="1.2.0", c="1.0.0", d="1.0.0", e="1.1.0", f="1.0.0")
+    project.lock_file.write_bytes(project.lock_file.read_text().replace("\n", ends).encode())
+    stale = project.run("lock", "--check")
+    assert (stale.code, "has conflict markers" in stale.err, "`d8-installer lock`" in stale.err) == (65, True, True)
+    assert project.run("sync").code == 65
+    done = project.run("lock", offline=True)
+    assert done.code == 0, done
+    assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.1.0", "f": "v1.0.0"}
+    project.typed(AGAIN)
+    assert "UU" not in project.git("status", "--porcelain", "d8.lock").stdout
+
+
+def test_markers_in_the_manifest_come_first(project: Project) -> None:
+    project.branches(BASE, {"b": "1.1.0", "d": "1.0.0"}, {"b": "1.2.0", "d": "1.0.0"})
+    project.git("merge", "theirs", check=False)
+    done = project.run("lock")
+    assert done.code == 65
+    assert "d8.toml:4: has conflict markers: a merge is not done" in done.err
+
+
+def conflict(project: Project) -> bytes:
+    """Leave b at two versions, c added by ours, and return the file as git leaves it."""
+    project.branches(BASE, {"b": "1.1.0", "c": "1.0.0", "d": "1.0.0"}, {"b": "1.2.0", "d": "1.0.0", "e": "1.0.0"})
+    assert project.git("merge", "theirs", check=False).returncode == 1
+    project.want(b="^1", c="1.0.0", d="1.0.0", e="1.0.0")
+    return project.lock_file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "version"),
+    [
+        (("--ours", "b"), "v1.1.0"),
+        (("--theirs", "b"), "v1.2.0"),
+        (("--upgrade-image", "b"), "v1.2.0"),
+        (("--upgrade",), "v1.2.0"),
+    ],
+    ids=" ".join,
+)
+def test_a_real_conflict_is_named_and_has_three_ways_out(
+    project: Project, words: tuple[str, ...], version: str
+) -> None:
+    left = conflict(project)
+    done = project.run("lock")
+    assert done.code == 65
+    assert "d8.lock: both sides changed b (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
+    assert "--ours b, --theirs b, --upgrade-image b to choose it anew" in done.err
+    assert project.lock_file.read_bytes() == left
+    assert project.run("lock", "--dry-run", *words).code == 0
+    assert project.lock_file.read_bytes() == left
+    settled = project.run("lock", *words)
+    assert settled.code == 0, settled
+    assert project.lock == {"b": version, "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+    assert project.run("lock", "--check").code == 0
+
+
+def test_a_side_without_a_merge_is_a_mistake(project: Project) -> None:
+    project.commit("main", **BASE)
+    done = project.run("lock", "--ours", "b")
+    assert done.code == 2
+    assert "no conflict markers" in done.err
+
+
+def test_an_upgrade_and_another_platform_do_not_mix(project: Project) -> None:
+    """Line by line git would keep the old version's build for the platform that theirs adds."""
+    for tag in ("v1.0.0", "v1.1.0"):
+        images.add_image(str(project.registry), "g", tag, images.executables(f"g {tag}", "linux-amd64", "linux-arm64"))
+    text = 'schema = 1\n[[images]]\nname = "g"\nversion = "{}"\nplatforms = ["linux-amd64"{}]\n'
+    for branch, version, more in (("main", "1.0.0", ""), ("theirs", "1.0.0", ', "linux-arm64"'), ("ours", "1.1.0", "")):
+        project.git("checkout", "-q", *(() if branch == "main" else ("main",)), check=False)
+        project.git("checkout", "-q", "-B", branch)
+        (project.place / "d8.toml").write_text(text.format(version, more))
+        assert project.run("lock").code == 0
+        project.git("add", "-A")
+        project.git("commit", "-qm", branch)
+    assert project.git("merge", "theirs", check=False).returncode == 1
+    (project.place / "d8.toml").write_text(text.format("1.1.0", ', "linux-arm64"'))
+    done = project.run("lock")
+    assert "both sides changed who wants g, or how: pinned again from the manifests" in done.err
+    merged = project.lock_file.read_bytes()
+    project.lock_file.unlink()
+    assert project.run("lock").code == 0
+    assert project.lock_file.read_bytes() == merged
+    image = Lock.parse(merged, "d8.lock").find(ImageName("g"))
+    assert image is not None
+    assert [key for key, _ in image.platforms] == ["linux-amd64", "linux-arm64"]
+
+
+def test_markers_without_git(project: Project) -> None:
+    """A file that was committed with its markers, or sent by mail: what they show is all that is known."""
+    conflict(project)
+    project.git("add", "-A")
+    project.git("commit", "-qm", "with markers")
+    done = project.run("lock")
+    assert "both sides changed b" in done.err
+    assert project.run("lock", "--theirs", "b").code == 0
+    assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+
+
+def test_an_image_twice_is_a_conflict_that_git_does_not_see(project: Project) -> None:
+    """Both sides add c, and one removes the neighbour: git puts both entries into the file and is content."""
+    project.branches(
+        {"b": "1.0.0", "e": "1.0.0"}, {"c": "1.0.0", "e": "1.0.0"}, {"b": "1.0.0", "c": "1.1.0", "e": "1.0.0"}
+    )
+    project.git("merge", "-q", "theirs", check=False)
+    assert project.git("diff", "--name-only", "--diff-filter=U", "d8.lock").stdout == ""
+    project.want(c="*", e="1.0.0")
+    assert "`d8-installer lock`" in project.run("sync").err
+    done = project.run("lock")
+    assert (done.code, "both sides changed c (ours: v1.0.0; theirs: v1.1.0)" in done.err) == (65, True)
+    assert project.run("lock", "--theirs", "c").code == 0
+    assert project.lock == {"c": "v1.1.0", "e": "v1.0.0"}
+
+
+def test_a_hostile_repository_runs_nothing(project: Project) -> None:
+    """Every setting of a repository that makes git run something, while the index is read."""
+    conflict(project)
+    script = project.place / ".git" / "evil"
+    script.write_text(f"#!/bin/sh\n{HOSTILE}")
+    script.chmod(0o755)
+    for key in ("core.fsmonitor", "core.sshCommand", "core.pager", "pager.cat-file", "diff.external", "core.editor"):
+        project.git("config", key, str(script))
+    project.git("config", "core.hooksPath", str(project.place / ".git"))
+    project.git("config", "filter.evil.smudge", str(script))
+    project.git("config", "diff.evil.textconv", str(script))
+    project.git("config", "alias.ls-files", f"!{script}")
+    (project.place / ".gitattributes").write_text("d8.lock filter=evil diff=evil\n")
+    for hook in ("post-index-change", "pre-commit", "reference-transaction"):
+        script.with_name(hook).write_text(script.read_text())
+        script.with_name(hook).chmod(0o755)
+    (script.parent / "executed").unlink(missing_ok=True)  # configuring ran some of it
+    blob = project.git("-c", "core.fsmonitor=false", "rev-parse", ":1:d8.lock").stdout.strip()
+    (project.place / ".git" / "objects" / blob[:2] / blob[2:]).unlink()  # a partial clone would fetch it
+    project.git("config", "remote.evil.url", "ssh://localhost/x")
+    project.git("config", "remote.evil.promisor", "true")
+    project.git("config", "extensions.partialClone", "evil")
+    (script.parent / "executed").unlink(missing_ok=True)
+    assert project.run("lock", "--theirs", "b").code == 0
+    assert not (script.parent / "executed").exists()
+
+
+# -- as git's merge driver -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def driven(project: Project) -> Project:
+    project.typed(ATTRIBUTES)
+    project.typed(DRIVER)
+    return project
+
+
+@pytest.mark.parametrize("verb", ["merge", "rebase", "cherry-pick"])
+def test_the_driver_joins_what_git_cannot(driven: Project, verb: str) -> None:
+    driven.branches({**BASE, "e": "1.0.0"}, {"b": "1.0.0", "c": "1.0.0", "e": "1.0.0"}, {**BASE, "c": "1.0.0"})
+    done = driven.git(verb, "theirs", check=False)
+    assert "d8.lock" not in driven.git("diff", "--name-only", "--diff-filter=U").stdout, done
+    assert driven.lock == {"b": "v1.0.0", "c": "v1.0.0"}
+    assert done.stdout.count("both sides") + done.stderr.count("both sides") == 0
+
+
+@pytest.mark.parametrize("verb", ["merge", "rebase", "cherry-pick"])
+def test_the_driver_leaves_conflicts_between_markers(driven: Project, verb: str) -> None:
+    driven.branches(BASE, {"b": "1.1.0", "c": "1.0.0", "d": "1.0.0"}, {"b": "1.2.0", "d": "1.0.0", "e": "1.0.0"})
+    done = driven.git(verb, "theirs", check=False)
+    assert done.returncode == 1
+    assert "both sides changed b (ours: v1." in done.stderr
+    assert "d8.lock" in driven.git("diff", "--name-only", "--diff-filter=U").stdout
+    text = driven.lock_file.read_text()
+    assert (text.count("<<<<<<< ours"), text.count("||||||| base")) == (1, 1)
+    driven.want(b="^1", c="1.0.0", d="1.0.0", e="1.0.0")
+    assert driven.run("lock").code == 65
+    assert driven.run("lock", "--upgrade-image", "b").code == 0
+    assert driven.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+
+
+def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None:
+    driven.commit("main", **BASE)
+    good = driven.lock_file.read_text()
+    for name, text in (("base", ""), ("ours", good), ("theirs", "nonsense\n"), ("empty", "")):
+        (driven.place / name).write_text(text)
+    done = driven.run("lock", "--merge", "base", "ours", "theirs")
+    assert (done.code, done.out) == (1, "")
+    assert "one side is no lock: " in done.err
+    assert (
+        driven.place / "ours"
+    ).read_text() == f"<<<<<<< ours\n{good}||||||| base\n=======\nnonsense\n>>>>>>> theirs\n"
+    (driven.place / "ours").write_text(good)
+    assert driven.run("lock", "--merge", "base", "ours", "empty").code == 0
+    assert (driven.place / "ours").read_text() == good
+    assert driven.run("lock", "--merge", "base", "missing", "empty").code == 2

@@ -1,0 +1,177 @@
+"""Several sources in the settings, as a person meets them: a mirror helps out, and a lying one is named."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.testing.faults import FaultServer, captive_portal, cut, fault_server, flipped, status
+from d8_installer.testing.memory import MemorySource
+from tests.matrix.layers import HOST
+from tests.matrix.machine import IMAGE, NAME, TO_NEW, Machine, catalogue
+from tests.registry.clients import closed_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def mirror() -> Iterator[FaultServer]:
+    with fault_server(catalogue()) as running:
+        yield running
+
+
+def settle(machine: Machine, *urls: str) -> None:
+    """Write the sources into the settings; no variable names one."""
+    machine.variables |= {"D8_RPP_ENDPOINT": "", "D8_PATIENCE": "1"}
+    machine.succeeds("config", "set", "sources", ",".join(urls))
+
+
+def lock_of(machine: Machine) -> str:
+    return machine.lock.read_text()
+
+
+def alone(machine: Machine) -> str:
+    """Return the lock that the first source alone gives."""
+    machine.succeeds(*TO_NEW)
+    lock = lock_of(machine)
+    machine.succeeds("rollback", "1")
+    machine.succeeds("install", f"{NAME}=1.4.1")
+    return lock
+
+
+def test_one_that_is_not_there_is_passed_by(machine: Machine, mirror: FaultServer) -> None:
+    expected = alone(machine)
+    settle(machine, f"http://127.0.0.1:{closed_port()}", mirror.url)
+    (machine.home / "store/layers").rename(machine.home / "store/gone")
+    done = machine.succeeds(*TO_NEW)
+    assert done.err.count("does not answer") == 1
+    assert machine.say() == f"v1.4.2 {HOST} !\n"
+    assert lock_of(machine) == expected
+    assert "127.0.0.1" not in expected
+
+
+@pytest.mark.parametrize("code", [500, 503, 429])
+def test_one_that_is_ill_is_passed_by(machine: Machine, mirror: FaultServer, code: int) -> None:
+    machine.proxy.on(None, status(code, retry_after="0"))
+    settle(machine, machine.proxy.url, mirror.url)
+    machine.succeeds(*TO_NEW)
+    assert len(machine.proxy.seen()) == 4, "one request and its repetitions, and no other one"
+
+
+def test_one_that_lacks_the_image_is_passed_by(machine: Machine) -> None:
+    with fault_server(MemorySource()) as empty:
+        settle(machine, empty.url, machine.proxy.url)
+        done = machine.succeeds(*TO_NEW)
+    assert "does not answer" not in done.err
+
+
+def test_one_whose_transfers_are_cut_is_passed_by(machine: Machine, mirror: FaultServer) -> None:
+    machine.proxy.on("layer", cut(0.5))
+    settle(machine, machine.proxy.url, mirror.url)
+    machine.succeeds(*TO_NEW)
+    assert (len(machine.proxy.seen("layer")), len(mirror.seen("layer"))) == (1, 1)
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refusal_is_said_and_not_passed_by(machine: Machine, mirror: FaultServer, code: int) -> None:
+    machine.proxy.on(None, status(code))
+    settle(machine, machine.proxy.url, mirror.url)
+    machine.refuses(*TO_NEW, code=77, says=machine.proxy.url)
+    assert mirror.seen() == ()
+
+
+def test_wrong_bytes_are_said_and_not_passed_by(machine: Machine, mirror: FaultServer) -> None:
+    for place, fault in (("layer", flipped(100)), ("child", flipped(30)), ("index", captive_portal())):
+        machine.proxy.reset()
+        machine.proxy.on(place, fault)  # type: ignore[arg-type]  # a place by its name
+        settle(machine, machine.proxy.url, mirror.url)
+        machine.refuses(*TO_NEW, code=76, says=machine.proxy.url)
+        assert mirror.seen() == (), place
+
+
+def test_when_none_helps_all_are_named(machine: Machine) -> None:
+    with fault_server(MemorySource()) as empty:
+        dead = f"http://127.0.0.1:{closed_port()}"
+        settle(machine, dead, empty.url)
+        done = machine.run(*TO_NEW)
+        assert done.code == 69, done
+        assert dead in done.err.splitlines()[-2]
+        assert empty.url in done.err.splitlines()[-2]
+
+
+def test_an_endpoint_that_is_typed_stands_alone(machine: Machine, mirror: FaultServer) -> None:
+    settle(machine, mirror.url)
+    dead = f"http://127.0.0.1:{closed_port()}"
+    assert machine.run("--endpoint", dead, *TO_NEW).code == 69
+    machine.variables["D8_RPP_ENDPOINT"] = dead
+    assert machine.run(*TO_NEW).code == 69
+    machine.variables["D8_RPP_ENDPOINT"] = ""
+    machine.succeeds("config", "set", "endpoint", dead)
+    machine.succeeds(*TO_NEW)
+    assert mirror.seen("layer")
+
+
+def test_the_token_is_for_the_first_alone(machine: Machine, mirror: FaultServer) -> None:
+    machine.variables["D8_RPP_TOKEN"] = "only-for-the-first"
+    machine.proxy.on(None, status(503, retry_after="0"))
+    settle(machine, machine.proxy.url, mirror.url)
+    machine.succeeds(*TO_NEW)
+    assert {"authorization" in request.headers for request in machine.proxy.seen()} == {True}
+    assert {"authorization" in request.headers for request in mirror.seen()} == {False}
+
+
+def test_sync_from_is_the_endpoint(machine: Machine, mirror: FaultServer) -> None:
+    machine.variables["D8_RPP_ENDPOINT"] = f"http://127.0.0.1:{closed_port()}"
+    machine.manifest.write_text(machine.manifest.read_text().replace("1.4.1", "1.4.2"))
+    assert machine.run("sync").code == 69
+    machine.succeeds("sync", "--from", mirror.url)
+    assert machine.say() == f"v1.4.2 {HOST} !\n"
+    assert any(IMAGE in request.target for request in mirror.seen("layer"))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "3601", "soon", "1e9"])
+def test_a_patience_that_is_none(machine: Machine, text: str) -> None:
+    machine.variables["D8_PATIENCE"] = text
+    machine.refuses(*TO_NEW, code=78, says="D8_PATIENCE")
+
+
+def test_a_sender_that_only_drips_counts_as_stalled(machine: Machine) -> None:
+    """A byte now and then keeps every read time-out away; on the whole it is too little."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(8)
+        ended = threading.Event()
+
+        def serve() -> None:
+            while not ended.is_set():
+                try:
+                    peer, _ = listening.accept()
+                except OSError:
+                    return
+                threading.Thread(target=send, args=(peer,), daemon=True).start()
+
+        def send(peer: socket.socket) -> None:
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while not ended.wait(0.1):
+                    try:
+                        peer.sendall(b"x")
+                    except OSError:
+                        return
+
+        threading.Thread(target=serve, daemon=True).start()
+        machine.variables |= {
+            "D8_RPP_ENDPOINT": f"http://127.0.0.1:{listening.getsockname()[1]}",
+            "D8_PATIENCE": "0.5",
+        }
+        begun = time.monotonic()
+        machine.refuses(*TO_NEW, code=75, says="stalled after [0-9]+ of 100000 bytes")
+        assert time.monotonic() - begun < 20
+        ended.set()
+        listening.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,161 @@
+"""Several sources as one: the first that answers and has it is taken, and none is believed in another's place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.errors import (
+    D8Error,
+    MismatchError,
+    NotAllowedError,
+    NotFoundError,
+    TryAgainError,
+    UnreachableError,
+)
+from d8_installer.registry.chain import ChainSource, Link
+from d8_installer.registry.layout import LayoutDestination, LayoutSource
+from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
+from d8_installer.testing.memory import MemorySource, image_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from d8_installer.model.source import Source
+    from d8_installer.testing.memory import Operation
+
+GOES_ON = (UnreachableError("no route"), TryAgainError("status 503"), NotFoundError("not here"))
+STOPS = (NotAllowedError("forbidden"), MismatchError("other bytes"))
+OPERATIONS: tuple[Operation, ...] = ("tags", "manifest", "layer")
+
+
+@pytest.fixture
+def sample() -> Sample:
+    return Sample.make("chained", size=5_000)
+
+
+class Pair:
+    """Two sources with the same in them, and the chain of both."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.first, self.second = MemorySource("first"), MemorySource("second")
+        sample.publish(self.first)
+        sample.publish(self.second)
+        self.first.calls.clear()
+        self.said: list[str] = []
+        self.sample = sample
+        sources = {"a": self.first, "b": self.second}
+        self.chain = ChainSource([Link(url, sources.__getitem__) for url in "ab"], self.said.append)
+
+    def do(self, operation: Operation) -> object:
+        if operation == "tags":
+            return self.chain.tags(self.sample.image)
+        if operation == "manifest":
+            return self.chain.manifest(self.sample.image, self.sample.tag)
+        return read_layer(self.chain, self.sample.request(PLATFORMS[0]))
+
+
+@pytest.fixture
+def pair(sample: Sample) -> Pair:
+    return Pair(sample)
+
+
+class TestContract(SourceContract):
+    @pytest.fixture(params=["the first has it", "the second has it"])
+    def source(self, request: pytest.FixtureRequest, tmp_path: Path, sample: Sample) -> Source:
+        good, other = str(tmp_path / "good"), str(tmp_path / "other")
+        sample.publish(LayoutDestination(good))
+        Sample.make("something-else", size=500).publish(LayoutDestination(other))
+        order = (good, other) if request.param == "the first has it" else (other, good)
+        return ChainSource([Link(url, LayoutSource) for url in order], pytest.fail)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("error", GOES_ON, ids=lambda error: type(error).__name__)
+def test_the_next_one_is_asked(pair: Pair, operation: Operation, error: D8Error) -> None:
+    right = pair.do(operation)
+    pair.first.fail(operation, error)
+    assert pair.do(operation) == right
+    assert pair.do(operation) == right
+    asked = pair.first.count(operation)
+    if isinstance(error, NotFoundError):
+        assert (pair.said, asked) == ([], 3), "lacking one thing says nothing of the next"
+    else:
+        assert len(pair.said) == 1
+        assert "first" in pair.said[0]
+        assert asked == 2, "one that does not answer is asked last from then on"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("error", STOPS, ids=lambda error: type(error).__name__)
+def test_a_refusal_and_wrong_bytes_end_it(pair: Pair, operation: Operation, error: D8Error) -> None:
+    pair.first.fail(operation, error)
+    with pytest.raises(type(error), match="first:"):
+        pair.do(operation)
+    assert pair.second.count(operation) == 0
+
+
+def test_another_manifest_than_asked_for_ends_it(pair: Pair) -> None:
+    """Also where it came whole and well-formed: no second source may make good for a lying one."""
+    child = pair.sample.children[PLATFORMS[0]]
+    pair.first.add_manifest(pair.sample.image, image_manifest([b"evil"]), str(child.digest))
+    with pytest.raises(MismatchError, match=r"^first:.*was asked for"):
+        pair.chain.manifest(pair.sample.image, str(child.digest))
+    pair.first.add_manifest(pair.sample.image, replace(child, raw=b"<html>"), pair.sample.tag)
+    with pytest.raises(MismatchError, match=r"^first:.*not JSON"):
+        pair.chain.manifest(pair.sample.image, pair.sample.tag)
+    assert pair.second.count("manifest") == 0
+
+
+def test_wrong_bytes_found_by_the_reader_name_the_source(pair: Pair) -> None:
+    def read() -> None:
+        with pair.chain.layer(pair.sample.request(PLATFORMS[0])):
+            raise MismatchError("the layer's bytes have another digest", hint="h")
+
+    with pytest.raises(MismatchError, match=r"^first: the layer's bytes"):
+        read()
+
+
+def test_a_cut_transfer_is_begun_anew_at_the_next(pair: Pair) -> None:
+    def cut(at: int) -> None:
+        raise TryAgainError(f"cut at {at}")
+
+    pair.first.before_chunk = cut
+    with pytest.raises(TryAgainError):
+        pair.do("layer")
+    assert pair.do("layer") == pair.sample.layers[PLATFORMS[0]]
+    assert (pair.first.count("layer"), pair.second.count("layer")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        (NotFoundError("a lacks it"), NotFoundError("b lacks it"), NotFoundError),
+        (NotFoundError("a lacks it"), UnreachableError("b is gone"), UnreachableError),
+        (UnreachableError("a is gone"), TryAgainError("b is busy"), TryAgainError),
+    ],
+)
+def test_when_nobody_has_it_all_are_named(pair: Pair, first: D8Error, second: D8Error, kind: type[D8Error]) -> None:
+    pair.first.fail("tags", first)
+    pair.second.fail("tags", second)
+    with pytest.raises(kind) as error:
+        pair.do("tags")
+    assert type(error.value) is kind
+    assert all(text in str(error.value) for text in ("first:", "second:", str(first), str(second)))
+
+
+def test_a_second_source_is_opened_only_when_it_is_needed(sample: Sample) -> None:
+    opened: list[str] = []
+    memory = MemorySource()
+    sample.publish(memory)
+
+    def open_source(url: str) -> Source:
+        opened.append(url)
+        return memory
+
+    chain = ChainSource([Link("a", open_source), Link("https://me:secret@host", open_source)], lambda _: None)
+    assert chain.tags(sample.image)
+    assert opened == ["a"]
+    assert "secret" not in chain.name

@@ -1,0 +1,218 @@
+"""Three locks become one: what one side alone changed counts, and what both changed is named."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d8_installer.merge import Versions, merge, render
+from d8_installer.model.digest import Digest
+from d8_installer.model.lock import Lock, LockedImage, Pin
+from d8_installer.model.markers import take_apart
+from d8_installer.model.reference import ImageName
+from tests.strategies import locked_images, locks, steady
+
+NAME = ImageName("stronghold")
+
+
+def digest(*what: object) -> Digest:
+    return Digest.of(repr(what).encode())
+
+
+def entry(version: str = "v1.0.0", *platforms: str, **changes: object) -> LockedImage:
+    """Return an entry whose digests follow from version and platform, as those of a source do."""
+    pins = tuple((p, Pin(digest(version, p), digest(version, p, "layer"), 7)) for p in platforms or ("linux-amd64",))
+    image = LockedImage(
+        NAME, version, digest(version), (("stronghold", "plugin"),), (("d8.toml", digest("asked")),), pins
+    )
+    return replace(image, **changes)  # type: ignore[arg-type]
+
+
+BASE = entry()
+UP = entry("v1.1.0")
+WIDER = entry("v1.0.0", "darwin-arm64", "linux-amd64")
+
+
+def requests(*pairs: tuple[str, object]) -> tuple[tuple[str, Digest], ...]:
+    return tuple((who, digest(what)) for who, what in pairs)
+
+
+def one(base: LockedImage | None, ours: LockedImage | None, theirs: LockedImage | None) -> Versions:
+    first, mine, others = (Lock.of([image] if image is not None else []) for image in (base, ours, theirs))
+    return Versions(first, mine, others)
+
+
+# -- whole entries -------------------------------------------------------------------------------------------
+
+
+@steady
+@given(locks, locks)
+def test_what_one_side_alone_changed_counts(base: Lock, changed: Lock) -> None:
+    for versions in (Versions(base, base, changed), Versions(base, changed, base), Versions(base, changed, changed)):
+        merged = merge(versions)
+        assert (merged.lock, merged.clashes, merged.unsettled) == (changed, (), frozenset())
+        assert render(versions, merged) == changed.render()
+
+
+@steady
+@given(locks, st.lists(locked_images(), max_size=4, unique_by=lambda image: image.name), st.data())
+def test_changes_of_different_images_all_count(base: Lock, images: list[LockedImage], data: st.DataObject) -> None:
+    """Whichever side changes, adds or removes an image, the result has it so; and the sides may be exchanged."""
+    sides = [{image.name: image for image in base.images} for _ in range(2)]
+    expected = dict(sides[0])
+    for image in images:
+        removed = data.draw(st.booleans())
+        for entries in (sides[data.draw(st.integers(0, 1))], expected):
+            if removed:
+                entries.pop(image.name, None)
+            else:
+                entries[image.name] = image
+    ours, theirs = (Lock.of(entries.values(), base.extra) for entries in sides)
+    wanted = Lock.of(expected.values(), base.extra)
+    assert merge(Versions(base, ours, theirs)).lock == wanted
+    assert merge(Versions(base, theirs, ours)) == merge(Versions(base, ours, theirs))
+
+
+@steady
+@given(locks, locks, locks)
+def test_every_image_is_taken_or_named(base: Lock, ours: Lock, theirs: Lock) -> None:
+    """Any three locks: no entry is lost or invented without a word."""
+    merged = merge(Versions(base, ours, theirs))
+    named = {clash.name for clash in merged.clashes} | merged.unsettled
+    for name in {image.name for lock in (base, ours, theirs) for image in lock.images} - named:
+        was, mine, other = (lock.find(name) for lock in (base, ours, theirs))
+        assert merged.lock.find(name) in (mine, other) or was not in (mine, other)
+        assert mine == other or was in (mine, other) or merged.lock.find(name) not in (None, was)
+    mirrored = merge(Versions(base, theirs, ours))
+    assert {c.name for c in mirrored.clashes} == {c.name for c in merged.clashes}
+    assert mirrored.unsettled == merged.unsettled
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "said"),
+    [
+        (BASE, UP, entry("v1.2.0"), "stronghold (ours: v1.1.0; theirs: v1.2.0)"),
+        (BASE, UP, None, "stronghold (ours: v1.1.0; theirs: removed)"),
+        (BASE, None, entry(optional=True), "stronghold (ours: removed; theirs: v1.0.0)"),
+        (None, BASE, UP, "stronghold (ours: v1.0.0; theirs: v1.1.0)"),
+        (BASE, entry(extra={"new": 1}), entry(extra={"new": 2}), "stronghold (ours: v1.0.0 as sha256:"),
+        (BASE, entry(index=digest("moved")), entry(index=digest("again")), "stronghold (ours: v1.0.0 as sha256:"),
+    ],
+)  # fmt: skip
+def test_what_both_changed_is_named(
+    base: LockedImage | None, ours: LockedImage | None, theirs: LockedImage | None, said: str
+) -> None:
+    versions = one(base, ours, theirs)
+    merged = merge(versions)
+    assert [str(clash)[: len(said)] for clash in merged.clashes] == [said]
+    for side, image in (("ours", ours), ("theirs", theirs)):
+        taken = merge(versions, {NAME: side})
+        assert (taken.clashes, taken.lock.find(NAME)) == ((), image)
+
+
+# -- inside an entry -----------------------------------------------------------------------------------------
+
+
+def test_additions_inside_an_entry_are_joined() -> None:
+    ours = entry(requests=requests(("d8-a", 1), ("d8.toml", "asked")), binaries=(("a", "x"), ("stronghold", "plugin")))
+    theirs = replace(WIDER, requests=requests(("d8-b", 2), ("d8.toml", "asked")))
+    merged = merge(one(BASE, ours, theirs))
+    assert (merged.clashes, merged.unsettled) == ((), frozenset())
+    image = merged.lock.find(NAME)
+    assert image == replace(
+        WIDER, binaries=ours.binaries, requests=requests(("d8-a", 1), ("d8-b", 2), ("d8.toml", "asked"))
+    )
+
+
+MORE = requests(("d8.toml", "more"))
+OTHER = requests(("d8.toml", "other"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (UP, replace(WIDER, requests=MORE), replace(UP, requests=MORE)),
+        (UP, entry(optional=True), replace(UP, optional=True)),
+        (entry(requests=MORE), entry(requests=OTHER), entry(requests=MORE)),
+    ],
+)
+def test_what_follows_from_the_manifests_is_unsettled(
+    ours: LockedImage, theirs: LockedImage, expected: LockedImage
+) -> None:
+    """A new version and another range, or two ranges: one version, to be pinned again from the manifests."""
+    merged = merge(one(BASE, ours, theirs))
+    assert (merged.clashes, set(merged.unsettled), merged.lock.images) == ((), {NAME}, (expected,))
+
+
+def test_nobody_is_left_who_wants_it() -> None:
+    both = entry(requests=requests(("d8-a", 1), ("d8-b", 2)))
+    sides = (entry(requests=requests(("d8-a", 1))), entry(requests=requests(("d8-b", 2))))
+    merged = merge(one(both, *sides))
+    assert (merged.lock.images, merged.clashes, merged.unsettled) == ((), (), frozenset())
+
+
+def test_every_field_has_a_rule() -> None:
+    """A field that is new in the entry must be merged as well: one side's change of any field alone is the result."""
+    changes: dict[str, object] = {
+        "name": NAME,
+        "version": "v1.1.0",
+        "index": digest("moved"),
+        "binaries": (("stronghold", "other"),),
+        "requests": requests(("d8.toml", "more")),
+        "platforms": WIDER.platforms,
+        "optional": True,
+        "extra": {"new": 1},
+    }
+    for field in fields(LockedImage):
+        change = changes.get(field.name, ("changed",))
+        ours = replace(BASE, **{field.name: change})  # type: ignore[arg-type]
+        theirs = replace(BASE, requests=requests(("d8-z", 3), *(("d8.toml", "asked"),)))
+        image = merge(one(BASE, ours, theirs)).lock.find(NAME)
+        assert image is not None
+        assert field.name == "requests" or getattr(image, field.name) == change
+
+
+# -- without a base, and with texts that git put together ----------------------------------------------------
+
+
+def test_without_a_base_what_one_side_has_is_kept() -> None:
+    other = replace(BASE, name=ImageName("other"))
+    merged = merge(Versions(None, Lock.of([BASE]), Lock.of([other])))
+    assert (merged.lock.images, merged.clashes) == ((other, BASE), ())
+    assert [clash.name for clash in merge(Versions(None, Lock.of([BASE]), Lock.of([UP]))).clashes] == [NAME]
+
+
+def test_a_text_of_both_sides_is_not_believed() -> None:
+    versions = replace(one(BASE, UP, BASE), mixed={NAME: frozenset(["theirs"])})
+    (clash,) = merge(versions).clashes
+    assert str(clash) == "stronghold (ours: v1.1.0; theirs: mixed up by git)"
+    assert merge(versions, {NAME: "theirs"}).clashes == (clash,)
+    assert merge(versions, {NAME: "ours"}).lock.images == (UP,)
+
+
+def test_unknown_keys_take_part() -> None:
+    base, ours, theirs = (Lock.of([BASE], extra) for extra in ({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 1, "c": 3}))
+    assert merge(Versions(base, ours, theirs)).lock.extra == {"a": 2, "c": 3}
+    clashing = merge(Versions(base, ours, Lock.of([BASE], {"a": 3, "b": 1})))
+    assert [str(clash) for clash in clashing.clashes] == ["the key `a`"]
+
+
+@steady
+@given(locks, locks, locks)
+def test_a_clash_stands_between_markers_and_is_read_again(base: Lock, ours: Lock, theirs: Lock) -> None:
+    versions = Versions(base, ours, theirs)
+    merged = merge(versions)
+    if not any(clash.name for clash in merged.clashes) and not merged.unsettled:
+        return
+    sides = take_apart(render(versions, merged), "d8.lock")
+    assert sides is not None
+    texts = (sides.base or "", sides.ours, sides.theirs)
+    first, mine, others = (Lock.parse(text.encode(), "d8.lock") for text in texts)
+    again = Versions(first, mine, others)
+    images = [clash.name for clash in merged.clashes if clash.name is not None]
+    assert [clash.name for clash in merge(again).clashes] == images
+    assert merge(again).unsettled == merged.unsettled
+    assert merge(again).lock.images == merged.lock.images
