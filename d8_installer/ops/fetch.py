@@ -99,7 +99,7 @@ class _Job:
         """Fetch one layer, unless another process does: then wait for it, and find the layer in the store."""
         store, layer = self._session.store, step.request.layer
         with store.arriving.alone(layer, self._waiting(step)):
-            if store.members(layer).keys() >= set(step.members):
+            if not step.anew and store.members(layer).keys() >= set(step.members):
                 self._session.reporter.detail(f"{step.name}: the store has it by now")
                 return
             transfer = Transfer(self._source, step.request, store.arriving)
