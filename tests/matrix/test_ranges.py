@@ -154,6 +154,13 @@ def test_cuts_without_end_are_given_up(machine: Machine) -> None:
     assert len(kept(machine)) == 1
 
 
+def test_cuts_that_bring_nothing_more_are_given_up_sooner(machine: Machine) -> None:
+    machine.proxy.on("layer", cut(0.5), times=1)
+    machine.proxy.on("layer", cut(0.001), after=1)
+    assert machine.run(*TO_NEW).code == 75
+    assert len(starts(machine.proxy)) == 4
+
+
 @pytest.mark.parametrize(("fresh", "old", "stay"), [(40, 5, 16), (10, 5, 10)])
 def test_what_is_kept_is_bounded_in_number_and_age(machine: Machine, fresh: int, old: int, stay: int) -> None:
     place = machine.home / "arriving"
