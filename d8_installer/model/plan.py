@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Download one layer, verify it, and take *members* out of it into the store."""
+    """Download one layer, verify it, and take *members* out of it into the store.
+
+    ``anew``: also where the store seems to have them, for what it has is damaged.
+    """
 
     name: ImageName
     request: LayerRequest
     members: tuple[str, ...]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.platform import Platform
 from d8_installer.ops.path import is_on_path
 from d8_installer.ops.session import host_facts
+from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.judging import Check, CheckContext, Finding, Level
 from d8_installer.plugin.manager import PLUGIN_HINT, guarded
@@ -77,6 +78,9 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     bin_directory = session.home.bin if profile.is_exposed else session.home.profile(profile.directory).bin
     active = _told(lambda: session.active(profile), report)
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
+    if moment == "doctor":
+        _told(lambda: session.read(profile), report)
+    looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
     enabled = set(map(normalised, session.config.plugins))
     unusable = session.plugins.unusable
     placed = active.placed if active is not None else ()
@@ -96,6 +100,8 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         tuple(plugin.name for plugin in unusable if plugin.version is None),
         tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
         {name: value for name, value in session.environ.items() if name != "D8_RPP_TOKEN"},
+        tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
+        () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
-from d8_installer.ops.requesters import default_roots
+from d8_installer.ops.surroundings import default_roots
 from d8_installer.ops.sync import SyncOptions, sync
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Root, environments, prefix_of

@@ -77,7 +77,7 @@ def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
     from d8_installer.ops.fetch import fetch_all
 
     placement = placed.placement
-    step = Fetch(placement.name, _request(generation, placed), (placement.member,))
+    step = Fetch(placement.name, _request(generation, placed), (placement.member,), anew=True)
     fetch_all(session, Plan(generation.platform, (step,), (placement,)))
     name = file_name(placement.binary, generation.platform.executable_suffix)
     session.store.rename_all(Stored(placed.digest, placed.size), name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from d8_installer.errors import UsageError
 from d8_installer.ops import settings
 from d8_installer.ops.hooks import remember_verifiers
-from d8_installer.ops.requesters import look
+from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.own import own_distributions
 

@@ -18,9 +18,10 @@ from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.lock import relock
-from d8_installer.ops.requesters import default_roots, gather
+from d8_installer.ops.requesters import gather
 from d8_installer.ops.run import of_image
 from d8_installer.ops.session import Options
+from d8_installer.ops.surroundings import default_roots
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
 from d8_installer.plugin.launcher import PROFILE_LINK

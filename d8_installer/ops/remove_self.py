@@ -148,7 +148,7 @@ def _remove_home(session: Session) -> tuple[str, ...]:
     """Remove the home's files; the one that says it is ours goes last, or a killed command could not be repeated."""
     home = session.home
     fs.remove(home.bin)
-    for tree in (home.profiles, home.runs, os.path.dirname(home.stored), home.incoming):
+    for tree in (home.profiles, home.runs, os.path.dirname(home.stored), home.incoming, home.arriving):
         fs.remove_tree(tree)
     if os.path.isdir(home.root):
         fs.sweep(home.root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,13 @@ from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.hooks import hooked_manifests
-from d8_installer.plugin.discovery import Scan, scan
-from d8_installer.plugin.environments import ACTIVE, Root, environments, prefix_of, project_roots, user_roots, watched
+from d8_installer.ops.surroundings import GIVEN, REMEMBERED, look
+from d8_installer.plugin.discovery import Scan
+from d8_installer.plugin.environments import ACTIVE, Root, watched
 from d8_installer.store import lockfile
-from d8_installer.store.layout import home_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from d8_installer.ops.session import Session, Workspace
     from d8_installer.plugin.discovery import DiscoveredPlugin
     from d8_installer.plugin.environments import Environment
-
-GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +97,6 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
     return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """Where plugins were looked for, and what was found; ``chosen`` has each name once."""
-
-    defaults: list[Root]
-    roots: list[Root]
-    found: list[Environment]
-    scan: Scan
-    chosen: tuple[DiscoveredPlugin, ...]
-
-
-def look(session: Session, profile: Profile, given: Iterable[str] = ()) -> Looked:
-    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's."""
-    defaults = default_roots(session, profile)
-    prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
-    roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
-    roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
-    roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(session.generations(profile).paths)]
-    found = environments(roots)
-    read = scan(found)
-    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}))
-    return Looked(defaults, roots, found, read, chosen)
-
-
 def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:
     """Return *requesters* with the manifests of hooks; one that a plugin ships as data counts first."""
     if not session.config.plugins:
@@ -145,18 +118,6 @@ def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, 
     )
 
 
-def default_roots(session: Session, profile: Profile) -> list[Root]:
-    """Return where a profile's plugins may be by DESIGN's rule: a project's in its environment, a user's in theirs.
-
-    The system's are in the environments of its settings alone: those of a person are that person's.
-    """
-    if profile.kind == "system":
-        return []
-    if profile.project is not None:
-        return project_roots(session.environ, profile.project)
-    return user_roots(session.environ, home_directory(session.environ), sys.prefix)
-
-
 def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
     """Write down the environments with plugins that no default root leads to, so that later commands look there too.
 
@@ -175,31 +136,3 @@ def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> No
 def _is_extra(environment: Environment) -> bool:
     """The active environment counts as well: tomorrow another one is active."""
     return environment.manager in {GIVEN, REMEMBERED, ACTIVE}
-
-
-def _one_each(plugins: Iterable[DiscoveredPlugin], given: Collection[str]) -> Iterable[DiscoveredPlugin]:
-    """Keep one plugin of each name: that of a *given* environment, else the newest, else the first that was found."""
-    best: dict[str, DiscoveredPlugin] = {}
-    for plugin in plugins:
-        known = best.get(plugin.name)
-        if known is None or (_is_in(plugin, given), _is_newer(plugin, known)) > (_is_in(known, given), False):
-            best[plugin.name] = plugin
-    return [best[name] for name in sorted(best)]
-
-
-def _is_in(plugin: DiscoveredPlugin, given: Collection[str]) -> bool:
-    return os.path.realpath(plugin.distribution.environment.path) in given
-
-
-def _is_newer(plugin: DiscoveredPlugin, known: DiscoveredPlugin) -> bool:
-    """Whether *plugin* is newer than *known*; a version that no rule orders is older than any."""
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        new = Version(plugin.distribution.version)
-    except InvalidVersion:
-        return False
-    try:
-        return new > Version(known.distribution.version)
-    except InvalidVersion:
-        return True

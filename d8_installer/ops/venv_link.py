@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError
-from d8_installer.ops.requesters import GIVEN, REMEMBERED
+from d8_installer.ops.surroundings import GIVEN, REMEMBERED
 from d8_installer.plugin.environments import environments
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import fs, lockfile

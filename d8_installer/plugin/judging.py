@@ -61,7 +61,8 @@ class CheckContext:
     ``endpoint`` is None where none is set; ``generation`` None where nothing was ever placed; ``binaries`` are the
     names in ``bin``, ``missing`` those whose stored file is gone or has another size. ``home_runs_programs`` is
     False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
-    ``broken`` (name, why).
+    ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
+    plugins that a sync leaves out.
     """
 
     moment: Moment
@@ -79,6 +80,8 @@ class CheckContext:
     absent: tuple[str, ...] = ()
     broken: tuple[tuple[str, str], ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    withheld: tuple[str, ...] = ()
+    broken_manifests: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,9 +173,18 @@ def _refusal(
 ) -> ConflictError | NotFoundError:
     if not agreed:
         return _nothing_allowed(name, (requirement,), tags)
+    wanted = dict(requirement.request.binaries)
+    for other in agreed:
+        for binary, member in other.request.binaries:
+            if wanted.get(binary, member) != member:
+                return ConflictError(
+                    f"{requirement.requester} wants {binary!r} to be the file {wanted[binary]!r} of {name},"
+                    f" and {other.requester} wants {member!r}",
+                    hint=f"rename one of the two binaries, or do without {requirement.requester}",
+                )
     return ConflictError(
         f"{requirement} and cannot agree: {agreed[0]}",
-        hint=f"loosen one of the two ranges, or uninstall one of {agreed[0].requester} and {requirement.requester}",
+        hint=f"loosen one of the two ranges, or do without {requirement.requester}",
     )
 
 

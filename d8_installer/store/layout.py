@@ -56,7 +56,7 @@ class Home:
     @property
     def switching(self) -> str:
         """The lock file that is held while a generation is made and activated, or garbage collected."""
-        return os.path.join(self.root, "switching")
+        return os.path.join(self.root, "switching.mutex")
 
     @property
     def profiles(self) -> str:

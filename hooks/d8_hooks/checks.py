@@ -31,7 +31,12 @@ def _binaries(context: CheckContext) -> list[Finding]:
     if context.generation is None:
         return [Finding("ok", f"nothing is in place yet in {context.profile}")]
     count = len(context.binaries)
-    return [Finding("ok", f"{count} in place in {context.profile}, generation {context.generation}")]
+    findings = [Finding("ok", f"{count} in place in {context.profile}, generation {context.generation}")]
+    if context.withheld:
+        names = ", ".join(context.withheld)
+        hint = "their launchers work; `d8-installer config set allow IMAGE` lets those of an image in"
+        findings.append(Finding("warning", f"kept out of bin, since the names are others' or reserved: {names}", hint))
+    return findings
 
 
 def _endpoint(context: CheckContext) -> list[Finding]:
@@ -66,6 +71,10 @@ def _plugins(context: CheckContext) -> list[Finding]:
             hint=f"type `pipx inject d8-installer {name}`, or `d8-installer plugins disable {name}`",
         )
         for name in context.absent
+    ]
+    findings += [
+        Finding("error", f"the plugin {name} is left out: {why}", hint="tell its author, or uninstall it")
+        for name, why in context.broken_manifests
     ]
     findings += [
         Finding("warning", f"{name} is found and not enabled", hint=f"type `d8-installer plugins enable {name}`")

@@ -561,3 +561,18 @@ def test_a_rollback_mends_the_lock_that_is_damaged(person: Person) -> None:
     (person.d8_home / "profiles/user/d8.lock").write_text("nonsense")
     person.d8("rollback")
     assert person.requesters() == {"hello": ["d8.toml"]}
+
+
+def test_doctor_names_what_a_first_run_keeps_silent_about(person: Person) -> None:
+    person.d8("config", "set", "reserved", "hello")
+    person.pipx("d8-plug-hello", "1", manifest("hello"))
+    person.d8("sync")
+    bad = person.pipx("d8-plug-bad", "1", "nonsense")
+    said = person.d8("doctor", expect=1)
+    assert "kept out of bin, since the names are others' or reserved: hello" in said.out + said.err
+    assert str(bad.file) in said.out + said.err
+    shutil.rmtree(person.environment("d8-plug-bad"))
+    person.d8("doctor")
+    (person.d8_home / "profiles/user/d8.lock").write_text("nonsense")
+    said = person.d8("doctor", expect=1)
+    assert "d8.lock:1" in said.out + said.err

@@ -44,7 +44,14 @@ def loaded_by(home: Path, *arguments: str) -> tuple[set[str], bool]:
     return foreign - _OF_THE_ENVIRONMENT, dataclasses
 
 
-@pytest.mark.parametrize("command", [("sync",), ("sync", "--locked"), ("list",), ("which", "stronghold")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("sync",), ("sync", "--locked"), ("list",), ("which", "stronghold")),
+        *(("rollback", "1"), ("history",), ("gc",), ("verify",)),
+    ],
+    ids=" ".join,
+)
 def test_nothing_third_party_is_imported(home: Path, command: tuple[str, ...]) -> None:
     assert loaded_by(home, *command)[0] == set()
 

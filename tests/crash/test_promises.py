@@ -108,7 +108,7 @@ with fs.exclusive(sys.argv[1], print):
     print("held", flush=True)
     sys.stdin.read()
 """
-LOCKS = ("mutex", "switching", "profiles/user/mutex")
+LOCKS = ("mutex", "switching.mutex", "profiles/user/mutex")
 LOOKING = (
     *(("list",), ("which", "tool"), ("history",), ("run", "tool"), ("env",)),
     *(("verify",), ("gc", "--dry-run")),

@@ -98,6 +98,22 @@ def test_demanded_digest_is_another(machine: Machine) -> None:
     machine.refuses("sync", code=76, says="d8.toml demands sha256:000")
 
 
+def test_verify_mends_nothing_from_a_moved_tag_and_says_so(machine: Machine) -> None:
+    machine.succeeds(*TO_NEW)
+    stored = machine.binary.resolve()
+    good = stored.read_bytes()
+    stored.chmod(0o755)
+    stored.write_bytes(good[:-1] + b"!")
+    stored.chmod(0o555)
+    move(machine, NEW)
+    done = machine.refuses("verify", "--fix", code=76, says="cannot be fetched again: .*the tag moved")
+    assert "mended" not in done.out
+    add_version(machine.images, NEW)
+    machine.succeeds("verify", "--fix")
+    assert stored.read_bytes() == good
+    machine.succeeds("verify")
+
+
 # --- a proxy that ignores the platform ------------------------------------------------------------------------
 
 

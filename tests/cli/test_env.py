@@ -1,0 +1,89 @@
+"""``env``: what it prints puts a profile's binaries first on PATH, in every shell, in direnv and in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.command import PROGRAM, environment, run
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A synced project with a hostile name, whose `tool` says so."""
+    add_image(str(tmp_path / "images"), "tool", "v1.0.0", executables("the project's", host_platform()))
+    project = tmp_path / "it's a $(project)"
+    project.mkdir()
+    (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{tmp_path / 'images'}"}
+    assert (done := run("sync", home=str(tmp_path), env=env, cwd=str(project))).code == 0, done
+    return project
+
+
+def said_by(command: list[str], project: Path, **env: str) -> str:
+    where = environment(str(project.parent), **env)
+    where["PATH"] = f"{os.path.dirname(PROGRAM)}:{where['PATH']}"
+    done = subprocess.run(command, env=where, cwd=project, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+SHELLS = {
+    "sh": 'eval "$(d8-installer env --shell sh)"; tool',
+    "bash": 'eval "$(d8-installer env)"; tool',
+    "zsh": 'eval "$(d8-installer env)"; tool',
+    "fish": "d8-installer env | source; tool",
+    "pwsh": "d8-installer env --shell powershell | Out-String | Invoke-Expression; tool",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_finds_the_binary(project: Path, shell: str) -> None:
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    said = said_by([found, "-c", SHELLS[shell]], project, SHELL=found)
+    assert said == f"the project's {host_platform()}"
+
+
+# PATH_add of direnv's stdlib puts a directory first (direnv-stdlib(1)); an .envrc is bash, whatever the person's shell.
+_ENVRC = 'eval "$(d8-installer env --shell direnv)"\n'
+_STDLIB = 'PATH_add() { export PATH="$1:$PATH"; }\n'
+
+
+def test_direnv_finds_it(project: Path) -> None:
+    assert said_by(["bash", "-c", f"{_STDLIB}{_ENVRC}tool"], project, SHELL="/usr/bin/fish").startswith("the project's")
+
+
+@pytest.mark.skipif(shutil.which("direnv") is None, reason="direnv is not installed")
+def test_real_direnv_finds_it(project: Path) -> None:
+    (project / ".envrc").write_text(_ENVRC)
+    assert said_by(["sh", "-c", "direnv allow && direnv exec . tool"], project).startswith("the project's")
+
+
+def test_a_later_step_of_a_workflow_finds_it(project: Path) -> None:
+    """GitHub puts every line of the file GITHUB_PATH first on the PATH of later steps."""
+    file = project.parent / "github_path"
+    file.write_text("/somewhere\n")
+    said_by(["bash", "-c", 'd8-installer env --shell github >> "$GITHUB_PATH"; echo'], project, GITHUB_PATH=str(file))
+    first, added = file.read_text().splitlines()
+    assert first == "/somewhere"
+    done = subprocess.run(["tool"], env={"PATH": f"{added}:/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("the project's")
+
+
+def test_the_docs_say_the_same() -> None:
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs", "commands.md"), encoding="utf-8") as file:
+        text = file.read()
+    assert f"`{_ENVRC.strip()}`" in text
+    assert '`d8-installer env --shell github >> "$GITHUB_PATH"`' in text
