@@ -489,3 +489,17 @@ def test_check_believes_the_first_source_that_has_a_build(project: Project, tmp_
     assert "stronghold v1.1.0 for linux-arm64 is gone" in document["errors"][0]["message"]
     images.add_image(str(mirror), "stronghold", "v1.1.0", images.executables("moved"))
     assert envelope(checked(69))["data"]["proven"] == builds - 1  # another meaning of a tag is not looked at
+
+
+def test_check_proves_what_a_bundle_holds(project: Project) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    builds = sum(len(image.platforms) for image in project.locked().images)
+    project.d8("bundle", "create", "-o", "all.bundle")
+    whole = project.d8("--json", "lock", "--check", endpoint=f"bundle:{project.place / 'all.bundle'}")
+    assert envelope(whole)["data"]["proven"] == builds
+    project.d8("bundle", "create", "--platform", "linux-arm64", "-o", "one.bundle")
+    done = project.d8("--json", "lock", "--check", expect=69, endpoint=f"bundle:{project.place / 'one.bundle'}")
+    document = envelope(done)
+    assert document["data"]["proven"] == 2
+    assert len(document["errors"]) == builds - 2
