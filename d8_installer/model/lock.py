@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -142,7 +143,8 @@ class Lock:
 
     def find(self, name: ImageName) -> LockedImage | None:
         """Return the entry for *name*, or None."""
-        return next((image for image in self.images if image.name == name), None)
+        at = bisect_left(self.images, name, key=lambda image: image.name)
+        return self.images[at] if at < len(self.images) and self.images[at].name == name else None
 
     def render(self) -> str:
         """Return the file's text: entries by name, keys in the order of DESIGN's Files, unknown keys at their end."""

@@ -41,7 +41,12 @@ def take_apart(text: str, file: str) -> Sides | None:
     for number, line in _numbered(text):
         reader.read(number, line)
     if reader.opened is not None:
-        raise DocumentError("has a conflict marker whose end is missing", file=file, line=reader.opened)
+        raise DocumentError(
+            "has a conflict marker whose end is missing",
+            file=file,
+            line=reader.opened,
+            hint="take one side whole (git checkout --ours, or --theirs), then type `d8-installer lock`",
+        )
     ours, theirs = ("".join(f"{line}\n" for line in reader.sides[side]) for side in "<=")
     base = "".join(f"{line}\n" for line in reader.sides["|"]) if reader.has_base else None
     return Sides(base, ours, theirs)

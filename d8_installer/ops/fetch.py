@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 """Layers unpacked at once; each already keeps three threads busy."""
 _TRIES = 3
-"""How often a layer is fetched whole when its transfer is cut: the proxy has no ranges (rpp.md §2.5)."""
+"""How often a layer is asked for when its transfer is cut and brings nothing to go on with, as from a proxy, which has
+no ranges (rpp.md §2.5): then each try is a whole one."""
 _TRIES_BY_RANGE = 10
-"""How often a layer is asked for where each try goes on from what the one before has brought."""
+"""How often it is asked for where each try goes on from what the one before has brought."""
+_PROGRESS = 64 << 10
+"""Bytes that a try must bring to count as progress."""
 OTHERS_PATIENCE = 60
 """So many times the patience with a source is the patience with another process that fetches the same layer."""
 _LOOK_AGAIN = 0.1
@@ -111,14 +114,16 @@ class _Job:
 
         A refused request the source has repeated itself.
         """
-        tries = 0
+        tries = fruitless = before = 0
         while True:
             try:
                 self._once(step, transfer)
                 return
             except _CutError as cut:
                 tries += 1
-                if tries >= (_TRIES_BY_RANGE if transfer.kept else _TRIES) or self._stop.is_set():
+                fruitless = 0 if transfer.kept - before >= _PROGRESS else fruitless + 1
+                before = transfer.kept
+                if fruitless >= _TRIES or tries >= _TRIES_BY_RANGE or self._stop.is_set():
                     raise cut.error from cut.error.__cause__
                 self._session.reporter.detail(f"{step.name}: {cut.error}; fetching {_what(transfer)}")
             except (MismatchError, NotFoundError):

@@ -67,6 +67,9 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
                 _say_who_keeps(session, name, workspace.locked)
             elif not _is_leaving(name, workspace):
                 raise _not_ours(name, workspace.locked)
+        if not text:
+            hint = "restore it, or make it anew with `d8-installer install NAME…`"
+            raise DocumentError("is missing, and the lock has images of it", file=workspace.profile.manifest, hint=hint)
         session.settle_platform(workspace)
         edit = _edit(workspace, text, f"uninstall {' '.join(names)}", dry_run=dry_run)
         return _follow(session, workspace, edit, hooks=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +18,7 @@ from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import LayerRequest, TagsAtHand
 from d8_installer.proxy.children import asked_child, default_child, is_index
 from d8_installer.proxy.roots import RootProbe
+from d8_installer.registry.remembered import RememberedManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +78,7 @@ class Upstream:
         self._lock = threading.Lock()
         self._sources: dict[str, Source] = {}
         self._at_hand: dict[str, TagsAtHand] = {}
-        self._manifests = _Manifests()
+        self._manifests = RememberedManifests(MAX_REMEMBERED_BYTES)
         self.probe = RootProbe()
 
     def tags(self, image: str) -> Sequence[str]:
@@ -222,28 +222,3 @@ def _tag(image: str, tag: str) -> str:
     if not is_tag(tag):
         raise NotFoundError(f"{image} has no tag {tag[:100]!r}")
     return tag
-
-
-class _Manifests:
-    """Verified manifests by image and digest; the ones not used for longest go first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], ManifestBytes] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: tuple[str, str]) -> ManifestBytes | None:
-        with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-            return found
-
-    def put(self, key: tuple[str, str], manifest: ManifestBytes) -> None:
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = manifest
-                self._bytes += len(manifest.raw)
-            while self._bytes > MAX_REMEMBERED_BYTES:
-                _, dropped = self._kept.popitem(last=False)
-                self._bytes -= len(dropped.raw)

@@ -29,6 +29,7 @@ from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.origin import Origin, resolve
 from d8_installer.registry.ranges import BlobRest, continues, range_headers
+from d8_installer.registry.remembered import RememberedManifests
 from d8_installer.registry.retry import is_passing
 from d8_installer.registry.wire import is_loopback
 
@@ -172,6 +173,7 @@ class RegistrySource:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._known = RememberedManifests()
         self.name = registry.name
 
     def tags(self, image: str) -> Sequence[str]:
@@ -205,8 +207,10 @@ class RegistrySource:
             raise NotFoundError(f"{ref[:130]!r} is neither a tag nor a digest")
         call = self._registry.call("GET", image, f"manifests/{ref}")
         call = replace(call, headers=_ACCEPT)
+        if (known := self._known.get((image, ref))) is not None:
+            return known
         headers, raw = self._whole(call, MAX_MANIFEST_BYTES)
-        return ManifestBytes(raw, headers.get("content-type", "").partition(";")[0].strip())
+        return self._known.add(image, ManifestBytes(raw, headers.get("content-type", "").partition(";")[0].strip()))
 
     def _whole(self, call: Call, cap: int) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of the answer to *call*; a cut one is asked for anew."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.registry import wire
+from d8_installer.registry.remembered import RememberedManifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ class RppSource:
     def __init__(self, endpoint: wire.Endpoint, client: Client) -> None:
         self._endpoint = endpoint
         self._client = client
+        self._known = RememberedManifests()
         self.name = endpoint.base
 
     def tags(self, image: str) -> Sequence[str]:
@@ -34,6 +36,8 @@ class RppSource:
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest's bytes; a proxy without this route is refused, for nothing could be verified."""
         request = wire.manifest_request(image, ref)
+        if (known := self._known.get((image, ref))) is not None:
+            return known
         response = self._get(request, wire.MAX_MANIFEST_BYTES)
         if response.status == 404 and not wire.has_manifest_route(response.body):
             raise NotFoundError(
@@ -41,7 +45,7 @@ class RppSource:
                 hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
             )
         wire.raise_for_status(request, response.status, response.body)
-        return wire.parse_manifest_body(response.body, response.headers.get("content-type", ""))
+        return self._known.add(image, wire.parse_manifest_body(response.body, response.headers.get("content-type", "")))
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[Stream]:

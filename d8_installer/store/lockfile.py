@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_LOCK_BYTES = 64 << 20
 _MAX_TAGS_BYTES = 64 << 20
 _MAX_CONFIG_BYTES = 1 << 20
+_LOST_LOCK = "restore it, or remove it and type `d8-installer lock`, which chooses the versions anew"
 
 
 @contextlib.contextmanager
@@ -54,13 +55,14 @@ def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]
 def load_text(path: str) -> str | None:
     """Return the text of a lock as it is, with ends of lines as we write them; None where there is none."""
     raw = _read(path, _MAX_LOCK_BYTES)
-    return None if raw is None else decode_utf8(raw, path)
+    with _advice(_LOST_LOCK):
+        return None if raw is None else decode_utf8(raw, path)
 
 
 def load_lock(path: str) -> tuple[str, Lock] | None:
     """Return the lock's text and value, or None where there is no lock."""
     raw = _read(path, _MAX_LOCK_BYTES)
-    with _advice("restore it, or remove it and type `d8-installer lock`, which chooses the versions anew"):
+    with _advice(_LOST_LOCK):
         return None if raw is None else (raw.decode("utf-8", "replace"), Lock.parse(raw, path))
 
 

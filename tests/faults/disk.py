@@ -100,9 +100,11 @@ class Disk:
 
         return counted
 
-    def _open(self, path: str, mode: str, buffering: int = -1) -> io.RawIOBase | io.BufferedIOBase:
+    def _open(
+        self, path: str, mode: str, buffering: int = -1, opener: Callable[[str, int], int] | None = None
+    ) -> io.RawIOBase | io.BufferedIOBase:
         self.go("open" if mode != "rb" else "read")
-        raw = _File(self, path, mode.replace("b", ""))
+        raw = _File(self, path, mode.replace("b", ""), opener)
         if buffering == 0:
             return raw
         return io.BufferedRandom(raw) if "+" in mode else io.BufferedReader(raw)
@@ -120,9 +122,9 @@ class Disk:
 class _File(io.FileIO):
     """A file whose reads and writes are counted; a write that fails has written a half."""
 
-    def __init__(self, disk: Disk, path: str, mode: str) -> None:
+    def __init__(self, disk: Disk, path: str, mode: str, opener: Callable[[str, int], int] | None = None) -> None:
         self._disk = disk
-        super().__init__(path, mode)
+        super().__init__(path, mode, opener=opener)
 
     def write(self, data: Any, /) -> int:
         error = self._disk.hit("write")

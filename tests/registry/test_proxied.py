@@ -11,12 +11,16 @@ import pytest
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.platform import Platform
+from d8_installer.plugin.manager import open_source
+from d8_installer.plugin.types import Access
 from d8_installer.registry.client import BearerToken, Client, ClientOptions
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.proxied import RppSource
 from d8_installer.registry.retry import RetryPolicy
 from d8_installer.registry.wire import Endpoint
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
+from d8_installer.testing.faults import fault_server
+from d8_installer.testing.memory import MemorySource
 from tests.registry.servers import Answer, Received, cut, serving
 
 if TYPE_CHECKING:
@@ -201,3 +205,15 @@ def test_a_document_of_another_kind_comes_verbatim() -> None:
     with asking(lambda _: Answer(200, raw, {"Content-Type": "application/json; charset=utf-8"})) as source:
         got = source.manifest("deckhouse-cli", "v1")
     assert (got.raw, got.media_type) == (raw, "application/json")
+
+
+def test_a_manifest_that_came_is_not_asked_for_again() -> None:
+    """A lock's manifests prove the chain of the fetch that follows; a tag is asked for each time."""
+    sample, memory = Sample.make("asked-once", size=500), MemorySource()
+    sample.publish(memory)
+    with fault_server(memory) as proxy:
+        source = open_source(proxy.url, Access(tries=1))
+        for ref in (sample.tag, sample.tag, str(sample.index.digest), *(2 * [str(sample.single.digest)])):
+            assert source.manifest(sample.image, ref).raw in (sample.index.raw, sample.single.raw)
+        source.close()
+        assert (len(proxy.seen("index")), len(proxy.seen("child"))) == (2, 1)
