@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, DocumentError, NotAllowedError, UsageError
+from d8_installer.errors import ConfigError, DocumentError, UsageError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import HostFacts, Platform, typed_platform
 from d8_installer.model.profile import Kind, Profile
+from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
 from d8_installer.store import fs, lockfile, status
 from d8_installer.store.blobs import Store
 from d8_installer.store.layout import (
@@ -317,7 +318,7 @@ class Session:
 
     def read(self, profile: Profile, *, frozen: bool = False, load: LoadLock = lockfile.load_lock) -> Workspace:
         """Read the profile's manifest and lock as they are now, the lock by *load*; *frozen*: only the lock."""
-        _refuse_leading_out(profile)
+        refuse_leading_out(profile)
         manifest_text, manifest = ("", Manifest()) if frozen else lockfile.load_manifest(profile.manifest)
         loaded = load(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
@@ -370,20 +371,7 @@ class Session:
 
         And refuse others to write in the system's.
         """
-        if self.is_global and not status.is_writable(place):
-            raise NotAllowedError(
-                f"{place} is the system's, and not yours to write",
-                hint="type it as root (sudo), or leave --global out to work on your own profile",
-            )
-        if os.name != "posix" or os.geteuid() != 0:
-            return
-        while (owner := fs.owner(place)) is None:
-            place = os.path.dirname(place)
-        if owner != 0:
-            raise NotAllowedError(
-                f"{place} belongs to another user, and root would leave files there that its owner cannot change",
-                hint="work as that user, or with a HOME (or --home DIR) of root's own",
-            )
+        refuse_foreign(place, system=self.is_global)
 
 
 def typed_patience(text: str) -> float:
@@ -405,17 +393,3 @@ def host_facts() -> HostFacts:
     import platform as host
 
     return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())
-
-
-def _refuse_leading_out(profile: Profile) -> None:
-    """A clone's files are its own: a link out of it would have us read, and write, what is somebody else's."""
-    if profile.project is None:
-        return
-    inside = os.path.join(os.path.realpath(profile.project), "")
-    for file in (profile.manifest, profile.lock):
-        if os.path.islink(file) and not os.path.realpath(file).startswith(inside):
-            raise DocumentError(
-                "is a link that leads out of the project",
-                file=file,
-                hint="put the file itself there, or remove it",
-            )

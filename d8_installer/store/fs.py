@@ -15,33 +15,12 @@ import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.store.refusals import refusals as _refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_HINTS = {
-    errno.ENOSPC: "free some space, then type the same command again",
-    errno.EDQUOT: "your quota is used up; free some space, then type the same command again",
-    errno.EACCES: "make it writable for you, or choose another home with --home DIR",
-    errno.EPERM: "make it writable for you, or choose another home with --home DIR",
-    errno.EROFS: "the file system is read-only; choose another home with --home DIR",
-    errno.ENOTDIR: "a file is in the way of a directory; move it away",
-    errno.EISDIR: "a directory is in the way of a file; move it away",
-    errno.EEXIST: "something is in the way; move it away",
-    errno.ENAMETOOLONG: "choose a shorter home with --home DIR",
-    errno.EIO: "the disk reports an error; look at the system's log",
-}
 _READ_AT_ONCE = 1 << 20
-
-
-@contextlib.contextmanager
-def _refusals(verb: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        hint = _HINTS.get(error.errno or 0, "see that the disk is sound, then type the same command again")
-        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint) from error
 
 
 # -- reading -------------------------------------------------------------------------------------------------

@@ -42,8 +42,7 @@ def execute(context: Context) -> Outcome:
     wanted = [(m.name, m.version, m.manager, _few(m.images), m.why or m.environment) for m in result.manifests]
     coded = [(row.name, row.version or "-", _hooks(row), _state(row)) for row in result.rows]
     lines = table(("PLUGIN", "VERSION", "FOUND BY", "IMAGES", "WHERE"), wanted) if wanted else []
-    lines += [""] if wanted and coded else []
-    lines += table(("WITH CODE", "VERSION", "HOOKS", "STATE"), coded) if coded else []
+    lines += [*([""] if lines else []), *table(("WITH CODE", "VERSION", "HOOKS", "STATE"), coded)] if coded else []
     return Outcome(result.as_json(), lines or ["no plugin"])
 
 
