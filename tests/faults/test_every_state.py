@@ -270,6 +270,8 @@ def complain(ready: Ready, place: str, words: tuple[str, ...]) -> str:
     errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
     if ran.code == 0 or (words[0] == "doctor" and ran.code == 1):
         return about_the_next(ready) if place == HERE else ""
+    if words[0] in {"run", "launch"} and not errors:
+        return ""  # it became the program, which is not read before: only `verify` reads stored files whole
     if ran.code not in WAYS_OUT or not errors or "\nhint: " not in ran.err:
         return f"no error with a name and a hint\n{ran}"
     return ""
