@@ -82,8 +82,10 @@ def requests(draw: st.DrawFn, names: SearchStrategy[ImageName] = image_names) ->
     return Request(draw(names), Specifier.parse(version), *parts, digest)
 
 
-manifests = st.lists(requests(), max_size=4, unique_by=lambda request: request.name).map(
-    lambda entries: Manifest(tuple(entries))
+manifests = st.builds(
+    Manifest,
+    st.lists(requests(), max_size=4, unique_by=lambda request: request.name).map(tuple),
+    st.lists(platforms, max_size=3, unique=True).map(lambda some: tuple(sorted(some))),
 )
 
 
@@ -105,7 +107,8 @@ def request_table(request: Request) -> dict[str, object]:
 
 def manifest_text(manifest: Manifest) -> str:
     """Return a ``d8.toml`` that says *manifest*."""
-    return tomli_w.dumps({"schema": 1, "images": [request_table(request) for request in manifest.requests]})
+    demanded = {"platforms": [str(platform) for platform in manifest.platforms]} if manifest.platforms else {}
+    return tomli_w.dumps({"schema": 1, **demanded, "images": [request_table(entry) for entry in manifest.requests]})
 
 
 # -- locks ---------------------------------------------------------------------------------------------------

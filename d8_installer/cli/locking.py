@@ -56,5 +56,6 @@ def explain(context: Context) -> Outcome:
 
 def _refuse_changes(option: str, context: Context) -> None:
     typed = context.arguments
-    if typed.upgrade or typed.upgrade_image or typed.platforms or typed.witness or typed.accept_moved:
+    changing = (typed.upgrade, typed.upgrade_image, typed.platforms, typed.witness, typed.accept_moved)
+    if any((*changing, typed.ours, typed.theirs)):
         raise UsageError(f"{option} changes nothing", hint="type it alone, and what should change without it")

@@ -8,7 +8,7 @@ by which the source has judged ETag and Content-Length.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.lock import ANY_PLATFORM
@@ -16,14 +16,18 @@ from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
 from d8_installer.model.source import AllByDigest, LayerRequest
 from d8_installer.ops.ask import workers
+from d8_installer.registry.chain import ChainSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.source import Source
     from d8_installer.ops.session import Session
 
+T = TypeVar("T")
 _HINT = "find out who changed it; another source, such as a mirror, may still have the locked bytes"
 
 
@@ -39,6 +43,7 @@ class Proof:
 def prove(session: Session, lock: Lock) -> Proof:
     """Compare every image and build of *lock* with the session's source, ``connections`` at once.
 
+    Of several sources the first that has an image or a build whole is believed about it, as when it is fetched.
     MismatchErrors and NotFoundErrors, naming image, version and platform, are collected, those first; others end it.
     """
     source = session.source
@@ -65,9 +70,12 @@ Wrong = MismatchError | NotFoundError
 def _top(source: Source, image: LockedImage) -> Top | Wrong:
     """Return what the tag was locked as, parsed, or what is wrong with it."""
     what = f"{image.name} {image.version}"
+
+    def shown(one: Source) -> Top:
+        return _manifest(one, image, str(image.top) if isinstance(one, AllByDigest) else image.version, image.top)
+
     try:
-        ref = str(image.top) if isinstance(source, AllByDigest) else image.version
-        return _manifest(source, image, ref, image.top)
+        return _first(source, shown)
     except NotFoundError as error:
         platforms = ", ".join(key for key, _ in image.platforms)
         return NotFoundError(f"{what} ({platforms}): {image.top} is gone: {error}", hint=_HINT)
@@ -79,19 +87,27 @@ def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | No
     """Return what is wrong with one platform's build, or None."""
     pin = dict(image.platforms)[key]
     what = f"{image.name} {image.version} for {key}"
-    try:
-        manifest = top if isinstance(top, ImageManifest) else _child(source, image, _promised(top, key, pin))
+    platform = None if key == ANY_PLATFORM else Platform.parse(key)
+    request = LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+
+    def shown(one: Source) -> None:
+        manifest = top if isinstance(top, ImageManifest) else _child(one, image, _promised(top, key, pin))
         _compare_layer(manifest, pin)
-        platform = None if key == ANY_PLATFORM else Platform.parse(key)
-        request = LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
-        size = _layer_size(source, request)
+        size = _layer_size(one, request)
+        if size not in (None, pin.size):
+            raise MismatchError(f"the layer {pin.layer} has {size} bytes, and {pin.size} are locked", hint=_HINT)
+
+    try:
+        _first(source, shown)
     except NotFoundError as error:
         return NotFoundError(f"{what} is gone: {error}", hint=_HINT)
     except MismatchError as error:
         return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
-    if size not in (None, pin.size):
-        return MismatchError(f"{what}: the layer {pin.layer} has {size} bytes, and {pin.size} are locked", hint=_HINT)
     return None
+
+
+def _first(source: Source, ask: Callable[[Source], T]) -> T:
+    return source.first(ask) if isinstance(source, ChainSource) else ask(source)
 
 
 def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> Top:

@@ -105,6 +105,10 @@ class ChainSource:
             except MismatchError as error:
                 raise _named(link, error) from error
 
+    def first(self, ask: Callable[[Source], T]) -> T:
+        """Return what *ask* says of the first source that has it: for questions that take several answers of one."""
+        return self._first(ask)[1]
+
     def close(self) -> None:
         """Close every source that was opened."""
         for link in self._links:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -220,7 +221,10 @@ def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
     after = project.lock.read_text()
     assert [key for key, _ in project.locked().images[0].platforms] == ["darwin-arm64", "linux-arm64"]
     assert blocks(after)["vault"] == blocks(before)["vault"]
-    assert [line for line in before.splitlines() if line not in after.splitlines()] == []
+    unmarked = [
+        re.sub("  # entry .*", "", text).splitlines() for text in (before, after)
+    ]  # the mark is of the whole block
+    assert [line for line in unmarked[0] if line not in unmarked[1]] == []
     for words in (("lock",), ("lock", "--check"), ("sync", "--locked", "--platform", "linux-arm64", "--to", "out")):
         project.d8(*words)
     assert project.lock.read_text() == after
@@ -456,3 +460,46 @@ def test_explain_names_a_missing_platform_and_who_asked(project: Project) -> Non
     assert "nobody wants other here" in project.d8("lock", "--explain", "other", expect=69).err
     assert "--explain changes nothing" in project.d8("lock", "--explain", "vault", "--upgrade", expect=2).err
     project.d8("lock", "--explain", "vault", "--check", expect=2)
+
+
+# -- several sources ---------------------------------------------------------------------------------------------
+
+
+def test_check_believes_the_first_source_that_has_a_build(project: Project, tmp_path: Path) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    builds = sum(len(image.platforms) for image in project.locked().images)
+    mirror = tmp_path / "mirror"
+    shutil.copytree(project.layout / "deckhouse-cli/plugins/vault", mirror / "deckhouse-cli/plugins/vault")
+    config = project.home / ".config/d8-installer"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text(f'sources = ["oci-layout:{mirror}", "oci-layout:{project.layout}"]\n')
+
+    def checked(expect: int) -> Completed:
+        words = ("--json", "lock", "--check")
+        done = run(*words, home=str(project.home), cwd=str(project.place))
+        assert done.code == expect, done
+        return done
+
+    assert envelope(checked(0))["data"]["proven"] == builds
+    pin = dict(project.locked().images[0].platforms)["linux-arm64"]
+    project.blob("stronghold", pin.layer).unlink()
+    document = envelope(checked(69))
+    assert document["data"]["proven"] == builds - 1
+    assert "stronghold v1.1.0 for linux-arm64 is gone" in document["errors"][0]["message"]
+    images.add_image(str(mirror), "stronghold", "v1.1.0", images.executables("moved"))
+    assert envelope(checked(69))["data"]["proven"] == builds - 1  # another meaning of a tag is not looked at
+
+
+def test_check_proves_what_a_bundle_holds(project: Project) -> None:
+    project.wants("stronghold", "vault")
+    project.d8("lock")
+    builds = sum(len(image.platforms) for image in project.locked().images)
+    project.d8("bundle", "create", "-o", "all.bundle")
+    whole = project.d8("--json", "lock", "--check", endpoint=f"bundle:{project.place / 'all.bundle'}")
+    assert envelope(whole)["data"]["proven"] == builds
+    project.d8("bundle", "create", "--platform", "linux-arm64", "-o", "one.bundle")
+    done = project.d8("--json", "lock", "--check", expect=69, endpoint=f"bundle:{project.place / 'one.bundle'}")
+    document = envelope(done)
+    assert document["data"]["proven"] == 2
+    assert len(document["errors"]) == builds - 2

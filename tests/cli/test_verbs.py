@@ -383,10 +383,10 @@ def test_a_lock_edited_by_hand_does_not_place_other_bytes_under_a_version(tool: 
     lock = project / "d8.lock"
     text = lock.read_text()
     here = text.partition(f"[images.platforms.{host_platform()}]")[2]
-    for part, key, expect in ((text, "index", 69), (here, "child", 76)):
+    for part, key in ((text, "index"), (here, "child")):
         digest = part.partition(f'{key} = "sha256:')[2][:64]
         lock.write_text(text.replace(digest, digest[::-1]))
-        assert tool("sync", "--locked", cwd=str(project), expect=expect).out == ""
+        assert tool("sync", "--locked", cwd=str(project), expect=76).out == ""
     lock.write_text(text)
     tool("sync", "--locked", cwd=str(project))
 

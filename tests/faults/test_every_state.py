@@ -85,6 +85,9 @@ COMMANDS = (
     (HERE, ("run", "tool")),
     (HERE, ("run", "elsewhere")),
     (HERE, ("lock", "--upgrade")),
+    (HERE, ("verify",)),
+    (HERE, ("verify", "--fix")),
+    (HERE, ("gc", "--keep", "1")),
     (PROJECT, ("sync", "--locked")),
     (PROJECT, ("sync",)),
     (PROJECT, ("lock",)),
@@ -248,8 +251,8 @@ def test_damage_is_repaired_or_named(ready: Ready, kind: str, record_property: C
 
 
 def sample(paths: list[str]) -> list[str]:
-    """Return all of them, or in the short form the last, which is of the project where there is one of each."""
-    return paths if THOROUGH else paths[-1:]
+    """Return the first and the last of a kind (of a project and of the user, the oldest and the newest), or one."""
+    return sorted({paths[0], paths[-1]}) if THOROUGH else paths[-1:]
 
 
 def damages(ready: Ready, path: str) -> tuple[Damage, ...]:
