@@ -42,6 +42,8 @@ def difference(change: Difference) -> str:
     """Say how a binary changed."""
     if change.before is None:
         return f"+ {change.binary} {change.after}"
+    if change.before == change.after:
+        return f"~ {change.binary} {change.after}, other bytes"
     return (
         f"- {change.binary} {change.before}"
         if change.after is None

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from d8_installer.store.profile import ProfileStore
 
 
+_NOTHING: tuple[str | None, str] = (None, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a binary was before and is after: versions, None where it is not there."""
+    """What a binary was before and is after: versions, None where it is not there; the same version, other bytes."""
 
     binary: str
     before: str | None
@@ -121,15 +124,15 @@ def rollback(session: Session, number: int | None) -> RolledBack:
 
 
 def differences(before: Generation | None, after: Generation) -> tuple[Difference, ...]:
-    """Return the binaries in ``bin`` whose versions differ."""
-    old, new = _versions(before), _versions(after)
-    names = sorted(old.keys() | new.keys())
-    return tuple(Difference(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+    """Return the binaries in ``bin`` whose bytes or versions differ; of a tag that was moved the bytes alone do."""
+    old, new = _in_bin(before), _in_bin(after)
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return tuple(Difference(name, old.get(name, _NOTHING)[0], new.get(name, _NOTHING)[0]) for name in changed)
 
 
-def _versions(generation: Generation | None) -> dict[str, str]:
+def _in_bin(generation: Generation | None) -> dict[str, tuple[str | None, str]]:
     placed = generation.placed if generation is not None else ()
-    return {p.placement.binary: p.placement.version for p in placed if p.placement.in_bin}
+    return {p.placement.binary: (p.placement.version, p.digest.hex) for p in placed if p.placement.in_bin}
 
 
 def _target(generations: ProfileStore, active: int, number: int | None) -> Generation:

@@ -129,3 +129,11 @@ def test_a_damaged_generation_is_named_and_the_others_stay_reachable(tool: Tool,
     tool("rollback", expect=65)
     tool("rollback", "1")
     assert says(home, "hello") == "v1.0.0"
+
+
+def test_a_moved_tag_is_a_difference_of_bytes(tool: Tool, home: Path, tmp_path: Path) -> None:
+    tool("install", "hello=1.0.0")
+    add_image(str(tmp_path / "reg"), "hello", "v1.0.0", executables("hello moved"))
+    tool("upgrade", "--all", "--accept-moved", "hello:v1.0.0")
+    assert "      ~ hello v1.0.0, other bytes" in tool("history").out.splitlines()
+    assert tool("rollback").out.splitlines()[0] == "~ hello v1.0.0, other bytes"

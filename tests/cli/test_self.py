@@ -79,6 +79,7 @@ def test_nothing_of_ours_is_left_and_nothing_else_is_gone(person: Person) -> Non
     assert (person.project / ".venv" / ".d8-profile").is_symlink()
     changed = {path for path, now in person.tree().items() if before.get(path) != now}
     assert {".bashrc", ".bash_profile", ".zshrc", ".profile", ".config/fish/conf.d/d8-installer.fish"} <= changed
+    assert (person.path / ".bashrc").read_text().splitlines()[0] == "alias ll='ls -l'"
     whole = person.tree()
     would = json.loads(person.good("self", "uninstall", "--dry-run", "--json").out)["data"]
     assert person.tree() == whole
