@@ -138,13 +138,7 @@ class BundleSource:
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[MemberBody]:
         """Open the layer's blob; one of another size than asked for is a MismatchError."""
-        self._image(request.image)
-        member = self._members.get(blob_name(request.layer))
-        if member is None:
-            raise NotFoundError(
-                f"{self.name} has no layer {request.layer} of {request.image}:{request.tag} for {request.platform}",
-                hint="make the bundle for this platform as well: d8-installer bundle create --platform P -o FILE",
-            )
+        member = self._layer(request)
         if member.size != request.size:
             raise MismatchError(
                 f"{self.name}: {request.layer} has {member.size} bytes, expected {request.size}", hint=_BROKEN
@@ -155,8 +149,7 @@ class BundleSource:
 
     def layer_size(self, request: LayerRequest) -> int | None:
         """Return the size of the layer's blob."""
-        with self.layer(request) as body:
-            return body.size
+        return self._layer(request).size
 
     def lock_text(self) -> bytes:
         """Return the bundle's ``d8.lock``."""
@@ -164,6 +157,16 @@ class BundleSource:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _layer(self, request: LayerRequest) -> _Member:
+        self._image(request.image)
+        member = self._members.get(blob_name(request.layer))
+        if member is None:
+            raise NotFoundError(
+                f"{self.name} has no layer {request.layer} of {request.image}:{request.tag} for {request.platform}",
+                hint="make the bundle for this platform as well: d8-installer bundle create --platform P -o FILE",
+            )
+        return member
 
     def _image(self, image: str) -> Mapping[str, Digest]:
         tags = self._images.get(image)

@@ -39,6 +39,8 @@ binary, count = sys.argv[1], 0
 while not os.path.exists(sys.argv[2]):
     done = subprocess.run([binary], capture_output=True, text=True)
     count += 1
+    if count == 1:
+        print("begun", flush=True)
     if done.returncode != 0 or done.stdout.split()[:1] not in (["one"], ["two"]):
         sys.exit(f"exec {count} failed: {done}")
 print(count)
@@ -67,6 +69,8 @@ def readers(home: Path) -> Iterator[list[int]]:
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(READERS)
     ]
     try:
+        begun = [process.stdout.readline() for process in processes if process.stdout is not None]
+        assert begun == ["begun\n"] * READERS, "each executes before anything is switched"
         yield counts
     finally:
         stop.touch()
