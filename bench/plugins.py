@@ -41,7 +41,7 @@ def _discovery(rig: Rig) -> Row:
     first = Path(rig.env["PIPX_HOME"]) / "venvs" / "d8-bench-first"
     for number in range(1, ENVIRONMENTS):
         _copy_environment(first, f"d8-bench-{number}")
-    for environment in sorted(first.parent.iterdir()):
+    for environment in sorted(path for path in first.parent.iterdir() if path.is_dir()):
         _fill(library(environment), environment.name)
     ours, others = interleaved(
         rig.often(15), lambda: rig.d8("plugins", "--json").seconds, lambda: rig.spend(pipx, "list", "--json").seconds

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import UsageError
-from d8_installer.ops import settings
-from d8_installer.ops.hooks import remember_verifiers
 from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.own import own_distributions
@@ -193,6 +191,10 @@ def _hooks(plugin: LoadedPlugin | None) -> tuple[str, ...] | None:
 
 
 def _write(session: Session, enabled: set[str]) -> None:
+    # Only here: listing is to be quick, and these are most of its imports.
+    from d8_installer.ops import settings
+    from d8_installer.ops.hooks import remember_verifiers
+
     settings.change(session, "plugins", ",".join(sorted(enabled)) or None)
     session.forget_config()
     session.refuse_foreign(session.home.root)
