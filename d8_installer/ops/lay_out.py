@@ -51,7 +51,10 @@ def _plan(session: Session, change: Change) -> Plan:
 
 
 def check_directory(session: Session, directory: str) -> str:
-    """Return where ``--to`` leads; no directory, or one inside the home (whose files are linked), is a UsageError."""
+    """Return where ``--to`` leads; no name, or one inside the home (whose files are linked), is a UsageError.
+
+    A file in the way is a DiskError.
+    """
     if not directory:
         raise UsageError("--to names no directory", hint="such as --to ./bin")
     path = os.path.abspath(os.path.join(session.directory, directory))
@@ -60,6 +63,11 @@ def check_directory(session: Session, directory: str) -> str:
         raise UsageError(
             f"{path} is inside the home", hint="--to is for plain files elsewhere; leave it out to sync here"
         )
+    above = path
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise DiskError(f"{above} is in the way: it is no directory", hint="move it away, or name another with --to")
     return path
 
 

@@ -14,6 +14,7 @@ from d8_installer.ops.apply import tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.requesters import gather
+from d8_installer.ops.trust import say_first_trust
 from d8_installer.resolve import pin, resolve, staleness
 from d8_installer.store import lockfile
 
@@ -123,10 +124,11 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     width = session.options.connections
     resolution = drive(resolve(wanted), lambda: session.source, width)
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
-    _say_first_trust(session, resolution, trust)
     locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
     if session.options.witness is not None:
         _compare(session, locked, session.options.witness)
+    else:
+        say_first_trust(session, _first_seen(resolution, trust))
     return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out))
 
 
@@ -149,18 +151,15 @@ def changes_between(before: Lock, after: Lock) -> tuple[tuple[str, str | None, s
     return tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
 
 
-def _say_first_trust(session: Session, resolution: Resolution, trust: Trust) -> None:
-    """The first lock of a tag believes its source; whoever wants more is told how (DESIGN, Trust)."""
-    first = [
-        f"{choice.name}:{choice.tag}"
+def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, str]]:
+    """Return the tags that only the source says the meaning of: neither remembered nor demanded by digest."""
+    return [
+        (choice.name, choice.tag)
         for choice in resolution.choices
         if not choice.kept
         and (choice.name.path, choice.tag) not in trust.remembered
         and not any(requirement.request.digest for requirement in choice.requirements)
     ]
-    if first and session.options.witness is None:
-        shown = ", ".join(first[:5]) + (f" and {len(first) - 5} more" if len(first) > 5 else "")
-        session.reporter.note(f"trusting {session.source.name} for the first lock of {shown}")
 
 
 def _compare(session: Session, locked: Lock, url: str) -> None:
