@@ -349,6 +349,28 @@ def test_another_platforms_binaries_as_a_plain_directory(project: Project, platf
     assert not (project.home / ".local/share/d8-installer/bin").exists()
 
 
+@pytest.mark.parametrize("to", ["d8.toml", "d8.toml/x", "d8.toml/x/y"])
+def test_a_file_in_the_place_of_a_directory_is_named_itself(project: Project, to: str) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    refused = project.d8("--json", "sync", "--locked", "--to", to, expect=73)
+    [error] = json.loads(refused.out)["errors"]
+    assert error["message"] == f"{project.place / 'd8.toml'} is in the way: it is no directory"
+    assert (project.place / "d8.toml").read_text().startswith("schema")
+
+
+def test_a_lock_that_cannot_be_written_leaves_no_generation(project: Project) -> None:
+    """Its name is as long as a file system allows, so that the file which is renamed to it cannot be made."""
+    project.wants("stronghold")
+    project.lock.symlink_to("x" * 250)
+    refused = project.d8("sync", expect=73)
+    assert "d8.lock" in refused.err or "x" * 250 in refused.err
+    assert json.loads(project.d8("--json", "history").out)["data"]["generations"] == []
+    project.lock.unlink()
+    assert "generation 1" in project.d8("sync").out
+    project.d8("verify")
+
+
 # -- why it is locked as it is -----------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from d8_installer.testing.faults import (
     short,
     stalled,
     status,
+    unmeasured,
 )
 from tests import command, images
 from tests.matrix.layers import HOST, OTHER, program
@@ -81,6 +82,47 @@ def test_what_differs_is_named(locked: Machine, place: Place, fault: Fault, code
     locked.proxy.on(place, fault, times=1)
     check_complaint(locked.run(*CHECK), code, says)
     locked.succeeds(*CHECK)
+
+
+SILENT: list[tuple[str, Fault, str]] = [
+    ("no ETag", header("etag", None), "which build it sends (no strong ETag)"),
+    ("a weak one", header("etag", 'W/"sha256:0"'), "which build it sends (no strong ETag)"),
+    ("no length", unmeasured(), "how many bytes it sends (no Content-Length)"),
+]
+
+
+@pytest.mark.parametrize(("fault", "silence"), [f[1:] for f in SILENT], ids=[f[0] for f in SILENT])
+def test_what_a_proxy_does_not_say_is_not_proven(locked: Machine, fault: Fault, silence: str) -> None:
+    """It is no error: the bytes are proven when they are fetched."""
+    locked.proxy.on("layer", fault)
+    why = f"{locked.proxy.url} does not say {silence}"
+    data = json.loads(locked.succeeds("--json", *CHECK).out)["data"]
+    assert data["proven"] == 0
+    assert data["unproven"] == [
+        {"image": NAME, "version": NEW, "platform": str(platform), "why": why} for platform in sorted((HOST, OTHER))
+    ]
+    said = locked.succeeds(*CHECK).out
+    assert f"{NAME} {NEW} for {HOST} is not proven: {why}\n" in said
+    assert "shows 0 of 2 builds as locked" in said
+    assert "has all" not in said
+
+
+def test_one_silent_answer_is_no_proof_of_the_others(locked: Machine) -> None:
+    locked.proxy.on("layer", unmeasured(), header("etag", None), times=1)
+    data = json.loads(locked.succeeds("--json", *CHECK).out)["data"]
+    assert (data["proven"], len(data["unproven"])) == (1, 1)
+    assert data["unproven"][0]["why"].endswith("(no strong ETag) and how many bytes it sends (no Content-Length)")
+
+
+def test_the_way_out_is_the_sources_own(locked: Machine) -> None:
+    for place, fault, hint in (
+        ("layer", status(404), f"hint: see which versions there are: d8-installer versions {NAME}"),
+        ("child", status(404), f"hint: its tag was moved or removed: use .* lock --upgrade-image {NAME}"),
+        ("layer", header("etag", '"sha256:0"'), rf"hint: use .* lock --accept-moved \S+/{NAME}:{NEW}"),
+    ):
+        locked.proxy.reset()
+        locked.proxy.on(place, fault, times=1)  # type: ignore[arg-type]  # a place by its name
+        assert re.search(hint, locked.run(*CHECK).err)
 
 
 def test_every_difference_is_named_at_once(locked: Machine) -> None:
