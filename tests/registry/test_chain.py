@@ -23,6 +23,7 @@ from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, rea
 from d8_installer.testing.memory import MemorySource, image_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from d8_installer.model.source import Source
@@ -119,7 +120,7 @@ def test_one_that_is_not_there_is_passed_by_and_named(sample: Sample, tmp_path: 
     sample.publish(memory)
 
     def opened(url: str) -> Source:
-        kinds = {"layout": LayoutSource, "bundle": BundleSource}
+        kinds: dict[str, Callable[[str], Source]] = {"layout": LayoutSource, "bundle": BundleSource}
         return kinds[url](str(tmp_path / url)) if url in kinds else memory
 
     chain = ChainSource([Link(url, opened) for url in ("layout", "bundle", "c")], said.append, warned.append)
