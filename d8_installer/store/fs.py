@@ -12,13 +12,14 @@ import errno
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store.refusals import refusals as _refusals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 _READ_AT_ONCE = 1 << 20
 
