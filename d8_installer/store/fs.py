@@ -2,7 +2,7 @@
 
 Every function here is one kind of call on the operating system; what it refuses becomes a DiskError that names the
 path and what to do. Tests inject faults by replacing these functions, so nobody calls ``os.rename`` and its kin past
-them. What to write, and in which order, is decided elsewhere in ``store``.
+them. What to write, and when, is decided elsewhere in ``store``. Quick commands pass here: it imports little.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
-
-_READ_AT_ONCE = 1 << 20
 
 
 # -- reading -------------------------------------------------------------------------------------------------
