@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -357,6 +358,25 @@ def test_a_file_in_the_place_of_a_directory_is_named_itself(project: Project, to
     [error] = json.loads(refused.out)["errors"]
     assert error["message"] == f"{project.place / 'd8.toml'} is in the way: it is no directory"
     assert (project.place / "d8.toml").read_text().startswith("schema")
+
+
+def test_a_single_manifest_is_judged_by_its_executable(project: Project) -> None:
+    """It meets every demand in the lock; also where the store has it already, for the platform that it is for."""
+    elf = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack("<HHI", 2, 0x3E, 1) + bytes(40)
+    for name, file in (("native", elf), ("script", images.script("any"))):
+        images.add_image(str(project.layout), name, "v1.0.0", {"any": file})
+    demanded = '["linux-amd64", "linux-arm64"]'
+    project.wants("script", platforms=demanded)
+    project.d8("lock")
+    project.d8("sync", "--locked", "--platform", "linux-arm64", "--to", "scripts")
+    project.wants("native", platforms=demanded)
+    project.d8("lock")
+    assert [key for key, _ in project.locked().images[0].platforms] == ["any"]
+    for _ in range(2):
+        project.d8("sync", "--locked", "--platform", "linux-arm64", "--to", "arm", expect=76)
+        assert not list((project.place / "arm").glob("*"))
+        project.d8("sync", "--locked", "--platform", "linux-amd64", "--to", "amd")
+    assert (project.place / "amd/native").read_bytes() == elf
 
 
 def test_a_lock_that_cannot_be_written_leaves_no_generation(project: Project) -> None:
