@@ -79,7 +79,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     """
     profile = session.profile()
     merging = Merging(session.reporter, options.taken, options.upgrade)
-    with session.writing(profile, load=merging.load) as workspace:
+    with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
         wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))

@@ -302,6 +302,14 @@ class Session:
         lock_text, lock = loaded if loaded is not None else ("", None)
         return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
 
+    def changing(
+        self, profile: Profile, *, dry_run: bool, frozen: bool = False, load: LoadLock = lockfile.load_lock
+    ) -> contextlib.AbstractContextManager[Workspace]:
+        """As ``writing``; but *dry_run* only reads, so that it needs no right to write, and waits for nobody."""
+        if dry_run:
+            return contextlib.nullcontext(self.read(profile, frozen=frozen, load=load))
+        return self.writing(profile, frozen=frozen, load=load)
+
     @contextlib.contextmanager
     def writing(
         self,

@@ -48,7 +48,7 @@ def sync(session: Session, options: SyncOptions) -> Applied:
     A plugin that cannot be read, or cannot agree with those before it, is left out and among the result's ``left_out``.
     Raises StaleLockError under ``locked`` and ``frozen`` by DESIGN's Commands, and whatever the steps raise.
     """
-    with session.writing(session.profile(), frozen=options.frozen) as workspace:
+    with session.changing(session.profile(), dry_run=options.dry_run, frozen=options.frozen) as workspace:
         requesters = None if options.frozen else gather(session, workspace, options.given)
         change = _change(session, workspace, requesters, options)
         if options.to is not None:

@@ -379,6 +379,18 @@ def test_a_single_manifest_is_judged_by_its_executable(project: Project) -> None
     assert (project.place / "amd/native").read_bytes() == elf
 
 
+def test_a_dry_run_writes_nothing_at_all(project: Project) -> None:
+    """Nor does it make a home: it may be another's, or on a medium that cannot be written to."""
+    project.wants("stronghold")
+    before = everything(project.home)
+    for words, said in {
+        ("lock", "--dry-run"): "would write", ("sync", "--dry-run"): "would install stronghold",
+        ("install", "vault", "--dry-run"): "would install vault", ("sync", "--to", "out", "--dry-run"): "stronghold",
+    }.items():  # fmt: skip
+        assert said in project.d8(*words).out
+    assert everything(project.home) == before
+
+
 def test_a_lock_that_cannot_be_written_leaves_no_generation(project: Project) -> None:
     """Its name is as long as a file system allows, so that the file which is renamed to it cannot be made."""
     project.wants("stronghold")
