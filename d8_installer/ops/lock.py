@@ -19,6 +19,7 @@ from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from d8_installer.errors import D8Error
     from d8_installer.model.lock import Lock
@@ -58,16 +59,14 @@ class LockResult:
 class LockOptions:
     """What ``lock`` was asked for.
 
-    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
-    ``exclude_newer`` is a date or an age as typed. ``taken``: in a file with conflict markers, the image's entry is
-    that of "ours" or of "theirs".
+    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``taken``: in a
+    file with conflict markers, the image's entry is that of "ours" or of "theirs".
     """
 
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
-    exclude_newer: str | None = None
     taken: Mapping[ImageName, str] = field(default_factory=dict)
 
 
@@ -82,8 +81,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         requesters = gather(session, workspace, options.given)
         wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
-        cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
-        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True, created_before=cutoff)
+        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
         relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
@@ -119,7 +117,7 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
 def relock(session: Session, wanted: Wanted) -> Relocked:
     """Resolve and pin *wanted*, check it against the witness, and return the lock with its text."""
     accepted = accepted_moves(session.options.accept_moved)
-    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted})
+    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
     width = session.options.connections
     resolution = drive(resolve(wanted), lambda: session.source, width)
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
@@ -128,6 +126,12 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     if session.options.witness is not None:
         _compare(session, locked, session.options.witness)
     return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out))
+
+
+def cutoff_of(session: Session) -> datetime | None:
+    """Return what ``--exclude-newer`` says; a UsageError if it is neither a date nor an age."""
+    typed = session.options.exclude_newer
+    return None if typed is None else typed_cutoff(typed, session.clock())
 
 
 def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
