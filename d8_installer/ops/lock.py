@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
 from d8_installer.model.date import typed_cutoff
+from d8_installer.model.lock import Lock
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
-from d8_installer.ops.apply import tops_of
+from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.requesters import gather
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from d8_installer.errors import D8Error
-    from d8_installer.model.lock import Lock
+    from d8_installer.model.digest import Digest
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Difference, Resolution, Wanted
     from d8_installer.ops.session import Session, Workspace
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Relocked:
-    """A new lock, its text, and why requirements were left out of it."""
+    """A new lock, its text, why requirements were left out of it, and what the source said that tags mean."""
 
     lock: Lock
     text: str
     problems: tuple[D8Error, ...] = ()
+    shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)
         if not options.dry_run:
-            lockfile.remember_tags(session.home, tops_of(relocked.lock))
+            lockfile.remember_tags(session.home, relocked.shown)
         changes = changes_between(workspace.locked, relocked.lock)
         written = changed and not options.dry_run
         problems = (*requesters.problems, *relocked.problems)
@@ -120,12 +122,14 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
     width = session.options.connections
     resolution = drive(resolve(wanted), lambda: session.source, width)
+    refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
     _say_first_trust(session, resolution, trust)
     locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
-    if session.options.witness is not None:
-        _compare(session, locked, session.options.witness)
-    return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out))
+    ask_witness(session, locked)
+    asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
+    shown = {key: top for key, top in tops_of(locked).items() if key in asked}
+    return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out), shown)
 
 
 def cutoff_of(session: Session) -> datetime | None:
@@ -167,8 +171,11 @@ def _say_first_trust(session: Session, resolution: Resolution, trust: Trust) -> 
         session.reporter.note(f"trusting {session.source.name} for the first lock of {shown}")
 
 
-def _compare(session: Session, locked: Lock, url: str) -> None:
-    """Compare every index digest with a second source."""
+def ask_witness(session: Session, locked: Lock) -> None:
+    """Compare every index digest with a second source, if ``--witness`` names one."""
+    url = session.options.witness
+    if url is None:
+        return
     witness = session.open_source(url)
 
     def differs(entry: tuple[str, str, str]) -> str | None:
