@@ -1,13 +1,17 @@
-"""Fixtures for every test: the real registry."""
+"""Fixtures for every test: the real registry; and the measurement of the processes that tests start."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 
 from d8_installer.testing.registry import PROGRAM, RunningRegistry, docker_registry, is_installed
+from tests.measured import collected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +24,20 @@ def _need_registry() -> None:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_are_measured() -> Iterator[None]:
+    """With ``--cov``, measure the processes that tests start as well."""
+    running = Coverage.current()
+    if running is None:
+        yield
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="d8-measured-", ignore_cleanup_errors=True) as directory,
+        collected(Path(directory), os.path.abspath(str(running.get_option("run:data_file")))),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
