@@ -22,7 +22,6 @@ from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_stat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
@@ -31,11 +30,11 @@ STEP = 1 if THOROUGH else 12
 AT_RANDOM = 60 if THOROUGH else 2
 
 
-@pytest.fixture(params=SCENARIOS, ids=str)
-def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepared]:
+@pytest.fixture(scope="module", params=SCENARIOS, ids=str)
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     scenario: Scenario = request.param
     with Driver() as driver:
-        yield prepare(scenario, driver, str(tmp_path))
+        yield prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
 
 
 def test_killed_at_any_call(prepared: Prepared, record_property: Callable[[str, object], None]) -> None:
