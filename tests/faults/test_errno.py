@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.disk import FREES, Fault
-from tests.faults.driver import Driver, Ran
 from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.faults.driver import Driver, Ran
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
@@ -27,10 +28,9 @@ DISK = 73
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=str)
-def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
     scenario: Scenario = request.param
-    with Driver() as driver:
-        yield prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
+    return prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
 
 
 def faults(prepared: Prepared, *, lasting: bool) -> Iterator[Fault]:
