@@ -10,7 +10,7 @@ from d8_installer.errors import DocumentError, StaleLockError
 from d8_installer.model.lock import FILE_NAME, Lock
 from d8_installer.model.source import CarriesLock
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
-from d8_installer.ops.lock import refuse_stale, relock
+from d8_installer.ops.lock import ask_witness, refuse_stale, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.trust import say_first_trust
 from d8_installer.ops.venv_link import link_environments
@@ -64,18 +64,22 @@ def sync(session: Session, options: SyncOptions) -> Applied:
 def _change(session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions) -> Change:
     reason = "sync"
     if requesters is None:
-        return replace(_frozen(session, workspace, options), dry_run=options.dry_run)
+        change = _frozen(session, workspace, options)
+        ask_witness(session, change.lock)
+        return replace(change, dry_run=options.dry_run)
     requesters = replace(requesters, gone=options.drop)
     wanted = replace(requesters.wanted(workspace.locked), keep_absent=not options.prune)
     read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters)
     read = replace(read, asked=asked_by(wanted.requirements))
     if options.locked:
         refuse_stale(workspace, wanted)
+        ask_witness(session, workspace.locked)
         return replace(read, problems=requesters.problems)
     relocked = relock(session, replace(wanted, lenient=True))
     _name_absent(session, wanted)
     problems = (*requesters.problems, *relocked.problems)
-    return replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
+    read = replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
+    return replace(read, shown=relocked.shown)
 
 
 def _frozen(session: Session, workspace: Workspace, options: SyncOptions) -> Change:

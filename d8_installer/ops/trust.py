@@ -16,7 +16,12 @@ _SHOWN = 5
 
 
 def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> None:
-    """Name each source that said what some of *tags*, which nothing remembered, mean; of several only who said it."""
+    """Name each source that said what some of *tags*, which nothing remembered, mean; of several only who said it.
+
+    With a witness, which was asked as well, there is nothing to say.
+    """
+    if session.options.witness is not None:
+        return
     first: dict[str, list[str]] = {}
     for name, tag in tags:
         first.setdefault(_giver(session, name.path, tag), []).append(f"{name}:{tag}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import measured
 from tests.command import ended, run
 from tests.images import add_image, executables
 
@@ -21,7 +22,7 @@ code = main(sys.argv[1:])
 loaded = sorted({name.partition(".")[0] for name in sys.modules} - {"d8_installer", "__main__"})
 json.dump([code, loaded, "dataclasses" in sys.modules], sys.stderr)
 """
-# What stands in every process of this virtual environment, by .pth files: coverage's start in subprocesses.
+# What stands in every process of this virtual environment, by .pth files: the start of measurements in subprocesses.
 _OF_THE_ENVIRONMENT = {"_virtualenv", "coverage", "a1_coverage", "sitecustomize"}
 
 
@@ -37,7 +38,7 @@ def home(tmp_path: Path) -> Path:
 
 def loaded_by(home: Path, *arguments: str) -> tuple[set[str], bool]:
     """Return the top-level modules that a command loads beyond the standard library, and whether dataclasses."""
-    done = ended([sys.executable, "-c", _LOADED, *arguments, "-q"], home=str(home), env={"COVERAGE_PROCESS_CONFIG": ""})
+    done = ended([sys.executable, "-c", _LOADED, *arguments, "-q"], home=str(home), env={measured.VARIABLE: ""})
     code, modules, dataclasses = json.loads(done.err.splitlines()[-1])
     assert code == 0, done
     foreign = {name for name in modules if name not in sys.stdlib_module_names and not name.startswith("_")}
