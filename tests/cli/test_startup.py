@@ -67,7 +67,7 @@ def test_a_sync_with_nothing_to_do_does_not_even_import_dataclasses(home: Path) 
 def test_a_rollback_imports_nothing_that_costs_more_than_it_does(home: Path, settings: str) -> None:
     (home / ".config/d8-installer/config.toml").write_text(settings)
     code = "import sys\nfrom d8_installer.cli.main import main\nmain(['-q', 'rollback', '1'])\nprint(*sys.modules)"
-    done = ended([sys.executable, "-c", code], home=str(home), env={"COVERAGE_PROCESS_CONFIG": ""})
+    done = ended([sys.executable, "-c", code], home=str(home), env={"D8_TEST_COVERAGE": ""})
     line = done.out.splitlines()[-1]
     assert "generation 1, was 1" in done.out
     assert {"argparse", "dataclasses", "hashlib", "json", "re", "tomllib"} & set(line.split()) == before(home)
