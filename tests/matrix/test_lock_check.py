@@ -143,8 +143,13 @@ def test_a_proxy_that_is_not_there_or_refuses(locked: Machine) -> None:
     locked.succeeds("--offline", *CHECK)
 
 
+def unmarked(text: str) -> str:
+    """Return a lock's text without the entries' marks, which alone would tell of any edit."""
+    return re.sub(r"  # entry \w+", "", text)
+
+
 def test_a_lock_that_was_changed_by_hand_is_found_out(locked: Machine) -> None:
-    text = locked.lock.read_text()
+    text = unmarked(locked.lock.read_text())
     for key, says in (("layer", "the locked build has the layer"), ("child", "the locked index names")):
         locked.lock.write_text(re.sub(rf'{key} = "sha256:\w{{8}}', f'{key} = "sha256:01234567', text, count=1))
         check_complaint(locked.run(*CHECK), 76, says)
@@ -199,7 +204,8 @@ def test_a_registry_is_asked_by_digest_and_sends_no_layer(registry: RunningRegis
     d8("publish", *builds, "--image", NAME, "--version", NEW, "--to", root, "--replace")
     d8(*CHECK)  # the locked bytes are still there by their digest
     lock = home / ".local/share/d8-installer/profiles/user/d8.lock"
-    text = lock.read_text()
+    text = unmarked(lock.read_text())
+    (home / ".local/share/d8-installer/tags.json").unlink()  # which would know the tag's index
     for key in ("index", "child", "layer"):
         lock.write_text(re.sub(rf'{key} = "sha256:\w{{8}}', f'{key} = "sha256:01234567', text, count=1))
         assert d8(*CHECK, expect=69 if key == "index" else 76)
