@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, DiskError, DocumentError, MismatchError, UsageError
+from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
-from d8_installer.ops.ask import workers
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.path import is_command_elsewhere
+from d8_installer.ops.trust import compare_tags
 from d8_installer.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
 from d8_installer.store import fs, lockfile, stamp
@@ -24,12 +24,13 @@ from d8_installer.store.profile import file_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock, Pin
     from d8_installer.model.plan import Plan
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.source import Chain, Source
+    from d8_installer.model.source import Chain
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -284,31 +285,9 @@ def _shown_tags(session: Session, plan: Plan, change: Change) -> dict[tuple[str,
     have moved a tag since; then the lock may be right, and a person should know.
     """
     known = {**lockfile.load_tags(session.home), **change.shown}
-    tops = tops_of(change.lock)
     touched = {(r.image, r.tag) for r in (*(step.request for step in plan.fetches), *plan.unproven)}
-    unknown = sorted(touched - known.keys())
-    shown = dict(change.shown)
-    if not unknown:
-        return shown
-    source = session.source
-    with workers(min(session.options.connections, len(unknown))) as pool:
-        for key, top in zip(unknown, pool.map(lambda key: _means(source, *key), unknown), strict=True):
-            if top == tops[key]:
-                shown[key] = top
-            elif top is not None:
-                session.reporter.warn(
-                    f"{key[0].rpartition('/')[2]}:{key[1]} is {tops[key]} in the lock, and {top} at {source.name}:"
-                    " the locked bytes are placed"
-                )
-    return shown
-
-
-def _means(source: Source, path: str, tag: str) -> Digest | None:
-    """Return what the tag means now, or None where that is not to be had."""
-    try:
-        return source.manifest(path, tag).digest
-    except D8Error:
-        return None
+    unknown = {key: top for key, top in tops_of(change.lock).items() if key in touched - known.keys()}
+    return {**change.shown, **compare_tags(session, unknown, "the locked bytes are placed")}
 
 
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:
