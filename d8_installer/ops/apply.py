@@ -254,7 +254,7 @@ def _write(session: Session, workspace: Workspace, change: Change) -> None:
         lockfile.save(workspace.profile.manifest, change.manifest_text)
     if change.lock_text is not None:
         lockfile.save(workspace.profile.lock, change.lock_text)
-    lockfile.remember_tags(session.home, tops_of(change.lock))
+    session.remember_tags(tops_of(change.lock))
 
 
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:

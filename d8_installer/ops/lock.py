@@ -89,7 +89,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)
         if not options.dry_run:
-            lockfile.remember_tags(session.home, tops_of(relocked.lock))
+            session.remember_tags(tops_of(relocked.lock))
         changes = changes_between(workspace.locked, relocked.lock)
         written = changed and not options.dry_run
         problems = (*requesters.problems, *relocked.problems)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, DocumentError, UsageError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
-from d8_installer.model.platform import HostFacts, Platform, typed_platform
+from d8_installer.model.platform import Platform, typed_platform
 from d8_installer.model.profile import Kind, Profile
-from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
+from d8_installer.ops.host import host_facts
+from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out, settle_system_home
+from d8_installer.ops.patience import typed_patience, with_others
 from d8_installer.store import fs, lockfile, status
 from d8_installer.store.blobs import Store
 from d8_installer.store.layout import (
     Home,
+    absent_directories,
     config_directory,
     default_home,
     find_project,
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from d8_installer.model.config import Config
+    from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation
     from d8_installer.model.source import Destination, Source
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
+    from d8_installer.store.flock import Patience
     from d8_installer.store.layout import ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
@@ -46,8 +50,6 @@ _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
-DEFAULT_PATIENCE = 30.0
-_MOST_PATIENCE = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,11 @@ class Session:
     def _chosen_home(self) -> str | None:
         own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
         return self.options.home or own or None
+
+    @property
+    def has_own_files(self) -> bool:
+        """Whether the home holds its own manifest, and none of a person's: it was chosen, or is the system's."""
+        return self.is_global or self._chosen_home is not None
 
     @property
     def is_global(self) -> bool:
@@ -200,7 +207,7 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The home's store."""
-        return Store(self.home)
+        return Store(self.home, self._patience_for_moments)
 
     @cached_property
     def endpoint(self) -> str:
@@ -300,8 +307,8 @@ class Session:
             raise UsageError(
                 f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
             )
-        chosen = self._chosen_home is not None
-        manifest = self.home.config_manifest if chosen else os.path.join(config_directory(self.environ), "d8.toml")
+        of_person = os.path.join(config_directory(self.environ), "d8.toml")
+        manifest = self.home.config_manifest if self.has_own_files else of_person
         return Profile("user", "user", manifest, self.home.profile("user").lock)
 
     def _project_profile(self, project: str) -> Profile:
@@ -355,16 +362,28 @@ class Session:
     @contextlib.contextmanager
     def alone(self, paths: ProfilePaths) -> Iterator[None]:
         """Hold one profile's (or run's) own lock in a home that is ready."""
-        lockfile.prepare_home(self.home)
-        with fs.exclusive(paths.mutex, self._say_waiting):
+        self.prepare_home()
+        with fs.exclusive(paths.mutex, with_others(self.reporter, self.patience)):
             yield
 
     def switching(self) -> contextlib.AbstractContextManager[None]:
         """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
-        return fs.exclusive(self.home.switching, self._say_waiting)
+        return fs.exclusive(self.home.switching, with_others(self.reporter, self.patience))
 
-    def _say_waiting(self, holder: str) -> None:
-        self.reporter.note(f"waiting for another d8-installer (process {holder})")
+    def prepare_home(self) -> None:
+        """Make the home ready to be written to; a directory that is somebody else's is a ConfigError."""
+        if self.is_global:
+            settle_system_home(self.home)
+        absent = () if self.has_own_files else absent_directories(self.environ)
+        lockfile.prepare_home(self.home, self._patience_for_moments, absent)
+
+    def remember_tags(self, tops: Mapping[tuple[str, str], Digest]) -> None:
+        """Add what was resolved to ``tags.json``."""
+        lockfile.remember_tags(self.home, tops, self._patience_for_moments)
+
+    @cached_property
+    def _patience_for_moments(self) -> Patience:
+        return with_others(self.reporter, self.patience, of_moments=True)
 
     def refuse_foreign(self, place: str) -> None:
         """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).
@@ -372,24 +391,3 @@ class Session:
         And refuse others to write in the system's.
         """
         refuse_foreign(place, system=self.is_global)
-
-
-def typed_patience(text: str) -> float:
-    """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
-    try:
-        seconds = float(text) if text else DEFAULT_PATIENCE
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= _MOST_PATIENCE:
-        raise ConfigError(
-            f"D8_PATIENCE={text[:40]!r} is no number of seconds up to {_MOST_PATIENCE}",
-            hint="unset it, or set it to 30",
-        )
-    return seconds
-
-
-def host_facts() -> HostFacts:
-    """Return the facts of the running host."""
-    import platform as host
-
-    return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())

@@ -9,10 +9,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError
+from d8_installer.errors import DiskError, DocumentError, TryAgainError
 from d8_installer.model.digest import Digest
-from d8_installer.store import fs
+from d8_installer.store import contents, fs
 from d8_installer.store.arriving import Arriving
+from d8_installer.store.flock import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from d8_installer.store.layout import Home
 
 _RECORD_LIMIT = 1 << 20
+_MOMENT = 2.0
+"""Seconds after which whoever is on the way out leaves the cleaning up to the next command."""
 EXECUTABLE = 0o555
 """The mode of every stored executable."""
 
@@ -48,8 +51,9 @@ class Incoming:
 class Store:
     """Immutable files of one home. Nothing gets a name here before its bytes are proven."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, patience: Patience | None = None) -> None:
         self._home = home
+        self._patience = patience or Patience(_silent)
         self.arriving = Arriving(home, self._guard)
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
@@ -150,23 +154,27 @@ class Store:
             try:
                 with self._guard():
                     fs.make_directories(directory)
-                    alive.enter_context(fs.exclusive(_mutex(directory), _never_waits))
+                    alive.enter_context(fs.exclusive(_mutex(directory), _silent))
                 yield Incoming(directory)
             finally:
-                with contextlib.suppress(DiskError), self._guard():  # else the next command's sweep removes it
+                # What is not removed here is by the next command's sweep.
+                with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
                     fs.remove_tree(directory)
 
-    def _guard(self) -> contextlib.AbstractContextManager[None]:
+    def _guard(self, *, hurried: bool = False) -> contextlib.AbstractContextManager[None]:
         """Making, sweeping and removing directories exclude each other, or a sweep could take a newborn one."""
-        return fs.exclusive(self._home.mutex, _never_waits)
+        return fs.exclusive(self._home.mutex, Patience(_silent, _MOMENT) if hurried else self._patience)
 
     def sweep(self) -> None:
         """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
         with contextlib.suppress(DiskError), self._guard():
-            fs.sweep(self._home.layers)
+            for path, name in fs.unfinished(self._home.layers):
+                if _is_hex(name.removesuffix(".json")):
+                    fs.remove(path)
             self.arriving.sweep()
             for name in fs.list_directory(self._home.incoming):
-                self._sweep_one(os.path.join(self._home.incoming, name))
+                if contents.is_incoming(name):
+                    self._sweep_one(os.path.join(self._home.incoming, name))
 
     @staticmethod
     def _sweep_one(path: str) -> None:
@@ -191,5 +199,5 @@ def _mutex(directory: str) -> str:
     return os.path.join(directory, "mutex")
 
 
-def _never_waits(_holder: str) -> None:
-    """Such a lock is held for some milliseconds at most, which is not worth a word to the person."""
+def _silent(_holder: str) -> None:
+    """A process's own lock is nobody else's."""

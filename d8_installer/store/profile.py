@@ -54,7 +54,7 @@ class ProfileStore:
     def recover(self) -> None:
         """Finish or remove what a killed process left in this profile; the caller has its mutex and the home's."""
         self.finish()
-        fs.sweep(self.paths.root)
+        fs.sweep(self.paths.root, "project", "d8.lock", "stamp.json", "environments")
 
     def finish(self) -> None:
         """Finish a switch and remove half generations; the caller keeps others from making and activating any."""

@@ -140,7 +140,7 @@ class FileSwitch:
 
     def recover(self, paths: ProfilePaths) -> None:
         """Carry the switch on that the journal names."""
-        fs.sweep(paths.current)
+        fs.sweep(paths.current, "number", "journal.json")
         self._sweep(paths)
         text = fs.read(self._journal(paths), limit=_SMALL)
         if text is None:
