@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
-from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DocumentError, NotAllowedError
-from d8_installer.store import contents, fs, status
+from d8_installer.store import fs, status
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.store.layout import Home
@@ -45,6 +44,8 @@ def settle_system_home(home: Home) -> None:
 
     One that is in use and that others may write to is a ConfigError: they may have replaced what everybody runs.
     """
+    from d8_installer.store import contents
+
     place = os.path.realpath(home.root)
     mode = status.mode(place)
     if os.name != "posix" or mode is None:
@@ -55,7 +56,7 @@ def settle_system_home(home: Home) -> None:
     elif mode & 0o022:
         raise ConfigError(
             f"others may write to {place} (its mode is {mode:04o}), and could replace what everybody runs",
-            hint=f"type `chmod go-w {shlex.quote(place)}`, then `d8-installer --global verify --fix`",
+            hint=f"type `chmod go-w {place}`, then `d8-installer --global verify --fix`",
         )
 
 

@@ -1,21 +1,21 @@
-"""How long a command waits: for a source, and for other processes that are at work in the same home."""
+"""How long a command waits: for a source, and for other processes that are at work in the same home.
+
+The quick ``rollback`` passes through here: nothing is imported that it can do without.
+"""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.store.flock import Patience
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from d8_installer.ops.reporter import Reporter
+    from collections.abc import Callable
 
 DEFAULT_PATIENCE = 30.0
 OTHERS_PATIENCE = 60
 """So many times the patience with a source is the patience with another process."""
 _MOST_PATIENCE = 3600
-_MOMENT = 2.0
-"""Seconds for which a lock that is held for moments only is waited for without a word."""
 
 
 def typed_patience(text: str) -> float:
@@ -32,10 +32,10 @@ def typed_patience(text: str) -> float:
     return seconds
 
 
-def with_others(reporter: Reporter, patience: float, *, of_moments: bool = False) -> Patience:
-    """Return the patience with another process that holds a lock; *of_moments*: one that nobody holds for long."""
-    return Patience(
-        lambda holder: reporter.note(f"waiting for another d8-installer (process {holder})"),
-        OTHERS_PATIENCE * patience,
-        _MOMENT if of_moments else 0.0,
-    )
+def with_others(note: Callable[[str], None], patience: float) -> Patience:
+    """Return the patience with another process that holds a lock, from that with a source; *note* says that we wait."""
+
+    def say(holder: str) -> None:
+        note(f"waiting for another d8-installer (process {holder})")
+
+    return Patience(say, OTHERS_PATIENCE * patience)

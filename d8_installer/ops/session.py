@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, DocumentError, UsageError
+from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import Platform, typed_platform
-from d8_installer.model.profile import Kind, Profile
 from d8_installer.ops.host import host_facts
-from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out, settle_system_home
+from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
 from d8_installer.ops.patience import typed_patience, with_others
-from d8_installer.store import fs, lockfile, status
+from d8_installer.ops.place import Choice, Place, alone, prepare_home
+from d8_installer.store import fs, lockfile
 from d8_installer.store.blobs import Store
-from d8_installer.store.layout import (
-    Home,
-    absent_directories,
-    config_directory,
-    default_home,
-    find_project,
-    global_home,
-    project_directory,
-)
 from d8_installer.store.profile import ProfileStore
 from d8_installer.store.switch import switch_for_this_system
 
@@ -37,12 +27,13 @@ if TYPE_CHECKING:
     from d8_installer.model.config import Config
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation
+    from d8_installer.model.profile import Kind, Profile
     from d8_installer.model.source import Destination, Source
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
     from d8_installer.store.flock import Patience
-    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.store.layout import Home, ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
 
@@ -113,20 +104,16 @@ class Session:
     @cached_property
     def home(self) -> Home:
         """The home; root at work in another person's home is a NotAllowedError."""
-        usual = global_home if self.is_global else default_home
-        home = Home(self._chosen_home or usual(self.environ))
-        lockfile.check_schema(home)
-        return home
+        return self._choice.find_home()
 
     @property
-    def _chosen_home(self) -> str | None:
-        own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
-        return self.options.home or own or None
+    def _choice(self) -> Choice:
+        return Choice(self.options.home, self.options.profile, self.environ, self.directory)
 
     @property
     def has_own_files(self) -> bool:
-        """Whether the home holds its own manifest, and none of a person's: it was chosen, or is the system's."""
-        return self.is_global or self._chosen_home is not None
+        """Whether the home holds its own manifest, and nothing of a person's counts: it was chosen, or the system's."""
+        return self._choice.has_own_files
 
     @property
     def is_global(self) -> bool:
@@ -136,9 +123,7 @@ class Session:
     @cached_property
     def config_file(self) -> str:
         """The path of ``config.toml``; the system's lies in its home, so that nothing of a person's counts there."""
-        if self.is_global:
-            return self.home.config
-        return os.path.join(config_directory(self.environ), "config.toml")
+        return self._choice.find_config(lambda: self.home)
 
     @cached_property
     def config(self) -> Config:
@@ -207,7 +192,7 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The home's store."""
-        return Store(self.home, self._patience_for_moments)
+        return Store(self.home, self._with_others)
 
     @cached_property
     def endpoint(self) -> str:
@@ -297,23 +282,11 @@ class Session:
 
     def profile(self, *, default: Kind | None = None) -> Profile:
         """Return the profile that the command means: the one asked for, *default*, else the project's or the user's."""
-        kind = self.options.profile or default
-        if kind == "system":
-            return Profile("system", "system", self.home.config_manifest, self.home.profile("system").lock)
-        project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
-        if project is not None:
-            return self._project_profile(project)
-        if kind == "project":
-            raise UsageError(
-                f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
-            )
-        of_person = os.path.join(config_directory(self.environ), "d8.toml")
-        manifest = self.home.config_manifest if self.has_own_files else of_person
-        return Profile("user", "user", manifest, self.home.profile("user").lock)
+        return self._choice.find_profile(lambda: self.home, self.options.profile or default)
 
-    def _project_profile(self, project: str) -> Profile:
-        manifest = os.path.join(project, "d8.toml")
-        return Profile("project", project_directory(project), manifest, os.path.join(project, "d8.lock"), project)
+    def place(self, profile: Profile) -> Place:
+        """Return where *profile* is, to write there."""
+        return Place(self._choice, self.home, profile, self._with_others)
 
     def generations(self, profile: Profile) -> ProfileStore:
         """Return the generations of *profile*."""
@@ -344,46 +317,30 @@ class Session:
 
         Without *documents* neither manifest nor lock is read: for what needs neither, and mends both.
         """
-        self.refuse_foreign(self.home.root)
-        if profile.kind == "user":
-            self.refuse_foreign(profile.manifest)
-        paths = self.home.profile(profile.directory)
-        with status.readable_by_all(wanted=self.is_global), self.alone(paths):
-            self.store.sweep()
-            with self.switching():
-                self.generations(profile).recover()
-            for file in (profile.manifest, profile.lock):
-                fs.sweep(*os.path.split(os.path.realpath(file)))
-            if profile.project is not None:
-                lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
+        with self.place(profile).writing():
             blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
             yield self.read(profile, frozen=frozen, load=load) if documents else blank
 
-    @contextlib.contextmanager
-    def alone(self, paths: ProfilePaths) -> Iterator[None]:
+    def alone(self, paths: ProfilePaths) -> contextlib.AbstractContextManager[None]:
         """Hold one profile's (or run's) own lock in a home that is ready."""
-        self.prepare_home()
-        with fs.exclusive(paths.mutex, with_others(self.reporter, self.patience)):
-            yield
+        return alone(self._choice, self.home, paths, self._with_others)
 
     def switching(self) -> contextlib.AbstractContextManager[None]:
         """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
-        return fs.exclusive(self.home.switching, with_others(self.reporter, self.patience))
+        return fs.exclusive(self.home.switching, self._with_others)
 
     def prepare_home(self) -> None:
         """Make the home ready to be written to; a directory that is somebody else's is a ConfigError."""
-        if self.is_global:
-            settle_system_home(self.home)
-        absent = () if self.has_own_files else absent_directories(self.environ)
-        lockfile.prepare_home(self.home, self._patience_for_moments, absent)
+        prepare_home(self._choice, self.home, self._with_others)
 
     def remember_tags(self, tops: Mapping[tuple[str, str], Digest]) -> None:
         """Add what was resolved to ``tags.json``."""
-        lockfile.remember_tags(self.home, tops, self._patience_for_moments)
+        lockfile.remember_tags(self.home, tops, self._with_others.for_moments())
 
     @cached_property
-    def _patience_for_moments(self) -> Patience:
-        return with_others(self.reporter, self.patience, of_moments=True)
+    def _with_others(self) -> Patience:
+        """How long another process that is at work in the home is waited for."""
+        return with_others(self.reporter.note, self.patience)
 
     def refuse_foreign(self, place: str) -> None:
         """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).

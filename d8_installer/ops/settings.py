@@ -63,7 +63,7 @@ def _alone(session: Session) -> Iterator[None]:
         else:
             note_directories(session)
         mutex = f"{session.config_file}.mutex"
-        with fs.exclusive(mutex, with_others(session.reporter, session.patience, of_moments=True)):
+        with fs.exclusive(mutex, with_others(session.reporter.note, session.patience).for_moments()):
             fs.sweep(*os.path.split(session.config_file))
             try:
                 yield

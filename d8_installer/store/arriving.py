@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, TryAgainError
-from d8_installer.store import contents, fs
+from d8_installer.store import fs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
@@ -120,7 +120,7 @@ class Arriving:
 
         The caller holds the guard.
         """
-        names = [name for name in fs.list_directory(self._home.arriving) if contents.is_arriving(name)]
+        names = [name for name in fs.list_directory(self._home.arriving) if _is_ours(name)]
         living = {name for name in names if name.endswith(_MUTEX) and not self._died(name)}
         idle = {name for name in names if f"{name.partition('.')[0]}{_MUTEX}" not in living}
         beginnings = sorted((name for name in idle if "." not in name), key=self._age)
@@ -139,3 +139,17 @@ class Arriving:
             return os.stat(self._home.mutex).st_mtime - os.stat(self._home.kept(name)).st_mtime
         except OSError:
             return 0.0
+
+
+def _is_ours(name: str) -> bool:
+    """Whether it is a name that we give there: a digest, or with an ending; ``.etag`` is replaced whole."""
+    digest, _, ending = name.partition(".")
+    parts = ending.split(".")
+    return is_digest(digest) and (
+        ending in {"", "mutex", "etag"} or (parts[0] == "etag" and parts[2:] == ["tmp"] and parts[1].isdecimal())
+    )
+
+
+def is_digest(name: str) -> bool:
+    """Whether it is a digest's 64 hex digits."""
+    return len(name) == 64 and not name.strip("0123456789abcdef")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, TryAgainError
 from d8_installer.model.digest import Digest
-from d8_installer.store import contents, fs
+from d8_installer.store import fs, leftovers
 from d8_installer.store.arriving import Arriving
 from d8_installer.store.flock import Patience
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from d8_installer.store.layout import Home
 
 _RECORD_LIMIT = 1 << 20
-_MOMENT = 2.0
-"""Seconds after which whoever is on the way out leaves the cleaning up to the next command."""
 EXECUTABLE = 0o555
 """The mode of every stored executable."""
 
@@ -53,7 +51,8 @@ class Store:
 
     def __init__(self, home: Home, patience: Patience | None = None) -> None:
         self._home = home
-        self._patience = patience or Patience(_silent)
+        self._patience = patience or Patience(leftovers.silent)
+        self._guard = leftovers.guarding(home, self._patience)
         self.arriving = Arriving(home, self._guard)
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
@@ -154,36 +153,16 @@ class Store:
             try:
                 with self._guard():
                     fs.make_directories(directory)
-                    alive.enter_context(fs.exclusive(_mutex(directory), _silent))
+                    alive.enter_context(fs.exclusive(leftovers.mutex_of(directory), leftovers.silent))
                 yield Incoming(directory)
             finally:
                 # What is not removed here is by the next command's sweep.
                 with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
                     fs.remove_tree(directory)
 
-    def _guard(self, *, hurried: bool = False) -> contextlib.AbstractContextManager[None]:
-        """Making, sweeping and removing directories exclude each other, or a sweep could take a newborn one."""
-        return fs.exclusive(self._home.mutex, Patience(_silent, _MOMENT) if hurried else self._patience)
-
     def sweep(self) -> None:
-        """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
-        with contextlib.suppress(DiskError), self._guard():
-            for path, name in fs.unfinished(self._home.layers):
-                if _is_hex(name.removesuffix(".json")):
-                    fs.remove(path)
-            self.arriving.sweep()
-            for name in fs.list_directory(self._home.incoming):
-                if contents.is_incoming(name):
-                    self._sweep_one(os.path.join(self._home.incoming, name))
-
-    @staticmethod
-    def _sweep_one(path: str) -> None:
-        if not os.path.isdir(path):
-            fs.remove(path)
-            return
-        with fs.try_exclusive(_mutex(path)) as dead:
-            if dead:
-                fs.remove_tree(path)
+        """Remove what killed processes left."""
+        leftovers.sweep_store(self._home, self._patience)
 
 
 def _record(members: Mapping[str, Stored]) -> bytes:
@@ -193,11 +172,3 @@ def _record(members: Mapping[str, Stored]) -> bytes:
 
 def _is_hex(name: str) -> bool:
     return len(name) == 64 and not name.strip("0123456789abcdef")
-
-
-def _mutex(directory: str) -> str:
-    return os.path.join(directory, "mutex")
-
-
-def _silent(_holder: str) -> None:
-    """A process's own lock is nobody else's."""

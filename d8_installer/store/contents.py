@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from d8_installer.store.layout import Home
 
-ROOT_FILES = ("schema", "tags.json", "verifiers", "d8.toml", "config.toml", "made")
-"""The files in the home itself that are replaced whole."""
 _Forms = Mapping[str, "_Forms | None"]
 _HEX = "[0-9a-f]{64}"
 _TEMPORARY = r"(\.[0-9]+\.tmp)?"
@@ -30,30 +28,18 @@ _LINE: _Forms = {
     "mutex": None,
     f"(project|d8\\.lock|stamp\\.json|environments){_TEMPORARY}": None,
 }
-_INCOMING = re.compile(r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}")
-_ARRIVING = re.compile(rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?")
 _HOME: _Forms = {
     r"bin(\.new)?": None,
     "profiles": {"user|system|[0-9a-f]{16}": _LINE},
     "runs": {_HEX: _LINE},
     "store": {"sha256": {_HEX: None}, "layers": {rf"{_HEX}\.json{_TEMPORARY}": None}},
-    "incoming": {_INCOMING.pattern: None},
-    "arriving": {_ARRIVING.pattern: None},
+    "incoming": {r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}": None},
+    "arriving": {rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?": None},
     f"(tags\\.json|verifiers|d8\\.toml|made|schema){_TEMPORARY}": None,
     r"mutex|switching\.mutex": None,
 }
 _FRESH = re.compile(rf"mutex|lost\+found|config\.toml\.mutex|(schema|made|d8\.toml|config\.toml){_TEMPORARY}")
 """What may be there before ``schema`` is: what a person wrote, and what a cut first use leaves."""
-
-
-def is_incoming(name: str) -> bool:
-    """Whether a name below ``incoming`` is one that we give."""
-    return _INCOMING.fullmatch(name) is not None
-
-
-def is_arriving(name: str) -> bool:
-    """Whether a name below ``arriving`` is one that we give."""
-    return _ARRIVING.fullmatch(name) is not None
 
 
 def is_new(home: Home) -> bool:

@@ -9,16 +9,25 @@ import contextlib
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import DiskError
 from d8_installer.store.refusals import refusals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
+    from typing import BinaryIO, Protocol
+
+    class Queue(Protocol):
+        """A place in the queue for a lock."""
+
+        def wait(self, seconds: float) -> bool:
+            """Wait until the lock is ours, up to *seconds*; return whether it is. Raises OSError; Ctrl-C ends it."""
+
 
 _FOR_EVER = float("inf")
+_MOMENT = 2.0
+"""Seconds."""
 
 
 class Patience:
@@ -34,6 +43,14 @@ class Patience:
         self.say = say
         self.seconds = seconds
         self.quiet = quiet
+
+    def for_moments(self) -> Patience:
+        """Return the same for a lock that is held for moments only: such a wait is not worth a word at first."""
+        return Patience(self.say, self.seconds, _MOMENT)
+
+    def hurried(self) -> Patience:
+        """Return that of somebody on the way out: who waits for just a moment, without a word."""
+        return Patience(self.say, _MOMENT, _MOMENT)
 
 
 def open_lock(path: str) -> BinaryIO:
@@ -59,13 +76,6 @@ def _for_writers(path: str, flags: int) -> int:
             with contextlib.suppress(OSError):  # file systems without modes have no others either
                 os.fchmod(descriptor, wanted)
     return descriptor
-
-
-class Queue(Protocol):
-    """A place in the queue for a lock."""
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until the lock is ours, up to *seconds*; return whether it is. Raises OSError; Ctrl-C ends it."""
 
 
 if sys.platform == "win32":

@@ -2,7 +2,7 @@
 
 Every function here is one kind of call on the operating system; what it refuses becomes a DiskError that names the
 path and what to do. Tests inject faults by replacing these functions, so nobody calls ``os.rename`` and its kin past
-them. What to write, and in which order, is decided elsewhere in ``store``.
+them. What to write, and when, is decided elsewhere in ``store``. Quick commands pass here: it imports little.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store import flock
 from d8_installer.store.flock import Patience
 from d8_installer.store.refusals import refusals as _refusals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_READ_AT_ONCE = 1 << 20
+    from typing import BinaryIO
 
 
 # -- reading -------------------------------------------------------------------------------------------------
@@ -340,7 +339,8 @@ def _lock(file: BinaryIO, path: str, patience: Patience) -> None:
         file.seek(0)
         holder = file.read(20).decode("ascii", "replace").strip()
         holder = holder if holder.isdecimal() else "unknown"
-        patience.say(holder)
+        if quiet < patience.seconds or not patience.quiet:
+            patience.say(holder)
         if queue.wait(patience.seconds - quiet):
             return
     one = f" {holder}" if holder != "unknown" else ""
