@@ -13,6 +13,7 @@ from d8_installer.model.resolution import Trust
 from d8_installer.ops.apply import tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
+from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.requesters import gather
 from d8_installer.resolve import pin, resolve, staleness
 from d8_installer.store import lockfile
@@ -87,6 +88,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
+            refuse_foreign_project(profile)
             lockfile.save(profile.lock, relocked.text)
         if not options.dry_run:
             session.remember_tags(tops_of(relocked.lock))

@@ -28,6 +28,18 @@ def refuse_foreign(place: str, *, system: bool) -> None:
         )
 
 
+def refuse_foreign_project(profile: Profile) -> None:
+    """Raise NotAllowedError where root would write a project's files that are somebody else's."""
+    if profile.project is None:
+        return
+    for file in (profile.manifest, profile.lock):
+        if is_foreign(file):
+            raise NotAllowedError(
+                f"{file} is another user's, and root would leave a file there that its owner cannot change",
+                hint="work as that user; `d8-installer sync --locked` writes nothing into the project",
+            )
+
+
 def is_foreign(place: str) -> bool:
     """Whether this is root, and the place (or where it would be made) somebody else's."""
     return os.name == "posix" and os.geteuid() == 0 and fs.owner(_existing(place)) != 0

@@ -49,9 +49,12 @@ class Person:
         assert done.code == 0, done
         return done
 
-    def refused(self, code: int, *words: str, says: str, **env: str) -> str:
+    def refused(self, code: int, *words: str, says: str) -> str:
         """Run what is refused, with *says* in its one error; return the hint."""
-        done = self.run(*words, **env)
+        return self.is_refused(self.run(*words), code, says)
+
+    @staticmethod
+    def is_refused(done: Completed, code: int, says: str) -> str:
         errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
         assert (done.code, len(errors)) == (code, 1), done
         assert says in errors[0], done
@@ -101,7 +104,8 @@ def test_a_directory_of_other_things_is_left_alone(
 
 def test_it_is_refused_by_its_variable_and_its_usual_place_too(person: Person, tmp_path: Path) -> None:
     put(tmp_path / "theirs", "thesis.pdf")
-    hint = person.refused(78, "install", "tool", says="thesis.pdf", D8_INSTALLER_HOME=str(tmp_path / "theirs"))
+    done = person.run("install", "tool", D8_INSTALLER_HOME=str(tmp_path / "theirs"))
+    hint = person.is_refused(done, 78, "thesis.pdf")
     assert "--home DIR" in hint
     put(person.data, "thesis.pdf")
     person.refused(78, "sync", says="thesis.pdf")
@@ -171,9 +175,9 @@ def test_what_killed_processes_left_goes(person: Person) -> None:
     person.good("install", "tool==1.0.0")
     digest = "0" * 64
     litter = (
-        *("tags.json.12.tmp", f"store/layers/{digest}.json.3.tmp", "incoming/99999.0123abcd/plugin.1", "incoming/" + "a" * 16),
+        *("tags.json.12.tmp", "incoming/99999.0123abcd/plugin.1", f"incoming/{'a' * 16}"),
         *(f"arriving/{digest}.mutex", f"arriving/{digest}.etag", f"arriving/{digest}.etag.5.tmp"),
-        *("profiles/user/stamp.json.6.tmp", "profiles/user/d8.lock.7.tmp"),
+        *(f"store/layers/{digest}.json.3.tmp", "profiles/user/stamp.json.6.tmp", "profiles/user/d8.lock.7.tmp"),
     )  # fmt: skip
     put(person.data, *litter)
     person.good("install", "tool")
