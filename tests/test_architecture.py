@@ -31,6 +31,7 @@ MARKS = {"TODO", "FIXME", "XXX"}
 # The door to the disk is store/fs.py: there the faults are injected.
 DISK_DOORS = {
     "d8_installer/store/fs.py",
+    "d8_installer/store/flock.py",  # a part of fs
     # Writes an OCI layout for others to read, outside the home; registry may not import store (same floor).
     "d8_installer/registry/layout.py",
     # The proxy's cache may be lost at any moment; proxy lives without a store and without a home.

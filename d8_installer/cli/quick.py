@@ -74,7 +74,8 @@ def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
 
 def rolled_back(context: Context) -> RolledBack | None:
     """Roll back by what is plain to see; None, and nothing changed, for any doubt: the long way decides then."""
-    from d8_installer.ops.place import Choice, Place, waiting_for
+    from d8_installer.ops.patience import typed_patience, with_others
+    from d8_installer.ops.place import Choice, Place
     from d8_installer.ops.rollback import enables_no_plugin, quickly
 
     typed = context.arguments
@@ -87,8 +88,5 @@ def rolled_back(context: Context) -> RolledBack | None:
     except D8Error:
         return None
     end_cleanly()
-
-    def say(holder: str) -> None:
-        context.talk.note(waiting_for(holder))
-
-    return quickly(Place(home, profile, say, is_global=choice.is_global), typed.number)
+    patience = with_others(context.talk.note, typed_patience(context.environ.get("D8_PATIENCE", "")))
+    return quickly(Place(choice, home, profile, patience), typed.number)

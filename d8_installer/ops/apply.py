@@ -14,6 +14,7 @@ from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
+from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.ops.trust import compare_tags
 from d8_installer.plan import Policy, Situation, is_own, make_plan
@@ -97,6 +98,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     if change.dry_run:
         problems = (*change.problems, *plan.problems)
         return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
+    if {change.manifest_text, change.lock_text} - {None, workspace.manifest_text, workspace.lock_text}:
+        refuse_foreign_project(workspace.profile)
     refuse_moved(session, change.lock)
     _warn(session, plan)
     if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
@@ -271,7 +274,7 @@ def _write(session: Session, workspace: Workspace, change: Change) -> None:
     if change.lock_text is not None:
         lockfile.save(workspace.profile.lock, change.lock_text)
     accepted = {key: top for key, top in tops_of(change.lock).items() if _is_accepted(session, *key)}
-    lockfile.remember_tags(session.home, {**accepted, **change.shown})
+    session.remember_tags({**accepted, **change.shown})
 
 
 def _is_accepted(session: Session, path: str, tag: str) -> bool:

@@ -15,7 +15,7 @@ from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.lock import relock
 from d8_installer.plan import Situation, make_plan
 from d8_installer.resolve import staleness
-from d8_installer.store import lockfile
+from d8_installer.store import status
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
     Other requesters' images in the given lock are left out. Raises StaleLockError, and whatever resolving raises.
     """
     session.refuse_foreign(session.home.root)
-    lockfile.prepare_home(session.home)
+    with status.readable_by_all(wanted=session.is_global):
+        session.prepare_home()
     requirements = manifest.requirements(OWN_MANIFEST)
     wanted = Wanted(requirements, frozenset([OWN_MANIFEST]), Lock(), platforms=manifest.platforms)
     if given is None:
         relocked = relock(session, wanted)
-        lockfile.remember_tags(session.home, relocked.shown)
+        session.remember_tags(relocked.shown)
         return relocked.lock
     lock, file = given
     own = Lock.of(image for image in lock.images if image.is_own)
@@ -81,7 +82,8 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
     pins = [pin for image in lock.images if (pin := image.pin_for(platform)) is not None]
     stored, proven = held_of(session, pins)
     plan = make_plan(lock, Situation(platform, None, stored, proven=proven))
-    fetch_all(session, plan)
+    with status.readable_by_all(wanted=session.is_global):
+        fetch_all(session, plan)
     found = []
     for placement in plan.target:
         held = session.store.members(placement.layer).get(placement.member)

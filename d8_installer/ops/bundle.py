@@ -22,7 +22,7 @@ from d8_installer.ops.lock import refuse_stale
 from d8_installer.ops.output import output_file
 from d8_installer.ops.requesters import gather
 from d8_installer.registry import bundle as form
-from d8_installer.store import fs, lockfile
+from d8_installer.store import fs, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,6 +68,7 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     """
     profile = session.profile()
     path = output_file(session, profile, output)
+    session.refuse_foreign(session.home.root)
     workspace = session.read(profile)
     requesters = gather(session, workspace, given)
     refuse_stale(workspace, requesters.wanted(workspace.locked, workspace.manifest))
@@ -76,7 +77,8 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")
     documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked)}
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
-    lockfile.prepare_home(session.home)
+    with status.readable_by_all(wanted=session.is_global):
+        session.prepare_home()
     with session.store.arriving.alone(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
         fs.sweep(*os.path.split(path))
         with fs.replacing(path) as file:

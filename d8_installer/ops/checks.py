@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.platform import Platform
+from d8_installer.ops.host import host_facts
 from d8_installer.ops.path import is_on_path
-from d8_installer.ops.session import host_facts
 from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.judging import Check, CheckContext, Finding, Level

@@ -11,6 +11,7 @@ from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainE
 from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.ops.ask import HEARTBEAT
+from d8_installer.ops.patience import OTHERS_PATIENCE
 from d8_installer.ops.transfer import Transfer
 from d8_installer.store.blobs import Stored
 from d8_installer.store.profile import file_name
@@ -37,8 +38,6 @@ _TRIES_BY_RANGE = 10
 """How often it is asked for where each try goes on from what the one before has brought."""
 _PROGRESS = 64 << 10
 """Bytes that a try must bring to count as progress."""
-OTHERS_PATIENCE = 60
-"""So many times the patience with a source is the patience with another process that fetches the same layer."""
 _LOOK_AGAIN = 0.1
 """Seconds between two looks whether that process is done."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
 from d8_installer.ops.lines import Line, is_gone, lines, tidy
-from d8_installer.store import fs, lockfile, status
+from d8_installer.store import fs, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +102,7 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
         return _result(session, _decide(session, options), dry_run=True)
     session.refuse_foreign(home.root)
     with status.readable_by_all(wanted=session.is_global):
-        lockfile.prepare_home(home)
+        session.prepare_home()
         session.store.sweep()
         with session.switching():
             tidy(session)

@@ -14,6 +14,7 @@ from d8_installer.model.resolution import Trust
 from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
+from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.requesters import gather
 from d8_installer.ops.trust import say_first_trust
 from d8_installer.resolve import pin, resolve, staleness
@@ -88,9 +89,10 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
+            refuse_foreign_project(profile)
             lockfile.save(profile.lock, relocked.text)
         if not options.dry_run:
-            lockfile.remember_tags(session.home, relocked.shown)
+            session.remember_tags(relocked.shown)
         changes = changes_between(workspace.locked, relocked.lock)
         written = changed and not options.dry_run
         problems = (*requesters.problems, *relocked.problems)

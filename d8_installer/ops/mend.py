@@ -17,7 +17,7 @@ from d8_installer.model.source import LayerRequest
 from d8_installer.ops.leads import Leads, Wrong, raise_the_systems
 from d8_installer.ops.lines import lines, tidy
 from d8_installer.ops.verify import Hashed, Verified, found, verify
-from d8_installer.store import fs, lockfile, status
+from d8_installer.store import fs, status
 from d8_installer.store.blobs import EXECUTABLE, Stored
 from d8_installer.store.profile import file_name
 
@@ -35,7 +35,7 @@ def verify_and_mend(session: Session) -> Verified:
     if not os.path.exists(session.home.schema):
         return verify(session, Hashed())
     with status.readable_by_all(wanted=session.is_global):
-        lockfile.prepare_home(session.home)
+        session.prepare_home()
         session.store.sweep()
         with session.switching():
             tidy(session)

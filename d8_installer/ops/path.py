@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import UsageError
+from d8_installer.ops.settings import note_directories
+from d8_installer.ops.shells import first_on_path, last_on_path, path_entry, shell_of
 from d8_installer.ops.start_up import add_line, start_up_files
 from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
     from d8_installer.ops.session import Session
-
-SHELLS = ("bash", "zsh", "fish", "sh", "powershell", "direnv", "github")
-"""Whose language ``env`` speaks; ``github``: the line that its file GITHUB_PATH wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,16 @@ def ensure_path(session: Session) -> EnsuredPath:
 
     Appending, not prepending: a binary must not take the place of a command that is there already (DESIGN, Trust).
     """
-    directory = session.home.bin
+    directory = path_entry(session.home.bin)
     already = is_on_path(session, directory)
     if session.is_global:
         raise UsageError(
             "ensurepath writes into no start-up file for everybody",
-            hint=f"write this line into /etc/profile.d/d8-installer.sh: {_last_on_path(directory)}",
+            hint=f"write this line into /etc/profile.d/d8-installer.sh: {last_on_path('sh', directory)}",
         )
     if os.name != "posix":
         raise UsageError("ensurepath knows no start-up file of this system", hint=f"add {directory} to PATH by hand")
+    note_directories(session)
     changed = []
     for file in start_up_files(session, directory):
         if file.wanted:
@@ -90,29 +91,13 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
     """Return the lines that put the profile's ``bin`` first on PATH, in *shell*'s language (default: $SHELL's)."""
     profile = session.profile()
     paths = session.home.profile(profile.directory)
-    chosen = shell or os.path.basename(session.environ.get("SHELL", "sh"))
-    if chosen not in SHELLS:
-        chosen = "sh"
-    return EnvLines(str(profile), paths.bin, (_first_on_path(chosen, paths.bin),))
+    chosen = shell or shell_of(session.environ.get("SHELL", "sh"))
+    return EnvLines(str(profile), paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))
 
 
-def _first_on_path(shell: str, directory: str) -> str:
-    if shell == "fish":
-        return f"set -gx PATH {_quote(directory)} $PATH"
-    if shell == "direnv":
-        return f"PATH_add {_quote(directory)}"
-    if shell == "github":
-        return directory
-    if shell == "powershell":
-        return f"$env:PATH = '{directory.replace(chr(39), chr(39) * 2)}' + [IO.Path]::PathSeparator + $env:PATH"
-    return f'export PATH={_quote(directory)}:"$PATH"'
-
-
-def _last_on_path(directory: str) -> str:
-    return f'export PATH="$PATH":{_quote(directory)}'
-
-
-def _quote(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+def typed_ensurepath(session: Session) -> str:
+    """Return what to type for the home of this session to be on PATH."""
+    if session.is_global:
+        return "d8-installer --global ensurepath"
+    home = session.options.home
+    return f"d8-installer --home {shlex.quote(home)} ensurepath" if home else "d8-installer ensurepath"

@@ -10,10 +10,11 @@ import os
 
 from d8_installer.errors import UsageError
 from d8_installer.model.profile import Profile
-from d8_installer.ops.ownership import refuse_foreign
+from d8_installer.ops.ownership import refuse_foreign, settle_system_home
 from d8_installer.store import fs, leftovers, lockfile, status
 from d8_installer.store.layout import (
     Home,
+    absent_directories,
     config_directory,
     default_home,
     find_project,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from d8_installer.model.profile import Kind
+    from d8_installer.store.flock import Patience
     from d8_installer.store.layout import ProfilePaths
     from d8_installer.store.switch import Switch
 
@@ -53,6 +55,11 @@ class Choice:
         own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
         return self.home or own or None
 
+    @property
+    def has_own_files(self) -> bool:
+        """Whether the home holds its own manifest, and nothing of a person's counts: it was chosen, or the system's."""
+        return self.is_global or self.chosen_home is not None
+
     def find_home(self) -> Home:
         """Return the home; one that a newer tool wrote is a ConfigError."""
         usual = global_home if self.is_global else default_home
@@ -72,8 +79,8 @@ class Choice:
             raise UsageError(
                 f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
             )
-        chosen = self.chosen_home is not None
-        manifest = home().config_manifest if chosen else os.path.join(config_directory(self.environ), "d8.toml")
+        of_person = os.path.join(config_directory(self.environ), "d8.toml")
+        manifest = home().config_manifest if self.has_own_files else of_person
         return Profile("user", "user", manifest, home().profile("user").lock)
 
     def find_config(self, home: Callable[[], Home]) -> str:
@@ -82,15 +89,15 @@ class Choice:
 
 
 class Place:
-    """One profile in its home; *waiting* is told which process it has to be waited for."""
+    """One profile in its home, and the *patience* with other processes that are at work there."""
 
-    __slots__ = ("home", "is_global", "profile", "waiting")
+    __slots__ = ("choice", "home", "patience", "profile")
 
-    def __init__(self, home: Home, profile: Profile, waiting: Callable[[str], None], *, is_global: bool) -> None:
+    def __init__(self, choice: Choice, home: Home, profile: Profile, patience: Patience) -> None:
+        self.choice = choice
         self.home = home
         self.profile = profile
-        self.waiting = waiting
-        self.is_global = is_global
+        self.patience = patience
 
     @property
     def paths(self) -> ProfilePaths:
@@ -104,17 +111,18 @@ class Place:
 
     def switching(self) -> contextlib.AbstractContextManager[None]:
         """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
-        return fs.exclusive(self.home.switching, self.waiting)
+        return fs.exclusive(self.home.switching, self.patience)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the profile alone while the context lasts: one command writes, another waits for it."""
-        profile = self.profile
-        refuse_foreign(self.home.root, system=self.is_global)
+        profile, is_global = self.profile, self.choice.is_global
+        refuse_foreign(self.home.root, system=is_global)
         if profile.kind == "user":
-            refuse_foreign(profile.manifest, system=self.is_global)
-        with status.readable_by_all(wanted=self.is_global), alone(self.home, self.paths, self.waiting):
-            leftovers.sweep_store(self.home)
+            refuse_foreign(profile.manifest, system=is_global)
+        held = alone(self.choice, self.home, self.paths, self.patience)
+        with status.readable_by_all(wanted=is_global), held:
+            leftovers.sweep_store(self.home, self.patience)
             with self.switching():
                 leftovers.recover(self.paths, self.switch)
             for file in (profile.manifest, profile.lock):
@@ -125,13 +133,16 @@ class Place:
 
 
 @contextlib.contextmanager
-def alone(home: Home, paths: ProfilePaths, waiting: Callable[[str], None]) -> Iterator[None]:
+def alone(choice: Choice, home: Home, paths: ProfilePaths, patience: Patience) -> Iterator[None]:
     """Hold one profile's (or run's) own lock in a home that is ready."""
-    lockfile.prepare_home(home)
-    with fs.exclusive(paths.mutex, waiting):
+    prepare_home(choice, home, patience)
+    with fs.exclusive(paths.mutex, patience):
         yield
 
 
-def waiting_for(holder: str) -> str:
-    """Return what is said while another process is at work."""
-    return f"waiting for another d8-installer (process {holder})"
+def prepare_home(choice: Choice, home: Home, patience: Patience) -> None:
+    """Make the home ready to be written to; a directory that is somebody else's is a ConfigError."""
+    if choice.is_global:
+        settle_system_home(home)
+    absent = [] if choice.has_own_files else absent_directories(choice.environ)
+    lockfile.prepare_home(home, patience.for_moments(), absent)

@@ -9,8 +9,12 @@ from d8_installer.errors import UsageError
 from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.own import own_distributions
+from d8_installer.store import status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.model.config import Config
     from d8_installer.ops.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
     from d8_installer.plugin.hooks import LoadedPlugin
@@ -123,7 +127,7 @@ def _images(plugin: DiscoveredPlugin) -> tuple[str, ...]:
 def _coded(session: Session) -> tuple[PluginRow, ...]:
     loaded = {plugin.name: plugin for plugin in session.plugins.plugins}
     wrong = {plugin.name: plugin for plugin in session.plugins.unusable}
-    enabled = _enabled(session)
+    enabled = _enabled(session.config)
     found = own_distributions()
     rows = []
     for name in sorted({*found, *enabled}):
@@ -154,12 +158,12 @@ def enable(session: Session, name: str) -> PluginsResult:
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
             hint=f"type `pipx inject d8-installer {name[:100]}`, or `uv tool install d8-installer --with {name[:100]}`",
         )
-    enabled = _enabled(session)
+    enabled = _enabled(session.config)
     verifies = VERIFIERS in distribution.groups
     row = PluginRow(name, distribution.version, distribution.environment.path, None, verifies, "enabled")
     if name in enabled:
         return PluginsResult((row,))
-    _write(session, enabled | {name})
+    _write(session, lambda enabled: enabled | {name})
     return PluginsResult((row,), changed=True)
 
 
@@ -167,7 +171,7 @@ def disable(session: Session, name: str) -> PluginsResult:
     """Let the plugin's code run no more, wherever it is; one that is not enabled stays so."""
     name = normalised(name)
     distribution = own_distributions().get(name)
-    enabled = _enabled(session)
+    enabled = _enabled(session.config)
     row = PluginRow(
         name,
         None if distribution is None else distribution.version,
@@ -178,24 +182,26 @@ def disable(session: Session, name: str) -> PluginsResult:
     )
     if name not in enabled:
         return PluginsResult((row,))
-    _write(session, enabled - {name})
+    _write(session, lambda enabled: enabled - {name})
     return PluginsResult((row,), changed=True)
 
 
-def _enabled(session: Session) -> set[str]:
-    return set(map(normalised, session.config.plugins))
+def _enabled(config: Config) -> set[str]:
+    return set(map(normalised, config.plugins))
 
 
 def _hooks(plugin: LoadedPlugin | None) -> tuple[str, ...] | None:
     return None if plugin is None else plugin.hooks
 
 
-def _write(session: Session, enabled: set[str]) -> None:
+def _write(session: Session, edit: Callable[[set[str]], set[str]]) -> None:
     # Only here: listing is to be quick, and these are most of its imports.
     from d8_installer.ops import settings
     from d8_installer.ops.hooks import remember_verifiers
 
-    settings.change(session, "plugins", ",".join(sorted(enabled)) or None)
-    session.forget_config()
     session.refuse_foreign(session.home.root)
-    remember_verifiers(session)
+    with status.readable_by_all(wanted=session.is_global):
+        session.prepare_home()
+        settings.change_to(session, "plugins", lambda before: ",".join(sorted(edit(_enabled(before)))) or None)
+        session.forget_config()
+        remember_verifiers(session)

@@ -12,85 +12,145 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, D8Error, TryAgainError
+from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.ops.lines import lines
-from d8_installer.ops.start_up import StartUpFile, has_line, remove_line, start_up_files
+from d8_installer.ops.start_up import StartUpFile, goes_whole, has_line, remove_line, start_up_files
 from d8_installer.plugin.environments import project_roots
 from d8_installer.plugin.launcher import PROFILE_LINK
-from d8_installer.store import fs, lockfile
-from d8_installer.store.layout import config_directory, home_directory
+from d8_installer.store import contents, fs, lockfile
+from d8_installer.store.layout import config_directory, shared_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from d8_installer.ops.session import Session
 
-_XDG = ((".local", "share"), (".local",), (".config",))
-"""The directories below HOME that a first install may have had to make."""
+_SETTINGS = ("config.toml", "d8.toml", "config.toml.mutex")
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What goes: the home's directory, files (settings and manifest), links in environments, and lines of files."""
+    """What goes: ``files`` (or whole trees), then ``directories`` that are empty by then, links in environments.
 
-    home: str
+    Of ``start_up`` only the lines of ``ensurepath`` go, and the file where that made it. ``kept`` stays, each with the
+    reason. ``removed`` and ``changed`` are what a person is told of.
+    """
+
     files: tuple[str, ...]
+    directories: tuple[str, ...]
     links: tuple[str, ...]
     start_up: tuple[StartUpFile, ...]
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """All of it, by path."""
-        return (self.home, *self.files, *self.links, *(file.path for file in self.start_up))
+    kept: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What went (``dry_run``: would go), what stays since it is not ours, and how the package itself is removed."""
+    """What went (``dry_run``: would go), what stays and why, and how the package itself is removed."""
 
-    removed: tuple[str, ...]
-    kept: tuple[str, ...]
+    leaving: Leaving
     package: str
     dry_run: bool
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        return {
-            "removed": list(self.removed), "kept": list(self.kept), "package": self.package, "dry_run": self.dry_run
-        }  # fmt: skip
+        went = {"removed": list(self.leaving.removed), "changed": list(self.leaving.changed)}
+        kept = [path for path, _ in self.leaving.kept]
+        return {**went, "kept": kept, "package": self.package, "dry_run": self.dry_run}
 
 
 def leaving(session: Session) -> Leaving:
-    """Say what would go. A home that is none of ours is a ConfigError."""
-    home = session.home
-    if os.path.isdir(home.root) and os.listdir(home.root) and not os.path.isfile(home.schema):
-        raise ConfigError(f"{home.root} is no home of d8-installer's: it has no file `schema`", hint="see --home DIR")
-    if session.is_global:
-        return Leaving(home.root, (), tuple(_links(session)), ())
-    config = config_directory(session.environ)
-    if session.options.home is not None:  # the settings are not this home's alone
-        return Leaving(home.root, (), tuple(_links(session)), ())
-    files = tuple(path for name in ("config.toml", "d8.toml") if os.path.lexists(path := os.path.join(config, name)))
-    start_up = tuple(file for file in start_up_files(session, home.bin) if has_line(file))
-    return Leaving(home.root, files, tuple(_links(session)), start_up)
+    """Say what would go. A directory that is no home of ours is a ConfigError."""
+    home, person = _of_home(session), _of_person(session)
+    links = tuple(_links(session)) if home.files else ()
+    known = () if session.is_global else start_up_files(session, session.home.bin)
+    start_up = tuple(file for file in known if has_line(file))
+    whole = tuple(file.path for file in start_up if goes_whole(file))
+    return Leaving(
+        files=(*person.files, *home.files),
+        directories=(*home.directories, *person.directories),
+        links=links,
+        start_up=start_up,
+        kept=(*home.kept, *person.kept),
+        removed=(*home.told, *person.told, *links, *whole),
+        changed=tuple(file.path for file in start_up if file.path not in whole),
+    )
 
 
 def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
     """Remove what ``leaving`` says; while another command is at work that is a TryAgainError."""
     plan = leaving(session)
-    present = tuple(path for path in plan.places if os.path.lexists(path))
     if dry_run:
-        return Left(present, (), package_command(), dry_run=True)
-    for path in plan.places:
+        return Left(plan, package_command(), dry_run=True)
+    for path in (*plan.directories, *plan.removed, *plan.changed):
         session.refuse_foreign(path)
-    with _nobody_else(session):
+    with _nobody_else(session, is_there=session.home.root in plan.directories):
+        plan = leaving(session)  # now nobody adds to it any more
         _remove_traces(plan)
-        kept = _remove_home(session)
-    for file in plan.files:
-        fs.remove(file)
-    if not session.is_global and session.options.home is None:
-        kept += _remove_directories(session)
-    return Left(present, kept, package_command(), dry_run=False)
+        for path in plan.files:
+            _remove(path)
+    for directory in plan.directories:
+        with contextlib.suppress(DiskError):
+            fs.remove_if_empty(directory)
+    return Left(plan, package_command(), dry_run=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What goes of one place."""
+
+    files: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+    told: tuple[str, ...] = ()
+
+
+def _of_home(session: Session) -> _Part:
+    home = session.home
+    if not os.path.isfile(home.schema):
+        contents.refuse_foreign_directory(home)
+        if not os.path.lexists(home.mutex):  # nothing of ours was ever begun there
+            return _Part()
+    own = contents.own(home)
+    if session.is_global:
+        own = [*_documents(home.root, "config.toml", "config.toml.mutex"), *own]
+    if not os.path.isfile(home.schema):
+        own = [path for path in own if path != home.config_manifest]  # somebody's, for a home that did not come to be
+    kept = _kept(home.root, [path for path in contents.others(home) if path not in own])
+    return _Part(tuple(own), tuple(contents.directories(home)), kept, () if kept else (home.root,))
+
+
+def _of_person(session: Session) -> _Part:
+    """Return what goes of the person's configuration: nothing with a home that was chosen, which has its own."""
+    if session.has_own_files:
+        return _Part()
+    config = config_directory(session.environ)
+    own = _documents(config, *_SETTINGS)
+    strange = [path for name in fs.list_directory(config) if (path := os.path.join(config, name)) not in own]
+    made = lockfile.load_made(session.home)
+    shared = [path for path in shared_directories(session.environ) if path in made]
+    told = tuple(path for path in own if path.endswith(".toml"))
+    return _Part(tuple(own), (config, *shared), _kept(config, strange), told)
+
+
+def _documents(directory: str, *names: str) -> list[str]:
+    """Return those of the files *names* that are there, and what killed commands left beside them."""
+    whole = [path for name in names if os.path.lexists(path := os.path.join(directory, name))]
+    return [*whole, *(path for path, name in fs.unfinished(directory) if name in names)]
+
+
+def _kept(directory: str, strange: Collection[str]) -> tuple[tuple[str, str], ...]:
+    if strange:
+        return ((directory, "it has files that are not d8-installer's"),)
+    return ((directory, "it is a link"),) if os.path.islink(directory) else ()
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        fs.remove_tree(path)
+    else:
+        fs.remove(path)
 
 
 def _remove_traces(plan: Leaving) -> None:
@@ -114,8 +174,6 @@ def package_command() -> str:
 
 def _links(session: Session) -> Iterator[str]:
     """Yield the links by which environments know a project's profile of this home."""
-    if not os.path.isdir(session.home.root):
-        return
     profiles = os.path.realpath(session.home.profiles)
     seen = set()
     for line in lines(session):
@@ -131,10 +189,10 @@ def _links(session: Session) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _nobody_else(session: Session) -> Iterator[None]:
+def _nobody_else(session: Session, *, is_there: bool) -> Iterator[None]:
     """Hold every lock of the home, if there is one."""
     with contextlib.ExitStack() as held:
-        if os.path.isdir(session.home.root):
+        if is_there:
             held.enter_context(session.switching())
             for line in lines(session):
                 if not held.enter_context(fs.try_exclusive(line.paths.mutex)):
@@ -142,30 +200,3 @@ def _nobody_else(session: Session) -> Iterator[None]:
                         f"another d8-installer is at work in {line.title}", hint="type the same command when it is done"
                     )
         yield
-
-
-def _remove_home(session: Session) -> tuple[str, ...]:
-    """Remove the home's files; the one that says it is ours goes last, or a killed command could not be repeated."""
-    home = session.home
-    fs.remove(home.bin)
-    for tree in (home.profiles, home.runs, os.path.dirname(home.stored), home.incoming, home.arriving):
-        fs.remove_tree(tree)
-    if os.path.isdir(home.root):
-        fs.sweep(home.root)
-    own = (home.config, home.config_manifest, home.tags, home.verifiers, home.mutex, home.switching, home.schema)
-    for file in own:
-        fs.remove(file)
-    return () if fs.remove_if_empty(home.root) else (home.root,)
-
-
-def _remove_directories(session: Session) -> tuple[str, ...]:
-    """Remove the directories that may have been made for us, if they are empty; return ours that is not."""
-    config = config_directory(session.environ)
-    if os.path.isdir(config):
-        fs.sweep(config)
-    kept = () if fs.remove_if_empty(config) else (config,)
-    person = home_directory(session.environ)
-    for names in _XDG:
-        with contextlib.suppress(D8Error):
-            fs.remove_if_empty(os.path.join(person, *names))
-    return kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
-from d8_installer.model.platform import HostFacts, Platform, typed_platform
+from d8_installer.model.platform import Platform, typed_platform
+from d8_installer.ops.host import host_facts
 from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
-from d8_installer.ops.place import Choice, Place, alone, waiting_for
+from d8_installer.ops.patience import typed_patience, with_others
+from d8_installer.ops.place import Choice, Place, alone, prepare_home
 from d8_installer.store import fs, lockfile
 from d8_installer.store.blobs import Store
 from d8_installer.store.profile import ProfileStore
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from d8_installer.model.config import Config
+    from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Kind, Profile
     from d8_installer.model.source import Destination, Source
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
+    from d8_installer.store.flock import Patience
     from d8_installer.store.layout import Home, ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
@@ -38,8 +41,6 @@ _OFF = frozenset(["", "0", "false", "no", "off"])
 
 DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
-DEFAULT_PATIENCE = 30.0
-_MOST_PATIENCE = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,11 @@ class Session:
     @property
     def _choice(self) -> Choice:
         return Choice(self.options.home, self.options.profile, self.environ, self.directory)
+
+    @property
+    def has_own_files(self) -> bool:
+        """Whether the home holds its own manifest, and nothing of a person's counts: it was chosen, or the system's."""
+        return self._choice.has_own_files
 
     @property
     def is_global(self) -> bool:
@@ -187,7 +193,7 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The home's store."""
-        return Store(self.home)
+        return Store(self.home, self._with_others)
 
     @cached_property
     def endpoint(self) -> str:
@@ -285,7 +291,7 @@ class Session:
 
     def place(self, profile: Profile) -> Place:
         """Return where *profile* is, to write there."""
-        return Place(self.home, profile, self._say_waiting, is_global=self.is_global)
+        return Place(self._choice, self.home, profile, self._with_others)
 
     def generations(self, profile: Profile) -> ProfileStore:
         """Return the generations of *profile*."""
@@ -330,14 +336,24 @@ class Session:
 
     def alone(self, paths: ProfilePaths) -> contextlib.AbstractContextManager[None]:
         """Hold one profile's (or run's) own lock in a home that is ready."""
-        return alone(self.home, paths, self._say_waiting)
+        return alone(self._choice, self.home, paths, self._with_others)
 
     def switching(self) -> contextlib.AbstractContextManager[None]:
         """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
-        return fs.exclusive(self.home.switching, self._say_waiting)
+        return fs.exclusive(self.home.switching, self._with_others)
 
-    def _say_waiting(self, holder: str) -> None:
-        self.reporter.note(waiting_for(holder))
+    def prepare_home(self) -> None:
+        """Make the home ready to be written to; a directory that is somebody else's is a ConfigError."""
+        prepare_home(self._choice, self.home, self._with_others)
+
+    def remember_tags(self, tops: Mapping[tuple[str, str], Digest]) -> None:
+        """Add what was resolved to ``tags.json``."""
+        lockfile.remember_tags(self.home, tops, self._with_others.for_moments())
+
+    @cached_property
+    def _with_others(self) -> Patience:
+        """How long another process that is at work in the home is waited for."""
+        return with_others(self.reporter.note, self.patience)
 
     def refuse_foreign(self, place: str) -> None:
         """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).
@@ -345,24 +361,3 @@ class Session:
         And refuse others to write in the system's.
         """
         refuse_foreign(place, system=self.is_global)
-
-
-def typed_patience(text: str) -> float:
-    """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
-    try:
-        seconds = float(text) if text else DEFAULT_PATIENCE
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= _MOST_PATIENCE:
-        raise ConfigError(
-            f"D8_PATIENCE={text[:40]!r} is no number of seconds up to {_MOST_PATIENCE}",
-            hint="unset it, or set it to 30",
-        )
-    return seconds
-
-
-def host_facts() -> HostFacts:
-    """Return the facts of the running host."""
-    import platform as host
-
-    return HostFacts(sys.platform, host.machine(), 64 if sys.maxsize > 1 << 32 else 32, host.version())

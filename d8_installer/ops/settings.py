@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, UsageError
+from d8_installer.errors import ConfigError, DiskError, NotAllowedError, UsageError
 from d8_installer.model.config import Config, with_setting
-from d8_installer.store import lockfile
+from d8_installer.ops.patience import with_others
+from d8_installer.store import fs, lockfile, status
+from d8_installer.store.layout import absent_directories
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from d8_installer.ops.session import Session
 
 
@@ -38,9 +44,45 @@ def show(session: Session, key: str | None = None) -> Settings:
 
 def change(session: Session, key: str, value: str | None) -> Settings:
     """Set *key* to *value*, or unset it for None; what the result would break is not written."""
+    return change_to(session, key, lambda _before: value)
+
+
+def change_to(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
+    """Set *key* to what *value* makes of the settings as they are; no other process changes any meanwhile."""
+    with _alone(session):
+        return _changed(session, key, value)
+
+
+@contextlib.contextmanager
+def _alone(session: Session) -> Iterator[None]:
+    """Hold the settings' lock, which is there only as long as somebody has it: no home need be near them."""
     session.refuse_foreign(session.config_file)
-    text, _ = lockfile.load_config(session.config_file)
-    edited = with_setting(text, key, value)
+    with status.readable_by_all(wanted=session.is_global):
+        if session.is_global:
+            session.prepare_home()
+        else:
+            note_directories(session)
+        mutex = f"{session.config_file}.mutex"
+        with fs.exclusive(mutex, with_others(session.reporter.note, session.patience).for_moments()):
+            fs.sweep(*os.path.split(session.config_file))
+            try:
+                yield
+            finally:
+                with contextlib.suppress(DiskError):  # Windows removes no open file; the next one uses it again
+                    fs.remove(mutex)
+
+
+def note_directories(session: Session) -> None:
+    """Let the home remember that the configuration's parents were not there before: so they go when the rest does."""
+    if not session.has_own_files and absent_directories(session.environ):
+        with contextlib.suppress(ConfigError, DiskError, NotAllowedError):  # this command needs no home
+            session.refuse_foreign(session.home.root)
+            session.prepare_home()
+
+
+def _changed(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
+    text, before = lockfile.load_config(session.config_file)
+    edited = with_setting(text, key, value(before))
     try:
         config = Config.parse(edited.encode(), session.config_file)
         if key in {"endpoint", "sources"} and not config.plugins:  # else a plugin may have the scheme

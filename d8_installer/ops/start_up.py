@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from d8_installer.ops.shells import last_on_path
 from d8_installer.store import fs, status
 from d8_installer.store.layout import home_directory
 
@@ -33,8 +33,7 @@ class StartUpFile:
 def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
     """Yield the files of every shell that we know; *directory* is what is to be on PATH."""
     environ, home = session.environ, home_directory(session.environ)
-    quoted = shlex.quote(directory)
-    line = f'export PATH="$PATH":{quoted}'
+    line = last_on_path("sh", directory)
     shell = os.path.basename(environ.get("SHELL", ""))
     yield StartUpFile(os.path.join(home, ".profile"), line, wanted=True)
     login = os.path.join(home, ".bash_profile")
@@ -43,9 +42,18 @@ def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
     yield StartUpFile(bash, line, shell == "bash" or os.path.exists(bash))
     zsh = shell == "zsh" or os.path.exists(os.path.join(home, ".zshrc"))
     yield StartUpFile(os.path.join(environ.get("ZDOTDIR") or home, ".zshrc"), line, zsh)
+    yield from _of_csh(home, directory, typed=shell in {"csh", "tcsh"})
     fish = os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "fish")
     file = os.path.join(fish, "conf.d", "d8-installer.fish")
-    yield StartUpFile(file, f"fish_add_path --append {quoted}", shell == "fish" or os.path.isdir(fish))
+    yield StartUpFile(file, last_on_path("fish", directory), shell == "fish" or os.path.isdir(fish))
+
+
+def _of_csh(home: str, directory: str, *, typed: bool) -> Iterator[StartUpFile]:
+    """A tcsh that finds ``.tcshrc`` does not read ``.cshrc`` (tcsh(1), Startup and shutdown)."""
+    line = last_on_path("tcsh", directory)
+    tcshrc, cshrc = os.path.join(home, ".tcshrc"), os.path.join(home, ".cshrc")
+    yield StartUpFile(tcshrc, line, os.path.exists(tcshrc))
+    yield StartUpFile(cshrc, line, os.path.exists(cshrc) or (typed and not os.path.exists(tcshrc)))
 
 
 def add_line(file: StartUpFile) -> bool:
@@ -67,17 +75,27 @@ def has_line(file: StartUpFile) -> bool:
     return any(f"{mark}\n{file.line}\n" in text for mark in (_MARK, _AFTER_GAP, _MADE))
 
 
+def goes_whole(file: StartUpFile) -> bool:
+    """Whether ``remove_line`` would remove the file, which ``add_line`` made."""
+    text = _text(fs.read(file.path, limit=_LIMIT))
+    return _MADE in text and not _without(text, file.line)
+
+
 def remove_line(file: StartUpFile) -> None:
     """Take out what ``add_line`` wrote, and the file if that made it and nothing else is in it."""
     text = _text(fs.read(file.path, limit=_LIMIT))
-    without = text.replace(f"\n{_AFTER_GAP}\n{file.line}\n", "")
-    without = without.replace(f"{_MARK}\n{file.line}\n", "").replace(f"{_MADE}\n{file.line}\n", "")
+    without = _without(text, file.line)
     if without == text:
         return
     if not without and _MADE in text:
         fs.remove(file.path)
     else:
         _save(file.path, without, (status.mode(os.path.realpath(file.path)) or 0o644) & 0o777)
+
+
+def _without(text: str, line: str) -> str:
+    text = text.replace(f"\n{_AFTER_GAP}\n{line}\n", "")
+    return text.replace(f"{_MARK}\n{line}\n", "").replace(f"{_MADE}\n{line}\n", "")
 
 
 def _text(raw: bytes | None) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, MismatchError
 from d8_installer.ops.leads import Leads, Wrong
 from d8_installer.ops.lines import lines
+from d8_installer.ops.ownership import is_foreign
 from d8_installer.store import fs, status
 from d8_installer.store.blobs import EXECUTABLE
 
@@ -64,12 +65,17 @@ class Hashed:
 def verify(session: Session, hashed: Hashed) -> Verified:
     """Look at everything in the home."""
     wrong = tuple(found(session, hashed))
-    if wrong and os.path.exists(session.home.schema) and status.is_writable(session.home.root):
+    if wrong and os.path.exists(session.home.schema) and _may_wait(session):
         files, size = hashed.files, hashed.size
         with session.switching():
             wrong = tuple(found(session, hashed))
         hashed.files, hashed.size = files, size
     return Verified(session.home.root, hashed.files, hashed.size, wrong)
+
+
+def _may_wait(session: Session) -> bool:
+    """Whether looking again under the home's lock leaves no file there that its owner cannot write to."""
+    return status.is_writable(session.home.root) and not is_foreign(session.home.root)
 
 
 def found(session: Session, hashed: Hashed) -> Iterator[Wrong]:

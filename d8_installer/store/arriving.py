@@ -8,17 +8,23 @@ from __future__ import annotations
 import contextlib
 import os
 
-from d8_installer.errors import DiskError
+from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store import fs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import BinaryIO
+    from typing import BinaryIO, Protocol
 
     from d8_installer.model.digest import Digest
     from d8_installer.store.layout import Home
+
+    class Guard(Protocol):
+        """The home's lock, held for moments only; who is *hurried* is on the way out, and waits for just a moment."""
+
+        def __call__(self, *, hurried: bool = False) -> AbstractContextManager[None]: ...
+
 
 KEPT_LAYERS = 16
 """So many beginnings are kept at most; the oldest go first."""
@@ -31,9 +37,9 @@ _ETAG, _MUTEX = ".etag", ".mutex"
 
 
 class Arriving:
-    """The directory ``arriving`` of one home; *guard* is the home's lock, held for moments only."""
+    """The directory ``arriving`` of one home."""
 
-    def __init__(self, home: Home, guard: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, home: Home, guard: Guard) -> None:
         self._home = home
         self._guard = guard
 
@@ -51,7 +57,8 @@ class Arriving:
             try:
                 yield
             finally:
-                with contextlib.suppress(DiskError), self._guard():  # else the next sweep removes it
+                # What is not removed here is by the next sweep.
+                with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
                     held.close()
                     fs.remove(mutex)
 
@@ -113,7 +120,7 @@ class Arriving:
 
         The caller holds the guard.
         """
-        names = fs.list_directory(self._home.arriving)
+        names = [name for name in fs.list_directory(self._home.arriving) if _is_ours(name)]
         living = {name for name in names if name.endswith(_MUTEX) and not self._died(name)}
         idle = {name for name in names if f"{name.partition('.')[0]}{_MUTEX}" not in living}
         beginnings = sorted((name for name in idle if "." not in name), key=self._age)
@@ -132,3 +139,17 @@ class Arriving:
             return os.stat(self._home.mutex).st_mtime - os.stat(self._home.kept(name)).st_mtime
         except OSError:
             return 0.0
+
+
+def _is_ours(name: str) -> bool:
+    """Whether it is a name that we give there: a digest, or with an ending; ``.etag`` is replaced whole."""
+    digest, _, ending = name.partition(".")
+    parts = ending.split(".")
+    return is_digest(digest) and (
+        ending in {"", "mutex", "etag"} or (parts[0] == "etag" and parts[2:] == ["tmp"] and parts[1].isdecimal())
+    )
+
+
+def is_digest(name: str) -> bool:
+    """Whether it is a digest's 64 hex digits."""
+    return len(name) == 64 and not name.strip("0123456789abcdef")

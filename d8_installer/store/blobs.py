@@ -9,10 +9,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError
+from d8_installer.errors import DiskError, DocumentError, TryAgainError
 from d8_installer.model.digest import Digest
 from d8_installer.store import fs, leftovers
 from d8_installer.store.arriving import Arriving
+from d8_installer.store.flock import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,8 +54,10 @@ class Incoming:
 class Store:
     """Immutable files of one home. Nothing gets a name here before its bytes are proven."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, patience: Patience | None = None) -> None:
         self._home = home
+        self._patience = patience or Patience(leftovers.silent)
+        self._guard = leftovers.guarding(home, self._patience)
         self.arriving = Arriving(home, self._guard)
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
@@ -182,18 +185,16 @@ class Store:
             try:
                 with self._guard():
                     fs.make_directories(directory)
-                    alive.enter_context(fs.exclusive(leftovers.mutex_of(directory), leftovers.never_waits))
+                    alive.enter_context(fs.exclusive(leftovers.mutex_of(directory), leftovers.silent))
                 yield Incoming(directory)
             finally:
-                with contextlib.suppress(DiskError), self._guard():  # else the next command's sweep removes it
+                # What is not removed here is by the next command's sweep.
+                with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
                     fs.remove_tree(directory)
-
-    def _guard(self) -> contextlib.AbstractContextManager[None]:
-        return leftovers.guard(self._home)
 
     def sweep(self) -> None:
         """Remove what killed processes left."""
-        leftovers.sweep_store(self._home)
+        leftovers.sweep_store(self._home, self._patience)
 
 
 def _record(members: Mapping[str, Stored], chains: Sequence[Chain]) -> bytes:

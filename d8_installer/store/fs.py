@@ -11,9 +11,10 @@ import contextlib
 import errno
 import os
 import stat
-import sys
 
 from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.store import flock
+from d8_installer.store.flock import Patience
 from d8_installer.store.refusals import refusals as _refusals
 
 TYPE_CHECKING = False
@@ -278,31 +279,39 @@ def _beside(path: str) -> str:
     return f"{path}.{int.from_bytes(os.urandom(6), 'big')}.tmp"
 
 
-def sweep(directory: str, name: str = "") -> None:
-    """Remove what killed calls of ``replace_file`` left in *directory*, for the file *name* or for all.
+def unfinished(directory: str) -> Iterator[tuple[str, str]]:
+    """Yield what killed calls of ``replace_file`` left in *directory*: the path, and the name it was to have."""
+    for found in list_directory(directory):
+        name, _, number = found.removesuffix(".tmp").rpartition(".")
+        if found.endswith(".tmp") and number.isdecimal():
+            yield os.path.join(directory, found), name
+
+
+def sweep(directory: str, *names: str) -> None:
+    """Remove what killed calls of ``replace_file`` left in *directory* for the files *names*.
 
     Only for whoever excludes that another process is writing there now. What cannot be removed waits for the next.
     """
     with contextlib.suppress(DiskError):
-        for found in list_directory(directory):
-            owner_name, _, number = found.removesuffix(".tmp").rpartition(".")
-            if found.endswith(".tmp") and number.isdecimal() and name in ("", owner_name):
-                remove(os.path.join(directory, found))
+        for path, name in unfinished(directory):
+            if name in names:
+                remove(path)
 
 
 # -- locking -------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def exclusive(path: str, waiting: Callable[[str], None]) -> Iterator[None]:
+def exclusive(path: str, waiting: Callable[[str], None] | Patience) -> Iterator[None]:
     """Hold the lock file *path* while the context lasts; a killed process holds nothing.
 
-    Where another process has it, *waiting* is called once with that process's number, then we wait for its end.
+    Where another process has it, *waiting* says what then; a mere function is what it says, and waits for ever.
     """
+    patience = waiting if isinstance(waiting, Patience) else Patience(waiting)
     while True:
         make_directories(os.path.dirname(path))
-        with _open_lock(path) as file:
-            _lock(file, path, waiting)
+        with flock.open_lock(path) as file:
+            _lock(file, path, patience)
             if _is_still(file, path):  # else its last holder has removed the directory that it lay in
                 yield from _holding(file)
                 return
@@ -315,15 +324,30 @@ def _holding(file: BinaryIO) -> Iterator[None]:
     try:
         yield
     finally:
-        _unlock(file)
+        flock.give_back(file)
 
 
-def _lock(file: BinaryIO, path: str, waiting: Callable[[str], None]) -> None:
+def _lock(file: BinaryIO, path: str, patience: Patience) -> None:
     with _refusals("lock", path):
-        if not _try_lock(file):
-            file.seek(0)
-            waiting(file.read(20).decode("ascii", "replace").strip() or "unknown")
-            _wait_lock(file)
+        if flock.take(file):
+            return
+        queue = flock.queue(file)
+        quiet = min(patience.quiet, patience.seconds)
+        if quiet and queue.wait(quiet):
+            return
+        file.seek(0)
+        holder = file.read(20).decode("ascii", "replace").strip()
+        holder = holder if holder.isdecimal() else "unknown"
+        if quiet < patience.seconds or not patience.quiet:
+            patience.say(holder)
+        if queue.wait(patience.seconds - quiet):
+            return
+    one = f" {holder}" if holder != "unknown" else ""
+    raise TryAgainError(
+        f"another d8-installer (process {holder}) has held {path} for more than {patience.seconds:.0f} s",
+        hint=f"see what that process does, continue it (`kill -CONT{one}`) or end it (`kill{one}`), then type the same "
+        "command again; D8_PATIENCE=SECONDS waits longer",
+    )
 
 
 def _is_still(file: BinaryIO, path: str) -> bool:
@@ -338,61 +362,11 @@ def _is_still(file: BinaryIO, path: str) -> bool:
 @contextlib.contextmanager
 def try_exclusive(path: str) -> Iterator[bool]:
     """Hold the lock file *path* if nobody else does; yields whether we have it."""
-    with _open_lock(path) as file:
+    with flock.open_lock(path) as file:
         with _refusals("lock", path):
-            held = _try_lock(file) and _is_still(file, path)
+            held = flock.take(file) and _is_still(file, path)
         try:
             yield held
         finally:
             if held:
-                _unlock(file)
-
-
-def _open_lock(path: str) -> BinaryIO:
-    with _refusals("open the lock", path):
-        return open(path, "a+b", buffering=0)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _FAR = 1 << 30  # locks are mandatory there: not on the bytes that a waiting process reads
-
-    def _try_lock(file: BinaryIO) -> bool:
-        file.seek(_FAR)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _wait_lock(file: BinaryIO) -> None:
-        file.seek(_FAR)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        except OSError as error:
-            raise TryAgainError(
-                "another d8-installer is still at work", hint="type the same command again when it is done"
-            ) from error
-
-    def _unlock(file: BinaryIO) -> None:
-        file.seek(_FAR)
-        with contextlib.suppress(OSError):  # closing the file gives it back as well
-            msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: BinaryIO) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _wait_lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-    def _unlock(file: BinaryIO) -> None:
-        with contextlib.suppress(OSError):  # closing the file gives it back as well
-            fcntl.flock(file, fcntl.LOCK_UN)
+                flock.give_back(file)

@@ -48,6 +48,11 @@ class Home:
         return os.path.join(self.root, "verifiers")
 
     @property
+    def made(self) -> str:
+        """The file that names the directories outside the home that were not there before it."""
+        return os.path.join(self.root, "made")
+
+    @property
     def mutex(self) -> str:
         """The lock file that is held for the moments in which something of the whole home changes."""
         return os.path.join(self.root, "mutex")
@@ -235,14 +240,27 @@ def home_directory(environ: Mapping[str, str]) -> str:
     return known
 
 
+def shared_directories(environ: Mapping[str, str]) -> list[str]:
+    """Return the directories below HOME that are everybody's, and that a first install may have to make."""
+    if sys.platform == "win32":
+        return []
+    return [os.path.join(home_directory(environ), *names) for names in ((".local", "share"), (".local",), (".config",))]
+
+
+def absent_directories(environ: Mapping[str, str]) -> list[str]:
+    """Return those of ``shared_directories`` that are not there."""
+    return [path for path in shared_directories(environ) if not os.path.lexists(path)]
+
+
 def find_project(directory: str, home_directory: str) -> str | None:
     """Return the nearest directory with a ``d8.toml``, from *directory* upwards, or None.
 
-    The search ends at the top of a git work tree and at the person's HOME, both of which are still looked at.
+    The search ends at the top of a git work tree and at the person's HOME, both of which are still looked at. One that
+    is no file counts as well: whoever reads it says so, rather than mean another profile.
     """
     here = os.path.abspath(directory)
     while True:
-        if os.path.isfile(os.path.join(here, "d8.toml")):
+        if os.path.exists(os.path.join(here, "d8.toml")):
             return here
         parent = os.path.dirname(here)
         if parent == here or here == home_directory or os.path.exists(os.path.join(here, ".git")):

@@ -10,10 +10,12 @@ import os
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
-from d8_installer.store.arriving import Arriving
+from d8_installer.store.arriving import Arriving, is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from d8_installer.store.arriving import Guard
+    from d8_installer.store.flock import Patience
     from d8_installer.store.layout import Home, ProfilePaths
     from d8_installer.store.switch import Switch
 
@@ -23,13 +25,20 @@ GONE = ".gone"
 """How the name of one ends that is being removed."""
 
 
-def guard(home: Home) -> contextlib.AbstractContextManager[None]:
-    """Making, sweeping and removing directories exclude each other, or a sweep could take a newborn one."""
-    return fs.exclusive(home.mutex, never_waits)
+def guarding(home: Home, patience: Patience) -> Guard:
+    """Return the home's lock: making, sweeping and removing directories exclude each other.
+
+    Else a sweep could take a newborn one.
+    """
+
+    def guard(*, hurried: bool = False) -> contextlib.AbstractContextManager[None]:
+        return fs.exclusive(home.mutex, patience.hurried() if hurried else patience.for_moments())
+
+    return guard
 
 
-def never_waits(_holder: str) -> None:
-    """Such a lock is held for some milliseconds at most, which is not worth a word to the person."""
+def silent(_holder: str) -> None:
+    """Nobody is told."""
 
 
 def mutex_of(directory: str) -> str:
@@ -37,13 +46,27 @@ def mutex_of(directory: str) -> str:
     return os.path.join(directory, "mutex")
 
 
-def sweep_store(home: Home) -> None:
+def sweep_store(home: Home, patience: Patience) -> None:
     """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
-    with contextlib.suppress(DiskError), guard(home):
-        fs.sweep(home.layers)
-        Arriving(home, lambda: guard(home)).sweep()
+    guard = guarding(home, patience)
+    with contextlib.suppress(DiskError), guard():
+        for path, name in fs.unfinished(home.layers):
+            if is_digest(name.removesuffix(".json")):
+                fs.remove(path)
+        Arriving(home, guard).sweep()
         for name in fs.list_directory(home.incoming):
-            _sweep_one(os.path.join(home.incoming, name))
+            if _is_incoming(name):
+                _sweep_one(os.path.join(home.incoming, name))
+
+
+def _is_incoming(name: str) -> bool:
+    """Whether it is a name that we give there: ``<process>.<8 hex digits>``, or 16 hex digits for a file."""
+    process, dot, rest = name.rpartition(".")
+    return _is_hex(rest, 8 if dot else 16) and (not dot or process.isdecimal())
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and not text.strip("0123456789abcdef")
 
 
 def _sweep_one(path: str) -> None:
@@ -58,7 +81,7 @@ def _sweep_one(path: str) -> None:
 def recover(paths: ProfilePaths, switch: Switch) -> None:
     """Finish or remove what a killed process left in a profile; the caller has its mutex and the home's."""
     finish(paths, switch)
-    fs.sweep(paths.root)
+    fs.sweep(paths.root, "project", "d8.lock", "stamp.json", "environments")
 
 
 def finish(paths: ProfilePaths, switch: Switch) -> None:

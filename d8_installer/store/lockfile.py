@@ -10,6 +10,7 @@ import os
 
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.store import fs
+from d8_installer.store.flock import Patience
 from d8_installer.store.layout import SCHEMA
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MAX_LOCK_BYTES = 64 << 20
 _MAX_TAGS_BYTES = 64 << 20
 _MAX_CONFIG_BYTES = 1 << 20
+_ROOT_FILES = ("schema", "tags.json", "verifiers", "d8.toml", "config.toml", "made")
 _LOST_LOCK = "restore it, or remove it and type `d8-installer lock`, which chooses the versions anew"
 
 
@@ -86,7 +88,7 @@ def load_config(path: str) -> tuple[str, Config]:
 
 def save(path: str, text: str) -> None:
     """Write a state file, unless it says just that already."""
-    data = text.encode()
+    data = text.encode("utf-8", "surrogateescape")
     if fs.read(path, limit=_MAX_LOCK_BYTES) != data:
         fs.replace_file(path, data)
 
@@ -109,14 +111,14 @@ def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
         ) from error
 
 
-def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest]) -> None:
+def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest], patience: Patience | None = None) -> None:
     """Add what was resolved to ``tags.json``; another process's additions stay."""
     known = load_tags(home)
     if all(known.get(key) == top for key, top in tops.items()):
         return
     import json
 
-    with fs.exclusive(home.mutex, lambda _holder: None):
+    with fs.exclusive(home.mutex, patience or Patience(_silent)):
         images: dict[str, dict[str, str]] = {}
         for (path, tag), top in sorted({**load_tags(home), **tops}.items()):
             images.setdefault(path, {})[tag] = str(top)
@@ -177,10 +179,30 @@ def check_schema(home: Home) -> None:
         )
 
 
-def prepare_home(home: Home) -> None:
-    """Make the home, write its schema if it is new, and remove what killed processes left beside these files."""
+def prepare_home(home: Home, patience: Patience | None = None, made: Iterable[str] = ()) -> None:
+    """Make the home, write its schema if it is new, and remove what killed processes left beside these files.
+
+    *made* are the directories outside a new home that are made for it, or will be: they go with it once they are empty.
+    A directory that holds what is not ours, and no schema, is a ConfigError, and nothing is written there.
+    """
     check_schema(home)
-    with fs.exclusive(home.mutex, lambda _holder: None):
-        fs.sweep(home.root)
-        if fs.read(home.schema, limit=64) is None:
+    if is_new := fs.read(home.schema, limit=64) is None:
+        from d8_installer.store import contents
+
+        contents.refuse_foreign_directory(home)
+    with fs.exclusive(home.mutex, patience or Patience(_silent)):
+        fs.sweep(home.root, *_ROOT_FILES)
+        if is_new and fs.read(home.schema, limit=64) is None:
+            if lines := "".join(f"{path}\n" for path in made):
+                fs.replace_file(home.made, lines.encode("utf-8", "surrogateescape"))
             fs.replace_file(home.schema, f"{SCHEMA}\n".encode())
+
+
+def load_made(home: Home) -> tuple[str, ...]:
+    """Return the directories outside the home that were not there before it."""
+    raw = fs.read(home.made, limit=_MAX_CONFIG_BYTES) or b""
+    return tuple(filter(os.path.isabs, raw.decode("utf-8", "surrogateescape").splitlines()))
+
+
+def _silent(_holder: str) -> None:
+    """Nobody is told."""

@@ -144,7 +144,7 @@ class FileSwitch:
         """Carry the switch on that the journal names."""
         import json
 
-        fs.sweep(paths.current)
+        fs.sweep(paths.current, "number", "journal.json")
         self._sweep(paths)
         text = fs.read(self._journal(paths), limit=_SMALL)
         if text is None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from d8_installer.plugin.judging import CheckContext
 
 
+_SYSTEM = "the system's profile"
+
+
 @hookimpl
 def d8_checks() -> list[Check]:
     """Offer what d8-installer itself looks at."""
@@ -56,7 +59,8 @@ def _home(context: CheckContext) -> list[Finding]:
 def _path(context: CheckContext) -> list[Finding]:
     if context.is_on_path:
         return [Finding("ok", f"{context.bin_directory} is on PATH")]
-    return [Finding("warning", f"{context.bin_directory} is not on PATH", hint="type `d8-installer ensurepath`")]
+    typed = "d8-installer --global ensurepath" if context.profile == _SYSTEM else "d8-installer ensurepath"
+    return [Finding("warning", f"{context.bin_directory} is not on PATH", hint=f"type `{typed}`")]
 
 
 def _plugins(context: CheckContext) -> list[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.ops.shells import first_on_path, last_on_path
 from tests.command import PROGRAM, environment, run
 from tests.images import add_image, executables, host_platform
 
@@ -42,6 +43,7 @@ SHELLS = {
     "bash": 'eval "$(d8-installer env)"; tool',
     "zsh": 'eval "$(d8-installer env)"; tool',
     "fish": "d8-installer env | source; tool",
+    "tcsh": "eval `d8-installer env`; tool",
     "pwsh": "d8-installer env --shell powershell | Out-String | Invoke-Expression; tool",
 }
 
@@ -79,6 +81,31 @@ def test_a_later_step_of_a_workflow_finds_it(project: Path) -> None:
     assert first == "/somewhere"
     done = subprocess.run(["tool"], env={"PATH": f"{added}:/usr/bin:/bin"}, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("the project's")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a\nb", "a\rb"])
+@pytest.mark.parametrize("words", [("env",), ("env", "--shell", "github"), ("ensurepath",)], ids=" ".join)
+def test_a_home_that_path_cannot_hold_is_refused(tmp_path: Path, name: str, words: tuple[str, ...]) -> None:
+    done = run("--home", str(tmp_path / name), *words, home=str(tmp_path))
+    assert (done.code, done.out, "hint: choose another home" in done.err) == (78, "", True), done
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quoting_for_shells_that_are_not_here() -> None:
+    """fish reads backslashes and quotes after a backslash (its language, Quotes); csh reads ``!`` in quotes as well."""
+    assert first_on_path("fish", "/plain") == "set -gx PATH /plain $PATH"
+    assert first_on_path("fish", "/it's a \\ $(x)") == r"set -gx PATH '/it\'s a \\ $(x)' $PATH"
+    assert first_on_path("tcsh", "/it's!") == r"""setenv PATH '/it'"'"'s\!':"${PATH}" """.strip()
+    assert last_on_path("tcsh", "/plain") == 'setenv PATH "${PATH}":/plain'
+
+
+def test_csh_has_start_up_files_of_its_own(tmp_path: Path) -> None:
+    for shell in ("/bin/csh", "/usr/bin/tcsh"):
+        done = run("ensurepath", home=str(tmp_path), env={"SHELL": shell})
+        assert done.code == 0, done
+    assert (tmp_path / ".cshrc").read_text().splitlines()[1].startswith('setenv PATH "${PATH}":/')
+    assert not (tmp_path / ".tcshrc").exists()
+    assert run("env", home=str(tmp_path), env={"SHELL": "/bin/csh"}).out.startswith("setenv PATH ")
 
 
 def test_the_docs_say_the_same() -> None:

@@ -107,8 +107,8 @@ def test_a_project_and_a_persons_variables_mean_nothing_to_it(machine: Machine, 
 
 
 @pytest.fixture
-def umask() -> Iterator[None]:
-    before = os.umask(0o077)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(getattr(request, "param", 0o077))
     yield
     os.umask(before)
 
@@ -126,9 +126,46 @@ def test_all_of_it_is_readable_whatever_the_umask(machine: Machine) -> None:
         for path in (Path(where, name) for name in (*directories, *files)):
             mode = path.stat().st_mode
             wanted = 0o555 if stat.S_ISDIR(mode) or "sha256" in path.parts else 0o444
-            if mode & wanted != wanted or mode & 0o022:
+            wrong = mode & wanted != wanted or mode & 0o022
+            if path.name.endswith("mutex"):  # whoever may open it can hold it, and keep root waiting
+                wrong = stat.S_IMODE(mode) != 0o600
+            if wrong:
                 unreadable.append(f"{stat.S_IMODE(mode):o} {path}")
     assert unreadable == []
+
+
+@pytest.mark.parametrize(
+    ("umask", "exists"), [(0o077, None), (0, None), (0, 0o777), (0o077, 0o700)], indirect=["umask"]
+)
+@pytest.mark.usefixtures("umask")
+def test_its_directory_is_everybodys_to_read_and_roots_to_write_from_the_first_command_on(
+    machine: Machine, exists: int | None
+) -> None:
+    if exists is not None:
+        machine.root.mkdir()
+        machine.root.chmod(exists)
+    machine.run("config", "set", "endpoint", f"oci-layout:{machine.images}")
+    assert stat.S_IMODE(machine.root.stat().st_mode) == 0o755
+    machine.run("install", "tool")
+    assert stat.S_IMODE(machine.root.stat().st_mode) == 0o755
+
+
+def test_one_that_others_may_write_to_is_refused(machine: Machine) -> None:
+    machine.set_up()
+    machine.root.chmod(0o775)
+    for words in (("install", "tool"), ("gc",), ("config", "set", "retention", "3"), ("verify", "--fix")):
+        done = machine.run(*words, expect=78)
+        assert f"hint: type `chmod go-w {machine.root}`" in done.err
+    machine.root.chmod(0o755)
+    machine.run("install", "tool")
+
+
+def test_the_hint_for_path_is_the_systems(machine: Machine) -> None:
+    machine.run("config", "set", "endpoint", f"oci-layout:{machine.images}")
+    hint = "type `d8-installer --global ensurepath`"
+    assert hint in machine.run("install", "tool").err
+    assert hint in machine.run("doctor").out
+    assert f'export PATH="$PATH":{machine.root}/bin' in machine.run("ensurepath", expect=2).err
 
 
 # -- another user ------------------------------------------------------------------------------------------------
@@ -174,3 +211,17 @@ def another_user(machine: Machine) -> None:
         assert done.code == 77, (words, done)
         assert "hint: type it as root (sudo)" in done.err
     machine.run("verify")
+
+
+@needs_setpriv
+def test_another_user_cannot_hold_its_locks() -> None:
+    """Opening a lock file to read it is enough to hold it, and keep root waiting for ever."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        machine = Machine(Path(directory))
+        machine.set_up()
+        for name in ("mutex", "switching.mutex", "profiles/system/mutex"):
+            (machine.root / name).chmod(0o644)  # as older versions made it
+            machine.run("install", "tool==2.0.0")
+            done = machine.as_nobody("flock", "--nonblock", str(machine.root / name), "echo", "held")
+            assert ("Permission denied" in done.err, done.out) == (True, ""), done

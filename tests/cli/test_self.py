@@ -160,6 +160,76 @@ def test_a_home_that_was_typed_takes_no_settings_with_it(person: Person, tmp_pat
     assert (person.path / CONFIG / "config.toml").exists()
 
 
+def test_nor_does_one_that_the_environment_names(person: Person, tmp_path: Path) -> None:
+    person.live()
+    other = str(tmp_path / "other")
+    person.good("install", "hello", D8_INSTALLER_HOME=other)
+    before = person.tree()
+    person.good("self", "uninstall", "--yes", D8_INSTALLER_HOME=other)
+    assert not os.path.exists(other)
+    assert person.tree() == before
+    assert person.good("sync").out == "nothing to do\n"
+
+
+def test_the_lines_of_a_home_that_was_typed_go_with_it(person: Person, tmp_path: Path) -> None:
+    other = str(tmp_path / "other")
+    before = person.tree()
+    person.good("install", "tool", "--home", other)
+    person.good("ensurepath", "--home", other)
+    assert other in (person.path / ".profile").read_text()
+    done = person.good("self", "uninstall", "--yes", "--home", other)
+    assert person.tree() == before
+    assert f"removed the lines of ensurepath in {person.path / '.bashrc'}" in done.out.splitlines()
+    assert f"removed {person.path / '.profile'}" in done.out.splitlines()
+
+
+def test_what_was_there_before_stays_though_it_is_empty(tmp_path: Path, person: Person) -> None:
+    home = tmp_path / "empty"
+    for name in (".config", ".local/share"):
+        (home / name).mkdir(parents=True)
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{person.images}", "SHELL": "/bin/bash"}
+    for words in (
+        ("config", "set", "retention", "3"), ("install", "tool"), ("ensurepath",), ("self", "uninstall", "--yes"),
+    ):  # fmt: skip
+        assert (done := run(*words, home=str(home), env=env)).code == 0, done
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == [".config", ".local", ".local/share"]
+
+
+FIRST = (("config", "set", "retention", "3"), ("ensurepath",), ("lock",), ("gc",))
+
+
+@pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/fish"])
+@pytest.mark.parametrize("first", FIRST, ids=" ".join)
+def test_an_empty_home_is_empty_again_whatever_came_first(
+    tmp_path: Path, person: Person, first: tuple[str, ...], shell: str
+) -> None:
+    home = tmp_path / "empty"
+    home.mkdir()
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{person.images}", "SHELL": shell}
+    for words in (first, ("install", "tool"), ("self", "uninstall", "--yes")):
+        assert (done := run(*words, home=str(home), env=env)).code == 0, done
+    assert list(home.iterdir()) == []
+
+
+def test_an_empty_directory_is_somebodys(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    done = person.good("self", "uninstall", "--yes", "--home", str(tmp_path / "theirs"))
+    assert "nothing of d8-installer's" in done.out
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_a_link_to_the_home_stays_and_is_named(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    link = str(tmp_path / "link")
+    person.good("install", "tool", "--home", link)
+    would = json.loads(person.good("self", "uninstall", "--dry-run", "--json", "--home", link).out)["data"]
+    done = person.good("self", "uninstall", "--yes", "--home", link)
+    assert (would["removed"], would["kept"]) == ([], [link])
+    assert done.out.splitlines()[0] == f"kept {link}: it is a link"
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
 def test_while_another_command_works_nothing_goes(person: Person) -> None:
     person.good("install", "tool")
     person.good("ensurepath")

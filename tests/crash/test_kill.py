@@ -55,6 +55,8 @@ def complain(prepared: Prepared, at: int, home: str) -> str:
     """Kill the command, look, and go on with the next one; return what is wrong, or nothing."""
     scenario = prepared.scenario
     ran = prepared.driver.run(*scenario.command, home=home, fault=Fault(at, None))
+    if ran.code == 0 and len(ran.calls) < at:
+        return ""  # threads that wait for each other call more often, one time or another: this time it was done before
     if ran.code != -signal.SIGKILL:
         return f"it was not killed\n{ran}"
     return about_the_rest(prepared, home)

@@ -1,7 +1,7 @@
 """Stands between ``store/fs.py`` and the operating system: counts its calls, and lets one of them go wrong.
 
-Nothing of ours is replaced, only what ``fs`` asks of the system: its ``os``, ``fcntl`` and ``open``, and what
-``shutil`` does for it. Installed in a process of its own (``driver``), and never taken out again.
+Nothing of ours is replaced, only what ``fs`` and its part ``flock`` ask of the system: their ``os``, ``fcntl`` and
+``open``, and what ``shutil`` does for them. Installed in a process of its own (``driver``), and never taken out again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from d8_installer.store import fs
+from d8_installer.store import flock, fs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +86,9 @@ class Disk:
         inside["open"] = self._counted("read", os.open)
         inside["fsync"] = self._counted("fsync", lambda _file: None)  # no power is cut here, and it costs the most
         vars(fs)["os"] = _Instead(os, inside)
-        vars(fs)["fcntl"] = _Instead(fcntl, {"flock": self._counted("flock", fcntl.flock)})
-        vars(fs)["open"] = self._open
+        vars(flock)["os"] = _Instead(os, {"open": inside["open"]})
+        vars(flock)["fcntl"] = _Instead(fcntl, {"flock": self._counted("flock", fcntl.flock)})
+        vars(fs)["open"] = vars(flock)["open"] = self._open
         tree = {name: self._counted(name, getattr(os, name)) for name in ("unlink", "rmdir")}
         vars(shutil)["os"] = _Instead(os, tree)
         vars(shutil)["copyfile"] = self._copy

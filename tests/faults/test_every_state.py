@@ -42,6 +42,7 @@ STATES = {
     "manifest": os.path.join(CONFIG, "d8.toml"),
     "schema": os.path.join(DATA, "schema"),
     "tags": os.path.join(DATA, "tags.json"),
+    "made": os.path.join(DATA, "made"),
     "verifiers": os.path.join(DATA, "verifiers"),
     "mutex": os.path.join(DATA, "**mutex"),
     "bin": os.path.join(DATA, "bin"),

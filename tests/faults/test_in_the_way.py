@@ -137,6 +137,12 @@ def put_link(path: str) -> None:
     os.symlink("/usr/bin", path)
 
 
+def put_schema(home: str) -> None:
+    os.makedirs(home)
+    with open(os.path.join(home, "schema"), "w", encoding="ascii") as file:
+        file.write("1\n")
+
+
 def is_mine(path: str) -> bool:
     if os.path.islink(path):
         return os.readlink(path) == "/usr/bin"
@@ -172,6 +178,8 @@ def is_mine(path: str) -> bool:
 def test_a_foreign_thing_is_named_and_stays(machine: Machine, place: str, put: object, code: int) -> None:
     path = machine.path(DATA, *place.split("/")) if place else machine.path(DATA)
     assert callable(put)
+    if place not in ("", "schema"):  # else it would be somebody's directory
+        put_schema(machine.path(DATA))
     put(path)
     done = machine.run("install", "tool")
     refused(done, code, path)
@@ -270,6 +278,53 @@ def test_root_may_look_at_the_home_of_another(machine: Machine) -> None:
     assert machine.run("list").code == 0
     refused(machine.run("install", "tool==1.1.0"), 77)
     assert said(machine.home, "tool") == "one"
+
+
+@needs_root
+def test_root_leaves_nothing_in_the_home_of_another(machine: Machine) -> None:
+    project = make_project(machine.path("work"))
+    os.chown(machine.home, NOBODY, NOBODY)
+    for words in (("bundle", "create", "-o", os.path.join(machine.root, "x.bundle")), ("plugins", "disable", "x")):
+        machine.driver.run("--endpoint", machine.images, *words, home=machine.home, cwd=project)
+        assert roots_own(machine.home) == [], words
+    assert machine.as_person("install", "tool==1.0.0").code == 0
+    os.unlink(machine.path(DATA, "switching.mutex"))
+    os.chmod(machine.run("which", "tool").out.strip(), 0o755)
+    assert machine.run("verify").code == 76
+    assert roots_own(machine.home) == []
+
+
+@needs_root
+def test_root_in_the_project_of_another_writes_no_lock(machine: Machine) -> None:
+    project = make_project(os.path.join(machine.root, "work"))
+    typed = ("--endpoint", machine.images, "--home", os.path.join(machine.root, "own"))
+    for words in (("sync",), ("lock",), ("install", "--project", "tool>=1")):
+        done = machine.driver.run(*typed, *words, home=machine.home, cwd=project)
+        refused(done, 77, project)
+        assert os.listdir(project) == ["d8.toml"]
+        assert roots_own(project) == []
+    done = machine.driver.run("--endpoint", machine.images, "lock", home=project, cwd=project, user=NOBODY)
+    assert done.code == 0, done
+    for command in ("sync", "lock"):  # they have nothing to write there
+        done = machine.driver.run(*typed, command, home=machine.home, cwd=project)
+        assert done.code == 0, done
+    assert roots_own(project) == []
+
+
+def make_project(directory: str) -> str:
+    """Make a project that is another user's."""
+    os.mkdir(directory)
+    manifest = os.path.join(directory, "d8.toml")
+    with open(manifest, "w", encoding="utf-8") as file:
+        file.write('schema = 1\n[[images]]\nname = "tool"\n')
+    for path in (directory, manifest):
+        os.chown(path, NOBODY, NOBODY)
+    return directory
+
+
+def roots_own(directory: str) -> list[str]:
+    found = [os.path.join(where, name) for where, names, files in os.walk(directory) for name in (*names, *files)]
+    return [path for path in found if os.lstat(path).st_uid == 0]
 
 
 @needs_root

@@ -44,7 +44,7 @@ def test_a_replaced_file_is_the_old_or_the_new(tmp_path: Path) -> None:
             fs.replace_file(str(path), b"the new")
         yield called
         assert path.read_bytes() in {b"old", b"the new"}
-        fs.sweep(str(tmp_path))
+        fs.sweep(str(tmp_path), "file")
         assert os.listdir(tmp_path) == ["file"]
 
     assert every_cut(steps) >= 6
@@ -115,8 +115,10 @@ def test_sweep_takes_only_what_replace_file_leaves(tmp_path: Path) -> None:
     fs.sweep(str(tmp_path), "d8.toml")
     assert sorted(os.listdir(tmp_path)) == sorted(set(names) - {"d8.toml.12.tmp"})
     fs.sweep(str(tmp_path))
-    assert sorted(os.listdir(tmp_path)) == sorted(set(names) - {"d8.toml.12.tmp", "d8.lock.7.tmp", "12.tmp"})
-    fs.sweep(str(tmp_path / "nowhere"))
+    assert sorted(os.listdir(tmp_path)) == sorted(set(names) - {"d8.toml.12.tmp"})
+    fs.sweep(str(tmp_path), "d8.lock", "d8.toml", "mine")
+    assert sorted(os.listdir(tmp_path)) == sorted(set(names) - {"d8.toml.12.tmp", "d8.lock.7.tmp"})
+    fs.sweep(str(tmp_path / "nowhere"), "d8.toml")
 
 
 # -- reading -------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def make(root: Path, *paths: str) -> None:
         (["a/b/c/", "a/b/.git/", "a/d8.toml"], None),
         (["a/b/c/", "a/b/.git/", "a/b/d8.toml"], "a/b"),
         (["a/b/c/", "a/b/.git", "a/d8.toml"], None),
-        (["a/b/c/d8.toml/", "a/d8.toml"], "a"),
+        (["a/b/c/d8.toml/", "a/d8.toml"], "a/b/c"),  # no file: who reads it says so
     ],
 )
 def test_the_nearest_project(tmp_path: Path, paths: list[str], found: str | None) -> None:

@@ -142,7 +142,7 @@ def test_cut_while_recovering(tmp_path: Path) -> None:
         yield called
         one.switch.recover(one.paths)
         assert (one.switch.active(one.paths), one.said()) == (2, NEW)
-        fs.sweep(one.paths.current)
+        fs.sweep(one.paths.current, "number", "journal.json")
         assert one.tree() == [*(f"bin/{name}" for name in sorted(NEW)), "number", *launched(NEW)]
         fs.remove_tree(one.home.root)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
-    from d8_installer.ops.path import SHELLS
+    from d8_installer.ops.shells import SHELLS
 
     parser.add_argument("--shell", choices=SHELLS, help="whose language to speak (default: that of $SHELL)")
 

@@ -32,8 +32,10 @@ def execute(context: Context) -> Outcome:
             _ask(session, as_json=typed.json)
         result = uninstall_self(session, dry_run=typed.dry_run)
     verb = "would remove" if result.dry_run else "removed"
-    lines = [f"{verb} {path}" for path in result.removed] or ["there is nothing of d8-installer's"]
-    lines += [f"kept {path}: it has files that are not d8-installer's" for path in result.kept]
+    went = result.leaving
+    lines = [f"{verb} {path}" for path in went.removed]
+    lines += [f"{verb} the lines of ensurepath in {path}" for path in went.changed]
+    lines = [*lines, *(f"kept {path}: {why}" for path, why in went.kept)] or ["there is nothing of d8-installer's"]
     return Outcome(result.as_json(), [*lines, f"the package itself: {result.package}"])
 
 
@@ -43,7 +45,8 @@ def _ask(session: Session, *, as_json: bool) -> None:
 
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nobody is there to say yes", hint="type --yes, or --dry-run to see what would go")
-    for path in leaving(session).places:
+    going = leaving(session)
+    for path in (*going.removed, *(f"the lines of ensurepath in {path}" for path in going.changed)):
         session.reporter.note(path)
     session.reporter.note("remove all of this? [y/N]")
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
