@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
-from d8_installer.model.markers import first_marker
+from d8_installer.model.markers import take_apart
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
 from d8_installer.model.requirement import OWN_MANIFEST
@@ -35,7 +35,7 @@ _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
 _MARK = "  # entry "
 _MARKED = re.compile(r'^name = "([^"\n]*)"\nimage = .*\nversion = .*  # entry ([0-9a-f]{12})$', re.MULTILINE)
-_NAME = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
+NAMED = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
 END = "# end of d8.lock\n"
 """What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
 
@@ -177,7 +177,7 @@ class Doubles:
     def of(cls, text: str) -> Doubles:
         """Take a lock's *text* apart, as far as its lines are where we write them."""
         head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
-        names = [found[1] if (found := _NAME.search(entry)) else str(place) for place, entry in enumerate(entries)]
+        names = [found[1] if (found := NAMED.search(entry)) else str(place) for place, entry in enumerate(entries)]
         last = {name: place for place, name in enumerate(names)}
         first = {name: place for place, name in reversed(tuple(enumerate(names)))}
         texts = (head + "".join(entries[place] for place in sorted(places.values())) for places in (first, last))
@@ -192,7 +192,7 @@ def _table(text: str, file: str) -> Table:
     try:
         return parse_toml(text, file, limit=_MAX_LOCK_TOML)
     except DocumentError as error:
-        if first_marker(text) is not None:
+        if take_apart(text, file) is not None:  # which says more of a marker that stands alone
             error.hint = _JOIN
         raise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of a Change: the plan, and the number of the generation that is active now (None: still none)."""
+    """What came of a Change: the plan, and the number of the generation that is active now (None: still none).
+
+    ``lock``: the lock file, where what it says has changed, or would.
+    """
 
     plan: Plan
     generation: int | None
@@ -61,6 +64,7 @@ class Applied:
     profile: str
     dry_run: bool = False
     left_out: tuple[D8Error, ...] = ()
+    lock: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
@@ -74,6 +78,7 @@ class Applied:
             "skipped": [str(name) for name in self.plan.skipped],
             "withheld": sorted({placement.binary for placement in self.plan.withheld}),
             "left_out": [error.message for error in self.left_out],
+            "lock": self.lock,
         }
 
 
@@ -90,9 +95,9 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
+    result = Applied(plan, number, bin_directory, str(workspace.profile), lock=_changed_lock(workspace, change))
     if change.dry_run:
-        problems = (*change.problems, *plan.problems)
-        return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
+        return replace(result, dry_run=True, left_out=(*change.problems, *plan.problems))
     refuse_moved(session, change.lock)
     _warn(session, plan)
     if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
@@ -113,7 +118,11 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         write_stamp(session, workspace, change.seen, plan, number)
     if switch is not None:
         tell_switched(session, switch)
-    return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
+    return replace(result, generation=number, left_out=problems)
+
+
+def _changed_lock(workspace: Workspace, change: Change) -> str | None:
+    return None if change.lock_text in (None, workspace.lock_text) else workspace.profile.lock
 
 
 def bin_of(session: Session, workspace: Workspace) -> str:

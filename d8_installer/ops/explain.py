@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import NotFoundError
 from d8_installer.model.date import spelled, typed_cutoff
 from d8_installer.ops.ask import drive
+from d8_installer.ops.lock import refuse_unknown
 from d8_installer.ops.requesters import gather
 from d8_installer.resolve import explain
 
@@ -71,8 +71,7 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...], exc
     requesters = gather(session, workspace, given)
     cutoff = None if exclude is None else typed_cutoff(exclude, session.clock())
     wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff)
-    if workspace.locked.find(name) is None and all(r.request.name != name for r in wanted.requirements):
-        raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")
+    refuse_unknown(wanted, [name])
     told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
     images = len(workspace.locked.images)
     return Explained(workspace.profile.lock, session.source.name, told, cutoff, images, requesters.problems)

@@ -60,10 +60,10 @@ def load_text(path: str) -> str | None:
 
 
 def load_lock(path: str) -> tuple[str, Lock] | None:
-    """Return the lock's text and value, or None where there is no lock."""
+    """Return the lock's text, with ends of lines as we write them, and value; None where there is no lock."""
     raw = _read(path, _MAX_LOCK_BYTES)
     with _advice(_LOST_LOCK):
-        return None if raw is None else (raw.decode("utf-8", "replace"), Lock.parse(raw, path))
+        return None if raw is None else (decode_utf8(raw, path), Lock.parse(raw, path))
 
 
 def load_config(path: str) -> tuple[str, Config]:
@@ -76,9 +76,10 @@ def load_config(path: str) -> tuple[str, Config]:
 
 
 def save(path: str, text: str) -> None:
-    """Write a state file, unless it says just that already."""
+    """Write a state file, unless it says just that already, be it with the ends of lines of a git on Windows."""
     data = text.encode()
-    if fs.read(path, limit=_MAX_LOCK_BYTES) != data:
+    before = fs.read(path, limit=_MAX_LOCK_BYTES)
+    if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
         fs.replace_file(path, data)
 
 

@@ -232,6 +232,64 @@ def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
     assert project.lock.read_text() == after
 
 
+def test_a_name_that_nobody_wants_is_a_mistake(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    for words in (("lock", "--upgrade-image", "strongold"), ("lock", "--accept-moved", "strongold:v1.0.0")):
+        refused = project.d8(*words, expect=69)
+        assert "nobody wants strongold here, and it is not locked" in refused.err
+    assert "nobody wants zz" in project.d8("sync", "--accept-moved", "zz:v9", expect=69).err
+    project.d8("lock", "--upgrade-image", "stronghold", "--accept-moved", "stronghold:v1.1.0")
+
+
+def test_a_dry_run_says_what_would_be_written(project: Project) -> None:
+    """Also where no version changes: another range changes the entry."""
+    project.wants("stronghold <2")
+    project.d8("sync")
+    project.wants("stronghold >=1, <2")
+    before = project.lock.read_bytes()
+    assert project.d8("lock", "--dry-run").out == f"would write {project.lock} (1 images)\n"
+    data = envelope(project.d8("--json", "lock", "--dry-run"))["data"]
+    assert (data["changed"], data["written"], data["changes"]) == (True, False, [])
+    assert project.d8("sync", "--dry-run").out.endswith(f"\nwould write {project.lock}\n")
+    assert envelope(project.d8("--json", "sync", "--dry-run"))["data"]["lock"] == str(project.lock)
+    assert project.lock.read_bytes() == before
+    assert envelope(project.d8("--json", "sync"))["data"]["lock"] == str(project.lock)
+    assert project.d8("lock", "--dry-run").out == f"unchanged: {project.lock} (1 images)\n"
+    assert project.d8("sync", "--dry-run").out == "nothing to do\n"
+    assert envelope(project.d8("--json", "sync"))["data"]["lock"] is None
+
+
+def test_the_ends_of_lines_of_a_checkout_stay(project: Project) -> None:
+    """Git on Windows writes CRLF into the working copy (core.autocrlf): that is no change of the lock."""
+    project.wants("stronghold <1.1")
+    project.d8("sync")
+    text = project.lock.read_bytes().replace(b"\n", b"\r\n")
+    project.lock.write_bytes(text)
+    for words in (
+        ("lock", "--check"),
+        ("lock", "--dry-run"),
+        ("lock",),
+        ("sync",),
+        ("sync", "--locked"),
+        ("sync", "--dry-run"),
+    ):
+        done = project.d8(*words)
+        assert "would write" not in done.out
+        assert project.lock.read_bytes() == text
+    project.wants("stronghold")
+    project.d8("lock", "--upgrade")
+    assert b"\r" not in project.lock.read_bytes()
+
+
+def test_first_trust_is_said_of_what_was_not_locked(project: Project) -> None:
+    project.wants("stronghold")
+    assert "first lock of stronghold:v1.1.0" in project.d8("lock").err
+    shutil.rmtree(project.home / ".local")  # a fresh clone: nothing is remembered, and all is locked
+    project.wants("stronghold >=1")
+    assert "first lock" not in project.d8("lock").err
+
+
 # -- platforms of a project --------------------------------------------------------------------------------------
 
 
