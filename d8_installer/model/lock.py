@@ -17,7 +17,7 @@ from d8_installer.model.document import Table, decode_utf8, parse_toml
 from d8_installer.model.markers import take_apart
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -127,7 +127,8 @@ class Lock:
         table = _table(decode_utf8(raw, file), file)
         version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
         if version != LOCK_VERSION:
-            table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint="upgrade d8-installer")
+            hint = "upgrade d8-installer" if version > LOCK_VERSION else _REPAIR
+            table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint=hint)
         images: dict[ImageName, LockedImage] = {}
         for entry in table.tables("images"):
             image = _locked_image(entry)
@@ -205,13 +206,21 @@ def _locked_image(table: Table) -> LockedImage:
     version = table.text("version")
     if not is_tag(version):
         table.fail(f"{version[:100]!r} is not a tag", "version")
-    index = table.parsed("index", Digest.parse)
+    index = table.parsed("index", _digest)
     optional = table.optional("optional", bool, "true or false") or False
     demanded = tuple(sorted(set(table.list_of("demanded", Platform.parse) or ())))
     binaries = _pairs(table, "binaries", parse_binary_name, parse_member_name)
-    requests = _pairs(table, "requests", str, Digest.parse)
+    requests = _pairs(table, "requests", parse_requester, _digest)
     platforms = _platforms(table, single=index is None)
     return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown(), demanded)
+
+
+def _digest(value: object) -> Digest:
+    """Nobody writes the digests of a lock by hand."""
+    try:
+        return Digest.parse(value)
+    except DocumentError as error:
+        raise DocumentError(error.problem, hint=_REPAIR) from error
 
 
 def _pairs(
@@ -241,13 +250,13 @@ def _platforms(table: Table, *, single: bool) -> tuple[tuple[str, Pin], ...]:
 
 
 def _pin(entries: Table, key: str) -> Pin:
-    table = Table(entries.required(key, dict, "a table"), entries.origin, entries.key(key))
+    table = entries.inner(entries.required(key, dict, "a table"), key)
     if key != ANY_PLATFORM:
         try:
             Platform.parse(key)
         except DocumentError as error:
             raise entries.error(error, key) from error
-    child, layer = table.need("child", Digest.parse), table.need("layer", Digest.parse)
+    child, layer = table.need("child", _digest), table.need("layer", _digest)
     size = table.required("size", int, "a number of bytes")
     if not 0 < size <= MAX_LAYER_BYTES:
         table.fail("must be a positive number of bytes", "size")

@@ -197,7 +197,8 @@ def _refuse_foreign_platform(session: Session, active: Generation | None) -> Non
     if session.platform != session.host_platform:
         raise UsageError(
             f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
-            hint="give the other platform a home of its own with --home DIR",
+            hint=f"lay them out in a directory with `sync --platform {session.platform} --to DIR`, or give the other"
+            " platform a home of its own with --home DIR",
         )
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from d8_installer.ops.session import Session, Workspace
 
 
+_SHOWN = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Relocked:
     """A new lock, its text, and why requirements were left out of it."""
@@ -127,9 +130,15 @@ def refuse_missing(workspace: Workspace) -> None:
 
 
 def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
-    """Return the error that says, a clause each, where the lock is stale."""
-    clauses = "; ".join(map(str, differences))
-    return StaleLockError(f"is stale: {clauses}", file=workspace.profile.lock, hint="type `d8-installer lock`")
+    """Return the error that says, a clause each, where the lock is stale; of very many the first."""
+    every = tuple(differences)
+    clauses = "; ".join(map(str, every[:_SHOWN]))
+    more = f"; and {len(every) - _SHOWN} more, which `lock --check` shows" if len(every) > _SHOWN else ""
+    hint = "type `d8-installer lock`"
+    if outsiders := sorted({who for difference in every for who in difference.outsiders}):
+        names = " and ".join(outsiders)
+        hint += f"; if it leaves {names} out, loosen a range, or do without {names}"
+    return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint)
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:

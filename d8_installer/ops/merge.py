@@ -90,8 +90,8 @@ def _ways_out(clashes: Sequence[Clash]) -> str:
     names = _shortened([str(clash.name) for clash in images])
     unsure = any(clash.mixed & {"ours", "theirs"} for clash in images)
     return (
-        "type `d8-installer lock` with --ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew, for each"
-        f" of {names}" + ("; a side that git mixed up cannot be taken" if unsure else "")
+        "type `d8-installer lock` with --ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew,"
+        f" for each of {names}" + ("; a side that git mixed up cannot be taken" if unsure else "")
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.model.config import Config
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import decode_utf8
@@ -37,11 +38,26 @@ def _advice(hint: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _in_its_place(able: str) -> Iterator[None]:
+    """A person's document is where it is: to a refusal another home is no way out."""
+    try:
+        yield
+    except DiskError as error:
+        cause = error.__cause__
+        if isinstance(cause, PermissionError):
+            error.hint = f"make it {able} for you"
+        elif isinstance(cause, OSError) and cause.errno == errno.EROFS:
+            error.hint = "its file system is read-only; make it writable, or work in a copy of the directory"
+        raise
+
+
 def _read(path: str, limit: int) -> bytes | None:
     """Read a document of the person's; one that is far too long is that document's fault, not the disk's."""
-    if (fs.file_size(os.path.realpath(path)) or 0) > limit:
-        raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
-    return fs.read(path, limit=limit)
+    with _in_its_place("readable"):
+        if (fs.file_size(os.path.realpath(path)) or 0) > limit:
+            raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
+        return fs.read(path, limit=limit)
 
 
 def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]:
@@ -78,9 +94,10 @@ def load_config(path: str) -> tuple[str, Config]:
 def save(path: str, text: str) -> None:
     """Write a state file, unless it says just that already, be it with the ends of lines of a git on Windows."""
     data = text.encode()
-    before = fs.read(path, limit=_MAX_LOCK_BYTES)
-    if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
-        fs.replace_file(path, data)
+    with _in_its_place("writable"):
+        before = fs.read(path, limit=_MAX_LOCK_BYTES)
+        if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
+            fs.replace_file(path, data)
 
 
 def load_tags(home: Home) -> dict[tuple[str, str], Digest]:

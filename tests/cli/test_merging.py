@@ -359,7 +359,7 @@ def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("with_driver", [False, True], ids=["git alone", "driver"])
 def test_a_criss_cross_keeps_what_is_removed_away(project: Project, with_driver: bool) -> None:
-    """Both branches merged the same two upgrades of b and settled them alike; ours removes d then, theirs upgrades f."""
+    """Both merged the same two upgrades of b and settled them alike; then ours removes d, and theirs upgrades f."""
     if with_driver:
         project.typed(ATTRIBUTES)
         project.typed(DRIVER)
