@@ -8,11 +8,14 @@ import sys
 
 from d8_installer.cli import render
 from d8_installer.cli.context import Context, Outcome, Terminated
+from d8_installer.cli.modules import command_module
+from d8_installer.cli.plain import plainly
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import EXIT_BUG, EXIT_OK, D8Error, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
 
 
@@ -75,7 +78,12 @@ def _leave(code: int) -> int:
 def _run(typed: list[str]) -> int:
     if typed[:1] == ["launch"]:
         return _launch(typed[1:])
-    from d8_installer.cli.parser import UnknownCommandError, command_module, help_text, parse
+    arguments = plainly(typed)
+    return _execute(arguments) if arguments is not None else _parse_and_execute(typed)
+
+
+def _parse_and_execute(typed: list[str]) -> int:
+    from d8_installer.cli.parser import UnknownCommandError, help_text, parse
 
     try:
         arguments = parse(typed)
@@ -93,6 +101,10 @@ def _run(typed: list[str]) -> int:
             return render.failure(None, nothing, as_json=True)
         render.raw(help_text())
         return UsageError.exit_code
+    return _execute(arguments)
+
+
+def _execute(arguments: Namespace) -> int:
     talk = Talk(quiet=arguments.quiet, verbose=arguments.verbose)
     try:
         result = command_module(arguments.command).execute(Context(arguments, talk))

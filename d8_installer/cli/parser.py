@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from importlib import import_module
 
 from d8_installer import __version__
+from d8_installer.cli.modules import VERBATIM, command_module
 from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import NoReturn, Protocol
-
-    from d8_installer.cli.context import Context, Outcome, RawOutput
-
-    class Command(Protocol):
-        """What a module of ``cli.commands`` is."""
-
-        def configure(self, parser: argparse.ArgumentParser) -> None:
-            """Add the command's arguments."""
-
-        def execute(self, context: Context) -> Outcome | RawOutput:
-            """Call the verb."""
-
+    from typing import NoReturn
 
 PROGRAM = "d8-installer"
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -63,9 +51,6 @@ COMMANDS = {
     "pipx": "run pipx as typed, then sync",
     "uv": "run uv as typed, then sync the environment that it changed",
 }
-_MODULES = {"pip": "manager", "pipx": "manager", "uv": "manager"}
-VERBATIM = frozenset(_MODULES)
-"""The commands whose arguments are all another program's."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -112,12 +97,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add_globals(parser, repeated=True)
     command_module(namespace.command).configure(parser)
     return parser.parse_args(namespace.rest, namespace)
-
-
-def command_module(name: str) -> Command:
-    """Import the module of a command."""
-    module: Command = import_module(f"d8_installer.cli.commands.{_MODULES.get(name, name)}")
-    return module
 
 
 def whole_parser() -> argparse.ArgumentParser:

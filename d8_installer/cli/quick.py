@@ -1,27 +1,19 @@
-"""The no-op's quick way: compares the stamp and is done. Imports nothing third-party, no TOML, no dataclasses."""
+"""The quick ways of a ``sync`` with nothing to do and of ``rollback``: nothing third-party, no TOML, no dataclasses."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from d8_installer.cli.context import Outcome
-from d8_installer.plugin.environments import project_roots, user_roots
-from d8_installer.store import stamp
-from d8_installer.store.layout import (
-    Home,
-    config_directory,
-    default_home,
-    find_project,
-    home_directory,
-    project_directory,
-)
+from d8_installer.cli.context import Outcome, end_cleanly
+from d8_installer.errors import D8Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.cli.context import Context
+    from d8_installer.ops.rollback import RolledBack
 
 _FACTS = {"generation", "platform", "skipped", "withheld", "roots"}
 _SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments")
@@ -29,6 +21,9 @@ _SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved"
 
 def unchanged(context: Context) -> Outcome | None:
     """Return the outcome of a sync that has nothing to do, or None for any doubt: the long way decides then."""
+    from d8_installer.store import stamp
+    from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+
     typed = context.arguments
     if any(getattr(typed, option) not in (None, False, []) for option in _SLOW_OPTIONS):
         return None
@@ -70,6 +65,31 @@ def unchanged(context: Context) -> Outcome | None:
 
 def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
     """Return where plugins are looked for now: another variable, or a new ``.venv``, is a doubt as any other."""
+    from d8_installer.plugin.environments import project_roots, user_roots
+    from d8_installer.store.layout import home_directory
+
     if project is not None:
         return [root.path for root in project_roots(environ, project)]
     return [root.path for root in user_roots(environ, home_directory(environ), sys.prefix)]
+
+
+def rolled_back(context: Context) -> RolledBack | None:
+    """Roll back by what is plain to see; None, and nothing changed, for any doubt: the long way decides then."""
+    from d8_installer.ops.place import Choice, Place, waiting_for
+    from d8_installer.ops.rollback import enables_no_plugin, quickly
+
+    typed = context.arguments
+    choice = Choice(typed.home, typed.profile, context.environ, context.directory)
+    try:
+        home = choice.find_home()
+        profile = choice.find_profile(lambda: home, typed.profile)
+        if not typed.no_plugins and not enables_no_plugin(choice.find_config(lambda: home)):
+            return None
+    except D8Error:
+        return None
+    end_cleanly()
+
+    def say(holder: str) -> None:
+        context.talk.note(waiting_for(holder))
+
+    return quickly(Place(home, profile, say, is_global=choice.is_global), typed.number)

@@ -1,17 +1,18 @@
-"""Results as lines for people. What a line says is decided here, and nothing else is."""
+"""Results as lines for people. What a line says is decided here, and nothing else is.
+
+The quick ``rollback`` passes through here: nothing is imported that it can do without.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from d8_installer.model.plan import Fetch, Link, Unlink
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from d8_installer.cli.context import Outcome
+    from d8_installer.model.plan import Fetch, Link, Unlink
     from d8_installer.ops.apply import Applied
-    from d8_installer.ops.history import Difference
+    from d8_installer.ops.rollback import Difference
 
 NOTHING = "nothing to do"
 
@@ -19,6 +20,7 @@ NOTHING = "nothing to do"
 def applied(result: Applied) -> Outcome:
     """Say what was placed and taken away; with ``--dry-run``, what would be."""
     from d8_installer.cli.context import Outcome
+    from d8_installer.model.plan import Fetch
 
     changes = [step for step in result.plan.steps if not isinstance(step, Fetch)]
     lines = [_change(step, result.dry_run) for step in changes]
@@ -57,6 +59,8 @@ def _fetch(step: Fetch) -> str:
 
 
 def _change(step: Link | Unlink, dry_run: bool) -> str:
+    from d8_installer.model.plan import Unlink
+
     placement = step.placement
     if isinstance(step, Unlink):
         return f"{'would remove' if dry_run else 'removed'} {placement.binary} ({placement.name} {placement.version})"

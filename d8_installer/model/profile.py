@@ -1,25 +1,31 @@
-"""Profile: the user's, a project's or the system's line of generations, as names and paths. No I/O."""
+"""Profile: the user's, a project's or the system's line of generations, as names and paths. No I/O.
+
+A plain class, since the quick ``rollback`` imports it and a dataclass would cost that command its speed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
-Kind = Literal["user", "project", "system", "run"]
+    Kind = Literal["user", "project", "system", "run"]
 
 
-@dataclass(frozen=True, slots=True)
 class Profile:
     """One profile: where its manifest and lock are, and what its directory under ``profiles/`` is called.
 
     ``project`` is the real path of the project's directory, or None. All paths are absolute.
     """
 
-    kind: Kind
-    directory: str
-    manifest: str
-    lock: str
-    project: str | None = None
+    __slots__ = ("directory", "kind", "lock", "manifest", "project")
+
+    def __init__(self, kind: Kind, directory: str, manifest: str, lock: str, project: str | None = None) -> None:
+        self.kind = kind
+        self.directory = directory
+        self.manifest = manifest
+        self.lock = lock
+        self.project = project
 
     @property
     def is_exposed(self) -> bool:

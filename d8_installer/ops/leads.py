@@ -112,6 +112,9 @@ class Leads:
             if not self._leads_there(path, placed, suffix):
                 yield Wrong("link", path, "does not lead to its stored file", placed.digest.hex, owner, number)
         yield from self._strangers(line, number, wanted)
+        if not line.generations.is_summed_up(generation):
+            problem = "does not say what the generation's record says"
+            yield Wrong("link", line.paths.summary(number), problem, None, owner, number)
         if active and not os.path.islink(line.paths.current):
             yield from self._of_copy(line, generation)
 
@@ -124,11 +127,11 @@ class Leads:
     @staticmethod
     def _strangers(line: Line, number: int, wanted: dict[str, Placed]) -> Iterator[Wrong]:
         """Yield the files in a generation that nobody put there: one in ``bin`` would be a command."""
-        directory = line.paths.generation(number)
-        for where, _, names in os.walk(directory):
+        ours = {*wanted, line.paths.record(number), line.paths.summary(number)}
+        for where, _, names in os.walk(line.paths.generation(number)):
             for name in names:
                 path = os.path.join(where, name)
-                if path not in wanted and path != line.paths.record(number):
+                if path not in ours:
                     yield Wrong("link", path, "is not of this generation", None, line.title, number)
 
     def _of_copy(self, line: Line, generation: Generation) -> Iterator[Wrong]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotAllowedError
 from d8_installer.store import fs, status
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
 

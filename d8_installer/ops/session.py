@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, DocumentError, UsageError
+from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import HostFacts, Platform, typed_platform
-from d8_installer.model.profile import Kind, Profile
 from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
-from d8_installer.store import fs, lockfile, status
+from d8_installer.ops.place import Choice, Place, alone, waiting_for
+from d8_installer.store import fs, lockfile
 from d8_installer.store.blobs import Store
-from d8_installer.store.layout import (
-    Home,
-    config_directory,
-    default_home,
-    find_project,
-    global_home,
-    project_directory,
-)
 from d8_installer.store.profile import ProfileStore
 from d8_installer.store.switch import switch_for_this_system
 
@@ -34,11 +25,12 @@ if TYPE_CHECKING:
 
     from d8_installer.model.config import Config
     from d8_installer.model.generation import Generation
+    from d8_installer.model.profile import Kind, Profile
     from d8_installer.model.source import Destination, Source
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
-    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.store.layout import Home, ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
 
@@ -111,15 +103,11 @@ class Session:
     @cached_property
     def home(self) -> Home:
         """The home; root at work in another person's home is a NotAllowedError."""
-        usual = global_home if self.is_global else default_home
-        home = Home(self._chosen_home or usual(self.environ))
-        lockfile.check_schema(home)
-        return home
+        return self._choice.find_home()
 
     @property
-    def _chosen_home(self) -> str | None:
-        own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
-        return self.options.home or own or None
+    def _choice(self) -> Choice:
+        return Choice(self.options.home, self.options.profile, self.environ, self.directory)
 
     @property
     def is_global(self) -> bool:
@@ -129,9 +117,7 @@ class Session:
     @cached_property
     def config_file(self) -> str:
         """The path of ``config.toml``; the system's lies in its home, so that nothing of a person's counts there."""
-        if self.is_global:
-            return self.home.config
-        return os.path.join(config_directory(self.environ), "config.toml")
+        return self._choice.find_config(lambda: self.home)
 
     @cached_property
     def config(self) -> Config:
@@ -290,23 +276,11 @@ class Session:
 
     def profile(self, *, default: Kind | None = None) -> Profile:
         """Return the profile that the command means: the one asked for, *default*, else the project's or the user's."""
-        kind = self.options.profile or default
-        if kind == "system":
-            return Profile("system", "system", self.home.config_manifest, self.home.profile("system").lock)
-        project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
-        if project is not None:
-            return self._project_profile(project)
-        if kind == "project":
-            raise UsageError(
-                f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
-            )
-        chosen = self._chosen_home is not None
-        manifest = self.home.config_manifest if chosen else os.path.join(config_directory(self.environ), "d8.toml")
-        return Profile("user", "user", manifest, self.home.profile("user").lock)
+        return self._choice.find_profile(lambda: self.home, self.options.profile or default)
 
-    def _project_profile(self, project: str) -> Profile:
-        manifest = os.path.join(project, "d8.toml")
-        return Profile("project", project_directory(project), manifest, os.path.join(project, "d8.lock"), project)
+    def place(self, profile: Profile) -> Place:
+        """Return where *profile* is, to write there."""
+        return Place(self.home, profile, self._say_waiting, is_global=self.is_global)
 
     def generations(self, profile: Profile) -> ProfileStore:
         """Return the generations of *profile*."""
@@ -337,34 +311,20 @@ class Session:
 
         Without *documents* neither manifest nor lock is read: for what needs neither, and mends both.
         """
-        self.refuse_foreign(self.home.root)
-        if profile.kind == "user":
-            self.refuse_foreign(profile.manifest)
-        paths = self.home.profile(profile.directory)
-        with status.readable_by_all(wanted=self.is_global), self.alone(paths):
-            self.store.sweep()
-            with self.switching():
-                self.generations(profile).recover()
-            for file in (profile.manifest, profile.lock):
-                fs.sweep(*os.path.split(os.path.realpath(file)))
-            if profile.project is not None:
-                lockfile.save(paths.project, f"{os.path.realpath(profile.project)}\n")
+        with self.place(profile).writing():
             blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
             yield self.read(profile, frozen=frozen, load=load) if documents else blank
 
-    @contextlib.contextmanager
-    def alone(self, paths: ProfilePaths) -> Iterator[None]:
+    def alone(self, paths: ProfilePaths) -> contextlib.AbstractContextManager[None]:
         """Hold one profile's (or run's) own lock in a home that is ready."""
-        lockfile.prepare_home(self.home)
-        with fs.exclusive(paths.mutex, self._say_waiting):
-            yield
+        return alone(self.home, paths, self._say_waiting)
 
     def switching(self) -> contextlib.AbstractContextManager[None]:
         """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
         return fs.exclusive(self.home.switching, self._say_waiting)
 
     def _say_waiting(self, holder: str) -> None:
-        self.reporter.note(f"waiting for another d8-installer (process {holder})")
+        self.reporter.note(waiting_for(holder))
 
     def refuse_foreign(self, place: str) -> None:
         """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).

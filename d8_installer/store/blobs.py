@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.store import fs
+from d8_installer.store import fs, leftovers
 from d8_installer.store.arriving import Arriving
 
 if TYPE_CHECKING:
@@ -150,32 +150,18 @@ class Store:
             try:
                 with self._guard():
                     fs.make_directories(directory)
-                    alive.enter_context(fs.exclusive(_mutex(directory), _never_waits))
+                    alive.enter_context(fs.exclusive(leftovers.mutex_of(directory), leftovers.never_waits))
                 yield Incoming(directory)
             finally:
                 with contextlib.suppress(DiskError), self._guard():  # else the next command's sweep removes it
                     fs.remove_tree(directory)
 
     def _guard(self) -> contextlib.AbstractContextManager[None]:
-        """Making, sweeping and removing directories exclude each other, or a sweep could take a newborn one."""
-        return fs.exclusive(self._home.mutex, _never_waits)
+        return leftovers.guard(self._home)
 
     def sweep(self) -> None:
-        """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
-        with contextlib.suppress(DiskError), self._guard():
-            fs.sweep(self._home.layers)
-            self.arriving.sweep()
-            for name in fs.list_directory(self._home.incoming):
-                self._sweep_one(os.path.join(self._home.incoming, name))
-
-    @staticmethod
-    def _sweep_one(path: str) -> None:
-        if not os.path.isdir(path):
-            fs.remove(path)
-            return
-        with fs.try_exclusive(_mutex(path)) as dead:
-            if dead:
-                fs.remove_tree(path)
+        """Remove what killed processes left."""
+        leftovers.sweep_store(self._home)
 
 
 def _record(members: Mapping[str, Stored]) -> bytes:
@@ -185,11 +171,3 @@ def _record(members: Mapping[str, Stored]) -> bytes:
 
 def _is_hex(name: str) -> bool:
     return len(name) == 64 and not name.strip("0123456789abcdef")
-
-
-def _mutex(directory: str) -> str:
-    return os.path.join(directory, "mutex")
-
-
-def _never_waits(_holder: str) -> None:
-    """Such a lock is held for some milliseconds at most, which is not worth a word to the person."""

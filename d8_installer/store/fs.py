@@ -2,7 +2,7 @@
 
 Every function here is one kind of call on the operating system; what it refuses becomes a DiskError that names the
 path and what to do. Tests inject faults by replacing these functions, so nobody calls ``os.rename`` and its kin past
-them. What to write, and in which order, is decided elsewhere in ``store``.
+them. What to write, and when, is decided elsewhere in ``store``. Quick commands pass here: it imports little.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import errno
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store.refusals import refusals as _refusals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_READ_AT_ONCE = 1 << 20
+    from typing import BinaryIO
 
 
 # -- reading -------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ A plain class, since the no-op ``sync`` imports it and a dataclass would cost th
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 
@@ -187,6 +186,10 @@ class ProfilePaths:
         """``generation.json`` of one generation."""
         return os.path.join(self.generations, str(number), "generation.json")
 
+    def summary(self, number: int) -> str:
+        """What a rollback reads of that record, without JSON."""
+        return os.path.join(self.generations, str(number), "summary")
+
 
 def default_home(environ: Mapping[str, str]) -> str:
     """Return the home that is used when none is chosen: XDG's on every POSIX system, LOCALAPPDATA's on Windows."""
@@ -249,4 +252,6 @@ def find_project(directory: str, home_directory: str) -> str | None:
 
 def project_directory(project: str) -> str:
     """Return the name of a project's directory under ``profiles``: 16 hex digits of its real path's sha256."""
+    import hashlib  # which a command in the user's profile does without
+
     return hashlib.sha256(os.path.realpath(project).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,25 +1,26 @@
-"""The state files, read whole and written atomically: manifest, lock, ``config.toml``, ``tags.json``, ``schema``."""
+"""The state files, read whole and written atomically: manifest, lock, ``config.toml``, ``tags.json``, ``schema``.
+
+The quick ``rollback`` passes through here, so what reads documents is imported where one is read.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
-from d8_installer.model.config import Config
-from d8_installer.model.digest import Digest
-from d8_installer.model.document import decode_utf8
-from d8_installer.model.lock import Lock
-from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.store import fs
 from d8_installer.store.layout import SCHEMA
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from d8_installer.model.config import Config
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.manifest import Manifest
     from d8_installer.store.layout import Home, ProfilePaths
 
 _MAX_LOCK_BYTES = 64 << 20
@@ -62,6 +63,8 @@ def _read(path: str, limit: int) -> bytes | None:
 
 def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]:
     """Return the manifest's text and value; a missing file is an empty manifest."""
+    from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
+
     parse = Manifest.parse_plugins if of_plugin else Manifest.parse
     raw = _read(path, 4 * MAX_MANIFEST_TOML)
     with _advice("correct it there, then type the same command again"):
@@ -70,6 +73,8 @@ def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]
 
 def load_text(path: str) -> str | None:
     """Return the text of a lock as it is, with ends of lines as we write them; None where there is none."""
+    from d8_installer.model.document import decode_utf8
+
     raw = _read(path, _MAX_LOCK_BYTES)
     with _advice(_LOST_LOCK):
         return None if raw is None else decode_utf8(raw, path)
@@ -77,6 +82,9 @@ def load_text(path: str) -> str | None:
 
 def load_lock(path: str) -> tuple[str, Lock] | None:
     """Return the lock's text, with ends of lines as we write them, and value; None where there is no lock."""
+    from d8_installer.model.document import decode_utf8
+    from d8_installer.model.lock import Lock
+
     raw = _read(path, _MAX_LOCK_BYTES)
     with _advice(_LOST_LOCK):
         return None if raw is None else (decode_utf8(raw, path), Lock.parse(raw, path))
@@ -84,6 +92,8 @@ def load_lock(path: str) -> tuple[str, Lock] | None:
 
 def load_config(path: str) -> tuple[str, Config]:
     """Return the config's text and value; a missing file is an empty config."""
+    from d8_installer.model.config import Config
+
     try:
         raw = _read(path, _MAX_CONFIG_BYTES)
     except DocumentError as error:
@@ -102,6 +112,10 @@ def save(path: str, text: str) -> None:
 
 def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
     """Return what each (repository path, tag) was remembered to mean; a damaged memory is a DocumentError."""
+    import json
+
+    from d8_installer.model.digest import Digest
+
     raw = fs.read(home.tags, limit=_MAX_TAGS_BYTES)
     if raw is None:
         return {}
@@ -119,6 +133,8 @@ def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest]) -> None:
     known = load_tags(home)
     if all(known.get(key) == top for key, top in tops.items()):
         return
+    import json
+
     with fs.exclusive(home.mutex, lambda _holder: None):
         images: dict[str, dict[str, str]] = {}
         for (path, tag), top in sorted({**load_tags(home), **tops}.items()):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.generation import Generation
-from d8_installer.store import fs
+from d8_installer.model.summary import Summary, SummedUp
+from d8_installer.store import fs, leftovers
 from d8_installer.store.blobs import Stored
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 _RECORD_LIMIT = 256 << 20
 _READ_ONLY = 0o555
-_DRAFT = ".new"
-_GONE = ".gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +46,32 @@ class ProfileStore:
             raise DocumentError("is missing", file=file, hint="run `d8-installer sync`, which makes a new generation")
         return Generation.parse(raw, file)
 
+    def is_summed_up(self, generation: Generation) -> bool:
+        """Whether the generation's summary says what its record says; one without any is as good."""
+        summary, record = self.paths.summary(generation.number), self.paths.record(generation.number)
+        if not os.path.lexists(summary):
+            return True
+        try:
+            raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
+        except DiskError:
+            return False
+        return raw is not None and of is not None and raw == summary_of(generation).render(of)
+
     def next_number(self) -> int:
         """Return the number that a new generation gets: one more than any that is there."""
         return max([0, *self.numbers(), self.switch.active(self.paths) or 0]) + 1
 
     def recover(self) -> None:
         """Finish or remove what a killed process left in this profile; the caller has its mutex and the home's."""
-        self.finish()
-        fs.sweep(self.paths.root)
+        leftovers.recover(self.paths, self.switch)
 
     def finish(self) -> None:
         """Finish a switch and remove half generations; the caller keeps others from making and activating any."""
-        self.switch.recover(self.paths)
-        with contextlib.suppress(DiskError):
-            for name in fs.list_directory(self.paths.generations):
-                if name.endswith((_DRAFT, _GONE)):
-                    fs.remove_tree(os.path.join(self.paths.generations, name))
+        leftovers.finish(self.paths, self.switch)
 
     def build(self, generation: Generation) -> None:
         """Lay the generation out beside the others; it is complete and durable before it has its name."""
-        draft = f"{self.paths.generation(generation.number)}{_DRAFT}"
+        draft = f"{self.paths.generation(generation.number)}{leftovers.DRAFT}"
         fs.remove_tree(draft)
         try:
             self._build(generation, draft)
@@ -81,7 +86,9 @@ class ProfileStore:
         for placed, path in self.files(draft, generation):
             fs.make_directories(os.path.dirname(path))
             self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
-        fs.replace_file(os.path.join(draft, "generation.json"), generation.render().encode(), mode=0o444)
+        record = generation.render().encode()
+        fs.replace_file(os.path.join(draft, "generation.json"), record, mode=0o444)
+        _write_summary(draft, generation, record)
         for directory, _, _ in list(os.walk(draft, topdown=False)):
             if directory != draft:
                 fs.set_mode(directory, _READ_ONLY)
@@ -92,7 +99,7 @@ class ProfileStore:
 
     def lay_out_again(self, generation: Generation) -> None:
         """Put every file of a generation that is there in its place anew, each in one rename, and take others out."""
-        draft = f"{self.paths.generation(generation.number)}{_DRAFT}"
+        draft = f"{self.paths.generation(generation.number)}{leftovers.DRAFT}"
         fs.remove_tree(draft)
         try:
             self._lay_out_again(generation, draft)
@@ -103,7 +110,9 @@ class ProfileStore:
     def _lay_out_again(self, generation: Generation, draft: str) -> None:
         final = self.paths.generation(generation.number)
         fs.set_mode(final, 0o755)
-        wanted = {self.paths.record(generation.number)}
+        wanted = {self.paths.record(generation.number), self.paths.summary(generation.number)}
+        _write_summary(draft, generation, fs.read(self.paths.record(generation.number), limit=_RECORD_LIMIT) or b"")
+        fs.rename(os.path.join(draft, "summary"), self.paths.summary(generation.number))
         for placed, path in self.files(draft, generation):
             target = os.path.join(final, os.path.relpath(path, draft))
             wanted.add(target)
@@ -128,14 +137,14 @@ class ProfileStore:
 
     def drop(self, number: int) -> None:
         """Remove one generation: by a rename, so that none is ever there by half."""
-        gone = f"{self.paths.generation(number)}{_GONE}"
+        gone = f"{self.paths.generation(number)}{leftovers.GONE}"
         fs.remove_tree(gone)
         fs.rename(self.paths.generation(number), gone)
         fs.remove_tree(gone)
 
     def numbers(self) -> list[int]:
         """Return the numbers of the generations that are there, ascending."""
-        return sorted(int(name) for name in fs.list_directory(self.paths.generations) if name.isdecimal())
+        return leftovers.numbers(self.paths)
 
     @staticmethod
     def files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
@@ -147,6 +156,24 @@ class ProfileStore:
                 yield placed, os.path.join(directory, "bin", name)
             for request in placed.placement.requests:
                 yield placed, os.path.join(directory, "req", request.hex, name)
+
+
+def summary_of(generation: Generation) -> Summary:
+    """Return what a rollback needs of a generation."""
+    suffix = generation.platform.executable_suffix
+    binaries = [
+        SummedUp(p.binary, p.version, placed.digest.hex, file_name(p.binary, suffix), in_bin=p.in_bin)
+        for placed in generation.placed
+        for p in (placed.placement,)
+    ]
+    return Summary(generation.number, binaries, generation.lock)
+
+
+def _write_summary(directory: str, generation: Generation, record: bytes) -> None:
+    # Not durable: one that a power cut damages does not count, and then the record is read.
+    fs.replace_file(
+        os.path.join(directory, "summary"), summary_of(generation).render(record), mode=0o444, durable=False
+    )
 
 
 def file_name(binary: str, suffix: str) -> str:

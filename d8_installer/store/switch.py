@@ -6,43 +6,43 @@ Both ways are the same protocol, so the second is exercised on Linux too. Recove
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
 
     from d8_installer.store.layout import Home, ProfilePaths
 
+    class Switch(Protocol):
+        """One way to place files and to activate a generation."""
+
+        def active(self, paths: ProfilePaths) -> int | None:
+            """Return the number of the active generation, or None where there is none yet."""
+
+        def place(self, stored: str, path: str) -> None:
+            """Make the stored executable appear at *path*."""
+
+        def activate(self, paths: ProfilePaths, number: int) -> None:
+            """Make generation *number* the active one; cut short, ``recover`` finishes it or the old one stays."""
+
+        def recover(self, paths: ProfilePaths) -> None:
+            """Finish a switch that a killed process left; only the holder of the profile's mutex may call it."""
+
+        def deactivate(self, paths: ProfilePaths) -> None:
+            """Let no generation be active, for the whole profile goes."""
+
+        def expose(self, home: Home, paths: ProfilePaths) -> None:
+            """Make the PATH entry lead to the active binaries of *paths*."""
+
+
 _SMALL = 1 << 16
 _DIGITS = 20
-
-
-class Switch(Protocol):
-    """One way to place files and to activate a generation."""
-
-    def active(self, paths: ProfilePaths) -> int | None:
-        """Return the number of the active generation, or None where there is none yet."""
-
-    def place(self, stored: str, path: str) -> None:
-        """Make the stored executable appear at *path*."""
-
-    def activate(self, paths: ProfilePaths, number: int) -> None:
-        """Make generation *number* the active one; cut short, ``recover`` finishes it or the old one stays."""
-
-    def recover(self, paths: ProfilePaths) -> None:
-        """Finish a switch that a killed process left; only the holder of the profile's mutex may call it."""
-
-    def deactivate(self, paths: ProfilePaths) -> None:
-        """Let no generation be active, for the whole profile goes."""
-
-    def expose(self, home: Home, paths: ProfilePaths) -> None:
-        """Make the PATH entry lead to the active binaries of *paths*."""
 
 
 def switch_for_this_system() -> Switch:
@@ -125,6 +125,8 @@ class FileSwitch:
 
     def activate(self, paths: ProfilePaths, number: int) -> None:
         """Write the journal, change the files, write the number, drop the journal."""
+        import json
+
         fs.make_directories(paths.current)
         fs.replace_file(self._journal(paths), json.dumps({"to": number}).encode())
         source = paths.generation(number)
@@ -140,6 +142,8 @@ class FileSwitch:
 
     def recover(self, paths: ProfilePaths) -> None:
         """Carry the switch on that the journal names."""
+        import json
+
         fs.sweep(paths.current)
         self._sweep(paths)
         text = fs.read(self._journal(paths), limit=_SMALL)
@@ -195,9 +199,9 @@ class FileSwitch:
 
 
 def _files(directory: str) -> Iterable[str]:
-    """Yield the files below *directory*, relative to it, without ``generation.json``."""
+    """Yield the files below *directory*, relative to it, without what is written about them."""
     for where, _, names in os.walk(directory):
         for name in names:
             relative = os.path.relpath(os.path.join(where, name), directory)
-            if relative != "generation.json":
+            if relative not in {"generation.json", "summary"}:
                 yield relative

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from d8_installer.cli import render
 from d8_installer.cli.context import Outcome
-from d8_installer.cli.parser import COMMANDS, VERBATIM
+from d8_installer.cli.modules import VERBATIM
+from d8_installer.cli.parser import COMMANDS
 from d8_installer.errors import ConflictError
 from tests import command, images
 from tests.publish import wheels

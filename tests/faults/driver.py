@@ -30,10 +30,10 @@ WARM_COMMANDS = ("doctor", "gc", "install", "list", "lock", "rollback", "sync", 
 WARM = (
     "d8_hooks.checks",
     "d8_hooks.oci_layout",
-    *(f"d8_installer.cli.{name}" for name in ("main", "parser", "quick", "text")),
+    *(f"d8_installer.cli.{name}" for name in ("main", "parser", "plain", "quick", "text")),
     *(f"d8_installer.cli.commands.{name}" for name in WARM_COMMANDS),
     *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "session", "sync", "verify")),
-    *(f"d8_installer.ops.{name}" for name in ("doctor", "gc", "history", "mend", "provision")),
+    *(f"d8_installer.ops.{name}" for name in ("doctor", "gc", "history", "mend", "provision", "rollback")),
     "d8_installer.plugin.manager",
     *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
 )

@@ -12,13 +12,15 @@ import pytest
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
 from d8_installer.store.layout import Home, ProfilePaths
-from d8_installer.store.switch import FileSwitch, LinkSwitch, Switch, switch_for_this_system
+from d8_installer.store.switch import FileSwitch, LinkSwitch, switch_for_this_system
 from tests.images import script
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from d8_installer.store.switch import Switch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from d8_installer.cli import parser as grammar
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -13,6 +11,8 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add how strict, and where to."""
+    from d8_installer.cli import parser as grammar
+
     strict = parser.add_mutually_exclusive_group()
     strict.add_argument("--locked", action="store_true", help="a missing or stale lock is an error (65)")
     strict.add_argument("--frozen", action="store_true", help="read only the lock, no manifest")

@@ -1,0 +1,137 @@
+"""Where a command works: the home and the profile that are meant, and holding them alone to write there.
+
+The quick ``rollback`` passes through here: nothing is imported that it can do without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from d8_installer.errors import UsageError
+from d8_installer.model.profile import Profile
+from d8_installer.ops.ownership import refuse_foreign
+from d8_installer.store import fs, leftovers, lockfile, status
+from d8_installer.store.layout import (
+    Home,
+    config_directory,
+    default_home,
+    find_project,
+    global_home,
+    project_directory,
+)
+from d8_installer.store.switch import switch_for_this_system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from d8_installer.model.profile import Kind
+    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.store.switch import Switch
+
+
+class Choice:
+    """What was typed of where to work, the environment, and the working directory."""
+
+    __slots__ = ("directory", "environ", "home", "kind")
+
+    def __init__(self, home: str | None, kind: Kind | None, environ: Mapping[str, str], directory: str) -> None:
+        self.home = home
+        self.kind = kind
+        self.environ = environ
+        self.directory = directory
+
+    @property
+    def is_global(self) -> bool:
+        """Whether this is about the system's profile, which is everybody's to read and an administrator's to write."""
+        return self.kind == "system"
+
+    @property
+    def chosen_home(self) -> str | None:
+        """The home that was chosen by hand, or None."""
+        own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
+        return self.home or own or None
+
+    def find_home(self) -> Home:
+        """Return the home; one that a newer tool wrote is a ConfigError."""
+        usual = global_home if self.is_global else default_home
+        home = Home(self.chosen_home or usual(self.environ))
+        lockfile.check_schema(home)
+        return home
+
+    def find_profile(self, home: Callable[[], Home], kind: Kind | None) -> Profile:
+        """Return the profile of that *kind*; None: the project's that we are in, else the user's."""
+        if kind == "system":
+            return Profile("system", "system", home().config_manifest, home().profile("system").lock)
+        project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
+        if project is not None:
+            manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
+            return Profile("project", project_directory(project), manifest, lock, project)
+        if kind == "project":
+            raise UsageError(
+                f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
+            )
+        chosen = self.chosen_home is not None
+        manifest = home().config_manifest if chosen else os.path.join(config_directory(self.environ), "d8.toml")
+        return Profile("user", "user", manifest, home().profile("user").lock)
+
+    def find_config(self, home: Callable[[], Home]) -> str:
+        """Return the path of ``config.toml``; the system's lies in its home: nothing of a person's counts there."""
+        return home().config if self.is_global else os.path.join(config_directory(self.environ), "config.toml")
+
+
+class Place:
+    """One profile in its home; *waiting* is told which process it has to be waited for."""
+
+    __slots__ = ("home", "is_global", "profile", "waiting")
+
+    def __init__(self, home: Home, profile: Profile, waiting: Callable[[str], None], *, is_global: bool) -> None:
+        self.home = home
+        self.profile = profile
+        self.waiting = waiting
+        self.is_global = is_global
+
+    @property
+    def paths(self) -> ProfilePaths:
+        """The profile's paths."""
+        return self.home.profile(self.profile.directory)
+
+    @property
+    def switch(self) -> Switch:
+        """How a generation becomes the active one here."""
+        return switch_for_this_system()
+
+    def switching(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
+        return fs.exclusive(self.home.switching, self.waiting)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the profile alone while the context lasts: one command writes, another waits for it."""
+        profile = self.profile
+        refuse_foreign(self.home.root, system=self.is_global)
+        if profile.kind == "user":
+            refuse_foreign(profile.manifest, system=self.is_global)
+        with status.readable_by_all(wanted=self.is_global), alone(self.home, self.paths, self.waiting):
+            leftovers.sweep_store(self.home)
+            with self.switching():
+                leftovers.recover(self.paths, self.switch)
+            for file in (profile.manifest, profile.lock):
+                fs.sweep(*os.path.split(os.path.realpath(file)))
+            if profile.project is not None:
+                lockfile.save(self.paths.project, f"{os.path.realpath(profile.project)}\n")
+            yield
+
+
+@contextlib.contextmanager
+def alone(home: Home, paths: ProfilePaths, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold one profile's (or run's) own lock in a home that is ready."""
+    lockfile.prepare_home(home)
+    with fs.exclusive(paths.mutex, waiting):
+        yield
+
+
+def waiting_for(holder: str) -> str:
+    """Return what is said while another process is at work."""
+    return f"waiting for another d8-installer (process {holder})"

@@ -1,0 +1,169 @@
+"""The way back to an earlier generation, by what is known of each: its record, or for quickness its summary.
+
+There is one road: the quick way differs only in what it reads, and gives up before anything is changed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from d8_installer.errors import D8Error, DiskError, NotFoundError
+from d8_installer.model.summary import Summary
+from d8_installer.store import fs, leftovers, lockfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.ops.place import Place
+    from d8_installer.store.layout import ProfilePaths
+
+_RECORD_LIMIT = 256 << 20
+_CONFIG_LIMIT = 1 << 20
+_NOTHING: tuple[str | None, str] = (None, "")
+_HISTORY = "see `d8-installer history`"
+
+
+class Difference:
+    """What a binary was before and is after: versions, None where it is not there; the same version, other bytes."""
+
+    __slots__ = ("after", "before", "binary")
+
+    def __init__(self, binary: str, before: str | None, after: str | None) -> None:
+        self.binary = binary
+        self.before = before
+        self.after = after
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry for ``data``."""
+        return {"binary": self.binary, "before": self.before, "after": self.after}
+
+
+class RolledBack:
+    """What a rollback did; ``lock_restored``: the profile's lock says the same now."""
+
+    __slots__ = ("after", "before", "differences", "lock_restored", "profile")
+
+    def __init__(self, profile: str, before: Summary, after: Summary, *, lock_restored: bool) -> None:
+        self.profile = profile
+        self.before = before.number
+        self.after = after.number
+        self.differences = differences(before, after)
+        self.lock_restored = lock_restored
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        changes = [difference.as_json() for difference in self.differences]
+        facts = {"profile": self.profile, "before": self.before, "generation": self.after}
+        return {**facts, "changes": changes, "lock_restored": self.lock_restored}
+
+
+def differences(before: Summary | None, after: Summary) -> tuple[Difference, ...]:
+    """Return the binaries in ``bin`` whose bytes or versions differ; of a tag that was moved the bytes alone do."""
+    old, new = before.in_bin if before is not None else {}, after.in_bin
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return tuple(Difference(name, old.get(name, _NOTHING)[0], new.get(name, _NOTHING)[0]) for name in changed)
+
+
+def switch_back(place: Place, number: int | None, read: Callable[[int], Summary]) -> RolledBack:
+    """Make generation *number* (None: the one before the active one) the active one; it gets no new number.
+
+    A user's lock is restored from it. A project's ``d8.lock`` is the project's: the next sync returns to it (DESIGN,
+    Commands). Raises NotFoundError where there is no such generation, DiskError where the store lost what it needs.
+    The caller holds the place for writing; nothing is changed before *read* has returned for the last time.
+    """
+    profile = place.profile
+    active = place.switch.active(place.paths)
+    if active is None:
+        raise NotFoundError(f"{profile} has no generation yet", hint=_HISTORY)
+    before = read(active)
+    restored = profile.kind != "project"
+    with place.switching():
+        target = read(_target(place.paths, before.number, number))
+        _refuse_unrunnable(place, target)
+        if restored:
+            lockfile.save(profile.lock, target.lock)
+        if profile.is_exposed:
+            place.switch.expose(place.home, place.paths)
+        place.switch.activate(place.paths, target.number)
+    return RolledBack(str(profile), before, target, lock_restored=restored)
+
+
+def _target(paths: ProfilePaths, active: int, number: int | None) -> int:
+    known = leftovers.numbers(paths)
+    if number is None:
+        number = max((n for n in known if n < active), default=None)
+        if number is None:
+            raise NotFoundError(f"there is no generation before {active}", hint=_HISTORY)
+    elif number not in known:
+        raise NotFoundError(f"there is no generation {number}", hint=_HISTORY)
+    return number
+
+
+def _refuse_unrunnable(place: Place, target: Summary) -> None:
+    """Leave the active generation alone if the other one's files are not all there."""
+    for one in target.binaries:
+        path = place.home.executable(one.digest, one.file)
+        if not os.path.isfile(path):
+            raise DiskError(
+                f"generation {target.number} needs {path}, which is gone",
+                hint="roll back to another one: see `d8-installer history`",
+            )
+
+
+# -- the quick way -------------------------------------------------------------------------------------------
+
+
+class _DoubtError(Exception):
+    """A summary does not say all that the record would."""
+
+
+def quickly(place: Place, number: int | None) -> RolledBack | None:
+    """Roll back by the generations' summaries; None, and nothing changed, where one of them does not count."""
+
+    def read(wanted: int) -> Summary:
+        found = _summary(place.paths, wanted)
+        if found is None or found.number != wanted:
+            raise _DoubtError
+        return found
+
+    try:
+        with place.writing():
+            return switch_back(place, number, read)
+    except _DoubtError:
+        return None
+
+
+def _summary(paths: ProfilePaths, number: int) -> Summary | None:
+    try:
+        raw = fs.read(paths.summary(number), limit=_RECORD_LIMIT)
+        record = fs.read(paths.record(number), limit=_RECORD_LIMIT) if raw is not None else None
+    except D8Error:
+        return None
+    return None if raw is None or record is None else Summary.parse(raw, record)
+
+
+def enables_no_plugin(config_file: str) -> bool:
+    """Whether the settings are so plain that no TOML needs to be read to see that they enable no plugin.
+
+    That is where there are none, or only the scalars below, each on a line as ``config set`` writes it.
+    """
+    try:
+        text = (fs.read(config_file, limit=_CONFIG_LIMIT) or b"").decode()
+    except (D8Error, ValueError):
+        return False
+    lines = [line for line in text.split("\n") if line]
+    keys = [line.partition(" = ")[0] for line in lines if not line.startswith("#")]
+    return len(set(keys)) == len(keys) and all(map(_is_plain, lines))
+
+
+def _is_plain(line: str) -> bool:
+    if not line.isprintable():
+        return False
+    if line.startswith("#"):
+        return True
+    key, _, value = line.partition(" = ")
+    if key == "retention":
+        return value.isascii() and value.isdecimal() and not value.startswith("0") and int(value[:9]) <= 10_000
+    quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    return key in {"endpoint", "ca_file"} and quoted and '"' not in value[1:-1] and "\\" not in value
