@@ -136,8 +136,8 @@ def _nothing_allowed(
     newest = f"; the newest stable one is {stable[-1]}" if stable else ""
     if not stable and versions:
         newest = f"; there are only pre-releases, such as {versions[-1]}"
-    if not versions:
-        newest = "; none of its tags is a version" if tags else "; it has no tags at all"
+    if tags and not versions:
+        newest = "; none of its tags is a version"
     return NotFoundError(
         f"no published version of {name} is right: {culprit}{newest}",
         hint=f"see `d8-installer versions {name}`"

@@ -107,11 +107,10 @@ class _Facts:
         if tag == candidate:
             return "newer than the locked one, which is kept until an upgrade" + without
         if self.stays and chosen is not None:
+            if not _is_newer(tag, chosen):
+                return f"older than the locked {chosen}{without}"
             more = f", and older than {candidate}" if candidate is not None and _is_newer(candidate, tag) else ""
-            than = (
-                f"newer than the locked {chosen}{more}" if _is_newer(tag, chosen) else f"older than the locked {chosen}"
-            )
-            return than + without
+            return f"newer than the locked {chosen}{more}{without}"
         return f"older than {candidate}{without}" if candidate is not None else f"no version is right for all{without}"
 
     def _refused(self, tag: str) -> str | None:

@@ -211,6 +211,16 @@ def test_upgrading_one_image_changes_its_block_alone(project: Project) -> None:
     assert {name for name in before if after[name] != before[name]} == {"vault"}
 
 
+def test_another_platform_has_a_directory_or_a_home(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("sync")
+    other = "windows-amd64" if images.host_platform() != "windows-amd64" else "linux-amd64"
+    refused = project.d8("sync", "--platform", other, expect=2).err
+    assert (
+        f"`sync --platform {other} --to DIR`, or give the other platform a home of its own with --home DIR" in refused
+    )
+
+
 def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
     (project.place / "d8.toml").write_text(
         'schema = 1\n[[images]]\nname = "stronghold"\nplatforms = ["linux-arm64"]\n[[images]]\nname = "vault"\n'
@@ -466,6 +476,7 @@ def test_no_version_that_was_created_since_is_chosen(project: Project) -> None:
     project.lock.unlink()
     done = project.d8("lock", "--exclude-newer", "2025-01-01", expect=69)
     assert "versions without a date, or from 2025-01-01T00:00:00Z on, are excluded" in done.err
+    assert "hint: see `d8-installer lock --explain ruff` with the same --exclude-newer\n" in done.err
     assert "neither a date nor an age" in project.d8("lock", "--exclude-newer", "soon", expect=2).err
 
 
@@ -553,9 +564,7 @@ def test_explain_where_the_tags_are_gone(project: Project) -> None:
     assert f"  oci-layout:{project.layout} lists no tag of it\n" in project.d8("lock", "--explain", "stronghold").out
     project.wants("stronghold >=2")
     refused = project.d8("lock", expect=69).err
-    assert (
-        "no published version of stronghold is right: d8.toml wants stronghold >=2; it has no tags at all\n" in refused
-    )
+    assert "no published version of stronghold is right: d8.toml wants stronghold >=2\n" in refused
     assert "pre-releases" not in refused
 
 
