@@ -17,7 +17,7 @@ from d8_installer.model.reference import ImageName
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_LEVELS = 8
+_MAX_LEVELS = 3
 _HEAD = "lock_version = 1\n\n"
 
 

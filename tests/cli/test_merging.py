@@ -357,6 +357,28 @@ def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None
         assert (refused.code, "takes no other option" in refused.err) == (2, True)
 
 
+def test_the_driver_goes_on_from_what_it_left_itself(driven: Project) -> None:
+    """With three bases git merges the third with what was left of two: markers in ours, which stay about that image."""
+    texts = []
+    for versions in ({"b": "1.0.0"}, {"b": "1.1.0"}, {"b": "1.2.0"}, {"b": "1.0.0", "d": "1.0.0"}):
+        driven.want(f="1.0.0", **versions)
+        driven.lock_file.unlink(missing_ok=True)
+        assert driven.run("lock").code == 0
+        texts.append(driven.lock_file.read_text())
+    for name, text in zip(("base", "ours", "two", "three"), texts, strict=True):
+        (driven.place / name).write_text(text)
+    assert driven.run("lock", "--merge", "base", "ours", "two").code == 1
+    done = driven.run("lock", "--merge", "base", "ours", "three")
+    assert (done.code, "both sides changed b (ours: mixed up by git; theirs: v1.0.0)\n" in done.err) == (1, True)
+    left = (driven.place / "ours").read_text()
+    assert (left.count("<<<<<<<<<"), left.count('name = "d"'), left.count('name = "f"')) == (1, 1, 1)
+    (driven.place / "base").write_text(left)
+    for name in ("ours", "two"):
+        (driven.place / name).write_text(texts[2])
+    assert driven.run("lock", "--merge", "base", "ours", "two").code == 0
+    assert (driven.place / "ours").read_text() == texts[2]
+
+
 @pytest.mark.parametrize("with_driver", [False, True], ids=["git alone", "driver"])
 def test_a_criss_cross_keeps_what_is_removed_away(project: Project, with_driver: bool) -> None:
     """Both merged the same two upgrades of b and settled them alike; then ours removes d, and theirs upgrades f."""
