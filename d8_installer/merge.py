@@ -39,6 +39,12 @@ class Clash:
     key: str = ""
     mixed: frozenset[str] = frozenset()
 
+    def as_json(self) -> dict[str, object]:
+        """Return the image with both sides' versions (None: removed), and the sides that git mixed up."""
+        sides = {"ours": self.ours, "theirs": self.theirs}
+        versions = {side: None if image is None else image.version for side, image in sides.items()}
+        return {"image": str(self.name), **versions, "mixed": sorted(self.mixed & sides.keys())}
+
     def __str__(self) -> str:
         if self.name is None:
             return f"the key `{self.key}`"

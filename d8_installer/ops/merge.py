@@ -57,7 +57,9 @@ class Merging:
             raise NotFoundError(f"neither side has {name}", hint=f"leave --{self.taken[name]} {name} out")
         clashes = [clash for clash in merged.clashes if not self._is_chosen_anew(clash)]
         if clashes:
-            raise ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_ways_out(clashes))
+            error = ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_ways_out(clashes))
+            error.conflicts = tuple(clash.as_json() for clash in clashes if clash.name is not None)
+            raise error
         self.unsettled, self.seen = merged.unsettled, versions.names
         self.reporter.note(f"merged both sides of {path}")
         if merged.unsettled:

@@ -13,6 +13,7 @@ import pytest
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import ImageName
 from tests import command, images
+from tests.cli.test_json import envelope
 from tests.test_docs import blocks
 
 if TYPE_CHECKING:
@@ -189,6 +190,8 @@ def test_all_conflicts_are_in_the_hint(project: Project) -> None:
     assert "both sides changed b (ours: v1.1.0; theirs: v1.2.0) and d (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
     ways = "--ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew, for each of b and d\n"
     assert f"hint: type `d8-installer lock` with {ways}" in done.err
+    found = envelope(project.run("--json", "lock"))["errors"][0]["conflicts"]
+    assert found == [{"image": name, "ours": "v1.1.0", "theirs": "v1.2.0", "mixed": []} for name in "bd"]
     assert "cannot be that of both sides" in project.run("lock", "--ours", "b", "--theirs", "b").err
     unknown = project.run("lock", "--ours", "b", "--theirs", "d", "--ours", "zz")
     assert (unknown.code, "neither side has zz" in unknown.err) == (69, True)
