@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.model.reference import ImageName
+from d8_installer.model.torn import read_torn
 from tests import command
 from tests.faults.driver import Driver
 from tests.property import branches
@@ -27,6 +28,8 @@ from tests.property.branches import Branch, Want, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from d8_installer.model.lock import LockedImage
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
@@ -267,6 +270,17 @@ class Cross:
                 found.add(str(name))
         return found
 
+    def _taken_by_git(self, entries: Mapping[str, Sequence[LockedImage | None]]) -> dict[str, LockedImage | None]:
+        """Return what git's lines decided though the base did not know it: a whole entry of a side, never a mixture.
+
+        It may find one side's entry in its base, and takes the other's then. An image that is there twice is undecided.
+        """
+        left = read_torn(self.repository.text, "d8.lock")
+        taken = {name: left.lock.find(ImageName(name)) for name in self.both_changed - {str(one) for one in left.said}}
+        for name, entry in taken.items():
+            assert entry in entries[name], f"{name}\n{self.repository.text}"
+        return taken
+
     def check(self) -> list[str]:
         """Merge, lock, compare, and return what is to be counted."""
         ours, theirs = self.sides
@@ -276,12 +290,17 @@ class Cross:
         real = branches.conflicting(self.base, ours, theirs) - self.both_changed
         real |= {name for name in self.both_changed if entries[name][0] != entries[name][1]}
         must = real if self.way == "driver" else real - self._settled_alike()
+        taken = self._taken_by_git(entries) if self.way == "git" and not unmerged else {}
+        must -= taken.keys()
         wants = branches.joined_wants(self.base, ours, theirs, self.random)
         for name in self.both_changed:
             wants.pop(name, None)
             found = [side.wants[name] for side in self.sides if name in side.wants]
             wants |= {name: self.random.choice(found)} if found else {}
         versions = branches.joined_versions(self.base, ours, theirs)
+        for name, entry in taken.items():
+            versions.pop(name, None)
+            versions |= {name: entry.version} if entry is not None else {}
         self.repository.join(wants)
         left = f"{self.way} {self.style}\n{branches.manifest_text(wants)}\n--- left\n{self.repository.text}"
         done = self.repository.lock("lock")
