@@ -9,6 +9,7 @@ from d8_installer.resolve.current import (
     absent,
     allows,
     by_image,
+    excess,
     is_current,
     lines_here,
     locked_will_do,
@@ -47,7 +48,9 @@ def _outdated(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement])
     lines = lines_here(wanted, locked)
     refusing = [requirement for requirement in group if not allows(requirement, locked.version)]
     asked = {requirement.requester: requirement.request.hash for requirement in group}
-    if refusing:
+    if wanted.locked.is_altered(locked):
+        problem = f"the entry of {locked.name} is not as it was written: it was edited by hand, or joined by git"
+    elif refusing:
         who = " and ".join(f"{r.requester} ({r.request.version.text})" for r in refusing)
         problem = f"{locked.name} is locked at {locked.version}, which {who} does not allow"
     elif lines != asked:
@@ -93,6 +96,8 @@ def _details(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) 
         yield Detail(f"the binary {name}", str(dict(locked.binaries).get(name, _NOTHING)), binaries[name])
     if missing := missing_platforms(locked, group):
         yield Detail("the platforms", _listed(key for key, _ in locked.platforms), f"{_listed(missing)} too")
+    for what in excess(wanted, locked, group):
+        yield Detail(what, "in the entry", _NOTHING)
     if locked.demanded != wanted.platforms:
         yield Detail("the demanded platforms", _listed(locked.demanded), _listed(wanted.platforms))
 

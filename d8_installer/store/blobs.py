@@ -15,14 +15,19 @@ from d8_installer.store import fs, leftovers
 from d8_installer.store.arriving import Arriving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
+    from d8_installer.model.source import Chain
     from d8_installer.store.layout import Home
 
 _RECORD_LIMIT = 1 << 20
 EXECUTABLE = 0o555
 """The mode of every stored executable."""
+
+
+_MOST_CHAINS = 64
+"""So many chains are remembered of one layer; the oldest go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,22 @@ class Store:
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
         """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
+        return self.held(layer)[0]
+
+    def held(self, layer: Digest) -> tuple[Mapping[str, Stored], Sequence[Chain]]:
+        """Return what ``members`` says, and by which chains the layer was seen to be reached."""
+        members, chains = self._read(layer)
+        return {name: stored for name, stored in members.items() if self._any_name(stored) is not None}, chains
+
+    def _read(self, layer: Digest) -> tuple[Mapping[str, Stored], tuple[Chain, ...]]:
         raw = fs.read(self._home.layer(layer.hex), limit=_RECORD_LIMIT)
         try:
-            entries = json.loads(raw)["members"] if raw is not None else {}
-            held = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries.items()}
+            record = json.loads(raw) if raw is not None else {"members": {}}
+            entries, chains = record["members"].items(), record.get("chains", [])
+            members = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries}
+            return members, tuple(tuple(map(str, chain)) for chain in chains)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError):
-            return {}  # a damaged record is worth no more than none: the layer is fetched again
-        return {name: stored for name, stored in held.items() if self._any_name(stored) is not None}
+            return {}, ()  # a damaged record is worth no more than none: the layer is fetched again
 
     def _any_name(self, stored: Stored) -> str | None:
         directory = self._home.executables(stored.digest.hex)
@@ -87,10 +101,17 @@ class Store:
                 fs.rename(temporary, path)
         return path
 
-    def admit(self, layer: Digest, proven: Mapping[str, tuple[str, Stored]], names: Mapping[str, str]) -> None:
+    def admit(
+        self,
+        layer: Digest,
+        proven: Mapping[str, tuple[str, Stored]],
+        names: Mapping[str, str],
+        chain: Chain | None = None,
+    ) -> None:
         """Take executables whose layer is proven into the store: mode, fsync, rename, then the layer's record.
 
-        *proven* maps a member to its temporary file and what it is; *names* a member to its first file name.
+        *proven* maps a member to its temporary file and what it is; *names* a member to its first file name; *chain*
+        was seen to lead to the layer.
         """
         for temporary, _ in proven.values():
             fs.set_mode(temporary, EXECUTABLE)
@@ -102,12 +123,23 @@ class Store:
                 fs.rename(temporary, os.path.join(directory, names[member]))
                 fs.sync_directory(directory)
             entries = {**self.members(layer), **{member: stored for member, (_, stored) in proven.items()}}
-            fs.replace_file(self._home.layer(layer.hex), _record(entries), durable=False)
+            self._write(layer, entries, chain)
 
     def record(self, layer: Digest, members: Mapping[str, Stored]) -> None:
         """Write a layer's record anew, from what is known of its members elsewhere."""
         with self._guard():
-            fs.replace_file(self._home.layer(layer.hex), _record(members), durable=False)
+            self._write(layer, members)
+
+    def reached(self, layer: Digest, chain: Chain) -> None:
+        """Remember that *chain* was seen to lead to a layer that the store has."""
+        with self._guard():
+            if members := self.members(layer):  # else somebody collected it meanwhile
+                self._write(layer, members, chain)
+
+    def _write(self, layer: Digest, members: Mapping[str, Stored], chain: Chain | None = None) -> None:
+        known = [one for one in self._read(layer)[1] if one != chain]
+        chains = [*known, chain][-_MOST_CHAINS:] if chain is not None else known
+        fs.replace_file(self._home.layer(layer.hex), _record(members, chains), durable=False)
 
     # -- what there is, and taking it away -------------------------------------------------------------------
 
@@ -164,9 +196,9 @@ class Store:
         leftovers.sweep_store(self._home)
 
 
-def _record(members: Mapping[str, Stored]) -> bytes:
+def _record(members: Mapping[str, Stored], chains: Sequence[Chain]) -> bytes:
     entries = {name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(members.items())}
-    return json.dumps({"members": entries}, indent=1).encode()
+    return json.dumps({"members": entries, "chains": chains}, indent=1).encode()
 
 
 def _is_hex(name: str) -> bool:

@@ -49,12 +49,12 @@ class ProfileStore:
     def is_summed_up(self, generation: Generation) -> bool:
         """Whether the generation's summary says what its record says; one without any is as good."""
         summary, record = self.paths.summary(generation.number), self.paths.record(generation.number)
-        if not os.path.lexists(summary):
-            return True
-        try:
-            raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
-        except DiskError:
+        size = fs.file_size(summary)
+        if size is None:
+            return not os.path.lexists(summary)
+        if size > _RECORD_LIMIT:
             return False
+        raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
         return raw is not None and of is not None and raw == summary_of(generation).render(of)
 
     def next_number(self) -> int:
