@@ -15,6 +15,7 @@ The class says whose fault it is, the attributes hold the facts, ``hint`` is wha
     ├── MismatchError            76   what arrived is not what was promised
     ├── NotAllowedError          77   401, 403, or a place that is not ours to write
     └── ConfigError              78   configuration, flags of trust, a home of another schema
+        └── AbsentSourceError    78   the file or directory that a local source is, is not there
 
 Anything that is not a D8Error is our bug and ends with 70 (``cli.main`` alone catches it); an interrupt
 ends with 130. Messages are one lowercase clause, without a final stop. No message holds a token.
@@ -143,3 +144,7 @@ class ConfigError(D8Error):
     """Configuration is missing or wrong, or the home belongs to a newer tool."""
 
     exit_code = 78
+
+
+class AbsentSourceError(ConfigError):
+    """A local source's file or directory is not there: mistyped, or a disk that is not mounted now."""

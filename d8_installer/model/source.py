@@ -119,6 +119,15 @@ class Resumable(Protocol):
 
 
 @runtime_checkable
+class Tagged(Protocol):
+    """What a body can do besides: tell what its sender calls the bytes."""
+
+    @property
+    def etag(self) -> str | None:
+        """The sender's ``ETag``; RPP's is the digest of the build that the layer is of. None where it says nothing."""
+
+
+@runtime_checkable
 class CarriesLock(Protocol):
     """What a bundle can do besides: give the lock that it was made for."""
 

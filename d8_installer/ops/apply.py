@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -140,7 +141,12 @@ def _activate(session: Session, workspace: Workspace, change: Change, made: tupl
     text = change.lock_text if change.lock_text is not None else workspace.lock_text
     time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
-    _write(session, workspace, change)
+    try:
+        _write(session, workspace, change)
+    except BaseException:
+        with contextlib.suppress(DiskError):  # one that was never active must not be one to go back to
+            generations.drop(number)
+        raise
     generations.switch.activate(generations.paths, number)
     generations.keep(session.config.retention)
 

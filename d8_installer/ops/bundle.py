@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError, UsageError
+from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.platform import Platform, typed_platform
@@ -19,6 +19,7 @@ from d8_installer.model.source import LayerRequest
 from d8_installer.ops.ask import workers
 from d8_installer.ops.fetch import prove_chain
 from d8_installer.ops.lock import refuse_stale
+from d8_installer.ops.output import output_file
 from d8_installer.ops.requesters import gather
 from d8_installer.registry import bundle as form
 from d8_installer.store import fs, lockfile
@@ -65,10 +66,9 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     Raises StaleLockError, NotFoundError where an image is not locked for a platform, and what the source raises. The
     file appears whole, in one rename, or not at all.
     """
-    if not os.path.basename(output):
-        raise UsageError("-o names no file", hint="such as -o tools.bundle")
-    path = os.path.realpath(os.path.join(session.directory, output))
-    workspace = session.read(session.profile())
+    profile = session.profile()
+    path = output_file(session, profile, output)
+    workspace = session.read(profile)
     requesters = gather(session, workspace, given)
     refuse_stale(workspace, requesters.wanted(workspace.locked, workspace.manifest))
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.ops.apply import refuse_moved
@@ -35,6 +35,7 @@ class CheckResult:
             "left_out": [error.message for error in self.left_out],
             "differences": [_difference_json(difference) for difference in self.differences],
             "proven": self.proof.builds if self.proof is not None else None,
+            "unproven": [asdict(one) for one in self.proof.unproven] if self.proof is not None else [],
         }
 
     def as_text(self) -> list[str]:
@@ -43,8 +44,10 @@ class CheckResult:
         for difference in self.differences:
             lines.append(str(difference))
             lines += [f"  {one.what}: locked {one.locked}, wanted {one.wanted}" for one in difference.details]
+        if self.proof is not None and self.proof.unproven:
+            lines += map(str, self.proof.unproven)
         if self.proof is not None and not self.errors:
-            lines.append(f"{self.proof.source} has all {self.proof.builds} builds as locked")
+            lines.append(self.proof.as_text())
         if not self.differences:
             lines.append(f"current: {self.file} ({self.images} images)")
         return lines

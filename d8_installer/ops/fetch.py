@@ -245,7 +245,10 @@ def prove_chain(source: Manifests, request: LayerRequest) -> None:
 
 
 def _promised(source: Manifests, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
-    answer = source.manifest(request.image, str(digest))
+    try:
+        answer = source.manifest(request.image, str(digest))
+    except NotFoundError as error:
+        raise NotFoundError(f"{request.image}:{request.tag} as locked is gone: {error}", hint=error.hint) from error
     if answer.digest != digest:
         raise _broken(request, f"{digest} was asked for, and {answer.digest} came")
     return parse_manifest(answer.raw)

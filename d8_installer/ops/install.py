@@ -45,7 +45,7 @@ def install(session: Session, requirements: Sequence[str], *, dry_run: bool = Fa
     twice = {name for name, _, _ in wanted if sum(name == other for other, _, _ in wanted) > 1}
     if twice:
         raise UsageError(f"{min(twice)} is named twice", hint="write one range, such as 'stronghold>=1.4,<2'")
-    with session.writing(session.profile(default="user")) as workspace:
+    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
         text = workspace.manifest_text
         for name, spec, request in wanted:
             if spec or workspace.manifest.find(name) is None:
@@ -59,7 +59,7 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
 
     An image that only a plugin requires is a DocumentError naming the plugin; an unknown one a NotFoundError.
     """
-    with session.writing(session.profile(default="user")) as workspace:
+    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
         text = workspace.manifest_text
         for name in map(image_name, names):
             if workspace.manifest.find(name) is not None:
@@ -80,7 +80,7 @@ def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: boo
     chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
         raise UsageError("say which images to upgrade, or --all", hint="such as `d8-installer upgrade stronghold`")
-    with session.writing(session.profile(default="user")) as workspace:
+    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked)
         for name in sorted(chosen):
@@ -99,7 +99,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
     """
     if not is_tag(version):
         raise UsageError(f"{version[:100]!r} is not a version", hint=f"see `d8-installer versions {name}`")
-    with session.writing(session.profile(default="user")) as workspace:
+    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked)
         requirements = _requirements(wanted, name)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, UsageError
+from d8_installer.model.executable import HEAD_BYTES, check_executable
 from d8_installer.ops.apply import Applied, Change, refuse_moved, situation
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
@@ -16,6 +17,7 @@ from d8_installer.store import fs, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
+    from d8_installer.model.generation import Placement
     from d8_installer.model.plan import Plan
     from d8_installer.ops.session import Session, Workspace
 
@@ -38,10 +40,21 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     fetch_all(session, plan)
     fs.make_directories(directory)
     with all_stored(session, plan, lambda: _plan(session, change)):
-        for placement, name in zip(target, names, strict=True):
-            stored = session.store.members(placement.layer)[placement.member]
-            fs.copy_executable(session.store.path(stored, name), os.path.join(directory, name))
+        files = [_stored(session, plan, placement, name) for placement, name in zip(target, names, strict=True)]
+        for file, name in zip(files, names, strict=True):
+            fs.copy_executable(file, os.path.join(directory, name))
     return result
+
+
+def _stored(session: Session, plan: Plan, placement: Placement, name: str) -> str:
+    """Return the stored executable, which must be the plan's platform's (MismatchError).
+
+    It may have been fetched for another: a single ImageManifest is one file for all of them.
+    """
+    stored = session.store.path(session.store.members(placement.layer)[placement.member], name)
+    what = f"{placement.member!r} of {placement.name} {placement.version}"
+    check_executable(fs.head(stored, HEAD_BYTES), plan.platform, what)
+    return stored
 
 
 def _plan(session: Session, change: Change) -> Plan:
@@ -51,7 +64,10 @@ def _plan(session: Session, change: Change) -> Plan:
 
 
 def check_directory(session: Session, directory: str) -> str:
-    """Return where ``--to`` leads; no directory, or one inside the home (whose files are linked), is a UsageError."""
+    """Return where ``--to`` leads; no name, or one inside the home (whose files are linked), is a UsageError.
+
+    A file in the way is a DiskError.
+    """
     if not directory:
         raise UsageError("--to names no directory", hint="such as --to ./bin")
     path = os.path.abspath(os.path.join(session.directory, directory))
@@ -60,6 +76,11 @@ def check_directory(session: Session, directory: str) -> str:
         raise UsageError(
             f"{path} is inside the home", hint="--to is for plain files elsewhere; leave it out to sync here"
         )
+    above = path
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise DiskError(f"{above} is in the way: it is no directory", hint="move it away, or name another with --to")
     return path
 
 

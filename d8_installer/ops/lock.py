@@ -15,6 +15,7 @@ from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.requesters import gather
+from d8_installer.ops.trust import say_first_trust
 from d8_installer.resolve import pin, resolve, staleness
 from d8_installer.store import lockfile
 
@@ -85,7 +86,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     """
     profile = session.profile()
     merging = Merging(session.reporter, options.taken, options.upgrade)
-    with session.writing(profile, load=merging.load) as workspace:
+    with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
         wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
         refuse_unknown(wanted, {*(options.upgrade or ()), *_accepted_names(session)} - merging.seen)
@@ -149,9 +150,9 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     resolution = drive(resolve(wanted), lambda: session.source, width)
     refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
-    _say_first_trust(session, resolution, trust)
     locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
     ask_witness(session, locked)
+    say_first_trust(session, _first_seen(resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
     shown = {key: top for key, top in tops_of(locked).items() if key in asked}
     return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out), shown)
@@ -182,19 +183,16 @@ def changes_between(before: Lock, after: Lock) -> tuple[tuple[str, str | None, s
     return tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
 
 
-def _say_first_trust(session: Session, resolution: Resolution, trust: Trust) -> None:
-    """The first lock of a tag believes its source; whoever wants more is told how (DESIGN, Trust)."""
-    first = [
-        f"{choice.name}:{choice.tag}"
+def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, str]]:
+    """Return the tags that only the source says the meaning of: neither remembered nor demanded by digest."""
+    return [
+        (choice.name, choice.tag)
         for choice in resolution.choices
         if not choice.kept
         and (choice.locked is None or choice.locked.version != choice.tag)
         and (choice.name.path, choice.tag) not in trust.remembered
         and not any(requirement.request.digest for requirement in choice.requirements)
     ]
-    if first and session.options.witness is None:
-        shown = ", ".join(first[:5]) + (f" and {len(first) - 5} more" if len(first) > 5 else "")
-        session.reporter.note(f"trusting {session.source.name} for the first lock of {shown}")
 
 
 def ask_witness(session: Session, locked: Lock) -> None:

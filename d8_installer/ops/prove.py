@@ -2,7 +2,7 @@
 
 A source that finds all by digest is asked for index, child and layer by digest. Of another (RPP) the tag must still
 mean the same index, each child is asked for by digest, and the transfer of each layer is ended after its headers,
-by which the source has judged ETag and Content-Length.
+by which ETag and Content-Length are judged; what they do not say is not proven.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
-from d8_installer.model.source import AllByDigest, LayerRequest
+from d8_installer.model.source import AllByDigest, LayerRequest, Tagged
 from d8_installer.ops.ask import workers
 from d8_installer.registry.chain import ChainSource
+from d8_installer.registry.wire import judge_etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,32 @@ _HINT = "find out who changed it; another source, such as a mirror, may still ha
 
 
 @dataclass(frozen=True, slots=True)
+class Unproven:
+    """A build of which the source does not say enough: nothing is wrong with it, and nothing shows that it is right."""
+
+    image: str
+    version: str
+    platform: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.image} {self.version} for {self.platform} is not proven: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """What *source* showed: how many builds it has just as locked, and what is wrong with the others."""
+    """What *source* showed: how many builds it has just as locked, which it is silent on, what is wrong with others."""
 
     source: str
     builds: int
     errors: tuple[D8Error, ...] = ()
+    unproven: tuple[Unproven, ...] = ()
+
+    def as_text(self) -> str:
+        """Return one line for people, where nothing is wrong."""
+        if not self.unproven:
+            return f"{self.source} has all {self.builds} builds as locked"
+        return f"{self.source} shows {self.builds} of {self.builds + len(self.unproven)} builds as locked"
 
 
 def prove(session: Session, lock: Lock) -> Proof:
@@ -57,10 +78,11 @@ def prove(session: Session, lock: Lock) -> Proof:
                 errors.append(top)
             else:
                 builds += [pool.submit(_build, source, image, key, top) for key, _ in image.platforms]
-        wrong = [error for build in builds if (error := build.result()) is not None]
-    errors += wrong
+        found = [one for build in builds if (one := build.result()) is not None]
+    errors += [one for one in found if not isinstance(one, Unproven)]
     errors.sort(key=lambda error: isinstance(error, NotFoundError))
-    return Proof(source.name, len(builds) - len(wrong), tuple(errors))
+    silent = tuple(one for one in found if isinstance(one, Unproven))
+    return Proof(source.name, len(builds) - len(found), tuple(errors), silent)
 
 
 Top = ImageIndex | ImageManifest
@@ -78,32 +100,33 @@ def _top(source: Source, image: LockedImage) -> Top | Wrong:
         return _first(source, shown)
     except NotFoundError as error:
         platforms = ", ".join(key for key, _ in image.platforms)
-        return NotFoundError(f"{what} ({platforms}): {image.top} is gone: {error}", hint=_HINT)
+        return NotFoundError(f"{what} ({platforms}): {image.top} is gone: {error}", hint=error.hint or _HINT)
     except MismatchError as error:
         return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
 
 
-def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | None:
-    """Return what is wrong with one platform's build, or None."""
+def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Unproven | None:
+    """Return what is wrong with one platform's build, or not proven of it, or None."""
     pin = dict(image.platforms)[key]
     what = f"{image.name} {image.version} for {key}"
     platform = None if key == ANY_PLATFORM else Platform.parse(key)
     request = LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
 
-    def shown(one: Source) -> None:
+    def shown(one: Source) -> str | None:
         manifest = top if isinstance(top, ImageManifest) else _child(one, image, _promised(top, key, pin))
         _compare_layer(manifest, pin)
-        size = _layer_size(one, request)
+        size, silence = _layer(one, request)
         if size not in (None, pin.size):
             raise MismatchError(f"the layer {pin.layer} has {size} bytes, and {pin.size} are locked", hint=_HINT)
+        return silence
 
     try:
-        _first(source, shown)
+        silence = _first(source, shown)
     except NotFoundError as error:
-        return NotFoundError(f"{what} is gone: {error}", hint=_HINT)
+        return NotFoundError(f"{what} is gone: {error}", hint=error.hint or _HINT)
     except MismatchError as error:
         return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
-    return None
+    return Unproven(str(image.name), image.version, key, silence) if silence else None
 
 
 def _first(source: Source, ask: Callable[[Source], T]) -> T:
@@ -140,8 +163,13 @@ def _compare_layer(manifest: ImageManifest, pin: Pin) -> None:
         raise MismatchError(f"the locked build has {says}, and {pin.layer} of {pin.size} is locked", hint=_HINT)
 
 
-def _layer_size(source: Source, request: LayerRequest) -> int | None:
+def _layer(source: Source, request: LayerRequest) -> tuple[int | None, str]:
+    """Return the layer's bytes as the source says them, and what it does not say though its proof needs it."""
     if isinstance(source, AllByDigest):
-        return source.layer_size(request)
+        size = source.layer_size(request)
+        return size, "" if size is not None else f"{source.name} does not say how many bytes the layer has"
     with source.layer(request) as body:
-        return body.size
+        named = isinstance(body, Tagged) and judge_etag(body.etag, request)
+        missing = [] if named else ["which build it sends (no strong ETag)"]
+        missing += [] if body.size is not None else ["how many bytes it sends (no Content-Length)"]
+        return body.size, f"{source.name} does not say {' and '.join(missing)}" if missing else ""

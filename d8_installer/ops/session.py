@@ -191,21 +191,25 @@ class Session:
 
     @cached_property
     def endpoint(self) -> str:
-        """The first source's URL, which the token is for; without any source, a ConfigError."""
+        """The first source's URL, which the token is for."""
         return self.endpoints[0]
 
     @cached_property
-    def endpoints(self) -> tuple[str, ...]:
-        """The sources' URLs, in their order: only the one that was named, else the settings' endpoint and sources."""
+    def named_sources(self) -> tuple[str, ...]:
+        """The sources' URLs, in their order: only the one that was named, else the settings'; there may be none."""
         typed = self.options.endpoint or self.environ.get("D8_RPP_ENDPOINT")
         chosen = (typed,) if typed else (self.config.endpoint, *self.config.sources)
-        found = tuple(dict.fromkeys(url for url in chosen if url))
-        if not found:
+        return tuple(dict.fromkeys(url for url in chosen if url))
+
+    @cached_property
+    def endpoints(self) -> tuple[str, ...]:
+        """As ``named_sources``; none at all is a ConfigError."""
+        if not self.named_sources:
             raise ConfigError(
                 "no endpoint is set, so there is no place to get images from",
                 hint="type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`",
             )
-        return found
+        return self.named_sources
 
     @cached_property
     def source(self) -> Source:
@@ -215,7 +219,7 @@ class Session:
         from d8_installer.registry.chain import ChainSource, Link
 
         say = self.reporter.detail if self.is_offline else self.reporter.warn
-        return ChainSource([Link(url, self.open_source) for url in self.endpoints], say)
+        return ChainSource([Link(url, self.open_source) for url in self.endpoints], say, self.reporter.warn)
 
     def open_source(self, url: str) -> Source:
         """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""
@@ -298,6 +302,14 @@ class Session:
         loaded = load(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
         return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
+
+    def changing(
+        self, profile: Profile, *, dry_run: bool, frozen: bool = False, load: LoadLock = lockfile.load_lock
+    ) -> contextlib.AbstractContextManager[Workspace]:
+        """As ``writing``; but *dry_run* only reads, so that it needs no right to write, and waits for nobody."""
+        if dry_run:
+            return contextlib.nullcontext(self.read(profile, frozen=frozen, load=load))
+        return self.writing(profile, frozen=frozen, load=load)
 
     @contextlib.contextmanager
     def writing(

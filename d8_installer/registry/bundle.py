@@ -8,15 +8,17 @@ what is in it is proven by the digests, as from every source. Writing one is ``o
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import stat
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from d8_installer.errors import ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
+from d8_installer.errors import AbsentSourceError, ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
@@ -25,6 +27,7 @@ from d8_installer.model.source import ManifestBytes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from d8_installer.model.oci import ImageIndex, ImageManifest
     from d8_installer.model.source import LayerRequest
 
 LAYOUT, INDEX, LOCK, MANIFEST = "oci-layout", "index.json", "d8.lock", "d8.toml"
@@ -37,6 +40,9 @@ MAX_LOCK_BYTES = 64 << 20
 MAX_MEMBER_BYTES = (1 << 33) - 1
 """A tar's size field holds no more."""
 
+_AWAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENOTCONN, errno.ESTALE, errno.EIO})
+"""What the system says of a file on a disk that is not there (any more)."""
+
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _MODE = 0o644
@@ -45,6 +51,7 @@ _NAME = re.compile(
     r"oci-layout|index\.json|d8\.lock|d8\.toml|manifests/[a-z0-9][a-z0-9-]{0,79}\.toml|blobs/sha256/[0-9a-f]{64}"
 )
 _BROKEN = "make the bundle again: d8-installer bundle create -o FILE"
+_DAMAGED = "copy the bundle anew, or make it again: d8-installer bundle create -o FILE"
 
 
 def blob_name(digest: Digest) -> str:
@@ -105,7 +112,8 @@ class _Member:
 class BundleSource:
     """Images out of one bundle; safe for threads. The file is walked once, header by header, when it is opened.
 
-    Raises ConfigError (no such file), MismatchError (no bundle, or another file by now), NotFoundError, DiskError.
+    Raises AbsentSourceError (no such file), ConfigError (one that cannot be read), MismatchError (no bundle, or another
+    file by now), NotFoundError, DiskError.
     """
 
     def __init__(self, path: str) -> None:
@@ -133,7 +141,9 @@ class BundleSource:
             except DocumentError as error:
                 raise NotFoundError(f"{self.name} has no {image}:{ref[:130]}", hint=self._hint(image)) from error
         raw = self._document(blob_name(digest), MAX_MANIFEST_BYTES)
-        return ManifestBytes(raw, parse_manifest(raw).media_type)
+        if Digest.of(raw) != digest:
+            raise MismatchError(f"{self.name}: the blob {digest} is damaged: it is {Digest.of(raw)}", hint=_DAMAGED)
+        return ManifestBytes(raw, _parsed(raw, f"{self.name}: the blob {digest}").media_type)
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[MemberBody]:
@@ -141,7 +151,7 @@ class BundleSource:
         member = self._layer(request)
         if member.size != request.size:
             raise MismatchError(
-                f"{self.name}: {request.layer} has {member.size} bytes, expected {request.size}", hint=_BROKEN
+                f"{self.name}: {request.layer} has {member.size} bytes, expected {request.size}", hint=_DAMAGED
             )
         with self._unchanged() as file:
             file.seek(member.start)
@@ -204,13 +214,16 @@ class BundleSource:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         try:
-            file = open(self._path, "rb")  # noqa: SIM115 - closed below; the caller's errors are not ours to translate
+            file = open(self._path, "rb", opener=_at_once)  # noqa: SIM115 - closed below; only its opening is ours
         except OSError as error:
-            raise ConfigError(
+            kind = AbsentSourceError if error.errno in _AWAY else ConfigError
+            raise kind(
                 f"{self._path!r} cannot be read: {(error.strerror or 'unknown').lower()}",
                 hint="write bundle:FILE, a file that `d8-installer bundle create` made",
             ) from error
         with file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{self._path!r} is no regular file", hint="write bundle:FILE")
             yield file
 
     @contextmanager
@@ -239,12 +252,24 @@ class MemberBody:
                 piece = self._file.read(min(left, _PIECE))
             except OSError as error:
                 raise DiskError(
-                    f"cannot read {self._name}: {(error.strerror or 'unknown').lower()}", hint="copy the bundle anew"
+                    f"cannot read {self._name}: {(error.strerror or 'unknown').lower()}", hint=_DAMAGED
                 ) from error
             if not piece:
-                raise MismatchError(f"{self._name} ends too early", hint="copy the bundle anew")
+                raise MismatchError(f"{self._name} ends too early", hint=_DAMAGED)
             left -= len(piece)
             yield piece
+
+
+def _parsed(raw: bytes, what: str) -> ImageIndex | ImageManifest:
+    try:
+        return parse_manifest(raw)
+    except MismatchError as error:
+        raise MismatchError(f"{what} is no manifest: {error}", hint=_BROKEN) from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _stamp(file: BinaryIO) -> tuple[int, int, int]:
@@ -260,11 +285,28 @@ def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
     while (raw := _block(file, at, path)) != bytes(_BLOCK):
         name, size = _parse_header(raw, path)
         at += _BLOCK
-        if name in found or at + size > length or len(found) >= MAX_MEMBERS:
-            raise MismatchError(f"{path} is no bundle: {name} is there twice, is cut, or one too many", hint=_BROKEN)
+        if name in found:
+            raise MismatchError(f"{path} is no bundle: it has {name} twice", hint=_BROKEN)
+        if len(found) >= MAX_MEMBERS:
+            raise MismatchError(f"{path} is no bundle: it has more than {MAX_MEMBERS} members", hint=_BROKEN)
+        if at + size > length:
+            raise MismatchError(f"{path} is cut: it ends in the middle of {name}", hint=_DAMAGED)
         found[name] = _Member(at, size)
         at += size + -size % _BLOCK
+    _check_end(file, at, path)
     return found
+
+
+def _check_end(file: BinaryIO, at: int, path: str) -> None:
+    """What follows the last member is what we write there, to the last byte: else it was cut, or added to."""
+    expected = end(at)
+    file.seek(at)
+    found = file.read(len(expected) + 1)
+    if found == expected:
+        return
+    if len(found) < len(expected):
+        raise MismatchError(f"{path} is cut: its end lacks {len(expected) - len(found)} bytes", hint=_DAMAGED)
+    raise MismatchError(f"{path} is no bundle as it was made: something follows its last member", hint=_DAMAGED)
 
 
 def _block(file: BinaryIO, at: int, path: str) -> bytes:
@@ -272,9 +314,10 @@ def _block(file: BinaryIO, at: int, path: str) -> bytes:
         file.seek(at)
         raw = file.read(_BLOCK)
     except OSError as error:
-        raise DiskError(f"cannot read {path}: {error.strerror}", hint="name a bundle's file") from error
+        reason = (error.strerror or "unknown").lower()
+        raise DiskError(f"cannot read {path}: {reason}", hint=_DAMAGED) from error
     if len(raw) != _BLOCK:
-        raise MismatchError(f"{path} is no bundle, or a cut one: it has no end", hint="copy the bundle anew")
+        raise MismatchError(f"{path} is no bundle, or a cut one: it has no end", hint=_DAMAGED)
     return raw
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from d8_installer.errors import ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
+from d8_installer.errors import AbsentSourceError, ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
@@ -105,7 +105,8 @@ class LayoutSource:
         self._indexes: dict[str, _Index] = {}
         self.name = f"oci-layout:{root}"
         if not os.path.isdir(root):
-            raise ConfigError(
+            kind = ConfigError if os.path.exists(root) else AbsentSourceError
+            raise kind(
                 f"{root!r} is not a directory", hint="write oci-layout:DIR, the parent of DIR/<image>/index.json"
             )
 
@@ -389,4 +390,5 @@ def _disk(path: str) -> Iterator[None]:
 
 
 def _refused(path: str, error: OSError) -> DiskError:
-    return DiskError(f"{error.filename or path}: {error.strerror or error}", hint="check the directory and its owner")
+    reason = (error.strerror or str(error)).lower()
+    return DiskError(f"{error.filename or path}: {reason}", hint="check the directory and its owner")

@@ -54,7 +54,7 @@ class RppSource:
         with self._client.stream(self._endpoint.url(asked), dict(asked.headers)) as stream:
             if stream.status != 200:
                 wire.raise_for_status(asked, stream.status, stream.read(wire.MAX_SNIPPET_BYTES))
-            wire.judge_etag(stream.headers.get("etag"), request)
+            wire.judge_etag(stream.etag, request)
             if stream.size not in (None, request.size):
                 raise MismatchError(
                     f"{request.image}:{request.tag}: the proxy sends {stream.size} bytes, expected {request.size}",

@@ -66,6 +66,11 @@ class Stream:
         text = self.headers.get("content-length", "")
         return int(text) if text.isascii() and text.isdigit() else None
 
+    @property
+    def etag(self) -> str | None:
+        """What ``ETag`` calls the body, or None."""
+        return self.headers.get("etag")
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body, not decoded; one that is cut, stalls or only drips is a TryAgainError (got, promised)."""
         import httpx2

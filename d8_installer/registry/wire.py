@@ -170,6 +170,7 @@ def raise_for_status(request: Request, status: int, body: bytes) -> None:
     raise kind(f"{request.method} {request.path}: {sentinel}{': ' if shown else ''}{shown}", hint=hint)
 
 
+_OTHERS = "a source that still has the locked bytes (a mirror, a bundle)"
 _SENTINELS = {401: "unauthorized", 403: "forbidden", 404: "image or tag not found"}
 _PASSING = frozenset([408, 425, 429])
 
@@ -199,9 +200,10 @@ def _hint(request: Request, status: int, body: bytes) -> str:
         return "this proxy has no manifest route: it needs Deckhouse 1.77 or newer; check --endpoint"
     if request.path.endswith("/tags"):
         return "check the image's name, and that it was published at the registry's root"
-    route = parse_path(request.path)
-    name = route.image.rpartition("/")[2] if route else "NAME"
-    return f"see which versions there are: d8-installer versions {name}"
+    route = parse_path(request.path) or Route("manifest", "NAME")
+    name = route.image.rpartition("/")[2]
+    moved = f"its tag was moved or removed: use {_OTHERS}, or d8-installer lock --upgrade-image {name}"
+    return moved if route.ref.startswith("sha256:") else f"see which versions there are: d8-installer versions {name}"
 
 
 def has_manifest_route(body: bytes) -> bool:
@@ -214,21 +216,20 @@ def has_manifest_route(body: bytes) -> bool:
 
 
 def _snippet(body: bytes) -> str:
-    text = body[:MAX_SNIPPET_BYTES].decode(errors="replace")
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).strip()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", body[:MAX_SNIPPET_BYTES].decode(errors="replace")).strip()
 
 
 _STRONG_ETAG = re.compile(r'"([^"]*)"')
 
 
-def judge_etag(etag: str | None, request: LayerRequest) -> None:
+def judge_etag(etag: str | None, request: LayerRequest) -> bool:
     """Raise MismatchError if a strong *etag* names another manifest than ``request.child`` (DESIGN, Trust).
 
-    Absent, weak and malformed ones say nothing: the body's hash decides.
+    Returns whether it names that one: absent, weak and malformed ones say nothing, and the body's hash decides.
     """
     match = _STRONG_ETAG.fullmatch(etag.strip()) if etag is not None else None
     if match is None or match[1] == str(request.child):
-        return
+        return match is not None
     what = f"{request.image}:{request.tag}"
     if request.platform is not None and match[1] == str(request.index):
         raise MismatchError(
@@ -237,7 +238,7 @@ def judge_etag(etag: str | None, request: LayerRequest) -> None:
         )
     raise MismatchError(
         f"{what}: the tag moved: the proxy serves {match[1][:100]!r}, expected {request.child}",
-        hint="use a source that still has the locked bytes (a mirror), or take the new ones with --accept-moved",
+        hint=f"use {_OTHERS}, or take the new bytes: d8-installer lock --accept-moved {what}",
     )
 
 

@@ -244,12 +244,9 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
     """Write a small file so that a reader, also after a power cut, sees the old bytes or the new, never less.
 
     *durable* False: a power cut may damage it; for files that are only a memory of other files, and checked as such.
-    A symbolic link at *path* is followed: people keep their ``d8.toml`` under version control elsewhere. What is no
-    file (a link to ``/dev/null``) is refused, since the rename would put a file in its place.
+    A symbolic link at *path* is followed: people keep their ``d8.toml`` under version control elsewhere.
     """
     target = os.path.realpath(path) if os.path.islink(path) else path
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
     make_directories(os.path.dirname(target))
     with replacing(target, mode=mode, durable=durable) as file:
         write(file, data)
@@ -257,7 +254,9 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
 
 @contextlib.contextmanager
 def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
-    """Give a file to write that becomes *path* at the end: whole, in one rename; after an error it is gone."""
+    """Give a file to write that becomes *path*, a file or nothing so far, whole, in one rename; or is gone, failing."""
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
     temporary = _beside(path)
     try:
         with create(temporary) as file:

@@ -32,5 +32,9 @@ def refusals(verb: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        hint = _HINTS.get(error.errno or 0, "see that the disk is sound, then type the same command again")
-        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint) from error
+        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint_for(error)) from error
+
+
+def hint_for(error: OSError) -> str:
+    """Return what to do where the operating system refused a file operation."""
+    return _HINTS.get(error.errno or 0, "see that the disk is sound, then type the same command again")

@@ -24,6 +24,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES
 from d8_installer.store import tar
 from d8_installer.store.inflate import STEP_IN, CutShortError, TooLongError, UnknownFormatError, inflate
+from d8_installer.store.refusals import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Set
@@ -257,16 +258,18 @@ def _write(entry: tar.Entry, member: str, create: Callable[[str], BinaryIO], rul
     if entry.size > rules.max_file:
         raise MismatchError(f"{_quoted(member)} exceeds the {rules.max_file}-byte limit")
     hasher, head = hashlib.sha256(), b""
+    where = _quoted(member)
     try:
         with create(member) as file:
+            where = f"{where} to {file.name}" if isinstance(getattr(file, "name", None), str) else where
             for view in entry.data:
                 hasher.update(view)
                 head += view[: HEAD_BYTES - len(head)]
                 _write_all(file, view)
     except OSError as error:
         raise DiskError(
-            f"cannot write {_quoted(member)}: {error.strerror or error}",
-            hint="check the space left and the permissions",
+            f"cannot write {where}: {(error.strerror or str(error)).lower()}",
+            hint=hint_for(error),
         ) from error
     return Extracted(member, Digest(hasher.hexdigest()), entry.size, head, MODE[rules.compat])
 

@@ -13,6 +13,7 @@ import pytest
 
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import ImageName
+from d8_installer.registry import bundle as form
 from d8_installer.registry.layout import LayoutSource
 from d8_installer.testing.faults import cut, fault_server, flipped, stalled
 from tests import command, images, installed, measured
@@ -261,3 +262,132 @@ def test_a_bundle_of_nothing_says_so(office: Office) -> None:
     assert (
         "tools.bundle (0 images, 0 layers, 10240 bytes)\n" in office.run("bundle", "create", "-o", "tools.bundle").out
     )
+
+
+# -- whom a carried lock is believed ------------------------------------------------------------------------------
+
+CAT = 'schema = 1\n[[images]]\nname = "alpha"\nbinaries = { cat = "plugin" }\n'
+"""Somebody's own manifest may take the name of a command; a bundle from anywhere may not."""
+
+
+def carried(office: Office, tmp_path: Path) -> Island:
+    (office.project / "d8.toml").write_text(CAT)
+    assert office.run("lock").code == 0
+    return Island(tmp_path / "island", office.make())
+
+
+def binaries(island: Island) -> list[str]:
+    return sorted(os.listdir(island.home / ".local/share/d8-installer/bin"))
+
+
+def test_a_carried_lock_takes_no_other_commands_name(office: Office, tmp_path: Path) -> None:
+    """Not the first time, and not the second, when it lies in the home; its trust is said as a first lock's."""
+    island = carried(office, tmp_path)
+    first = island.run("sync", "--frozen", "--from", "bundle:b")
+    assert first.code == 0, first
+    assert "trusting bundle:b for the first lock of alpha:v1.0.0" in first.err
+    assert "cat of alpha is kept out of bin" in first.err
+    for words in (("--frozen",), ("--locked",), ("--frozen", "--from", "bundle:b"), ()):
+        again = island.run("sync", *words)
+        assert (again.code, "trusting" in again.err, binaries(island)) == (0, False, []), again
+    assert island.run("config", "set", "allow", "alpha").code == 0
+    assert island.run("sync", "--frozen").code == 0
+    assert binaries(island) == ["cat"]
+
+
+def test_a_carried_lock_gives_a_name_as_a_plugin_would(office: Office, tmp_path: Path) -> None:
+    island = Island(tmp_path / "island", office.make())
+    for key, value in (("reserved", "alpha"), ("owners.beta", "alpha")):
+        assert island.run("config", "set", key, value).code == 0
+    done = island.run("sync", "--frozen", "--from", "bundle:b")
+    assert (done.code, binaries(island)) == (0, []), done
+
+
+def test_with_a_manifest_at_hand_the_carried_lock_has_to_agree(office: Office, tmp_path: Path) -> None:
+    island = carried(office, tmp_path)
+    project = island.home / "project"
+    project.mkdir()
+    (project / "d8.toml").write_text(MANIFEST)
+    refused = island.run("sync", "--frozen", "--from", "bundle:../b", cwd=project)
+    assert refused.code == 65, refused
+    assert "d8.lock: is not what is wanted here: alpha is locked for another request" in refused.err
+    assert "leave --frozen out" in refused.err
+    assert not (project / "d8.lock").exists()
+    (project / "d8.toml").write_text(CAT)
+    for _ in range(2):
+        assert island.run("sync", "--frozen", "--from", "bundle:../b", cwd=project).code == 0
+        assert len(list(island.home.glob(".local/share/d8-installer/profiles/*/current/bin/cat"))) == 1
+    assert (project / "d8.lock").read_bytes() == office.lock
+
+
+def test_a_mistyped_bundle_is_not_a_missing_lock(office: Office) -> None:
+    (office.project / "d8.lock").unlink()
+    typo = office.run("sync", "--frozen", "--from", "bundle:typo")
+    assert (typo.code, "'typo' cannot be read: no such file" in typo.err) == (78, True), typo
+    plain = office.run("sync", "--frozen")
+    assert (plain.code, "is missing" in plain.err) == (65, True), plain
+
+
+def test_with_nothing_to_do_a_typed_source_is_one_all_the_same(office: Office) -> None:
+    assert office.run("sync").code == 0
+    assert office.run("sync", "--from", office.proxy.url).out == "nothing to do\n"
+    for url, says in (("bogus:x", "no source is known for 'bogus'"), ("x", "no scheme"), ("bundle:no", "no such file")):
+        for words in (("sync", "--from", url), ("--endpoint", url, "sync", "--locked")):
+            done = office.run(*words)
+            assert (done.code, says in done.err) == (78, True), done
+
+
+def test_a_damaged_lock_in_a_bundle_is_named(office: Office, tmp_path: Path) -> None:
+    office.make()
+    with tarfile.open(office.bundle) as archive:
+        files = [(member.name, archive.extractfile(member)) for member in archive]
+        content = {name: file.read() for name, file in files if file is not None}
+    for text, hint in ((b"\xff", "copy the bundle anew"), (b"lock_version = 99\n", "upgrade d8-installer")):
+        raw = b""
+        for name, data in (content | {"d8.lock": text}).items():
+            raw += form.header(name, len(data)) + data + form.padding(len(data))
+        place = tmp_path / hint.split()[0]
+        done = Island(place, raw + form.end(len(raw))).run("sync", "--frozen", "--from", "bundle:b")
+        assert done.code == 65, done
+        assert "error: bundle:b:d8.lock:" in done.err
+        assert f"hint: {hint}" in done.err
+
+
+# -- where a bundle may go ----------------------------------------------------------------------------------------
+
+NO_PLACE = {
+    "nothing": ("", 2, "names no file"),
+    "stdout's sign": ("-", 2, "names no file"),
+    "stdout's name": ("/dev/stdout", 2, "no name of a file"),
+    "a descriptor": ("/proc/self/fd/1", 2, "no name of a file"),
+    "a directory": ("place", 73, "it is a directory"),
+    "a directory, with its slash": ("place/", 2, "names no file"),
+    "a pipe": ("pipe", 73, "it is no regular file"),
+    "a link to a pipe": ("to-pipe", 73, "it is no regular file"),
+    "the manifest": ("d8.toml", 2, "would take the place of"),
+    "the lock": ("place/../d8.lock", 2, "would take the place of"),
+    "another name of the lock": ("hard", 2, "would take the place of"),
+    "the settings": ("../.config/d8-installer/config.toml", 2, "would take the place of"),
+    "the home": ("../.local/share/d8-installer/schema", 2, "inside the home"),
+    "no directory": ("nowhere/b", 73, "there is no directory"),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a pipe")
+def test_a_bundle_takes_no_place_but_a_files(office: Office) -> None:
+    """And it is said before anything is fetched."""
+    (office.project / "place").mkdir()
+    os.mkfifo(office.project / "pipe")
+    (office.project / "to-pipe").symlink_to("pipe")
+    (office.project / "hard").hardlink_to(office.project / "d8.lock")
+    assert office.run("config", "set", "reserved", "x").code == 0
+    office.proxy.reset()
+    before = {path: path.stat() for path in office.home.rglob("*") if "mutex" not in path.name}
+    for output, code, says in NO_PLACE.values():
+        done = office.run("bundle", "create", "-o", output)
+        assert (done.code, says in done.err, "hint: " in done.err) == (code, True, True), done
+    assert office.proxy.seen() == ()
+    after = {path: path.stat() for path in office.home.rglob("*") if "mutex" not in path.name}
+    assert {path: stat.st_mtime_ns for path, stat in after.items()} == {
+        path: stat.st_mtime_ns for path, stat in before.items()
+    }

@@ -160,6 +160,8 @@ def another_user(machine: Machine) -> None:
     for words, said in {
         ("list",): "tool", ("which", "tool"): str(machine.root), ("run", "tool"): "v2.0.0", ("history",): "* 2",
         ("verify",): "are sound", ("gc", "--dry-run"): "nothing to do", ("env",): str(machine.root),
+        ("sync", "--dry-run"): "nothing to do", ("use", "other", "v1.0.0", "--dry-run"): "nothing to do",
+        ("install", "tool==1.0.0", "--dry-run"): "would switch tool", ("lock", "--dry-run"): "unchanged",
     }.items():  # fmt: skip
         done = machine.as_nobody(PROGRAM, "--global", *words)
         assert (done.code, said in done.out) == (0, True), (words, done)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -422,6 +423,59 @@ def test_another_platforms_binaries_as_a_plain_directory(project: Project, platf
     project.d8("--offline", "sync", "--frozen", "--platform", platform, "--to", "out", endpoint=NOWHERE)
     assert len(list(out.iterdir())) == 2
     assert not (project.home / ".local/share/d8-installer/bin").exists()
+
+
+@pytest.mark.parametrize("to", ["d8.toml", "d8.toml/x", "d8.toml/x/y"])
+def test_a_file_in_the_place_of_a_directory_is_named_itself(project: Project, to: str) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    refused = project.d8("--json", "sync", "--locked", "--to", to, expect=73)
+    [error] = json.loads(refused.out)["errors"]
+    assert error["message"] == f"{project.place / 'd8.toml'} is in the way: it is no directory"
+    assert (project.place / "d8.toml").read_text().startswith("schema")
+
+
+def test_a_single_manifest_is_judged_by_its_executable(project: Project) -> None:
+    """It meets every demand in the lock; also where the store has it already, for the platform that it is for."""
+    elf = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack("<HHI", 2, 0x3E, 1) + bytes(40)
+    for name, file in (("native", elf), ("script", images.script("any"))):
+        images.add_image(str(project.layout), name, "v1.0.0", {"any": file})
+    demanded = '["linux-amd64", "linux-arm64"]'
+    project.wants("script", platforms=demanded)
+    project.d8("lock")
+    project.d8("sync", "--locked", "--platform", "linux-arm64", "--to", "scripts")
+    project.wants("native", platforms=demanded)
+    project.d8("lock")
+    assert [key for key, _ in project.locked().images[0].platforms] == ["any"]
+    for _ in range(2):
+        project.d8("sync", "--locked", "--platform", "linux-arm64", "--to", "arm", expect=76)
+        assert not list((project.place / "arm").glob("*"))
+        project.d8("sync", "--locked", "--platform", "linux-amd64", "--to", "amd")
+    assert (project.place / "amd/native").read_bytes() == elf
+
+
+def test_a_dry_run_writes_nothing_at_all(project: Project) -> None:
+    """Nor does it make a home: it may be another's, or on a medium that cannot be written to."""
+    project.wants("stronghold")
+    before = everything(project.home)
+    for words, said in {
+        ("lock", "--dry-run"): "would write", ("sync", "--dry-run"): "would install stronghold",
+        ("install", "vault", "--dry-run"): "would install vault", ("sync", "--to", "out", "--dry-run"): "stronghold",
+    }.items():  # fmt: skip
+        assert said in project.d8(*words).out
+    assert everything(project.home) == before
+
+
+def test_a_lock_that_cannot_be_written_leaves_no_generation(project: Project) -> None:
+    """Its name is as long as a file system allows, so that the file which is renamed to it cannot be made."""
+    project.wants("stronghold")
+    project.lock.symlink_to("x" * 250)
+    refused = project.d8("sync", expect=73)
+    assert "d8.lock" in refused.err or "x" * 250 in refused.err
+    assert json.loads(project.d8("--json", "history").out)["data"]["generations"] == []
+    project.lock.unlink()
+    assert "generation 1" in project.d8("sync").out
+    project.d8("verify")
 
 
 # -- why it is locked as it is -----------------------------------------------------------------------------------

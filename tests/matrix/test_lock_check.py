@@ -18,6 +18,7 @@ from d8_installer.testing.faults import (
     short,
     stalled,
     status,
+    unmeasured,
 )
 from tests import command, images
 from tests.matrix.layers import HOST, OTHER, program
@@ -83,6 +84,47 @@ def test_what_differs_is_named(locked: Machine, place: Place, fault: Fault, code
     locked.succeeds(*CHECK)
 
 
+SILENT: list[tuple[str, Fault, str]] = [
+    ("no ETag", header("etag", None), "which build it sends (no strong ETag)"),
+    ("a weak one", header("etag", 'W/"sha256:0"'), "which build it sends (no strong ETag)"),
+    ("no length", unmeasured(), "how many bytes it sends (no Content-Length)"),
+]
+
+
+@pytest.mark.parametrize(("fault", "silence"), [f[1:] for f in SILENT], ids=[f[0] for f in SILENT])
+def test_what_a_proxy_does_not_say_is_not_proven(locked: Machine, fault: Fault, silence: str) -> None:
+    """It is no error: the bytes are proven when they are fetched."""
+    locked.proxy.on("layer", fault)
+    why = f"{locked.proxy.url} does not say {silence}"
+    data = json.loads(locked.succeeds("--json", *CHECK).out)["data"]
+    assert data["proven"] == 0
+    assert data["unproven"] == [
+        {"image": NAME, "version": NEW, "platform": str(platform), "why": why} for platform in sorted((HOST, OTHER))
+    ]
+    said = locked.succeeds(*CHECK).out
+    assert f"{NAME} {NEW} for {HOST} is not proven: {why}\n" in said
+    assert "shows 0 of 2 builds as locked" in said
+    assert "has all" not in said
+
+
+def test_one_silent_answer_is_no_proof_of_the_others(locked: Machine) -> None:
+    locked.proxy.on("layer", unmeasured(), header("etag", None), times=1)
+    data = json.loads(locked.succeeds("--json", *CHECK).out)["data"]
+    assert (data["proven"], len(data["unproven"])) == (1, 1)
+    assert data["unproven"][0]["why"].endswith("(no strong ETag) and how many bytes it sends (no Content-Length)")
+
+
+def test_the_way_out_is_the_sources_own(locked: Machine) -> None:
+    for place, fault, hint in (
+        ("layer", status(404), f"hint: see which versions there are: d8-installer versions {NAME}"),
+        ("child", status(404), f"hint: its tag was moved or removed: use .* lock --upgrade-image {NAME}"),
+        ("layer", header("etag", '"sha256:0"'), rf"hint: use .* lock --accept-moved \S+/{NAME}:{NEW}"),
+    ):
+        locked.proxy.reset()
+        locked.proxy.on(place, fault, times=1)  # type: ignore[arg-type]  # a place by its name
+        assert re.search(hint, locked.run(*CHECK).err)
+
+
 def test_every_difference_is_named_at_once(locked: Machine) -> None:
     locked.proxy.on("layer", header("etag", '"sha256:0"'))
     done = locked.run("--json", *CHECK)
@@ -101,8 +143,13 @@ def test_a_proxy_that_is_not_there_or_refuses(locked: Machine) -> None:
     locked.succeeds("--offline", *CHECK)
 
 
+def unmarked(text: str) -> str:
+    """Return a lock's text without the entries' marks, which alone would tell of any edit."""
+    return re.sub(r"  # entry \w+", "", text)
+
+
 def test_a_lock_that_was_changed_by_hand_is_found_out(locked: Machine) -> None:
-    text = locked.lock.read_text()
+    text = unmarked(locked.lock.read_text())
     for key, says in (("layer", "the locked build has the layer"), ("child", "the locked index names")):
         locked.lock.write_text(re.sub(rf'{key} = "sha256:\w{{8}}', f'{key} = "sha256:01234567', text, count=1))
         check_complaint(locked.run(*CHECK), 76, says)
@@ -157,7 +204,8 @@ def test_a_registry_is_asked_by_digest_and_sends_no_layer(registry: RunningRegis
     d8("publish", *builds, "--image", NAME, "--version", NEW, "--to", root, "--replace")
     d8(*CHECK)  # the locked bytes are still there by their digest
     lock = home / ".local/share/d8-installer/profiles/user/d8.lock"
-    text = lock.read_text()
+    text = unmarked(lock.read_text())
+    (home / ".local/share/d8-installer/tags.json").unlink()  # which would know the tag's index
     for key in ("index", "child", "layer"):
         lock.write_text(re.sub(rf'{key} = "sha256:\w{{8}}', f'{key} = "sha256:01234567', text, count=1))
         assert d8(*CHECK, expect=69 if key == "index" else 76)

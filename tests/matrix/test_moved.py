@@ -55,6 +55,27 @@ def test_tag_gone_between_lock_and_sync(machine: Machine) -> None:
     machine.refuses("sync", "--locked", code=69, says="image or tag not found")
 
 
+def test_index_gone_between_lock_and_sync(machine: Machine) -> None:
+    """A proxy that keeps no index which no tag names: the lock's image is named, and what to do."""
+    want(machine, "=1.4.2")
+    machine.succeeds("lock")
+    machine.proxy.on("child", status(404))  # whatever is asked for by its digest
+    done = machine.refuses("sync", "--locked", code=69, says=f"/{NAME}:{NEW} as locked is gone: GET ")
+    assert "hint: its tag was moved or removed: use a source that still has the locked bytes" in done.err
+    assert f"lock --upgrade-image {NAME}" in done.err
+
+
+def test_what_to_type_after_a_move_can_be_typed(machine: Machine) -> None:
+    want(machine, "=1.4.2")
+    machine.succeeds("lock")
+    move(machine, NEW)
+    done = machine.refuses("sync", "--locked", code=76, says="the tag moved")
+    typed = done.err.rpartition("take the new bytes: d8-installer ")[2].split()
+    machine.succeeds(*typed)
+    machine.succeeds("sync", "--locked")
+    assert machine.say() == "moved !\n"
+
+
 def test_tag_moved_between_two_locks(machine: Machine) -> None:
     machine.succeeds(*TO_NEW)
     move(machine, NEW)

@@ -11,8 +11,8 @@ import pytest
 
 from d8_installer.testing.faults import FaultServer, captive_portal, cut, fault_server, flipped, status
 from d8_installer.testing.memory import MemorySource
-from tests.matrix.layers import HOST
-from tests.matrix.machine import IMAGE, NAME, TO_NEW, Machine, catalogue
+from tests.matrix.layers import HOST, program
+from tests.matrix.machine import IMAGE, NAME, TO_NEW, Machine, add_version, catalogue
 from tests.registry.clients import closed_port
 
 if TYPE_CHECKING:
@@ -92,6 +92,48 @@ def test_wrong_bytes_are_said_and_not_passed_by(machine: Machine, mirror: FaultS
         settle(machine, machine.proxy.url, mirror.url)
         machine.refuses(*TO_NEW, code=76, says=machine.proxy.url)
         assert mirror.seen() == (), place
+
+
+@pytest.mark.parametrize("scheme", ["bundle", "oci-layout"])
+def test_a_disk_that_is_not_mounted_is_passed_by(machine: Machine, scheme: str) -> None:
+    expected = alone(machine)
+    place = f"{scheme}:{machine.user_home}/media/usb"
+    settle(machine, place, machine.proxy.url)
+    (machine.home / "store/layers").rename(machine.home / "store/gone")
+    done = machine.succeeds(*TO_NEW)
+    assert done.err.count(f"{place} is not there, so the other sources are asked first") == 1
+    assert lock_of(machine) == expected
+    settle(machine, place)
+    machine.refuses("install", f"{NAME}=1.4.1", code=78, says="media/usb")
+    settle(machine, place, machine.proxy.url)
+    machine.proxy.on(None, status(503, retry_after="0"))
+    machine.refuses("upgrade", "--all", "--accept-moved", f"{NAME}:v1.4.2", code=75, says="media/usb")
+
+
+def test_who_is_trusted_is_who_said_it(machine: Machine) -> None:
+    with fault_server(MemorySource()) as empty:
+        for first in (empty.url, f"http://127.0.0.1:{closed_port()}", f"bundle:{machine.user_home}/no"):
+            (machine.home / "tags.json").unlink(missing_ok=True)
+            machine.lock.unlink()
+            settle(machine, first, machine.proxy.url)
+            done = machine.succeeds("lock")
+            said = [line for line in done.err.splitlines() if line.startswith("trusting ")]
+            assert said == [f"trusting {machine.proxy.url} for the first lock of {NAME}:v1.4.1"]
+
+
+def test_locked_bytes_that_one_has_no_more_are_had_of_another(machine: Machine, mirror: FaultServer) -> None:
+    """The tag moved at the first source: no answer of it is believed, and the digest proves the other's."""
+    machine.manifest.write_text(machine.manifest.read_text().replace("1.4.1", "1.4.2"))
+    machine.succeeds("lock")
+    add_version(machine.images, "v1.4.2", program("moved"))
+    machine.refuses("sync", "--locked", code=76, says="the tag moved")
+    machine.refuses("lock", "--check", code=76, says="v1.4.2 is now sha256:")
+    settle(machine, machine.proxy.url, mirror.url)
+    checked = machine.succeeds("lock", "--check")
+    assert checked.err.count(f"{machine.proxy.url} has other bytes than the locked ones") == 1
+    done = machine.succeeds("sync", "--locked")
+    assert done.err.count(f"{machine.proxy.url} has other bytes than the locked ones") == 1
+    assert machine.say() == f"v1.4.2 {HOST} !\n"
 
 
 def test_when_none_helps_all_are_named(machine: Machine) -> None:

@@ -116,6 +116,44 @@ def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
     assert error.value.hint
 
 
+def one_error(raw: bytes, path: Path) -> MismatchError:
+    with pytest.raises(MismatchError) as error:
+        saved(path, raw)
+    return error.value
+
+
+def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, sample: Sample) -> None:
+    """One cause in each message: a bundle that was cut is copied anew, another tar was never one."""
+    whole, file = packed(members(sample)), tmp_path / "b"
+    twice = packed({form.LAYOUT: form.MARKER})[:1024] + packed({form.LAYOUT: form.MARKER})
+    assert str(one_error(twice, file)).endswith("is no bundle: it has oci-layout twice")
+    assert str(one_error(form.header("d8.lock", 1 << 32) + form.end(512), file)).endswith("in the middle of d8.lock")
+    for less in (1, 512, 1024, 9000):
+        error = one_error(whole[:-less], file)
+        assert "is cut" in str(error) or "a cut one" in str(error)
+        assert "copy the bundle anew" in (error.hint or "")
+    for more in (b"\0", b"\0" * 10240, b"x", whole):
+        assert "something follows" in str(one_error(whole + more, file))
+    assert "something follows" in str(one_error(whole[:-1] + b"x", file))
+
+
+def test_a_damaged_manifest_is_the_bundles_fault(tmp_path: Path, sample: Sample) -> None:
+    content = members(sample)
+    name = form.blob_name(sample.index.digest)
+    source = saved(tmp_path / "b", packed(content | {name: b"<html>".ljust(len(content[name]))}))
+    for ref in (sample.tag, str(sample.index.digest)):
+        with pytest.raises(MismatchError, match=r"b: the blob sha256:\w+ is damaged") as error:
+            source.manifest(sample.image, ref)
+        assert "copy the bundle anew" in (error.value.hint or "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a pipe")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="no regular file"):
+        BundleSource(str(tmp_path / "pipe"))
+
+
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Sample) -> None:
     monkeypatch.setattr(form, "MAX_MEMBERS", 3)
     with pytest.raises(MismatchError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import (
+    ConfigError,
     D8Error,
     MismatchError,
     NotAllowedError,
@@ -15,12 +16,14 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
+from d8_installer.registry.bundle import BundleSource
 from d8_installer.registry.chain import ChainSource, Link
 from d8_installer.registry.layout import LayoutDestination, LayoutSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.memory import MemorySource, image_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from d8_installer.model.source import Source
@@ -69,7 +72,7 @@ class TestContract(SourceContract):
         sample.publish(LayoutDestination(good))
         Sample.make("something-else", size=500).publish(LayoutDestination(other))
         order = (good, other) if request.param == "the first has it" else (other, good)
-        return ChainSource([Link(url, LayoutSource) for url in order], pytest.fail)
+        return ChainSource([Link(url, LayoutSource) for url in order], pytest.fail, lambda _: None)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -88,13 +91,50 @@ def test_the_next_one_is_asked(pair: Pair, operation: Operation, error: D8Error)
         assert asked == 2, "one that does not answer is asked last from then on"
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("error", STOPS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [(operation, error) for operation in OPERATIONS for error in STOPS if (operation, error) != ("layer", STOPS[1])],
+)
 def test_a_refusal_and_wrong_bytes_end_it(pair: Pair, operation: Operation, error: D8Error) -> None:
     pair.first.fail(operation, error)
     with pytest.raises(type(error), match="first:"):
         pair.do(operation)
     assert pair.second.count(operation) == 0
+
+
+def test_one_that_announces_another_layer_than_the_locked_one_lacks_it(pair: Pair) -> None:
+    """It has said so before the first byte (a tag that moved), and the digest proves whoever is asked instead."""
+    right = pair.do("layer")
+    pair.first.fail("layer", MismatchError("the tag moved", hint="take a mirror"))
+    assert pair.do("layer") == right
+    assert pair.do("layer") == right
+    assert pair.said == ["first has other bytes than the locked ones, so the other sources are asked: the tag moved"]
+    pair.second.fail("layer", NotFoundError("not here"))
+    with pytest.raises(MismatchError, match=r"first: the tag moved; second: not here") as error:
+        pair.do("layer")
+    assert error.value.hint == "take a mirror"
+
+
+def test_one_that_is_not_there_is_passed_by_and_named(sample: Sample, tmp_path: Path) -> None:
+    memory, said, warned = MemorySource("second"), list[str](), list[str]()
+    sample.publish(memory)
+
+    def opened(url: str) -> Source:
+        kinds: dict[str, Callable[[str], Source]] = {"layout": LayoutSource, "bundle": BundleSource}
+        return kinds[url](str(tmp_path / url)) if url in kinds else memory
+
+    chain = ChainSource([Link(url, opened) for url in ("layout", "bundle", "c")], said.append, warned.append)
+    assert chain.tags(sample.image)
+    assert chain.manifest(sample.image, sample.tag).digest == sample.index.digest
+    assert [line.partition(", so")[0] for line in warned] == ["layout is not there", "bundle is not there"]
+    assert said == []
+    assert chain.giver(sample.image, sample.tag) == "second"
+    with pytest.raises(UnreachableError, match=r"nobody in second; .*layout.*; .*bundle") as error:
+        chain.tags("nobody")
+    assert error.value.hint
+    (tmp_path / "layout").write_text("a file")
+    with pytest.raises(ConfigError, match="is not a directory"):
+        ChainSource([Link(url, opened) for url in ("layout", "c")], said.append).tags(sample.image)
 
 
 def test_another_manifest_than_asked_for_ends_it(pair: Pair) -> None:

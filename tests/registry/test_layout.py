@@ -197,7 +197,7 @@ def test_a_full_disk_is_a_disk_error(tmp_path: Path) -> None:
         def read(self, size: int | None = -1) -> bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(DiskError, match="No space left"):
+    with pytest.raises(DiskError, match="no space left"):
         LayoutDestination(str(tmp_path)).put_blob(IMAGE, Digest.of(b""), 0, Full)
 
 

@@ -50,6 +50,20 @@ def test_a_replaced_file_is_the_old_or_the_new(tmp_path: Path) -> None:
     assert every_cut(steps) >= 6
 
 
+@posix
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    before = sorted(os.listdir(tmp_path))
+    for name in before:
+        for write in (lambda path: fs.replace_file(path, b"x"), lambda path: fs.replacing(path).__enter__()):
+            with pytest.raises(DiskError, match="it is no regular file") as error:
+                write(str(tmp_path / name))
+            assert error.value.hint
+    assert sorted(os.listdir(tmp_path)) == before
+
+
 def test_a_refused_replacement_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")

@@ -42,6 +42,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 # -- what is found ---------------------------------------------------------------------------------------
 
@@ -279,16 +280,27 @@ def test_a_full_disk_ends_the_reading() -> None:
             read.append(at)
             yield data[at : at + 65_536]
 
-    with pytest.raises(DiskError, match='cannot write "plugin": No space left on device'):
+    with pytest.raises(DiskError, match='cannot write "plugin": no space left on device'):
         unpack(body(), layer_of(data), PLUGIN, lambda _: Refusing(100_000))
     assert len(read) < len(data) / 65_536 / 2
+
+
+def test_a_full_disk_is_named_with_the_file_on_it(tmp_path: Path) -> None:
+    class Full(Refusing):
+        name = str(tmp_path / "plugin.0123")
+
+    data = gzip.compress(archive(Member("plugin", NOISE)))
+    with pytest.raises(DiskError) as error:
+        unpack(iter([data]), layer_of(data), PLUGIN, lambda _: Full(10))
+    assert str(error.value) == f'cannot write "plugin" to {tmp_path}/plugin.0123: no space left on device'
+    assert error.value.hint == "free some space, then type the same command again"
 
 
 def test_a_file_that_cannot_be_made_is_a_disk_error() -> None:
     def create(_member: str) -> BinaryIO:
         raise PermissionError(13, "Permission denied")
 
-    with pytest.raises(DiskError, match="Permission denied"):
+    with pytest.raises(DiskError, match="permission denied"):
         unpack([gzip.compress(SMALL)], layer_of(gzip.compress(SMALL)), PLUGIN, create)
 
 

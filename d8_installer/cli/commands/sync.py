@@ -33,7 +33,7 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     quick = unchanged(context)
-    if quick is not None:
+    if quick is not None and typed.endpoint is None:
         return quick
     from d8_installer.cli.text import applied
     from d8_installer.errors import UsageError
@@ -47,5 +47,9 @@ def execute(context: Context) -> Outcome:
         typed.locked, typed.frozen, typed.prune, typed.dry_run, typed.to, given=tuple(typed.environments)
     )
     with context.session() as session:
+        if typed.endpoint is not None:
+            _ = session.source  # what was typed is a source, also where nothing has to be asked of it
+        if quick is not None:
+            return quick
         context.talk.note(f"syncing {session.profile()}")
         return applied(sync(session, options))
