@@ -92,7 +92,16 @@ class StaleLockError(DocumentError):
 
 
 class ConflictError(DocumentError):
-    """Two requesters (or two images) want things that exclude each other; names both."""
+    """Two requesters (or two images, or two sides of a merge) want things that exclude each other; names both.
+
+    ``conflicts``: of a merge each image, as the entry of the envelope's ``errors`` has it.
+    """
+
+    conflicts: tuple[dict[str, object], ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry of the envelope's ``errors``, with what conflicts in a merge."""
+        return super().as_json() | ({"conflicts": list(self.conflicts)} if self.conflicts else {})
 
 
 class UnreachableError(D8Error):

@@ -39,6 +39,12 @@ class Clash:
     key: str = ""
     mixed: frozenset[str] = frozenset()
 
+    def as_json(self) -> dict[str, object]:
+        """Return the image with both sides' versions (None: removed), and the sides that git mixed up."""
+        sides = {"ours": self.ours, "theirs": self.theirs}
+        versions = {side: None if image is None else image.version for side, image in sides.items()}
+        return {"image": str(self.name), **versions, "mixed": sorted(self.mixed & sides.keys())}
+
     def __str__(self) -> str:
         if self.name is None:
             return f"the key `{self.key}`"
@@ -68,20 +74,33 @@ class Versions:
     """The three locks. ``base`` None: not known, and then what only one side has was added there.
 
     ``mixed`` are images whose text was put together from both sides, and the locks in which it was: "base", "ours",
-    "theirs".
+    "theirs". ``torn`` is what one of these says of an image that it says no one thing of, between markers of its own;
+    of the base, it is only known that it had the image.
     """
 
     base: Lock | None
     ours: Lock
     theirs: Lock
     mixed: Mapping[ImageName, frozenset[str]] = field(default_factory=dict)
+    torn: Mapping[tuple[str, ImageName], str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[ImageName]:
+        """Every image that one of the three has."""
+        locks = (lock for lock in (self.base, self.ours, self.theirs) if lock is not None)
+        return frozenset(image.name for lock in locks for image in lock.images) | {name for _, name in self.torn}
+
+    def text_of(self, side: str, name: ImageName) -> str:
+        """Return the block of *name* in "base", "ours" or "theirs", or "" where that has none."""
+        lock: Lock | None = getattr(self, side)
+        entry = lock.find(name) if lock is not None else None
+        return self.torn.get((side, name), "") if entry is None else entry.render()
 
 
 def merge(versions: Versions, taken: Mapping[ImageName, str] | None = None) -> Merged:
     """Merge by value; *taken* says for an image that its entry is that of "ours" or "theirs", come what may."""
     work = _Work(versions, taken or {})
-    names = {image.name for lock in (versions.base, versions.ours, versions.theirs) if lock for image in lock.images}
-    images = [image for name in sorted(names) if (image := work.image(name)) is not None]
+    images = [image for name in sorted(versions.names) if (image := work.image(name)) is not None]
     extra = work.extra()
     return Merged(Lock.of(images, extra), tuple(work.clashes), frozenset(work.unsettled))
 
@@ -94,8 +113,7 @@ def render(versions: Versions, merged: Merged) -> str:
     for name in sorted(names):
         image = merged.lock.find(name)
         if name in clashes:
-            found = (lock.find(name) if lock else None for lock in (versions.ours, versions.base, versions.theirs))
-            parts.append(put_together(*(f"{entry.render()}" if entry else "" for entry in found)))
+            parts.append(put_together(*(versions.text_of(side, name) for side in ("ours", "base", "theirs"))))
         elif image is not None:
             parts.append(image.render())
     return "\n".join([*parts, END])
@@ -140,10 +158,6 @@ def _derived(base: Mapping[str, T], ours: Mapping[str, T], theirs: Mapping[str, 
         return {**theirs, **ours}
 
 
-def _only_adds(base: Mapping[str, object], *sides: Mapping[str, object]) -> bool:
-    return all(side.get(key) == value for side in sides for key, value in base.items())
-
-
 def _pairs(pairs: Iterable[tuple[str, T]]) -> tuple[tuple[str, T], ...]:
     return tuple(sorted(pairs, key=lambda pair: pair[0]))
 
@@ -167,7 +181,7 @@ class _Work:
         if name in self._taken and self._taken[name] not in mixed:
             return ours if self._taken[name] == "ours" else theirs
         try:
-            if mixed:
+            if mixed or (("base", name) in self._versions.torn and ours != theirs):
                 raise _Clashing
             if self._versions.base is None and (ours is None or theirs is None):
                 return ours or theirs

@@ -407,7 +407,7 @@ def test_staleness_in_words() -> None:
 def test_a_version_outside_its_range_is_stale() -> None:
     lock = locked(offering("v1.0.0"), want("a"))
     odd = Lock.of([replace(only(lock), version="v1.0.0-rc.1")])
-    assert said(want("a", locked=odd)) == ("a is locked for another request than that of d8.toml",)
+    assert said(want("a", locked=odd)) == ("a is locked at v1.0.0-rc.1, which d8.toml (*) does not allow",)
 
 
 def test_a_lock_of_other_bytes_than_demanded_is_stale_and_refused() -> None:

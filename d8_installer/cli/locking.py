@@ -24,7 +24,7 @@ def lock(context: Context) -> Outcome:
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
-    verb = "wrote" if result.written else ("would write" if result.changes else "unchanged:")
+    verb = "wrote" if result.written else ("would write" if result.changed else "unchanged:")
     lines.append(f"{verb} {result.file} ({result.images} images)")
     return Outcome(result.as_json(), lines, result.left_out)
 

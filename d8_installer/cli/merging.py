@@ -29,17 +29,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def taken(arguments: argparse.Namespace) -> dict[ImageName, str]:
     """Return which side counts for an image."""
+    from d8_installer.errors import UsageError
     from d8_installer.model.reference import image_name
 
+    twice = set(map(image_name, arguments.ours)) & set(map(image_name, arguments.theirs))
+    if twice:
+        raise UsageError(f"{min(twice)} cannot be that of both sides", hint="leave --ours or --theirs out for it")
     return {image_name(name): side for side in ("ours", "theirs") for name in getattr(arguments, side)}
 
 
 def execute(context: Context) -> Outcome:
     """Be the merge driver; nothing on stdout, which is the terminal of whoever types `git merge`."""
+    from d8_installer.errors import UsageError
     from d8_installer.ops.lock import LockResult, changes_between
     from d8_installer.ops.merge import drive
 
+    typed = context.arguments
+    others = (typed.check, typed.explain, typed.upgrade, typed.upgrade_image, typed.platforms, typed.exclude_newer)
+    if any((*others, typed.witness, typed.accept_moved, typed.environments, typed.dry_run, typed.ours, typed.theirs)):
+        raise UsageError("--merge merges three files and takes no other option of `lock`", hint="leave the others out")
     driven = drive(context.directory, context.arguments.merge)
     changes = changes_between(driven.before, driven.after)
-    result = LockResult(driven.file, changes, len(driven.after.images), driven.before != driven.after)
+    changed = driven.before != driven.after
+    result = LockResult(driven.file, changes, len(driven.after.images), changed, written=changed)
     return Outcome(result.as_json(), [])

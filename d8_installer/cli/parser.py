@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PROGRAM = "d8-installer"
+_LAST_SECOND = 253_402_300_799  # of the year 9999
 KEPT = argparse.SUPPRESS
 """The default of an option that may have been given before the command."""
 
@@ -192,10 +193,12 @@ def mebibytes(text: str) -> int:
 
 
 def source_date(environ: Mapping[str, str]) -> int | None:
-    """Return SOURCE_DATE_EPOCH in seconds, or None."""
+    """Return SOURCE_DATE_EPOCH in seconds, up to the end of the year 9999, or None."""
     text = environ.get("SOURCE_DATE_EPOCH", "")
     if text and not (text.isdecimal() and len(text) < 20):
         raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
+    if text and int(text) > _LAST_SECOND:
+        raise UsageError(f"SOURCE_DATE_EPOCH {text} is no date", hint="set it to seconds since 1970, or unset it")
     return int(text) if text else None
 
 

@@ -58,6 +58,7 @@ def unchanged(context: Context) -> Outcome | None:
         "skipped": facts["skipped"],
         "withheld": facts["withheld"],
         "left_out": [],
+        "lock": None,
     }
     return Outcome(data, ["nothing to do"])
 

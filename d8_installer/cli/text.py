@@ -25,7 +25,8 @@ def applied(result: Applied) -> Outcome:
     changes = [step for step in result.plan.steps if not isinstance(step, Fetch)]
     lines = [_change(step, result.dry_run) for step in changes]
     if result.dry_run:
-        lines = [*(_fetch(step) for step in result.plan.fetches), *lines]
+        writes = [] if result.lock is None else [f"would write {result.lock}"]
+        lines = [*(_fetch(step) for step in result.plan.fetches), *lines, *writes]
     if not lines:
         lines = [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches] or [NOTHING]
     elif not result.dry_run:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SYNTAX_PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)\Z")
 _INDEXED = re.compile(r"\[\d+\]\Z")
+_BARE = re.compile(r"[A-Za-z0-9_-]+(?:\[\d+\])?", re.ASCII)
+_SHOWN = 100
 _MAX_DEPTH = 32
 _MAX_INTEGER = 1 << 63
 
@@ -104,6 +106,15 @@ def _refuse_extremes(data: object, file: str) -> None:
         raise DocumentError(f"is nested more than {_MAX_DEPTH} levels deep", file=file)
 
 
+def _spelled(name: str) -> str:
+    """Return a key as TOML has it, with quotes unless it is bare (or is, with its number, an entry of a list)."""
+    if _BARE.fullmatch(name):
+        return name[:_SHOWN]
+    import json
+
+    return json.dumps(name[:_SHOWN], ensure_ascii=False)
+
+
 def decode_utf8(raw: bytes, file: str) -> str:
     """Return *raw* as text; bytes that are not UTF-8 are a DocumentError naming the line."""
     try:
@@ -126,11 +137,16 @@ def editable_toml(text: str) -> TOMLDocument:
 
 @dataclass(slots=True)
 class Table:
-    """One table of a document while it is read; ``path`` is empty for the root."""
+    """One table of a document while it is read.
+
+    ``path`` says where it is, empty for the root: its keys as they are. ``shown`` is the same for people, with quotes
+    around a key that needs them.
+    """
 
     data: dict[str, object]
     origin: Origin
     path: str = ""
+    shown: str = ""
     seen: set[str] = field(default_factory=set)
 
     def __contains__(self, key: str) -> bool:
@@ -146,8 +162,15 @@ class Table:
 
     def error(self, error: DocumentError, name: str | None = None) -> DocumentError:
         """Return *error* with this document's file, key path and line filled in."""
-        path = self.key(name) if name is not None else self.path
-        return error.at(file=self.origin.file, key=path or None, line=self.origin.line_of(path) if path else None)
+        path, shown = (self.key(name), self._shown(name)) if name is not None else (self.path, self.shown)
+        return error.at(file=self.origin.file, key=shown or None, line=self.origin.line_of(path) if path else None)
+
+    def _shown(self, name: str) -> str:
+        return f"{self.shown}.{_spelled(name)}" if self.shown else _spelled(name)
+
+    def inner(self, data: dict[str, object], name: str) -> Table:
+        """Return the table *data*, which stands under *name* in this one."""
+        return Table(data, self.origin, self.key(name), self._shown(name))
 
     def optional(self, name: str, kind: type[T], word: str) -> T | None:
         """Return the value *name* if it is there; of another type than *kind*, a DocumentError saying *word*."""
@@ -203,7 +226,7 @@ class Table:
     def table(self, name: str) -> Table | None:
         """Return the sub-table *name* if it is there."""
         data = self.optional(name, dict, "a table")
-        return None if data is None else Table(data, self.origin, self.key(name))
+        return None if data is None else self.inner(data, name)
 
     def tables(self, name: str) -> list[Table]:
         """Return the list of tables *name*, empty if it is not there."""
@@ -212,7 +235,7 @@ class Table:
         for number, entry in enumerate(entries or ()):
             if not isinstance(entry, dict):
                 self.fail(f"must be a list of tables, each under [[{name}]]", name)
-            tables.append(Table(entry, self.origin, f"{self.key(name)}[{number}]"))
+            tables.append(self.inner(entry, f"{name}[{number}]"))
         return tables
 
     def items(self) -> Iterator[tuple[str, object]]:
@@ -232,7 +255,7 @@ class Table:
             near = difflib.get_close_matches(name, [*self.seen, *known], n=1, cutoff=0.5)
             options = ", ".join(sorted({*self.seen, *known}))
             self.fail(
-                f"unknown key `{name[:100]}`",
+                f"unknown key `{_spelled(name)}`",
                 name,
                 hint=f"did you mean `{near[0]}`?" if near else f"known keys: {options}",
             )

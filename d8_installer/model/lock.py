@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
-from d8_installer.model.markers import first_marker
+from d8_installer.model.markers import take_apart
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,7 @@ _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
 _MARK = "  # entry "
 _MARKED = re.compile(r'^name = "([^"\n]*)"\nimage = .*\nversion = .*  # entry ([0-9a-f]{12})$', re.MULTILINE)
-_NAME = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
+NAMED = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
 END = "# end of d8.lock\n"
 """What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
 
@@ -129,7 +129,8 @@ class Lock:
         table = _table(text, file)
         version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
         if version != LOCK_VERSION:
-            table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint="upgrade d8-installer")
+            hint = "upgrade d8-installer" if version > LOCK_VERSION else _REPAIR
+            table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint=hint)
         images: dict[ImageName, LockedImage] = {}
         for entry in table.tables("images"):
             image = _locked_image(entry)
@@ -184,7 +185,7 @@ class Doubles:
     def of(cls, text: str) -> Doubles:
         """Take a lock's *text* apart, as far as its lines are where we write them."""
         head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
-        names = [found[1] if (found := _NAME.search(entry)) else str(place) for place, entry in enumerate(entries)]
+        names = [found[1] if (found := NAMED.search(entry)) else str(place) for place, entry in enumerate(entries)]
         last = {name: place for place, name in enumerate(names)}
         first = {name: place for place, name in reversed(tuple(enumerate(names)))}
         texts = (head + "".join(entries[place] for place in sorted(places.values())) for places in (first, last))
@@ -199,7 +200,7 @@ def _table(text: str, file: str) -> Table:
     try:
         return parse_toml(text, file, limit=_MAX_LOCK_TOML)
     except DocumentError as error:
-        if first_marker(text) is not None:
+        if take_apart(text, file) is not None:  # which says more of a marker that stands alone
             error.hint = _JOIN
         raise
 
@@ -212,13 +213,21 @@ def _locked_image(table: Table) -> LockedImage:
     version = table.text("version")
     if not is_tag(version):
         table.fail(f"{version[:100]!r} is not a tag", "version")
-    index = table.parsed("index", Digest.parse)
+    index = table.parsed("index", _digest)
     optional = table.optional("optional", bool, "true or false") or False
     demanded = tuple(sorted(set(table.list_of("demanded", Platform.parse) or ())))
     binaries = _pairs(table, "binaries", parse_binary_name, parse_member_name)
-    requests = _pairs(table, "requests", str, Digest.parse)
+    requests = _pairs(table, "requests", parse_requester, _digest)
     platforms = _platforms(table, single=index is None)
     return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown(), demanded)
+
+
+def _digest(value: object) -> Digest:
+    """Nobody writes the digests of a lock by hand."""
+    try:
+        return Digest.parse(value)
+    except DocumentError as error:
+        raise DocumentError(error.problem, hint=_REPAIR) from error
 
 
 def _pairs(
@@ -248,13 +257,13 @@ def _platforms(table: Table, *, single: bool) -> tuple[tuple[str, Pin], ...]:
 
 
 def _pin(entries: Table, key: str) -> Pin:
-    table = Table(entries.required(key, dict, "a table"), entries.origin, entries.key(key))
+    table = entries.inner(entries.required(key, dict, "a table"), key)
     if key != ANY_PLATFORM:
         try:
             Platform.parse(key)
         except DocumentError as error:
             raise entries.error(error, key) from error
-    child, layer = table.need("child", Digest.parse), table.need("layer", Digest.parse)
+    child, layer = table.need("child", _digest), table.need("layer", _digest)
     size = table.required("size", int, "a number of bytes")
     if not 0 < size <= MAX_LAYER_BYTES:
         table.fail("must be a positive number of bytes", "size")

@@ -11,8 +11,12 @@ from d8_installer.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OPENING = re.compile(r"(<{7,})(?: .*)?\Z")
+_MARKER = re.compile(r"(?P<run>(?P<mark>[<|=>])(?P=mark){2,})(?: .*)?\Z")
+"""Of 3 characters or more: git writes 7, or what the attribute `conflict-marker-size` says. No line of ours is one."""
 _SIZE = 7
+_INNER = 9
+"""What git takes for the conflicts inside of a base, which then stand in one of the usual size."""
+TAKE_ONE = "take one side whole (git checkout --ours -- d8.lock, or --theirs), then type `d8-installer lock`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +29,46 @@ class Sides:
 
 
 def first_marker(text: str) -> int | None:
-    """Return the 1-based line of the first opening marker, or None."""
-    return next((number for number, line in _numbered(text) if _OPENING.match(line)), None)
+    """Return the 1-based line of the first marker of any kind, or None."""
+    return next((number for number, line in _numbered(text) if _MARKER.match(line)), None)
 
 
 def take_apart(text: str, file: str) -> Sides | None:
-    """Return the sides of *text*, or None where no line opens a conflict (git-merge(1), How conflicts are presented).
+    """Return the sides of *text*, or None where it has no marker (git-merge(1), How conflicts are presented).
 
-    Both styles are read, with the base and without; markers have 7 characters or more, and those of another length
-    than the opening one are text. A conflict without its end is a DocumentError with the line where it began.
+    Both styles are read, with the base and without; inside a conflict, markers of another length than the opening one
+    are text. One without its end, or a marker that none opened, is a DocumentError with its line.
     """
     if first_marker(text) is None:
         return None
     reader = _Reader()
     for number, line in _numbered(text):
         reader.read(number, line)
-    if reader.opened is not None:
-        raise DocumentError(
-            "has a conflict marker whose end is missing",
-            file=file,
-            line=reader.opened,
-            hint="take one side whole (git checkout --ours, or --theirs), then type `d8-installer lock`",
-        )
+    for line_of, missing in ((reader.stray, "beginning"), (reader.opened, "end")):
+        if line_of is not None:
+            raise DocumentError(
+                f"has a conflict marker whose {missing} is missing",
+                file=file,
+                line=line_of,
+                hint=TAKE_ONE,
+            )
     ours, theirs = ("".join(f"{line}\n" for line in reader.sides[side]) for side in "<=")
     base = "".join(f"{line}\n" for line in reader.sides["|"]) if reader.has_base else None
     return Sides(base, ours, theirs)
 
 
-def put_together(ours: str, base: str, theirs: str) -> str:
-    """Return the three texts between markers, as `merge.conflictStyle=diff3` shows them."""
-    marks = [f"{mark * _SIZE} {label}".rstrip() for mark, label in (("<", "ours"), ("|", "base"), ("=", ""))]
-    return f"{marks[0]}\n{ours}{marks[1]}\n{base}{marks[2]}\n{theirs}{'>' * _SIZE} theirs\n"
+def put_together(ours: str, base: str, theirs: str, *, inner: bool = False) -> str:
+    """Return the three texts between markers, as `merge.conflictStyle=diff3` shows them.
+
+    What is *inner* is part of a text that gets markers itself. They are longer where a text holds such markers already.
+    """
+    found = (_MARKER.match(line) for text in (ours, base, theirs) for _, line in _numbered(text))
+    taken = {len(marker["run"]) for marker in found if marker is not None}
+    size = _INNER if inner else _SIZE
+    while size in taken:
+        size += 1
+    marks = [f"{mark * size} {label}".rstrip() for mark, label in (("<", "ours"), ("|", "base"), ("=", ""))]
+    return f"{marks[0]}\n{ours}{marks[1]}\n{base}{marks[2]}\n{theirs}{'>' * size} theirs\n"
 
 
 class _Reader:
@@ -64,15 +77,18 @@ class _Reader:
     def __init__(self) -> None:
         self.sides: dict[str, list[str]] = {"<": [], "|": [], "=": []}
         self.opened: int | None = None
+        self.stray: int | None = None
         self.has_base = True
         self._size = _SIZE
         self._side = ""
         self._shown = False
 
     def read(self, number: int, line: str) -> None:
-        opening = _OPENING.match(line)
-        if self._side == "" and opening:
-            self._size, self._side, self.opened, self._shown = len(opening[1]), "<", number, False
+        marker = _MARKER.match(line) if self._side == "" else None
+        if marker and marker["mark"] == "<":
+            self._size, self._side, self.opened, self._shown = len(marker["run"]), "<", number, False
+        elif marker:
+            self.stray = self.stray or number
         elif self._side == "<" and self._is("|", line):
             self._side, self._shown = "|", True
         elif self._side in {"<", "|"} and self._is("=", line):

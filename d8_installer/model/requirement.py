@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,20 @@ OWN_MANIFEST = "d8.toml"
 """The requester's name of the user's or the project's own manifest; no plugin can have it (no dot-toml names)."""
 
 ANY_VERSION = "*"
+_REQUESTER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", re.ASCII)
+
+
+def parse_requester(text: str) -> str:
+    """Return *text* if it can be who asks: the name of a Python distribution (PyPA's grammar), as OWN_MANIFEST is too.
+
+    Anything else is a DocumentError.
+    """
+    if _REQUESTER.fullmatch(text) is None:
+        raise DocumentError(
+            f"{text[:100]!r} is no requester: neither {OWN_MANIFEST} nor the name of a distribution",
+            hint="restore the file from git, or remove it and type `d8-installer lock`",
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,11 +120,15 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Why an image's entry is stale: one clause, and each thing that differs."""
+    """Why an image's entry is stale: one clause, and each thing that differs.
+
+    ``outsiders`` are not in the entry and do not allow its version, on which others agreed: `lock` may leave them out.
+    """
 
     image: ImageName
     problem: str
     details: tuple[Detail, ...] = ()
+    outsiders: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.problem
@@ -141,13 +145,17 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has."""
+    """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has.
+
+    ``left_out`` are those of the group that ``lock`` goes on without.
+    """
 
     name: ImageName
     group: tuple[Requirement, ...]
     locked: LockedImage | None
     chosen: str | None
     considered: tuple[Considered, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of a Change: the plan, and the number of the generation that is active now (None: still none)."""
+    """What came of a Change: the plan, and the number of the generation that is active now (None: still none).
+
+    ``lock``: the lock file, where what it says has changed, or would.
+    """
 
     plan: Plan
     generation: int | None
@@ -66,6 +69,7 @@ class Applied:
     profile: str
     dry_run: bool = False
     left_out: tuple[D8Error, ...] = ()
+    lock: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
@@ -79,6 +83,7 @@ class Applied:
             "skipped": [str(name) for name in self.plan.skipped],
             "withheld": sorted({placement.binary for placement in self.plan.withheld}),
             "left_out": [error.message for error in self.left_out],
+            "lock": self.lock,
         }
 
 
@@ -95,9 +100,9 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
+    result = Applied(plan, number, bin_directory, str(workspace.profile), lock=_changed_lock(workspace, change))
     if change.dry_run:
-        problems = (*change.problems, *plan.problems)
-        return Applied(plan, number, bin_directory, str(workspace.profile), dry_run=True, left_out=problems)
+        return replace(result, dry_run=True, left_out=(*change.problems, *plan.problems))
     if {change.manifest_text, change.lock_text} - {None, workspace.manifest_text, workspace.lock_text}:
         refuse_foreign_project(workspace.profile)
     refuse_moved(session, change.lock)
@@ -121,7 +126,11 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         write_stamp(session, workspace, change.seen, plan, number)
     if switch is not None:
         tell_switched(session, switch)
-    return Applied(plan, number, bin_directory, str(workspace.profile), left_out=problems)
+    return replace(result, generation=number, left_out=problems)
+
+
+def _changed_lock(workspace: Workspace, change: Change) -> str | None:
+    return None if change.lock_text in (None, workspace.lock_text) else workspace.profile.lock
 
 
 def bin_of(session: Session, workspace: Workspace) -> str:
@@ -207,7 +216,8 @@ def _refuse_foreign_platform(session: Session, active: Generation | None) -> Non
     if session.platform != session.host_platform:
         raise UsageError(
             f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
-            hint="give the other platform a home of its own with --home DIR",
+            hint=f"lay them out in a directory with `sync --platform {session.platform} --to DIR`, or give the other"
+            " platform a home of its own with --home DIR",
         )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.ops.ask import drive
-from d8_installer.ops.lock import cutoff_of
+from d8_installer.ops.lock import cutoff_of, refuse_unknown
 from d8_installer.ops.requesters import gather
 from d8_installer.resolve import explain
 
@@ -47,6 +46,7 @@ class Explained:
             "asked": [{"requester": r.requester, "range": r.request.version.text} for r in told.group],
             "locked": None if locked is None else locked.version,
             "chosen": told.chosen,
+            "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in told.left_out],
             "excluded_from": None if self.cutoff is None else spelled(self.cutoff),
             "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in told.considered],
         }
@@ -62,7 +62,13 @@ class Explained:
             who = " and ".join(requester for requester, _ in told.locked.requests)
             platforms = ", ".join(key for key, _ in told.locked.platforms)
             lines.append(f"  locked: {told.locked.version} for {who}, on {platforms}")
-        width = max((len(one.tag) for one in told.considered), default=0)
+        lines += [f"  left out: {one.error}" for one in told.left_out]
+        tags = [one.tag for one in told.considered]
+        if not tags:
+            lines.append(f"  {self.source} lists no tag of it")
+        elif told.chosen is not None and told.chosen not in tags:
+            lines.append(f"  {told.chosen} stays, though {self.source} does not list it any more")
+        width = max((len(tag) for tag in tags), default=0)
         return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
 
 
@@ -71,9 +77,8 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
     workspace = session.read(session.profile())
     requesters = gather(session, workspace, given)
     cutoff = cutoff_of(session)
-    wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff)
-    if workspace.locked.find(name) is None and all(r.request.name != name for r in wanted.requirements):
-        raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")
+    wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff, lenient=True)
+    refuse_unknown(wanted, [name])
     told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
     images = len(workspace.locked.images)
     return Explained(workspace.profile.lock, session.source.name, told, cutoff, images, requesters.problems)

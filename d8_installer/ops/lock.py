@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError, StaleLockError, UsageError
+from d8_installer.errors import MismatchError, NotFoundError, StaleLockError, UsageError
 from d8_installer.model.date import typed_cutoff
 from d8_installer.model.lock import Lock
 from d8_installer.model.platform import typed_platform
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from d8_installer.ops.session import Session, Workspace
 
 
+_SHOWN = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Relocked:
     """A new lock, its text, why requirements were left out of it, and what the source said that tags mean."""
@@ -43,20 +46,23 @@ class Relocked:
 
 @dataclass(frozen=True, slots=True)
 class LockResult:
-    """What ``lock`` did: each image with its version before and after (None: was not, or is no longer, locked)."""
+    """What ``lock`` did: each image with its version before and after (None: was not, or is no longer, locked).
+
+    ``changed``: the file says other than before, also where no version does; ``written``: and was written.
+    """
 
     file: str
     changes: tuple[tuple[str, str | None, str | None], ...]
     images: int
+    changed: bool
     written: bool
     left_out: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         changes = [{"image": name, "before": before, "after": after} for name, before, after in self.changes]
-        return {"file": self.file, "images": self.images, "written": self.written, "changes": changes} | {
-            "left_out": [error.message for error in self.left_out]
-        }
+        data = {"file": self.file, "images": self.images, "changed": self.changed, "written": self.written}
+        return data | {"changes": changes, "left_out": [error.message for error in self.left_out]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
         wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
+        refuse_unknown(wanted, {*(options.upgrade or ()), *_accepted_names(session)} - merging.seen)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
         wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
         relocked = relock(session, wanted)
@@ -94,9 +101,21 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         if not options.dry_run:
             session.remember_tags(relocked.shown)
         changes = changes_between(workspace.locked, relocked.lock)
-        written = changed and not options.dry_run
         problems = (*requesters.problems, *relocked.problems)
-        return LockResult(profile.lock, changes, len(relocked.lock.images), written, problems)
+        written = changed and not options.dry_run
+        return LockResult(profile.lock, changes, len(relocked.lock.images), changed, written, problems)
+
+
+def refuse_unknown(wanted: Wanted, names: Iterable[ImageName]) -> None:
+    """Raise a NotFoundError for the first of *names*, as a person typed them, that nobody wants and no lock has."""
+    known = {requirement.request.name for requirement in wanted.requirements}
+    for name in sorted(names):
+        if name not in known and wanted.locked.find(name) is None:
+            raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")
+
+
+def _accepted_names(session: Session) -> frozenset[ImageName]:
+    return frozenset(name for name, _ in accepted_moves(session.options.accept_moved))
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
@@ -114,9 +133,15 @@ def refuse_missing(workspace: Workspace) -> None:
 
 
 def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
-    """Return the error that says, a clause each, where the lock is stale."""
-    clauses = "; ".join(map(str, differences))
-    return StaleLockError(f"is stale: {clauses}", file=workspace.profile.lock, hint="type `d8-installer lock`")
+    """Return the error that says, a clause each, where the lock is stale; of very many the first."""
+    every = tuple(differences)
+    clauses = "; ".join(map(str, every[:_SHOWN]))
+    more = f"; and {len(every) - _SHOWN} more, which `lock --check` shows" if len(every) > _SHOWN else ""
+    hint = "type `d8-installer lock`"
+    if outsiders := sorted({who for difference in every for who in difference.outsiders}):
+        names = " and ".join(outsiders)
+        hint += f"; if it leaves {names} out, loosen a range, or do without {names}"
+    return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint)
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:
@@ -166,6 +191,7 @@ def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, s
         (choice.name, choice.tag)
         for choice in resolution.choices
         if not choice.kept
+        and (choice.locked is None or choice.locked.version != choice.tag)
         and (choice.name.path, choice.tag) not in trust.remembered
         and not any(requirement.request.digest for requirement in choice.requirements)
     ]

@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConflictError, D8Error, DocumentError, UsageError
+from d8_installer.errors import ConflictError, D8Error, DocumentError, NotFoundError, UsageError
 from d8_installer.merge import Merged, Versions, merge, render
 from d8_installer.model.lock import Doubles, Lock, marks
-from d8_installer.model.markers import Sides, put_together, take_apart
+from d8_installer.model.markers import TAKE_ONE, Sides, first_marker, put_together, take_apart
+from d8_installer.model.torn import Torn, read_torn
 from d8_installer.ops.stages import Stages, stages_of
 from d8_installer.store import lockfile
 
@@ -21,18 +22,23 @@ if TYPE_CHECKING:
     from d8_installer.ops.reporter import Reporter
 
 
+_SHOWN = 20
+
+
 @dataclass
 class Merging:
     """How ``lock`` reads a lock that a merge may have left undone.
 
     ``taken`` names the side whose entry counts for an image, and images of ``upgrade`` (None: all) are chosen anew in
-    any case. ``unsettled``, once read, are those to be pinned again at the version that they have.
+    any case. Once read, ``unsettled`` are those to be pinned again at the version that they have, and ``seen`` all that
+    any side of the merge has.
     """
 
     reporter: Reporter
     taken: Mapping[ImageName, str]
     upgrade: frozenset[ImageName] | None
     unsettled: frozenset[ImageName] = frozenset()
+    seen: frozenset[ImageName] = frozenset()
 
     def load(self, path: str) -> tuple[str, Lock] | None:
         """Return the file's text and the lock it means; what both sides changed is a ConflictError naming all of it."""
@@ -45,11 +51,16 @@ class Merging:
                     hint="leave them out",
                 )
             return lockfile.load_lock(path)
-        merged = merge(_versions(path, sides), self.taken)
+        versions = _versions(path, sides)
+        merged = merge(versions, self.taken)
+        for name in sorted(self.taken.keys() - versions.names):
+            raise NotFoundError(f"neither side has {name}", hint=f"leave --{self.taken[name]} {name} out")
         clashes = [clash for clash in merged.clashes if not self._is_chosen_anew(clash)]
         if clashes:
-            raise ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_ways_out(clashes))
-        self.unsettled = merged.unsettled
+            error = ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_ways_out(clashes))
+            error.conflicts = tuple(clash.as_json() for clash in clashes if clash.name is not None)
+            raise error
+        self.unsettled, self.seen = merged.unsettled, versions.names
         self.reporter.note(f"merged both sides of {path}")
         if merged.unsettled:
             names = ", ".join(sorted(map(str, merged.unsettled)))
@@ -61,17 +72,29 @@ class Merging:
 
 
 def _listed(clashes: Sequence[Clash]) -> str:
-    shown = [str(clash) for clash in clashes[:20]]
-    more = len(clashes) - len(shown)
-    return " and ".join([*shown, f"{more} more"] if more else shown)
+    return _shortened(list(map(str, clashes)))
+
+
+def _shortened(words: Sequence[str]) -> str:
+    more = len(words) - _SHOWN
+    return " and ".join([*words[:_SHOWN], f"{more} more"] if more > 0 else words)
 
 
 def _ways_out(clashes: Sequence[Clash]) -> str:
-    clash = next((clash for clash in clashes if clash.name is not None), None)
-    if clash is None:
+    images = [clash for clash in clashes if clash.name is not None]
+    if not images:
         return "keep one of the two lines by hand, without markers around it"
-    ways = [f"--{side} {clash.name}" for side in ("ours", "theirs") if side not in clash.mixed]
-    return f"type `d8-installer lock` with {', '.join([*ways, f'--upgrade-image {clash.name} to choose it anew'])}"
+    if len(images) == 1:
+        name, mixed = images[0].name, images[0].mixed
+        ways = [f"--{side} {name}" for side in ("ours", "theirs") if side not in mixed]
+        first = f"{', '.join(ways)} or " if ways else ""
+        return f"type `d8-installer lock` with {first}--upgrade-image {name}, which chooses it anew"
+    names = _shortened([str(clash.name) for clash in images])
+    unsure = any(clash.mixed & {"ours", "theirs"} for clash in images)
+    return (
+        "type `d8-installer lock` with --ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew,"
+        f" for each of {names}" + ("; a side that git mixed up cannot be taken" if unsure else "")
+    )
 
 
 def _sides(text: str, path: str) -> Sides | None:
@@ -91,10 +114,12 @@ def _versions(path: str, sides: Sides) -> Versions:
     try:
         return _of_markers(path, sides)
     except DocumentError as error:
+        nested = any(first_marker(text) is not None for text in (sides.ours, sides.theirs))
+        why = "there are others inside of them" if nested else error.problem
         raise ConflictError(
-            f"has conflict markers that leave no whole lock on either side: {error.problem}",
+            f"has conflict markers that leave no whole lock on either side: {why}",
             file=path,
-            hint="take one side whole (git checkout --ours, or --theirs), then type `d8-installer lock`",
+            hint=TAKE_ONE,
         ) from error
 
 
@@ -104,27 +129,32 @@ def _of_markers(path: str, sides: Sides) -> Versions:
     locks = {side: Lock.parse(texts[side].encode(), path) for side in ("ours", "theirs")}
     base = _readable(sides.base, path)
     mixed: dict[ImageName, frozenset[str]] = {}
-    for side, lock in {**locks, "base": base or Lock()}.items():
+    for side, lock in {**locks, "base": base.lock if base else Lock()}.items():
         for name in _mixed(texts[side], lock, doubles[0].names | doubles[1].names if side == "base" else frozenset()):
             mixed[name] = mixed.get(name, frozenset()) | {side}
-    return Versions(base, locks["ours"], locks["theirs"], mixed)
+    return Versions(base.lock if base else None, locks["ours"], locks["theirs"], mixed, _torn(base=base))
 
 
 def _of_stages(path: str, stages: Stages) -> Versions:
     """Two additions of the whole file have an empty base."""
-    base = Lock() if stages.base is None else _readable(stages.base.decode("utf-8", "replace"), path)
-    return Versions(base, Lock.parse(stages.ours, path), Lock.parse(stages.theirs, path))
+    base = _readable((stages.base or b"").decode("utf-8", "replace"), path)
+    return Versions(
+        base.lock if base else None,
+        Lock.parse(stages.ours, path),
+        Lock.parse(stages.theirs, path),
+        torn=_torn(base=base),
+    )
 
 
-def _readable(text: str | None, path: str) -> Lock | None:
+def _readable(text: str | None, path: str) -> Torn | None:
     try:
-        return None if text is None else _parsed(text, path)
+        return None if text is None else read_torn(text, path)
     except DocumentError:
         return None
 
 
-def _parsed(text: str, path: str) -> Lock:
-    return Lock.parse(text.encode(), path) if text.strip() else Lock()
+def _torn(**sides: Torn | None) -> dict[tuple[str, ImageName], str]:
+    return {(side, name): text for side, torn in sides.items() if torn for name, text in torn.said.items()}
 
 
 def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
@@ -161,15 +191,27 @@ def drive(directory: str, files: Sequence[str]) -> Driven:
         raise UsageError(f"{missing[0]} is not there", hint="type the three files that git gives to a merge driver")
     base, ours, theirs = (text or "" for text in texts)
     try:
-        versions = Versions(_readable(base, paths[0]), _parsed(ours, paths[1]), _parsed(theirs, paths[2]))
+        versions = _driven((base, ours, theirs))
     except DocumentError as error:
         lockfile.save(paths[1], put_together(*(_whole_lines(text) for text in (ours, base, theirs))))
-        raise D8Error(f"one side is no lock: {error}", hint=error.hint) from error
+        raise D8Error(f"one side is no lock: {error}", hint=error.hint or TAKE_ONE) from error
     merged = merge(versions)
     lockfile.save(paths[1], render(versions, merged))
     if merged.clashes or merged.unsettled:
         raise D8Error(_left(merged), hint="merge d8.toml, then type `d8-installer lock`")
     return Driven(paths[1], versions.ours, merged.lock)
+
+
+def _driven(texts: Sequence[str]) -> Versions:
+    """Where there are more than two bases, git merges the third with what is left of two, which is *ours* then."""
+    base = _readable(texts[0], "base")
+    ours, theirs = read_torn(texts[1], "ours"), read_torn(texts[2], "theirs")
+    mixed: dict[ImageName, frozenset[str]] = {}
+    for side, torn in (("ours", ours), ("theirs", theirs)):
+        mixed |= {name: mixed.get(name, frozenset()) | {side} for name in torn.said}
+    return Versions(
+        base.lock if base else None, ours.lock, theirs.lock, mixed, _torn(base=base, ours=ours, theirs=theirs)
+    )
 
 
 def _whole_lines(text: str) -> str:
@@ -180,4 +222,4 @@ def _left(merged: Merged) -> str:
     named = {clash.name for clash in merged.clashes}
     shown = [str(clash) for clash in merged.clashes]
     shown += [f"{name} (who wants it, or how)" for name in sorted(merged.unsettled) if name not in named]
-    return f"both sides changed {' and '.join(shown)}"
+    return f"both sides changed {_shortened(shown)}"

@@ -10,7 +10,7 @@ from d8_installer.errors import DocumentError, StaleLockError
 from d8_installer.model.lock import FILE_NAME, Lock
 from d8_installer.model.source import CarriesLock
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
-from d8_installer.ops.lock import ask_witness, refuse_stale, relock
+from d8_installer.ops.lock import accepted_moves, ask_witness, refuse_stale, refuse_unknown, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.trust import say_first_trust
 from d8_installer.ops.venv_link import link_environments
@@ -75,6 +75,7 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
         refuse_stale(workspace, wanted)
         ask_witness(session, workspace.locked)
         return replace(read, problems=requesters.problems)
+    refuse_unknown(wanted, (name for name, _ in accepted_moves(session.options.accept_moved)))
     relocked = relock(session, replace(wanted, lenient=True))
     _name_absent(session, wanted)
     problems = (*requesters.problems, *relocked.problems)

@@ -39,12 +39,21 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
     while True:
         try:
             resolution = _decide(wanted, groups, _old_enough(wanted, answers, dated))
-        except (ConflictError, NotFoundError) as error:
-            raise _with_cutoff(error, wanted, dated) from error
+        except _Undecided as undecided:
+            raise _with_cutoff(undecided, wanted, dated) from undecided
         chosen = {ManifestOf(c.name.path, c.tag) for c in resolution.choices if _is_anew(wanted, c)}
         if wanted.created_before is None or chosen <= dated.keys():
             return resolution
         dated |= yield from dates_of(sorted(chosen - dated.keys(), key=lambda top: top.image))
+
+
+class _Undecided(Exception):  # noqa: N818 - it never leaves this module
+    """What is wrong with one image."""
+
+    def __init__(self, name: ImageName, error: ConflictError | NotFoundError) -> None:
+        super().__init__(name)
+        self.name = name
+        self.error = error
 
 
 def _is_anew(wanted: Wanted, choice: Choice) -> bool:
@@ -64,13 +73,14 @@ def _old_enough(wanted: Wanted, answers: Answers, dated: Mapping[ManifestOf, dat
 
 
 def _with_cutoff(
-    error: ConflictError | NotFoundError, wanted: Wanted, dated: Mapping[ManifestOf, datetime | None]
+    undecided: _Undecided, wanted: Wanted, dated: Mapping[ManifestOf, datetime | None]
 ) -> ConflictError | NotFoundError:
+    error = undecided.error
     if wanted.created_before is None or not dated:
         return error
     return type(error)(
         f"{error.message}; versions without a date, or from {spelled(wanted.created_before)} on, are excluded",
-        hint="see `d8-installer lock --explain NAME` with the same --exclude-newer",
+        hint=f"see `d8-installer lock --explain {undecided.name}` with the same --exclude-newer",
     )
 
 
@@ -81,15 +91,18 @@ def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]],
         if locked is not None and locked_will_do(wanted, name, group):
             choices.append(_as_locked(wanted, locked, group))
             continue
-        agreed, refused = _agree(wanted, name, group, answers)
-        left_out += refused
-        if not agreed:
-            choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
-        elif locked is not None and locked_will_do(wanted, name, agreed):
-            choices.append(_as_locked(wanted, locked, agreed))
-        else:
-            tags = answers.tags[TagsOf(name.path)]
-            choices.append(Choice(name, newest(name, agreed, tags), agreed, locked))
+        try:
+            agreed, refused = agree(wanted, name, group, answers)
+            left_out += refused
+            if not agreed:
+                choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
+            elif locked is not None and locked_will_do(wanted, name, agreed):
+                choices.append(_as_locked(wanted, locked, agreed))
+            else:
+                tags = answers.tags[TagsOf(name.path)]
+                choices.append(Choice(name, newest(name, agreed, tags), agreed, locked))
+        except (ConflictError, NotFoundError) as error:
+            raise _Undecided(name, error) from error
     return Resolution((*choices, *absent(wanted, groups)), tuple(left_out))
 
 
@@ -123,16 +136,22 @@ def _nothing_allowed(
     newest = f"; the newest stable one is {stable[-1]}" if stable else ""
     if not stable and versions:
         newest = f"; there are only pre-releases, such as {versions[-1]}"
+    if tags and not versions:
+        newest = "; none of its tags is a version"
     return NotFoundError(
         f"no published version of {name} is right: {culprit}{newest}",
-        hint=f"see `d8-installer versions {name}`" + ("" if stable else "; ask for pre-releases with '>=0-0'"),
+        hint=f"see `d8-installer versions {name}`"
+        + ("; ask for pre-releases with '>=0-0'" if versions and not stable else ""),
     )
 
 
-def _agree(
+def agree(
     wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], answers: Answers
 ) -> tuple[tuple[Requirement, ...], list[LeftOut]]:
-    """Return those of *group* that can agree, the already locked first, and each left-out one with the reason."""
+    """Return those of *group* that can agree, the already locked first, and each left-out one with the reason.
+
+    Raises ConflictError or NotFoundError where one cannot be left out.
+    """
     need = TagsOf(name.path)
     if need in answers.absent:
         absence = answers.absent[need]
@@ -182,9 +201,10 @@ def _refusal(
                     f" and {other.requester} wants {member!r}",
                     hint=f"rename one of the two binaries, or do without {requirement.requester}",
                 )
+    culprits = [other for other in agreed if not can_agree((other, requirement), tags)] or agreed
     return ConflictError(
-        f"{requirement} and cannot agree: {agreed[0]}",
-        hint=f"loosen one of the two ranges, or do without {requirement.requester}",
+        f"{requirement} and cannot agree: {' and '.join(map(str, culprits))}",
+        hint=f"loosen one of the ranges, or do without {requirement.requester}",
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError
+from d8_installer.errors import ConflictError, MismatchError, NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, Considered, Explanation, ManifestOf, TagsOf
 from d8_installer.model.version import Version
+from d8_installer.resolve.choosing import agree
 from d8_installer.resolve.current import all_allow, allows, by_image, can_agree, locked_will_do
 from d8_installer.resolve.dating import dates_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import Wanted
+    from d8_installer.model.resolution import LeftOut, Wanted
 
 MAX_READ = 32
 """Allowed versions whose manifests are read for dates and platforms, the newest first."""
@@ -39,21 +40,35 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Asked, Answers, Explan
     if need in answers.absent:
         raise answers.absent[need]
     tags = _newest_first(answers.tags[need])
-    allowed = [tag for tag in tags if group and all_allow(group, tag)]
+    locked = wanted.locked.find(name)
+    agreed, left_out = _agreed(wanted, name, group, answers)
+    allowed = [tag for tag in tags if agreed and all_allow(agreed, tag)]
     tops = tuple(ManifestOf(name.path, tag, spare=True) for tag in allowed[:MAX_READ])
     dates: dict[str, datetime | None] = {}
     if wanted.created_before is not None and tops:
         found = yield from dates_of(tops)
         dates = {top.ref: date for top, date in found.items()}
     answers = (yield tops) if tops else Answers()
-    lacking = {top.ref: _lacking(answers, top, wanted, group) for top in tops}
-    locked = wanted.locked.find(name)
-    stays = locked is not None and bool(group) and locked_will_do(wanted, name, group)
-    facts = _Facts(wanted, group, dates, lacking, stays)
-    candidate = next((tag for tag in allowed if not facts.too_new(tag)), None) if can_agree(group, allowed) else None
+    lacking = {top.ref: _lacking(answers, top, wanted, agreed) for top in tops}
+    stays = locked is not None and bool(agreed) and locked_will_do(wanted, name, agreed)
+    facts = _Facts(wanted, agreed, dates, lacking, stays, frozenset(one.requirement for one in left_out))
+    candidate = next((tag for tag in allowed if not facts.too_new(tag)), None) if can_agree(agreed, allowed) else None
     chosen = locked.version if locked is not None and stays else candidate
     considered = tuple(Considered(tag, facts.verdict(tag, chosen, candidate), tag == chosen) for tag in tags)
-    return Explanation(name, group, locked, chosen, considered)
+    return Explanation(name, group, locked, chosen, considered, left_out)
+
+
+def _agreed(
+    wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], answers: Answers
+) -> tuple[tuple[Requirement, ...], tuple[LeftOut, ...]]:
+    """Return who counts, as `lock` sees it, and who is left out; where it would fail, all of them count."""
+    if locked_will_do(wanted, name, group):
+        return group, ()
+    try:
+        agreed, left_out = agree(wanted, name, group, answers)
+    except (ConflictError, NotFoundError):
+        return group, ()
+    return (agreed, tuple(left_out)) if agreed else (group, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class _Facts:
     dates: Mapping[str, datetime | None]
     lacking: Mapping[str, tuple[Platform, ...]]
     stays: bool
+    left_out: frozenset[Requirement]
 
     def too_new(self, tag: str) -> str | None:
         """Return why the cut-off excludes an allowed *tag*, or None."""
@@ -86,10 +102,16 @@ class _Facts:
         missing = ", ".join(map(str, self.lacking.get(tag, ())))
         without = f"; it has no build for {missing}, which is demanded" if missing else ""
         if tag == chosen:
-            return ("locked, and all allow it" if self.stays else "the newest that all allow") + without
+            others = "the others" if self.left_out else "all"
+            return (f"locked, and {others} allow it" if self.stays else f"the newest that {others} allow") + without
         if tag == candidate:
             return "newer than the locked one, which is kept until an upgrade" + without
-        return f"older than {candidate}{without}"
+        if self.stays and chosen is not None:
+            if not _is_newer(tag, chosen):
+                return f"older than the locked {chosen}{without}"
+            more = f", and older than {candidate}" if candidate is not None and _is_newer(candidate, tag) else ""
+            return f"newer than the locked {chosen}{more}{without}"
+        return f"older than {candidate}{without}" if candidate is not None else f"no version is right for all{without}"
 
     def _refused(self, tag: str) -> str | None:
         if not self.group:
@@ -105,6 +127,11 @@ class _Facts:
                 spec = requirement.request.version.text
                 return f"a pre-release, for which {requirement.requester} ({spec}) does not ask"
         return "outside " + " and ".join(f"{r.request.version.text} of {r.requester}" for r in refusing)
+
+
+def _is_newer(tag: str, other: str) -> bool:
+    one, two = Version.try_parse(tag), Version.try_parse(other)
+    return one is not None and two is not None and one.preference_key > two.preference_key
 
 
 def _allows_release(requirement: Requirement, version: Version) -> bool:

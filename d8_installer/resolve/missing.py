@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from d8_installer.model.platform import Platform
-    from d8_installer.model.resolution import Choice
+    from d8_installer.model.resolution import Choice, Wanted
     from d8_installer.model.source import ManifestBytes
 
 MAX_ASKED = 32
@@ -23,7 +23,7 @@ _ROUND = 8
 
 
 def explain_missing(
-    choice: Choice, platform: Platform, index: ImageIndex
+    choice: Choice, platform: Platform, index: ImageIndex, wanted: Wanted
 ) -> Generator[tuple[TagsOf | ManifestOf, ...], Answers, NotFoundError]:
     """Return the error that names image, version and platform, and in its hint the newest version that has it."""
     need = TagsOf(choice.name.path)
@@ -39,9 +39,15 @@ def explain_missing(
     offered = ", ".join(map(str, index.platforms)) or "no platform at all"
     return NotFoundError(
         f"{choice.name} {choice.tag} has no build for {platform}",
-        hint=f"it has {offered}; {_result(newest, len(others))}; drop {platform} from `platforms`,"
-        " or set `optional = true`",
+        hint=f"it has {offered}; {_result(newest, len(others))}; {_way_out(choice, platform, wanted)}",
     )
+
+
+def _way_out(choice: Choice, platform: Platform, wanted: Wanted) -> str:
+    asked = any(platform in (requirement.request.platforms or ()) for requirement in choice.requirements)
+    if platform in wanted.adds and platform not in wanted.platforms and not asked:
+        return f"leave `--platform {platform}` out, or set `optional = true`"
+    return f"drop {platform} from `platforms`, or set `optional = true`"
 
 
 def _allowed(choice: Choice, tags: Sequence[str]) -> list[str]:
@@ -68,6 +74,8 @@ def _result(newest: str | None, others: int) -> str:
         return f"the newest allowed version that has it is {newest}"
     if not others:
         return "no other version is allowed"
+    if others == 1:
+        return "the only other version that is allowed has no build for it either"
     if others > MAX_ASKED:
         return f"none of the {MAX_ASKED} newest other versions that are allowed has it, and older ones were not asked"
     return f"none of the {others} other versions that are allowed has it"

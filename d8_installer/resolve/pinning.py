@@ -42,7 +42,7 @@ def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked
         if isinstance(document, ImageIndex):
             missing = _missing(choice, document, wanted)
             if missing is not None:
-                raise (yield from explain_missing(choice, missing, document))
+                raise (yield from explain_missing(choice, missing, document, wanted))
             children = _children(choice, document, wanted)
         found[choice.name] = (top, document, children)
     needs = dict.fromkeys(

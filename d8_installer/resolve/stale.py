@@ -38,13 +38,31 @@ def staleness(wanted: Wanted) -> tuple[Difference, ...]:
         if locked is None:
             differences.append(_unlocked(name, group))
         elif not is_current(wanted, locked, group) or not locked_will_do(wanted, name, group):
-            problem = f"{name} is locked for another request than that of {names_of(group)}"
-            if wanted.locked.is_altered(locked):
-                problem = f"the entry of {name} is not as it was written: it was edited by hand, or joined by git"
-            differences.append(Difference(name, problem, tuple(_details(wanted, locked, group))))
+            differences.append(_outdated(wanted, locked, group))
     kept = {choice.name: choice.locked for choice in absent(wanted, groups)}
     unwanted = (i for i in wanted.locked.images if i.name not in groups and kept.get(i.name) != i)
     return (*differences, *map(_unwanted, unwanted))
+
+
+def _outdated(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) -> Difference:
+    lines = lines_here(wanted, locked)
+    refusing = [requirement for requirement in group if not allows(requirement, locked.version)]
+    asked = {requirement.requester: requirement.request.hash for requirement in group}
+    if wanted.locked.is_altered(locked):
+        problem = f"the entry of {locked.name} is not as it was written: it was edited by hand, or joined by git"
+    elif refusing:
+        who = " and ".join(f"{r.requester} ({r.request.version.text})" for r in refusing)
+        problem = f"{locked.name} is locked at {locked.version}, which {who} does not allow"
+    elif lines != asked:
+        changed = [r for r in group if lines.get(r.requester) != r.request.hash]
+        problem = f"{locked.name} is locked for another request than that of {names_of(changed or group)}"
+    elif locked.demanded != wanted.platforms:
+        said = f"{_listed(locked.demanded)}, and {_listed(wanted.platforms)} wanted"
+        problem = f"{locked.name} is locked for other `platforms` than the project's ({said})"
+    else:
+        problem = f"{locked.name} is locked otherwise than {names_of(group)} asks for"
+    outsiders = {r.requester for r in refusing} - lines.keys() if len(refusing) < len(group) else ()
+    return Difference(locked.name, problem, tuple(_details(wanted, locked, group)), tuple(sorted(outsiders)))
 
 
 def _unlocked(name: ImageName, group: Sequence[Requirement]) -> Difference:

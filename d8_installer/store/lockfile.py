@@ -6,9 +6,10 @@ The quick ``rollback`` passes through here, so what reads documents is imported 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
-from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.store import fs
 from d8_installer.store.flock import Patience
 from d8_installer.store.layout import SCHEMA
@@ -40,11 +41,26 @@ def _advice(hint: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _in_its_place(able: str) -> Iterator[None]:
+    """A person's document is where it is: to a refusal another home is no way out."""
+    try:
+        yield
+    except DiskError as error:
+        cause = error.__cause__
+        if isinstance(cause, PermissionError):
+            error.hint = f"make it {able} for you"
+        elif isinstance(cause, OSError) and cause.errno == errno.EROFS:
+            error.hint = "its file system is read-only; make it writable, or work in a copy of the directory"
+        raise
+
+
 def _read(path: str, limit: int) -> bytes | None:
     """Read a document of the person's; one that is far too long is that document's fault, not the disk's."""
-    if (fs.file_size(os.path.realpath(path)) or 0) > limit:
-        raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
-    return fs.read(path, limit=limit)
+    with _in_its_place("readable"):
+        if (fs.file_size(os.path.realpath(path)) or 0) > limit:
+            raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
+        return fs.read(path, limit=limit)
 
 
 def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]:
@@ -67,12 +83,13 @@ def load_text(path: str) -> str | None:
 
 
 def load_lock(path: str) -> tuple[str, Lock] | None:
-    """Return the lock's text and value, or None where there is no lock."""
+    """Return the lock's text, with ends of lines as we write them, and value; None where there is no lock."""
+    from d8_installer.model.document import decode_utf8
     from d8_installer.model.lock import Lock
 
     raw = _read(path, _MAX_LOCK_BYTES)
     with _advice(_LOST_LOCK):
-        return None if raw is None else (raw.decode("utf-8", "replace"), Lock.parse(raw, path))
+        return None if raw is None else (decode_utf8(raw, path), Lock.parse(raw, path))
 
 
 def load_config(path: str) -> tuple[str, Config]:
@@ -87,10 +104,12 @@ def load_config(path: str) -> tuple[str, Config]:
 
 
 def save(path: str, text: str) -> None:
-    """Write a state file, unless it says just that already."""
+    """Write a state file, unless it says just that already, be it with the ends of lines of a git on Windows."""
     data = text.encode("utf-8", "surrogateescape")
-    if fs.read(path, limit=_MAX_LOCK_BYTES) != data:
-        fs.replace_file(path, data)
+    with _in_its_place("writable"):
+        before = fs.read(path, limit=_MAX_LOCK_BYTES)
+        if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
+            fs.replace_file(path, data)
 
 
 def load_tags(home: Home) -> dict[tuple[str, str], Digest]:

@@ -256,6 +256,14 @@ def test_skopeo_finds_the_images(office: Office) -> None:
     assert f"sha256:{hashlib.sha256(done.stdout).hexdigest()}" in office.lock.decode()
 
 
+def test_a_bundle_of_nothing_says_so(office: Office) -> None:
+    (office.project / "d8.toml").write_text("schema = 1\n")
+    assert office.run("lock").code == 0
+    assert (
+        "tools.bundle (0 images, 0 layers, 10240 bytes)\n" in office.run("bundle", "create", "-o", "tools.bundle").out
+    )
+
+
 # -- whom a carried lock is believed ------------------------------------------------------------------------------
 
 CAT = 'schema = 1\n[[images]]\nname = "alpha"\nbinaries = { cat = "plugin" }\n'

@@ -81,6 +81,10 @@ def test_the_same_lock_gives_the_same_bytes(person: Exporter) -> None:
     assert json.loads(dated)["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(dated) is None
     person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="soon", expect=2)
+    for seconds in ("253402300800", "99999999999999999"):
+        refused = person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH=seconds, expect=2)
+        assert f"SOURCE_DATE_EPOCH {seconds} is no date" in refused.err
+    person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="253402300799")
 
 
 def test_json_is_the_lock(person: Exporter) -> None:

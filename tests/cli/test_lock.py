@@ -113,7 +113,7 @@ def test_check_says_image_by_image_what_differs(project: Project) -> None:
     project.wants("stronghold <1", "ruff ^2")
     done = project.d8("lock", "--check", expect=65)
     line = dict(image.requests)["d8.toml"]
-    assert "stronghold is locked for another request than that of d8.toml\n" in done.out
+    assert "stronghold is locked at v1.1.0, which d8.toml (<1) does not allow\n" in done.out
     assert f"  the request of d8.toml: locked {line}, wanted <1 (sha256:" in done.out
     assert "  the version: locked v1.1.0, wanted <1 of d8.toml\n" in done.out
     assert "  the request of d8.toml: locked nothing, wanted ^2\n" in done.out
@@ -212,6 +212,16 @@ def test_upgrading_one_image_changes_its_block_alone(project: Project) -> None:
     assert {name for name in before if after[name] != before[name]} == {"vault"}
 
 
+def test_another_platform_has_a_directory_or_a_home(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("sync")
+    other = "windows-amd64" if images.host_platform() != "windows-amd64" else "linux-amd64"
+    refused = project.d8("sync", "--platform", other, expect=2).err
+    assert (
+        f"`sync --platform {other} --to DIR`, or give the other platform a home of its own with --home DIR" in refused
+    )
+
+
 def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
     (project.place / "d8.toml").write_text(
         'schema = 1\n[[images]]\nname = "stronghold"\nplatforms = ["linux-arm64"]\n[[images]]\nname = "vault"\n'
@@ -229,8 +239,68 @@ def test_a_platform_is_added_and_the_others_stay(project: Project) -> None:
     for words in (("lock",), ("lock", "--check"), ("sync", "--locked", "--platform", "linux-arm64", "--to", "out")):
         project.d8(*words)
     assert project.lock.read_text() == after
-    assert "has no build for plan9-386" in project.d8("lock", "--platform", "plan9-386", expect=69).err
+    refused = project.d8("lock", "--platform", "plan9-386", expect=69).err
+    assert "has no build for plan9-386" in refused
+    assert "; leave `--platform plan9-386` out, or set" in refused
     assert project.lock.read_text() == after
+
+
+def test_a_name_that_nobody_wants_is_a_mistake(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    for words in (("lock", "--upgrade-image", "strongold"), ("lock", "--accept-moved", "strongold:v1.0.0")):
+        refused = project.d8(*words, expect=69)
+        assert "nobody wants strongold here, and it is not locked" in refused.err
+    assert "nobody wants zz" in project.d8("sync", "--accept-moved", "zz:v9", expect=69).err
+    project.d8("lock", "--upgrade-image", "stronghold", "--accept-moved", "stronghold:v1.1.0")
+
+
+def test_a_dry_run_says_what_would_be_written(project: Project) -> None:
+    """Also where no version changes: another range changes the entry."""
+    project.wants("stronghold <2")
+    project.d8("sync")
+    project.wants("stronghold >=1, <2")
+    before = project.lock.read_bytes()
+    assert project.d8("lock", "--dry-run").out == f"would write {project.lock} (1 images)\n"
+    data = envelope(project.d8("--json", "lock", "--dry-run"))["data"]
+    assert (data["changed"], data["written"], data["changes"]) == (True, False, [])
+    assert project.d8("sync", "--dry-run").out.endswith(f"\nwould write {project.lock}\n")
+    assert envelope(project.d8("--json", "sync", "--dry-run"))["data"]["lock"] == str(project.lock)
+    assert project.lock.read_bytes() == before
+    assert envelope(project.d8("--json", "sync"))["data"]["lock"] == str(project.lock)
+    assert project.d8("lock", "--dry-run").out == f"unchanged: {project.lock} (1 images)\n"
+    assert project.d8("sync", "--dry-run").out == "nothing to do\n"
+    assert envelope(project.d8("--json", "sync"))["data"]["lock"] is None
+
+
+def test_the_ends_of_lines_of_a_checkout_stay(project: Project) -> None:
+    """Git on Windows writes CRLF into the working copy (core.autocrlf): that is no change of the lock."""
+    project.wants("stronghold <1.1")
+    project.d8("sync")
+    text = project.lock.read_bytes().replace(b"\n", b"\r\n")
+    project.lock.write_bytes(text)
+    for words in (
+        ("lock", "--check"),
+        ("lock", "--dry-run"),
+        ("lock",),
+        ("sync",),
+        ("sync", "--locked"),
+        ("sync", "--dry-run"),
+    ):
+        done = project.d8(*words)
+        assert "would write" not in done.out
+        assert project.lock.read_bytes() == text
+    project.wants("stronghold")
+    project.d8("lock", "--upgrade")
+    assert b"\r" not in project.lock.read_bytes()
+
+
+def test_first_trust_is_said_of_what_was_not_locked(project: Project) -> None:
+    project.wants("stronghold")
+    assert "first lock of stronghold:v1.1.0" in project.d8("lock").err
+    shutil.rmtree(project.home / ".local")  # a fresh clone: nothing is remembered, and all is locked
+    project.wants("stronghold >=1")
+    assert "first lock" not in project.d8("lock").err
 
 
 # -- platforms of a project --------------------------------------------------------------------------------------
@@ -243,7 +313,8 @@ def test_a_project_demands_platforms_of_all_its_images(project: Project) -> None
     project.d8("lock", "--check")
     project.wants("stronghold ~1.0", "vault", platforms='["linux-amd64"]')
     stale = project.d8("sync", "--locked", expect=65)
-    assert "stronghold is locked for another request" in stale.err
+    said = "is locked for other `platforms` than the project's (linux-amd64, windows-amd64, and linux-amd64 wanted)"
+    assert f"stronghold {said}; vault {said}\n" in stale.err
     shown = project.d8("lock", "--check", expect=65).out
     assert "  the demanded platforms: locked linux-amd64, windows-amd64, wanted linux-amd64\n" in shown
     project.d8("lock")
@@ -260,7 +331,11 @@ def test_a_demanded_platform_that_is_missing_is_named_with_who_has_it(project: P
     assert "the newest allowed version that has it is v1.1.0" in done.err
     assert not project.lock.exists()
     project.wants("stronghold", platforms='["freebsd-riscv64"]')
-    assert "none of the 2 other versions that are allowed has it" in project.d8("lock", expect=69).err
+    refused = project.d8("lock", expect=69).err
+    assert "none of the 2 other versions that are allowed has it; drop freebsd-riscv64 from `platforms`" in refused
+    project.wants("stronghold >=1.1", platforms='["freebsd-riscv64"]')
+    refused = project.d8("lock", expect=69).err
+    assert "the only other version that is allowed has no build for it either" in refused
 
 
 @pytest.mark.parametrize(
@@ -455,6 +530,7 @@ def test_no_version_that_was_created_since_is_chosen(project: Project) -> None:
     project.lock.unlink()
     done = project.d8("lock", "--exclude-newer", "2025-01-01", expect=69)
     assert "versions without a date, or from 2025-01-01T00:00:00Z on, are excluded" in done.err
+    assert "hint: see `d8-installer lock --explain ruff` with the same --exclude-newer\n" in done.err
     assert "neither a date nor an age" in project.d8("lock", "--exclude-newer", "soon", expect=2).err
 
 
@@ -507,9 +583,9 @@ def test_explain_tells_what_was_considered(project: Project) -> None:
         "  v2.0.0       outside <2 of d8.toml",
         "  v1.3.0-rc.1  a pre-release, for which d8.toml (<2) does not ask",
         "  v1.2.5       newer than the locked one, which is kept until an upgrade",
-        "  v1.2.0       older than v1.2.5",
+        "  v1.2.0       newer than the locked v1.1.0, and older than v1.2.5",
         "* v1.1.0       locked, and all allow it",
-        "  v1.0.0       older than v1.2.5",
+        "  v1.0.0       older than the locked v1.1.0",
         "  latest       it is no version",
     ]
     project.lock.unlink()
@@ -520,6 +596,55 @@ def test_explain_tells_what_was_considered(project: Project) -> None:
     assert why["v1.2.0"] == "created 2026-05-01T00:00:00Z, which is not before 2026-05-01T00:00:00Z"
     assert (explanation["chosen"], explanation["locked"]) == ("v1.1.0", None)
     assert not project.lock.exists()
+
+
+def test_who_cannot_agree_is_named_and_explained(project: Project) -> None:
+    """Not the first who agreed, but the one whose range it is; and a stale lock that `lock` cannot mend says so."""
+    images.add_image(str(project.layout), "stronghold", "v2.0.0", images.executables("two"))
+    project.wants("stronghold")
+    place = library(project.place / ".venv")
+    install(place, "d8-plug-x", "1.0", manifest("stronghold", version="<2"))
+    project.d8("lock")
+    install(place, "d8-plug-y", "1.0", manifest("stronghold", version=">=2"))
+    for _ in range(2):
+        refused = project.d8("lock", expect=65).err
+        assert "d8-plug-y wants stronghold >=2 and cannot agree: d8-plug-x wants stronghold <2\n" in refused
+        assert "hint: loosen one of the ranges, or do without d8-plug-y\n" in refused
+    stale = project.d8("sync", "--locked", expect=65).err
+    assert "stronghold is locked at v1.1.0, which d8-plug-y (>=2) does not allow\n" in stale
+    assert "if it leaves d8-plug-y out, loosen a range, or do without d8-plug-y\n" in stale
+    told = project.d8("lock", "--explain", "stronghold").out
+    assert "  left out: d8-plug-y wants stronghold >=2 and cannot agree: d8-plug-x wants stronghold <2\n" in told
+    assert "* v1.1.0  locked, and the others allow it\n" in told
+    assert "  v2.0.0  outside <2 of d8-plug-x\n" in told
+    document = envelope(project.d8("--json", "lock", "--explain", "stronghold"))["data"]["explanation"]
+    assert (document["chosen"], [one["requester"] for one in document["left_out"]]) == ("v1.1.0", ["d8-plug-y"])
+
+
+def test_explain_where_the_tags_are_gone(project: Project) -> None:
+    project.wants("stronghold")
+    project.d8("lock")
+    index = project.layout / "deckhouse-cli/plugins/stronghold/index.json"
+    document = json.loads(index.read_text())
+    kept = [one for one in document["manifests"] if "v1.1.0" not in one["annotations"].values()]
+    index.write_text(json.dumps(document | {"manifests": kept}))
+    told = project.d8("lock", "--explain", "stronghold").out
+    assert f"  v1.1.0 stays, though oci-layout:{project.layout} does not list it any more\n" in told
+    index.write_text(json.dumps(document | {"manifests": []}))
+    assert f"  oci-layout:{project.layout} lists no tag of it\n" in project.d8("lock", "--explain", "stronghold").out
+    project.wants("stronghold >=2")
+    refused = project.d8("lock", expect=69).err
+    assert "no published version of stronghold is right: d8.toml wants stronghold >=2\n" in refused
+    assert "pre-releases" not in refused
+
+
+def test_very_many_stale_images_are_counted(project: Project) -> None:
+    project.wants(*(f"image{number}" for number in range(25)))
+    project.lock.write_text("lock_version = 1\n")
+    refused = project.d8("sync", "--locked", expect=65).err
+    assert refused.count("and not locked") == 20
+    assert "; and 5 more, which `lock --check` shows\n" in refused
+    assert project.d8("lock", "--check", expect=65).out.count("and not locked") == 25
 
 
 def test_explain_names_a_missing_platform_and_who_asked(project: Project) -> None:

@@ -13,6 +13,7 @@ import pytest
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import ImageName
 from tests import command, images
+from tests.cli.test_json import envelope
 from tests.test_docs import blocks
 
 if TYPE_CHECKING:
@@ -161,7 +162,10 @@ def test_a_real_conflict_is_named_and_has_three_ways_out(
     done = project.run("lock")
     assert done.code == 65
     assert "d8.lock: both sides changed b (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
-    assert "--ours b, --theirs b, --upgrade-image b to choose it anew" in done.err
+    assert (
+        "hint: type `d8-installer lock` with --ours b, --theirs b or --upgrade-image b, which chooses it anew\n"
+        in done.err
+    )
     assert project.lock_file.read_bytes() == left
     assert project.run("lock", "--dry-run", *words).code == 0
     assert project.lock_file.read_bytes() == left
@@ -176,6 +180,51 @@ def test_a_side_without_a_merge_is_a_mistake(project: Project) -> None:
     done = project.run("lock", "--ours", "b")
     assert done.code == 2
     assert "no conflict markers" in done.err
+
+
+def test_all_conflicts_are_in_the_hint(project: Project) -> None:
+    project.branches(BASE, {"b": "1.1.0", "d": "1.1.0"}, {"b": "1.2.0", "d": "1.2.0"})
+    assert project.git("merge", "theirs", check=False).returncode == 1
+    project.want(b="^1", d="^1")
+    done = project.run("lock")
+    assert "both sides changed b (ours: v1.1.0; theirs: v1.2.0) and d (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
+    ways = "--ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew, for each of b and d\n"
+    assert f"hint: type `d8-installer lock` with {ways}" in done.err
+    found = envelope(project.run("--json", "lock"))["errors"][0]["conflicts"]
+    assert found == [{"image": name, "ours": "v1.1.0", "theirs": "v1.2.0", "mixed": []} for name in "bd"]
+    assert "cannot be that of both sides" in project.run("lock", "--ours", "b", "--theirs", "b").err
+    unknown = project.run("lock", "--ours", "b", "--theirs", "d", "--ours", "zz")
+    assert (unknown.code, "neither side has zz" in unknown.err) == (69, True)
+    assert project.run("lock", "--ours", "b", "--theirs", "d").code == 0
+    assert project.lock == {"b": "v1.1.0", "d": "v1.2.0"}
+
+
+def test_what_a_person_left_of_the_markers(project: Project) -> None:
+    """A marker without its fellows says where it is; a marker inside of others is no riddle either."""
+    text = conflict(project).decode()
+    project.git("add", "-A")
+    project.git("commit", "-qm", "with markers")
+    stray = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("<<<<<<<"))
+    project.lock_file.write_text(stray)
+    line = next(number for number, line in enumerate(stray.split("\n"), 1) if line[:7] in {"=" * 7, "|" * 7})
+    for words in (("lock",), ("sync",)):
+        done = project.run(*words)
+        assert f"d8.lock:{line}: has a conflict marker whose beginning is missing\n" in done.err
+        assert "git checkout --ours -- d8.lock" in done.err
+    nested = text.replace("=======\n", "=======\n<<<<<<<<< a\n=========\n>>>>>>>>> b\n", 1)
+    project.lock_file.write_text(nested)
+    assert "no whole lock on either side: there are others inside of them\n" in project.run("lock").err
+
+
+def test_shorter_markers_are_markers(project: Project) -> None:
+    (project.place / ".gitattributes").write_text("d8.lock conflict-marker-size=3\n")
+    text = conflict(project).decode()
+    assert "\n<<< " in text
+    assert "`d8-installer lock`: it joins" in project.run("sync").err
+    project.git("add", "-A")
+    project.git("commit", "-qm", "with markers")
+    assert project.run("lock", "--theirs", "b").code == 0
+    assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
 
 
 def test_an_upgrade_and_another_platform_do_not_mix(project: Project) -> None:
@@ -297,7 +346,8 @@ def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None
         (driven.place / name).write_text(text)
     done = driven.run("lock", "--merge", "base", "ours", "theirs")
     assert (done.code, done.out) == (1, "")
-    assert "one side is no lock: " in done.err
+    assert "one side is no lock: theirs:1: " in done.err
+    assert "hint: take one side whole (git checkout --ours -- d8.lock" in done.err
     assert (
         driven.place / "ours"
     ).read_text() == f"<<<<<<< ours\n{good}||||||| base\n=======\nnonsense\n>>>>>>> theirs\n"
@@ -305,3 +355,57 @@ def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None
     assert driven.run("lock", "--merge", "base", "ours", "empty").code == 0
     assert (driven.place / "ours").read_text() == good
     assert driven.run("lock", "--merge", "base", "missing", "empty").code == 2
+    for more in (("--check",), ("--upgrade-image", "b"), ("--dry-run",), ("--ours", "b")):
+        refused = driven.run("lock", "--merge", "base", "ours", "empty", *more)
+        assert (refused.code, "takes no other option" in refused.err) == (2, True)
+
+
+def test_the_driver_goes_on_from_what_it_left_itself(driven: Project) -> None:
+    """With three bases git merges the third with what was left of two: markers in ours, which stay about that image."""
+    texts = []
+    for versions in ({"b": "1.0.0"}, {"b": "1.1.0"}, {"b": "1.2.0"}, {"b": "1.0.0", "d": "1.0.0"}):
+        driven.want(f="1.0.0", **versions)
+        driven.lock_file.unlink(missing_ok=True)
+        assert driven.run("lock").code == 0
+        texts.append(driven.lock_file.read_text())
+    for name, text in zip(("base", "ours", "two", "three"), texts, strict=True):
+        (driven.place / name).write_text(text)
+    assert driven.run("lock", "--merge", "base", "ours", "two").code == 1
+    done = driven.run("lock", "--merge", "base", "ours", "three")
+    assert (done.code, "both sides changed b (ours: mixed up by git; theirs: v1.0.0)\n" in done.err) == (1, True)
+    left = (driven.place / "ours").read_text()
+    assert (left.count("<<<<<<<<<"), left.count('name = "d"'), left.count('name = "f"')) == (1, 1, 1)
+    (driven.place / "base").write_text(left)
+    for name in ("ours", "two"):
+        (driven.place / name).write_text(texts[2])
+    assert driven.run("lock", "--merge", "base", "ours", "two").code == 0
+    assert (driven.place / "ours").read_text() == texts[2]
+
+
+@pytest.mark.parametrize("with_driver", [False, True], ids=["git alone", "driver"])
+def test_a_criss_cross_keeps_what_is_removed_away(project: Project, with_driver: bool) -> None:
+    """Both merged the same two upgrades of b and settled them alike; then ours removes d, and theirs upgrades f."""
+    if with_driver:
+        project.typed(ATTRIBUTES)
+        project.typed(DRIVER)
+    rest = {"d": "1.0.0", "f": "1.0.0"}
+    project.branches({"b": "1.0.0", **rest}, {"b": "1.1.0", **rest}, {"b": "1.2.0", **rest})
+    tips = [project.git("rev-parse", branch).stdout.strip() for branch in ("theirs", "ours")]
+    for branch, tip in zip(("ours", "theirs"), tips, strict=True):
+        project.git("checkout", "-q", branch)
+        assert project.git("merge", "-q", tip, check=False).returncode == 1
+        project.want(b="1.2.0", **rest)
+        assert project.run("lock", "--upgrade-image", "b").code == 0
+        project.git("add", "-A")
+        project.git("commit", "-qm", "merged")
+    project.commit("theirs", b="1.2.0", d="1.0.0", f="1.1.0")
+    project.git("checkout", "-q", "ours")
+    project.commit("ours", b="1.2.0", f="1.0.0")
+    assert len(project.git("merge-base", "--all", "ours", "theirs").stdout.split()) == 2
+    project.git("merge", "-q", "theirs", check=False)
+    if with_driver:
+        assert "d8.lock" not in project.git("diff", "--name-only", "--diff-filter=U").stdout
+        assert project.lock == {"b": "v1.2.0", "f": "v1.1.0"}
+    project.want(b="1.2.0", f="1.1.0")
+    done = project.run("lock", offline=True)
+    assert (done.code, project.lock) == (0, {"b": "v1.2.0", "f": "v1.1.0"}), done

@@ -99,6 +99,29 @@ def test_config_directory_not_writable(machine: Machine) -> None:
     assert leftovers(machine.home) == []
 
 
+def test_a_project_that_cannot_be_read_or_written_needs_no_other_home(machine: Machine) -> None:
+    if IS_ROOT:
+        os.chown(machine.home, NOBODY, NOBODY)
+    project = machine.path("work")
+    os.mkdir(project)
+    files = [os.path.join(project, name) for name in ("d8.toml", "d8.lock")]
+    for file, text in zip(files, ('schema = 1\n[[images]]\nname = "tool"\n', "lock_version = 1\n"), strict=True):
+        with open(file, "w") as made:
+            made.write(text)
+    images = ("--endpoint", machine.images)
+    user = NOBODY if IS_ROOT else None
+    for file in files:
+        os.chmod(file, 0)
+        done = machine.driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
+        refused(done, 73, f"cannot read {file}", "permission denied")
+        assert "hint: make it readable for you\n" in done.err
+        os.chmod(file, 0o644)
+    os.chmod(project, 0o555)
+    done = machine.driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
+    refused(done, 73, project, "permission denied")
+    assert "hint: make it writable for you\n" in done.err
+
+
 def test_what_is_installed_stays_usable_when_the_home_turns_read_only(machine: Machine) -> None:
     assert machine.run("install", "tool==1.0.0").code == 0
     for where, _, _ in os.walk(machine.home):

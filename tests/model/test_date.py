@@ -53,7 +53,11 @@ def test_any_text_is_a_date_or_none(text: str) -> None:
         typed_cutoff(text, NOW)
 
 
+def test_early_years_have_four_digits() -> None:
+    assert spelled(datetime(110, 5, 20, tzinfo=UTC)) == "0110-05-20T00:00:00Z"
+
+
 @steady
-@given(st.integers(-(10**10), 10**11).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
+@given(st.integers(-(6 * 10**10), 10**11).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
 def test_what_is_spelled_is_read(date: datetime) -> None:
     assert parse_date(spelled(date)) == date

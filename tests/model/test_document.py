@@ -365,8 +365,23 @@ def test_unknown_keys_name_the_nearest_known_one(key: str, hint: str) -> None:
     assert table.unknown() == {key: 2}
     with pytest.raises(DocumentError) as caught:
         table.close("extra")
-    assert (caught.value.key, caught.value.line, caught.value.hint) == (key, 3, hint)
+    assert (caught.value.key, caught.value.line, caught.value.hint) == (key[:100], 3, hint)
     assert caught.value.problem == f"unknown key `{key[:100]}`"
+
+
+def test_keys_that_are_not_bare_are_shown_in_quotes() -> None:
+    """So that no newline in one begins a line of its own, and no dot looks like a step."""
+    table = read('[a."b\\nc"]\n"d.e" = 1\n')
+    inner = table.table("a")
+    assert inner is not None
+    inner = inner.table("b\nc")
+    assert inner is not None
+    with pytest.raises(DocumentError) as caught:
+        inner.text("d.e")
+    assert caught.value.message == 'd8.toml:2: a."b\\nc"."d.e": must be text in quotes'
+    with pytest.raises(DocumentError, match=r'unknown key `"x\\ny"`') as caught:
+        read('"x\\ny" = 1\n').close()
+    assert caught.value.line == 1
 
 
 def test_facts_that_are_known_stay() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -229,7 +230,8 @@ def test_another_lock_version_is_refused(version: int) -> None:
     with pytest.raises(DocumentError) as caught:
         parse(TEXT.replace("lock_version = 1", f"lock_version = {version}"))
     assert caught.value.message == f"d8.lock:1: lock_version: is {version}; this tool knows 1"
-    assert caught.value.hint == "upgrade d8-installer"
+    restore = "restore the file from git, or remove it and type `d8-installer lock`"
+    assert caught.value.hint == ("upgrade d8-installer" if version > 1 else restore)
 
 
 @pytest.mark.parametrize(
@@ -247,10 +249,10 @@ def test_another_lock_version_is_refused(version: int) -> None:
         (f'index = "{D[0]}"', "optional = 1", "d8.lock:7: images[0].optional: must be true or false"),
         (f'index = "{D[0]}"', "", "d8.lock:16: images[0].platforms: must name platforms beside an `index`, and `any`"),
         ('d8-stronghold = "plugin"', "", "d8.lock:3: images[0]: has no [images.binaries]"),
-        ("d8-stronghold", '"../x"', "d8.lock:10: images[0].binaries.../x: '../x' is not a binary name"),
+        ("d8-stronghold", '"../x"', "d8.lock:10: images[0].binaries.\"../x\": '../x' is not a binary name"),
         ('= "plugin"', '= "/bin/sh"', "d8.lock:10: images[0].binaries.d8-stronghold: '/bin/sh' is not a file name"),
         ("[images.requests]", "[images.other]", "d8.lock:3: images[0]: has no [images.requests]"),
-        (f'"d8.toml" = "{D[2]}"', '"d8.toml" = 3', "d8.lock:14: images[0].requests.d8.toml: '3' is not a digest"),
+        (f'"d8.toml" = "{D[2]}"', '"d8.toml" = 3', "d8.lock:14: images[0].requests.\"d8.toml\": '3' is not a digest"),
         ("darwin-arm64", "darwin", "d8.lock:16: images[0].platforms.darwin: 'darwin' is not a platform"),
         ("darwin-arm64", "any", "d8.lock:16: images[0].platforms: must name platforms beside an `index`, and `any`"),
         ("linux-amd64", "linux-amd64.x", "d8.lock:21: images[0].platforms.linux-amd64: `child` is missing"),
@@ -266,6 +268,32 @@ def test_complaints(old: str, new: str, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
         parse(TEXT.replace(old, new, 1))
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize("old", [f'"{D[0]}"', f'"{D[5]}"', f'"{D[6]}"', f'"{D[2]}"'])
+def test_nobody_is_told_to_write_a_digest(old: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse(TEXT.replace(old, '"sha256:0"', 1))
+    assert caught.value.hint == "restore the file from git, or remove it and type `d8-installer lock`"
+
+
+@pytest.mark.parametrize("name", ["x\nerror: fake", "-x", "x-", "a b", "x\x1b[2J", "новый", "a" * 129, ""])
+def test_who_cannot_ask(name: str) -> None:
+    """Such a name would stand in what is printed, a line of its own or worse."""
+    with pytest.raises(DocumentError) as caught:
+        parse(TEXT.replace('"d8.toml" =', f"{json.dumps(name)} =", 1))
+    assert "is no requester: neither d8.toml nor the name of a distribution" in caught.value.message
+    assert "\n" not in caught.value.message
+    assert caught.value.line == 14
+
+
+def test_who_can_ask() -> None:
+    """Every name that a distribution can have, as it is written or as PyPA compares it."""
+    names = ("d8.toml", "d8-plug-vault", "Plug.In_2", "x", "0", "a" * 128)
+    lines = "\n".join(f'"{name}" = "{D[2]}"' for name in names)
+    before, after = TEXT.index("[images.requests]"), TEXT.index("[images.platforms.darwin")
+    lock = parse(f"{TEXT[:before]}[images.requests]\n{lines}\n{TEXT[after:]}")
+    assert {who for who, _ in lock.images[0].requests} >= set(names)
 
 
 def test_no_platforms_at_all() -> None:

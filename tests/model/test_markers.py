@@ -30,7 +30,7 @@ d
 e
 """
 lines = st.lists(st.text("ab <>=|", max_size=9).map(lambda line: f"{line}\n"), max_size=6).map("".join)
-quiet = st.lists(st.sampled_from(["a\n", "b\n", "<<<<<<\n", "= 1\n", "\n"]), max_size=4).map("".join)
+quiet = st.lists(st.sampled_from(["a\n", "b\n", "<<\n", "== =\n", "=======x\n", "\n"]), max_size=4).map("".join)
 
 
 def test_both_styles() -> None:
@@ -63,6 +63,32 @@ def test_a_conflict_without_its_end_names_its_line(cut: int) -> None:
     with pytest.raises(DocumentError) as caught:
         take_apart("\n".join(MARKED.split("\n")[: cut - 1]), "d8.lock")
     assert caught.value.message == "d8.lock:2: has a conflict marker whose end is missing"
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_markers_of_another_size(size: int) -> None:
+    """The attribute `conflict-marker-size` says how long they are."""
+    shorter = MARKED
+    for mark in "<|=>":
+        shorter = shorter.replace(mark * 7, mark * size)
+    assert take_apart(shorter, "d8.lock") == take_apart(MARKED, "d8.lock")
+
+
+@pytest.mark.parametrize("stray", ["=======", ">>>>>>> theirs", "||||||| base"])
+def test_a_marker_that_none_opened_names_its_line(stray: str) -> None:
+    for text in (f"a\n{stray}\nb\n", f"{MARKED}{stray}\n"):
+        with pytest.raises(DocumentError) as caught:
+            take_apart(text, "d8.lock")
+        line = text.split("\n").index(stray, 9 if text.startswith(MARKED) else 0) + 1
+        assert caught.value.message == f"d8.lock:{line}: has a conflict marker whose beginning is missing"
+
+
+def test_markers_inside_of_markers_are_longer() -> None:
+    inner = put_together("x\n", "", "y\n", inner=True)
+    for base in (inner, put_together("x\n", "", "y\n"), put_together("", inner, inner)):
+        sides = take_apart(put_together("a\n", base, "c\n"), "d8.lock")
+        assert sides == Sides(base, "a\n", "c\n")
+        assert take_apart(base, "d8.lock") is not None
 
 
 def test_a_manifest_with_markers_says_so() -> None:

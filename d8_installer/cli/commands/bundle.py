@@ -30,5 +30,6 @@ def execute(context: Context) -> Outcome:
     typed = context.arguments
     with context.session() as session:
         made = create(session, typed.output, typed.platforms, tuple(typed.environments))
-    what = f"{made.images} images, {made.layers} layers for {', '.join(made.platforms)}"
+    what = f"{made.images} images, {made.layers} layers"
+    what += f" for {', '.join(made.platforms)}" if made.platforms else ""
     return Outcome(made.as_json(), [f"wrote {made.file} ({what}, {made.size} bytes)", str(made.digest)])
