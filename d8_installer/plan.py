@@ -47,12 +47,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a plan starts: the platform, what is in place, and which members of which layers the store has."""
+    """Where a plan starts: the platform, what is in place, and which members of which layers the store has.
+
+    ``lost``: what the active generation should have in place and has not.
+    """
 
     platform: Platform
     active: Generation | None
     stored: Mapping[Digest, Collection[str]]
     policy: Policy = Policy()
+    lost: frozenset[Placement] = frozenset()
 
 
 def make_plan(lock: Lock, situation: Situation) -> Plan:
@@ -194,7 +198,7 @@ def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:
     before = {_key(placed.placement): placed.placement for placed in active.placed} if active is not None else {}
     for placement in target:
         old = before.get(_key(placement))
-        if old != placement or not same_platform:
+        if old != placement or not same_platform or placement in situation.lost:
             yield Link(placement, None if old is None else old.version)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     generations = workspace.generations
     active = _readable(session, workspace)
     _refuse_foreign_platform(session, active)
-    plan = make_plan(change.lock, situation(session, change, active))
+    lost = frozenset() if active is None else frozenset(p.placement for p, _ in generations.lost(active))
+    plan = make_plan(change.lock, replace(situation(session, change, active), lost=lost))
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
@@ -170,7 +171,9 @@ def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: 
     binaries = [os.path.join(paths.bin, file_name(p.binary, suffix)) for p in plan.target if p.in_bin]
     entry = [session.home.bin] if workspace.profile.is_exposed else []
     record = [] if number is None else [paths.record(number)]
-    return [*binaries, *entry, *record, session.home.schema]
+    requests = {paths.request(request.hex) for p in plan.target for request in p.requests}
+    directories = [paths.bin, *([paths.requests] if requests else []), *sorted(requests)]
+    return [*binaries, *directories, *entry, *record, session.home.schema]
 
 
 def _readable(session: Session, workspace: Workspace) -> Generation | None:

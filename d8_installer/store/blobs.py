@@ -73,6 +73,10 @@ class Store:
         """Whether the executable is there, under whatever name."""
         return self._any_name(stored) is not None
 
+    def place_of(self, stored: Stored, file_name: str) -> str:
+        """Return where the executable is to be under *file_name*, whether it is or not."""
+        return self._home.executable(stored.digest.hex, file_name)
+
     def path(self, stored: Stored, file_name: str) -> str:
         """Return the stored executable's path under *file_name*, giving it that name if it has only others."""
         path = self._home.executable(stored.digest.hex, file_name)

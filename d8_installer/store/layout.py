@@ -174,6 +174,15 @@ class ProfilePaths:
         return os.path.join(self.root, "current", "bin")
 
     @property
+    def requests(self) -> str:
+        """The directory of the active binaries for launchers, by the hash of the request that they serve."""
+        return os.path.join(self.root, "current", "req")
+
+    def request(self, request: str) -> str:
+        """The active binaries that serve the request with that hash (64 hex digits)."""
+        return os.path.join(self.requests, request)
+
+    @property
     def generations(self) -> str:
         """The directory of all generations."""
         return os.path.join(self.root, "generations")
