@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from d8_installer.model.counting import counted
 from d8_installer.ops.lock import refuse_missing, stale_error
 from d8_installer.ops.prove import Proof, prove
 from d8_installer.ops.requesters import gather
@@ -43,9 +44,11 @@ class CheckResult:
             lines.append(str(difference))
             lines += [f"  {one.what}: locked {one.locked}, wanted {one.wanted}" for one in difference.details]
         if self.proof is not None and not self.errors:
-            lines.append(f"{self.proof.source} has all {self.proof.builds} builds as locked")
+            builds = self.proof.builds
+            every = "the" if builds == 1 else "all"
+            lines.append(f"{self.proof.source} has {every} {counted(builds, 'build')} as locked")
         if not self.differences:
-            lines.append(f"current: {self.file} ({self.images} images)")
+            lines.append(f"current: {self.file} ({counted(self.images, 'image')})")
         return lines
 
 

@@ -15,7 +15,7 @@ from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.judging import Check, CheckContext, Finding, Level
 from d8_installer.plugin.manager import PLUGIN_HINT, guarded
 from d8_installer.plugin.own import own_distributions
-from d8_installer.store import fs
+from d8_installer.store import fs, lockfile
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
     if moment == "doctor":
         _told(lambda: session.read(profile), report)
+        _told(lambda: lockfile.load_tags(session.home), report)
     looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
     enabled = set(map(normalised, session.config.plugins))
     unusable = session.plugins.unusable

@@ -129,6 +129,15 @@ class Store:
         with self._guard():
             fs.remove_tree(self._home.executables(digest))
 
+    def discard_name(self, digest: str, name: str) -> None:
+        """Remove one name of an executable, or whatever else lies there."""
+        path = os.path.join(self._home.executables(digest), name)
+        with self._guard():
+            if os.path.isdir(path) and not os.path.islink(path):
+                fs.remove_tree(path)
+            else:
+                fs.remove(path)
+
     def discard_layer(self, digest: str) -> None:
         """Remove a layer's record."""
         with self._guard():

@@ -15,6 +15,7 @@ import sys
 
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store.refusals import refusals as _refusals
+from d8_installer.store.status import refuse_dangling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,12 +56,11 @@ def head(path: str, count: int) -> bytes:
 
 
 def list_directory(path: str) -> list[str]:
-    """Return the names in a directory, sorted; empty if there is none."""
-    with _refusals("list", path):
-        try:
-            return sorted(os.listdir(path))
-        except FileNotFoundError:
-            return []
+    """Return the names in a directory, sorted; empty if there is none, and no link on the way that leads nowhere."""
+    with _refusals("list", path), contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(path))
+    refuse_dangling("list", path)
+    return []
 
 
 def read_link(path: str) -> str | None:
@@ -244,10 +244,11 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
     """Write a small file so that a reader, also after a power cut, sees the old bytes or the new, never less.
 
     *durable* False: a power cut may damage it; for files that are only a memory of other files, and checked as such.
-    A symbolic link at *path* is followed: people keep their ``d8.toml`` under version control elsewhere. What is no
+    A symbolic link at *path* is followed, unless it leads nowhere: people keep their ``d8.toml`` elsewhere. What is no
     file (a link to ``/dev/null``) is refused, since the rename would put a file in its place.
     """
-    target = os.path.realpath(path) if os.path.islink(path) else path
+    refuse_dangling("write", path)
+    target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
         raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
     make_directories(os.path.dirname(target))

@@ -144,6 +144,11 @@ class ProfilePaths:
         return os.path.join(self.root, "project")
 
     @property
+    def mounted(self) -> str:
+        """The file that says that the project's directory was a disk of its own when it was last synced."""
+        return os.path.join(self.root, "mounted")
+
+    @property
     def lock(self) -> str:
         """The user's or system's ``d8.lock``."""
         return os.path.join(self.root, "d8.lock")
@@ -261,6 +266,11 @@ def find_project(directory: str, home_directory: str) -> str | None:
 
 def project_directory(project: str) -> str:
     """Return the name of a project's directory under ``profiles``: 16 hex digits of its real path's sha256."""
+    return directory_of(os.path.realpath(project))
+
+
+def directory_of(real_path: str) -> str:
+    """Return the name of the directory of the project whose real path is known."""
     import hashlib  # which a command in the user's profile does without
 
-    return hashlib.sha256(os.path.realpath(project).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(real_path.encode("utf-8", "surrogateescape")).hexdigest()[:16]

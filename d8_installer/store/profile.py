@@ -69,6 +69,12 @@ class ProfileStore:
             return False
         return raw is not None and of is not None and raw == summary_of(generation).render(of)
 
+    def is_vouched_for(self, number: int) -> bool:
+        """Whether the generation has a sound summary that answers for its record: then that is as it was written."""
+        raw = fs.read(self.paths.summary(number), limit=_RECORD_LIMIT)
+        record = fs.read(self.paths.record(number), limit=_RECORD_LIMIT)
+        return raw is not None and record is not None and Summary.parse(raw, record) is not None
+
     def next_number(self) -> int:
         """Return the number that a new generation gets: one more than any that is there."""
         return max([0, *self.numbers(), self.switch.active(self.paths) or 0]) + 1
@@ -154,6 +160,9 @@ class ProfileStore:
         """Remove one generation: by a rename, so that none is ever there by half."""
         gone = f"{self.paths.generation(number)}{leftovers.GONE}"
         fs.remove_tree(gone)
+        if os.path.islink(self.paths.generation(number)):  # what it leads to is not ours
+            fs.remove(self.paths.generation(number))
+            return
         fs.rename(self.paths.generation(number), gone)
         fs.remove_tree(gone)
 
@@ -166,16 +175,20 @@ class ProfileStore:
 
         A directory of theirs that is a link now leads nobody knows where: all in it count as lost.
         """
-        number = generation.number
-        directories = [self.paths.generation(number)]
-        if not os.path.islink(self.paths.current) and number == self.switch.active(self.paths):
-            directories.append(self.paths.current)
-        for directory in directories:
+        for directory in self.directories(generation.number):
             astray = {place for place in _directories(directory, generation) if os.path.islink(place)}
             for placed, path in self.files(directory, generation):
                 stored = self.store.place_of(Stored(placed.digest, placed.size), os.path.basename(path))
                 if not astray.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
                     yield placed, path
+
+    def directories(self, number: int) -> list[str]:
+        """Return where the files of a generation are: in its directory, and in ``current`` if that is no link to it."""
+        own = [self.paths.generation(number)]
+        with contextlib.suppress(DiskError):  # what is in the way there is not ours
+            if not os.path.islink(self.paths.current) and number == self.switch.active(self.paths):
+                return [*own, self.paths.current]
+        return own
 
     @staticmethod
     def files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
