@@ -65,7 +65,9 @@ class ProfileStore:
             return True
         try:
             raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
-        except DiskError:
+        except DiskError as error:
+            if isinstance(error.__cause__, OSError):  # what the system refused says nothing of the file
+                raise
             return False
         return raw is not None and of is not None and raw == summary_of(generation).render(of)
 
