@@ -22,6 +22,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "d8-dev.stamp"
+MEASURE = "import os; os.getenv('D8_TEST_COVERAGE') and __import__('tests.measured').measured.start()"
 DEMO = "docs/demo.py"
 
 PIP = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
@@ -155,6 +156,7 @@ def set_up() -> None:
     print(f"== setup of {VENV} for {version}", flush=True)
     install("pip>=25.1")  # the first that knows --group
     install("--editable", ".[proxy,cluster,sbom]", "--group", "dev")
+    (libraries() / "d8_tests.pth").write_text(MEASURE + "\n", encoding="utf-8")
     STAMP.write_text(fingerprint(version), encoding="utf-8")
 
 
@@ -169,6 +171,12 @@ def probe() -> str:
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def libraries() -> Path:
+    """Return the directory of the virtual environment whose ``.pth`` files its Python obeys."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.run([str(PYTHON), "-c", code], check=True, capture_output=True, text=True).stdout.strip())
 
 
 def fingerprint(version: str) -> str:

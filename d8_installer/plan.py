@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.platform import Platform
+    from d8_installer.model.source import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Policy:
 class Situation:
     """Where a plan starts: the platform, what is in place, and which members of which layers the store has.
 
+    ``proven``: by which chains each layer was seen to be reached.
     ``lost``: what the active generation should have in place and has not.
     """
 
@@ -56,6 +58,7 @@ class Situation:
     active: Generation | None
     stored: Mapping[Digest, Collection[str]]
     policy: Policy = Policy()
+    proven: Mapping[Digest, Collection[Chain]] = field(default_factory=dict)
     lost: frozenset[Placement] = frozenset()
 
 
@@ -75,6 +78,7 @@ def make_plan(lock: Lock, situation: Situation) -> Plan:
         target,
         skipped,
         (*missing, *names.contests),
+        tuple(_unproven(selected, target, situation)),
     )
 
 
@@ -179,17 +183,24 @@ def _fetches(
     for image, pin in selected:
         members = needed.get((image.name, pin.layer))
         if members:
-            # A single ImageManifest is asked for with the platform all the same: the proxy ignores it there.
-            request = LayerRequest(
-                image.name.path,
-                image.version,
-                situation.platform,
-                image.index,
-                pin.child,
-                pin.layer,
-                pin.size,
-            )
-            yield Fetch(image.name, request, tuple(sorted(members)))
+            yield Fetch(image.name, _request(image, pin, situation.platform), tuple(sorted(members)))
+
+
+def _unproven(
+    selected: Iterable[Selected], target: Iterable[Placement], situation: Situation
+) -> Iterator[LayerRequest]:
+    """Yield what the store has already, but perhaps for another image, tag or platform than the lock says."""
+    placed = {(placement.name, placement.layer) for placement in target}
+    for image, pin in selected:
+        request = _request(image, pin, situation.platform)
+        stored = pin.layer in situation.stored and (image.name, pin.layer) in placed
+        if stored and request.chain not in situation.proven.get(pin.layer, ()):
+            yield request
+
+
+def _request(image: LockedImage, pin: Pin, platform: Platform) -> LayerRequest:
+    # A single ImageManifest is asked for with the platform all the same: the proxy ignores it there.
+    return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
 
 
 def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:

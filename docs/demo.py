@@ -69,9 +69,7 @@ class Demo:
         self.directory = directory
         home = directory / "home"
         home.mkdir()
-        keep = {
-            name: value for name, value in os.environ.items() if name in {"COVERAGE_PROCESS_CONFIG", "LANG", "PIP_CERT"}
-        }
+        keep = {name: value for name, value in os.environ.items() if name in {"D8_TEST_COVERAGE", "LANG", "PIP_CERT"}}
         path = os.pathsep.join([str(home / ".local/bin"), str(COMMAND.parent), os.environ.get("PATH", os.defpath)])
         links = {f"{tool}_FIND_LINKS": str(directory / "dist") for tool in ("PIP", "UV")}
         self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}

@@ -8,14 +8,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests import measured
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "d8-installer")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TIMEOUT = 120
-# What a child needs that a person's shell would not set: coverage's way into processes, and Windows' own.
-_KEPT = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "SYSTEMROOT")
+# What a child needs that a person's shell would not set: the measurement's way into processes, and Windows' own.
+_KEPT = (measured.VARIABLE, "SYSTEMROOT")
 
 
 @dataclass(frozen=True)

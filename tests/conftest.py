@@ -1,13 +1,18 @@
-"""Fixtures for every test: the real registry."""
+"""Fixtures for every test: the real registry, the process that forks, the measurement of what tests start."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 
 from d8_installer.testing.registry import PROGRAM, RunningRegistry, docker_registry, is_installed
+from tests.faults.driver import Driver
+from tests.measured import collected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +25,20 @@ def _need_registry() -> None:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_are_measured() -> Iterator[None]:
+    """With ``--cov``, measure the processes that tests start as well."""
+    running = Coverage.current()
+    if running is None:
+        yield
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="d8-measured-", ignore_cleanup_errors=True) as directory,
+        collected(Path(directory), os.path.abspath(str(running.get_option("run:data_file")))),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -35,4 +54,11 @@ def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     """A docker-registry that wants testing.registry.USER and PASSWORD; shared as well."""
     _need_registry()
     with docker_registry(str(tmp_path_factory.mktemp("locked-registry")), with_password=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Driver]:
+    """The process that has imported all and forks for each command: one for all, as no command changes it."""
+    with Driver() as running:
         yield running

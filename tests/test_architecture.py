@@ -18,6 +18,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests import measured
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTED = ("d8_installer/model/", "d8_installer/plugin/", "d8_installer/registry/")
 PRINTER = "d8_installer/cli/render.py"
@@ -280,10 +282,10 @@ def test_imports_go_only_downward() -> None:
 def foreign_modules(imported: str) -> list[str]:
     """Return the top-level names, neither ours nor the standard library's, that an import brings in.
 
-    A fresh interpreter, and coverage kept out of it; what site itself loads (.pth files) is not counted.
+    A fresh interpreter, and measurement kept out of it; what site itself loads (.pth files) is not counted.
     """
     program = f"import sys; before = set(sys.modules); import {imported}; print(*set(sys.modules) - before)"
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    env = {name: value for name, value in os.environ.items() if name != measured.VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )

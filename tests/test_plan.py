@@ -100,9 +100,23 @@ def situations(draw: st.DrawFn) -> Situation:
 def test_a_plan_applied_twice_is_empty(lock: Lock, situation: Situation) -> None:
     done = make_plan(lock, situation)
     stored = {layer: set(members) for layer, members in situation.stored.items()}
-    again = make_plan(lock, replace(situation, active=applied(done, stored), stored=stored))
+    seen = [*(step.request for step in done.fetches), *done.unproven]
+    proven = {request.layer: {one.chain for one in seen if one.layer == request.layer} for request in seen}
+    again = make_plan(lock, replace(situation, active=applied(done, stored), stored=stored, proven=proven))
     assert again.is_empty
-    assert again == replace(done, steps=())
+    assert again == replace(done, steps=(), unproven=())
+
+
+@steady
+@given(installable(), situations())
+def test_nothing_is_placed_whose_chain_nobody_saw(lock: Lock, situation: Situation) -> None:
+    done = make_plan(lock, situation)
+    stored = {layer: set(members) for layer, members in situation.stored.items()}
+    applied(done, stored)
+    again = make_plan(lock, replace(situation, stored=stored))
+    assert {(p.layer, str(p.name)) for p in again.target} == {
+        (r.layer, r.image.rpartition("/")[2]) for r in again.unproven
+    }
 
 
 @steady

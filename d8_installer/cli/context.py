@@ -102,5 +102,6 @@ class Context:
             plugins=not typed.no_plugins,
             kubeconfig=typed.kubeconfig,
             context=typed.context,
+            exclude_newer=getattr(typed, "exclude_newer", None),
         )
         return Session(options, self.environ, lambda: datetime.now(UTC), self.talk, self.directory)

@@ -21,7 +21,7 @@ def lock(context: Context) -> Outcome:
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     platforms, given = tuple(typed.platforms), tuple(typed.environments)
-    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.exclude_newer, merging.taken(typed))
+    options = LockOptions(typed.dry_run, upgrade, platforms, given, merging.taken(typed))
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
@@ -51,7 +51,7 @@ def explain(context: Context) -> Outcome:
     typed = context.arguments
     _refuse_changes("--explain", context)
     with context.session() as session:
-        result = explain_image(session, image_name(typed.explain), tuple(typed.environments), typed.exclude_newer)
+        result = explain_image(session, image_name(typed.explain), tuple(typed.environments))
     return Outcome(result.as_json(), result.as_text(), result.problems)
 
 

@@ -224,6 +224,13 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--witness", metavar="URL", help="compare every index digest with this second source")
 
 
+def add_cutoff(parser: argparse.ArgumentParser) -> None:
+    """Add ``--exclude-newer`` to a command that chooses versions."""
+    parser.add_argument(
+        "--exclude-newer", metavar="DATE|AGE", help="choose no version created since, such as 2026-10-01 or 7d"
+    )
+
+
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
     """Add ``--dry-run``."""
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")

@@ -26,7 +26,7 @@ _VALUES = ("profile", "endpoint", "ca_file", "token_file", "kubeconfig", "contex
 _SYNC = {"locked": False, "frozen": False, "prune": False, "to": None, "platform": None, "dry_run": False}
 _OWN: dict[str, dict[str, object]] = {
     "rollback": {"number": None},
-    "sync": {**_SYNC, "witness": None},
+    "sync": {**_SYNC, "witness": None, "exclude_newer": None},
 }
 """The arguments of the quick commands, as they are where none is typed."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from d8_installer.ops.rollback import RolledBack
 
 _FACTS = {"generation", "platform", "skipped", "withheld", "roots"}
-_SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments")
+_SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments", "exclude_newer")
 
 
 def unchanged(context: Context) -> Outcome | None:

@@ -116,15 +116,17 @@ class LockedImage:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Every image pinned, sorted by name, each once."""
+    """Every image pinned, sorted by name, each once; ``marks`` are those that stood in the text it was read from."""
 
     images: tuple[LockedImage, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Lock:
         """Read a ``d8.lock``; every fault is a DocumentError with *file*, key path and line."""
-        table = _table(decode_utf8(raw, file), file)
+        text = decode_utf8(raw, file)
+        table = _table(text, file)
         version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
         if version != LOCK_VERSION:
             table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint="upgrade d8-installer")
@@ -134,7 +136,7 @@ class Lock:
             if image.name in images:
                 entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_JOIN)
             images[image.name] = image
-        return cls(tuple(images[name] for name in sorted(images)), table.unknown())
+        return cls(tuple(images[name] for name in sorted(images)), table.unknown(), marks(text))
 
     @classmethod
     def of(cls, images: Iterable[LockedImage], extra: Mapping[str, object] | None = None) -> Lock:
@@ -145,6 +147,11 @@ class Lock:
         """Return the entry for *name*, or None."""
         at = bisect_left(self.images, name, key=lambda image: image.name)
         return self.images[at] if at < len(self.images) and self.images[at].name == name else None
+
+    def is_altered(self, image: LockedImage) -> bool:
+        """Whether the entry was marked and is another one now: edited by hand, or joined by git line by line."""
+        mark = self.marks.get(str(image.name))
+        return mark is not None and mark != image.mark
 
     def render(self) -> str:
         """Return the file's text: entries by name, keys in the order of DESIGN's Files, unknown keys at their end."""

@@ -27,6 +27,10 @@ class ManifestBytes:
         return Digest.of(self.raw)
 
 
+Chain = tuple[str, ...]
+"""What leads to a layer: repository path, index and platform (empty for a single ImageManifest), child, size."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerRequest:
     """Everything any source may need to find one layer: RPP asks by tag and platform, the others by digest.
@@ -42,6 +46,13 @@ class LayerRequest:
     child: Digest
     layer: Digest
     size: int
+
+    @property
+    def chain(self) -> Chain:
+        """The claim that *layer* is what its image, index, platform and child lead to, as plain text."""
+        leads = self.index is not None and self.platform is not None
+        index, platform = (str(self.index), str(self.platform)) if leads else ("", "")
+        return (self.image, index, platform, str(self.child), str(self.size))
 
 
 class Body(Protocol):

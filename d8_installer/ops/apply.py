@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
+from d8_installer.errors import D8Error, DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.ops.agreement import agrees
+from d8_installer.ops.ask import workers
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
@@ -21,14 +22,14 @@ from d8_installer.store import fs, lockfile, stamp
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation, Placement
-    from d8_installer.model.lock import Lock
+    from d8_installer.model.lock import Lock, Pin
     from d8_installer.model.plan import Plan
     from d8_installer.model.requirement import Requirement
+    from d8_installer.model.source import Chain, Source
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -39,7 +40,7 @@ class Change:
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
     for it, None where it does not speak for all; ``asked`` who asks for which names, None where nobody was read.
-    ``problems`` are those of requesters that were left out.
+    ``problems`` are those of requesters that were left out. ``shown`` is what the source said that tags mean.
     """
 
     lock: Lock
@@ -50,6 +51,7 @@ class Change:
     seen: Requesters | None = None
     asked: Mapping[tuple[str, str], frozenset[str]] | None = None
     problems: tuple[D8Error, ...] = ()
+    shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
     fetch_all(session, plan)
+    change = replace(change, shown=_shown_tags(session, plan, change))
     if plan.is_empty and active is not None:
         _write(session, workspace, change)
     else:
@@ -137,12 +140,18 @@ def _activate(session: Session, workspace: Workspace, change: Change, made: tupl
 
 def situation(session: Session, change: Change, active: Generation | None) -> Situation:
     """Return where a plan for the change's lock starts from."""
-    stored = {}
-    for image in change.lock.images:
-        pin = image.pin_for(session.platform)
-        if pin is not None:
-            stored[pin.layer] = frozenset(session.store.members(pin.layer))
-    return Situation(session.platform, active, stored, _policy(session, change))
+    pins = [pin for image in change.lock.images if (pin := image.pin_for(session.platform)) is not None]
+    stored, proven = held_of(session, pins)
+    return Situation(session.platform, active, stored, _policy(session, change), proven)
+
+
+def held_of(
+    session: Session, pins: Iterable[Pin]
+) -> tuple[dict[Digest, frozenset[str]], dict[Digest, Sequence[Chain]]]:
+    """Return which members of the pins' layers the store has, and by which chains each was seen to be reached."""
+    held = {layer: session.store.held(layer) for layer in {pin.layer for pin in pins}}
+    stored = {layer: frozenset(members) for layer, (members, _) in held.items()}
+    return stored, {layer: chains for layer, (_, chains) in held.items()}
 
 
 def watched_files(session: Session, workspace: Workspace) -> list[str]:
@@ -266,11 +275,50 @@ def _write(session: Session, workspace: Workspace, change: Change) -> None:
         lockfile.save(workspace.profile.manifest, change.manifest_text, begin=True)
     if change.lock_text is not None:
         lockfile.save(workspace.profile.lock, change.lock_text)
-    lockfile.remember_tags(session.home, tops_of(change.lock))
+    accepted = {key: top for key, top in tops_of(change.lock).items() if _is_accepted(session, *key)}
+    lockfile.remember_tags(session.home, {**accepted, **change.shown})
+
+
+def _is_accepted(session: Session, path: str, tag: str) -> bool:
+    return f"{path.rpartition('/')[2]}:{tag}" in session.options.accept_moved
+
+
+def _shown_tags(session: Session, plan: Plan, change: Change) -> dict[tuple[str, str], Digest]:
+    """Return what tags mean by the source: only that is remembered, for a lock may come from anywhere.
+
+    Asked here are those of which a layer came now, and that nobody knows yet. A source that finds all by digest may
+    have moved a tag since; then the lock may be right, and a person should know.
+    """
+    known = {**lockfile.load_tags(session.home), **change.shown}
+    tops = tops_of(change.lock)
+    touched = {(r.image, r.tag) for r in (*(step.request for step in plan.fetches), *plan.unproven)}
+    unknown = sorted(touched - known.keys())
+    shown = dict(change.shown)
+    if not unknown:
+        return shown
+    source = session.source
+    with workers(min(session.options.connections, len(unknown))) as pool:
+        for key, top in zip(unknown, pool.map(lambda key: _means(source, *key), unknown), strict=True):
+            if top == tops[key]:
+                shown[key] = top
+            elif top is not None:
+                session.reporter.warn(
+                    f"{key[0].rpartition('/')[2]}:{key[1]} is {tops[key]} in the lock, and {top} at {source.name}:"
+                    " the locked bytes are placed"
+                )
+    return shown
+
+
+def _means(source: Source, path: str, tag: str) -> Digest | None:
+    """Return what the tag means now, or None where that is not to be had."""
+    try:
+        return source.manifest(path, tag).digest
+    except D8Error:
+        return None
 
 
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:
-    """Return what each locked tag means, as ``tags.json`` remembers it."""
+    """Return what each locked tag means by the lock."""
     return {(image.name.path, image.version): image.top for image in lock.images}
 
 

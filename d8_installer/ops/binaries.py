@@ -10,7 +10,7 @@ from d8_installer.model.lock import ANY_PLATFORM, Lock
 from d8_installer.model.platform import Platform
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
-from d8_installer.ops.apply import tops_of
+from d8_installer.ops.apply import held_of, refuse_moved
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.lock import relock
 from d8_installer.plan import Situation, make_plan
@@ -44,15 +44,16 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
     requirements = manifest.requirements(OWN_MANIFEST)
     wanted = Wanted(requirements, frozenset([OWN_MANIFEST]), Lock(), platforms=manifest.platforms)
     if given is None:
-        locked = relock(session, wanted).lock
-        lockfile.remember_tags(session.home, tops_of(locked))
-        return locked
+        relocked = relock(session, wanted)
+        lockfile.remember_tags(session.home, relocked.shown)
+        return relocked.lock
     lock, file = given
     own = Lock.of(image for image in lock.images if image.is_own)
     differences = staleness(replace(wanted, locked=own))
     if differences:
         clauses = "; ".join(map(str, differences))
         raise StaleLockError(f"is stale: {clauses}", file=file, hint="type `d8-installer lock` beside the manifest")
+    refuse_moved(session, own)
     return own
 
 
@@ -78,8 +79,8 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
     Raises NotFoundError where another image has none, and whatever fetching raises.
     """
     pins = [pin for image in lock.images if (pin := image.pin_for(platform)) is not None]
-    stored = {pin.layer: frozenset(session.store.members(pin.layer)) for pin in pins}
-    plan = make_plan(lock, Situation(platform, None, stored))
+    stored, proven = held_of(session, pins)
+    plan = make_plan(lock, Situation(platform, None, stored, proven=proven))
     fetch_all(session, plan)
     found = []
     for placement in plan.target:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.counting import counted
+from d8_installer.ops.apply import refuse_moved
 from d8_installer.ops.lock import refuse_missing, stale_error
 from d8_installer.ops.prove import Proof, prove
 from d8_installer.ops.requesters import gather
@@ -56,7 +57,8 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     """Compare the profile's lock with what is wanted, and then with what the source has; with --offline only the first.
 
     What is stale, missing at the source or other than locked is among the result's ``errors``. Raises StaleLockError
-    where there is no lock, and what reaching the source raises.
+    where there is no lock, MismatchError where this machine knows one of its tags as other bytes, and what reaching the
+    source raises.
     """
     workspace = session.read(session.profile())
     refuse_missing(workspace)
@@ -69,6 +71,7 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
         return replace(result, differences=differences, errors=errors)
     if session.is_offline or not workspace.locked.images:
         return result
+    refuse_moved(session, workspace.locked)
     proof = prove(session, workspace.locked)
     return replace(result, proof=proof, errors=(*proof.errors, *problems))
 

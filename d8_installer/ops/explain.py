@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
-from d8_installer.model.date import spelled, typed_cutoff
+from d8_installer.model.date import spelled
 from d8_installer.ops.ask import drive
+from d8_installer.ops.lock import cutoff_of
 from d8_installer.ops.requesters import gather
 from d8_installer.resolve import explain
 
@@ -65,11 +66,11 @@ class Explained:
         return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
 
 
-def explain_image(session: Session, name: ImageName, given: tuple[str, ...], exclude: str | None) -> Explained:
+def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> Explained:
     """Return why *name* is locked as it is; an image that nobody wants and that is not locked is a NotFoundError."""
     workspace = session.read(session.profile())
     requesters = gather(session, workspace, given)
-    cutoff = None if exclude is None else typed_cutoff(exclude, session.clock())
+    cutoff = cutoff_of(session)
     wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff)
     if workspace.locked.find(name) is None and all(r.request.name != name for r in wanted.requirements):
         raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
 
-from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError
+from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.ops.ask import HEARTBEAT
@@ -44,18 +44,20 @@ _LOOK_AGAIN = 0.1
 
 
 def fetch_all(session: Session, plan: Plan) -> None:
-    """Do every Fetch of *plan*; the first failure ends the others and leaves nothing unproven behind."""
-    if not plan.fetches:
+    """Do every Fetch of *plan*, and prove what is unproven; the first failure ends all and leaves nothing behind."""
+    tasks = len(plan.fetches) + len(plan.unproven)
+    if not tasks:
         return
     source = session.source
     names = {(p.layer.hex, p.member): file_name(p.binary, plan.platform.executable_suffix) for p in plan.target}
     stop = threading.Event()
     with session.store.incoming() as incoming:
         job = _Job(session, source, incoming, names, stop)
-        pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, len(plan.fetches)), "d8-fetch")
+        pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, tasks), "d8-fetch")
         patient = True
         try:
-            futures = [pool.submit(job.fetch, step) for step in plan.fetches]
+            futures = [pool.submit(job.prove, request) for request in plan.unproven]
+            futures += [pool.submit(job.fetch, step) for step in plan.fetches]
             pending = set(futures)
             while pending:  # waking now and then: a signal may have arrived at another thread (``result_of``)
                 done, pending = wait(pending, HEARTBEAT, return_when=FIRST_EXCEPTION)
@@ -104,10 +106,25 @@ class _Job:
         with store.arriving.alone(layer, self._waiting(step)):
             if not step.anew and store.members(layer).keys() >= set(step.members):
                 self._session.reporter.detail(f"{step.name}: the store has it by now")
+                self.prove(step.request)
                 return
             transfer = Transfer(self._source, step.request, store.arriving)
             self._persist(step, transfer)
             transfer.drop()
+
+    def prove(self, request: LayerRequest) -> None:
+        """Prove that a stored layer is what the lock calls it; an image of the same bytes may have brought it here."""
+        store = self._session.store
+        if request.chain in store.held(request.layer)[1]:
+            return
+        try:
+            prove_chain(self._source, request)
+        except UnreachableError as error:
+            raise UnreachableError(
+                f"the store has bytes for {request.image}:{request.tag}, but nothing shows that they are its: {error}",
+                hint=error.hint,
+            ) from error
+        store.reached(request.layer, request.chain)
 
     def _persist(self, step: Fetch, transfer: Transfer) -> None:
         """Try again after a cut, some times, and once where kept bytes were to blame for wrong ones.
@@ -175,7 +192,7 @@ class _Job:
                 check_executable(file.head, request.platform, f"{file.member!r} of {step.name} {request.tag}")
             proven[file.member] = (temporary[file.member], Stored(file.digest, file.size))
         names = {member: self._names[request.layer.hex, member] for member in step.members}
-        self._session.store.admit(request.layer, proven, names)
+        self._session.store.admit(request.layer, proven, names, request.chain)
 
     def _watched(self, body: Iterable[bytes], task: Task) -> Iterator[bytes]:
         try:

@@ -108,10 +108,11 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         tag = _published(session, name, version)
         for requirement in requirements:
             _refuse_outside(requirement, tag, workspace)
-        lock = relock(session, _narrowed(wanted, name, tag)).lock
-        lock = _with_lines(lock, name, {r.requester: r.request.hash for r in requirements})
+        relocked = relock(session, _narrowed(wanted, name, tag))
+        lock = _with_lines(relocked.lock, name, {r.requester: r.request.hash for r in requirements})
         seen = None if requesters.problems else requesters
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
+        change = replace(change, shown=relocked.shown)
         return apply(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
 
 
@@ -142,6 +143,7 @@ def _place(session: Session, workspace: Workspace, requesters: Requesters, wante
         session.reporter.warn(problem.message)
     change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
     change = replace(change, seen=requesters, asked=asked_by(wanted.requirements), problems=problems)
+    change = replace(change, shown=relocked.shown)
     applied = apply(session, workspace, change)
     for problem in applied.left_out[len(problems) :]:
         session.reporter.warn(problem.message)

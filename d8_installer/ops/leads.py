@@ -15,7 +15,7 @@ from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.ops.agreement import agrees
 from d8_installer.store import fs, stamp
-from d8_installer.store.blobs import Stored
+from d8_installer.store.blobs import Stored, mark_of
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -215,7 +215,10 @@ def _had_current(line: Line, numbers: list[int]) -> bool:
 
 def _read_record(path: str) -> dict[str, Stored] | None:
     try:
-        entries = json.loads(fs.read(path, limit=_LIMIT) or b"")["members"]
+        record = json.loads(fs.read(path, limit=_LIMIT) or b"")
+        if record.get("mark") not in (None, mark_of(record)):
+            return None
+        entries = record["members"]
         return {name: Stored(Digest.parse(one["digest"]), int(one["size"])) for name, one in entries.items()}
     except DiskError as error:
         raise_the_systems(error)

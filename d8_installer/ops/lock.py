@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, StaleLockError, UsageError
 from d8_installer.model.date import typed_cutoff
+from d8_installer.model.lock import Lock
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
-from d8_installer.ops.apply import tops_of
+from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.requesters import gather
@@ -19,9 +20,10 @@ from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from d8_installer.errors import D8Error
-    from d8_installer.model.lock import Lock
+    from d8_installer.model.digest import Digest
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Difference, Resolution, Wanted
     from d8_installer.ops.session import Session, Workspace
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Relocked:
-    """A new lock, its text, and why requirements were left out of it."""
+    """A new lock, its text, why requirements were left out of it, and what the source said that tags mean."""
 
     lock: Lock
     text: str
     problems: tuple[D8Error, ...] = ()
+    shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,14 @@ class LockResult:
 class LockOptions:
     """What ``lock`` was asked for.
 
-    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in;
-    ``exclude_newer`` is a date or an age as typed. ``taken``: in a file with conflict markers, the image's entry is
-    that of "ours" or of "theirs".
+    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``taken``: in a
+    file with conflict markers, the image's entry is that of "ours" or of "theirs".
     """
 
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
-    exclude_newer: str | None = None
     taken: Mapping[ImageName, str] = field(default_factory=dict)
 
 
@@ -82,14 +83,13 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         requesters = gather(session, workspace, options.given)
         wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
-        cutoff = None if options.exclude_newer is None else typed_cutoff(options.exclude_newer, session.clock())
-        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True, created_before=cutoff)
+        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
         relocked = relock(session, wanted)
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             lockfile.save(profile.lock, relocked.text)
         if not options.dry_run:
-            lockfile.remember_tags(session.home, tops_of(relocked.lock))
+            lockfile.remember_tags(session.home, relocked.shown)
         changes = changes_between(workspace.locked, relocked.lock)
         written = changed and not options.dry_run
         problems = (*requesters.problems, *relocked.problems)
@@ -119,15 +119,23 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
 def relock(session: Session, wanted: Wanted) -> Relocked:
     """Resolve and pin *wanted*, check it against the witness, and return the lock with its text."""
     accepted = accepted_moves(session.options.accept_moved)
-    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted})
+    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
     width = session.options.connections
     resolution = drive(resolve(wanted), lambda: session.source, width)
+    refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
     _say_first_trust(session, resolution, trust)
     locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
-    if session.options.witness is not None:
-        _compare(session, locked, session.options.witness)
-    return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out))
+    ask_witness(session, locked)
+    asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
+    shown = {key: top for key, top in tops_of(locked).items() if key in asked}
+    return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out), shown)
+
+
+def cutoff_of(session: Session) -> datetime | None:
+    """Return what ``--exclude-newer`` says; a UsageError if it is neither a date nor an age."""
+    typed = session.options.exclude_newer
+    return None if typed is None else typed_cutoff(typed, session.clock())
 
 
 def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
@@ -163,8 +171,11 @@ def _say_first_trust(session: Session, resolution: Resolution, trust: Trust) -> 
         session.reporter.note(f"trusting {session.source.name} for the first lock of {shown}")
 
 
-def _compare(session: Session, locked: Lock, url: str) -> None:
-    """Compare every index digest with a second source."""
+def ask_witness(session: Session, locked: Lock) -> None:
+    """Compare every index digest with a second source, if ``--witness`` names one."""
+    url = session.options.witness
+    if url is None:
+        return
     witness = session.open_source(url)
 
     def differs(entry: tuple[str, str, str]) -> str | None:

@@ -143,7 +143,8 @@ def _change(session: Session, workspace: Workspace, plugin: DiscoveredPlugin) ->
     others = [image for image in before.images if image.name not in names]
     lock = Lock.of([*relocked.lock.images, *others], before.extra)
     asked = asked_by((*everybody, *mine)) | ({} if own is not None else _held(workspace))
-    return Change(lock, "first run", lock.render(), problems=relocked.problems, asked=asked)
+    change = Change(lock, "first run", lock.render(), problems=relocked.problems, asked=asked)
+    return replace(change, shown=relocked.shown)
 
 
 def _own(workspace: Workspace) -> Manifest | None:

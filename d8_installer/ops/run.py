@@ -72,7 +72,11 @@ def of_image(session: Session, request: Request, binary: str) -> Runnable:
                 workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)
                 requirements = workspace.manifest.requirements(OWN_MANIFEST)
                 relocked = relock(session, Wanted(requirements, frozenset([OWN_MANIFEST]), workspace.locked))
-                apply(session, workspace, Change(relocked.lock, f"run {request.name}", relocked.text))
+                apply(
+                    session,
+                    workspace,
+                    Change(relocked.lock, f"run {request.name}", relocked.text, shown=relocked.shown),
+                )
                 active = generations.active()
     if active is None:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")

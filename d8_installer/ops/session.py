@@ -60,6 +60,7 @@ class Options:
     plugins: bool = True
     kubeconfig: str | None = None
     context: str | None = None
+    exclude_newer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from d8_installer.errors import ConfigError, StaleLockError
 from d8_installer.model.lock import FILE_NAME, Lock
 from d8_installer.model.source import CarriesLock
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
-from d8_installer.ops.lock import refuse_stale, relock
+from d8_installer.ops.lock import ask_witness, refuse_stale, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.venv_link import link_environments
 
@@ -62,7 +62,9 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
     if requesters is None:
         if workspace.lock is None:
             lock, text = _carried_lock(session, workspace)
+            ask_witness(session, lock)
             return Change(lock, reason, text, dry_run=options.dry_run)
+        ask_witness(session, workspace.lock)
         return Change(workspace.lock, reason, dry_run=options.dry_run)
     requesters = replace(requesters, gone=options.drop)
     wanted = replace(requesters.wanted(workspace.locked), keep_absent=not options.prune)
@@ -70,11 +72,13 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
     read = replace(read, asked=asked_by(wanted.requirements))
     if options.locked:
         refuse_stale(workspace, wanted)
+        ask_witness(session, workspace.locked)
         return replace(read, problems=requesters.problems)
     relocked = relock(session, replace(wanted, lenient=True))
     _name_absent(session, wanted)
     problems = (*requesters.problems, *relocked.problems)
-    return replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
+    read = replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
+    return replace(read, shown=relocked.shown)
 
 
 def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str]:

@@ -27,7 +27,21 @@ def is_current(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]
     as_demanded = all(requirement.request.digest in (None, locked.top) for requirement in group)
     complete = not missing_binaries(locked, group) and not missing_platforms(locked, group)
     same = lines_here(wanted, locked) == asked and locked.demanded == wanted.platforms
-    return same and as_demanded and complete and locked.name not in wanted.repin
+    sound = not excess(wanted, locked, group) and not wanted.locked.is_altered(locked)
+    return same and as_demanded and complete and sound and locked.name not in wanted.repin
+
+
+def excess(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) -> tuple[str, ...]:
+    """Return what the entry says beyond what *group* asks for: binaries by name, and ``optional``.
+
+    Where lines stay of requesters who are not here, nobody knows what those asked for.
+    """
+    if absent_lines(wanted, locked):
+        return ()
+    asked = {name for requirement in group for name, _ in requirement.request.binaries}
+    more = tuple(f"the binary {name}" for name, _ in locked.binaries if name not in asked)
+    optional = all(requirement.request.optional for requirement in group)
+    return (*more, "optional") if locked.optional and not optional else more
 
 
 def lines_here(wanted: Wanted, locked: LockedImage) -> dict[str, Digest]:

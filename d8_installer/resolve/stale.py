@@ -9,6 +9,7 @@ from d8_installer.resolve.current import (
     absent,
     allows,
     by_image,
+    excess,
     is_current,
     lines_here,
     locked_will_do,
@@ -38,6 +39,8 @@ def staleness(wanted: Wanted) -> tuple[Difference, ...]:
             differences.append(_unlocked(name, group))
         elif not is_current(wanted, locked, group) or not locked_will_do(wanted, name, group):
             problem = f"{name} is locked for another request than that of {names_of(group)}"
+            if wanted.locked.is_altered(locked):
+                problem = f"the entry of {name} is not as it was written: it was edited by hand, or joined by git"
             differences.append(Difference(name, problem, tuple(_details(wanted, locked, group))))
     kept = {choice.name: choice.locked for choice in absent(wanted, groups)}
     unwanted = (i for i in wanted.locked.images if i.name not in groups and kept.get(i.name) != i)
@@ -75,6 +78,8 @@ def _details(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) 
         yield Detail(f"the binary {name}", str(dict(locked.binaries).get(name, _NOTHING)), binaries[name])
     if missing := missing_platforms(locked, group):
         yield Detail("the platforms", _listed(key for key, _ in locked.platforms), f"{_listed(missing)} too")
+    for what in excess(wanted, locked, group):
+        yield Detail(what, "in the entry", _NOTHING)
     if locked.demanded != wanted.platforms:
         yield Detail("the demanded platforms", _listed(locked.demanded), _listed(wanted.platforms))
 

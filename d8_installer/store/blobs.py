@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+from binascii import crc32
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,19 @@ from d8_installer.store import fs, leftovers
 from d8_installer.store.arriving import Arriving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
+    from d8_installer.model.source import Chain
     from d8_installer.store.layout import Home
 
 _RECORD_LIMIT = 1 << 20
 EXECUTABLE = 0o555
 """The mode of every stored executable."""
+
+
+_MOST_CHAINS = 64
+"""So many chains are remembered of one layer; the oldest go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +60,24 @@ class Store:
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
         """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
+        return self.held(layer)[0]
+
+    def held(self, layer: Digest) -> tuple[Mapping[str, Stored], Sequence[Chain]]:
+        """Return what ``members`` says, and by which chains the layer was seen to be reached."""
+        members, chains = self._read(layer)
+        return {name: stored for name, stored in members.items() if self._any_name(stored) is not None}, chains
+
+    def _read(self, layer: Digest) -> tuple[Mapping[str, Stored], tuple[Chain, ...]]:
         raw = fs.read(self._home.layer(layer.hex), limit=_RECORD_LIMIT)
         try:
-            entries = json.loads(raw)["members"] if raw is not None else {}
-            held = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries.items()}
+            record = json.loads(raw) if raw is not None else {"members": {}}
+            if record.get("mark") not in (None, mark_of(record)):
+                raise ValueError("it is not as it was written")
+            entries, chains = record["members"].items(), record.get("chains", [])
+            members = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries}
+            return members, tuple(tuple(map(str, chain)) for chain in chains)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError):
-            return {}  # a damaged record is worth no more than none: the layer is fetched again
-        return {name: stored for name, stored in held.items() if self._any_name(stored) is not None}
+            return {}, ()  # a damaged record is worth no more than none: the layer is fetched again
 
     def _any_name(self, stored: Stored) -> str | None:
         directory = self._home.executables(stored.digest.hex)
@@ -91,10 +108,17 @@ class Store:
                 fs.rename(temporary, path)
         return path
 
-    def admit(self, layer: Digest, proven: Mapping[str, tuple[str, Stored]], names: Mapping[str, str]) -> None:
+    def admit(
+        self,
+        layer: Digest,
+        proven: Mapping[str, tuple[str, Stored]],
+        names: Mapping[str, str],
+        chain: Chain | None = None,
+    ) -> None:
         """Take executables whose layer is proven into the store: mode, fsync, rename, then the layer's record.
 
-        *proven* maps a member to its temporary file and what it is; *names* a member to its first file name.
+        *proven* maps a member to its temporary file and what it is; *names* a member to its first file name; *chain*
+        was seen to lead to the layer.
         """
         for temporary, _ in proven.values():
             fs.set_mode(temporary, EXECUTABLE)
@@ -106,12 +130,23 @@ class Store:
                 fs.rename(temporary, os.path.join(directory, names[member]))
                 fs.sync_directory(directory)
             entries = {**self.members(layer), **{member: stored for member, (_, stored) in proven.items()}}
-            fs.replace_file(self._home.layer(layer.hex), _record(entries), durable=False)
+            self._write(layer, entries, chain)
 
     def record(self, layer: Digest, members: Mapping[str, Stored]) -> None:
         """Write a layer's record anew, from what is known of its members elsewhere."""
         with self._guard():
-            fs.replace_file(self._home.layer(layer.hex), _record(members), durable=False)
+            self._write(layer, members)
+
+    def reached(self, layer: Digest, chain: Chain) -> None:
+        """Remember that *chain* was seen to lead to a layer that the store has."""
+        with self._guard():
+            if members := self.members(layer):  # else somebody collected it meanwhile
+                self._write(layer, members, chain)
+
+    def _write(self, layer: Digest, members: Mapping[str, Stored], chain: Chain | None = None) -> None:
+        known = [one for one in self._read(layer)[1] if one != chain]
+        chains = [*known, chain][-_MOST_CHAINS:] if chain is not None else known
+        fs.replace_file(self._home.layer(layer.hex), _record(members, chains), durable=False)
 
     # -- what there is, and taking it away -------------------------------------------------------------------
 
@@ -177,9 +212,16 @@ class Store:
         leftovers.sweep_store(self._home)
 
 
-def _record(members: Mapping[str, Stored]) -> bytes:
+def _record(members: Mapping[str, Stored], chains: Sequence[Chain]) -> bytes:
     entries = {name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(members.items())}
-    return json.dumps({"members": entries}, indent=1).encode()
+    record = {"members": entries, "chains": chains}
+    return json.dumps({**record, "mark": mark_of(record)}, indent=1).encode()
+
+
+def mark_of(record: Mapping[str, object]) -> str:
+    """Return what tells that a layer's record was damaged, which only the generations could gainsay else."""
+    said = [record["members"], record.get("chains", [])]
+    return f"{crc32(json.dumps(said, sort_keys=True).encode()):08x}"
 
 
 def _is_hex(name: str) -> bool:

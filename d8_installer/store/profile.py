@@ -61,14 +61,12 @@ class ProfileStore:
     def is_summed_up(self, generation: Generation) -> bool:
         """Whether the generation's summary says what its record says; one without any is as good."""
         summary, record = self.paths.summary(generation.number), self.paths.record(generation.number)
-        if not os.path.lexists(summary):
-            return True
-        try:
-            raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
-        except DiskError as error:
-            if isinstance(error.__cause__, OSError):  # what the system refused says nothing of the file
-                raise
+        size = fs.file_size(summary)
+        if size is None:
+            return not os.path.lexists(summary)
+        if size > _RECORD_LIMIT:
             return False
+        raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
         return raw is not None and of is not None and raw == summary_of(generation).render(of)
 
     def is_vouched_for(self, number: int) -> bool:

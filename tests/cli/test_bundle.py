@@ -15,7 +15,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.reference import ImageName
 from d8_installer.registry.layout import LayoutSource
 from d8_installer.testing.faults import cut, fault_server, flipped, stalled
-from tests import command, images, installed
+from tests import command, images, installed, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,8 +223,8 @@ def test_wrong_bytes_leave_nothing_and_a_cut_begins_anew(office: Office) -> None
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_ended_in_the_middle_it_leaves_nothing(office: Office, number: signal.Signals) -> None:
     office.proxy.on("layer", stalled(0.5), after=2)
-    # Coverage has a SIGTERM handler of its own, and one that is there already is left alone.
-    env = {"D8_RPP_ENDPOINT": office.proxy.url, "HOME": str(office.home), "COVERAGE_PROCESS_CONFIG": ""}
+    # The measurement has a SIGTERM handler of its own, and one that is there already is left alone.
+    env = {"D8_RPP_ENDPOINT": office.proxy.url, "HOME": str(office.home), measured.VARIABLE: ""}
     process = subprocess.Popen(
         [command.PROGRAM, "bundle", "create", "-o", "tools.bundle"],
         cwd=office.project,

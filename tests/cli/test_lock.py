@@ -404,6 +404,22 @@ def test_no_version_that_was_created_since_is_chosen(project: Project) -> None:
     assert "neither a date nor an age" in project.d8("lock", "--exclude-newer", "soon", expect=2).err
 
 
+def test_every_command_that_chooses_can_exclude_what_is_new(project: Project) -> None:
+    dated(project, "ruff", *VERSIONS)
+    project.wants("ruff <2")
+    project.d8("sync", "--exclude-newer", "2026-02-01")
+    assert project.locked().images[0].version == "v1.0.0"
+    project.d8("--project", "upgrade", "ruff", "--exclude-newer", "2026-05-01")
+    assert project.locked().images[0].version == "v1.1.0"
+    project.d8("--project", "install", "ruff<1.2.5", "--exclude-newer", "2026-04-01")
+    assert project.locked().images[0].version == "v1.1.0", "what the new range allows stays too"
+    project.d8("--project", "install", "ruff===v1.2.0", "--exclude-newer", "2026-04-01", expect=69)
+    assert project.locked().images[0].version == "v1.1.0"
+    assert "neither a date nor an age" in project.d8("sync", "--exclude-newer", "soon", expect=2).err
+    for strict in ("--locked", "--frozen"):
+        assert "choose no version" in project.d8("sync", strict, "--exclude-newer", "7d", expect=2).err
+
+
 def test_dates_of_children_count_where_the_index_has_none(project: Project) -> None:
     dated(project, "ruff", ("v1.0.0", "2026-01-01T00:00:00Z"), ("v1.1.0", "2026-03-01T00:00:00Z"))
     index = project.layout / "deckhouse-cli/plugins/ruff/index.json"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import measured
 from tests.command import ended, run
 from tests.images import add_image, executables
 
@@ -21,7 +22,7 @@ code = main(sys.argv[1:])
 loaded = sorted({name.partition(".")[0] for name in sys.modules} - {"d8_installer", "__main__"})
 json.dump([code, loaded, "dataclasses" in sys.modules], sys.stderr)
 """
-# What stands in every process of this virtual environment, by .pth files: coverage's start in subprocesses.
+# What stands in every process of this virtual environment, by .pth files: the start of measurements in subprocesses.
 _OF_THE_ENVIRONMENT = {"_virtualenv", "coverage", "a1_coverage", "sitecustomize"}
 
 
@@ -37,7 +38,7 @@ def home(tmp_path: Path) -> Path:
 
 def loaded_by(home: Path, *arguments: str) -> tuple[set[str], bool]:
     """Return the top-level modules that a command loads beyond the standard library, and whether dataclasses."""
-    done = ended([sys.executable, "-c", _LOADED, *arguments, "-q"], home=str(home), env={"COVERAGE_PROCESS_CONFIG": ""})
+    done = ended([sys.executable, "-c", _LOADED, *arguments, "-q"], home=str(home), env={measured.VARIABLE: ""})
     code, modules, dataclasses = json.loads(done.err.splitlines()[-1])
     assert code == 0, done
     foreign = {name for name in modules if name not in sys.stdlib_module_names and not name.startswith("_")}
@@ -66,7 +67,7 @@ def test_a_sync_with_nothing_to_do_does_not_even_import_dataclasses(home: Path) 
 def test_a_rollback_imports_nothing_that_costs_more_than_it_does(home: Path, settings: str) -> None:
     (home / ".config/d8-installer/config.toml").write_text(settings)
     code = "import sys\nfrom d8_installer.cli.main import main\nmain(['-q', 'rollback', '1'])\nprint(*sys.modules)"
-    done = ended([sys.executable, "-c", code], home=str(home), env={"COVERAGE_PROCESS_CONFIG": ""})
+    done = ended([sys.executable, "-c", code], home=str(home), env={"D8_TEST_COVERAGE": ""})
     line = done.out.splitlines()[-1]
     assert "generation 1, was 1" in done.out
     assert {"argparse", "dataclasses", "hashlib", "json", "re", "tomllib"} & set(line.split()) == before(home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -385,8 +386,12 @@ def test_a_lock_edited_by_hand_does_not_place_other_bytes_under_a_version(tool: 
     here = text.partition(f"[images.platforms.{host_platform()}]")[2]
     for part, key in ((text, "index"), (here, "child")):
         digest = part.partition(f'{key} = "sha256:')[2][:64]
-        lock.write_text(text.replace(digest, digest[::-1]))
-        assert tool("sync", "--locked", cwd=str(project), expect=76).out == ""
+        altered = text.replace(digest, digest[::-1])
+        lock.write_text(altered)
+        assert "edited by hand" in tool("sync", "--locked", cwd=str(project), expect=65).err
+        for words in (("sync", "--frozen"), ("sync", "--locked")):
+            assert tool(*words, cwd=str(project), expect=76).out == ""
+            lock.write_text(re.sub("  # entry .*", "", altered))  # for --locked: a lock without marks has none to break
     lock.write_text(text)
     tool("sync", "--locked", cwd=str(project))
 

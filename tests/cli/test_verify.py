@@ -29,8 +29,11 @@ class Person:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "home"
-        self.path.mkdir()
         self.images = directory / "images"
+
+    def installs(self) -> None:
+        """Come to have all that."""
+        self.path.mkdir()
         for tag in ("v1.0.0", "v2.0.0"):
             add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
         add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
@@ -66,8 +69,17 @@ class Person:
         assert leftovers(str(self.path)) == []
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a person for copying, made once."""
+    directory = tmp_path_factory.mktemp("installed")
+    Person(directory).installs()
+    return directory
+
+
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
+def person(installed: Path, tmp_path: Path) -> Person:
+    shutil.copytree(installed, tmp_path, symlinks=True, dirs_exist_ok=True)
     return Person(tmp_path)
 
 

@@ -17,12 +17,12 @@ import pytest
 
 from tests.command import start
 from tests.faults.disk import Fault
-from tests.faults.driver import Driver
 from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from tests.faults.driver import Driver
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
@@ -31,11 +31,10 @@ STEP = 1 if THOROUGH else 12
 AT_RANDOM = 60 if THOROUGH else 2
 
 
-@pytest.fixture(params=SCENARIOS, ids=str)
-def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepared]:
+@pytest.fixture(scope="module", params=SCENARIOS, ids=str)
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
     scenario: Scenario = request.param
-    with Driver() as driver:
-        yield prepare(scenario, driver, str(tmp_path))
+    return prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
 
 
 def test_killed_at_any_call(prepared: Prepared, record_property: Callable[[str, object], None]) -> None:

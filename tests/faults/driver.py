@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
+from tests import measured
 from tests.command import Completed, environment
 from tests.faults.disk import Disk, Fault
 
@@ -53,8 +54,8 @@ class Driver:
     """The process that forks; use as a context manager, in one thread."""
 
     def __enter__(self) -> Driver:
-        # Forked children end without telling coverage, so measuring there would only cost time.
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
+        # Forked children end without telling anybody, so measuring there would only cost time.
+        kept = {name: text for name, text in os.environ.items() if name != measured.VARIABLE}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.driver"],
             cwd=ROOT,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.driver import Driver, Ran
 from tests.faults.scenarios import CONFIG, DATA, Prepared, Scenario, prepare, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.faults.driver import Driver, Ran
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
@@ -69,9 +70,8 @@ def removed(path: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    with Driver() as driver:
-        yield prepare(INSTALLED, driver, str(tmp_path_factory.mktemp("damage")))
+def prepared(tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
+    return prepare(INSTALLED, driver, str(tmp_path_factory.mktemp("damage")))
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, zeroed, removed])

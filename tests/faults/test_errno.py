@@ -1,7 +1,7 @@
 """Every call that ``store/fs.py`` makes fails once, and fails for good: old or new, one clear error, nothing left.
 
-Not ``--thorough``: every call of ``upgrade`` and every third of the others, with one errno in turns; the lasting faults
-at every ninth. Thorough: every call of every command with every errno, both ways.
+Not ``--thorough``: every third call, from a different one on for each command, with one errno in turns; the lasting
+faults at every ninth. Thorough: every call of every command with every errno, both ways.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.disk import FREES, Fault
-from tests.faults.driver import Driver, Ran
 from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.faults.driver import Driver, Ran
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
@@ -27,15 +27,16 @@ ERRNOS = (errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS, errno.EDQUOT)
 DISK = 73
 
 
-@pytest.fixture(params=SCENARIOS, ids=str)
-def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepared]:
+@pytest.fixture(scope="module", params=SCENARIOS, ids=str)
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
     scenario: Scenario = request.param
-    with Driver() as driver:
-        yield prepare(scenario, driver, str(tmp_path))
+    return prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
 
 
-def faults(calls: int, step: int, *, lasting: bool) -> Iterator[Fault]:
-    for turn, at in enumerate(range(1, calls + 1, step)):
+def faults(prepared: Prepared, *, lasting: bool) -> Iterator[Fault]:
+    step = 1 if THOROUGH else 9 if lasting else 3
+    first = 1 + SCENARIOS.index(prepared.scenario) % step
+    for turn, at in enumerate(range(first, len(prepared.calls) + 1, step)):
         for number in ERRNOS if THOROUGH else [ERRNOS[turn % len(ERRNOS)]]:
             yield Fault(at, number, lasting)
 
@@ -44,9 +45,7 @@ def faults(calls: int, step: int, *, lasting: bool) -> Iterator[Fault]:
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
 def test_a_fault_at_any_call(prepared: Prepared, lasting: bool, share: int) -> None:
     wrong = []
-    step = 9 if lasting else 1 if prepared.scenario.name == "upgrade" else 3
-    every = list(faults(len(prepared.calls), 1 if THOROUGH else step, lasting=lasting))
-    for fault in every[share::2]:
+    for fault in list(faults(prepared, lasting=lasting))[share::2]:
         with prepared.home() as home:
             complaint = complain(prepared, fault, home)
         if complaint:

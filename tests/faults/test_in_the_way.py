@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import Completed, run
-from tests.faults.driver import Driver
 from tests.faults.scenarios import CONFIG, DATA, leftovers, said
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.faults.driver import Driver
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="owners and mode bits; the driver forks")
 
@@ -52,7 +53,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine(driver: Driver) -> Iterator[Machine]:
     root = tempfile.mkdtemp(prefix="d8-in-the-way-")  # pytest's own directories are for one user only
     try:
         os.chmod(root, 0o711)
@@ -60,8 +61,7 @@ def machine() -> Iterator[Machine]:
         os.mkdir(home)
         for tag, text in (("v1.0.0", "one"), ("v1.1.0", "two")):
             add_image(os.path.join(root, "images"), "tool", tag, executables(text, host_platform()))
-        with Driver() as driver:
-            yield Machine(root, home, driver)
+        yield Machine(root, home, driver)
     finally:
         for where, _, _ in os.walk(root):
             os.chmod(where, 0o700)

@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ PATIENCE = 1.0
 """D8_PATIENCE of these machines, in seconds."""
 BOUND = 30 * PATIENCE
 """No command may take longer, whatever the server does."""
+AT_ONCE = 3
+"""Cases in a HOME and with a server of their own; most of their time is patience."""
 PLACES: tuple[Place, ...] = ("tags", "index", "child", "layer")
 CODES = {69, 75, 76}
 STATUSES = (429, 500, 502, 503, 504)
@@ -121,12 +124,18 @@ def test_right_bytes_or_a_named_error_in_bounded_time(good: Path, tmp_path: Path
     results: Counter[str] = Counter()
     slowest = (0.0, "")
     wrong = []
-    for case in cases(wire):
+
+    def timed(numbered: tuple[int, Case]) -> tuple[Case, float, str, str]:
+        number, case = numbered
         begun = time.monotonic()
-        outcome, problem = tried(case, good, tmp_path / "home", (images, wire()))
-        slowest = max(slowest, (time.monotonic() - begun, str(case)))
-        results[outcome] += 1
-        wrong += [f"{case}: {problem}"] if problem else []
+        outcome, problem = tried(case, good, tmp_path / str(number), (images, wire()))
+        return case, time.monotonic() - begun, outcome, problem
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for case, seconds, outcome, problem in pool.map(timed, enumerate(cases(wire))):
+            slowest = max(slowest, (seconds, str(case)))
+            results[outcome] += 1
+            wrong += [f"{case}: {problem}"] if problem else []
     assert not wrong, "\n\n".join(wrong)
     shown = ", ".join(f"{outcome}: {count}" for outcome, count in sorted(results.items()))
     print(  # noqa: T201 - the promise's figures

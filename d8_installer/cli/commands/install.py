@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the requirements, and the options of placing and of trust."""
     parser.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="such as 'stronghold>=1.4,<2'")
     grammar.add_platform(parser)
+    grammar.add_cutoff(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
 

@@ -23,10 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform", dest="platforms", metavar="P", action="append", default=[], help="pin this one too, anew"
     )
-    parser.add_argument(
-        "--exclude-newer", metavar="DATE|AGE", help="choose no version created since, such as 2026-10-01 or 7d"
-    )
     grammar.add_environments(parser)
+    grammar.add_cutoff(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
     merging.configure(parser)

@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--from", dest="endpoint", metavar="URL", default=grammar.KEPT, help="take images from there, as --endpoint")
     parser.add_argument("--to", metavar="DIR", help="lay the binaries out in DIR and leave the profile alone")
     grammar.add_platform(parser)
+    grammar.add_cutoff(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
 
@@ -38,6 +39,8 @@ def execute(context: Context) -> Outcome:
     from d8_installer.errors import UsageError
     from d8_installer.ops.sync import SyncOptions, sync
 
+    if typed.exclude_newer is not None and (typed.locked or typed.frozen):
+        raise UsageError("--locked and --frozen choose no version", hint="leave --exclude-newer out")
     if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
         raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
     options = SyncOptions(

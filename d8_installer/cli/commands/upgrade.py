@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="the images to upgrade")
     parser.add_argument("--all", action="store_true", help="upgrade every image of the profile")
     grammar.add_platform(parser)
+    grammar.add_cutoff(parser)
     grammar.add_trust(parser)
     grammar.add_dry_run(parser)
 
