@@ -51,6 +51,7 @@ class Situation:
     """Where a plan starts: the platform, what is in place, and which members of which layers the store has.
 
     ``proven``: by which chains each layer was seen to be reached.
+    ``lost``: what the active generation should have in place and has not.
     """
 
     platform: Platform
@@ -58,6 +59,7 @@ class Situation:
     stored: Mapping[Digest, Collection[str]]
     policy: Policy = Policy()
     proven: Mapping[Digest, Collection[Chain]] = field(default_factory=dict)
+    lost: frozenset[Placement] = frozenset()
 
 
 def make_plan(lock: Lock, situation: Situation) -> Plan:
@@ -207,7 +209,7 @@ def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:
     before = {_key(placed.placement): placed.placement for placed in active.placed} if active is not None else {}
     for placement in target:
         old = before.get(_key(placement))
-        if old != placement or not same_platform:
+        if old != placement or not same_platform or placement in situation.lost:
             yield Link(placement, None if old is None else old.version)
 
 

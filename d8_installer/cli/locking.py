@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def lock(context: Context) -> Outcome:
     """Bring the lock up to date."""
+    from d8_installer.model.counting import counted
     from d8_installer.model.reference import image_name
     from d8_installer.ops.lock import LockOptions, lock
 
@@ -25,7 +26,7 @@ def lock(context: Context) -> Outcome:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
     verb = "wrote" if result.written else ("would write" if result.changed else "unchanged:")
-    lines.append(f"{verb} {result.file} ({result.images} images)")
+    lines.append(f"{verb} {result.file} ({counted(result.images, 'image')})")
     return Outcome(result.as_json(), lines, result.left_out)
 
 

@@ -42,4 +42,4 @@ def typed_cutoff(text: str, now: datetime) -> datetime:
 
 def spelled(date: datetime) -> str:
     """Return *date* as RFC 3339 in UTC, without fractions of a second."""
-    return date.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    return f"{date.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"

@@ -20,7 +20,7 @@ from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, p
 from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -168,6 +168,17 @@ class Lock:
 def marks(text: str) -> dict[str, str]:
     """Return the mark of each entry of a lock's *text*, by name; one without a mark is left out."""
     return dict(_MARKED.findall(text))
+
+
+def changed_entries(text: str) -> Iterator[str]:
+    """Yield the names of the entries in a lock's *text* that are not, to the letter, what their marks were made of.
+
+    Only for a file that nobody but us writes: a person may lay out theirs otherwise. No TOML is read.
+    """
+    for entry in re.split(r"(?m)^(?=\[\[images\]\]$)", text)[1:]:
+        for name, mark in _MARKED.findall(entry):
+            if _mark(f"{entry.removesuffix(END).replace(_MARK + mark, '', 1).strip()}\n") != mark:
+                yield name
 
 
 @dataclass(frozen=True, slots=True)

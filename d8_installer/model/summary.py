@@ -17,16 +17,24 @@ _KIND = "d8-installer summary 1"
 
 
 class SummedUp:
-    """One binary: its name, version, the executable's digest (64 hex digits), its file's name, whether in ``bin``."""
+    """One binary: its name, version, the executable's digest (64 hex digits), its file's name, and where that is.
 
-    __slots__ = ("binary", "digest", "file", "in_bin", "version")
+    ``directories`` are those within the generation: ``bin``, and ``req/<hash>`` for launchers.
+    """
 
-    def __init__(self, binary: str, version: str, digest: str, file: str, *, in_bin: bool) -> None:
+    __slots__ = ("binary", "digest", "directories", "file", "version")
+
+    def __init__(self, binary: str, version: str, digest: str, file: str, directories: Iterable[str]) -> None:
         self.binary = binary
         self.version = version
         self.digest = digest
         self.file = file
-        self.in_bin = in_bin
+        self.directories = tuple(directories)
+
+    @property
+    def in_bin(self) -> bool:
+        """Whether it is on PATH."""
+        return "bin" in self.directories
 
 
 class Summary:
@@ -46,20 +54,16 @@ class Summary:
 
     def render(self, record: bytes) -> bytes:
         """Return the bytes of the summary of the generation whose ``generation.json`` is *record*."""
-        rows = [
-            "\t".join((one.binary, one.version, one.digest, one.file, "bin" if one.in_bin else "req"))
-            for one in self.binaries
-        ]
+        rows = ["\t".join((one.binary, one.version, one.digest, one.file, *one.directories)) for one in self.binaries]
         said = "\n".join([str(self.number), str(len(rows)), *rows, self.lock]).encode()
-        return f"{_KIND}\n{_mark(record)}\n{_mark(said)}\n".encode() + said
+        rest = _mark(record).encode() + b"\n" + said
+        return f"{_KIND}\n{_mark(rest)}\n".encode() + rest
 
     @classmethod
     def parse(cls, raw: bytes, record: bytes) -> Summary | None:
         """Read a summary that answers for *record*; anything else, a newer tool's included, is None."""
-        kind, _, rest = raw.partition(b"\n")
-        of_record, _, rest = rest.partition(b"\n")
-        of_rest, _, said = rest.partition(b"\n")
-        if [kind, of_record, of_rest] != [_KIND.encode(), _mark(record).encode(), _mark(said).encode()]:
+        of_record, said = _sound(raw)
+        if of_record != _mark(record).encode():
             return None
         try:
             number, count, rows = said.decode().split("\n", 2)
@@ -71,8 +75,24 @@ class Summary:
             return None
 
 
-def _row(binary: str, version: str, digest: str, file: str, place: str) -> SummedUp:
-    return SummedUp(binary, version, digest, file, in_bin=place == "bin")
+def _row(binary: str, version: str, digest: str, file: str, *directories: str) -> SummedUp:
+    return SummedUp(binary, version, digest, file, directories)
+
+
+def speaks_against(raw: bytes, record: bytes) -> bool:
+    """Whether a summary that is sound itself was written of another record than *record*, which is damaged then."""
+    of_record, _ = _sound(raw)
+    return of_record not in (None, _mark(record).encode())
+
+
+def _sound(raw: bytes) -> tuple[bytes | None, bytes]:
+    """Return the mark of the record that a summary answers for, and what it says; None where it is damaged itself."""
+    kind, _, rest = raw.partition(b"\n")
+    of_both, _, rest = rest.partition(b"\n")
+    of_record, _, said = rest.partition(b"\n")
+    if kind != _KIND.encode() or of_both != _mark(rest).encode():
+        return None, b""
+    return of_record, said
 
 
 def _mark(data: bytes) -> str:

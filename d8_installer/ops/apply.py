@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
+from d8_installer.ops.agreement import agrees
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
@@ -96,7 +97,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     generations = workspace.generations
     active = _readable(session, workspace)
     _refuse_foreign_platform(session, active)
-    plan = make_plan(change.lock, situation(session, change, active))
+    lost = frozenset() if active is None else frozenset(p.placement for p, _ in generations.lost(active))
+    plan = make_plan(change.lock, replace(situation(session, change, active), lost=lost))
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
@@ -198,16 +200,26 @@ def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: 
     binaries = [os.path.join(paths.bin, file_name(p.binary, suffix)) for p in plan.target if p.in_bin]
     entry = [session.home.bin] if workspace.profile.is_exposed else []
     record = [] if number is None else [paths.record(number)]
-    return [*binaries, *entry, *record, session.home.schema]
+    requests = {paths.request(request.hex) for p in plan.target for request in p.requests}
+    directories = [paths.bin, *([paths.requests] if requests else []), *sorted(requests)]
+    return [*binaries, *directories, *entry, *record, session.home.schema]
 
 
 def _readable(session: Session, workspace: Workspace) -> Generation | None:
     """Return the active generation; a damaged record counts as none, since the lock tells all that is needed."""
+    generations = workspace.generations
     try:
-        return workspace.generations.active()
+        active = generations.active()
     except DocumentError as error:
         session.reporter.warn(f"{error}; making a new generation from the lock")
         return None
+    if active is None or active.lock == workspace.lock_text or generations.is_vouched_for(active.number):
+        return active
+    if agrees(active):
+        return active
+    record = generations.paths.record(active.number)
+    session.reporter.warn(f"{record}: says something else than the lock in it; making a new generation from the lock")
+    return None
 
 
 def _refuse_foreign_platform(session: Session, active: Generation | None) -> None:
@@ -280,7 +292,7 @@ def _placed(session: Session, plan: Plan) -> Iterable[Placed]:
 
 def _write(session: Session, workspace: Workspace, change: Change) -> None:
     if change.manifest_text is not None and change.manifest_text != workspace.manifest_text:
-        lockfile.save(workspace.profile.manifest, change.manifest_text)
+        lockfile.save(workspace.profile.manifest, change.manifest_text, begin=True)
     if change.lock_text is not None:
         lockfile.save(workspace.profile.lock, change.lock_text)
     accepted = {key: top for key, top in tops_of(change.lock).items() if _is_accepted(session, *key)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from d8_installer.model.counting import counted
 from d8_installer.model.source import AllByDigest
 from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.lock import refuse_missing, stale_error
@@ -51,7 +52,7 @@ class CheckResult:
         if self.proof is not None and not self.errors:
             lines.append(self.proof.as_text())
         if not self.differences:
-            lines.append(f"current: {self.file} ({self.images} images)")
+            lines.append(f"current: {self.file} ({counted(self.images, 'image')})")
         return lines
 
 

@@ -15,13 +15,14 @@ from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.judging import Check, CheckContext, Finding, Level
 from d8_installer.plugin.manager import PLUGIN_HINT, guarded
 from d8_installer.plugin.own import own_distributions
-from d8_installer.store import fs
+from d8_installer.store import fs, lockfile
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from d8_installer.model.generation import Generation
+    from d8_installer.model.profile import Profile
     from d8_installer.ops.session import Session
     from d8_installer.plugin.judging import Moment
     from d8_installer.plugin.manager import Owned
@@ -80,6 +81,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
     if moment == "doctor":
         _told(lambda: session.read(profile), report)
+        _told(lambda: lockfile.load_tags(session.home), report)
     looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
     enabled = set(map(normalised, session.config.plugins))
     unusable = session.plugins.unusable
@@ -95,7 +97,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         str(profile),
         None if active is None else active.number,
         tuple(sorted(one.placement.binary for one in placed if one.placement.in_bin)),
-        tuple(_missing(session, active)),
+        tuple(_missing(session, profile, active)),
         tuple(sorted(own_distributions().keys() - enabled)),
         tuple(plugin.name for plugin in unusable if plugin.version is None),
         tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
@@ -120,12 +122,14 @@ def _endpoint(session: Session) -> str | None:
         return None
 
 
-def _missing(session: Session, active: Generation | None) -> Iterator[str]:
+def _missing(session: Session, profile: Profile, active: Generation | None) -> Iterator[str]:
+    """Yield the binaries whose file is gone, from the store or from where the generation has it."""
     if active is None:
         return
+    lost = {placed for placed, _ in session.generations(profile).lost(active)}
     for placed in active.placed:
         name = file_name(placed.placement.binary, active.platform.executable_suffix)
-        if fs.file_size(session.home.executable(placed.digest.hex, name)) != placed.size:
+        if placed in lost or fs.file_size(session.home.executable(placed.digest.hex, name)) != placed.size:
             yield placed.placement.binary
 
 

@@ -15,13 +15,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
-from d8_installer.ops.lines import Line, is_gone, lines, tidy
+from d8_installer.ops.lines import Line, lines, tidy
 from d8_installer.store import fs, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from d8_installer.ops.session import Session
+    from d8_installer.store.layout import Home
 
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -116,6 +117,7 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
 
 
 def _decide(session: Session, options: GcOptions) -> _Garbage:
+    _refuse_absent(session.home)
     garbage = _Garbage()
     for line in lines(session):
         if _goes_whole(line, options, garbage):
@@ -129,6 +131,16 @@ def _decide(session: Session, options: GcOptions) -> _Garbage:
     return garbage
 
 
+def _refuse_absent(home: Home) -> None:
+    """Refuse where ``bin`` leads to a profile that is not there: then the disk that all profiles are on may be away."""
+    known = fs.list_directory(home.profiles)
+    if os.path.islink(home.bin) and not {"user", "system"}.intersection(known):
+        raise DiskError(
+            f"{home.bin} leads to a profile, and there is none in {home.profiles}",
+            hint=f"mount the disk that it is on; if it is gone for good, remove {home.bin}",
+        )
+
+
 def _goes_whole(line: Line, options: GcOptions, garbage: _Garbage) -> bool:
     if line.is_nobodys or line.is_run:
         empty = not line.generations.numbers()
@@ -137,7 +149,7 @@ def _goes_whole(line: Line, options: GcOptions, garbage: _Garbage) -> bool:
         return empty
     if line.project is None:
         return False
-    gone = is_gone(line.project)
+    gone = line.is_gone
     if gone is None and not options.missing:
         garbage.spared.append(f"{line.title}: it is not there, and its disk may only not be mounted (--missing)")
     return gone is True or (gone is None and options.missing)
@@ -154,9 +166,17 @@ def _too_old(session: Session, line: Line, options: GcOptions, garbage: _Garbage
     keep = session.config.retention if options.keep is None else options.keep
     going = set(numbers[:-keep])
     if options.older_than is not None:
-        limit = session.clock() - options.older_than
+        limit = _before(session.clock(), options.older_than)
         going |= {number for number in numbers if _is_older(line, number, limit)}
     return going - {active}
+
+
+def _before(now: datetime, age: timedelta) -> datetime:
+    """Return the time that was *age* ago; nothing is older than what no calendar has."""
+    try:
+        return now - age
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _is_older(line: Line, number: int, limit: datetime) -> bool:

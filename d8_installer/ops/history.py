@@ -11,8 +11,10 @@ from d8_installer.store.profile import summary_of
 
 if TYPE_CHECKING:
     from d8_installer.model.summary import Summary
+    from d8_installer.ops.reporter import Reporter
     from d8_installer.ops.rollback import Difference, RolledBack
     from d8_installer.ops.session import Session, Workspace
+    from d8_installer.store.profile import ProfileStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,32 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     profile = session.profile()
     with session.writing(profile, documents=False) as workspace:
         generations = workspace.generations
-        done = switch_back(session.place(profile), number, lambda wanted: summary_of(generations.load(wanted)))
+        done = switch_back(session.place(profile), number, _Records(generations, session.reporter))
         if session.has_plugins:
             _tell(session, workspace, done)
         return done
+
+
+class _Records:
+    """What the generations' records say; an active one that is damaged does not keep anybody from leaving it."""
+
+    def __init__(self, generations: ProfileStore, reporter: Reporter) -> None:
+        self._generations = generations
+        self._reporter = reporter
+
+    def active(self, number: int) -> Summary | None:
+        try:
+            return self.target(number)
+        except DocumentError as error:
+            self._reporter.warn(f"{error}; what generation {number} had is not known")
+            return None
+
+    def target(self, number: int) -> Summary:
+        return summary_of(self._generations.load(number))
+
+    def lay_out(self, target: Summary) -> None:
+        self._reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
+        self._generations.lay_out_again(self._generations.load(target.number))
 
 
 def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
@@ -81,9 +105,10 @@ def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
     from d8_installer.ops.hooks import tell_switched
     from d8_installer.plugin.watching import SwitchFacts
 
-    added = tuple(one.binary for one in done.differences if one.before is None)
-    removed = tuple(one.binary for one in done.differences if one.after is None)
-    changed = tuple(one.binary for one in done.differences if one.binary not in {*added, *removed})
+    made = done.differences or ()
+    added = tuple(one.binary for one in made if one.before is None)
+    removed = tuple(one.binary for one in made if one.after is None)
+    changed = tuple(one.binary for one in made if one.binary not in {*added, *removed})
     bin_directory = bin_of(session, workspace)
     names = (added, changed, removed)
     tell_switched(session, SwitchFacts(done.profile, done.before, done.after, "rollback", *names, bin_directory))

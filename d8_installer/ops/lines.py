@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError
 from d8_installer.store import fs, lockfile
+from d8_installer.store.layout import directory_of
 from d8_installer.store.profile import ProfileStore
 from d8_installer.store.switch import switch_for_this_system
 
@@ -42,8 +43,13 @@ class Line:
         return self.generations.paths
 
     @property
+    def is_gone(self) -> bool | None:
+        """Whether its project was removed; None where the project's disk may only not be mounted."""
+        return self.project is not None and is_gone(self.project, was_disk=os.path.lexists(self.paths.mounted))
+
+    @property
     def is_nobodys(self) -> bool:
-        """Whether it is a project's profile that does not say whose (its maker was killed, or the file was lost)."""
+        """Whether it is a project's profile that does not say whose: its maker was killed, or the file damaged."""
         return self.project is None and _PROJECT.fullmatch(os.path.basename(self.paths.root)) is not None
 
 
@@ -73,17 +79,18 @@ def tidy(session: Session) -> None:
             line.generations.finish()
 
 
-def is_gone(project: str) -> bool | None:
+def is_gone(project: str, *, was_disk: bool = False) -> bool | None:
     """Whether a project's directory was removed; None where its disk may only not be mounted.
 
-    Removed is sure where its parent is there and holds something else: what is left of a mount is an empty directory.
+    Removed is sure where its parent is there and holds something else (what is left of a mount is an empty directory),
+    unless the directory was a disk of its own (*was_disk*), whose mount point goes with it.
     """
     try:
         os.lstat(project)
     except (FileNotFoundError, NotADirectoryError):
         parent = os.path.dirname(project)
         try:
-            return True if os.listdir(parent) else None
+            return True if os.listdir(parent) and not was_disk else None
         except OSError:
             return None
     except OSError:
@@ -100,4 +107,5 @@ def _project(paths: ProfilePaths) -> str | None:
         project = lockfile.load_project(paths)
     except D8Error:
         return None
-    return project if project and os.path.isabs(project) and "\0" not in project else None
+    is_this = project is not None and directory_of(project) == os.path.basename(paths.root)
+    return project if project and is_this and os.path.isabs(project) and "\0" not in project else None

@@ -52,7 +52,7 @@ def init(session: Session, requirements: Sequence[str], file: str) -> ManifestRe
             text = with_request(text, Request.of(name, spec))
         except DocumentError as error:
             raise UsageError(f"{requirement[:100]!r}: {error}", hint=error.hint) from error
-    lockfile.save(path, text)
+    lockfile.save(path, text, begin=True)
     return ManifestResult(path, _unasked(lockfile.load_manifest(path)[1]), written=True)
 
 

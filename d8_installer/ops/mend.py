@@ -14,10 +14,12 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
 from d8_installer.model.source import LayerRequest
+from d8_installer.ops.apply import tops_of
 from d8_installer.ops.leads import Leads, Wrong, raise_the_systems
 from d8_installer.ops.lines import lines, tidy
+from d8_installer.ops.state_files import GROUP, OTHERS
 from d8_installer.ops.verify import Hashed, Verified, found, verify
-from d8_installer.store import fs, status
+from d8_installer.store import fs, lockfile, stamp, status
 from d8_installer.store.blobs import EXECUTABLE, Stored
 from d8_installer.store.profile import file_name
 
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
     from d8_installer.ops.lines import Line
     from d8_installer.ops.session import Session
 
-_ORDER = ("mode", "executable", "missing", "layer", "record", "link", "current", "bin")
+_ORDER = ("mode", "executable", "missing", "layer", "record", "link", "lock", "tags", "project", "current", "bin")
+
+
+_UNMENDED = D8Error("it could not be mended")
+_NEW = D8Error("it came up while mending")
 
 
 def verify_and_mend(session: Session) -> Verified:
@@ -46,29 +52,31 @@ def verify_and_mend(session: Session) -> Verified:
         reasons = _fetched(session, before)
         with session.switching():
             _mend_all(session, before, reasons)
+            hashed.files = hashed.size = 0
             after = set(found(session, hashed))
-    unmended = {one: reasons.get(one, "it could not be mended") for one in before.wrong if one in after}
-    unmended |= {one: reasons.get(one, "it came up while mending") for one in after}
+    unmended = {one: reasons.get(one, _UNMENDED) for one in before.wrong if one in after}
+    unmended |= {one: reasons.get(one, _NEW) for one in after}
     mended = tuple(one for one in before.wrong if one not in after)
     wrong = (*before.wrong, *(one for one in unmended if one not in before.wrong))
-    return Verified(before.home, before.files, before.size, wrong, mended, tuple(unmended.items()))
+    rest = tuple((one, str(why), one.way_out or why.hint or one.hint) for one, why in unmended.items())
+    return Verified(before.home, hashed.files, hashed.size, wrong, mended, rest)
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------
 
 
-def _fetched(session: Session, before: Verified) -> dict[Wrong, str]:
+def _fetched(session: Session, before: Verified) -> dict[Wrong, D8Error]:
     """Fetch what is lost or damaged and some generation needs; return why not, for what could not be had."""
-    leads, failed = _read(session), dict[str, str]()
+    leads, failed = _read(session), dict[str, D8Error]()
     lost = [one for one in before.wrong if one.kind in {"executable", "missing"}]
     for digest in sorted({one.digest for one in lost if one.digest is not None}):
         wanted = _who_wants(leads, digest)
         try:
-            if wanted is not None:
+            if wanted is not None and _sound_name(session, digest) is None:
                 _fetch(session, *wanted)
         except D8Error as error:
             raise_the_systems(error)
-            failed[digest] = f"it cannot be fetched again: {error}"
+            failed[digest] = D8Error(f"it cannot be fetched again: {error}", hint=error.hint)
     return {one: failed[one.digest] for one in lost if one.digest in failed}
 
 
@@ -81,6 +89,13 @@ def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
     fetch_all(session, Plan(generation.platform, (step,), (placement,)))
     name = file_name(placement.binary, generation.platform.executable_suffix)
     session.store.rename_all(Stored(placed.digest, placed.size), name)
+
+
+def _sound_name(session: Session, digest: str) -> str | None:
+    """Return one of a stored executable's names under which it has the right bytes, or None."""
+    directory = session.home.executables(digest)
+    names = fs.list_directory(directory)
+    return next((name for name in names if stamp.file_mark(os.path.join(directory, name)) == digest), None)
 
 
 def _request(generation: Generation, placed: Placed) -> LayerRequest:
@@ -111,7 +126,7 @@ def _who_wants(leads: Leads, digest: str) -> tuple[Generation, Placed] | None:
 # -- all else ------------------------------------------------------------------------------------------------
 
 
-def _mend_all(session: Session, before: Verified, reasons: dict[Wrong, str]) -> None:
+def _mend_all(session: Session, before: Verified, reasons: dict[Wrong, D8Error]) -> None:
     leads = _read(session)
     of_line = {line.title: line for line in lines(session)}
     for one in sorted(before.wrong, key=lambda one: _ORDER.index(one.kind)):
@@ -119,16 +134,15 @@ def _mend_all(session: Session, before: Verified, reasons: dict[Wrong, str]) -> 
             _mend(session, leads, of_line.get(one.owner or ""), one)
         except D8Error as error:
             raise_the_systems(error)
-            reasons.setdefault(one, str(error))
+            reasons.setdefault(one, error)
 
 
 def _mend(session: Session, leads: Leads, line: Line | None, one: Wrong) -> None:
     digest = one.digest or ""
     if one.kind == "mode":
-        fs.set_mode(one.path, EXECUTABLE)
+        fs.set_mode(one.path, EXECUTABLE if digest else (status.mode(one.path) or 0) & ~(GROUP | OTHERS))
     elif one.kind == "executable":
-        if _who_wants(leads, digest) is None:
-            session.store.discard_executable(digest)
+        _mend_executable(session, leads, one)
     elif one.kind == "layer":
         members = leads.members().get(digest)
         if members is None:
@@ -137,10 +151,49 @@ def _mend(session: Session, leads: Leads, line: Line | None, one: Wrong) -> None
             session.store.record(Digest(digest), members)
     elif one.kind == "bin":
         _mend_bin(session, leads)
-    elif one.kind == "current":
+    elif one.kind == "tags":
+        _mend_tags(session, leads)
+    elif one.kind == "lock" and line is not None:
+        _mend_lock(leads, line)
+    elif one.kind in {"current", "project"}:
         _mend_current(line)
     elif line is not None and one.number is not None:
         _mend_generation(session, line, one)
+
+
+def _mend_executable(session: Session, leads: Leads, one: Wrong) -> None:
+    """Remove what nothing needs: the whole executable, or a name of it; give another name the bytes of a sound one."""
+    digest = one.digest or ""
+    wanted = [(g, p) for _, g in leads.generations for p in g.placed if p.digest.hex == digest]
+    if not wanted:
+        session.store.discard_executable(digest)
+        return
+    names = {file_name(p.placement.binary, g.platform.executable_suffix) for g, p in wanted}
+    sound = _sound_name(session, digest)
+    if os.path.basename(one.path) not in names:
+        session.store.discard_name(digest, os.path.basename(one.path))
+    elif sound is not None:
+        placed = wanted[0][1]
+        session.store.rename_all(Stored(placed.digest, placed.size), sound)
+
+
+def _mend_lock(leads: Leads, line: Line) -> None:
+    """Restore a line's own lock from its active generation, unless a command is at work there."""
+    active = leads.active(line)
+    if active is None:
+        raise NotFoundError("no sound generation is active that has a copy of it")
+    with fs.try_exclusive(line.paths.mutex) as free:
+        if free:
+            lockfile.save(line.paths.lock, active.lock)
+
+
+def _mend_tags(session: Session, leads: Leads) -> None:
+    """Remember anew what the locks of all generations call by which tag, the newest last; all else is forgotten."""
+    tops: dict[tuple[str, str], Digest] = {}
+    for _, generation in sorted(leads.generations, key=lambda pair: pair[1].time):
+        tops |= tops_of(Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}"))
+    fs.remove(session.home.tags)
+    session.remember_tags(tops)
 
 
 def _mend_generation(session: Session, line: Line, one: Wrong) -> None:

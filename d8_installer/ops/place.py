@@ -129,6 +129,10 @@ class Place:
                 fs.sweep(*os.path.split(os.path.realpath(file)))
             if profile.project is not None:
                 lockfile.save(self.paths.project, f"{os.path.realpath(profile.project)}\n")
+                if os.path.ismount(profile.project):
+                    lockfile.save(self.paths.mounted, "")
+                else:
+                    fs.remove(self.paths.mounted)
             yield
 
 

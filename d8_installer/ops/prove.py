@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import MismatchError, NotFoundError
+from d8_installer.model.counting import counted
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
@@ -57,7 +58,8 @@ class Proof:
     def as_text(self) -> str:
         """Return one line for people, where nothing is wrong."""
         if not self.unproven:
-            return f"{self.source} has all {self.builds} builds as locked"
+            every = "the" if self.builds == 1 else "all"
+            return f"{self.source} has {every} {counted(self.builds, 'build')} as locked"
         return f"{self.source} shows {self.builds} of {self.builds + len(self.unproven)} builds as locked"
 
 

@@ -13,10 +13,23 @@ from d8_installer.store import fs, leftovers, lockfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Protocol
 
     from d8_installer.ops.place import Place
     from d8_installer.store.layout import ProfilePaths
+
+    class Records(Protocol):
+        """What is known of the generations of a profile."""
+
+        def active(self, number: int) -> Summary | None:
+            """Return what is known of the active generation, None where that is damaged."""
+
+        def target(self, number: int) -> Summary:
+            """Return what is known of the generation to switch to."""
+
+        def lay_out(self, target: Summary) -> None:
+            """Put the files of a generation in their places again, some of which are lost."""
+
 
 _RECORD_LIMIT = 256 << 20
 _CONFIG_LIMIT = 1 << 20
@@ -40,20 +53,24 @@ class Difference:
 
 
 class RolledBack:
-    """What a rollback did; ``lock_restored``: the profile's lock says the same now."""
+    """What a rollback did; ``lock_restored``: the profile's lock says the same now.
+
+    ``before`` is None where nobody knows which generation was active, and ``differences`` where what it had is unknown.
+    """
 
     __slots__ = ("after", "before", "differences", "lock_restored", "profile")
 
-    def __init__(self, profile: str, before: Summary, after: Summary, *, lock_restored: bool) -> None:
+    def __init__(
+        self, profile: str, change: tuple[int | None, int], made: tuple[Difference, ...] | None, *, lock_restored: bool
+    ) -> None:
         self.profile = profile
-        self.before = before.number
-        self.after = after.number
-        self.differences = differences(before, after)
+        self.before, self.after = change
+        self.differences = made
         self.lock_restored = lock_restored
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        changes = [difference.as_json() for difference in self.differences]
+        changes = None if self.differences is None else [difference.as_json() for difference in self.differences]
         facts = {"profile": self.profile, "before": self.before, "generation": self.after}
         return {**facts, "changes": changes, "lock_restored": self.lock_restored}
 
@@ -65,39 +82,48 @@ def differences(before: Summary | None, after: Summary) -> tuple[Difference, ...
     return tuple(Difference(name, old.get(name, _NOTHING)[0], new.get(name, _NOTHING)[0]) for name in changed)
 
 
-def switch_back(place: Place, number: int | None, read: Callable[[int], Summary]) -> RolledBack:
+def switch_back(place: Place, number: int | None, records: Records) -> RolledBack:
     """Make generation *number* (None: the one before the active one) the active one; it gets no new number.
 
     A user's lock is restored from it. A project's ``d8.lock`` is the project's: the next sync returns to it (DESIGN,
     Commands). Raises NotFoundError where there is no such generation, DiskError where the store lost what it needs.
-    The caller holds the place for writing; nothing is changed before *read* has returned for the last time.
+    The caller holds the place for writing; nothing is changed before *records* has answered for the last time.
     """
     profile = place.profile
     active = place.switch.active(place.paths)
-    if active is None:
-        raise NotFoundError(f"{profile} has no generation yet", hint=_HISTORY)
-    before = read(active)
+    before = None if active is None else records.active(active)
     restored = profile.kind != "project"
     with place.switching():
-        target = read(_target(place.paths, before.number, number))
+        target = records.target(_target(place, active, number))
         _refuse_unrunnable(place, target)
+        if not _is_laid_out(place, target):
+            records.lay_out(target)
         if restored:
             lockfile.save(profile.lock, target.lock)
         if profile.is_exposed:
             place.switch.expose(place.home, place.paths)
         place.switch.activate(place.paths, target.number)
-    return RolledBack(str(profile), before, target, lock_restored=restored)
+    made = None if before is None else differences(before, target)
+    return RolledBack(str(profile), (active, target.number), made, lock_restored=restored)
 
 
-def _target(paths: ProfilePaths, active: int, number: int | None) -> int:
-    known = leftovers.numbers(paths)
-    if number is None:
-        number = max((n for n in known if n < active), default=None)
-        if number is None:
-            raise NotFoundError(f"there is no generation before {active}", hint=_HISTORY)
-    elif number not in known:
-        raise NotFoundError(f"there is no generation {number}", hint=_HISTORY)
-    return number
+def _target(place: Place, active: int | None, number: int | None) -> int:
+    known = leftovers.numbers(place.paths)
+    if active is None and not known:
+        raise NotFoundError(f"{place.profile} has no generation yet", hint=_HISTORY)
+    if number is not None:
+        if number not in known:
+            raise NotFoundError(f"there is no generation {number}", hint=_HISTORY)
+        return number
+    if active is None:
+        raise NotFoundError(
+            f"nobody knows which generation is the one before: {place.paths.current} is missing",
+            hint="choose one that `d8-installer history` shows: `d8-installer rollback N`",
+        )
+    before = [known_one for known_one in known if known_one < active]
+    if not before:
+        raise NotFoundError(f"there is no generation before {active}", hint=_HISTORY)
+    return before[-1]
 
 
 def _refuse_unrunnable(place: Place, target: Summary) -> None:
@@ -111,25 +137,52 @@ def _refuse_unrunnable(place: Place, target: Summary) -> None:
             )
 
 
+def _is_laid_out(place: Place, target: Summary) -> bool:
+    """Whether every file of the generation is where it should be, and what it should be."""
+    top = place.paths.generation(target.number)
+    directories = {name for one in target.binaries for name in one.directories}
+    above = {name.partition("/")[0] for name in directories} | directories
+    if os.path.islink(top) or any(os.path.islink(os.path.join(top, name)) for name in above):
+        return False
+    return all(
+        place.switch.is_placed(place.home.executable(one.digest, one.file), os.path.join(top, name, one.file))
+        for one in target.binaries
+        for name in one.directories
+    )
+
+
 # -- the quick way -------------------------------------------------------------------------------------------
 
 
 class _DoubtError(Exception):
-    """A summary does not say all that the record would."""
+    """A summary does not say all that the record would, or the generation needs more than a switch."""
+
+
+class _Summaries:
+    """What the generations' summaries say, as far as they count."""
+
+    def __init__(self, paths: ProfilePaths) -> None:
+        self._paths = paths
+
+    def active(self, number: int) -> Summary:
+        return self.target(number)
+
+    def target(self, number: int) -> Summary:
+        found = _summary(self._paths, number)
+        if found is None or found.number != number:
+            raise _DoubtError
+        return found
+
+    @staticmethod
+    def lay_out(_target: Summary) -> None:
+        raise _DoubtError
 
 
 def quickly(place: Place, number: int | None) -> RolledBack | None:
     """Roll back by the generations' summaries; None, and nothing changed, where one of them does not count."""
-
-    def read(wanted: int) -> Summary:
-        found = _summary(place.paths, wanted)
-        if found is None or found.number != wanted:
-            raise _DoubtError
-        return found
-
     try:
         with place.writing():
-            return switch_back(place, number, read)
+            return switch_back(place, number, _Summaries(place.paths))
     except _DoubtError:
         return None
 

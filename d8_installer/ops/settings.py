@@ -91,7 +91,7 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
     except ConfigError as error:
         # The value itself is not shown: an address may have a password in it.
         raise UsageError(f"{key} cannot be set to that: {error}", hint=error.hint) from error
-    lockfile.save(session.config_file, edited)
+    lockfile.save(session.config_file, edited, begin=True)
     return Settings(session.config_file, config.as_json(), key)
 
 

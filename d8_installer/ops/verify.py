@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError
+from d8_installer.model.counting import counted
 from d8_installer.ops.leads import Leads, Wrong
 from d8_installer.ops.lines import lines
 from d8_installer.ops.ownership import is_foreign
+from d8_installer.ops.state_files import of_files, of_modes, of_tags
 from d8_installer.store import fs, status
 from d8_installer.store.blobs import EXECUTABLE
 
@@ -30,18 +32,18 @@ _NOTED_FROM = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was looked at, what was found wrong, and (after ``--fix``) what of it still is, with the reason."""
+    """What was looked at, what was found wrong, and (after ``--fix``) what of it still is, with reason and hint."""
 
     home: str
     files: int
     size: int
     wrong: tuple[Wrong, ...]
     mended: tuple[Wrong, ...] = ()
-    unmended: tuple[tuple[Wrong, str], ...] = ()
+    unmended: tuple[tuple[Wrong, str, str], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        why = dict(self.unmended)
+        why = {one: reason for one, reason, _ in self.unmended}
         rows = [{**one.as_json(), "mended": one in self.mended, "reason": why.get(one)} for one in self.wrong]
         return {"home": self.home, "files": self.files, "bytes": self.size, "findings": rows}
 
@@ -49,7 +51,7 @@ class Verified:
     def errors(self) -> tuple[D8Error, ...]:
         """What is wrong now, as errors."""
         if self.mended or self.unmended:
-            return tuple(MismatchError(f"{one.text}: {why}", hint=one.hint) for one, why in self.unmended)
+            return tuple(MismatchError(f"{one.text}: {why}", hint=hint) for one, why, hint in self.unmended)
         return tuple(MismatchError(one.text, hint=one.hint) for one in self.wrong)
 
 
@@ -84,8 +86,11 @@ def found(session: Session, hashed: Hashed) -> Iterator[Wrong]:
     leads = Leads(session)
     for line in lines(session):
         yield from leads.of_line(line)
+        yield from of_files(line, leads)
     yield from leads.of_layers()
     yield from leads.of_bin()
+    yield from of_tags(session)
+    yield from of_modes(session, leads)
 
 
 def _stored(session: Session, hashed: Hashed) -> Iterator[Wrong]:
@@ -96,7 +101,7 @@ def _stored(session: Session, hashed: Hashed) -> Iterator[Wrong]:
         todo += [(digest, os.path.join(directory, name)) for name in fs.list_directory(directory)]
     total = sum(fs.file_size(path) or 0 for _, path in todo)
     if total >= _NOTED_FROM:
-        session.reporter.note(f"reading {len(todo)} files, {total / 1e6:.0f} MB")
+        session.reporter.note(f"reading {counted(len(todo), 'file')}, {total / 1e6:.0f} MB")
     said = 0
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "d8-verify") as pool:
         for wrong, size in pool.map(lambda one: _judge(hashed, *one), todo):

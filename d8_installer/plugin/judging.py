@@ -59,7 +59,7 @@ class CheckContext:
     """The house as it is when checks run. Facts only; nothing in it is a secret, and ``env`` is not in the repr.
 
     ``endpoint`` is None where none is set; ``generation`` None where nothing was ever placed; ``binaries`` are the
-    names in ``bin``, ``missing`` those whose stored file is gone or has another size. ``home_runs_programs`` is
+    names in ``bin``, ``missing`` those whose file is gone or has another size. ``home_runs_programs`` is
     False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
     ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
     plugins that a sync leaves out.

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+from binascii import crc32
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,8 @@ class Store:
         raw = fs.read(self._home.layer(layer.hex), limit=_RECORD_LIMIT)
         try:
             record = json.loads(raw) if raw is not None else {"members": {}}
+            if record.get("mark") not in (None, mark_of(record)):
+                raise ValueError("it is not as it was written")
             entries, chains = record["members"].items(), record.get("chains", [])
             members = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries}
             return members, tuple(tuple(map(str, chain)) for chain in chains)
@@ -89,6 +92,10 @@ class Store:
     def holds(self, stored: Stored) -> bool:
         """Whether the executable is there, under whatever name."""
         return self._any_name(stored) is not None
+
+    def place_of(self, stored: Stored, file_name: str) -> str:
+        """Return where the executable is to be under *file_name*, whether it is or not."""
+        return self._home.executable(stored.digest.hex, file_name)
 
     def path(self, stored: Stored, file_name: str) -> str:
         """Return the stored executable's path under *file_name*, giving it that name if it has only others."""
@@ -160,6 +167,15 @@ class Store:
         with self._guard():
             fs.remove_tree(self._home.executables(digest))
 
+    def discard_name(self, digest: str, name: str) -> None:
+        """Remove one name of an executable, or whatever else lies there."""
+        path = os.path.join(self._home.executables(digest), name)
+        with self._guard():
+            if os.path.isdir(path) and not os.path.islink(path):
+                fs.remove_tree(path)
+            else:
+                fs.remove(path)
+
     def discard_layer(self, digest: str) -> None:
         """Remove a layer's record."""
         with self._guard():
@@ -199,7 +215,14 @@ class Store:
 
 def _record(members: Mapping[str, Stored], chains: Sequence[Chain]) -> bytes:
     entries = {name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(members.items())}
-    return json.dumps({"members": entries, "chains": chains}, indent=1).encode()
+    record = {"members": entries, "chains": chains}
+    return json.dumps({**record, "mark": mark_of(record)}, indent=1).encode()
+
+
+def mark_of(record: Mapping[str, object]) -> str:
+    """Return what tells that a layer's record was damaged, which only the generations could gainsay else."""
+    said = [record["members"], record.get("chains", [])]
+    return f"{crc32(json.dumps(said, sort_keys=True).encode()):08x}"
 
 
 def _is_hex(name: str) -> bool:

@@ -16,6 +16,7 @@ from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store import flock
 from d8_installer.store.flock import Patience
 from d8_installer.store.refusals import refusals as _refusals
+from d8_installer.store.status import refuse_dangling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,12 +57,11 @@ def head(path: str, count: int) -> bytes:
 
 
 def list_directory(path: str) -> list[str]:
-    """Return the names in a directory, sorted; empty if there is none."""
-    with _refusals("list", path):
-        try:
-            return sorted(os.listdir(path))
-        except FileNotFoundError:
-            return []
+    """Return the names in a directory, sorted; empty if there is none, and no link on the way that leads nowhere."""
+    with _refusals("list", path), contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(path))
+    refuse_dangling("list", path)
+    return []
 
 
 def read_link(path: str) -> str | None:
@@ -245,9 +245,10 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
     """Write a small file so that a reader, also after a power cut, sees the old bytes or the new, never less.
 
     *durable* False: a power cut may damage it; for files that are only a memory of other files, and checked as such.
-    A symbolic link at *path* is followed: people keep their ``d8.toml`` under version control elsewhere.
+    A symbolic link at *path* is followed, unless it leads nowhere: people keep their ``d8.toml`` elsewhere.
     """
-    target = os.path.realpath(path) if os.path.islink(path) else path
+    refuse_dangling("write", path)
+    target = os.path.realpath(path)
     make_directories(os.path.dirname(target))
     with replacing(target, mode=mode, durable=durable) as file:
         write(file, data)

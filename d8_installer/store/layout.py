@@ -149,6 +149,11 @@ class ProfilePaths:
         return os.path.join(self.root, "project")
 
     @property
+    def mounted(self) -> str:
+        """The file that says that the project's directory was a disk of its own when it was last synced."""
+        return os.path.join(self.root, "mounted")
+
+    @property
     def lock(self) -> str:
         """The user's or system's ``d8.lock``."""
         return os.path.join(self.root, "d8.lock")
@@ -177,6 +182,15 @@ class ProfilePaths:
     def bin(self) -> str:
         """The active binaries."""
         return os.path.join(self.root, "current", "bin")
+
+    @property
+    def requests(self) -> str:
+        """The directory of the active binaries for launchers, by the hash of the request that they serve."""
+        return os.path.join(self.root, "current", "req")
+
+    def request(self, request: str) -> str:
+        """The active binaries that serve the request with that hash (64 hex digits)."""
+        return os.path.join(self.requests, request)
 
     @property
     def generations(self) -> str:
@@ -270,6 +284,11 @@ def find_project(directory: str, home_directory: str) -> str | None:
 
 def project_directory(project: str) -> str:
     """Return the name of a project's directory under ``profiles``: 16 hex digits of its real path's sha256."""
+    return directory_of(os.path.realpath(project))
+
+
+def directory_of(real_path: str) -> str:
+    """Return the name of the directory of the project whose real path is known."""
     import hashlib  # which a command in the user's profile does without
 
-    return hashlib.sha256(os.path.realpath(project).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(real_path.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -103,13 +103,17 @@ def load_config(path: str) -> tuple[str, Config]:
     return ("", Config()) if raw is None else (raw.decode("utf-8", "replace"), Config.parse(raw, path))
 
 
-def save(path: str, text: str) -> None:
-    """Write a state file, unless it says just that already, be it with the ends of lines of a git on Windows."""
+def save(path: str, text: str, *, begin: bool = False) -> None:
+    """Write a state file, unless it says just that already, be it with the ends of lines of a git on Windows.
+
+    *begin*: it may be a link to a file that is not there yet, in a directory that is: people keep theirs elsewhere.
+    """
     data = text.encode("utf-8", "surrogateescape")
     with _in_its_place("writable"):
         before = fs.read(path, limit=_MAX_LOCK_BYTES)
         if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
-            fs.replace_file(path, data)
+            target = os.path.realpath(path)
+            fs.replace_file(target if begin and os.path.isdir(os.path.dirname(target)) else path, data)
 
 
 def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
@@ -122,12 +126,26 @@ def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
     if raw is None:
         return {}
     try:
-        images = json.loads(raw)["tags"]
+        document = json.loads(raw)
+        images = document["tags"]
+        # One that was written before there were marks has none.
+        if document.pop("mark", None) not in (None, _mark(images)) or document != {"schema": SCHEMA, "tags": images}:
+            raise ValueError("it is not as it was written")
         return {(path, tag): Digest.parse(top) for path, tags in images.items() for tag, top in tags.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError) as error:
         raise DocumentError(
-            "is damaged", file=home.tags, hint="remove it; the tags' present meaning is then trusted anew"
+            "is damaged",
+            file=home.tags,
+            hint="type `d8-installer verify --fix`, or remove it: tags are then trusted anew",
         ) from error
+
+
+def _mark(images: object) -> str:
+    """Tell damage, not malice: whoever writes into a home can write all of it."""
+    import json
+    from binascii import crc32
+
+    return f"{crc32(json.dumps(images, sort_keys=True).encode()):08x}"
 
 
 def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest], patience: Patience | None = None) -> None:
@@ -141,7 +159,8 @@ def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest], patience: 
         images: dict[str, dict[str, str]] = {}
         for (path, tag), top in sorted({**load_tags(home), **tops}.items()):
             images.setdefault(path, {})[tag] = str(top)
-        fs.replace_file(home.tags, json.dumps({"schema": SCHEMA, "tags": images}, indent=1).encode())
+        document = {"schema": SCHEMA, "mark": _mark(images), "tags": images}
+        fs.replace_file(home.tags, json.dumps(document, indent=1).encode())
 
 
 def load_environments(paths: ProfilePaths) -> tuple[str, ...]:
@@ -189,8 +208,8 @@ def check_schema(home: Home) -> None:
     raw = fs.read(home.schema, limit=64)
     if raw is None:
         return
-    text = raw.decode("ascii", "replace").strip()
-    if not text.isdecimal():
+    text = raw.decode("ascii", "replace").rstrip("\r\n")
+    if not text.isdecimal() or text.startswith("0"):
         raise ConfigError(f"{home.schema} is damaged: it holds no number", hint=f"write {SCHEMA} into it")
     if int(text) > SCHEMA:
         raise ConfigError(

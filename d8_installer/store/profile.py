@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.generation import Generation
-from d8_installer.model.summary import Summary, SummedUp
+from d8_installer.model.summary import Summary, SummedUp, speaks_against
 from d8_installer.store import fs, leftovers
 from d8_installer.store.blobs import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d8_installer.model.generation import Placed
+    from d8_installer.model.generation import Placed, Placement
     from d8_installer.store.blobs import Store
     from d8_installer.store.layout import ProfilePaths
     from d8_installer.store.switch import Switch
 
 _RECORD_LIMIT = 256 << 20
 _READ_ONLY = 0o555
+_ANEW = "run `d8-installer sync`, which makes a new generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,19 @@ class ProfileStore:
         file = self.paths.record(number)
         raw = fs.read(file, limit=_RECORD_LIMIT)
         if raw is None:
-            raise DocumentError("is missing", file=file, hint="run `d8-installer sync`, which makes a new generation")
-        return Generation.parse(raw, file)
+            raise DocumentError("is missing", file=file, hint=_ANEW)
+        generation = Generation.parse(raw, file)
+        if self._is_gainsaid(number, raw):
+            raise DocumentError("is damaged", file=file, hint=_ANEW)
+        return generation
+
+    def _is_gainsaid(self, number: int, record: bytes) -> bool:
+        """Whether the summary of generation *number* was written of another record: then this one was changed since."""
+        try:
+            raw = fs.read(self.paths.summary(number), limit=_RECORD_LIMIT)
+        except DiskError:
+            return False
+        return raw is not None and speaks_against(raw, record)
 
     def is_summed_up(self, generation: Generation) -> bool:
         """Whether the generation's summary says what its record says; one without any is as good."""
@@ -56,6 +68,12 @@ class ProfileStore:
             return False
         raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
         return raw is not None and of is not None and raw == summary_of(generation).render(of)
+
+    def is_vouched_for(self, number: int) -> bool:
+        """Whether the generation has a sound summary that answers for its record: then that is as it was written."""
+        raw = fs.read(self.paths.summary(number), limit=_RECORD_LIMIT)
+        record = fs.read(self.paths.record(number), limit=_RECORD_LIMIT)
+        return raw is not None and record is not None and Summary.parse(raw, record) is not None
 
     def next_number(self) -> int:
         """Return the number that a new generation gets: one more than any that is there."""
@@ -110,6 +128,9 @@ class ProfileStore:
     def _lay_out_again(self, generation: Generation, draft: str) -> None:
         final = self.paths.generation(generation.number)
         fs.set_mode(final, 0o755)
+        for place in sorted(_directories(final, generation), key=len):
+            if os.path.islink(place):  # it leads nobody knows where, and nothing is changed there
+                fs.remove(place)
         wanted = {self.paths.record(generation.number), self.paths.summary(generation.number)}
         _write_summary(draft, generation, fs.read(self.paths.record(generation.number), limit=_RECORD_LIMIT) or b"")
         fs.rename(os.path.join(draft, "summary"), self.paths.summary(generation.number))
@@ -139,6 +160,9 @@ class ProfileStore:
         """Remove one generation: by a rename, so that none is ever there by half."""
         gone = f"{self.paths.generation(number)}{leftovers.GONE}"
         fs.remove_tree(gone)
+        if os.path.islink(self.paths.generation(number)):  # what it leads to is not ours
+            fs.remove(self.paths.generation(number))
+            return
         fs.rename(self.paths.generation(number), gone)
         fs.remove_tree(gone)
 
@@ -146,27 +170,62 @@ class ProfileStore:
         """Return the numbers of the generations that are there, ascending."""
         return leftovers.numbers(self.paths)
 
+    def lost(self, generation: Generation) -> Iterator[tuple[Placed, str]]:
+        """Yield the files of a generation, and of ``current`` where that holds files, that are not as they were placed.
+
+        A directory of theirs that is a link now leads nobody knows where: all in it count as lost.
+        """
+        for directory in self.directories(generation.number):
+            astray = {place for place in _directories(directory, generation) if os.path.islink(place)}
+            for placed, path in self.files(directory, generation):
+                stored = self.store.place_of(Stored(placed.digest, placed.size), os.path.basename(path))
+                if not astray.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
+                    yield placed, path
+
+    def directories(self, number: int) -> list[str]:
+        """Return where the files of a generation are: in its directory, and in ``current`` if that is no link to it."""
+        own = [self.paths.generation(number)]
+        with contextlib.suppress(DiskError):  # what is in the way there is not ours
+            if not os.path.islink(self.paths.current) and number == self.switch.active(self.paths):
+                return [*own, self.paths.current]
+        return own
+
     @staticmethod
     def files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
         """Yield each binary's place in ``bin``, and one in ``req/<request hash>`` for launchers."""
         suffix = generation.platform.executable_suffix
         for placed in generation.placed:
             name = file_name(placed.placement.binary, suffix)
-            if placed.placement.in_bin:
-                yield placed, os.path.join(directory, "bin", name)
-            for request in placed.placement.requests:
-                yield placed, os.path.join(directory, "req", request.hex, name)
+            for place in _places(placed.placement):
+                yield placed, os.path.join(directory, *place.split("/"), name)
+
+
+def _directories(directory: str, generation: Generation) -> set[str]:
+    """Return a generation's directories, itself included."""
+    return {above for _, path in ProfileStore.files(directory, generation) for above in _above(path, directory)}
+
+
+def _above(path: str, directory: str) -> Iterator[str]:
+    """Yield the directories of *path*, up to *directory*."""
+    while path != directory:
+        path = os.path.dirname(path)
+        yield path
 
 
 def summary_of(generation: Generation) -> Summary:
     """Return what a rollback needs of a generation."""
     suffix = generation.platform.executable_suffix
     binaries = [
-        SummedUp(p.binary, p.version, placed.digest.hex, file_name(p.binary, suffix), in_bin=p.in_bin)
+        SummedUp(p.binary, p.version, placed.digest.hex, file_name(p.binary, suffix), _places(p))
         for placed in generation.placed
         for p in (placed.placement,)
     ]
     return Summary(generation.number, binaries, generation.lock)
+
+
+def _places(placement: Placement) -> list[str]:
+    """Return where a binary is within its generation."""
+    return [*(["bin"] if placement.in_bin else []), *(f"req/{request.hex}" for request in placement.requests)]
 
 
 def _write_summary(directory: str, generation: Generation, record: bytes) -> None:

@@ -17,6 +17,7 @@ _HINTS = {
     errno.EACCES: "make it writable for you, or choose another home with --home DIR",
     errno.EPERM: "make it writable for you, or choose another home with --home DIR",
     errno.EROFS: "the file system is read-only; choose another home with --home DIR",
+    errno.ENOENT: "see that every directory on the way is there, and that no link on the way leads nowhere",
     errno.ENOTDIR: "a file is in the way of a directory; move it away",
     errno.EISDIR: "a directory is in the way of a file; move it away",
     errno.EEXIST: "something is in the way; move it away",

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import sys
+from binascii import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def time_mark(path: str) -> int | None:
         return None
 
 
+def _mark(facts: object) -> int:
+    """Return what tells that the facts, which nothing else is compared with, were damaged."""
+    return crc32(json.dumps(facts, sort_keys=True).encode())
+
+
 def seen(paths: ProfilePaths, files: Iterable[str], places: Iterable[str], facts: dict[str, object]) -> bytes:
     """Return the text of a stamp for the present state: of *files* the bytes count, of *places* the times.
 
@@ -81,6 +87,7 @@ def seen(paths: ProfilePaths, files: Iterable[str], places: Iterable[str], facts
         "files": {path: file_mark(path) for path in files},
         "places": {path: time_mark(path) for path in places},
         "facts": facts,
+        "mark": _mark(facts),
     }
     return json.dumps(document, indent=1).encode()
 
@@ -98,6 +105,7 @@ def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | N
             and set(document["files"]) == set(files)
             and all(file_mark(path) == mark for path, mark in document["files"].items())
             and all(time_mark(path) == mark for path, mark in document["places"].items())
+            and document["mark"] == _mark(document["facts"])
         )
         facts = document["facts"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

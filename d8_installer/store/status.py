@@ -9,9 +9,23 @@ import contextlib
 import os
 import stat
 
+from d8_installer.errors import DiskError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def refuse_dangling(verb: str, path: str) -> None:
+    """Raise a DiskError if *path*, or a directory on the way, is a link that leads nowhere: its disk may be away."""
+    link = path
+    while not os.path.lexists(link) and link != os.path.dirname(link):
+        link = os.path.dirname(link)
+    if os.path.islink(link) and not os.path.exists(link):
+        raise DiskError(
+            f"cannot {verb} {path}: {link} is a link that leads nowhere",
+            hint="mount the disk that it leads to, or move the link away",
+        )
 
 
 def tree_size(path: str) -> int:

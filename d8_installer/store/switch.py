@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         def place(self, stored: str, path: str) -> None:
             """Make the stored executable appear at *path*."""
 
+        def is_placed(self, stored: str, path: str) -> bool:
+            """Whether what ``place`` made at *path* is still there, and the stored executable, too."""
+
         def activate(self, paths: ProfilePaths, number: int) -> None:
             """Make generation *number* the active one; cut short, ``recover`` finishes it or the old one stays."""
 
@@ -66,6 +69,14 @@ class LinkSwitch:
     def place(self, stored: str, path: str) -> None:
         """Link to the stored executable."""
         fs.make_link(os.path.relpath(stored, os.path.dirname(path)), path)
+
+    def is_placed(self, stored: str, path: str) -> bool:
+        """Compare the link's text."""
+        try:
+            same = os.readlink(path) == os.path.relpath(stored, os.path.dirname(path))
+        except OSError:
+            return False
+        return same and os.path.isfile(stored)
 
     def activate(self, paths: ProfilePaths, number: int) -> None:
         """Rename a new link over the old one: the one moment that counts."""
@@ -122,6 +133,15 @@ class FileSwitch:
     def place(self, stored: str, path: str) -> None:
         """Give the stored executable another name."""
         fs.same_file(stored, path)
+
+    def is_placed(self, stored: str, path: str) -> bool:
+        """Ask whether both are one file; where the file system has no hard links, compare the bytes."""
+        try:
+            if os.path.islink(path) or not os.path.isfile(path):
+                return False
+            return os.path.samefile(stored, path) or _same_bytes(stored, path)
+        except OSError:
+            return False
 
     def activate(self, paths: ProfilePaths, number: int) -> None:
         """Write the journal, change the files, write the number, drop the journal."""
@@ -196,6 +216,12 @@ class FileSwitch:
         for name in fs.list_directory(aside):
             with contextlib.suppress(DiskError):
                 fs.remove(os.path.join(aside, name))
+
+
+def _same_bytes(one: str, other: str) -> bool:
+    import filecmp
+
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def _files(directory: str) -> Iterable[str]:

@@ -29,8 +29,8 @@ def d8_checks() -> list[Check]:
 def _binaries(context: CheckContext) -> list[Finding]:
     if context.missing:
         names = ", ".join(context.missing)
-        hint = "type `d8-installer verify --fix`, which fetches it again"
-        return [Finding("error", f"the store lost {names}", hint=hint)]
+        hint = "type `d8-installer verify --fix`, which puts it in place again"
+        return [Finding("error", f"lost: {names}", hint=hint)]
     if context.generation is None:
         return [Finding("ok", f"nothing is in place yet in {context.profile}")]
     count = len(context.binaries)

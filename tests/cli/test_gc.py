@@ -129,6 +129,7 @@ def test_age_counts_as_well(person: Person) -> None:
     record.parent.chmod(0o755)
     record.chmod(0o644)
     record.write_text(json.dumps(aged))
+    (record.parent / "summary").unlink()  # else it says that the record was changed
     assert "generation" in kinds(person.gc("--older-than", "1h"))
 
 

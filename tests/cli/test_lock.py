@@ -102,7 +102,7 @@ def test_check_needs_no_home_that_can_be_written(project: Project) -> None:
     project.wants("stronghold")
     project.d8("sync")
     before = everything(project.home)
-    assert project.d8("lock", "--check").out.endswith("(1 images)\n")
+    assert project.d8("lock", "--check").out.endswith("(1 image)\n")
     assert everything(project.home) == before
 
 
@@ -261,14 +261,14 @@ def test_a_dry_run_says_what_would_be_written(project: Project) -> None:
     project.d8("sync")
     project.wants("stronghold >=1, <2")
     before = project.lock.read_bytes()
-    assert project.d8("lock", "--dry-run").out == f"would write {project.lock} (1 images)\n"
+    assert project.d8("lock", "--dry-run").out == f"would write {project.lock} (1 image)\n"
     data = envelope(project.d8("--json", "lock", "--dry-run"))["data"]
     assert (data["changed"], data["written"], data["changes"]) == (True, False, [])
     assert project.d8("sync", "--dry-run").out.endswith(f"\nwould write {project.lock}\n")
     assert envelope(project.d8("--json", "sync", "--dry-run"))["data"]["lock"] == str(project.lock)
     assert project.lock.read_bytes() == before
     assert envelope(project.d8("--json", "sync"))["data"]["lock"] == str(project.lock)
-    assert project.d8("lock", "--dry-run").out == f"unchanged: {project.lock} (1 images)\n"
+    assert project.d8("lock", "--dry-run").out == f"unchanged: {project.lock} (1 image)\n"
     assert project.d8("sync", "--dry-run").out == "nothing to do\n"
     assert envelope(project.d8("--json", "sync"))["data"]["lock"] is None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.model.summary import Summary
+from d8_installer.model.summary import Summary, speaks_against
 from d8_installer.store.profile import summary_of
 from tests.strategies import any_bytes, generations, steady
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def facts(summary: Summary) -> tuple[object, ...]:
-    rows = [(one.binary, one.version, one.digest, one.file, one.in_bin) for one in summary.binaries]
+    rows = [(one.binary, one.version, one.digest, one.file, one.directories) for one in summary.binaries]
     return summary.number, rows, summary.lock
 
 
@@ -49,6 +49,7 @@ def test_a_changed_bit_of_summary_or_record_is_seen(generation: Generation, data
     changed = both[data.draw(st.integers(0, 1))]
     changed[data.draw(st.integers(0, len(changed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     assert Summary.parse(bytes(both[0]), bytes(both[1])) is None
+    assert speaks_against(bytes(both[0]), bytes(both[1])) == (bytes(both[1]) != record)
     cut = data.draw(st.integers(0, len(summary) - 1))
     assert Summary.parse(summary[:cut], record) is None
 
@@ -56,11 +57,12 @@ def test_a_changed_bit_of_summary_or_record_is_seen(generation: Generation, data
 def test_lines_that_count_and_say_nonsense_are_no_summary() -> None:
     sound = Summary(1, [], "lock").render(b"{}")
     assert Summary.parse(sound, b"{}") is not None
+    assert Summary.parse(_marked("1\n0\nlock"), b"{}") is not None
     for text in ("", "1", "x\n0\n", "1\n5\nlock", "1\n-1\nlock", "1\n1\na\tb\nlock", "1\n1\na\tb\tc\td"):
         assert Summary.parse(_marked(text), b"{}") is None
 
 
 def _marked(text: str) -> bytes:
-    kind, of_record, _ = Summary(1, [], "").render(b"{}").split(b"\n", 2)
-    said = text.encode()
-    return b"\n".join([kind, of_record, f"{len(said)} {crc32(said):08x}".encode(), said])
+    kind, _, of_record, _ = Summary(1, [], "").render(b"{}").split(b"\n", 3)
+    rest = of_record + b"\n" + text.encode()
+    return b"\n".join([kind, f"{len(rest)} {crc32(rest):08x}".encode(), rest])

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import DiskError
-from d8_installer.store import fs
+from d8_installer.store import fs, lockfile
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
@@ -78,6 +78,19 @@ def test_a_refused_replacement_leaves_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 @posix
+@pytest.mark.parametrize("to", ["nowhere", "nowhere/file"])
+def test_a_link_that_leads_nowhere_is_neither_written_through_nor_an_empty_directory(tmp_path: Path, to: str) -> None:
+    (tmp_path / "link").symlink_to(to)
+    for path in ("link", "link/below/file"):
+        with pytest.raises(DiskError, match="link is a link that leads nowhere"):
+            fs.replace_file(str(tmp_path / path), b"new")
+    for path in ("link", "link/below"):
+        with pytest.raises(DiskError, match="link is a link that leads nowhere"):
+            fs.list_directory(str(tmp_path / path))
+    assert os.listdir(tmp_path) == ["link"]
+
+
+@posix
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_link_is_followed_and_stays(tmp_path: Path, exists: bool) -> None:
     dotfiles, config = tmp_path / "dotfiles", tmp_path / "config"
@@ -86,7 +99,7 @@ def test_a_link_is_followed_and_stays(tmp_path: Path, exists: bool) -> None:
     (config / "d8.toml").symlink_to("../dotfiles/d8.toml")
     if exists:
         (dotfiles / "d8.toml").write_bytes(b"old")
-    fs.replace_file(str(config / "d8.toml"), b"new")
+    lockfile.save(str(config / "d8.toml"), "new", begin=True)
     assert (config / "d8.toml").is_symlink()
     assert (dotfiles / "d8.toml").read_bytes() == b"new"
     assert [os.listdir(config), os.listdir(dotfiles)] == [["d8.toml"], ["d8.toml"]]

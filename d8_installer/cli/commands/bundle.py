@@ -25,11 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Write the bundle."""
+    from d8_installer.model.counting import counted
     from d8_installer.ops.bundle import create
 
     typed = context.arguments
     with context.session() as session:
         made = create(session, typed.output, typed.platforms, tuple(typed.environments))
-    what = f"{made.images} images, {made.layers} layers"
+    what = f"{counted(made.images, 'image')}, {counted(made.layers, 'layer')}"
     what += f" for {', '.join(made.platforms)}" if made.platforms else ""
     return Outcome(made.as_json(), [f"wrote {made.file} ({what}, {made.size} bytes)", str(made.digest)])

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from d8_installer.ops.rollback import RolledBack
 
 
+_RETURNS = "d8.lock stays as it is: the next `d8-installer sync` returns to it"
+_STAYS = (
+    "d8.toml stays as it is: what it no longer allows, the next command that locks (install, sync, …) changes again"
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the number."""
     parser.add_argument("number", metavar="N", nargs="?", type=_number, help="the generation (default: the one before)")
@@ -23,10 +29,10 @@ def execute(context: Context) -> Outcome:
     from d8_installer.cli.text import NOTHING, difference
 
     result = rolled_back(context) or _by_the_records(context)
-    if not result.lock_restored:
-        context.talk.note("d8.lock stays as it is: the next `d8-installer sync` returns to it")
-    lines = [difference(change) for change in result.differences] or [NOTHING]
-    return Outcome(result.as_json(), [*lines, f"generation {result.after}, was {result.before}"])
+    context.talk.note(_STAYS if result.lock_restored else _RETURNS)
+    made = [] if result.differences is None else [difference(change) for change in result.differences] or [NOTHING]
+    was = "" if result.before is None else f", was {result.before}"
+    return Outcome(result.as_json(), [*made, f"generation {result.after}{was}"])
 
 
 def _by_the_records(context: Context) -> RolledBack:

@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Look; what is wrong, and still is after ``--fix``, makes the exit code 76."""
     from d8_installer.cli.talk import megabytes
+    from d8_installer.model.counting import counted
     from d8_installer.ops.verify import Hashed, verify
 
     with context.session() as session:
@@ -31,5 +32,6 @@ def execute(context: Context) -> Outcome:
             result = verify(session, Hashed())
     lines = [f"mended: {one.text}" for one in result.mended]
     if not result.errors:
-        lines.append(f"{result.files} stored files ({megabytes(result.size)}) and all that leads to them are sound")
+        files, them = counted(result.files, "stored file"), "it" if result.files == 1 else "them"
+        lines.append(f"{files} ({megabytes(result.size)}) and all that leads to {them} are sound")
     return Outcome(result.as_json(), lines, result.errors)

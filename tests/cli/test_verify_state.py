@@ -1,0 +1,405 @@
+"""``verify`` and the files that lead to no stored file: what was changed is named, and the way out of it works.
+
+Not ``--thorough``: some flipped bits of each file. Thorough: 150 of each, more than a thousand in all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.command import Completed, run
+from tests.faults.driver import Driver
+from tests.faults.scenarios import CONFIG, DATA, said
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="executes scripts; the driver forks")
+
+FLIPS = 150 if os.environ.get("D8_THOROUGH") else 6
+NOWHERE = "https://127.0.0.1:1"
+
+
+class Person:
+    """Somebody with `tool` 1.0.0 with `other`, then `tool` 2.0.0, and a project that wants `tool`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "home"
+        self.project = self.path / "work" / "mine"
+        self.project.mkdir(parents=True)
+        (self.project.parent / "notes").touch()
+        self.images = directory / "images"
+        for tag in ("v1.0.0", "v2.0.0"):
+            add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
+        add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
+        for words in (("tool==1.0.0", "other"), ("tool==2.0.0",)):
+            self.run("install", *words)
+        (self.project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
+        self.run("sync", cwd=self.project)
+
+    def run(self, *words: str, expect: int = 0, cwd: Path | None = None, endpoint: str | None = None) -> Completed:
+        env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.images}" if endpoint is None else endpoint}
+        done = run(*words, home=str(self.path), env=env, cwd=None if cwd is None else str(cwd))
+        assert "Traceback" not in done.err, done
+        assert done.code == expect, done
+        return done
+
+    def found(self, *words: str) -> list[dict[str, Any]]:
+        done = run("verify", "--json", *words, home=str(self.path))
+        findings: list[dict[str, Any]] = json.loads(done.out)["data"]["findings"]
+        return findings
+
+    def kinds(self) -> set[str]:
+        return {one["kind"] for one in self.found()}
+
+    @property
+    def home(self) -> Path:
+        return self.path / DATA
+
+    @property
+    def user(self) -> Path:
+        return self.home / "profiles" / "user"
+
+    @property
+    def of_project(self) -> Path:
+        (found,) = (self.home / "profiles").glob("[0-9a-f]*")
+        return found
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path)
+
+
+# -- single bits -----------------------------------------------------------------------------------------------
+
+STATE = {
+    "active record": "profiles/user/generations/2/generation.json",
+    "older record": "profiles/user/generations/1/generation.json",
+    "lock": "profiles/user/d8.lock",
+    "tags": "tags.json",
+    "project": "profiles/[0-9a-f]*/project",
+    "schema": "schema",
+    "summary": "profiles/user/generations/2/summary",
+    "layer record": "store/layers/*.json",
+}
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driver, Person]]:
+    with Driver() as driver:
+        yield driver, Person(tmp_path_factory.mktemp("flips"))
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_a_flipped_bit_is_noticed(
+    ready: tuple[Driver, Person], name: str, record_property: Callable[[str, object], None]
+) -> None:
+    """By verify, or because nothing that counts was changed: a white space, a comment, the mark itself."""
+    driver, person = ready
+    path = sorted(person.home.glob(STATE[name]))[0]
+    sound = path.read_bytes()
+    chance = random.Random(name)  # noqa: S311 - the same places every time
+    places = [chance.randrange(8 * len(sound)) for _ in range(FLIPS)] if len(sound) > 9 else range(8 * len(sound))
+    missed, noticed = [], 0
+    path.chmod(0o644)
+    for at in places:
+        changed = bytearray(sound)
+        changed[at // 8] ^= 1 << at % 8
+        path.write_bytes(bytes(changed))
+        done = driver.run("verify", home=str(person.path))
+        assert "Traceback" not in done.err, done
+        noticed += done.code != 0
+        if done.code == 0 and not is_harmless(name, sound, at // 8):
+            missed.append(f"byte {at // 8} bit {at % 8}: {sound[max(0, at // 8 - 30) : at // 8 + 9]!r}")
+        path.write_bytes(sound)
+    path.chmod(0o444 if "generations" in str(path) else 0o644)
+    record_property("flips", len(places))
+    rest = f"{len(places) - noticed - len(missed)} say nothing, {len(missed)} missed"
+    print(f"{name}: {noticed} of {len(places)} flipped bits noticed, {rest}")  # noqa: T201 - the figure
+    assert not missed, "\n".join(missed)
+    assert driver.run("verify", home=str(person.path)).code == 0
+
+
+def is_harmless(name: str, sound: bytes, at: int) -> bool:
+    """Whether no value is in that place: between JSON's tokens, in the lock's comments and blank lines."""
+    if name in {"tags", "layer record"}:
+        return sound[at : at + 1].isspace() or b'"mark"' in sound[at - 12 : at + 12]
+    if name == "lock":
+        begin = sound.rfind(b"\n", 0, at) + 1
+        end = sound.find(b"\n", at)
+        line = sound[begin : end + 1]
+        return line.startswith((b"#", b"lock_version")) or line == b"\n" or b"  # entry" in line[: at - begin + 10]
+    return False
+
+
+# -- what is named, and its way out ----------------------------------------------------------------------------
+
+
+def test_a_changed_lock_is_named_and_restored(person: Person) -> None:
+    lock = person.user / "d8.lock"
+    sound = lock.read_text()
+    at = sound.index('child = "sha256:') + 20
+    lock.write_text(sound[:at] + ("0" if sound[at] != "0" else "1") + sound[at + 1 :])
+    assert "is not as it was written: the entry of " in person.run("verify", expect=76).err
+    assert "mended: " in person.run("verify", "--fix", endpoint=NOWHERE).out
+    assert lock.read_text() == sound
+    lock.write_text("lock_version = 1\n[[images")
+    assert person.kinds() == {"lock"}
+    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert lock.read_text() == sound
+
+
+def test_a_record_without_a_summary_must_agree_with_the_lock_in_it(person: Person) -> None:
+    generation = person.user / "generations" / "2"
+    generation.chmod(0o755)
+    (generation / "summary").unlink()
+    person.run("verify")
+    record = generation / "generation.json"
+    record.chmod(0o644)
+    record.write_text(record.read_text().replace('"version": "v2.0.0"', '"version": "v1.0.0"'))
+    assert person.kinds() == {"current"}
+    (person.user / "d8.lock").write_text("# a line\n" + (person.user / "d8.lock").read_text())
+    assert "says something else than the lock in it" in person.run("sync", "--frozen").err
+    assert "hint: type `d8-installer verify --fix`" in person.run("verify", expect=76).err  # it is an older one now
+    person.run("verify", "--fix")
+    person.run("verify")
+
+
+def test_a_damaged_memory_of_tags_is_named_and_made_anew(person: Person) -> None:
+    tags = person.home / "tags.json"
+    sound = json.loads(tags.read_text())
+    tags.write_text("{")
+    assert person.kinds() == {"tags"}
+    assert "tags.json: is damaged" in person.run("doctor", expect=1).out
+    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert json.loads(tags.read_text()) == sound
+    person.run("install", "tool==1.0.0")
+
+
+def test_a_lost_current_is_named(person: Person) -> None:
+    (person.user / "current").unlink()
+    done = person.run("verify", expect=76)
+    assert "current is missing: no generation is active" in done.err
+    assert "hint: type `d8-installer sync`\n" in done.err
+    person.run("sync")
+    person.run("verify")
+    assert said(str(person.path), "tool") == "v2.0.0"
+
+
+def test_a_directory_at_current_is_to_be_moved_away(person: Person) -> None:
+    current = person.user / "current"
+    current.unlink()
+    current.mkdir()
+    done = person.run("verify", expect=76)
+    assert f"error: {current} is in the way: it is no link of d8-installer's\n" in done.err
+    assert "hint: move it away, then type `d8-installer sync`\n" in done.err
+    assert "move it away" in person.run("verify", "--fix", expect=76).err
+    current.rename(person.path / "elsewhere")
+    person.run("sync")
+    person.run("verify")
+
+
+def test_a_bin_that_leads_elsewhere_is_to_be_moved_away(person: Person) -> None:
+    entry = person.home / "bin"
+    entry.unlink()
+    entry.symlink_to("/usr/bin")
+    for words in ((), ("--fix",)):
+        done = person.run("verify", *words, expect=76)
+        assert "hint: move it away, then type `d8-installer sync`\n" in done.err
+        assert "--fix" not in done.err
+    entry.unlink()
+    person.run("sync")
+    person.run("verify")
+
+
+def test_what_cannot_be_fetched_hints_at_what_is_missing(person: Person) -> None:
+    shutil.rmtree((person.home / "bin" / "tool").resolve().parent)
+    done = person.run("verify", "--fix", expect=76, endpoint="")
+    assert "hint: type `d8-installer config set endpoint" in done.err
+    assert "verify --fix" not in done.err
+
+
+def test_a_directory_that_is_a_link_is_named_and_what_it_leads_to_stays(person: Person) -> None:
+    generation = person.user / "generations" / "2"
+    generation.chmod(0o755)
+    (generation / "bin").chmod(0o755)
+    elsewhere = person.path / "elsewhere"
+    (generation / "bin").rename(elsewhere)
+    (elsewhere / "ls").touch()
+    (generation / "bin").symlink_to(elsewhere)
+    assert "bin (generation 2 of the user's profile) is not of this generation" in person.run("verify", expect=76).err
+    person.run("verify", "--fix")
+    person.run("verify")
+    assert not (generation / "bin").is_symlink()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["ls", "other", "tool"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(".", "profiles", "profiles/user", "profiles/user/generations", "profiles/user/generations/1/bin", "store"),
+        *("store/sha256", "store/layers", "profiles/user/d8.lock", "tags.json", "profiles/user/generations/1/summary"),
+    ],
+)
+def test_what_anybody_may_change_is_named_and_mended(person: Person, place: str) -> None:
+    path = person.home / place
+    before = path.stat().st_mode
+    path.chmod(before | 0o022)
+    assert "may be changed by everybody" in person.run("verify", expect=76).err
+    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert path.stat().st_mode & 0o022 == 0
+    assert path.stat().st_mode & 0o7000 == before & 0o7000
+    person.run("verify")
+
+
+def test_a_stray_file_in_the_store_goes_without_a_network(person: Person) -> None:
+    stored = (person.home / "bin" / "tool").resolve()
+    stray, other = stored.parent / "stray", stored.parent / "deep"
+    stray.write_text("x")
+    other.mkdir()
+    assert person.kinds() == {"executable"}
+    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert os.listdir(stored.parent) == ["tool"]
+
+
+def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Person) -> None:
+    add_image(
+        str(person.images), "twin", "v1.0.0", executables("v2.0.0", host_platform())
+    )  # the bytes of `tool` under another name
+    person.run("install", "twin")
+    tool = (person.home / "bin" / "tool").resolve()
+    twin = (person.home / "bin" / "twin").resolve()
+    assert tool.parent == twin.parent
+    tool.unlink()
+    tool.write_bytes(b"x")
+    tool.chmod(0o555)
+    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert tool.read_bytes() == twin.read_bytes()
+
+
+def test_the_counts_are_those_after_mending(person: Person) -> None:
+    shutil.rmtree((person.home / "bin" / "tool").resolve().parent)
+    fixed, after = person.run("verify", "--fix").out.splitlines()[-1], person.run("verify").out.splitlines()[-1]
+    assert fixed == after
+    assert fixed.startswith("3 stored files (")
+
+
+def test_one_file_is_one_file(tmp_path: Path) -> None:
+    add_image(str(tmp_path / "images"), "tool", "v1.0.0", executables("x", host_platform()))
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{tmp_path / 'images'}"}
+
+    def says(*words: str) -> str:
+        done = run(*words, home=str(home), env=env)
+        assert done.code == 0, done
+        return done.out
+
+    says("install", "tool")
+    assert "1 stored file (" in says("verify")
+    assert says("lock").endswith("(1 image)\n")
+    assert "has all 1 build as locked" not in says("lock", "--check")
+    assert "has the 1 build as locked" in says("lock", "--check")
+    assert "(1 image, 1 layer for " in says("bundle", "create", "-o", "x.bundle")
+    says("uninstall", "tool")
+    assert "in 3 things\n" in says("gc", "--keep", "1")
+    (home / DATA / "store" / "layers" / f"{'0' * 64}.json").write_text("{}")
+    assert " in 1 thing\n" in says("gc")
+
+
+# -- whose profile it is ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["/elsewhere", "", "\0", None])
+def test_a_profile_that_names_another_project_stays(person: Person, damage: str | None) -> None:
+    file = person.of_project / "project"
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_text(f"{person.path}/work/gone\n" if damage == "/elsewhere" else damage)
+    done = person.run("verify", expect=76)
+    assert "project does not name the project that this profile is of" in done.err
+    assert "hint: type `d8-installer sync` in that project\n" in done.err
+    assert "whose project is not known" in person.run("gc").err
+    person.run("which", "tool", cwd=person.project)
+    person.run("sync", "--prune", cwd=person.project)
+    person.run("verify")
+
+
+def test_a_project_that_was_a_disk_of_its_own_may_only_be_unmounted(person: Person) -> None:
+    (person.of_project / "mounted").touch()  # as a sync there writes it
+    shutil.rmtree(person.project)
+    assert "--missing" in person.run("gc").err
+    assert "removed profile" in person.run("gc", "--missing").out
+
+
+def test_a_profile_directory_on_a_disk_that_is_away_is_no_empty_one(person: Person) -> None:
+    disk = person.path / "disk"
+    disk.mkdir()
+    profiles = person.home / "profiles"
+    profiles.rename(disk / "profiles")
+    profiles.symlink_to(disk / "profiles")
+    disk.rename(person.path / "away")
+    before = sorted((person.home / "store").glob("*/*"))
+    for words in (("gc",), ("gc", "--dry-run"), ("verify",), ("verify", "--fix")):
+        assert "is a link that leads nowhere" in person.run(*words, expect=73).err
+    profiles.unlink()
+    profiles.mkdir()  # a mount point, while its disk is away
+    assert "mount the disk that it is on" in person.run("gc", expect=73).err
+    assert sorted((person.home / "store").glob("*/*")) == before
+    profiles.rmdir()
+    (person.path / "away" / "profiles").rename(profiles)
+    person.run("gc")
+    person.run("verify")
+
+
+@pytest.mark.parametrize("name", ["tags.json", "schema", "profiles/user/stamp.json", "profiles/user/d8.lock"])
+def test_a_state_file_that_is_a_link_to_nowhere_is_not_written_through(person: Person, name: str) -> None:
+    victim = person.path / "victim"
+    (person.home / name).unlink()
+    (person.home / name).symlink_to(victim)
+    words = ("lock", "--upgrade") if name == "tags.json" else ("install", "other")
+    done = person.run(*words, expect=78 if name == "schema" else 73)
+    assert f"{person.home / name} is a link that leads nowhere" in done.err or "has no file `schema`" in done.err
+    assert not victim.exists()
+
+
+def test_a_missing_directory_is_not_the_disks_fault(person: Person) -> None:
+    done = person.run("bundle", "create", "-o", "nowhere/x.bundle", expect=73)
+    assert "disk is sound" not in done.err
+    assert "make the directory first" in done.err
+
+
+# -- numbers that no calendar has ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("gc", "--older-than", "999999w"), 0),
+        (("gc", "--older-than", "999999d", "--dry-run"), 0),
+        (("gc", "--older-than", "9999999w"), 2),
+        (("gc", "--keep", "99999999999999999999"), 2),
+        (("lock", "--exclude-newer", "99999w"), 69),
+        (("lock", "--exclude-newer", "0001-01-01"), 69),
+        (("lock", "--exclude-newer", "0001-01-01T00:00:00+23:59"), 2),
+        (("lock", "--exclude-newer", "9999-12-31T23:59:59-23:59"), 2),
+        (("lock", "--exclude-newer", "9999-12-31"), 69),
+        (("rollback", "9" * 9), 69),
+        (("rollback", "9" * 5000), 2),
+    ],
+)
+def test_no_number_is_a_bug(person: Person, words: tuple[str, ...], code: int) -> None:
+    manifest = person.path / CONFIG / "d8.toml"
+    manifest.write_text(manifest.read_text())
+    (person.user / "d8.lock").unlink()
+    person.run(*words, expect=code)
