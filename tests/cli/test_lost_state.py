@@ -26,10 +26,12 @@ SYNCS = (("sync",), ("sync", "--locked"), ("sync", "--frozen"), ("sync", "--offl
 class Person:
     """Somebody with `tool` and `other` in three generations: `tool` 1.0.0, 2.0.0, 1.0.0."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "home"
+    def __init__(self, path: Path, images: Path) -> None:
+        self.path = path
+        self.images = images
+
+    def prepare(self) -> None:
         self.path.mkdir()
-        self.images = directory / "images"
         for tag in ("v1.0.0", "v2.0.0"):
             add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
         add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
@@ -64,9 +66,19 @@ class Person:
         assert len(list(self.user.glob("current/req/*/*"))) == 2
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Somebody whom nobody changes; each test has a copy."""
+    directory = tmp_path_factory.mktemp("prepared")
+    made = Person(directory / "home", directory / "images")
+    made.prepare()
+    return made
+
+
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path)
+def person(prepared: Person, tmp_path: Path) -> Person:
+    shutil.copytree(prepared.path, tmp_path / "home", symlinks=True)
+    return Person(tmp_path / "home", prepared.images)
 
 
 def lost(generation: Path) -> None:

@@ -31,17 +31,22 @@ NOWHERE = "https://127.0.0.1:1"
 class Person:
     """Somebody with `tool` 1.0.0 with `other`, then `tool` 2.0.0, and a project that wants `tool`."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "home"
-        self.project = self.path / "work" / "mine"
+    def __init__(self, path: Path, images: Path) -> None:
+        self.path = path
+        self.project = path / "work" / "mine"
+        self.images = images
+
+    def prepare(self) -> None:
+        """Make all but what the project's path is part of."""
         self.project.mkdir(parents=True)
         (self.project.parent / "notes").touch()
-        self.images = directory / "images"
         for tag in ("v1.0.0", "v2.0.0"):
             add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
         add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
         for words in (("tool==1.0.0", "other"), ("tool==2.0.0",)):
             self.run("install", *words)
+
+    def begin(self) -> None:
         (self.project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
         self.run("sync", cwd=self.project)
 
@@ -74,9 +79,26 @@ class Person:
         return found
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Somebody whom nobody changes; each test has a copy."""
+    directory = tmp_path_factory.mktemp("prepared")
+    made = Person(directory / "home", directory / "images")
+    made.prepare()
+    return made
+
+
+def copy_of(prepared: Person, directory: Path) -> Person:
+    shutil.copytree(prepared.path, directory / "home", symlinks=True)
+    shutil.copytree(prepared.images, directory / "images")
+    copy = Person(directory / "home", directory / "images")
+    copy.begin()
+    return copy
+
+
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path)
+def person(prepared: Person, tmp_path: Path) -> Person:
+    return copy_of(prepared, tmp_path)
 
 
 # -- single bits -----------------------------------------------------------------------------------------------
@@ -94,9 +116,9 @@ STATE = {
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driver, Person]]:
+def ready(prepared: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driver, Person]]:
     with Driver() as driver:
-        yield driver, Person(tmp_path_factory.mktemp("flips"))
+        yield driver, copy_of(prepared, tmp_path_factory.mktemp("flips"))
 
 
 @pytest.mark.parametrize("name", STATE)

@@ -1,6 +1,6 @@
 """Every call that ``store/fs.py`` makes fails once, and fails for good: old or new, one clear error, nothing left.
 
-Not ``--thorough``: every third call, from a different one on for each command, with one errno in turns; the lasting
+Not ``--thorough``: every fifth call, from a different one on for each command, with one errno in turns; the lasting
 faults at every ninth. Thorough: every call of every command with every errno, both ways.
 """
 
@@ -34,7 +34,7 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def faults(prepared: Prepared, *, lasting: bool) -> Iterator[Fault]:
-    step = 1 if THOROUGH else 9 if lasting else 3
+    step = 1 if THOROUGH else 9 if lasting else 5
     first = 1 + SCENARIOS.index(prepared.scenario) % step
     for turn, at in enumerate(range(first, len(prepared.calls) + 1, step)):
         for number in ERRNOS if THOROUGH else [ERRNOS[turn % len(ERRNOS)]]:
