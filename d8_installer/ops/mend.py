@@ -94,8 +94,9 @@ def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
 def _sound_name(session: Session, digest: str) -> str | None:
     """Return one of a stored executable's names under which it has the right bytes, or None."""
     directory = session.home.executables(digest)
-    names = fs.list_directory(directory)
-    return next((name for name in names if stamp.file_mark(os.path.join(directory, name)) == digest), None)
+    paths = [os.path.join(directory, name) for name in fs.list_directory(directory)]
+    files = (path for path in paths if fs.file_size(path) is not None)  # a link is none, whatever it leads to
+    return next((os.path.basename(path) for path in files if stamp.file_mark(path) == digest), None)
 
 
 def _request(generation: Generation, placed: Placed) -> LayerRequest:

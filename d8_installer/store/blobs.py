@@ -187,7 +187,7 @@ class Store:
         with self._guard():
             for name in fs.list_directory(directory):
                 path = os.path.join(directory, name)
-                if name != sound and not os.path.samefile(path, os.path.join(directory, sound)):
+                if name != sound and not os.path.samestat(os.lstat(path), os.lstat(os.path.join(directory, sound))):
                     temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
                     fs.make_directories(self._home.incoming)
                     fs.same_file(os.path.join(directory, sound), temporary)

@@ -293,7 +293,8 @@ def test_a_stray_file_in_the_store_goes_without_a_network(person: Person) -> Non
     assert os.listdir(stored.parent) == ["tool"]
 
 
-def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Person) -> None:
+@pytest.mark.parametrize("target", [None, "nowhere", "twin"], ids=["other bytes", "dangling link", "link"])
+def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Person, target: str | None) -> None:
     add_image(
         str(person.images), "twin", "v1.0.0", executables("v2.0.0", host_platform())
     )  # the bytes of `tool` under another name
@@ -302,10 +303,14 @@ def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Person) -> None:
     twin = (person.home / "bin" / "twin").resolve()
     assert tool.parent == twin.parent
     tool.unlink()
-    tool.write_bytes(b"x")
-    tool.chmod(0o555)
+    if target is None:
+        tool.write_bytes(b"x")
+        tool.chmod(0o555)
+    else:
+        tool.symlink_to(target)
     person.run("verify", "--fix", endpoint=NOWHERE)
     assert tool.read_bytes() == twin.read_bytes()
+    assert not tool.is_symlink()
 
 
 def test_the_counts_are_those_after_mending(person: Person) -> None:
