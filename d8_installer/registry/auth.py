@@ -1,207 +1,31 @@
-"""Who we are to an OCI registry: credentials on this machine, challenges, tokens.
+"""Who we are to an OCI registry: its challenges are answered with a password or a token.
 
-Credentials are read when a registry asks for them and not before, from docker's ``config.json`` and podman's
-``auth.json``. They are in no repr, message or log, and go nowhere but over https or inside this machine.
+Credentials are read when a registry asks for them and not before. They are in no repr, message or log, and go
+nowhere but over https or inside this machine.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import os
 import re
-import subprocess
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from d8_installer.errors import ConfigError, NotAllowedError, TryAgainError, UnreachableError
+from d8_installer.registry.challenges import parse_challenges
+from d8_installer.registry.keychain import Keychain
 from d8_installer.registry.origin import Origin, without_query
 from d8_installer.registry.retry import is_passing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from d8_installer.registry.client import Client, Response
+    from d8_installer.registry.credentials import Credentials
 
-_MAX_CONFIG_BYTES = 4 << 20
 _MAX_TOKEN_BYTES = 1 << 20
-_HELPER_SECONDS = 60
-_HELPER_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
-# What docker-credential-helpers print (credentials/error.go) when they know nothing of a server.
-_HELPER_HAS_NONE = "credentials not found"
-
-# -- challenges ------------------------------------------------------------------------------------------
-
-_TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_SCHEME = re.compile(rf"[\s,]*+({_TCHAR})(?!\s*+=)", re.ASCII)
-_TOKEN68 = re.compile(r" ++[A-Za-z0-9._~+/-]++=*+\s*+(?=,|\Z)", re.ASCII)
-_PARAMETER = re.compile(rf'[\s,]*+({_TCHAR})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|({_TCHAR}))', re.ASCII | re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """One way to authenticate: ``scheme`` and the names of ``parameters`` in lower case."""
-
-    scheme: str
-    parameters: Mapping[str, str]
-
-
-def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Read ``WWW-Authenticate`` (RFC 9110 §11.6.1), several joined by commas; stops at what is malformed."""
-    challenges, at = [], 0
-    while match := _SCHEME.match(header, at):
-        parameters: dict[str, str] = {}
-        at = match.end()
-        if blob := _TOKEN68.match(header, at):
-            at = blob.end()
-        while pair := _PARAMETER.match(header, at):
-            quoted = pair[2]
-            value = pair[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
-            parameters.setdefault(pair[1].lower(), value)
-            at = pair.end()
-        challenges.append(Challenge(match[1].lower(), parameters))
-    return tuple(challenges)
-
-
-# -- credentials -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A user and a password, or an identity token (docker's name for an OAuth2 refresh token)."""
-
-    user: str = field(repr=False)
-    password: str = field(repr=False)
-    identity_token: str | None = field(default=None, repr=False)
-
-    def basic(self) -> str:
-        """Return the value of ``Authorization`` (RFC 7617)."""
-        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-
-
-class Keychain:
-    """The credentials files that *env* points to: DOCKER_CONFIG or HOME, XDG_RUNTIME_DIR; PATH for helpers."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-
-    def find(self, host: str, repository: str) -> Credentials | None:
-        """Return what is known for ``host[:port]``, the longest matching key first, or None.
-
-        A file that is not what it should be, or a helper that fails, is a ConfigError that names it.
-        """
-        for path in self._files():
-            config = _read_config(path)
-            if config is not None:
-                found = self._from_helper(config, host, path) or _from_auths(config, f"{host}/{repository}", path)
-                if found is not None:
-                    return found
-        return None
-
-    def _files(self) -> Iterator[str]:
-        home = self._env.get("HOME") or self._env.get("USERPROFILE")
-        docker = self._env.get("DOCKER_CONFIG") or (os.path.join(home, ".docker") if home else None)
-        if docker:
-            yield os.path.join(docker, "config.json")
-        runtime = self._env.get("XDG_RUNTIME_DIR")
-        if runtime:
-            yield os.path.join(runtime, "containers", "auth.json")
-
-    def _from_helper(self, config: Mapping[str, object], host: str, path: str) -> Credentials | None:
-        helpers = config.get("credHelpers")
-        helper = helpers.get(host) if isinstance(helpers, dict) else None
-        helper = helper or config.get("credsStore")
-        if not helper:
-            return None
-        if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
-            raise ConfigError(f"{path}: {str(helper)[:100]!r} is not the name of a credential helper")
-        return _ask_helper(f"docker-credential-{helper}", host, self._env)
-
-
-def _read_config(path: str) -> Mapping[str, object] | None:
-    try:
-        with open(path, "rb") as file:
-            document = json.loads(file.read(_MAX_CONFIG_BYTES))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its owner and mode") from error
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        # `from` nothing: the parser's message quotes the file, which holds passwords
-        raise ConfigError(f"{path} is no JSON object", hint="repair it, or log in again: docker login HOST") from None
-    return document
-
-
-def _from_auths(config: Mapping[str, object], name: str, path: str) -> Credentials | None:
-    auths = config.get("auths")
-    if not isinstance(auths, dict):
-        return None
-    matching = [key for key in auths if f"{name}/".startswith(f"{_plain_key(key)}/")]
-    for key in sorted(matching, key=lambda key: len(_plain_key(key)), reverse=True):
-        entry = auths[key]
-        found = _decode_entry(entry, f"{path}: auths[{key!r}]") if isinstance(entry, dict) else None
-        if found is not None:
-            return found
-    return None
-
-
-def _plain_key(key: str) -> str:
-    """Return ``host[:port][/path]`` of a key as docker or podman write it: ``https://host/v1/`` is ``host``."""
-    return re.sub(r"^https?://|/v[12]/*$|/+$", "", key)
-
-
-def _decode_entry(entry: Mapping[str, object], where: str) -> Credentials | None:
-    token, auth = entry.get("identitytoken"), entry.get("auth")
-    user, password = entry.get("username"), entry.get("password")
-    if isinstance(auth, str) and auth:
-        try:
-            user, _, password = base64.b64decode(auth, validate=True).decode().rstrip("\x00").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            raise ConfigError(f"{where} is not base64 of user:password", hint="log in again") from None
-    identity = token if isinstance(token, str) and token else None
-    if isinstance(user, str) and isinstance(password, str) and (user or identity):
-        return Credentials(user, password, identity)
-    return Credentials("", "", identity) if identity else None
-
-
-def _ask_helper(program: str, host: str, env: Mapping[str, str]) -> Credentials | None:
-    """Run ``docker-credential-X get`` (docker/docker-credential-helpers, README): host on stdin, JSON on stdout."""
-    import shutil
-
-    path = shutil.which(program, path=env.get("PATH", os.defpath))
-    if path is None:
-        raise ConfigError(f"{program} is not on PATH", hint="install it, or take it out of docker's config.json")
-    try:
-        done = subprocess.run(
-            [path, "get"],
-            input=host,
-            env=dict(env),
-            capture_output=True,
-            text=True,
-            timeout=_HELPER_SECONDS,
-            check=False,
-        )
-        if done.returncode and _HELPER_HAS_NONE in done.stdout + done.stderr:
-            return None
-        answer = json.loads(done.stdout) if not done.returncode else None
-    except (OSError, ValueError, subprocess.SubprocessError):
-        answer = None
-    user, secret = (answer.get("Username"), answer.get("Secret")) if isinstance(answer, dict) else (None, None)
-    if not isinstance(user, str) or not isinstance(secret, str):
-        # its output may be a secret: neither shown nor chained
-        raise ConfigError(
-            f"{program} gave no credentials for {host}", hint=f"see why: echo {host} | {program} get"
-        ) from None
-    return Credentials("", "", secret) if user == "<token>" else Credentials(user, secret)
-
-
-# -- one registry ----------------------------------------------------------------------------------------
 
 
 class RegistryAuth:

@@ -1,6 +1,6 @@
-"""The only HTTP client, and the only module beside ``stream`` that knows httpx2 (imported late: it costs 100 ms).
+"""The only HTTP client. httpx2 is imported late (it costs 100 ms), here and in ``stream``, ``trust``, ``failed_try``.
 
-Lives here: connections, trust, timeouts, retries, and the translation of transport failures into D8Errors.
+Lives here: connections, timeouts and retries. Transport failures become D8Errors in ``failed_try``.
 Does not live here: what a status means to a protocol (``wire``, ``distribution``), and digests.
 """
 
@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from d8_installer.errors import ConfigError, D8Error, TryAgainError, UnreachableError
+from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
+from d8_installer.registry.failed_try import FailedTryError, send_once
 from d8_installer.registry.origin import Origin, proxy_for, without_query
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
 from d8_installer.registry.stream import ERROR_BODY, Stream
+from d8_installer.registry.trust import no_trust, trust
 from d8_installer.registry.wire import check_tls_options
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
@@ -30,9 +31,6 @@ Content: TypeAlias = "bytes | Iterable[bytes] | None"
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
-_ADDRESS_HINT = (
-    "check the address (`d8-installer config get endpoint`, or --endpoint URL) and the network (HTTPS_PROXY, NO_PROXY)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ class Client:
         http = self._route(tls=origin.scheme == "https", proxy=proxy)
 
         def once() -> httpx2.Response:
-            return _once(http, http.build_request(method, url, headers=sent, content=content), origin, proxy)
+            return send_once(http, http.build_request(method, url, headers=sent, content=content), origin, proxy)
 
         raw = self._persist(once, repeatable=content is None or isinstance(content, bytes))
         try:
@@ -186,7 +184,7 @@ class Client:
         while True:
             try:
                 raw = once()
-            except _FailedTryError as failed:
+            except FailedTryError as failed:
                 delay = attempts.next_delay() if repeatable and failed.is_passing else None
                 if delay is None:
                     raise failed.error from failed.__cause__
@@ -208,77 +206,6 @@ class Client:
             return route
 
 
-class _FailedTryError(Exception):
-    """One try came to nothing; ``error`` is what to say when there is no other."""
-
-    def __init__(self, error: D8Error, *, is_passing: bool) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.is_passing = is_passing
-
-
-def _once(http: httpx2.Client, request: httpx2.Request, origin: Origin, proxy: str | None) -> httpx2.Response:
-    import httpx2
-
-    try:
-        return http.send(request, stream=True)
-    except httpx2.ProxyError as error:
-        raise _proxy_refused(error, origin, proxy) from error
-    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise _not_connected(error, origin, proxy) from error
-    except httpx2.TimeoutException as error:
-        late = TryAgainError(f"{origin} took the request and did not answer in time", hint="try again later")
-        raise _FailedTryError(late, is_passing=False) from error
-    except httpx2.TransportError as error:
-        dropped = TryAgainError(
-            f"{origin} closed the connection without a valid answer: {str(error)[:100]}",
-            hint="try again; if it stays, check the address (http or https, port)",
-        )
-        raise _FailedTryError(dropped, is_passing=True) from error
-
-
-def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | None) -> _FailedTryError:
-    import ssl
-
-    where = f"{origin} through the proxy {_place(proxy)}" if proxy else str(origin)
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = getattr(cause, "verify_message", "") or str(cause)
-            untrusted = UnreachableError(
-                f"the certificate of {where} is not trusted: {why[:200]}",
-                hint="give its CA with --ca-file FILE (D8_RPP_CA_FILE)",
-            )
-            return _FailedTryError(untrusted, is_passing=False)
-        if isinstance(cause, ssl.SSLError):
-            no_tls = UnreachableError(f"no TLS with {where}: {str(cause)[:200]}", hint=_ADDRESS_HINT)
-            return _FailedTryError(no_tls, is_passing=False)
-    reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
-    why = reasons[-1] if reasons else str(error) or "no answer in time"
-    refused = UnreachableError(f"cannot connect to {where}: {why[:200]}", hint=_ADDRESS_HINT)
-    # A time-out has already waited through the system's own repetitions.
-    return _FailedTryError(refused, is_passing=bool(reasons))
-
-
-def _proxy_refused(error: httpx2.ProxyError, origin: Origin, proxy: str | None) -> _FailedTryError:
-    refused = UnreachableError(
-        f"the proxy {_place(proxy)} does not lead to {origin}: {str(error)[:100]}",
-        hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
-    )
-    return _FailedTryError(refused, is_passing=False)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _place(proxy: str | None) -> str:
-    """Name a proxy without the password that its URL may hold."""
-    return (proxy or "").rpartition("@")[2].rpartition("://")[2]
-
-
 def _connections(options: ClientOptions, *, tls: bool, proxy: str | None) -> httpx2.Client:
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -287,7 +214,7 @@ def _connections(options: ClientOptions, *, tls: bool, proxy: str | None) -> htt
     from d8_installer import __version__
 
     return httpx2.Client(
-        verify=_trust(options) if tls else _no_trust(),
+        verify=trust(options) if tls else no_trust(),
         trust_env=False,
         proxy=proxy,
         follow_redirects=False,
@@ -301,37 +228,3 @@ def _connections(options: ClientOptions, *, tls: bool, proxy: str | None) -> htt
         # Waiting for a free connection is no fault: the others may be fetching for an hour.
         timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout, pool=None),
     )
-
-
-def _no_trust() -> ssl.SSLContext:
-    """Return a context that loads no roots: for --insecure, and for plain http, which never uses it."""
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _trust(options: ClientOptions) -> ssl.SSLContext:
-    import ssl
-
-    import httpx2
-
-    if options.insecure:
-        return _no_trust()
-    cafile, capath = options.env.get("SSL_CERT_FILE"), options.env.get("SSL_CERT_DIR")
-    try:
-        if cafile or capath:
-            context = ssl.create_default_context(cafile=cafile or None, capath=capath or None)
-        else:
-            context = httpx2.create_ssl_context(trust_env=False)
-        if options.ca_file:
-            context.load_verify_locations(options.ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        named = options.ca_file or cafile or capath
-        raise ConfigError(
-            f"no certificates can be read from {named!r}: {error.strerror or error}",
-            hint="give a file of PEM blocks with --ca-file FILE",
-        ) from error
-    return context

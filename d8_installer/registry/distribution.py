@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import (
     ConfigError,
-    D8Error,
-    DocumentError,
     MismatchError,
     NotAllowedError,
     NotFoundError,
     TryAgainError,
-    UnreachableError,
 )
-from d8_installer.model.digest import Digest
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
@@ -30,18 +26,17 @@ from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.origin import Origin, resolve
 from d8_installer.registry.ranges import BlobRest, continues, range_headers
 from d8_installer.registry.remembered import RememberedManifests
-from d8_installer.registry.retry import is_passing
+from d8_installer.registry.statuses import spec_error, verdict
 from d8_installer.registry.wire import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import BinaryIO
+    from collections.abc import Iterator, Mapping, Sequence
 
     from d8_installer.model.source import LayerRequest
     from d8_installer.registry.client import Client, Content
     from d8_installer.registry.stream import Stream
 
-_ACCEPT = {"Accept": ", ".join([OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST])}
+ACCEPT = {"Accept": ", ".join([OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST])}
 _ROOT = re.compile(
     r"oci://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?((?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)/?",
     re.ASCII,
@@ -140,32 +135,10 @@ class Registry:
         """Return if the status is one of *good*; else raise what it means (distribution-spec, Error Codes)."""
         if stream.status in good:
             return
-        code, text = _spec_error(stream.read(_CHUNK))
-        kind, hint = _verdict(stream.status, code, self._origin)
+        code, text = spec_error(stream.read(_CHUNK))
+        kind, hint = verdict(stream.status, code, self._origin)
         path = call.url.removeprefix(self._base.removesuffix("/v2/"))
         raise kind(f"{self._origin}: {call.method} {path[:200]}: status {stream.status}{text}", hint=hint)
-
-
-def _verdict(status: int, code: str, host: object) -> tuple[type[D8Error], str]:
-    if status in (401, 403, 405):
-        return NotAllowedError, f"check that this account may do this, or log in: docker login {host}"
-    if status == 404:
-        return NotFoundError, "check the image's name and tag, and the registry's root"
-    if is_passing(status):
-        return TryAgainError, "run the same command again later"
-    if code in ("DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN"):
-        return MismatchError, "publish again: the registry did not get what was announced"
-    return UnreachableError, f"check that {host} is an OCI registry"
-
-
-def _spec_error(body: bytes) -> tuple[str, str]:
-    """Return the code of an error body, and ``: CODE message`` to show; two empty texts if it is none."""
-    try:
-        first = json.loads(body)["errors"][0]
-        code, message = str(first.get("code", "")), str(first.get("message", ""))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "", ""
-    return code, ": " + re.sub(r"[^ -~]+", " ", f"{code} {message}").strip()[:200]
 
 
 class RegistrySource:
@@ -206,7 +179,7 @@ class RegistrySource:
         if not is_manifest_ref(ref):
             raise NotFoundError(f"{ref[:130]!r} is neither a tag nor a digest")
         call = self._registry.call("GET", image, f"manifests/{ref}")
-        call = replace(call, headers=_ACCEPT)
+        call = replace(call, headers=ACCEPT)
         if (known := self._known.get((image, ref))) is not None:
             return known
         headers, raw = self._whole(call, MAX_MANIFEST_BYTES)
@@ -275,90 +248,3 @@ def _parse_tags(raw: bytes, name: str) -> list[str]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise MismatchError(f"{name}: the answer is no list of tags", hint="check that this is an OCI registry")
     return tags
-
-
-class RegistryDestination:
-    """Writes images to a registry: blobs whole, in one request each."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self.name = registry.name
-
-    def tag_digest(self, image: str, tag: str) -> Digest | None:
-        """Return the digest that the registry gives for the tag, or that of the bytes if it gives none; or None."""
-        call = replace(self._call("HEAD", image, f"manifests/{tag}"), headers=_ACCEPT)
-        with self._registry.exchange(call) as stream:
-            if stream.status == 404:
-                return None
-            self._registry.check(call, stream, 200)
-        try:
-            return Digest.parse(stream.headers.get("docker-content-digest"))
-        except DocumentError:
-            return RegistrySource(self._registry).manifest(image, tag).digest
-
-    def has_blob(self, image: str, digest: Digest) -> bool:
-        """Whether the repository has the blob."""
-        call = self._call("HEAD", image, f"blobs/{digest}")
-        with self._registry.exchange(call, follow=True) as stream:
-            if stream.status == 404:
-                return False
-            self._registry.check(call, stream, 200)
-        return True
-
-    def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
-        """Upload a blob, and begin anew while faults pass: a broken upload cannot be told where to continue."""
-        attempts = self._registry.client.attempts()
-        while True:
-            try:
-                self._upload(image, digest, _Blob(size, open_blob))
-            except TryAgainError:
-                self._registry.client.wait_or_raise(attempts)
-            else:
-                return
-
-    def _upload(self, image: str, digest: Digest, blob: _Blob) -> None:
-        begin = self._call("POST", image, "blobs/uploads/")
-        with self._registry.exchange(begin) as stream:
-            self._registry.check(begin, stream, 202)
-            location = self._registry.leads_to(begin.url, stream)
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-        url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
-        put = Call("PUT", url, begin.scope, headers, blob.chunks())
-        with self._registry.exchange(put) as stream:
-            self._registry.check(put, stream, 201, 204)
-
-    def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
-        """Write a manifest; a registry that then names another digest than its own is a MismatchError."""
-        call = self._call("PUT", image, f"manifests/{ref}")
-        call = replace(call, headers={"Content-Type": manifest.media_type}, content=manifest.raw)
-        with self._registry.exchange(call) as stream:
-            self._registry.check(call, stream, 201)
-        named = stream.headers.get("docker-content-digest", str(manifest.digest))
-        if named != str(manifest.digest):
-            raise MismatchError(f"{self.name}: {image}:{ref} became {named[:100]!r}, not {manifest.digest}")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._registry.client.close()
-
-    def _call(self, method: str, image: str, tail: str) -> Call:
-        return self._registry.call(method, image, tail, "pull,push")
-
-
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    """What is to be uploaded: its size, and how to read it from the beginning."""
-
-    size: int
-    open: Callable[[], BinaryIO]
-
-    def chunks(self) -> Iterator[bytes]:
-        sent = 0
-        with self.open() as file:
-            while chunk := file.read(_CHUNK):
-                sent += len(chunk)
-                if sent > self.size:
-                    break
-                yield chunk
-        if sent != self.size:
-            raise MismatchError(f"a blob of {self.size} bytes was announced, and its stream has another length")

@@ -8,7 +8,8 @@ from d8_hooks.connection import client_options
 from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.types import DestinationScheme, SourceScheme
 from d8_installer.registry.client import Client
-from d8_installer.registry.distribution import Registry, RegistryDestination, RegistrySource
+from d8_installer.registry.distribution import Registry, RegistrySource
+from d8_installer.registry.pushing import RegistryDestination
 
 if TYPE_CHECKING:
     from d8_installer.plugin.types import Access

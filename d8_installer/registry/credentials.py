@@ -1,0 +1,19 @@
+"""What a registry may be told about us: a user and a password, or a token. A value; it is in no repr."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user and a password, or an identity token (docker's name for an OAuth2 refresh token)."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    identity_token: str | None = field(default=None, repr=False)
+
+    def basic(self) -> str:
+        """Return the value of ``Authorization`` (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()

@@ -1,0 +1,90 @@
+"""One request sent once: why a try came to nothing, in a person's words, and whether another may succeed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import TryAgainError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx2
+
+    from d8_installer.errors import D8Error
+    from d8_installer.registry.origin import Origin
+
+_ADDRESS_HINT = (
+    "check the address (`d8-installer config get endpoint`, or --endpoint URL) and the network (HTTPS_PROXY, NO_PROXY)"
+)
+
+
+class FailedTryError(Exception):
+    """One try came to nothing; ``error`` is what to say when there is no other."""
+
+    def __init__(self, error: D8Error, *, is_passing: bool) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.is_passing = is_passing
+
+
+def send_once(http: httpx2.Client, request: httpx2.Request, origin: Origin, proxy: str | None) -> httpx2.Response:
+    import httpx2
+
+    try:
+        return http.send(request, stream=True)
+    except httpx2.ProxyError as error:
+        raise _proxy_refused(error, origin, proxy) from error
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        raise _not_connected(error, origin, proxy) from error
+    except httpx2.TimeoutException as error:
+        late = TryAgainError(f"{origin} took the request and did not answer in time", hint="try again later")
+        raise FailedTryError(late, is_passing=False) from error
+    except httpx2.TransportError as error:
+        dropped = TryAgainError(
+            f"{origin} closed the connection without a valid answer: {str(error)[:100]}",
+            hint="try again; if it stays, check the address (http or https, port)",
+        )
+        raise FailedTryError(dropped, is_passing=True) from error
+
+
+def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | None) -> FailedTryError:
+    import ssl
+
+    where = f"{origin} through the proxy {_place(proxy)}" if proxy else str(origin)
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", "") or str(cause)
+            untrusted = UnreachableError(
+                f"the certificate of {where} is not trusted: {why[:200]}",
+                hint="give its CA with --ca-file FILE (D8_RPP_CA_FILE)",
+            )
+            return FailedTryError(untrusted, is_passing=False)
+        if isinstance(cause, ssl.SSLError):
+            no_tls = UnreachableError(f"no TLS with {where}: {str(cause)[:200]}", hint=_ADDRESS_HINT)
+            return FailedTryError(no_tls, is_passing=False)
+    reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    why = reasons[-1] if reasons else str(error) or "no answer in time"
+    refused = UnreachableError(f"cannot connect to {where}: {why[:200]}", hint=_ADDRESS_HINT)
+    # A time-out has already waited through the system's own repetitions.
+    return FailedTryError(refused, is_passing=bool(reasons))
+
+
+def _proxy_refused(error: httpx2.ProxyError, origin: Origin, proxy: str | None) -> FailedTryError:
+    refused = UnreachableError(
+        f"the proxy {_place(proxy)} does not lead to {origin}: {str(error)[:100]}",
+        hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
+    )
+    return FailedTryError(refused, is_passing=False)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _place(proxy: str | None) -> str:
+    """Name a proxy without the password that its URL may hold."""
+    return (proxy or "").rpartition("@")[2].rpartition("://")[2]
