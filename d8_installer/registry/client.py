@@ -214,7 +214,7 @@ def _connections(options: ClientOptions, *, tls: bool, proxy: str | None) -> htt
     from d8_installer import __version__
 
     return httpx2.Client(
-        verify=trust(options) if tls else no_trust(),
+        verify=trust(ca_file=options.ca_file, insecure=options.insecure, env=options.env) if tls else no_trust(),
         trust_env=False,
         proxy=proxy,
         follow_redirects=False,

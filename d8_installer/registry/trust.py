@@ -8,8 +8,7 @@ from d8_installer.errors import ConfigError
 
 if TYPE_CHECKING:
     import ssl
-
-    from d8_installer.registry.client import ClientOptions
+    from collections.abc import Mapping
 
 
 def no_trust() -> ssl.SSLContext:
@@ -22,23 +21,23 @@ def no_trust() -> ssl.SSLContext:
     return context
 
 
-def trust(options: ClientOptions) -> ssl.SSLContext:
+def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl.SSLContext:
     import ssl
 
     import httpx2
 
-    if options.insecure:
+    if insecure:
         return no_trust()
-    cafile, capath = options.env.get("SSL_CERT_FILE"), options.env.get("SSL_CERT_DIR")
+    roots, directory = env.get("SSL_CERT_FILE"), env.get("SSL_CERT_DIR")
     try:
-        if cafile or capath:
-            context = ssl.create_default_context(cafile=cafile or None, capath=capath or None)
+        if roots or directory:
+            context = ssl.create_default_context(cafile=roots or None, capath=directory or None)
         else:
             context = httpx2.create_ssl_context(trust_env=False)
-        if options.ca_file:
-            context.load_verify_locations(options.ca_file)
+        if ca_file:
+            context.load_verify_locations(ca_file)
     except OSError as error:  # ssl.SSLError is one
-        named = options.ca_file or cafile or capath
+        named = ca_file or roots or directory
         raise ConfigError(
             f"no certificates can be read from {named!r}: {error.strerror or error}",
             hint="give a file of PEM blocks with --ca-file FILE",
