@@ -29,6 +29,7 @@ class FailedTryError(Exception):
 
 
 def send_once(http: httpx2.Client, request: httpx2.Request, origin: Origin, proxy: str | None) -> httpx2.Response:
+    """Send *request* once and return its answer, the body unread; every transport failure is a FailedTryError."""
     import httpx2
 
     try:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def verdict(status: int, code: str, host: object) -> tuple[type[D8Error], str]:
+    """Return the error that a status and its error code mean, and what to do about it."""
     if status in (401, 403, 405):
         return NotAllowedError, f"check that this account may do this, or log in: docker login {host}"
     if status == 404:

@@ -22,6 +22,10 @@ def no_trust() -> ssl.SSLContext:
 
 
 def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl.SSLContext:
+    """Return a context with the roots of SSL_CERT_FILE, SSL_CERT_DIR or the system, and those of *ca_file*.
+
+    A file that cannot be read or holds no certificate is a ConfigError.
+    """
     import ssl
 
     import httpx2
