@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from d8_installer.errors import ConfigError, D8Error
+from d8_installer.model.address import shown
 from d8_installer.model.platform import Platform
 from d8_installer.ops.host import host_facts
 from d8_installer.ops.path import is_on_path
@@ -117,7 +118,7 @@ def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact |
 
 def _endpoint(session: Session) -> str | None:
     try:
-        return "an address with a user name in it" if "@" in session.endpoint else session.endpoint
+        return shown(session.endpoint)
     except ConfigError:
         return None
 

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from d8_installer.errors import ConfigError, D8Error
+from d8_installer.model.address import shown
 from d8_installer.plugin.types import DestinationScheme, SourceScheme
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def scheme_of(url: str) -> str:
     """Return the scheme that *url* begins with; a ConfigError names the known ones where there is none."""
     match = _SCHEME.fullmatch(url)
     if match is None:
-        raise ConfigError(f"{_shown(url)} has no scheme", hint=_spelling(FIRST_PARTY))
+        raise ConfigError(f"{shown(url)!r} has no scheme", hint=_spelling(FIRST_PARTY))
     return match[1]
 
 
@@ -239,7 +240,3 @@ def _pick(schemes: dict[str, Record], name: str, kind: str) -> Record:
 
 def _spelling(names: Iterable[str]) -> str:
     return f"write a URL that begins with one of {', '.join(f'{name}:' for name in sorted(names))}"
-
-
-def _shown(url: str) -> str:
-    return "an address with a user name in it" if "@" in url else repr(url[:100])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from d8_installer.errors import ConfigError, NotAllowedError, TryAgainError, UnreachableError
+from d8_installer.model.address import shown
 from d8_installer.registry.challenges import parse_challenges
 from d8_installer.registry.keychain import Keychain
-from d8_installer.registry.origin import Origin, without_query
+from d8_installer.registry.origin import Origin
 from d8_installer.registry.retry import is_passing
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class RegistryAuth:
             ) from error
         if origin.scheme != "https" and not (origin.is_loopback and self._origin.is_loopback):
             raise NotAllowedError(
-                f"{self._host} wants its credentials sent to {without_query(realm)!r}, which is not https",
+                f"{self._host} wants its credentials sent to {shown(realm)!r}, which is not https",
                 hint="give the registry an https token service",
             )
 
@@ -104,9 +105,7 @@ class RegistryAuth:
         if response.status in (400, 401, 403):
             raise self._unknown()
         if is_passing(response.status):
-            raise TryAgainError(
-                f"the token service {without_query(realm)} answers {response.status}", hint="try again later"
-            )
+            raise TryAgainError(f"the token service {shown(realm)} answers {response.status}", hint="try again later")
         try:
             document = json.loads(response.body) if response.status == 200 else None
         except (ValueError, RecursionError):
@@ -115,7 +114,7 @@ class RegistryAuth:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             # nothing is chained: the body may hold a token
             raise UnreachableError(
-                f"the token service {without_query(realm)} gives no token (status {response.status})",
+                f"the token service {shown(realm)} gives no token (status {response.status})",
                 hint="check the registry's address",
             ) from None
         return token

@@ -22,6 +22,7 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
+from d8_installer.model.address import shown
 from d8_installer.model.oci import parse_manifest
 from d8_installer.model.source import Resumable
 
@@ -50,10 +51,8 @@ class Link:
 
     @property
     def name(self) -> str:
-        """The source's own name once it is open; before, the URL if no password can be in it."""
-        if self._source is not None:
-            return self._source.name
-        return "an address with a user name in it" if "@" in self._url else self._url
+        """The source's own name once it is open; before, what may be shown of its URL."""
+        return shown(self._url) if self._source is None else self._source.name
 
     @property
     def source(self) -> Source:

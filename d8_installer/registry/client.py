@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
+from d8_installer.model.address import shown
 from d8_installer.registry.failed_try import FailedTryError, send_once
-from d8_installer.registry.origin import Origin, proxy_for, without_query
+from d8_installer.registry.origin import Origin, proxy_for
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
 from d8_installer.registry.stream import ERROR_BODY, Stream
 from d8_installer.registry.trust import no_trust, trust
@@ -127,7 +128,7 @@ class Client:
     def open(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Iterator[Stream]:
         """Send any request and open its answer, whatever its status; leaving the context ends the transfer."""
         origin = self._admit(url)
-        call = f"{method} {without_query(url)}"
+        call = f"{method} {shown(url)}"
         sent = dict(headers)
         if self._token is not None and self._token.origin == origin:
             authorization = self._token.header()

@@ -19,6 +19,7 @@ from d8_installer.errors import (
     NotFoundError,
     TryAgainError,
 )
+from d8_installer.model.address import shown
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
@@ -71,8 +72,7 @@ class Registry:
     def __init__(self, url: str, client: Client, env: Mapping[str, str]) -> None:
         match = _ROOT.fullmatch(url)
         if match is None:
-            shown = "an address with a user name in it" if "@" in url else repr(url[:200])
-            raise ConfigError(f"{shown} is no registry", hint="write it as oci://host[:port]/repository")
+            raise ConfigError(f"{shown(url)!r} is not a registry", hint="write it as oci://host[:port]/repository")
         self.name = url.rstrip("/")
         self.root = match[3].lstrip("/")
         self.client = client
@@ -137,8 +137,7 @@ class Registry:
             return
         code, text = spec_error(stream.read(_CHUNK))
         kind, hint = verdict(stream.status, code, self._origin)
-        path = call.url.removeprefix(self._base.removesuffix("/v2/"))
-        raise kind(f"{self._origin}: {call.method} {path[:200]}: status {stream.status}{text}", hint=hint)
+        raise kind(f"{call.method} {shown(call.url)}: status {stream.status}{text}", hint=hint)
 
 
 class RegistrySource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import TryAgainError, UnreachableError
+from d8_installer.model.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def send_once(http: httpx2.Client, request: httpx2.Request, origin: Origin, prox
     try:
         return http.send(request, stream=True)
     except httpx2.ProxyError as error:
-        raise _proxy_refused(error, origin, proxy) from error
+        raise _proxy_refused(error, origin, proxy or "") from error
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise _not_connected(error, origin, proxy) from error
     except httpx2.TimeoutException as error:
@@ -52,7 +53,7 @@ def send_once(http: httpx2.Client, request: httpx2.Request, origin: Origin, prox
 def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | None) -> FailedTryError:
     import ssl
 
-    where = f"{origin} through the proxy {_place(proxy)}" if proxy else str(origin)
+    where = f"{origin} through the proxy {shown(proxy)}" if proxy else str(origin)
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -72,9 +73,9 @@ def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | No
     return FailedTryError(refused, is_passing=bool(reasons))
 
 
-def _proxy_refused(error: httpx2.ProxyError, origin: Origin, proxy: str | None) -> FailedTryError:
+def _proxy_refused(error: httpx2.ProxyError, origin: Origin, proxy: str) -> FailedTryError:
     refused = UnreachableError(
-        f"the proxy {_place(proxy)} does not lead to {origin}: {str(error)[:100]}",
+        f"the proxy {shown(proxy)} does not lead to {origin}: {str(error)[:100]}",
         hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
     )
     return FailedTryError(refused, is_passing=False)
@@ -84,8 +85,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _place(proxy: str | None) -> str:
-    """Name a proxy without the password that its URL may hold."""
-    return (proxy or "").rpartition("@")[2].rpartition("://")[2]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from d8_installer.errors import ConfigError, MismatchError
+from d8_installer.model.address import shown
 from d8_installer.registry.wire import is_loopback
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _PORTS = {"http": 80, "https": 443}
-
-
-def without_query(url: str) -> str:
-    """Return *url* as a person may read it: signed queries and fragments are secrets."""
-    return re.split(r"[?#]", url, maxsplit=1)[0][:200]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,8 +38,9 @@ class Origin:
         match = _URL.fullmatch(url)
         port = int(match[3] or _PORTS[match[1].lower()]) if match else 0
         if match is None or not 0 < port < 65536:
-            shown = "an address with a user name in it" if "@" in url else repr(without_query(url))
-            raise ConfigError(f"{shown} is not an http or https address", hint="write it as https://host[:port]/path")
+            raise ConfigError(
+                f"{shown(url)!r} is not an http or https address", hint="write it as https://host[:port]/path"
+            )
         return cls(match[1].lower(), match[2].lower().strip("[]"), port)
 
     @property

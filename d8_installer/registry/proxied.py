@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError
+from d8_installer.model.address import shown
 from d8_installer.registry import wire
 from d8_installer.registry.remembered import RememberedManifests
 
@@ -24,7 +25,7 @@ class RppSource:
         self._endpoint = endpoint
         self._client = client
         self._known = RememberedManifests()
-        self.name = endpoint.base
+        self.name = shown(endpoint.base)
 
     def tags(self, image: str) -> Sequence[str]:
         """Return every tag; the proxy has already joined the pages (rpp.md §2.5)."""

@@ -25,6 +25,7 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
+from d8_installer.model.address import shown
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
@@ -294,10 +295,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _bad_endpoint(url: str, why: str) -> ConfigError:
-    # a password may stand before the @: it is never shown
-    shown = re.sub(r"//[^/@]*@", "//…@", url)[:200]
     return ConfigError(
-        f"{shown!r} is not an endpoint: {why}",
+        f"{shown(url)!r} is not an endpoint: {why}",
         hint="write --endpoint https://registry-packages-proxy.<domain>, or set D8_RPP_ENDPOINT",
     )
 
