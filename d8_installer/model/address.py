@@ -51,6 +51,11 @@ def shown(text: str) -> Shown:
     return Shown(f"{named[1].lower()}://{_place(text[named.end() :])}")
 
 
+def hides(text: str) -> bool:
+    """Whether ``shown`` leaves anything out of *text*: a user, a query, what cannot be parsed."""
+    return shown(text).lower() != text.lower()
+
+
 def _leads_away(path: str) -> bool:
     """Whether a path is an address by mistake: ``bundle:https://…``, ``bundle:https:…``, ``bundle://host/…``."""
     scheme, colon, _ = path.partition(":")

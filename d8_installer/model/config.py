@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DocumentError, UsageError
+from d8_installer.model.address import shown
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
 from d8_installer.model.reference import ImageName, parse_binary_name
 
@@ -64,8 +65,10 @@ class Config:
         return config
 
     def as_json(self) -> dict[str, object]:
-        """Return every setting by its key."""
+        """Return every setting by its key, as it may be shown: no address with what ``address.shown`` leaves out."""
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        values["endpoint"] = None if self.endpoint is None else shown(self.endpoint)
+        values["sources"] = list(map(shown, self.sources))
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 

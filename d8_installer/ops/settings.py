@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DiskError, NotAllowedError, UsageError
+from d8_installer.model.address import hides, shown
 from d8_installer.model.config import Config, with_setting
 from d8_installer.ops.patience import with_others
 from d8_installer.store import fs, lockfile, status
@@ -85,9 +86,9 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
     edited = with_setting(text, key, value(before))
     try:
         config = Config.parse(edited.encode(), session.config_file)
-        if key in {"endpoint", "sources"} and not config.plugins:  # else a plugin may have the scheme
-            for url in (*([config.endpoint] if config.endpoint is not None else []), *config.sources):
-                _check_source(url)
+        if value is not None and key in {"endpoint", "sources"}:
+            for url in [config.endpoint or ""] if key == "endpoint" else config.sources:
+                _check_source(url, has_plugins=bool(config.plugins))
     except ConfigError as error:
         # The value itself is not shown: an address may have a password in it.
         raise UsageError(f"{key} cannot be set to that: {error}", hint=error.hint) from error
@@ -95,16 +96,22 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
     return Settings(session.config_file, config.as_json(), key)
 
 
-def _check_source(url: str) -> None:
+def _check_source(url: str, *, has_plugins: bool) -> None:
+    """Refuse what no source has, and what must not lie in a file that others may read: passwords and tokens."""
     from d8_installer.plugin.manager import FIRST_PARTY
 
     scheme = url.partition(":")[0]
-    if scheme not in FIRST_PARTY:
+    if scheme not in FIRST_PARTY and not has_plugins:  # a plugin may have the scheme
         kinds = ", ".join(f"{name}:" for name in FIRST_PARTY)
         raise ConfigError(
-            f"{url[:100]!r} is no source", hint=f"begin it with one of {kinds}; `config unset` removes it"
+            f"{shown(url)!r} is not a source", hint=f"begin it with one of {kinds}; `config unset` removes it"
+        )
+    if scheme not in {"http", "https"} and hides(url) and ("@" in url or scheme in FIRST_PARTY):
+        raise ConfigError(
+            f"{shown(url)!r} has a user or a query, or cannot be read; the settings keep no password",
+            hint="for a registry, log in with `docker login` or `skopeo login`, and write oci://host[:port]/repository",
         )
     if scheme in {"http", "https"}:
-        from d8_installer.registry.wire import Endpoint
+        from d8_installer.registry.endpoint import Endpoint
 
         Endpoint.parse(url)

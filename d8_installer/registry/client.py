@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.registry.endpoint import check_tls_options
 from d8_installer.registry.failed_try import FailedTryError, send_once
 from d8_installer.registry.origin import Origin, proxy_for
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
 from d8_installer.registry.stream import ERROR_BODY, Stream
 from d8_installer.registry.trust import no_trust, trust
-from d8_installer.registry.wire import check_tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

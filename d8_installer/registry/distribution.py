@@ -24,11 +24,11 @@ from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BY
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
+from d8_installer.registry.endpoint import is_loopback
 from d8_installer.registry.origin import Origin, resolve
 from d8_installer.registry.ranges import BlobRest, continues, range_headers
 from d8_installer.registry.remembered import RememberedManifests
 from d8_installer.registry.statuses import spec_error, verdict
-from d8_installer.registry.wire import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

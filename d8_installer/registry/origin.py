@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from d8_installer.errors import ConfigError, MismatchError
 from d8_installer.model.address import shown
-from d8_installer.registry.wire import is_loopback
+from d8_installer.registry.endpoint import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

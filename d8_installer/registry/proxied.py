@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
     from d8_installer.model.source import LayerRequest, ManifestBytes
     from d8_installer.registry.client import Client, Response
+    from d8_installer.registry.endpoint import Endpoint
     from d8_installer.registry.stream import Stream
 
 
 class RppSource:
     """Images as one proxy serves them; safe for threads. Redirects are refused (``raise_for_status``)."""
 
-    def __init__(self, endpoint: wire.Endpoint, client: Client) -> None:
+    def __init__(self, endpoint: Endpoint, client: Client) -> None:
         self._endpoint = endpoint
         self._client = client
         self._known = RememberedManifests()

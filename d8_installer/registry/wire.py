@@ -7,16 +7,13 @@ and nothing here decides what to install.
 
 from __future__ import annotations
 
-import binascii
-import ipaddress
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from d8_installer.errors import (
-    ConfigError,
     D8Error,
     DocumentError,
     MismatchError,
@@ -25,7 +22,6 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
-from d8_installer.model.address import shown
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
@@ -38,11 +34,9 @@ __all__ = [
     "MAX_MANIFEST_BYTES",
     "MAX_SNIPPET_BYTES",
     "MAX_TAGS_BYTES",
-    "Endpoint",
     "InvalidPlatform",
     "Request",
     "Route",
-    "check_tls_options",
     "has_manifest_route",
     "judge_etag",
     "layer_request",
@@ -66,7 +60,6 @@ MAX_SNIPPET_BYTES = 256
 NOT_FOUND_BODY = "404 page not found\n"
 MANIFEST_NOT_FOUND_BODY = "manifest not found\n"
 
-Compat = Literal["d8", "go"]
 Action = Literal["tags", "image", "manifest"]
 Generation = Literal["current", "G1"]
 # --- requests -------------------------------------------------------------------------------------------------
@@ -245,87 +238,6 @@ def judge_etag(etag: str | None, request: LayerRequest) -> bool:
 
 def _not_this_proxy(message: str) -> MismatchError:
     return MismatchError(message, hint="check that the endpoint is a registry-packages-proxy and not a login page")
-
-
-# --- endpoint -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a proxy is: ``base`` is its URL without a trailing slash, a path prefix kept."""
-
-    base: str
-    host: str
-    tls: bool
-
-    @classmethod
-    def parse(cls, url: str, compat: Compat = "d8") -> Endpoint:
-        """Read a base URL: https with a host, or (not for ``go``) plain http to loopback; else ConfigError.
-
-        ``go`` lets userinfo, query and fragment slip through, as the Go client does (rpp.md §4.2).
-        """
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname or "", parts.port
-        except ValueError as error:
-            raise _bad_endpoint(url, str(error)) from error
-        if re.search(r"[\x00-\x20\x7f\\]", url):
-            raise _bad_endpoint(url, "it has a space or control character")
-        if not host:
-            raise _bad_endpoint(url, "it has no host")
-        if parts.scheme != "https" and not (compat == "d8" and parts.scheme == "http" and is_loopback(host)):
-            raise _bad_endpoint(url, "only https is spoken, and plain http to loopback")
-        if compat == "d8" and ("@" in parts.netloc or "?" in url or "#" in url):
-            raise _bad_endpoint(url, "it must not hold a user, query or fragment")
-        return cls(url.rstrip("/"), host, parts.scheme == "https")
-
-    def url(self, request: Request) -> str:
-        """The whole URL of *request* here."""
-        return self.base + request.target
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is ``localhost`` or an address of 127.0.0.0/8 or ::1, without asking any resolver."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _bad_endpoint(url: str, why: str) -> ConfigError:
-    return ConfigError(
-        f"{shown(url)!r} is not an endpoint: {why}",
-        hint="write --endpoint https://registry-packages-proxy.<domain>, or set D8_RPP_ENDPOINT",
-    )
-
-
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
-
-
-def check_tls_options(
-    *, insecure: bool = False, ca_data: str | None = None, ca_file: str | None = None, custom_transport: bool = False
-) -> None:
-    """Refuse trust options that contradict each other or hold no certificate: ConfigError (rpp.md §4.2).
-
-    *ca_data* is PEM text; empty data and an empty *ca_file* count as not given.
-    """
-    if custom_transport or (insecure and (ca_data or ca_file)) or (ca_data and ca_file):
-        raise ConfigError(
-            "unsupported client configuration",
-            hint="give one of --ca-file and --insecure-skip-tls-verify, not both",
-        )
-    if ca_data and not any(_is_certificate(block) for block in _PEM.findall(ca_data)):
-        raise ConfigError("invalid CA bundle", hint="--ca-file needs at least one PEM block BEGIN CERTIFICATE")
-
-
-def _is_certificate(block: str) -> bool:
-    try:
-        # a certificate is a DER SEQUENCE; whether it is a good one is for the TLS library
-        return binascii.a2b_base64("".join(block.split()), strict_mode=True)[:1] == b"\x30"
-    except binascii.Error:
-        return False
 
 
 # --- paths, as the proxy reads them ---------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from d8_installer.proxy.handler import Handler
 from d8_installer.proxy.roots import RootProbe, candidate_roots, trimmed_root
 from d8_installer.proxy.upstream import Upstream
 from d8_installer.registry import wire
+from d8_installer.registry.endpoint import Endpoint, check_tls_options
 from d8_installer.testing.memory import Call, MemorySource, child_entry, image_index, image_manifest
 from tests.conformance.group import text_of
 from tests.proxy.asgi import Reply, ask
@@ -84,7 +85,7 @@ def _manifest_ref_grammar(case: Input) -> Output:
 
 def _endpoint_validate(case: Input) -> Output:
     try:
-        endpoint = wire.Endpoint.parse(text_of(case, "url"), compat="go")
+        endpoint = Endpoint.parse(text_of(case, "url"), compat="go")
     except ConfigError:
         return {"valid": False}
     return {"valid": True, "request_url": endpoint.url(wire.tags_request("deckhouse-cli"))}
@@ -92,7 +93,7 @@ def _endpoint_validate(case: Input) -> Output:
 
 def _tls_options(case: Input) -> Output:
     try:
-        wire.check_tls_options(
+        check_tls_options(
             insecure=case.get("insecure") is True,
             ca_data=_optional(case, "ca_data"),
             ca_file=_optional(case, "ca_file"),

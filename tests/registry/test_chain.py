@@ -120,13 +120,19 @@ def test_one_that_is_not_there_is_passed_by_and_named(sample: Sample, tmp_path: 
     sample.publish(memory)
 
     def opened(url: str) -> Source:
-        kinds: dict[str, Callable[[str], Source]] = {"layout": LayoutSource, "bundle": BundleSource}
-        return kinds[url](str(tmp_path / url)) if url in kinds else memory
+        kinds: dict[str, Callable[[str], Source]] = {"oci-layout": LayoutSource, "bundle": BundleSource}
+        kind, _, path = url.partition(":")
+        return kinds[kind](str(tmp_path / path)) if kind in kinds else memory
 
-    chain = ChainSource([Link(url, opened) for url in ("layout", "bundle", "c")], said.append, warned.append)
+    chain = ChainSource(
+        [Link(url, opened) for url in ("oci-layout:layout", "bundle:file", "c")], said.append, warned.append
+    )
     assert chain.tags(sample.image)
     assert chain.manifest(sample.image, sample.tag).digest == sample.index.digest
-    assert [line.partition(", so")[0] for line in warned] == ["layout is not there", "bundle is not there"]
+    assert [line.partition(", so")[0] for line in warned] == [
+        "oci-layout:layout is not there",
+        "bundle:file is not there",
+    ]
     assert said == []
     assert chain.giver(sample.image, sample.tag) == "second"
     with pytest.raises(UnreachableError, match=r"nobody in second; .*layout.*; .*bundle") as error:
@@ -134,7 +140,7 @@ def test_one_that_is_not_there_is_passed_by_and_named(sample: Sample, tmp_path: 
     assert error.value.hint
     (tmp_path / "layout").write_text("a file")
     with pytest.raises(ConfigError, match="is not a directory"):
-        ChainSource([Link(url, opened) for url in ("layout", "c")], said.append).tags(sample.image)
+        ChainSource([Link(url, opened) for url in ("oci-layout:layout", "c")], said.append).tags(sample.image)
 
 
 def test_another_manifest_than_asked_for_ends_it(pair: Pair) -> None:

@@ -14,10 +14,10 @@ from d8_installer.model.platform import Platform
 from d8_installer.plugin.manager import open_source
 from d8_installer.plugin.types import Access
 from d8_installer.registry.client import BearerToken, Client, ClientOptions
+from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.proxied import RppSource
 from d8_installer.registry.retry import RetryPolicy
-from d8_installer.registry.wire import Endpoint
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.faults import fault_server
 from d8_installer.testing.memory import MemorySource

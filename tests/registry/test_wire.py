@@ -24,6 +24,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, PLUGIN_ROOT, is_image_name
 from d8_installer.model.source import LayerRequest
 from d8_installer.registry import wire
+from d8_installer.registry.endpoint import Endpoint, check_tls_options
 
 NAMES = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True).filter(is_image_name)
 IMAGES = st.just(CLI_IMAGE) | (NAMES | st.sampled_from(["images", "manifests", "tags"])).map(PLUGIN_ROOT.__add__)
@@ -276,7 +277,7 @@ def test_a_strong_etag_of_other_bytes_ends_the_transfer(etag: str, reason: str) 
     ],
 )
 def test_a_good_endpoint_keeps_its_prefix_and_loses_its_slash(url: str, base: str) -> None:
-    endpoint = wire.Endpoint.parse(url)
+    endpoint = Endpoint.parse(url)
     assert endpoint.url(wire.tags_request(CLI_IMAGE)) == f"{base}/v1/images/deckhouse-cli/tags"
     assert endpoint.tls == url.startswith("https:")
 
@@ -305,28 +306,28 @@ def test_a_good_endpoint_keeps_its_prefix_and_loses_its_slash(url: str, base: st
 )
 def test_a_bad_endpoint_is_refused_with_a_hint(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        wire.Endpoint.parse(url)
+        Endpoint.parse(url)
     assert "--endpoint" in str(caught.value.hint)
 
 
 def test_a_refused_endpoint_does_not_show_its_password() -> None:
     with pytest.raises(ConfigError) as caught:
-        wire.Endpoint.parse("https://user:secret@host")
+        Endpoint.parse("https://user:secret@host")
     assert "secret" not in str(caught.value)
 
 
 def test_go_lets_through_what_breaks_later() -> None:
     for url in ("https://u@host", "https://host?x=1", "https://host#x"):
-        assert wire.Endpoint.parse(url, compat="go").tls
+        assert Endpoint.parse(url, compat="go").tls
     with pytest.raises(ConfigError):
-        wire.Endpoint.parse("http://127.0.0.1", compat="go")
+        Endpoint.parse("http://127.0.0.1", compat="go")
 
 
 @settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     try:
-        endpoint = wire.Endpoint.parse(text)
+        endpoint = Endpoint.parse(text)
     except ConfigError:
         return
     assert endpoint.host
@@ -338,22 +339,22 @@ PEM = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(bytes([0x30, 1, 2, 3])).d
 
 def test_trust_options_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        wire.check_tls_options(insecure=True, ca_data=PEM)
+        check_tls_options(insecure=True, ca_data=PEM)
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        wire.check_tls_options(insecure=True, ca_file="ca.pem")
+        check_tls_options(insecure=True, ca_file="ca.pem")
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        wire.check_tls_options(ca_data=PEM, ca_file="ca.pem")
+        check_tls_options(ca_data=PEM, ca_file="ca.pem")
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        wire.check_tls_options(custom_transport=True)
+        check_tls_options(custom_transport=True)
 
 
 @pytest.mark.parametrize("data", ["pem", PEM.replace("MAE", "!!!"), PEM.replace("MAE", "AAE"), PEM.split("\n")[0]])
 def test_a_bundle_without_a_certificate_is_refused(data: str) -> None:
     with pytest.raises(ConfigError, match="invalid CA bundle"):
-        wire.check_tls_options(ca_data=data)
+        check_tls_options(ca_data=data)
 
 
 def test_one_good_certificate_is_enough_and_nothing_is_nothing() -> None:
-    wire.check_tls_options(ca_data="# my CA\n" + PEM + "rubbish")
-    wire.check_tls_options(ca_data="", ca_file="", insecure=True)
-    wire.check_tls_options(ca_file="ca.pem")
+    check_tls_options(ca_data="# my CA\n" + PEM + "rubbish")
+    check_tls_options(ca_data="", ca_file="", insecure=True)
+    check_tls_options(ca_file="ca.pem")
