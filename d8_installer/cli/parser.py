@@ -7,6 +7,7 @@ import os
 
 from d8_installer import __version__
 from d8_installer.cli.modules import VERBATIM, command_module
+from d8_installer.cli.pointers import PROGRAM, pointer
 from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
-PROGRAM = "d8-installer"
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 KEPT = argparse.SUPPRESS
 """The default of an option that may have been given before the command."""
@@ -51,6 +51,8 @@ COMMANDS = {
     "pipx": "run pipx as typed, then sync",
     "uv": "run uv as typed, then sync the environment that it changed",
 }
+_WORDS = {"help": "show this page, or the help of one command", "version": "print the version, as --version does"}
+"""Words that the parser answers itself, for people who type them out of habit."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class UnknownCommandError(UsageError):
-    """The command that was typed is none of ours; ``namespace`` is what was parsed, for plugins may have it."""
+    """The typed word is not a built-in command; ``namespace`` is what was parsed, since a plugin may have the command."""
 
     def __init__(self, namespace: argparse.Namespace, *, hint: str) -> None:
         super().__init__(f"{namespace.command[:60]!r} is not a command", hint=hint)
@@ -83,12 +85,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     top.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
     top.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     namespace = top.parse_args(arguments)
-    if namespace.command is None:
-        return namespace
-    if namespace.command in VERBATIM:
+    if namespace.command == "help":
+        return _help(namespace)
+    if namespace.command == "version":
+        return parse(["--version"])
+    if namespace.command is None or namespace.command in VERBATIM:
         return namespace
     if namespace.command not in COMMANDS:
-        raise UnknownCommandError(namespace, hint=_nearest(namespace.command))
+        raise UnknownCommandError(namespace, hint=pointer(namespace.command, namespace.rest, COMMANDS))
     parser = Parser(
         prog=f"{PROGRAM} {namespace.command}",
         description=_sentence(COMMANDS[namespace.command]),
@@ -97,6 +101,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add_globals(parser, repeated=True)
     command_module(namespace.command).configure(parser)
     return parser.parse_args(namespace.rest, namespace)
+
+
+def _help(namespace: argparse.Namespace) -> argparse.Namespace:
+    """Do what ``help [COMMAND…]`` asks: the same as ``COMMAND… --help``, and ``--help`` where no command is named."""
+    words = [word for word in namespace.rest if not word.startswith("-")]
+    if words[:1] == ["help"]:
+        words = []
+    if words and words[0] in VERBATIM:  # `pip --help` is pip's own
+        name = f"{PROGRAM} {words[0]}"
+        Parser(prog=name, usage=f"{name} ARGS…", description=_sentence(COMMANDS[words[0]])).print_help()
+        raise SystemExit(0)
+    return parse([*words, "--help"])
 
 
 def whole_parser() -> argparse.ArgumentParser:
@@ -117,7 +133,7 @@ def help_text() -> str:
 
 def _top_parser() -> Parser:
     width = max(map(len, COMMANDS)) + 2
-    rows = "\n".join(f"  {name:<{width}}{text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<{width}}{text}" for name, text in {**COMMANDS, **_WORDS}.items())
     parser = Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS] COMMAND …",
@@ -125,7 +141,7 @@ def _top_parser() -> Parser:
         epilog=f"commands:\n{rows}\n\n`{PROGRAM} COMMAND --help` tells more of one; enabled plugins may add others.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
     add_globals(parser, repeated=False)
     return parser
 
@@ -220,7 +236,8 @@ def add_environments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Add the options of trust to a command that resolves."""
+    """Add the options of a command that resolves: where to look (``--from``), and what to believe."""
+    add_from(parser)
     parser.add_argument(
         "--accept-moved", metavar="IMAGE:TAG", action="append", default=[], help="take the new bytes of a moved tag"
     )
@@ -234,16 +251,16 @@ def add_cutoff(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_from(parser: argparse.ArgumentParser) -> None:
+    """Add ``--from`` to a command that fetches: another name of ``--endpoint``."""
+    parser.add_argument(
+        "--from", dest="endpoint", metavar="URL", default=KEPT, help="take images from there; the same as --endpoint"
+    )
+
+
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
     """Add ``--dry-run``."""
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
-
-
-def _nearest(command: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(command, COMMANDS, n=1)
-    return f"did you mean `{PROGRAM} {near[0]}`?" if near else f"see `{PROGRAM} --help`"
 
 
 def _sentence(text: str) -> str:

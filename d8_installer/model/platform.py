@@ -37,6 +37,9 @@ _ARCHITECTURES = {
     "mips": "mips", "mipsel": "mipsle", "mips64": "mips64", "mips64el": "mips64le",
 }  # fmt: skip
 
+_SYSTEMS = {"macos": "darwin", "macosx": "darwin", "osx": "darwin", "mac": "darwin", "win": "windows", **_OS}
+"""Spellings of operating systems that people write, with Go's name of each."""
+
 _32_BIT_TWIN = {"amd64": "386", "arm64": "arm"}
 
 
@@ -64,7 +67,7 @@ class Platform:
         if match is None:
             raise DocumentError(
                 f"{str(text)[:100]!r} is not a platform",
-                hint="write <os>-<arch> as Go does, such as linux-amd64",
+                hint=_platform_hint(str(text)),
             )
         return cls(match[1], match[2])
 
@@ -76,7 +79,7 @@ class Platform:
         if system is None or architecture is None:
             raise UsageError(
                 f"this host ({facts.sys_platform}, {facts.machine or 'unknown machine'}) has no known platform name",
-                hint="say it with --platform <os>-<arch>",
+                hint="name the platform, such as --platform linux-amd64",
             )
         if system == "darwin" and "ARM64" in facts.kernel_version.upper():
             architecture = "arm64"
@@ -96,11 +99,19 @@ class Platform:
 def typed_platform(text: str, *, known: bool = False) -> Platform:
     """Return the platform that a person typed; a bad one is a UsageError, and so is an unknown one if *known*."""
     try:
-        platform = Platform.parse(text)
+        return known_platform(text) if known else wanted_platform(text)
     except DocumentError as error:
         raise UsageError(error.problem, hint=error.hint) from error
-    if known and not _is_known(platform):
-        raise UsageError(f"{text!r} is no platform that Go knows", hint="write <os>-<arch>, such as linux-amd64")
+
+
+def wanted_platform(value: object) -> Platform:
+    """Read a platform that a person asks for.
+
+    A DocumentError for another spelling of one that Go knows (``linux-x64``): no image has a child of that name.
+    """
+    platform = Platform.parse(value)
+    if not _is_known(platform) and _go_spelling(str(platform)) is not None:
+        raise DocumentError(f"{str(platform)!r} is not Go's name of a platform", hint=_platform_hint(str(platform)))
     return platform
 
 
@@ -108,8 +119,24 @@ def known_platform(value: object) -> Platform:
     """Read a platform that a document demands: a DocumentError unless it is one that Go knows."""
     platform = Platform.parse(value)
     if not _is_known(platform):
-        raise DocumentError(f"{platform} is no platform that Go knows", hint="write <os>-<arch>, such as linux-amd64")
+        raise DocumentError(f"{str(platform)!r} is not a platform that Go knows", hint=_platform_hint(str(platform)))
     return platform
+
+
+def _platform_hint(text: str) -> str:
+    spelling = _go_spelling(text)
+    return f"write {spelling}" if spelling else "write OS-ARCH as Go does, such as linux-amd64"
+
+
+def _go_spelling(text: str) -> str | None:
+    """Return Go's spelling of a platform that is written another way (``linux/amd64``, ``macos-x86_64``), or None."""
+    words = re.split(r"[^a-z0-9]+", re.sub(r"x86[_-]64", "amd64", text[:100].lower()))
+    systems = {_SYSTEMS[word] for word in words if word in _SYSTEMS} | {word for word in words if word in _BSDS}
+    known = {**_ARCHITECTURES, **{name: name for name in _ARCHITECTURES.values()}}
+    architectures = {known[word] for word in words if word in known}
+    if len(systems) != 1 or len(architectures) != 1:
+        return None
+    return f"{systems.pop()}-{architectures.pop()}"
 
 
 def _is_known(platform: Platform) -> bool:

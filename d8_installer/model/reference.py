@@ -6,6 +6,7 @@ Each passes its grammar here before it becomes a path or a URL.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from d8_installer.errors import DocumentError, UsageError
@@ -87,7 +88,9 @@ def image_name(text: str) -> ImageName:
     try:
         return ImageName.parse(text.removeprefix(PLUGIN_ROOT))
     except DocumentError as error:
-        raise UsageError(error.problem, hint=error.hint) from error
+        match = _REQUIREMENT.fullmatch(text.strip())
+        named = f"type the name alone: {match[1]}" if match is not None else error.hint
+        raise UsageError(error.problem, hint=named) from error
 
 
 def parse_binary_name(text: object) -> str:
@@ -122,14 +125,30 @@ def parse_member_name(text: object) -> str:
 
 
 def split_requirement(text: str) -> tuple[ImageName, str]:
-    """Split ``NAME[SPEC]`` at the first character outside the name grammar; a bad name is a UsageError.
+    """Split ``NAME[SPEC]`` at the first character outside the name grammar.
 
-    Returns the name and the specifier's text, which may be empty.
+    Returns the name and the specifier's text, which may be empty. A bad name is a UsageError; so is a version that is
+    joined as other tools join it (``NAME@1.2``, ``NAME:v1.2``), with the same in our spelling.
     """
     match = _REQUIREMENT.fullmatch(text.strip().removeprefix(PLUGIN_ROOT))
     if match is None or len(match[1]) > _NAME_LIMIT:
-        raise UsageError(
-            f"{text[:100]!r} is not a requirement",
-            hint="write a name and a range, such as 'stronghold>=1.4,<2'",
-        )
-    return ImageName(match[1]), match[2].strip()
+        raise UsageError(f"{text[:100]!r} is not a requirement", hint=_requirement_hint(text))
+    name, spec = match[1], match[2].strip()
+    if spec[:1] in {"@", ":"}:
+        raise UsageError(f"{text[:100]!r} is not a requirement", hint=_joined_hint(name, spec[1:].strip()))
+    return ImageName(name), spec
+
+
+def _requirement_hint(text: str) -> str:
+    lower = text.strip().lower()
+    if lower != text.strip() and _REQUIREMENT.fullmatch(lower):
+        return f"names of images are lower-case: type {shlex.quote(lower)}"
+    return "write a name and a range, such as 'stronghold>=1.4,<2'"
+
+
+def _joined_hint(name: str, version: str) -> str:
+    if version in {"", "latest"}:
+        return f"without a range the newest stable version is taken: type {name}"
+    if not is_tag(version):
+        return f"write a name and a range, such as '{name}>=1.4,<2'"
+    return f"a version is joined with ==: type {shlex.quote(f'{name}=={version}')}"

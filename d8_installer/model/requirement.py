@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.model.platform import Platform
+from d8_installer.model.platform import Platform, wanted_platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member_name
 from d8_installer.model.version import Specifier
 
@@ -61,7 +61,7 @@ class Request:
             name,
             table.parsed("version", _specifier) or Specifier.parse(ANY_VERSION),
             _binaries(table.table("binaries")) or (name.default_binary,),
-            table.list_of("platforms", Platform.parse),
+            table.list_of("platforms", wanted_platform),
             table.optional("optional", bool, "true or false") or False,
             table.parsed("digest", Digest.parse),
         )

@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--platform", dest="platforms", metavar="P", action="append", default=[], help="only this one's layers"
     )
     grammar.add_environments(parser)
+    grammar.add_from(parser)
 
 
 def execute(context: Context) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``--outdated``."""
     parser.add_argument("--outdated", action="store_true", help="only what has a newer stable version; asks the source")
+    grammar.add_from(parser)
 
 
 def execute(context: Context) -> Outcome:

@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     init.add_argument("--file", metavar="FILE", default=_FILE, help="where to write it (default: d8.toml)")
     check.add_argument("file", metavar="FILE", nargs="?", default=_FILE, help="the manifest (default: d8.toml)")
     check.add_argument("--resolve", action="store_true", help="also ask the source for every image")
+    grammar.add_from(check)
 
 
 def execute(context: Context) -> Outcome:

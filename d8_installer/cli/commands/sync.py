@@ -18,8 +18,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     strict.add_argument("--frozen", action="store_true", help="read only the lock, no manifest")
     parser.add_argument("--prune", action="store_true", help="drop requesters that are gone")
     grammar.add_environments(parser)
-    add = parser.add_argument
-    add("--from", dest="endpoint", metavar="URL", default=grammar.KEPT, help="take images from there, as --endpoint")
     parser.add_argument("--to", metavar="DIR", help="lay the binaries out in DIR and leave the profile alone")
     grammar.add_platform(parser)
     grammar.add_cutoff(parser)

@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the names."""
     parser.add_argument("names", metavar="NAME", nargs="+", help="the image's name, as in `d8-installer list`")
     grammar.add_platform(parser)
+    grammar.add_from(parser)
     grammar.add_dry_run(parser)
 
 

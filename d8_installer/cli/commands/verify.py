@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``--fix``."""
     parser.add_argument("--fix", action="store_true", help="repair what is wrong, fetching only what is lost")
+    grammar.add_from(parser)
 
 
 def execute(context: Context) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the image's name."""
     parser.add_argument("name", metavar="NAME", help="the image's name")
+    grammar.add_from(parser)
 
 
 def execute(context: Context) -> Outcome:
