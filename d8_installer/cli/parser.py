@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class UnknownCommandError(UsageError):
-    """The typed word is not a built-in command; ``namespace`` is what was parsed, since a plugin may have the command."""
+    """The typed word is not a built-in command; a plugin may have it, for which ``namespace`` is what was parsed."""
 
     def __init__(self, namespace: argparse.Namespace, *, hint: str) -> None:
         super().__init__(f"{namespace.command[:60]!r} is not a command", hint=hint)

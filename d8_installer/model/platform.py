@@ -37,7 +37,8 @@ _ARCHITECTURES = {
     "mips": "mips", "mipsel": "mipsle", "mips64": "mips64", "mips64el": "mips64le",
 }  # fmt: skip
 
-_SYSTEMS = {"macos": "darwin", "macosx": "darwin", "osx": "darwin", "mac": "darwin", "win": "windows", **_OS}
+_SYSTEMS = {"macos": "darwin", "macosx": "darwin", "osx": "darwin", "mac": "darwin", "win": "windows"}
+_SYSTEMS |= _OS | {name: name for name in _OS.values()}
 """Spellings of operating systems that people write, with Go's name of each."""
 
 _32_BIT_TWIN = {"amd64": "386", "arm64": "arm"}

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from d8_installer.ops.session import Session
 
 
+_LOCAL = frozenset(["bundle", "oci-layout"])
+_PATHS = frozenset(["ca_file", "client_cert", "client_key", "token_file"])
+_LISTS_OF_PATHS = frozenset(["environments", "safe_directories"])
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings as they are now, and the file they lie in."""
@@ -44,8 +49,41 @@ def show(session: Session, key: str | None = None) -> Settings:
 
 
 def change(session: Session, key: str, value: str | None) -> Settings:
-    """Set *key* to *value*, or unset it for None; what the result would break is not written."""
-    return change_to(session, key, lambda _before: value)
+    """Set *key* to *value*, or unset it for None; a value that the schema refuses is not written.
+
+    A relative path in *value* is stored as an absolute one: the settings are read in every directory.
+    """
+    stored = None if value is None else absolute(key, value, session.directory)
+    return change_to(session, key, lambda _before: stored)
+
+
+def absolute(key: str, value: str, directory: str) -> str:
+    """Return *value* with each path in it made absolute, from *directory*; ``~`` is the home directory.
+
+    Paths are the values of `_PATHS`, and what follows the scheme of a local source (``bundle:``, ``oci-layout:``).
+    """
+    if key in _PATHS:
+        return _absolute_path(value, directory)
+    if key in _LISTS_OF_PATHS:
+        return ",".join(_absolute_path(part.strip(), directory) for part in value.split(",") if part.strip())
+    if key == "endpoint":
+        return _absolute_source(value, directory)
+    if key == "sources":
+        return ",".join(_absolute_source(part.strip(), directory) for part in value.split(",") if part.strip())
+    return value
+
+
+def _absolute_source(url: str, directory: str) -> str:
+    scheme, colon, path = url.partition(":")
+    return f"{scheme}:{_absolute_path(path, directory)}" if colon and scheme in _LOCAL and path else url
+
+
+def _absolute_path(path: str, directory: str) -> str:
+    if not path:
+        return path
+    joined = os.path.join(directory, os.path.expanduser(path))
+    # `link/..` is the parent of what the link leads to, which the text alone cannot say.
+    return os.path.realpath(joined) if ".." in path.split(os.sep) else os.path.normpath(joined)
 
 
 def change_to(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
@@ -111,6 +149,8 @@ def _check_source(url: str, *, has_plugins: bool) -> None:
             f"{shown(url)!r} has a user or a query, or cannot be read; the settings keep no password",
             hint="for a registry, log in with `docker login` or `skopeo login`, and write oci://host[:port]/repository",
         )
+    if scheme in _LOCAL and not url.partition(":")[2]:
+        raise ConfigError(f"{scheme}: names no place", hint=f"write {scheme}:PATH")
     if scheme in {"http", "https"}:
         from d8_installer.registry.endpoint import Endpoint
 

@@ -28,7 +28,7 @@ def test_parse_undoes_str(platform: Platform) -> None:
 def test_no_platform(text: object) -> None:
     with pytest.raises(DocumentError, match="is not a platform") as caught:
         Platform.parse(text)
-    assert "linux-amd64" in str(caught.value.hint)
+    assert str(caught.value.hint).startswith("write ")
 
 
 @steady

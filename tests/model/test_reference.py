@@ -163,7 +163,6 @@ def test_what_passes_is_one_harmless_segment(parse: Callable[[object], object], 
         ("a===v1.0.0-rc.1", "a", "===v1.0.0-rc.1"),
         ("a~=1.4", "a", "~=1.4"),
         ("a-^1", "a", "-^1"),
-        ("a@1.2", "a", "@1.2"),
         ("a*", "a", "*"),
     ],
 )
@@ -171,7 +170,7 @@ def test_split_requirement(text: str, name: str, specifier: str) -> None:
     assert split_requirement(text) == (ImageName(name), specifier)
 
 
-@pytest.mark.parametrize("text", ["", " ", ">=1.4", "-a", "Stronghold", "../x", "a" * 129])
+@pytest.mark.parametrize("text", ["", " ", ">=1.4", "-a", "ÜBER", "../x", "a" * 129])
 def test_split_requirement_refuses(text: str) -> None:
     with pytest.raises(UsageError, match="is not a requirement") as caught:
         split_requirement(text)

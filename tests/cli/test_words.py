@@ -1,0 +1,222 @@
+"""What the command line answers to words and spellings that people bring from other tools."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer import __version__
+from d8_installer.cli.parser import COMMANDS, UnknownCommandError, parse
+from d8_installer.cli.pointers import pointer
+from d8_installer.errors import DocumentError, UsageError
+from d8_installer.model.platform import Platform, typed_platform, wanted_platform
+from d8_installer.model.reference import image_name, split_requirement
+from tests.command import PROGRAM, run
+from tests.images import add_image, executables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        parse(words)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "config set"])
+def test_help_is_the_help_of_the_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = printed(capsys, "help", *name.split())
+    assert page.startswith(f"usage: d8-installer {name}")
+    if name not in {"pip", "pipx", "uv"}:  # their --help is the other program's
+        assert page == printed(capsys, *name.split(), "--help")
+
+
+@pytest.mark.parametrize("words", [("help",), ("help", "help"), ("help", "--json"), ("-q", "help")], ids=" ".join)
+def test_help_alone_is_the_whole_help(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, *words) == printed(capsys, "--help")
+
+
+@pytest.mark.parametrize("words", [("-V",), ("--version",), ("version",), ("version", "--json"), ("help", "version")])
+def test_the_version(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, *words) == f"d8-installer {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (("add", "ruff"), "type `d8-installer install ruff`"),
+        (("add", "ruff>=1", "-q", "vault"), "type `d8-installer install 'ruff>=1' vault`"),
+        (("add",), "type `d8-installer install NAME`"),
+        (("add", "\x1b[2J"), "type `d8-installer install NAME`"),
+        (("remove", "ruff"), "type `d8-installer uninstall ruff`"),
+        (("rm", "ruff"), "type `d8-installer uninstall ruff`"),
+        (("update", "ruff"), "type `d8-installer upgrade ruff`"),
+        (("show", "ruff"), "type `d8-installer versions ruff`, or `d8-installer list` for what is installed"),
+        (("ls",), "type `d8-installer list`"),
+        (("outdated",), "type `d8-installer list --outdated`"),
+        (("instal", "x"), "did you mean `d8-installer install`?"),
+        (("nonsense",), "see `d8-installer --help`"),
+        (("help", "ls"), "type `d8-installer list`"),
+    ],
+)
+def test_a_word_of_another_tool_points_to_the_command(typed: Sequence[str], hint: str) -> None:
+    with pytest.raises(UnknownCommandError) as refused:
+        parse(typed)
+    assert refused.value.hint == hint
+
+
+def test_every_pointer_leads_to_a_command_and_hides_none() -> None:
+    from d8_installer.cli import pointers
+
+    for words in (pointers._NAMED, pointers._ALONE):
+        assert not words.keys() & COMMANDS.keys()
+        assert {target.split()[0] for target in words.values()} <= COMMANDS.keys()
+    assert not pointers._NAMED.keys() & pointers._ALONE.keys()
+    assert pointer("ls", (), COMMANDS) == "type `d8-installer list`"
+
+
+FETCHING = {
+    "install": ("x",),
+    "uninstall": ("x",),
+    "upgrade": ("x",),
+    "use": ("x", "v1"),
+    "run": ("x",),
+    "lock": (),
+    "sync": (),
+    "versions": ("x",),
+    "list": ("--outdated",),
+    "verify": ("--fix",),
+    "bundle": ("create", "-o", "f"),
+    "wheel": ("w",),
+    "manifest": ("check",),
+}
+
+
+@pytest.mark.parametrize("name", FETCHING)
+def test_from_is_an_option_of_every_command_that_fetches(name: str) -> None:
+    words = FETCHING[name]
+    at = 1 if name in {"bundle", "manifest"} else 0  # an option of the way
+    typed = (name, *words[:at], "--from", "oci-layout:d", *words[at:])
+    assert parse(typed).endpoint == parse(("--endpoint", "oci-layout:d", name, *words)).endpoint == "oci-layout:d"
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("ruff@0.14.5", "a version is joined with ==: type ruff==0.14.5"),
+        ("ruff@v0.14.5", "a version is joined with ==: type ruff==v0.14.5"),
+        ("ruff:v0.14.5", "a version is joined with ==: type ruff==v0.14.5"),
+        ("ruff@latest", "without a range the newest stable version is taken: type ruff"),
+        ("ruff@^1 || 2", "write a name and a range, such as 'ruff>=1.4,<2'"),
+        ("Ruff", "names of images are lower-case: type ruff"),
+        ("Ruff>=1", "names of images are lower-case: type 'ruff>=1'"),
+        ("../x", "write a name and a range, such as 'stronghold>=1.4,<2'"),
+    ],
+)
+def test_a_requirement_in_another_spelling(typed: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        split_requirement(typed)
+    assert refused.value.hint == hint
+
+
+@pytest.mark.parametrize("typed", ["ruff@0.14.5", "ruff>=1", "ruff:v1"])
+def test_a_name_with_a_version_where_only_a_name_may_stand(typed: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        image_name(typed)
+    assert refused.value.hint == "type the name alone: ruff"
+
+
+@pytest.mark.parametrize(
+    ("typed", "spelling"),
+    [
+        ("linux/amd64", "linux-amd64"),
+        ("linux-x86_64", "linux-amd64"),
+        ("linux_x86-64", "linux-amd64"),
+        ("linux-x64", "linux-amd64"),
+        ("x86_64-linux", "linux-amd64"),
+        ("Linux-AArch64", "linux-arm64"),
+        ("linux/arm/v7", "linux-arm"),
+        ("macos-arm64", "darwin-arm64"),
+        ("macOS/x86_64", "darwin-amd64"),
+        ("win-amd64", "windows-amd64"),
+        ("freebsd/amd64", "freebsd-amd64"),
+    ],
+)
+def test_a_platform_in_another_spelling(typed: str, spelling: str) -> None:
+    for known in (False, True):
+        with pytest.raises(UsageError) as refused:
+            typed_platform(typed, known=known)
+        assert refused.value.hint == f"write {spelling}"
+    with pytest.raises(DocumentError) as malformed:
+        wanted_platform(typed)
+    assert malformed.value.hint == f"write {spelling}"
+    assert str(typed_platform(spelling, known=True)) == spelling
+
+
+@pytest.mark.parametrize("typed", ["nonsense", "x86_64", "linux", "linux-windows-amd64", "linux-amd64-arm64", ""])
+def test_a_platform_that_nobody_can_guess(typed: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        typed_platform(typed)
+    assert refused.value.hint == "write OS-ARCH as Go does, such as linux-amd64"
+
+
+def test_a_platform_that_only_an_image_knows_can_be_asked_for() -> None:
+    assert typed_platform("plan10-mmix") == Platform("plan10", "mmix")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((), ("--", "x", "y")),
+        ((), ("x", "--", "y")),
+        ((), ("--", "--", "x")),
+        ((), ("--",)),
+        ((), ("--help",)),
+        ((), ("-q", "--json")),
+        (("-q",), ("--", "x")),
+    ],
+)
+def test_all_that_follows_the_name_is_the_programs(tmp_path: Path, before: Sequence[str], after: Sequence[str]) -> None:
+    add_image(str(tmp_path / "reg"), "hi", "v1.0.0", executables("hi"))
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{tmp_path}/reg"}
+    done = run(*before, "run", "hi", *after, home=str(tmp_path), env=env)
+    assert done.code == 0, done
+    assert done.out.split()[2:] == list(after)
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "stored"),
+    [
+        ("endpoint", "bundle:tools.bundle", "bundle:{cwd}/tools.bundle"),
+        ("endpoint", "oci-layout:../reg", "oci-layout:{parent}/reg"),
+        ("endpoint", "bundle:/a/b", "bundle:/a/b"),
+        ("endpoint", "bundle:~/b", "bundle:{home}/b"),
+        ("endpoint", "https://h.example/x", "https://h.example/x"),
+        ("sources", "bundle:a, oci-layout:b,https://h.example", "bundle:{cwd}/a,oci-layout:{cwd}/b,https://h.example"),
+        ("ca_file", "ca.pem", "{cwd}/ca.pem"),
+        ("environments", "one,/two", "{cwd}/one,/two"),
+    ],
+)
+def test_the_settings_hold_absolute_paths(tmp_path: Path, key: str, typed: str, stored: str) -> None:
+    cwd = tmp_path / "here"
+    cwd.mkdir()
+    done = run("config", "set", key, typed, home=str(tmp_path), cwd=str(cwd))
+    assert done.code == 0, done
+    expected = stored.format(cwd=cwd, parent=tmp_path, home=tmp_path)
+    assert run("config", "get", key, home=str(tmp_path)).out == f"{expected}\n"
+
+
+def test_a_local_source_without_a_path_is_refused(tmp_path: Path) -> None:
+    done = run("config", "set", "endpoint", "bundle:", home=str(tmp_path))
+    assert (done.code, done.err.splitlines()[-1]) == (2, "hint: write bundle:PATH")
+
+
+def test_no_command_leads_to_the_help(tmp_path: Path) -> None:
+    done = subprocess.run([PROGRAM], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "  help " in done.stdout
