@@ -6,8 +6,8 @@ import argparse
 import os
 
 from d8_installer import __version__
+from d8_installer.cli import pointers
 from d8_installer.cli.modules import VERBATIM, command_module
-from d8_installer.cli.pointers import PROGRAM, pointer
 from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
+PROGRAM = pointers.PROGRAM
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 KEPT = argparse.SUPPRESS
 """The default of an option that may have been given before the command."""
@@ -92,7 +93,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if namespace.command is None or namespace.command in VERBATIM:
         return namespace
     if namespace.command not in COMMANDS:
-        raise UnknownCommandError(namespace, hint=pointer(namespace.command, namespace.rest, COMMANDS))
+        raise UnknownCommandError(namespace, hint=pointers.pointer(namespace.command, namespace.rest, COMMANDS))
     parser = Parser(
         prog=f"{PROGRAM} {namespace.command}",
         description=_sentence(COMMANDS[namespace.command]),
