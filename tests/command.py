@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "d8-installer")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
+"""A directory with ``d8-installer`` and nothing else, for the PATH of a person who has it there."""
 TIMEOUT = 120
 # What a child needs that a person's shell would not set: the measurement's way into processes, and Windows' own.
 _KEPT = (measured.VARIABLE, "SYSTEMROOT")
@@ -33,9 +36,21 @@ class Completed:
 
 
 def environment(home: str, **more: str) -> dict[str, str]:
-    """Return the environment of a person whose HOME is *home*, with nothing in it that this process has."""
+    """Return the environment of a person whose HOME is *home*, with nothing in it that this process has.
+
+    ``d8-installer`` is on its PATH.
+    """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "HOME": home, "PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **more}
+    path = os.pathsep.join([SYSTEM_PATH, _on_path()])
+    return {**kept, "HOME": home, "PATH": path, "LANG": "C.UTF-8", **more}
+
+
+def _on_path() -> str:
+    """Return ON_PATH, made if it is not there; several test processes may do so at once."""
+    os.makedirs(ON_PATH, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.symlink(PROGRAM, os.path.join(ON_PATH, os.path.basename(PROGRAM)))
+    return ON_PATH
 
 
 def run(

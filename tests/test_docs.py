@@ -17,6 +17,7 @@ from d8_installer import errors
 from d8_installer.cli.parser import COMMANDS
 from d8_installer.model.config import Config
 from d8_installer.model.manifest import Manifest
+from tests.command import run
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", *(f"docs/{page}.md" for page in ("install", "commands", "hooks", "lock", "merging")))
@@ -79,10 +80,8 @@ def test_the_exit_codes_are_those_of_the_error_tree() -> None:
 
 def test_the_json_example_is_what_the_command_prints(tmp_path: Path) -> None:
     (example,) = blocks("docs/commands.md", "json")
-    env = {**os.environ, "HOME": str(tmp_path)}
-    command = [str(Path(sys.executable).with_name("d8-installer")), "which", "nothing", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
-    assert json.loads(done.stdout) == json.loads(example)
+    done = run("which", "nothing", "--json", home=str(tmp_path))
+    assert json.loads(done.out) == json.loads(example)
 
 
 def test_every_setting_is_documented() -> None:

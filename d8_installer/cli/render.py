@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from d8_installer.cli.own_command import typeable_hints
 from d8_installer.cli.talk import printable
 from d8_installer.errors import EXIT_BUG, EXIT_INTERRUPTED, D8Error, DiskError
 
@@ -92,7 +93,7 @@ def _envelope(
         "data": data,
         "errors": [error.as_json() for error in errors],
     }
-    _write(json.dumps(document, indent=2, ensure_ascii=True))
+    _write(json.dumps(typeable_hints(document), indent=2, ensure_ascii=True))
 
 
 def _write(text: str, *, end: str = "\n") -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from d8_installer.cli.own_command import typeable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -119,8 +121,12 @@ def megabytes(size: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return *text* without control characters: names from outside must not steer a terminal."""
-    return "".join(char if _may_be_shown(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """Return *text* as a person is shown it: its commands can be typed here, and it has no control characters.
+
+    Names from outside must not steer a terminal.
+    """
+    shown = typeable(text)
+    return "".join(char if _may_be_shown(char) else "\N{REPLACEMENT CHARACTER}" for char in shown)
 
 
 def _may_be_shown(char: str) -> bool:

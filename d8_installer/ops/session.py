@@ -213,7 +213,7 @@ class Session:
         if not self.named_sources:
             raise ConfigError(
                 "no endpoint is set, so there is no place to get images from",
-                hint="type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`",
+                hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`",
             )
         return self.named_sources
 

@@ -125,7 +125,7 @@ def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, st
         return Lock.parse(raw, f"{name}:{FILE_NAME}"), raw.decode(), name
     except DocumentError as error:
         if error.key != "lock_version":  # else it is a newer tool's
-            error.hint = "copy the bundle anew, or make it again: d8-installer bundle create -o FILE"
+            error.hint = "copy the bundle anew, or make it again: `d8-installer bundle create -o FILE`"
         raise
 
 

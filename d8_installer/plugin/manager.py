@@ -35,7 +35,7 @@ FIRST_PARTY = {
 }
 """Scheme -> module of ``d8_hooks`` that has it."""
 
-PLUGIN_HINT = "go on without plugins by --no-plugins, or disable it: d8-installer plugins disable NAME"
+PLUGIN_HINT = "go on without plugins by --no-plugins, or disable it: `d8-installer plugins disable NAME`"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):.+", re.ASCII | re.DOTALL)
 
 
@@ -220,7 +220,7 @@ def _refuse_twins(hook: str, found: Mapping[str, Owned[Record]], owner: str, rec
         if other is not None:
             raise ConfigError(
                 f"{hook}: {record.name!r} is offered by both {other} and {owner}",
-                hint="disable one of them: d8-installer plugins disable NAME",
+                hint="disable one of them: `d8-installer plugins disable NAME`",
             )
         names.add(record.name)
 

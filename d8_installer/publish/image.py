@@ -109,7 +109,8 @@ def build_image(
     platforms = [platform for platform, _ in builds]
     if not platforms or len(set(platforms)) < len(platforms):
         raise UsageError(
-            "each platform must be given once, and at least one", hint="write <os>-<arch>=PATH for each platform"
+            "each platform must be given once, and at least one",
+            hint="write each as OS-ARCH=PATH, such as linux-amd64=build/tool",
         )
     contents = [(platform, _members(path, image, platform)) for platform, path in sorted(builds)]
     children = tuple(_child(platform, members, folder, options) for platform, members in contents)

@@ -50,8 +50,8 @@ _PIECE = 256 << 10
 _NAME = re.compile(
     r"oci-layout|index\.json|d8\.lock|d8\.toml|manifests/[a-z0-9][a-z0-9-]{0,79}\.toml|blobs/sha256/[0-9a-f]{64}"
 )
-_BROKEN = "make the bundle again: d8-installer bundle create -o FILE"
-_DAMAGED = "copy the bundle anew, or make it again: d8-installer bundle create -o FILE"
+_BROKEN = "make the bundle again: `d8-installer bundle create -o FILE`"
+_DAMAGED = "copy the bundle anew, or make it again: `d8-installer bundle create -o FILE`"
 
 
 def blob_name(digest: Digest) -> str:
@@ -174,7 +174,7 @@ class BundleSource:
         if member is None:
             raise NotFoundError(
                 f"{self.name} has no layer {request.layer} of {request.image}:{request.tag} for {request.platform}",
-                hint="make the bundle for this platform as well: d8-installer bundle create --platform P -o FILE",
+                hint="make the bundle for this platform as well: `d8-installer bundle create --platform P -o FILE`",
             )
         return member
 

@@ -106,9 +106,7 @@ class LayoutSource:
         self.name = f"oci-layout:{root}"
         if not os.path.isdir(root):
             kind = ConfigError if os.path.exists(root) else AbsentSourceError
-            raise kind(
-                f"{root!r} is not a directory", hint="write oci-layout:DIR, the parent of DIR/<image>/index.json"
-            )
+            raise kind(f"{root!r} is not a directory", hint="write oci-layout:DIR, the parent of DIR/IMAGE/index.json")
 
     def tags(self, image: str) -> Sequence[str]:
         """Return the tags of ``index.json``, in its order."""
@@ -270,7 +268,7 @@ def _digest_of(index: _Index, image: str, ref: str) -> Digest:
         return Digest.parse(ref)
     except DocumentError as error:
         raise NotFoundError(
-            f"{image} has no tag {ref[:130]!r}", hint="see its tags: d8-installer versions NAME"
+            f"{image} has no tag {ref[:130]!r}", hint="see its tags: `d8-installer versions NAME`"
         ) from error
 
 

@@ -111,7 +111,7 @@ def _invalid_reference(image: str, ref: str | None) -> DocumentError:
     return DocumentError(
         "invalid image reference",
         key=repr(image if ref is None else f"{image}:{ref}")[:200],
-        hint=f"an image is {CLI_IMAGE} or {CLI_IMAGE}/plugins/<name>, a tag up to 128 of letters, digits and . _ -",
+        hint=f"an image is {CLI_IMAGE} or {CLI_IMAGE}/plugins/NAME, a tag up to 128 of letters, digits and . _ -",
     )
 
 
@@ -196,8 +196,8 @@ def _hint(request: Request, status: int, body: bytes) -> str:
         return "check the image's name, and that it was published at the registry's root"
     route = parse_path(request.path) or Route("manifest", "NAME")
     name = route.image.rpartition("/")[2]
-    moved = f"its tag was moved or removed: use {_OTHERS}, or d8-installer lock --upgrade-image {name}"
-    return moved if route.ref.startswith("sha256:") else f"see which versions there are: d8-installer versions {name}"
+    moved = f"its tag was moved or removed: use {_OTHERS}, or `d8-installer lock --upgrade-image {name}`"
+    return moved if route.ref.startswith("sha256:") else f"see which versions there are: `d8-installer versions {name}`"
 
 
 def has_manifest_route(body: bytes) -> bool:
@@ -232,7 +232,7 @@ def judge_etag(etag: str | None, request: LayerRequest) -> bool:
         )
     raise MismatchError(
         f"{what}: the tag moved: the proxy serves {match[1][:100]!r}, expected {request.child}",
-        hint=f"use {_OTHERS}, or take the new bytes: d8-installer lock --accept-moved {what}",
+        hint=f"use {_OTHERS}, or take the new bytes: `d8-installer lock --accept-moved {what}`",
     )
 
 

@@ -44,7 +44,7 @@ def _binaries(context: CheckContext) -> list[Finding]:
 
 def _endpoint(context: CheckContext) -> list[Finding]:
     if context.endpoint is None:
-        hint = "type `d8-installer config set endpoint https://registry-packages-proxy.<your domain>`"
+        hint = "type `d8-installer config set endpoint https://registry-packages-proxy.example.com`"
         return [Finding("warning", "no endpoint is set, so there is no place to get images from", hint=hint)]
     return [Finding("ok", f"images come from {context.endpoint}")]
 

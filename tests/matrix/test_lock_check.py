@@ -116,8 +116,8 @@ def test_one_silent_answer_is_no_proof_of_the_others(locked: Machine) -> None:
 
 def test_the_way_out_is_the_sources_own(locked: Machine) -> None:
     for place, fault, hint in (
-        ("layer", status(404), f"hint: see which versions there are: d8-installer versions {NAME}"),
-        ("child", status(404), f"hint: its tag was moved or removed: use .* lock --upgrade-image {NAME}"),
+        ("layer", status(404), f"hint: see which versions there are: `d8-installer versions {NAME}`"),
+        ("child", status(404), f"hint: its tag was moved or removed: use .* lock --upgrade-image {NAME}`"),
         ("layer", header("etag", '"sha256:0"'), rf"hint: use .* lock --accept-moved \S+/{NAME}:{NEW}"),
     ):
         locked.proxy.reset()

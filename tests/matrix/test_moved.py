@@ -70,7 +70,7 @@ def test_what_to_type_after_a_move_can_be_typed(machine: Machine) -> None:
     machine.succeeds("lock")
     move(machine, NEW)
     done = machine.refuses("sync", "--locked", code=76, says="the tag moved")
-    typed = done.err.rpartition("take the new bytes: d8-installer ")[2].split()
+    typed = done.err.rpartition("take the new bytes: `d8-installer ")[2].partition("`")[0].split()
     machine.succeeds(*typed)
     machine.succeeds("sync", "--locked")
     assert machine.say() == "moved !\n"
