@@ -30,6 +30,8 @@ FIRST_PARTY = {
     "http": "rpp",
     "https": "rpp",
     "oci": "oci_registry",
+    "oci+https": "oci_registry",
+    "oci+http": "oci_registry",
     "oci-layout": "oci_layout",
     "bundle": "bundle",
 }

@@ -18,6 +18,7 @@ from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import LayerRequest, TagsAtHand
 from d8_installer.proxy.children import asked_child, default_child, is_index
 from d8_installer.proxy.roots import RootProbe
+from d8_installer.registry.oci_address import OCI_SCHEMES
 from d8_installer.registry.remembered import RememberedManifests
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MAX_NESTING = 4
 MAX_REMEMBERED_BYTES = 32 << 20
 
 # only a registry has editions; a proxy, layout or bundle is one root
-_PROBED = "oci://"
+_PROBED = tuple(f"{scheme}://" for scheme in OCI_SCHEMES)
 
 # what go-containerregistry accepts in a repository's name (rpp.md §2.2)
 _REPOSITORY = re.compile(r"[a-z0-9_\-./]+", re.ASCII)
@@ -184,8 +185,8 @@ class Upstream:
         _check_repository(image)
         if not repository.startswith(_PROBED):
             return ask(self._source(repository), repository)
-        path = repository.removeprefix(_PROBED)
-        return self.probe.run(path, lambda root: ask(self._source(_PROBED + root), _PROBED + root))
+        scheme, _, path = repository.partition("://")
+        return self.probe.run(path, lambda root: ask(self._source(f"{scheme}://{root}"), f"{scheme}://{root}"))
 
     def _source(self, root: str) -> Source:
         with self._lock:

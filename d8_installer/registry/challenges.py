@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 _TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _SCHEME = re.compile(rf"[\s,]*+({_TCHAR})(?!\s*+=)", re.ASCII)
 _TOKEN68 = re.compile(r" ++[A-Za-z0-9._~+/-]++=*+\s*+(?=,|\Z)", re.ASCII)
-_PARAMETER = re.compile(rf'[\s,]*+({_TCHAR})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|({_TCHAR}))', re.ASCII | re.DOTALL)
+# A value without quotes may be no more than a token, but registries send bare URLs.
+_BARE = r'[^\s",]++'
+_PARAMETER = re.compile(rf'[\s,]*+({_TCHAR})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|({_BARE}))', re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

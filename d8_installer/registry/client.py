@@ -101,6 +101,11 @@ class Client:
         self._lock = threading.Lock()
         self._wait = threading.Event().wait if self._options.wait is None else self._options.wait
 
+    @property
+    def patience(self) -> float:
+        """Seconds that a server may stay silent."""
+        return self._options.read_timeout
+
     def get(self, url: str, headers: Mapping[str, str], cap: int) -> Response:
         """Return the answer to a GET, its body at most *cap* bytes (else MismatchError); a cut one is fetched anew."""
         attempts = self.attempts()

@@ -1,4 +1,4 @@
-"""What a registry may be told about us: a user and a password, or a token. A value; it is in no repr."""
+"""What a registry may be told about us: a user and a password, or a token. Values; secrets are in no repr."""
 
 from __future__ import annotations
 
@@ -17,3 +17,16 @@ class Credentials:
     def basic(self) -> str:
         """Return the value of ``Authorization`` (RFC 7617)."""
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What this machine knows of a registry: ``credentials`` and the ``place`` that they come from, or None twice.
+
+    ``troubles`` are the files and helpers that could not be asked. A public image needs none of them, so they are
+    told only after a registry refused.
+    """
+
+    credentials: Credentials | None = None
+    place: str | None = None
+    troubles: tuple[str, ...] = ()

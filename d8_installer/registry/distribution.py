@@ -1,7 +1,7 @@
-"""OCI registries, read and written (distribution-spec v1.1): ``oci://host[:port]/root``, repository ``<root>/<image>``.
+"""OCI registries, and reading from them (distribution-spec v1.1, Pull and Content Discovery).
 
-Lives here: URLs, pages, redirects, uploads, and what a registry's statuses mean. Who we are is ``auth``'s,
-connections and retries are ``client``'s. Nothing that arrives is verified here.
+Lives here: requests, redirects and pages. Addresses are ``oci_address``'s, uploads ``pushing``'s, authorization is
+``auth``'s, what statuses mean ``statuses``'s. Nothing that arrives is verified here.
 """
 
 from __future__ import annotations
@@ -13,38 +13,34 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import (
-    ConfigError,
     MismatchError,
     NotAllowedError,
     NotFoundError,
     TryAgainError,
+    UnreachableError,
 )
 from d8_installer.model.address import shown
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
-from d8_installer.registry.endpoint import is_loopback
+from d8_installer.registry.oci_address import OciAddress
 from d8_installer.registry.origin import Origin, resolve
 from d8_installer.registry.ranges import BlobRest, continues, range_headers
 from d8_installer.registry.remembered import RememberedManifests
-from d8_installer.registry.statuses import spec_error, verdict
+from d8_installer.registry.statuses import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from d8_installer.model.source import LayerRequest
-    from d8_installer.registry.client import Client, Content
+    from d8_installer.registry.client import Client
     from d8_installer.registry.stream import Stream
 
 ACCEPT = {"Accept": ", ".join([OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST])}
-_ROOT = re.compile(
-    r"oci://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?((?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)/?",
-    re.ASCII,
-)
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.ASCII)
-_HUB = {"docker.io": ("registry-1.docker.io", "index.docker.io")}  # name -> its API, its key in docker's config.json
 _REDIRECTS = (301, 302, 303, 307, 308)
+_SAME_METHOD = (307, 308)
 _MAX_REDIRECTS = 3
 _MAX_PAGES = 1000
 _MAX_TAGS = 100_000
@@ -54,50 +50,55 @@ _CHUNK = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to the registry; ``scope`` is what its token must allow."""
+    """One request to the registry; ``scope`` is what its token must allow.
+
+    ``content`` is the body, or opens it again for each time that it is sent.
+    """
 
     method: str
     url: str
     scope: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: Content = None
+    content: bytes | Callable[[], Iterable[bytes]] | None = None
 
 
 class Registry:
-    """One registry and a root in it: addresses, authorization, redirects and the meaning of statuses.
+    """One registry and a root in it: authorization, redirects and the meaning of statuses.
 
-    Plain http is spoken to loopback hosts only. A malformed URL is a ConfigError.
+    A malformed URL is a ConfigError (``OciAddress``).
     """
 
     def __init__(self, url: str, client: Client, env: Mapping[str, str]) -> None:
-        match = _ROOT.fullmatch(url)
-        if match is None:
-            raise ConfigError(f"{shown(url)!r} is not a registry", hint="write it as oci://host[:port]/repository")
-        self.name = url.rstrip("/")
-        self.root = match[3].lstrip("/")
+        self.address = OciAddress.parse(url)
+        self.name = shown(self.address.name)
         self.client = client
-        host, port = match[1], match[2] or ""
-        api, key = _HUB.get(host, (host, host))
-        scheme = "http" if is_loopback(host.strip("[]")) else "https"
-        self._base = f"{scheme}://{api}{port}/v2/"
-        self._origin = Origin.parse(self._base)
-        self._auth = RegistryAuth(client, self._origin, f"{key}{port}", env)
+        self._auth = RegistryAuth(client, self.address.origin, self.address.login, env)
 
     def call(self, method: str, image: str, tail: str, actions: str = "pull") -> Call:
         """Return the request for ``/v2/<root>/<image>/<tail>``; an image outside the grammar is a NotFoundError."""
         if not all(map(is_image_name, image.split("/"))):
             raise NotFoundError(f"{image[:100]!r} is not the name of an image")
-        repository = f"{self.root}/{image}" if self.root else image
-        return Call(method, f"{self._base}{repository}/{tail}", f"repository:{repository}:{actions}")
+        repository = self.address.repository(image)
+        return Call(method, f"{self.address.api}{repository}/{tail}", f"repository:{repository}:{actions}")
 
     @contextmanager
-    def exchange(self, call: Call, *, follow: bool = False) -> Iterator[Stream]:
-        """Open the answer to *call*, whatever its status: authorized as needed, redirects followed if asked to."""
+    def exchange(self, call: Call) -> Iterator[Stream]:
+        """Open the answer to *call*, whatever its status: authorized as needed, redirects followed.
+
+        A method other than GET and HEAD follows 307 and 308 alone: the others would make a GET of it (RFC 9110
+        §15.4). More than three redirects are an UnreachableError.
+        """
+        codes = _REDIRECTS if call.method in ("GET", "HEAD") else _SAME_METHOD
         with ExitStack() as stack:
             stream = self._authorized(stack, call)
-            for _ in range(_MAX_REDIRECTS if follow else 0):
-                if stream.status not in _REDIRECTS:
-                    break
+            left = _MAX_REDIRECTS
+            while stream.status in codes:
+                if not left:
+                    raise UnreachableError(
+                        f"{self.name} redirects more than {_MAX_REDIRECTS} times",
+                        hint="check the address of the registry, and the external URL in its settings",
+                    )
+                left -= 1
                 call = replace(call, url=self.leads_to(call.url, stream))
                 stack.close()
                 stream = self._authorized(stack, call)
@@ -105,7 +106,13 @@ class Registry:
 
     def leads_to(self, url: str, stream: Stream) -> str:
         """Return the absolute ``Location`` of an answer; only https, or from this machine to this machine."""
-        target, to = resolve(url, stream.headers.get("location", ""))
+        location = stream.headers.get("location", "").strip()
+        if not location:
+            raise UnreachableError(
+                f"{self.name} leads on without saying where to (status {stream.status} without Location)",
+                hint="check that the address belongs to an OCI registry",
+            )
+        target, to = resolve(url, location)
         if to.scheme != "https" and not (to.is_loopback and Origin.parse(url).is_loopback):
             raise NotAllowedError(
                 f"{self.name} leads to {to.scheme}://{to}, which is not https",
@@ -116,12 +123,12 @@ class Registry:
     def _authorized(self, stack: ExitStack, call: Call) -> Stream:
         """Send with the token known for the scope, and after a 401 once more with a new one.
 
-        Another origin gets neither. A content that is a stream is not sent twice.
+        Another origin gets neither.
         """
-        ours = Origin.parse(call.url) == self._origin
+        ours = Origin.parse(call.url) == self.address.origin
         known = self._auth.header(call.scope) if ours else None
         stream = self._send(stack, call, known)
-        if stream.status != 401 or not ours or not isinstance(call.content, bytes | None):
+        if stream.status != 401 or not ours:
             return stream
         challenges = stream.headers.get("www-authenticate", "")
         stack.close()
@@ -129,15 +136,19 @@ class Registry:
 
     def _send(self, stack: ExitStack, call: Call, authorization: str | None) -> Stream:
         headers = dict(call.headers) if authorization is None else {**call.headers, "Authorization": authorization}
-        return stack.enter_context(self.client.open(call.method, call.url, headers, call.content))
+        content = call.content() if callable(call.content) else call.content
+        return stack.enter_context(self.client.open(call.method, call.url, headers, content))
 
     def check(self, call: Call, stream: Stream, *good: int) -> None:
         """Return if the status is one of *good*; else raise what it means (distribution-spec, Error Codes)."""
         if stream.status in good:
             return
-        code, text = spec_error(stream.read(_CHUNK))
-        kind, hint = verdict(stream.status, code, self._origin)
-        raise kind(f"{call.method} {shown(call.url)}: status {stream.status}{text}", hint=hint)
+        sent = len(call.content) if isinstance(call.content, bytes) else int(call.headers.get("Content-Length", 0))
+        refusal = Refusal(call.method, stream.url, stream.status, stream.read(_CHUNK), sent)
+        if stream.status in (401, 403) and Origin.parse(stream.url) == self.address.origin:
+            why, hint = self._auth.why_refused(call.scope, is_known=stream.status == 403)
+            raise NotAllowedError(f"{refusal.said}: {why}", hint=hint)
+        raise refusal.error(self.address)
 
 
 class RegistrySource:
@@ -199,8 +210,9 @@ class RegistrySource:
     def layer(self, request: LayerRequest) -> Iterator[Stream]:
         """Open the layer's blob; an announced size other than the expected one is a MismatchError at once."""
         call = self._registry.call("GET", request.image, f"blobs/{request.layer}")
-        with self._registry.exchange(call, follow=True) as stream:
+        with self._registry.exchange(call) as stream:
             self._registry.check(call, stream, 200)
+            stream.require_plain(request.size)
             if stream.size not in (None, request.size):
                 raise MismatchError(
                     f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}",
@@ -213,7 +225,7 @@ class RegistrySource:
         """Open the layer's blob at byte *start*; at 0 where the registry has no ranges or calls it otherwise now."""
         call = self._registry.call("GET", request.image, f"blobs/{request.layer}")
         if start:
-            with self._registry.exchange(replace(call, headers=range_headers(start, etag)), follow=True) as stream:
+            with self._registry.exchange(replace(call, headers=range_headers(start, etag))) as stream:
                 if continues(stream, request.size, start, etag):
                     yield BlobRest(stream, start)
                     return
@@ -226,7 +238,7 @@ class RegistrySource:
     def layer_size(self, request: LayerRequest) -> int | None:
         """Ask for the headers of the blob; where HEAD is refused (a signed link may be for GET), end a GET there."""
         call = self._registry.call("HEAD", request.image, f"blobs/{request.layer}")
-        with self._registry.exchange(call, follow=True) as stream:
+        with self._registry.exchange(call) as stream:
             if stream.status in (200, 404):
                 self._registry.check(call, stream, 200)
                 return stream.size

@@ -57,6 +57,7 @@ class RppSource:
             if stream.status != 200:
                 wire.raise_for_status(asked, stream.status, stream.read(wire.MAX_SNIPPET_BYTES))
             wire.judge_etag(stream.etag, request)
+            stream.require_plain(request.size)
             if stream.size not in (None, request.size):
                 raise MismatchError(
                     f"{request.image}:{request.tag}: the proxy sends {stream.size} bytes, expected {request.size}",

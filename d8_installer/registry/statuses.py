@@ -4,33 +4,120 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
+from d8_installer.model.address import shown
 from d8_installer.registry.retry import is_passing
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
+    from d8_installer.registry.oci_address import OciAddress
+
+CLIENT_CERTIFICATE_HINT = "give your certificate and its key: --client-cert FILE --client-key FILE"
+_BROKEN_UPLOAD = frozenset(["DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN"])
+# an upload that the registry forgot, or that another of its replicas has
+_LOST_UPLOAD = frozenset(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
+_TAG_PUT = re.compile(r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)", re.ASCII)
+# ECR: 400 TAG_INVALID or ImageTagAlreadyExists, Harbor: 412, Nexus: 400, Artifact Registry: 400 with this word.
+_IMMUTABLE = re.compile(r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)", re.IGNORECASE)
+# nginx without the certificate that it demands, or with one that it does not take
+_WANTS_CERTIFICATE = re.compile(rb"No required SSL certificate was sent|The SSL certificate error", re.IGNORECASE)
+_WANTS_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS", re.IGNORECASE)
 
 
-def verdict(status: int, code: str, host: object) -> tuple[type[D8Error], str]:
-    """Return the error that a status and its error code mean, and what to do about it."""
-    if status in (401, 403, 405):
-        return NotAllowedError, f"check that this account may do this, or log in: docker login {host}"
-    if status == 404:
-        return NotFoundError, "check the image's name and tag, and the registry's root"
-    if is_passing(status):
-        return TryAgainError, "run the same command again later"
-    if code in ("DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN"):
-        return MismatchError, "publish again: the registry did not get what was announced"
-    return UnreachableError, f"check that {host} is an OCI registry"
+def wants_certificate(status: int, body: bytes) -> bool:
+    """Whether a server says in plain http's words that it wants a client's certificate."""
+    return status in (400, 495, 496) and (status > 400 or _WANTS_CERTIFICATE.search(body) is not None)
 
 
-def spec_error(body: bytes) -> tuple[str, str]:
-    """Return the code of an error body, and ``: CODE message`` to show; two empty texts if it is none."""
-    try:
-        first = json.loads(body)["errors"][0]
-        code, message = str(first.get("code", "")), str(first.get("message", ""))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "", ""
-    return code, ": " + re.sub(r"[^ -~]+", " ", f"{code} {message}").strip()[:200]
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that is not the wanted one: to ``method`` and ``url`` came ``status`` and ``body``.
+
+    ``sent`` is how many bytes the request's body had.
+    """
+
+    method: str
+    url: str
+    status: int
+    body: bytes
+    sent: int = 0
+
+    @property
+    def said(self) -> str:
+        """What came, in a clause."""
+        code, message = self._spec_error
+        text = f": {code} {message}".rstrip() if code or message else ""
+        return f"{self.method} {shown(self.url)}: status {self.status}{text}"
+
+    @cached_property
+    def _spec_error(self) -> tuple[str, str]:
+        """The code and message of the body; two empty texts if it has none."""
+        try:
+            first = json.loads(self.body)["errors"][0]
+            parts = str(first.get("code", "")), str(first.get("message", ""))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return "", ""
+        code, message = (re.sub(r"[^ -~]+", " ", part).strip()[:200] for part in parts)
+        return code, message
+
+    def error(self, address: OciAddress) -> D8Error:
+        """Return the error that it is, with what to do about it."""
+        kind, what, hint = self._immutable_tag() or self._by_status(address)
+        return kind(f"{self.said}{': ' if what else ''}{what}", hint=hint)
+
+    def _immutable_tag(self) -> tuple[type[D8Error], str, str] | None:
+        tag = _TAG_PUT.fullmatch(self.url)
+        if self.method != "PUT" or tag is None:
+            return None
+        said = self.status < 500 and _IMMUTABLE.search(" ".join(self._spec_error))
+        if self.status not in (409, 412) and not said:
+            return None
+        return (
+            NotAllowedError,
+            f"the tag {tag[1][:128]} exists, and this registry lets nobody change a tag",
+            "publish another version",
+        )
+
+    def _by_status(self, address: OciAddress) -> tuple[type[D8Error], str, str]:
+        if self.status == 400 and _WANTS_TLS.search(self.body):
+            return UnreachableError, "it speaks https", f"write the address as {address.other_scheme}"
+        if wants_certificate(self.status, self.body):
+            return NotAllowedError, "it wants a client certificate", CLIENT_CERTIFICATE_HINT
+        if self.status == 413:
+            return UnreachableError, f"it takes no body of {self.sent} bytes", _BODY_LIMIT
+        if self.status == 429:
+            login = f"or log in, which often raises the limit: `docker login {address.login}`"
+            return TryAgainError, "it limits how often it is asked", f"try again later, {login}"
+        if self.method in ("POST", "PUT", "PATCH"):
+            return self._of_upload(address)
+        if self.status == 404:
+            return NotFoundError, "", "check the image's name and tag, and the registry's root"
+        if is_passing(self.status):
+            return TryAgainError, "", "run the same command again later"
+        return UnreachableError, "", f"check that {address.origin} is an OCI registry"
+
+    def _of_upload(self, address: OciAddress) -> tuple[type[D8Error], str, str]:
+        code = self._spec_error[0]
+        if is_passing(self.status) or code in _LOST_UPLOAD:
+            return TryAgainError, "", "run the same command again later"
+        if self.status == 404:
+            return (
+                NotFoundError,
+                "it has no such repository",
+                "make the repository first: this registry makes none at the first publish",
+            )
+        if self.status in (405, 501):
+            return NotAllowedError, "it takes no uploads", "publish to a registry that is no read-only cache"
+        if code in _BROKEN_UPLOAD:
+            return MismatchError, "", "publish again: the registry did not get what was announced"
+        return UnreachableError, "", f"check that {address.origin} is an OCI registry"
+
+
+_BODY_LIMIT = (
+    "raise the size limit of the reverse proxy in front of the registry"
+    " (nginx: client_max_body_size; ingress-nginx: the annotation nginx.ingress.kubernetes.io/proxy-body-size)"
+)

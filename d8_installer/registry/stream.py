@@ -57,6 +57,8 @@ class Stream:
         self._patience = patience
         self._sent = raw.request.headers.get("authorization", "").partition(" ")[2].encode()
         self._call = call
+        self.url = str(raw.request.url)
+        """Where the answer came from; it may hold a signature."""
         self.status = raw.status_code
         self.headers: Mapping[str, str] = dict(raw.headers)
 
@@ -70,6 +72,20 @@ class Stream:
     def etag(self) -> str | None:
         """What ``ETag`` calls the body, or None."""
         return self.headers.get("etag")
+
+    def require_plain(self, size: int | None = None) -> None:
+        """Raise MismatchError if the body was compressed on its way, though we ask for ``identity`` (RFC 9110 §8.4).
+
+        A body of *size* bytes passes: some stores keep the header with a file that is compressed itself.
+        """
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity") or (size is not None and self.size == size):
+            return
+        raise MismatchError(
+            f"{self._call}: the answer is compressed on its way (Content-Encoding {coding[:20]!r}), so nothing can be"
+            " compared with a digest",
+            hint="switch compression off for this address in the proxy or box in between (nginx: `gzip off`)",
+        )
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body, not decoded; one that is cut, stalls or only drips is a TryAgainError (got, promised)."""
@@ -96,6 +112,8 @@ class Stream:
 
     def read(self, cap: int) -> bytes:
         """Return the whole body; more than *cap* bytes is a MismatchError, but an error's body is only cut."""
+        if self.status < 400:
+            self.require_plain()
         limit = cap if self.status < 400 else min(cap, ERROR_BODY)
         body = bytearray()
         for chunk in self:

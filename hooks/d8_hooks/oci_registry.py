@@ -1,4 +1,7 @@
-"""``oci://host[:port]/repository``: an OCI registry, read and written without any proxy."""
+"""``oci://host[:port]/repository``: an OCI registry, read and written without any proxy.
+
+``oci+https:`` and ``oci+http:`` say how it is spoken to; ``oci:`` is https, but http to this machine.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.types import DestinationScheme, SourceScheme
 from d8_installer.registry.client import Client
 from d8_installer.registry.distribution import Registry, RegistrySource
+from d8_installer.registry.oci_address import OCI_SCHEMES
 from d8_installer.registry.pushing import RegistryDestination
 
 if TYPE_CHECKING:
@@ -17,14 +21,22 @@ if TYPE_CHECKING:
 
 @hookimpl
 def d8_sources() -> list[SourceScheme]:
-    """Offer ``oci`` for reading."""
-    return [SourceScheme("oci", open=lambda url, access: RegistrySource(_registry(url, access)))]
+    """Offer ``oci`` and its two forms for reading."""
+    return [SourceScheme(name, open=_source) for name in OCI_SCHEMES]
 
 
 @hookimpl
 def d8_destinations() -> list[DestinationScheme]:
-    """Offer ``oci`` for writing."""
-    return [DestinationScheme("oci", open=lambda url, access: RegistryDestination(_registry(url, access)))]
+    """Offer ``oci`` and its two forms for writing."""
+    return [DestinationScheme(name, open=_destination) for name in OCI_SCHEMES]
+
+
+def _source(url: str, access: Access) -> RegistrySource:
+    return RegistrySource(_registry(url, access))
+
+
+def _destination(url: str, access: Access) -> RegistryDestination:
+    return RegistryDestination(_registry(url, access))
 
 
 def _registry(url: str, access: Access) -> Registry:

@@ -6,21 +6,19 @@ import base64
 import json
 import re
 import ssl
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.errors import ConfigError, D8Error, NotAllowedError, TryAgainError, UnreachableError
+from d8_installer.errors import D8Error, NotAllowedError, TryAgainError, UnreachableError
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.challenges import Challenge, parse_challenges
 from d8_installer.registry.client import Client, ClientOptions
-from d8_installer.registry.credentials import Credentials
-from d8_installer.registry.keychain import Keychain
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.retry import RetryPolicy
 from tests.registry.servers import Answer, Received, Running, serving
@@ -105,127 +103,11 @@ def test_parsing_takes_linear_time() -> None:
     assert len(parse_challenges("a " * 100_000)) >= 1
 
 
-# -- credentials files -----------------------------------------------------------------------------------
+# -- tokens ----------------------------------------------------------------------------------------------
 
 
 def auth(user: str = "me", password: str = SECRET) -> dict[str, str]:
     return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
-
-
-def keychain(tmp_path: Path, document: object) -> Keychain:
-    (tmp_path / "config.json").write_text(document if isinstance(document, str) else json.dumps(document))
-    return Keychain({"DOCKER_CONFIG": str(tmp_path), "PATH": str(tmp_path)})
-
-
-@pytest.mark.parametrize(
-    "key", ["registry.example:5000", "https://registry.example:5000", "https://registry.example:5000/v1/"]
-)
-def test_keys_as_docker_writes_them(tmp_path: Path, key: str) -> None:
-    keys = keychain(tmp_path, {"auths": {key: auth()}})
-    assert keys.find("registry.example:5000", "a/b") == Credentials("me", SECRET)
-    for other in ("registry.example", "registry.example:5001", "evil.registry.example:5000", "registry.example:50"):
-        assert keys.find(other, "a/b") is None
-
-
-def test_the_longest_key_wins_as_podman_has_it(tmp_path: Path) -> None:
-    auths = {
-        "r.example": auth("host"),
-        "r.example/a": auth("a"),
-        "r.example/a/b": auth("ab"),
-        "r.example/a/bc": auth("no"),
-    }
-    keys = keychain(tmp_path, {"auths": auths})
-    assert [keys.find("r.example", repo) for repo in ("a/b", "a/bcd", "x")] == [
-        Credentials("ab", SECRET),
-        Credentials("a", SECRET),
-        Credentials("host", SECRET),
-    ]
-
-
-def test_home_and_podmans_file_are_looked_at(tmp_path: Path) -> None:
-    (tmp_path / ".docker").mkdir()
-    (tmp_path / "containers").mkdir()
-    (tmp_path / "containers" / "auth.json").write_text(json.dumps({"auths": {"r.example": auth("podman")}}))
-    keys = Keychain({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)})
-    assert keys.find("r.example", "a") == Credentials("podman", SECRET)
-    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"auths": {"r.example": auth("docker")}}))
-    assert keys.find("r.example", "a") == Credentials("docker", SECRET)
-    assert Keychain({}).find("r.example", "a") is None
-
-
-def test_an_identity_token_is_one(tmp_path: Path) -> None:
-    entry = {**auth("<token>", ""), "identitytoken": SECRET}
-    found = keychain(tmp_path, {"auths": {"r.example": entry}}).find("r.example", "a")
-    assert found is not None
-    assert found.identity_token == SECRET
-
-
-@pytest.mark.parametrize(
-    "document", ["[]", "{", "", f'{{"auths": {{"r.example": {{"auth": "{SECRET}!"}}}}}}', '{"credsStore": "../evil"}']
-)
-def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, document: str) -> None:
-    with pytest.raises(ConfigError, match=r"config\.json") as caught:
-        keychain(tmp_path, document).find("r.example", "a")
-    assert SECRET not in f"{caught.value!r} {caught.value.hint}"
-
-
-JSONS = st.recursive(
-    st.none() | st.booleans() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
-        st.sampled_from(["auths", "r.example", "auth", "identitytoken", "credHelpers", "username", "password"]),
-        inner, max_size=3),
-    max_leaves=12,
-)  # fmt: skip
-
-
-@given(JSONS)
-def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
-    with suppress(D8Error):
-        keychain(tmp_path_factory.mktemp("docker"), json.dumps(document)).find("r.example", "a")
-
-
-def helper(tmp_path: Path, script: str) -> None:
-    program = tmp_path / "docker-credential-toy"
-    program.write_text(f"#!/bin/sh\nread host\n{script}\n")
-    program.chmod(0o755)
-
-
-@pytest.mark.parametrize("setting", [{"credsStore": "toy"}, {"credHelpers": {"r.example": "toy"}}])
-def test_a_helper_is_asked(tmp_path: Path, setting: dict[str, object]) -> None:
-    helper(tmp_path, 'echo "{\\"Username\\": \\"$1@$host\\", \\"Secret\\": \\"s\\"}"')
-    assert keychain(tmp_path, setting).find("r.example", "a") == Credentials("get@r.example", "s")
-
-
-def test_a_helpers_token_is_an_identity_token(tmp_path: Path) -> None:
-    helper(tmp_path, """echo '{"Username": "<token>", "Secret": "s"}'""")
-    assert keychain(tmp_path, {"credsStore": "toy"}).find("r.example", "a") == Credentials("", "", "s")
-
-
-def test_a_helper_that_knows_nothing_leaves_it_to_the_file(tmp_path: Path) -> None:
-    helper(tmp_path, "echo credentials not found in native keychain; exit 1")
-    keys = keychain(tmp_path, {"credsStore": "toy", "auths": {"r.example": auth()}})
-    assert keys.find("r.example", "a") == Credentials("me", SECRET)
-    assert keys.find("other.example", "a") is None
-
-
-@pytest.mark.parametrize("script", [f"echo {SECRET}", f"echo {SECRET}; exit 3", "echo '[]'", "kill $$"])
-def test_a_helper_that_fails_is_named_and_its_words_are_not(tmp_path: Path, script: str) -> None:
-    helper(tmp_path, script)
-    with pytest.raises(ConfigError, match="docker-credential-toy") as caught:
-        keychain(tmp_path, {"credsStore": "toy"}).find("r.example", "a")
-    assert SECRET not in f"{caught.value!r} {caught.value.hint} {caught.value.__cause__!r}"
-
-
-def test_a_helper_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="docker-credential-toy is not on PATH"):
-        keychain(tmp_path, {"credsStore": "toy"}).find("r.example", "a")
-
-
-def test_credentials_do_not_show() -> None:
-    assert SECRET not in repr(Credentials("me", SECRET, SECRET))
-
-
-# -- tokens ----------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -265,10 +147,71 @@ def test_without_credentials_the_token_is_asked_for_anonymously(tmp_path: Path) 
         assert "authorization" not in server.received[0].headers
 
 
-def test_the_challenges_scope_is_asked_for(tmp_path: Path) -> None:
-    with serving(lambda _: Answer.json({"token": "t"})) as server, authenticating(tmp_path, {}) as who:
-        who.answer(challenge(server, ',scope="repository:x:pull"'), SCOPE, None)
-        assert parse_qs(urlsplit(server.paths[0]).query)["scope"] == ["repository:x:pull"]
+@pytest.mark.parametrize(
+    ("challenged", "own", "asked"),
+    [
+        ("repository:x:pull", "repository:x:pull,push", ["repository:x:pull,push"]),
+        ("repository:x:push", "repository:x:pull", ["repository:x:push,pull"]),
+        ("repository:x:pull repository:y:pull", "repository:x:pull", ["repository:x:pull", "repository:y:pull"]),
+        ("registry:catalog:*", "repository:x:pull", ["registry:catalog:*", "repository:x:pull"]),
+        ("repository:h:5/x:pull,push,", "repository:x:pull", ["repository:h:5/x:pull,push", "repository:x:pull"]),
+        ("what is this", "repository:x:pull", ["repository:x:pull"]),
+        ("", "repository:x:pull", ["repository:x:pull"]),
+    ],
+)
+@pytest.mark.parametrize("identity", [False, True])
+def test_a_token_is_asked_for_all_that_is_wanted(
+    tmp_path: Path, challenged: str, own: str, asked: list[str], identity: bool
+) -> None:
+    """Quay challenges a push with ``pull`` alone. A query repeats ``scope``, a form joins them by spaces."""
+    entry = {"auths": {"r.example": {"identitytoken": "i"}}} if identity else {}
+    with serving(lambda _: Answer.json({"token": "t"})) as server, authenticating(tmp_path, entry) as who:
+        who.answer(challenge(server, f',scope="{challenged}"'), own, None)
+        sent = server.received[0]
+    if identity:
+        assert parse_qs(sent.body.decode())["scope"] == [" ".join(asked)]
+    else:
+        assert parse_qs(urlsplit(sent.path).query)["scope"] == asked
+
+
+@pytest.mark.parametrize("life", [0, -1, None, "60", True, float("nan"), float("inf"), 1e300])
+def test_a_token_without_a_sensible_life_is_used_until_it_is_refused(tmp_path: Path, life: object) -> None:
+    with serving(lambda _: Answer.json({"token": "t", "expires_in": life})) as server:
+        with authenticating(tmp_path, {}) as who:
+            who.answer(challenge(server), SCOPE, None)
+            assert who.header(SCOPE) == "Bearer t"
+        assert len(server.received) == 1
+
+
+def test_a_token_is_renewed_before_it_ends(tmp_path: Path) -> None:
+    tokens = iter(["t1", "t2"])
+    with serving(lambda _: Answer.json({"token": next(tokens), "expires_in": 1e-9})) as server:
+        with authenticating(tmp_path, {}) as who:
+            assert who.answer(challenge(server), SCOPE, None) == "Bearer t1"
+            assert who.header(SCOPE) == "Bearer t2"
+        assert server.paths[0] == server.paths[1]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        'Basic realm="x", Bearer realm="{url}/token",service="s"',
+        "Negotiate, bearer service=s, Realm={url}/token",
+        'Bearer realm="{url}/token#part",service="s",error="invalid_token",error_description="it, \\"ended\\""',
+    ],
+)
+def test_the_bearer_challenge_is_found_among_others(tmp_path: Path, header: str) -> None:
+    with serving(lambda _: Answer.json({"access_token": "t"})) as server, authenticating(tmp_path, {}) as who:
+        assert who.answer(header.format(url=server.url), SCOPE, None) == "Bearer t"
+        assert urlsplit(server.paths[0])[2:4] == ("/token", f"service=s&scope={quote_plus(SCOPE)}")
+
+
+@pytest.mark.parametrize("setting", [{"credsStore": "nowhere"}, {"auths": {"r.example": {"auth": "%"}}}])
+def test_what_is_broken_is_named_once_a_login_was_wanted(tmp_path: Path, setting: dict[str, object]) -> None:
+    with serving(lambda _: Answer.json({"token": "t"})) as server, authenticating(tmp_path, setting) as who:
+        assert who.answer(challenge(server), SCOPE, None) == "Bearer t"
+        with pytest.raises(NotAllowedError, match=r"no credentials .*config\.json"):
+            who.answer(challenge(server), SCOPE, "Bearer t")
 
 
 def test_an_identity_token_is_exchanged(tmp_path: Path) -> None:

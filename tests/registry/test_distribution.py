@@ -307,7 +307,7 @@ def test_a_remote_registry_cannot_lead_into_this_machine() -> None:
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with (
         serving(lambda _: Answer(200, b"internal")) as internal,
-        serving(lambda _: to(internal.url), context) as server,
+        serving(lambda _: Answer(200, headers={"Location": internal.url}), context) as server,
     ):
         with opened("oci://registry.example/x") as registry:
             stream_url = "https://registry.example/v2/x"

@@ -1,0 +1,74 @@
+"""The address of an OCI registry: ``oci://host[:port]/root``, where images are ``<root>/<image>``. No I/O.
+
+``oci:`` is https, but http to loopback. ``oci+https:`` and ``oci+http:`` say which; http goes to loopback only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from d8_installer.errors import ConfigError
+from d8_installer.model.address import shown
+from d8_installer.registry.origin import Origin
+
+OCI_SCHEMES = ("oci", "oci+https", "oci+http")
+_PATH = r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+_ADDRESS = re.compile(
+    rf"oci(?:\+(https?))?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?({_PATH})/?", re.ASCII
+)
+_HUB_API = "registry-1.docker.io"
+_HUB = frozenset(["docker.io", "index.docker.io", _HUB_API])
+_SPELLING = "write it as oci://host[:port]/repository"
+
+
+@dataclass(frozen=True, slots=True)
+class OciAddress:
+    """Where a registry is.
+
+    ``name`` is the address as it was written, ``api`` what every request's URL begins with, ``root`` the part of each
+    repository before the image (perhaps empty), ``login`` the registry's name in credentials files. ``says_scheme``:
+    whether the address itself says http or https.
+    """
+
+    name: str
+    api: str
+    origin: Origin
+    root: str
+    login: str
+    says_scheme: bool
+
+    @classmethod
+    def parse(cls, url: str) -> OciAddress:
+        """Read an address; a malformed one, and plain http to another machine, are ConfigErrors."""
+        match = _ADDRESS.fullmatch(url)
+        if match is None:
+            raise ConfigError(f"{shown(url)} is not the address of a registry", hint=_hint(url))
+        host, port = match[2].lower(), match[3] or ""
+        host, login = (_HUB_API, "docker.io") if host in _HUB else (host, host)
+        is_local = Origin.parse(f"https://{host}{port}").is_loopback
+        if match[1] == "http" and not is_local:
+            raise ConfigError(
+                f"{shown(url)}: plain http is spoken to this machine only",
+                hint=f"write oci+https://{url.partition('://')[2]}",
+            )
+        api = f"{match[1] or ('http' if is_local else 'https')}://{host}{port}/v2/"
+        root = match[4].lstrip("/")
+        return cls(url.rstrip("/"), api, Origin.parse(api), root, f"{login}{port}", match[1] is not None)
+
+    def repository(self, image: str) -> str:
+        """Return the repository of *image*; on Docker Hub a name without a namespace is in ``library/``."""
+        if self.root:
+            return f"{self.root}/{image}"
+        return f"library/{image}" if self.origin.host == _HUB_API and "/" not in image else image
+
+    @property
+    def other_scheme(self) -> str:
+        """This address with the other scheme, for a hint; http is only for this machine."""
+        other = "oci+http" if self.origin.scheme == "https" else "oci+https"
+        return f"{other}://{self.name.partition('://')[2]}"
+
+
+def _hint(url: str) -> str:
+    lower = url.lower()
+    return f"write it in lower case: {lower}" if lower != url and _ADDRESS.fullmatch(lower) else _SPELLING
