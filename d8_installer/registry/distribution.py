@@ -7,7 +7,6 @@ Lives here: requests, redirects and pages. Addresses are ``oci_address``'s, uplo
 from __future__ import annotations
 
 import json
-import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.oci_address import OciAddress
 from d8_installer.registry.origin import Origin, resolve
+from d8_installer.registry.pages import next_page
 from d8_installer.registry.ranges import BlobRest, continues, range_headers
 from d8_installer.registry.remembered import RememberedManifests
 from d8_installer.registry.statuses import Refusal
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
     from d8_installer.registry.stream import Stream
 
 ACCEPT = {"Accept": ", ".join([OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST])}
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.ASCII)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAME_METHOD = (307, 308)
 _MAX_REDIRECTS = 3
 _MAX_PAGES = 1000
 _MAX_TAGS = 100_000
 _MAX_TAGS_BYTES = 4 << 20
+_MAX_LIST_BYTES = 64 << 20
+_NO_LIST = "check that this is an OCI registry, or use another source"
 _CHUNK = 256 << 10
 
 
@@ -160,29 +161,28 @@ class RegistrySource:
         self.name = registry.name
 
     def tags(self, image: str) -> Sequence[str]:
-        """Return every tag, all pages joined; more than 100 000 tags or 1000 pages are a MismatchError."""
+        """Return every tag, all pages joined.
+
+        More than 100 000 tags, 64 MiB or 1000 pages of them, and pages that lead in a circle, are a MismatchError.
+        """
         call = self._registry.call("GET", image, "tags/list?n=1000")
         tags: list[str] = []
-        for _ in range(_MAX_PAGES):
-            page, following = self._page(call)
-            tags += page
+        size, asked = 0, set[str]()
+        while len(tags) <= _MAX_TAGS and len(asked) < _MAX_PAGES and size <= _MAX_LIST_BYTES:
+            asked.add(call.url)
+            headers, raw = self._whole(call, _MAX_TAGS_BYTES)
+            tags += _parse_tags(raw, self.name)
+            size += len(raw)
+            following = next_page(headers.get("link", ""), call.url)
             if following is None:
                 return tags
-            if len(tags) > _MAX_TAGS:
-                break
+            if following in asked:
+                raise MismatchError(f"{self.name}: the pages of the tags of {image} lead in a circle", hint=_NO_LIST)
             call = replace(call, url=following)
-        raise MismatchError(f"{self.name}: {image} has more than {_MAX_TAGS} tags or {_MAX_PAGES} pages of them")
-
-    def _page(self, call: Call) -> tuple[list[str], str | None]:
-        headers, raw = self._whole(call, _MAX_TAGS_BYTES)
-        page = _parse_tags(raw, self.name)
-        link = _NEXT.search(headers.get("link", ""))
-        if link is None:
-            return page, None
-        following, origin = resolve(call.url, link[1])
-        if origin != Origin.parse(call.url) or following == call.url:
-            raise MismatchError(f"{self.name}: the next page of tags is not its own")
-        return page, following
+        raise MismatchError(
+            f"{self.name}: {image} has more than {_MAX_TAGS} tags, {_MAX_PAGES} pages or {_MAX_LIST_BYTES} bytes",
+            hint=_NO_LIST,
+        )
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest's bytes and type."""

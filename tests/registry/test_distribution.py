@@ -162,15 +162,44 @@ def test_pages_are_followed_to_the_end() -> None:
         assert server.paths[0] == f"/v2/root/{IMAGE}/tags/list?n=1000"
 
 
+@pytest.mark.parametrize("elsewhere", ["https://evil.example", "//evil.example:1", "http://user:word@x", ""])
+def test_a_page_elsewhere_is_looked_for_here(elsewhere: str) -> None:
+    def answer(received: Received) -> Answer:
+        link = {} if "last=v1" in received.path else {"Link": f'<{elsewhere}/v2/x?last=v1#y>; rel="next"'}
+        return replace(Answer.json({"tags": ["v2" if "last=v1" in received.path else "v1"]}), headers=link)
+
+    with asking(answer) as (server, registry):
+        assert list(RegistrySource(registry).tags(IMAGE)) == ["v1", "v2"]
+        assert server.paths[1:] == ["/v2/x?last=v1"]
+
+
 @pytest.mark.parametrize(
-    "link", ["https://evil.example/v2/x", "//evil.example/x", "?n=1000", "http://user@x/", "http://[::1/"]
+    ("link", "says"),
+    [
+        ('<?n=1000>; rel="next"', "in a circle"),
+        ('<http://[::1/>; rel="next"', "no usable address"),
+        ('<a b>; rel="next"', "no usable address"),
+        ('/v2/x; rel="next"', "cannot be read"),
+        ('</v2/x; rel="next"', "cannot be read"),
+        ('</v2/x>; rel="next', "cannot be read"),
+    ],
 )
-def test_a_page_elsewhere_or_again_is_refused(link: str) -> None:
-    answer = replace(Answer.json({"tags": ["v1"]}), headers={"Link": f'<{link}>; rel="next"'})
+def test_a_page_that_cannot_be_found_is_not_the_last(link: str, says: str) -> None:
+    answer = replace(Answer.json({"tags": ["v1"]}), headers={"Link": link})
     with asking(lambda _: answer) as (server, registry):
-        with pytest.raises(MismatchError):
+        with pytest.raises(MismatchError, match=says):
             RegistrySource(registry).tags(IMAGE)
         assert len(server.received) == 1
+
+
+def test_pages_in_a_circle_are_refused() -> None:
+    def answer(received: Received) -> Answer:
+        link = {"Link": f'</v2/x?page={len(received.path) % 2}{"1" * (len(received.path) % 2)}>; rel="next"'}
+        return replace(Answer.json({"tags": ["v1"]}), headers=link)
+
+    with asking(answer) as (server, registry), pytest.raises(MismatchError, match="in a circle"):
+        RegistrySource(registry).tags(IMAGE)
+    assert len(server.received) < 5
 
 
 def test_pages_without_end_are_refused() -> None:
