@@ -17,7 +17,9 @@ from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.registry.endpoint import check_tls_options
 from d8_installer.registry.failed_try import FailedTryError, send_once
+from d8_installer.registry.head import HeadLimit
 from d8_installer.registry.origin import Origin, proxy_for
+from d8_installer.registry.reach import refuse_inside
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
 from d8_installer.registry.stream import ERROR_BODY, Stream
 from d8_installer.registry.trust import no_trust, trust
@@ -97,7 +99,8 @@ class Client:
     def __init__(self, options: ClientOptions | None = None, token: BearerToken | None = None) -> None:
         self._options = options or ClientOptions()
         self._token = token
-        self._routes: dict[tuple[bool, str | None], httpx2.Client] = {}
+        self._routes: dict[tuple[bool, str | None, bool], httpx2.Client] = {}
+        self._head = HeadLimit()
         self._lock = threading.Lock()
         self._wait = threading.Event().wait if self._options.wait is None else self._options.wait
 
@@ -130,8 +133,13 @@ class Client:
         return self.open("GET", url, headers, None)
 
     @contextmanager
-    def open(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Iterator[Stream]:
-        """Send any request and open its answer, whatever its status; leaving the context ends the transfer."""
+    def open(
+        self, method: str, url: str, headers: Mapping[str, str], content: Content, *, outside: bool = False
+    ) -> Iterator[Stream]:
+        """Send any request and open its answer, whatever its status; leaving the context ends the transfer.
+
+        *outside*: somebody elsewhere has named the address, so one inside (``reach.inside``) is a NotAllowedError.
+        """
         origin = self._admit(url)
         call = f"{method} {shown(url)}"
         sent = dict(headers)
@@ -140,10 +148,13 @@ class Client:
             if authorization is not None:
                 sent["Authorization"] = authorization
         proxy = proxy_for(origin, self._options.env)
-        http = self._route(tls=origin.scheme == "https", proxy=proxy)
+        if outside and proxy is not None:
+            refuse_inside(origin.host, origin.port, self._options.connect_timeout)
+        http = self._route(tls=origin.scheme == "https", proxy=proxy, outside=outside)
 
         def once() -> httpx2.Response:
-            return send_once(http, http.build_request(method, url, headers=sent, content=content), origin, proxy)
+            with self._head.of(self._options.read_timeout):
+                return send_once(http, http.build_request(method, url, headers=sent, content=content), origin, proxy)
 
         raw = self._persist(once, repeatable=content is None or isinstance(content, bytes))
         try:
@@ -202,35 +213,42 @@ class Client:
                 raw.close()
             self.wait(delay)
 
-    def _route(self, *, tls: bool, proxy: str | None) -> httpx2.Client:
+    def _route(self, *, tls: bool, proxy: str | None, outside: bool) -> httpx2.Client:
         """Return the connections of one kind, made on first use: a TLS context costs 30 to 60 ms."""
+        key = (tls, proxy, outside and proxy is None)
         with self._lock:
-            route = self._routes.get((tls, proxy))
+            route = self._routes.get(key)
             if route is None:
-                route = _connections(self._options, tls=tls, proxy=proxy)
-                self._routes[tls, proxy] = route
+                route = self._routes[key] = _connections(self._options, *key, self._head)
             return route
 
 
-def _connections(options: ClientOptions, *, tls: bool, proxy: str | None) -> httpx2.Client:
+def _connections(options: ClientOptions, tls: bool, proxy: str | None, outside: bool, head: HeadLimit) -> httpx2.Client:
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     import httpx2
 
     from d8_installer import __version__
+    from d8_installer.registry.network import Network
 
-    return httpx2.Client(
+    transport = httpx2.HTTPTransport(
         verify=trust(ca_file=options.ca_file, insecure=options.insecure, env=options.env) if tls else no_trust(),
         trust_env=False,
         proxy=proxy,
+        limits=httpx2.Limits(
+            max_connections=options.connections, max_keepalive_connections=options.connections, keepalive_expiry=30
+        ),
+    )
+    # A parameter of httpcore2's pools that httpx2 does not hand on.
+    transport._pool._network_backend = Network(head, outside=outside)
+    return httpx2.Client(
+        transport=transport,
+        trust_env=False,
         follow_redirects=False,
         # Answers must not depend on earlier ones.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # A compressing ingress would break every digest.
         headers={"Accept-Encoding": "identity", "User-Agent": f"d8-installer/{__version__}"},
-        limits=httpx2.Limits(
-            max_connections=options.connections, max_keepalive_connections=options.connections, keepalive_expiry=30
-        ),
         # Waiting for a free connection is no fault: the others may be fetching for an hour.
         timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout, pool=None),
     )
