@@ -121,20 +121,25 @@ class RegistryAuth:
         """Ask the token service (distribution's token.md; with an identity token oauth.md) for all that is wanted."""
         realm = challenge.get("realm", "")
         self._check_realm(realm)
+        outside = self._client.is_elsewhere(self._origin)
         service = challenge.get("service", "")
         scopes = joined_scopes(challenge.get("scope", ""), scope)
         if credentials is not None and credentials.identity_token:
             form = {"grant_type": "refresh_token", "client_id": "d8-installer", "scope": " ".join(scopes)}
             form |= {"service": service, "refresh_token": credentials.identity_token}
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            return self._client.send("POST", realm, headers, urlencode(form).encode())
+            return self._client.send("POST", realm, headers, urlencode(form).encode(), outside=outside)
         query = urlencode([("service", service)] * bool(service) + [("scope", one) for one in scopes])
         headers = {} if credentials is None else {"Authorization": credentials.basic()}
         realm = realm.partition("#")[0]
-        return self._client.get(f"{realm}{'&' if '?' in realm else '?'}{query}", headers, _MAX_TOKEN_BYTES)
+        url = f"{realm}{'&' if '?' in realm else '?'}{query}"
+        return self._client.get(url, headers, _MAX_TOKEN_BYTES, outside=outside)
 
     def _check_realm(self, realm: str) -> None:
-        """Refuse a realm that would carry the credentials readably, or into a service of this machine."""
+        """Refuse a realm that would carry the credentials readably.
+
+        The client refuses one that a registry elsewhere places inside this machine or its link (``reach.inside``).
+        """
         try:
             origin = Origin.parse(realm)
         except ConfigError as error:

@@ -19,7 +19,7 @@ from d8_installer.registry.endpoint import check_tls_options
 from d8_installer.registry.failed_try import FailedTryError, send_once
 from d8_installer.registry.head import HeadLimit
 from d8_installer.registry.origin import Origin, proxy_for
-from d8_installer.registry.reach import refuse_inside
+from d8_installer.registry.reach import is_inside, refuse_inside
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
 from d8_installer.registry.stream import ERROR_BODY, Stream
 from d8_installer.registry.trust import no_trust, trust
@@ -109,23 +109,25 @@ class Client:
         """Seconds that a server may stay silent."""
         return self._options.read_timeout
 
-    def get(self, url: str, headers: Mapping[str, str], cap: int) -> Response:
+    def get(self, url: str, headers: Mapping[str, str], cap: int, *, outside: bool = False) -> Response:
         """Return the answer to a GET, its body at most *cap* bytes (else MismatchError); a cut one is fetched anew."""
         attempts = self.attempts()
         while True:
-            with self.stream(url, headers) as stream:
+            with self.open("GET", url, headers, None, outside=outside) as stream:
                 try:
                     return Response(stream.status, stream.headers, stream.read(cap))
                 except TryAgainError:
                     self.wait_or_raise(attempts)
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], content: Content = None) -> Response:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], content: Content = None, *, outside: bool = False
+    ) -> Response:
         """Return the answer to any other method.
 
         An iterable content is sent once only (it cannot be begun anew): then a lost connection is a
         TryAgainError, and ``attempts`` is how the caller repeats the whole.
         """
-        with self.open(method, url, headers, content) as stream:
+        with self.open(method, url, headers, content, outside=outside) as stream:
             return Response(stream.status, stream.headers, stream.read(ERROR_BODY))
 
     def stream(self, url: str, headers: Mapping[str, str]) -> AbstractContextManager[Stream]:
@@ -176,6 +178,10 @@ class Client:
         if delay is None:
             raise  # noqa: PLE0704 - called while the failure is handled
         self.wait(delay)
+
+    def is_elsewhere(self, origin: Origin) -> bool:
+        """Whether *origin* is not inside (``reach.inside``): what it names must not be inside either."""
+        return not (origin.is_loopback or is_inside(origin.host, origin.port, self._options.connect_timeout))
 
     def close(self) -> None:
         """Close every connection."""

@@ -138,7 +138,10 @@ class Registry:
     def _send(self, stack: ExitStack, call: Call, authorization: str | None) -> Stream:
         headers = dict(call.headers) if authorization is None else {**call.headers, "Authorization": authorization}
         content = call.content() if callable(call.content) else call.content
-        return stack.enter_context(self.client.open(call.method, call.url, headers, content))
+        # Where the registry leads to is its own choice, so it must not lead into this machine.
+        own = self.address.origin
+        outside = Origin.parse(call.url) != own and self.client.is_elsewhere(own)
+        return stack.enter_context(self.client.open(call.method, call.url, headers, content, outside=outside))
 
     def check(self, call: Call, stream: Stream, *good: int) -> None:
         """Return if the status is one of *good*; else raise what it means (distribution-spec, Error Codes)."""

@@ -263,7 +263,7 @@ def test_a_https_realm_may_be_another_host(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with serving(lambda _: Answer.json({"token": "t"}), context) as server:
-        with authenticating(tmp_path, LOGGED_IN, "https://r.example") as who:
+        with authenticating(tmp_path, LOGGED_IN, "https://localhost") as who:
             assert who.answer(challenge(server), SCOPE, None) == "Bearer t"
         assert server.received[0].headers["authorization"] == f"Basic {auth()['auth']}"
 

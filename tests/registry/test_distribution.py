@@ -338,7 +338,7 @@ def test_a_remote_registry_cannot_lead_into_this_machine() -> None:
         serving(lambda _: Answer(200, b"internal")) as internal,
         serving(lambda _: Answer(200, headers={"Location": internal.url}), context) as server,
     ):
-        with opened("oci://registry.example/x") as registry:
+        with opened("oci+https://localhost/x") as registry:
             stream_url = "https://registry.example/v2/x"
             call = replace(registry.call("GET", "x", "y"), url=server.url)
             with registry.exchange(call) as stream, pytest.raises(NotAllowedError):
