@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import RawOutput, end_cleanly, working_directory
-from d8_installer.cli.program import execute_file, wait_for, without_token
+from d8_installer.cli.program import execute_file, wait_for
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import UsageError
+from d8_installer.model.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,8 +38,8 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str]) -> RawOutput:
     path = find_ready(launch, environ) or _provide(launch, environ)
     sys.stdout.flush()
     if os.name == "posix":
-        execute_file(path, [path, *rest], without_token(environ))
-    return RawOutput(wait_for([path, *rest], without_token(environ)))
+        execute_file(path, [path, *rest], without_secrets(environ))
+    return RawOutput(wait_for([path, *rest], without_secrets(environ)))
 
 
 def _provide(launch: Launch, environ: Mapping[str, str]) -> str:

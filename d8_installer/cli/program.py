@@ -18,11 +18,6 @@ def verbatim(typed: argparse.Namespace) -> list[str]:
     return ["--", *after] if taken else after
 
 
-def without_token(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a program that is given no credentials of the proxy."""
-    return {name: value for name, value in environ.items() if name != "D8_RPP_TOKEN"}
-
-
 def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a program to its end and return its exit code (128+n for a signal); Ctrl-C is the program's to answer."""
     import signal

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.address import shown
 from d8_installer.model.platform import Platform
+from d8_installer.model.secrets import without_secrets
 from d8_installer.ops.host import host_facts
 from d8_installer.ops.path import is_on_path
 from d8_installer.ops.surroundings import look
@@ -102,7 +103,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         tuple(sorted(own_distributions().keys() - enabled)),
         tuple(plugin.name for plugin in unusable if plugin.version is None),
         tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
-        {name: value for name, value in session.environ.items() if name != "D8_RPP_TOKEN"},
+        without_secrets(session.environ),
         tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
         () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
     )

@@ -11,6 +11,7 @@ from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import Platform, typed_platform
+from d8_installer.model.secrets import Secrets
 from d8_installer.ops.host import host_facts
 from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
 from d8_installer.ops.patience import typed_patience, with_others
@@ -90,6 +91,8 @@ class Session:
     clock: Callable[[], datetime]
     reporter: Reporter
     directory: str
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
+    """What is hidden wherever text is shown; whoever learns a secret adds it."""
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> Session:
@@ -271,6 +274,7 @@ class Session:
             patience=self.patience,
             stall=self.patience,
             offline=self.is_offline,
+            secrets=self.secrets,
         )
 
     @cached_property

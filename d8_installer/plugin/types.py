@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from d8_installer.model.secrets import Secrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -24,7 +26,8 @@ class Access:
     variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of
     waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``stall`` is how many
     seconds a sender may stay silent. ``wait`` sleeps between tries and may raise to end them. ``offline`` forbids the
-    network: files still may be read. Secrets are not in the repr.
+    network: files still may be read. What is added to ``secrets`` is hidden wherever text is shown. Secrets are not in
+    the repr.
     """
 
     token: Callable[[], str | None] | None = field(default=None, repr=False)
@@ -37,6 +40,7 @@ class Access:
     stall: float = 30.0
     offline: bool = False
     wait: Callable[[float], object] | None = field(default=None, repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

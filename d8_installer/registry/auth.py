@@ -127,6 +127,7 @@ class RegistryAuth:
         if credentials is not None and credentials.identity_token:
             form = {"grant_type": "refresh_token", "client_id": "d8-installer", "scope": " ".join(scopes)}
             form |= {"service": service, "refresh_token": credentials.identity_token}
+            self._client.secrets.add(credentials.identity_token)
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             return self._client.send("POST", realm, headers, urlencode(form).encode(), outside=outside)
         query = urlencode([("service", service)] * bool(service) + [("scope", one) for one in scopes])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.model.secrets import Secrets
 from d8_installer.registry.endpoint import check_tls_options
 from d8_installer.registry.failed_try import FailedTryError, send_once
 from d8_installer.registry.head import HeadLimit
@@ -62,7 +63,7 @@ class ClientOptions:
     """Everything that is decided before the first request. Times are in seconds.
 
     ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to count; ``wait``
-    sleeps between tries, and may raise to end them.
+    sleeps between tries, and may raise to end them. ``secrets`` gets every secret that is sent.
     """
 
     ca_file: str | None = None
@@ -74,6 +75,7 @@ class ClientOptions:
     read_timeout: float = READ_TIMEOUT
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     wait: Callable[[float], object] | None = field(default=None, repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
 
     def __post_init__(self) -> None:
         check_tls_options(insecure=self.insecure, ca_file=self.ca_file)
@@ -101,6 +103,8 @@ class Client:
         self._token = token
         self._routes: dict[tuple[bool, str | None, bool], httpx2.Client] = {}
         self._head = HeadLimit()
+        self.secrets = self._options.secrets
+        """What is hidden in every answer; whoever sends a secret that is in no Authorization header adds it."""
         self._lock = threading.Lock()
         self._wait = threading.Event().wait if self._options.wait is None else self._options.wait
 
@@ -149,6 +153,7 @@ class Client:
             authorization = self._token.header()
             if authorization is not None:
                 sent["Authorization"] = authorization
+        self.secrets.add_authorization(sent.get("Authorization", ""))
         proxy = proxy_for(origin, self._options.env)
         if outside and proxy is not None:
             refuse_inside(origin.host, origin.port, self._options.connect_timeout)
@@ -156,11 +161,12 @@ class Client:
 
         def once() -> httpx2.Response:
             with self._head.of(self._options.read_timeout):
-                return send_once(http, http.build_request(method, url, headers=sent, content=content), origin, proxy)
+                request = http.build_request(method, url, headers=sent, content=content)
+                return send_once(http, request, origin, proxy, self.secrets)
 
         raw = self._persist(once, repeatable=content is None or isinstance(content, bytes))
         try:
-            yield Stream(raw, call, self._options.read_timeout)
+            yield Stream(raw, call, self._options.read_timeout, self.secrets)
         finally:
             raw.close()
 

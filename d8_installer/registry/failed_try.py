@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from d8_installer.errors import D8Error
+    from d8_installer.model.secrets import Secrets
     from d8_installer.registry.origin import Origin
 
 _ADDRESS_HINT = (
@@ -29,14 +30,19 @@ class FailedTryError(Exception):
         self.is_passing = is_passing
 
 
-def send_once(http: httpx2.Client, request: httpx2.Request, origin: Origin, proxy: str | None) -> httpx2.Response:
-    """Send *request* once and return its answer, the body unread; every transport failure is a FailedTryError."""
+def send_once(
+    http: httpx2.Client, request: httpx2.Request, origin: Origin, proxy: str | None, secrets: Secrets
+) -> httpx2.Response:
+    """Send *request* once and return its answer, the body unread; every transport failure is a FailedTryError.
+
+    The library's messages quote what a server sent: *secrets* are hidden in them.
+    """
     import httpx2
 
     try:
         return http.send(request, stream=True)
     except httpx2.ProxyError as error:
-        raise _proxy_refused(error, origin, proxy or "") from error
+        raise _proxy_refused(secrets.hide(str(error)), origin, proxy or "") from error
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise _not_connected(error, origin, proxy) from error
     except httpx2.TimeoutException as error:
@@ -44,7 +50,7 @@ def send_once(http: httpx2.Client, request: httpx2.Request, origin: Origin, prox
         raise FailedTryError(late, is_passing=False) from error
     except httpx2.TransportError as error:
         dropped = TryAgainError(
-            f"{origin} closed the connection without a valid answer: {str(error)[:100]}",
+            f"{origin} closed the connection without a valid answer: {secrets.hide(str(error))[:100]}",
             hint="try again; if it stays, check the address (http or https, port)",
         )
         raise FailedTryError(dropped, is_passing=True) from error
@@ -73,9 +79,9 @@ def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | No
     return FailedTryError(refused, is_passing=bool(reasons))
 
 
-def _proxy_refused(error: httpx2.ProxyError, origin: Origin, proxy: str) -> FailedTryError:
+def _proxy_refused(why: str, origin: Origin, proxy: str) -> FailedTryError:
     refused = UnreachableError(
-        f"the proxy {shown(proxy)} does not lead to {origin}: {str(error)[:100]}",
+        f"the proxy {shown(proxy)} does not lead to {origin}: {why[:100]}",
         hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
     )
     return FailedTryError(refused, is_passing=False)

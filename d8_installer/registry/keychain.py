@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.secrets import without_secrets
 from d8_installer.registry.credential_helper import ask_helper
 from d8_installer.registry.credentials import Credentials, Login
 
@@ -29,7 +30,6 @@ _HUB_SERVER = "https://index.docker.io/v1/"
 _HUB = frozenset(["docker.io", "index.docker.io", "registry-1.docker.io"])
 _OLD_DOCKER = ".dockercfg"
 """Docker's file before version 1.7: the object of ``auths`` alone."""
-_NOT_FOR_HELPERS = "D8_RPP_TOKEN"
 
 
 class Keychain:
@@ -82,8 +82,7 @@ class Keychain:
     ) -> Credentials | None:
         try:
             for program, server in _helpers(config, host):
-                env = {name: value for name, value in self._env.items() if name != _NOT_FOR_HELPERS}
-                found = ask_helper(program, server, env, self._seconds)
+                found = ask_helper(program, server, without_secrets(self._env), self._seconds)
                 if found is not None:
                     return found
         except ConfigError as error:

@@ -9,11 +9,14 @@ import time
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, TryAgainError
+from d8_installer.model.secrets import SHORTEST, UNMISTAKABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import httpx2
+
+    from d8_installer.model.secrets import Secrets
 
 ERROR_BODY = 64 << 10
 """This much of an error's body is read, in bytes."""
@@ -52,15 +55,16 @@ class Stream:
 
     path: str | None = None
 
-    def __init__(self, raw: httpx2.Response, call: str, patience: float) -> None:
+    def __init__(self, raw: httpx2.Response, call: str, patience: float, secrets: Secrets) -> None:
         self._raw = raw
         self._patience = patience
-        self._sent = raw.request.headers.get("authorization", "").partition(" ")[2].encode()
+        self._secrets = secrets
         self._call = call
         self.url = str(raw.request.url)
         """Where the answer came from; it may hold a signature."""
         self.status = raw.status_code
-        self.headers: Mapping[str, str] = dict(raw.headers)
+        # Some servers say what they were sent; headers and bodies of errors are shown to people.
+        self.headers: Mapping[str, str] = {name: secrets.hide(value) for name, value in raw.headers.items()}
 
     @property
     def size(self) -> int | None:
@@ -111,7 +115,10 @@ class Stream:
         )
 
     def read(self, cap: int) -> bytes:
-        """Return the whole body; more than *cap* bytes is a MismatchError, but an error's body is only cut."""
+        """Return the whole body; more than *cap* bytes is a MismatchError, but an error's body is only cut.
+
+        A secret that the sender says back is hidden: in a document only one that cannot be there by chance.
+        """
         if self.status < 400:
             self.require_plain()
         limit = cap if self.status < 400 else min(cap, ERROR_BODY)
@@ -125,6 +132,5 @@ class Stream:
                 f"{self._call}: the answer is longer than {cap} bytes",
                 hint="check the address: no registry or proxy gives an answer of that length",
             )
-        # Some servers say in an error what they were sent; such bodies are shown to people.
-        shown = body.replace(self._sent, b"[hidden]") if self._sent and self.status >= 400 else body
-        return bytes(shown[:limit])
+        whole = self._secrets.hide_in(bytes(body), SHORTEST if self.status >= 400 else UNMISTAKABLE)
+        return whole[:limit]

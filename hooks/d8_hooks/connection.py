@@ -23,4 +23,5 @@ def client_options(access: Access) -> ClientOptions:
         read_timeout=access.stall,
         retry=RetryPolicy(tries=access.tries, patience=access.patience),
         wait=access.wait,
+        secrets=access.secrets,
     )

@@ -11,6 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.secrets import without_secrets
 from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.types import Credential
 
@@ -114,7 +115,7 @@ def _executed(plugin: UserExec, directory: str, env: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(
             [command, *(plugin.args or ())],
-            env={**env, **more, "KUBERNETES_EXEC_INFO": json.dumps(info)},
+            env={**without_secrets(env), **more, "KUBERNETES_EXEC_INFO": json.dumps(info)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             check=False,

@@ -19,11 +19,12 @@ def configure(_parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> RawOutput:
     """Run it; its exit code is passed on, and only what succeeded is followed by a sync. Its stdout is its own."""
     from d8_installer.cli import text
-    from d8_installer.cli.program import wait_for, without_token
+    from d8_installer.cli.program import wait_for
+    from d8_installer.model.secrets import without_secrets
     from d8_installer.ops import managers
 
     manager, arguments = context.arguments.command, context.arguments.rest
-    environ = without_token(context.environ)
+    environ = without_secrets(context.environ)
     program = managers.program_of(manager, context.environ)
     affected = managers.affected_by([manager, *arguments], context.environ, context.directory)
     if affected is None:

@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> RawOutput:
     """Become the program where the system can; its exit code and signals are then its own."""
-    from d8_installer.cli.program import execute_file, verbatim, wait_for, without_token
+    from d8_installer.cli.program import execute_file, verbatim, wait_for
+    from d8_installer.model.secrets import without_secrets
     from d8_installer.ops.run import runnable
 
     with context.session() as session:
@@ -32,7 +33,7 @@ def execute(context: Context) -> RawOutput:
     context.talk.close()
     command = [program.path, *verbatim(context.arguments)]
     sys.stdout.flush()
-    environ = without_token(context.environ)
+    environ = without_secrets(context.environ)
     if os.name == "posix":
         execute_file(program.path, command, environ)
     return RawOutput(wait_for(command, environ))
