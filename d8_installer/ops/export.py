@@ -67,8 +67,10 @@ def _cyclonedx(lock: Lock, epoch: int | None) -> dict[str, object]:
     try:
         from cyclonedx.output.json import JsonV1Dot6
     except ModuleNotFoundError as error:
+        from d8_installer.plugin.installation import hint_for_extra
+
         raise ConfigError(
-            "CycloneDX needs a library that is not installed", hint="pip install 'd8-installer[sbom]'"
+            "CycloneDX needs the extra [sbom], which is not installed", hint=hint_for_extra("sbom")
         ) from error
     document: dict[str, object] = json.loads(JsonV1Dot6(_bom(lock, epoch)).output_as_string())
     metadata = document["metadata"]

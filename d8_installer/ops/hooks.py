@@ -182,11 +182,14 @@ def _refuse_without_verifiers(session: Session) -> None:
         if names:
             session.reporter.warn(f"--no-plugins: nobody asks the verifiers of {names}")
         return
+    from d8_installer.plugin.installation import running, to_add
+
     for plugin in session.hooks.loaded.unusable:
         if plugin.verifies:
             mend = "mend it"
             if plugin.version is None:  # also where a launcher's environment is not the one that has it
-                mend = f"type `d8-installer sync` where it is installed, or `pipx inject d8-installer {plugin.name}`"
+                added = to_add(running(), plugin.name)
+                mend = f"type `d8-installer sync` where it is installed, or `{added}`"
             raise ConfigError(
                 f"{plugin.name} verifies images and cannot be asked, so nothing new is placed: {plugin.why}",
                 hint=f"{mend}, or `d8-installer plugins disable {plugin.name}`",

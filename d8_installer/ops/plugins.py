@@ -154,9 +154,11 @@ def enable(session: Session, name: str) -> PluginsResult:
     name = normalised(name)
     distribution = own_distributions().get(name)
     if distribution is None:
+        from d8_installer.plugin.installation import running, to_add
+
         raise UsageError(
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
-            hint=f"type `pipx inject d8-installer {name[:100]}`, or `uv tool install d8-installer --with {name[:100]}`",
+            hint=f"type `{to_add(running(), name[:100])}`",
         )
     enabled = _enabled(session.config)
     verifies = VERIFIERS in distribution.groups

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.ops.lines import lines
 from d8_installer.ops.start_up import StartUpFile, goes_whole, has_line, remove_line, start_up_files
 from d8_installer.plugin.environments import project_roots
+from d8_installer.plugin.installation import running, to_remove
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import contents, fs, lockfile
 from d8_installer.store.layout import config_directory, shared_directories
@@ -82,7 +82,7 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
     """Remove what ``leaving`` says; while another command is at work that is a TryAgainError."""
     plan = leaving(session)
     if dry_run:
-        return Left(plan, package_command(), dry_run=True)
+        return Left(plan, to_remove(running()), dry_run=True)
     for path in (*plan.directories, *plan.removed, *plan.changed):
         session.refuse_foreign(path)
     with _nobody_else(session, is_there=session.home.root in plan.directories):
@@ -93,7 +93,7 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
     for directory in plan.directories:
         with contextlib.suppress(DiskError):
             fs.remove_if_empty(directory)
-    return Left(plan, package_command(), dry_run=False)
+    return Left(plan, to_remove(running()), dry_run=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,6 @@ def _remove_traces(plan: Leaving) -> None:
             fs.remove_if_empty(os.path.dirname(os.path.dirname(start_up.path)))
     for link in plan.links:
         fs.remove(link)
-
-
-def package_command() -> str:
-    """Return the command that removes the Python package from where it runs."""
-    if os.path.isfile(os.path.join(sys.prefix, "pipx_metadata.json")):
-        return "pipx uninstall d8-installer"
-    if os.path.isfile(os.path.join(sys.prefix, "uv-receipt.toml")):
-        return "uv tool uninstall d8-installer"
-    return f"{sys.executable} -m pip uninstall d8-installer"
 
 
 def _links(session: Session) -> Iterator[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from d8_installer import INSTALL_SOURCE
+
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
 
@@ -48,7 +50,7 @@ fi
 [ -x "$d/d8-installer" ] && exec "$d/d8-installer" launch @request@ @binary@ "$0" "$@"
 command -v d8-installer >/dev/null && exec d8-installer launch @request@ @binary@ "$0" "$@"
 echo "error: @binary@ needs d8-installer, which is neither beside $s nor on PATH" >&2
-echo "hint: type pipx install d8-installer" >&2
+echo "hint: type pipx install @source@" >&2
 exit 78
 '''
 import sys
@@ -61,7 +63,8 @@ sys.exit(main(["@request@", "@binary@", *sys.argv]))
 
 def launcher(binary: str, request: Digest) -> str:
     """Return the launcher of *binary* for the request whose hash is *request* (``Request.hash``)."""
-    return _TEXT.replace("@link@", PROFILE_LINK).replace("@binary@", binary).replace("@request@", request.hex)
+    text = _TEXT.replace("@source@", INSTALL_SOURCE)
+    return text.replace("@link@", PROFILE_LINK).replace("@binary@", binary).replace("@request@", request.hex)
 
 
 def request_of(head: bytes) -> tuple[str, str] | None:

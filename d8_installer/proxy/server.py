@@ -249,6 +249,8 @@ def _check_extra() -> None:
     try:
         import granian.server.embed  # noqa: F401 - only whether it is there
     except ImportError as error:
+        from d8_installer.plugin.installation import hint_for_extra
+
         raise ConfigError(
-            f"the proxy needs an extra that is not installed: {error}", hint="pip install 'd8-installer[proxy]'"
+            f"the proxy needs the extra [proxy], which is not installed: {error}", hint=hint_for_extra("proxy")
         ) from error

@@ -72,7 +72,7 @@ def _plugins(context: CheckContext) -> list[Finding]:
         Finding(
             "error",
             f"{name} is enabled, and not installed in d8-installer's own environment",
-            hint=f"type `pipx inject d8-installer {name}`, or `d8-installer plugins disable {name}`",
+            hint=f"type `{_to_add(name)}`, or `d8-installer plugins disable {name}`",
         )
         for name in context.absent
     ]
@@ -85,3 +85,9 @@ def _plugins(context: CheckContext) -> list[Finding]:
         for name in context.not_enabled
     ]
     return findings
+
+
+def _to_add(package: str) -> str:
+    from d8_installer.plugin.installation import running, to_add
+
+    return to_add(running(), package)

@@ -42,8 +42,10 @@ def _token(request: CredentialRequest) -> str | None:
     except ImportError as error:
         if request.kubeconfig is None and request.context is None:
             return None
+        from d8_installer.plugin.installation import hint_for_extra
+
         raise ConfigError(
-            "reading a kubeconfig needs an extra that is not installed", hint="pip install 'd8-installer[cluster]'"
+            "reading a kubeconfig needs the extra [cluster], which is not installed", hint=hint_for_extra("cluster")
         ) from error
     found = _user([_read(KubeConfig, file) for file in files], request.context)
     if found is None:

@@ -66,6 +66,11 @@ class Index:
         for path in paths:
             self._wheels.setdefault(path.name, Wheel(path))
 
+    def wheel_of(self, project: str) -> Path:
+        """Return the file of the one wheel that is offered of *project*."""
+        (wheel,) = (wheel for wheel in self._wheels.values() if wheel.project == normal(project))
+        return wheel.path
+
     def withdraw(self, project: str) -> None:
         """Offer nothing of *project* any more."""
         self._wheels = {name: wheel for name, wheel in self._wheels.items() if wheel.project != normal(project)}

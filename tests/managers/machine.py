@@ -128,6 +128,11 @@ class Machine:
             words, env=variables, cwd=self.home, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
         )
 
+    def bring_tool(self, directory: Path) -> None:
+        """Put the wheel of the tool under test into *directory*, as if it were downloaded."""
+        wheel = self.index.wheel_of("d8-installer")
+        (directory / wheel.name).symlink_to(wheel)
+
     # Plugins
 
     def image(self, name: str, *tags: str) -> str:

@@ -65,6 +65,7 @@ def type_all(machine: Machine, chapter: str, directory: Path | None = None) -> N
     """Type a chapter's lines; ``hello`` must print what the plugin that is installed wants."""
     for name in ("hello", "data"):
         machine.plugin(name, "1.0", "v1.0.0", launchers=name == "hello")
+    machine.bring_tool(directory or machine.home)
     upgraded = False
     for line in chapters()[chapter]:
         if {"upgrade", "update", "--upgrade"} & set(line.split()):

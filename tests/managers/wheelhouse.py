@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.path.realpath(sys.executable)
 """The Python behind our own environment: compiled wheels are for it."""
 FAST = ("pip>=26", "pipx>=1.18", "uv>=0.13", "hatchling>=1.26", "setuptools", "editables")
-"""Beside d8-installer's own dependencies. Resolved together; each of THOROUGH is resolved by itself."""
+"""Beside the dependencies and extras of d8-installer. Resolved together; each of THOROUGH is resolved by itself."""
 THOROUGH = {
     # hishel 2 breaks PDM 2.29; `pdm[locked]` pins an idna that httpx2 does not take
     "pdm": ("pdm>=2.29", "hishel<2"),
@@ -38,7 +38,7 @@ FOREIGN = ("colorama", "httpx2-jsfetch", "pywin32-ctypes", "xattr")
 
 def wheelhouse(group: str) -> Path:
     """Return the directory of wheels of *group* (``fast``, ``foreign``, a key of THOROUGH), downloaded if need be."""
-    groups = {"fast": (*FAST, *_own_dependencies()), "foreign": FOREIGN, **THOROUGH}
+    groups = {"fast": (*FAST, *_own_dependencies(), *_extras()), "foreign": FOREIGN, **THOROUGH}
     requirements, options = sorted(groups[group]), []
     if group == "foreign":
         options = ["--no-deps", "--ignore-requires-python"]
@@ -82,6 +82,11 @@ def clean_environment() -> dict[str, str]:
 def _own_dependencies() -> list[str]:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())
     return [str(requirement) for requirement in document["project"]["dependencies"]]
+
+
+def _extras() -> list[str]:
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return [str(text) for texts in document["project"]["optional-dependencies"].values() for text in texts]
 
 
 def _cache() -> Path:

@@ -128,7 +128,7 @@ def test_without_the_extra_only_who_asked_for_it_is_told(file: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "lightkube.config.kubeconfig", None)
     with pytest.raises(ConfigError) as caught:
         asked(file)
-    assert "d8-installer[cluster]" in (caught.value.hint or "")
+    assert "'lightkube>=" in (caught.value.hint or "")
     assert CREDENTIAL.token(CredentialRequest(ENDPOINT, {"KUBECONFIG": str(file)})) is None
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from d8_installer import INSTALL_SOURCE
 from d8_installer.model.digest import Digest
 from d8_installer.plugin.launcher import HEAD_BYTES, PROFILE_LINK, launcher, request_of
 from tests.strategies import steady
@@ -138,7 +139,7 @@ def test_another_request_runs_nothing_stale(tmp_path: Path) -> None:
     code, said = call(script(tmp_path / "bin/hello"), HOME=str(tmp_path))
     assert code == 78
     assert said.startswith("error: hello needs d8-installer")
-    assert "hint: type pipx install d8-installer" in said
+    assert f"hint: type pipx install {INSTALL_SOURCE}" in said
 
 
 @pytest.mark.parametrize("beside", [True, False])
