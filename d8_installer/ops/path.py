@@ -1,4 +1,4 @@
-"""``ensurepath`` and ``env``: how ``bin`` gets onto PATH, for a person's shells and for one project."""
+"""What PATH has, and the lines by which a shell gets a profile's binaries: ``env``, and what others ask of PATH."""
 
 from __future__ import annotations
 
@@ -8,28 +8,12 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import UsageError
-from d8_installer.ops.settings import note_directories
-from d8_installer.ops.shells import first_on_path, last_on_path, path_entry, shell_of
-from d8_installer.ops.start_up import add_line, start_up_files
+from d8_installer.ops.shells import first_on_path, path_entry, shell_of
 from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
     from d8_installer.ops.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class EnsuredPath:
-    """``files`` were changed; ``already``: PATH had the directory before."""
-
-    directory: str
-    files: tuple[str, ...]
-    already: bool
-
-    def as_json(self) -> dict[str, object]:
-        """Return the result's ``data``."""
-        return {"directory": self.directory, "files": list(self.files), "already": self.already}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +27,6 @@ class EnvLines:
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         return {"profile": self.profile, "directory": self.directory, "lines": list(self.lines)}
-
-
-def ensure_path(session: Session) -> EnsuredPath:
-    """Append ``bin`` to PATH in the start-up files of the person's shells; said once, it is not said again.
-
-    Appending, not prepending: a binary must not take the place of a command that is there already (DESIGN, Trust).
-    """
-    directory = path_entry(session.home.bin)
-    already = is_on_path(session, directory)
-    if session.is_global:
-        raise UsageError(
-            "ensurepath writes into no start-up file for everybody",
-            hint=f"write this line into /etc/profile.d/d8-installer.sh: {last_on_path('sh', directory)}",
-        )
-    if os.name != "posix":
-        raise UsageError("ensurepath knows no start-up file of this system", hint=f"add {directory} to PATH by hand")
-    note_directories(session)
-    changed = []
-    for file in start_up_files(session, directory):
-        if file.wanted:
-            session.refuse_foreign(file.path)
-            changed += [file.path] if add_line(file) else []
-    return EnsuredPath(directory, tuple(changed), already)
 
 
 def is_on_path(session: Session, directory: str) -> bool:

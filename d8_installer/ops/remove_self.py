@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.ops.fish_paths import fills_fish_paths, leave_fish_paths
 from d8_installer.ops.lines import lines
-from d8_installer.ops.start_up import StartUpFile, goes_whole, has_line, remove_line, start_up_files
+from d8_installer.ops.start_up import StartUpFile, goes_whole, has_line, refusal_of, remove_line, start_up_files
 from d8_installer.plugin.environments import project_roots
 from d8_installer.plugin.installation import running, to_remove
 from d8_installer.plugin.launcher import PROFILE_LINK
@@ -64,15 +65,16 @@ def leaving(session: Session) -> Leaving:
     """Say what would go. A directory that is no home of ours is a ConfigError."""
     home, person = _of_home(session), _of_person(session)
     links = tuple(_links(session)) if home.files else ()
-    known = () if session.is_global else start_up_files(session, session.home.bin)
-    start_up = tuple(file for file in known if has_line(file))
+    known = list(start_up_files(session, session.home.bin))
+    refused = [(file.path, why) for file in known if (why := refusal_of(file)) is not None]
+    start_up = tuple(file for file in known if file.path not in dict(refused) and has_line(file))
     whole = tuple(file.path for file in start_up if goes_whole(file))
     return Leaving(
         files=(*person.files, *home.files),
         directories=(*home.directories, *person.directories),
         links=links,
         start_up=start_up,
-        kept=(*home.kept, *person.kept),
+        kept=(*home.kept, *person.kept, *refused),
         removed=(*home.told, *person.told, *links, *whole),
         changed=tuple(file.path for file in start_up if file.path not in whole),
     )
@@ -87,7 +89,10 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
         session.refuse_foreign(path)
     with _nobody_else(session, is_there=session.home.root in plan.directories):
         plan = leaving(session)  # now nobody adds to it any more
+        filled = fills_fish_paths(plan.start_up)
         _remove_traces(plan)
+        for error in leave_fish_paths(session, session.home.bin) if filled else ():
+            session.reporter.warn(f"{error.message}: {error.hint}")
         for path in plan.files:
             _remove(path)
     for directory in plan.directories:
@@ -154,11 +159,8 @@ def _remove(path: str) -> None:
 
 
 def _remove_traces(plan: Leaving) -> None:
-    for start_up in plan.start_up:
+    for start_up in reversed(plan.start_up):  # the first that was made in a directory may have made that, too
         remove_line(start_up)
-        if start_up.path.endswith(".fish"):  # it had a directory of its own, and that one, too
-            fs.remove_if_empty(os.path.dirname(start_up.path))
-            fs.remove_if_empty(os.path.dirname(os.path.dirname(start_up.path)))
     for link in plan.links:
         fs.remove(link)
 

@@ -11,6 +11,10 @@ SHELLS = ("bash", "zsh", "fish", "tcsh", "sh", "powershell", "direnv", "github")
 """Whose language ``env`` speaks; ``github``: the line that its file GITHUB_PATH wants."""
 
 
+READ_PROFILE = frozenset(["", "sh", "ash", "bash", "dash", "ksh", "ksh93", "lksh", "mksh", "oksh", "yash"])
+"""The programs whose login shell reads ``.profile``; an empty SHELL is taken for one."""
+
+
 def path_entry(directory: str) -> str:
     """Return *directory* if it can be an entry of PATH; what would be read as two is a ConfigError."""
     for sign, name in ((os.pathsep, f"a {os.pathsep!r}"), ("\n", "a line end"), ("\r", "a line end")):
@@ -39,17 +43,55 @@ def first_on_path(shell: str, directory: str) -> str:
     if shell == "github":
         return directory
     if shell == "powershell":
-        return f"$env:PATH = '{directory.replace(chr(39), chr(39) * 2)}' + [IO.Path]::PathSeparator + $env:PATH"
-    return f'export PATH={shlex.quote(directory)}:"$PATH"'
+        return f"$env:PATH = {_in_single_quotes(directory)} + [IO.Path]::PathSeparator + $env:PATH"
+    return f'export PATH={shlex.quote(directory)}"${{PATH:+:${{PATH}}}}"'
 
 
 def last_on_path(shell: str, directory: str) -> str:
-    """Return the line by which a start-up file of *shell* appends *directory* to PATH."""
+    """Return the line by which a start-up file of *shell* has *directory* on PATH once, at the end if it adds it.
+
+    A start-up file is read again by each shell within a shell, and several of one shell's files have the line.
+    """
+    if shell == "fish":
+        quoted = fish_quoted(directory)
+        has_it = f"contains -- {quoted} $PATH; or contains -- {fish_quoted(f'{directory}/')} $PATH"
+        return f"{has_it}; or set -gx PATH $PATH {quoted}"
+    if shell == "tcsh":
+        return _last_in_csh(directory)
+    quoted = shlex.quote(directory)
+    has_it = f"*:{quoted}:*|*:{shlex.quote(f'{directory}/')}:*"
+    return f'case ":${{PATH}}:" in {has_it}) ;; *) export PATH="${{PATH:+${{PATH}}:}}"{quoted} ;; esac'
+
+
+def _last_in_csh(directory: str) -> str:
+    """tcsh reads wildcards within quotes, too, but its ``set -f`` drops a word that is there; csh has no such thing."""
+    lacks_it = " && ".join(f'"x:${{PATH}}:" !~ *{csh_quoted(f":{way}:")}*' for way in (directory, f"{directory}/"))
+    appended = f'setenv PATH "${{PATH}}":{csh_quoted(directory)}'
+    if not set("*?[]{}") & set(directory):
+        return f"if ( {lacks_it} ) {appended}"
+    in_tcsh = f"if ( $?tcsh ) set -f path = ( $path:q {csh_quoted(directory)} )"
+    return f"{in_tcsh}; if ( ! $?tcsh && {lacks_it} ) {appended}"
+
+
+def older_last_on_path(shell: str, directory: str) -> str:
+    """Return the line that earlier versions wrote in the place of ``last_on_path``."""
     if shell == "fish":
         return f"fish_add_path --append {fish_quoted(directory)}"
     if shell == "tcsh":
         return f'setenv PATH "${{PATH}}":{csh_quoted(directory)}'
     return f'export PATH="$PATH":{shlex.quote(directory)}'
+
+
+def by_hand(shell: str, directory: str) -> tuple[str, str] | None:
+    """Return the start-up file of a *shell* that is not written to, and the line for it; None for an unknown shell."""
+    in_double_quotes = '"' + directory.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    ways = {
+        "nu": ("config.nu", f"$env.PATH = ($env.PATH | split row (char esep) | append {in_double_quotes} | uniq)"),
+        "xonsh": ("~/.xonshrc", f"$PATH.add({directory!r})"),
+        "elvish": ("~/.config/elvish/rc.elv", f"set paths = [$@paths {_in_single_quotes(directory)}]"),
+        "pwsh": ("$PROFILE", f"$env:PATH += [IO.Path]::PathSeparator + {_in_single_quotes(directory)}"),
+    }
+    return ways.get(shell)
 
 
 def fish_quoted(text: str) -> str:
@@ -60,3 +102,8 @@ def fish_quoted(text: str) -> str:
 def csh_quoted(text: str) -> str:
     """Quote for csh, which reads ``!`` within quotes, too (tcsh(1), History substitution)."""
     return shlex.quote(text).replace("!", "\\!")
+
+
+def _in_single_quotes(text: str) -> str:
+    """Quote for PowerShell and Elvish, which read a doubled quote as one."""
+    return "'" + text.replace("'", "''") + "'"

@@ -13,6 +13,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 import d8_installer
@@ -31,12 +32,14 @@ class Installation:
     """An environment that has this tool in it.
 
     ``library``: the directory that the package is imported from. ``is_virtual``: the prefix is a virtual environment.
+    ``has_pip``: that Python can run pip; in environments that uv makes it cannot.
     """
 
     prefix: str
     python: str
     library: str
     is_virtual: bool
+    has_pip: bool = True
 
     @property
     def manager(self) -> Literal["pipx", "uv tool", "pip"]:
@@ -53,13 +56,15 @@ class Installation:
     @property
     def name(self) -> str:
         """What pipx and uv call the environment: this tool's name, or that of a plugin that brought the tool along."""
-        return os.path.basename(self.prefix)
+        parent, name = os.path.split(self.prefix)
+        return name if os.path.basename(parent) in {"venvs", "tools"} else NAME
 
 
 def running() -> Installation:
     """Return the installation that this process runs from."""
     library = os.path.dirname(os.path.dirname(os.path.abspath(d8_installer.__file__)))
-    return Installation(sys.prefix, sys.executable, library, sys.prefix != sys.base_prefix)
+    has_pip = find_spec("pip") is not None
+    return Installation(sys.prefix, sys.executable, library, sys.prefix != sys.base_prefix, has_pip)
 
 
 def hint_for_extra(extra: str) -> str:
@@ -83,7 +88,7 @@ def to_add(tool: Installation, *packages: str) -> str:
     again = _uv_again(tool) if tool.manager == "uv tool" else None
     if again is not None:
         return shlex.join([*again, *_repeated("--with", packages)])
-    if not _has_pip(tool):
+    if not tool.has_pip:
         return shlex.join(["uv", "pip", "install", "--python", tool.python, *packages])
     return shlex.join([tool.python, "-m", "pip", "install", *_place(tool), *packages])
 
@@ -95,7 +100,7 @@ def to_remove(tool: Installation) -> str:
         return shlex.join(["pipx", "uninstall", *everybody, tool.name])
     if tool.manager == "uv tool":
         return shlex.join(["uv", "tool", "uninstall", tool.name])
-    if not _has_pip(tool):
+    if not tool.has_pip:
         return shlex.join(["uv", "pip", "uninstall", "--python", tool.python, NAME])
     return shlex.join([tool.python, "-m", "pip", "uninstall", NAME])
 
@@ -157,13 +162,6 @@ def _uv_requirement(entry: Mapping[str, Any]) -> str | None:
 
 def _repeated(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
-
-
-def _has_pip(tool: Installation) -> bool:
-    """Whether the environment has pip, which those that uv makes do not; that of a system's Python has."""
-    return not tool.is_virtual or any(
-        os.path.isdir(os.path.join(library, "pip")) for library in libraries_of(tool.prefix)
-    )
 
 
 def _place(tool: Installation) -> list[str]:

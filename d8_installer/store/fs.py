@@ -254,6 +254,17 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
         write(file, data)
 
 
+def overwrite(path: str, data: bytes) -> None:
+    """Write a small file that exists, in its place: for what must stay the same file under all its names.
+
+    A power cut may leave a part of it; ``replace_file`` does better wherever a new file may take the place.
+    """
+    with _refusals("write", path), open(path, "r+b", buffering=0) as file:
+        write(file, data)
+        file.truncate(len(data))
+        os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
 def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
     """Give a file to write that becomes *path*, a file or nothing so far, whole, in one rename; or is gone, failing."""

@@ -112,7 +112,7 @@ def test_what_others_put_there_stays_and_is_named(person: Person) -> None:
 
 def test_lines_that_the_person_changed_are_the_persons(person: Person) -> None:
     person.live()
-    text = (person.path / ".bash_profile").read_text().replace('"$PATH":', '"$PATH":/mine:')
+    text = (person.path / ".bash_profile").read_text().replace(";; esac", ":/mine ;; esac")
     (person.path / ".bash_profile").write_text(text)
     person.good("self", "uninstall", "--yes")
     assert (person.path / ".bash_profile").read_text() == text

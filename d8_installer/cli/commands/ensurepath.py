@@ -18,11 +18,14 @@ def configure(_parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Append to PATH."""
-    from d8_installer.ops.path import ensure_path
+    from d8_installer.ops.ensure_path import ensure_path
 
     with context.session() as session:
         result = ensure_path(session)
     lines = [f"added {result.directory} to PATH in {file}" for file in result.files]
     if lines:
         lines.append("open a new shell for it to take effect")
-    return Outcome(result.as_json(), lines or [f"{result.directory} is in your shells' start-up files already"])
+    if not lines and not result.errors:
+        whose = "everybody's" if context.arguments.profile == "system" else "your"
+        lines = [f"{result.directory} is in {whose} start-up files already"]
+    return Outcome(result.as_json(), lines, result.errors)
