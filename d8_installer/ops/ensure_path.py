@@ -66,6 +66,8 @@ def ensure_path(session: Session) -> EnsuredPath:
     by_hand = None if already or session.is_global else _unknown_shell(session, directory)
     errors += [] if by_hand is None else [by_hand[1]]
     errors += leave_fish_paths(session, directory) if filled else ()
+    if len(errors) == len(not_changed) == sum(file.wanted for file in files) == 1:
+        raise errors[0]  # there is nothing else to tell
     unknown = None if by_hand is None else by_hand[0]
     return EnsuredPath(directory, tuple(changed), already, tuple(not_changed), unknown, tuple(errors))
 
