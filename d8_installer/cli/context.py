@@ -91,6 +91,8 @@ class Context:
             home=typed.home,
             endpoint=typed.endpoint,
             ca_file=typed.ca_file,
+            client_cert=typed.client_cert,
+            client_key=typed.client_key,
             token_file=typed.token_file,
             insecure=typed.insecure,
             offline=typed.offline,

@@ -173,6 +173,10 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         help="where images come from: https:, oci:, oci-layout:, bundle: (D8_RPP_ENDPOINT)",
     )
     group.add_argument("--ca-file", metavar="F", default=default, help="certificates to trust as well (D8_RPP_CA_FILE)")
+    group.add_argument(
+        "--client-cert", metavar="F", default=default, help="your certificate for the source (D8_RPP_CLIENT_CERT)"
+    )
+    group.add_argument("--client-key", metavar="F", default=default, help="its key (D8_RPP_CLIENT_KEY)")
     group.add_argument("--token-file", metavar="F", default=default, help="file with the bearer token (D8_RPP_TOKEN)")
     group.add_argument(
         "--insecure-skip-tls-verify", dest="insecure", action="store_true", default=flag, help="check no certificate"

@@ -22,7 +22,8 @@ _FLAGS = {
     "--offline": "offline",
 }
 _PROFILES = {"--user": "user", "--project": "project", "--global": "system"}
-_VALUES = ("profile", "endpoint", "ca_file", "token_file", "kubeconfig", "context", "home", "connections")
+_TRUST = ("ca_file", "client_cert", "client_key", "token_file", "kubeconfig", "context")
+_VALUES = ("profile", "endpoint", *_TRUST, "home", "connections")
 _SYNC = {"locked": False, "frozen": False, "prune": False, "to": None, "platform": None, "dry_run": False}
 _OWN: dict[str, dict[str, object]] = {
     "rollback": {"number": None},

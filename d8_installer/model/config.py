@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 _MAX_CONFIG_TOML = 1 << 20
+TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key"])
+"""The settings that are one text."""
 DEFAULT_RETENTION = 10
 """Generations of a profile that stay."""
 
@@ -37,6 +39,8 @@ class Config:
     plugins: tuple[str, ...] = ()
     retention: int = DEFAULT_RETENTION
     environments: tuple[str, ...] = ()
+    client_cert: str | None = None
+    client_key: str | None = None
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -60,6 +64,8 @@ class Config:
             table.list_of("plugins", _text) or (),
             _retention(table),
             table.list_of("environments", _absolute) or (),
+            table.optional("client_cert", str, "text in quotes"),
+            table.optional("client_key", str, "text in quotes"),
         )
         table.close()
         return config
@@ -106,7 +112,7 @@ def _assign(table: MutableMapping[str, object], key: str, value: object) -> None
 
 
 def _typed(key: str, value: str) -> object:
-    if key in {"endpoint", "ca_file"}:
+    if key in TEXTS:
         return value
     if key == "retention":
         if not re.fullmatch(r"[0-9]{1,9}", value):

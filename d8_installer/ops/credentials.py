@@ -1,4 +1,4 @@
-"""The endpoint's bearer token: asked for at the first request, of everybody who may know it, once a command."""
+"""Who a person is to a source: the endpoint's bearer token, asked for once a command, and the client's certificate."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ class Token:
             if token is not None:
                 return token
         return None
+
+
+def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None, str | None]:
+    """Return certificate and key of the first pair that has either; a key alone is a ConfigError.
+
+    A pair comes from one place as a whole: the key of another certificate would fit none.
+    """
+    certificate, key = next((pair for pair in pairs if any(pair)), (None, None))
+    if key and not certificate:
+        raise ConfigError("a client's key is given without its certificate", hint="give both: --client-cert FILE")
+    return certificate, key
 
 
 def _of(owned: Owned[Credential], request: CredentialRequest) -> str | None:

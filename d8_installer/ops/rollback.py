@@ -196,6 +196,9 @@ def _summary(paths: ProfilePaths, number: int) -> Summary | None:
     return None if raw is None or record is None else Summary.parse(raw, record)
 
 
+_TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key"])
+
+
 def enables_no_plugin(config_file: str) -> bool:
     """Whether the settings are so plain that no TOML needs to be read to see that they enable no plugin.
 
@@ -219,4 +222,4 @@ def _is_plain(line: str) -> bool:
     if key == "retention":
         return value.isascii() and value.isdecimal() and not value.startswith("0") and int(value[:9]) <= 10_000
     quoted = len(value) > 1 and value[0] == value[-1] == '"'
-    return key in {"endpoint", "ca_file"} and quoted and '"' not in value[1:-1] and "\\" not in value
+    return key in _TEXTS and quoted and '"' not in value[1:-1] and "\\" not in value

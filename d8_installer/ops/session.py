@@ -51,6 +51,8 @@ class Options:
     home: str | None = None
     endpoint: str | None = None
     ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     token_file: str | None = None
     insecure: bool = False
     offline: bool = False
@@ -253,9 +255,14 @@ class Session:
     @cached_property
     def access(self) -> Access:
         """How sources and destinations are reached."""
-        from d8_installer.ops.credentials import Token
+        from d8_installer.ops.credentials import Token, certificate_files
         from d8_installer.plugin.types import Access, CredentialRequest
 
+        certificate, key = certificate_files(
+            (self.options.client_cert, self.options.client_key),
+            (self.environ.get("D8_RPP_CLIENT_CERT"), self.environ.get("D8_RPP_CLIENT_KEY")),
+            (self.config.client_cert, self.config.client_key),
+        )
         return Access(
             token=Token(
                 lambda: self.hooks,
@@ -268,6 +275,8 @@ class Session:
                 ),
             ),
             ca_file=self.options.ca_file or self.environ.get("D8_RPP_CA_FILE") or self.config.ca_file,
+            client_cert=certificate,
+            client_key=key,
             insecure=self.options.insecure,
             env=self.environ,
             connections=self.options.connections,

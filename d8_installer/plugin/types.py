@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class Access:
     """How a scheme may reach the network: what a person chose, whatever the scheme makes of it.
 
+    ``client_cert`` and ``client_key`` are PEM files for the place's own origin alone; the key may be in the first one.
     ``token`` is asked for the endpoint's bearer token, is for the endpoint alone, and may say None. ``env`` holds the
     variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of
     waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``stall`` is how many
@@ -32,6 +33,8 @@ class Access:
 
     token: Callable[[], str | None] | None = field(default=None, repr=False)
     ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     insecure: bool = False
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     connections: int = 8

@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
@@ -23,13 +23,15 @@ from d8_installer.registry.origin import Origin, proxy_for
 from d8_installer.registry.reach import is_inside, refuse_inside
 from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
 from d8_installer.registry.stream import ERROR_BODY, Stream
-from d8_installer.registry.trust import no_trust, trust
+from d8_installer.registry.trust import no_trust, present, trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     import httpx2
+
+    from d8_installer.registry.trust import ClientCertificate
 
 Content: TypeAlias = "bytes | Iterable[bytes] | None"
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
@@ -73,12 +75,22 @@ class ClientOptions:
     connections: int = 8
     connect_timeout: float = CONNECT_TIMEOUT
     read_timeout: float = READ_TIMEOUT
+    certificate: ClientCertificate | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     wait: Callable[[float], object] | None = field(default=None, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
 
     def __post_init__(self) -> None:
         check_tls_options(insecure=self.insecure, ca_file=self.ca_file)
+
+
+class _Route(NamedTuple):
+    """One kind of connections. ``outside``: none may lead into this machine or network (``reach``)."""
+
+    tls: bool
+    proxy: str | None
+    outside: bool
+    certificate: ClientCertificate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ class Client:
     def __init__(self, options: ClientOptions | None = None, token: BearerToken | None = None) -> None:
         self._options = options or ClientOptions()
         self._token = token
-        self._routes: dict[tuple[bool, str | None, bool], httpx2.Client] = {}
+        self._routes: dict[_Route, httpx2.Client] = {}
         self._head = HeadLimit()
         self.secrets = self._options.secrets
         """What is hidden in every answer; whoever sends a secret that is in no Authorization header adds it."""
@@ -157,7 +169,9 @@ class Client:
         proxy = proxy_for(origin, self._options.env)
         if outside and proxy is not None:
             refuse_inside(origin.host, origin.port, self._options.connect_timeout)
-        http = self._route(tls=origin.scheme == "https", proxy=proxy, outside=outside)
+        certificate = self._options.certificate
+        shown_here = certificate if certificate is not None and certificate.origin == origin else None
+        http = self._route(_Route(origin.scheme == "https", proxy, outside and proxy is None, shown_here))
 
         def once() -> httpx2.Response:
             with self._head.of(self._options.read_timeout):
@@ -225,17 +239,15 @@ class Client:
                 raw.close()
             self.wait(delay)
 
-    def _route(self, *, tls: bool, proxy: str | None, outside: bool) -> httpx2.Client:
+    def _route(self, route: _Route) -> httpx2.Client:
         """Return the connections of one kind, made on first use: a TLS context costs 30 to 60 ms."""
-        key = (tls, proxy, outside and proxy is None)
         with self._lock:
-            route = self._routes.get(key)
-            if route is None:
-                route = self._routes[key] = _connections(self._options, *key, self._head)
-            return route
+            if route not in self._routes:
+                self._routes[route] = _connections(self._options, route, self._head)
+            return self._routes[route]
 
 
-def _connections(options: ClientOptions, tls: bool, proxy: str | None, outside: bool, head: HeadLimit) -> httpx2.Client:
+def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> httpx2.Client:
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     import httpx2
@@ -243,16 +255,21 @@ def _connections(options: ClientOptions, tls: bool, proxy: str | None, outside: 
     from d8_installer import __version__
     from d8_installer.registry.network import Network
 
+    context = no_trust()
+    if route.tls:
+        context = trust(ca_file=options.ca_file, insecure=options.insecure, env=options.env)
+    if route.certificate is not None:
+        present(context, route.certificate)
     transport = httpx2.HTTPTransport(
-        verify=trust(ca_file=options.ca_file, insecure=options.insecure, env=options.env) if tls else no_trust(),
+        verify=context,
         trust_env=False,
-        proxy=proxy,
+        proxy=route.proxy,
         limits=httpx2.Limits(
             max_connections=options.connections, max_keepalive_connections=options.connections, keepalive_expiry=30
         ),
     )
     # A parameter of httpcore2's pools that httpx2 does not hand on.
-    transport._pool._network_backend = Network(head, outside=outside)
+    transport._pool._network_backend = Network(head, outside=route.outside)
     return httpx2.Client(
         transport=transport,
         trust_env=False,

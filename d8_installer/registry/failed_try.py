@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.registry.tls_faults import tls_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,29 +50,26 @@ def send_once(
         late = TryAgainError(f"{origin} took the request and did not answer in time", hint="try again later")
         raise FailedTryError(late, is_passing=False) from error
     except httpx2.TransportError as error:
-        dropped = TryAgainError(
-            f"{origin} closed the connection without a valid answer: {secrets.hide(str(error))[:100]}",
-            hint="try again; if it stays, check the address (http or https, port)",
-        )
-        raise FailedTryError(dropped, is_passing=True) from error
+        raise _dropped(error, origin, secrets) from error
+
+
+def _dropped(error: httpx2.TransportError, origin: Origin, secrets: Secrets) -> FailedTryError:
+    # In TLS 1.3 a server says only after the handshake that it wants a certificate.
+    if (fault := tls_fault(_causes(error), origin, str(origin))) is not None:
+        return FailedTryError(fault, is_passing=False)
+    other = "https:// (for a registry oci+https://)" if origin.scheme == "http" else "another port"
+    dropped = TryAgainError(
+        f"{origin} closed the connection without a valid answer: {secrets.hide(str(error))[:100]}",
+        hint=f"try again; if it stays, check the address: it may need {other}",
+    )
+    return FailedTryError(dropped, is_passing=True)
 
 
 def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | None) -> FailedTryError:
-    import ssl
-
     where = f"{origin} through the proxy {shown(proxy)}" if proxy else str(origin)
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = getattr(cause, "verify_message", "") or str(cause)
-            untrusted = UnreachableError(
-                f"the certificate of {where} is not trusted: {why[:200]}",
-                hint="give its CA with --ca-file FILE (D8_RPP_CA_FILE)",
-            )
-            return FailedTryError(untrusted, is_passing=False)
-        if isinstance(cause, ssl.SSLError):
-            no_tls = UnreachableError(f"no TLS with {where}: {str(cause)[:200]}", hint=_ADDRESS_HINT)
-            return FailedTryError(no_tls, is_passing=False)
+    if (fault := tls_fault(causes, origin, where)) is not None:
+        return FailedTryError(fault, is_passing=False)
     reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
     why = reasons[-1] if reasons else str(error) or "no answer in time"
     refused = UnreachableError(f"cannot connect to {where}: {why[:200]}", hint=_ADDRESS_HINT)

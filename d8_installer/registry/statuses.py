@@ -10,27 +10,20 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate
 from d8_installer.registry.retry import is_passing
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.registry.oci_address import OciAddress
 
-CLIENT_CERTIFICATE_HINT = "give your certificate and its key: --client-cert FILE --client-key FILE"
 _BROKEN_UPLOAD = frozenset(["DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN"])
 # an upload that the registry forgot, or that another of its replicas has
 _LOST_UPLOAD = frozenset(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
 _TAG_PUT = re.compile(r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)", re.ASCII)
 # ECR: 400 TAG_INVALID or ImageTagAlreadyExists, Harbor: 412, Nexus: 400, Artifact Registry: 400 with this word.
 _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)", re.IGNORECASE)
-# nginx without the certificate that it demands, or with one that it does not take
-_WANTS_CERTIFICATE = re.compile(rb"No required SSL certificate was sent|The SSL certificate error", re.IGNORECASE)
 _WANTS_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS", re.IGNORECASE)
-
-
-def wants_certificate(status: int, body: bytes) -> bool:
-    """Whether a server says in plain http's words that it wants a client's certificate."""
-    return status in (400, 495, 496) and (status > 400 or _WANTS_CERTIFICATE.search(body) is not None)
 
 
 @dataclass(frozen=True)

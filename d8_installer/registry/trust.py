@@ -1,7 +1,8 @@
-"""Whom an https client trusts: TLS contexts, which cost 30 to 60 ms each."""
+"""Whom an https client trusts, and what it shows of itself: TLS contexts, which cost 30 to 60 ms each."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
@@ -9,6 +10,20 @@ from d8_installer.errors import ConfigError
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+
+    from d8_installer.registry.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """PEM files of a certificate and its key, and the one origin that may see it: it says who the person is.
+
+    Without ``key_file`` the key is in ``cert_file`` too.
+    """
+
+    origin: Origin
+    cert_file: str
+    key_file: str | None = None
 
 
 def no_trust() -> ssl.SSLContext:
@@ -47,3 +62,16 @@ def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl
             hint="give a file of PEM blocks with --ca-file FILE",
         ) from error
     return context
+
+
+def present(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
+    """Let *context* show the person's certificate; files that hold none, or no key for it, are a ConfigError."""
+    try:
+        # without a password of our own, OpenSSL asks for one on the terminal
+        context.load_cert_chain(certificate.cert_file, certificate.key_file, password=b"")
+    except OSError as error:  # ssl.SSLError is one
+        files = " and ".join(filter(None, [certificate.cert_file, certificate.key_file]))
+        raise ConfigError(
+            f"no client certificate can be read from {files}: {error.strerror or error}",
+            hint="give PEM files, the key without a password: --client-cert FILE --client-key FILE",
+        ) from error

@@ -26,6 +26,7 @@ from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BY
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
 from d8_installer.model.source import ManifestBytes
+from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate
 
 if TYPE_CHECKING:
     from d8_installer.model.source import LayerRequest
@@ -176,6 +177,8 @@ def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error],
     if status >= 500:
         sentinel = f"registry proxy upstream error (status {status})"
         return TryAgainError, sentinel, "try again; if it stays, look at the pods app=registry-packages-proxy"
+    if wants_certificate(status, body):
+        return NotAllowedError, f"a client certificate is wanted (status {status})", CLIENT_CERTIFICATE_HINT
     if status in _PASSING:
         return TryAgainError, f"unexpected status {status}", "wait a little and run the same command again"
     return (

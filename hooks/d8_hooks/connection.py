@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING
 
 from d8_installer.registry.client import CONNECT_TIMEOUT, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
+from d8_installer.registry.trust import ClientCertificate
 
 if TYPE_CHECKING:
     from d8_installer.plugin.types import Access
+    from d8_installer.registry.origin import Origin
 
 
-def client_options(access: Access) -> ClientOptions:
-    """Return the client's options; the token is not among them, for it belongs to one origin."""
+def client_options(access: Access, origin: Origin) -> ClientOptions:
+    """Return the options of a client of *origin*, which alone sees the client's certificate.
+
+    The token is not among them, for it is the endpoint's alone.
+    """
+    certificate = None
+    if access.client_cert:
+        certificate = ClientCertificate(origin, access.client_cert, access.client_key)
     return ClientOptions(
         ca_file=access.ca_file,
         insecure=access.insecure,
@@ -21,6 +29,7 @@ def client_options(access: Access) -> ClientOptions:
         connections=access.connections,
         connect_timeout=min(access.stall, CONNECT_TIMEOUT),
         read_timeout=access.stall,
+        certificate=certificate,
         retry=RetryPolicy(tries=access.tries, patience=access.patience),
         wait=access.wait,
         secrets=access.secrets,

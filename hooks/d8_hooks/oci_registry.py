@@ -12,7 +12,7 @@ from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.types import DestinationScheme, SourceScheme
 from d8_installer.registry.client import Client
 from d8_installer.registry.distribution import Registry, RegistrySource
-from d8_installer.registry.oci_address import OCI_SCHEMES
+from d8_installer.registry.oci_address import OCI_SCHEMES, OciAddress
 from d8_installer.registry.pushing import RegistryDestination
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def _destination(url: str, access: Access) -> RegistryDestination:
 
 def _registry(url: str, access: Access) -> Registry:
     # The endpoint's bearer token is not for a registry: that has credentials of its own (docker's config.json).
-    return Registry(url, Client(client_options(access)), access.env)
+    return Registry(url, Client(client_options(access, OciAddress.parse(url).origin)), access.env)

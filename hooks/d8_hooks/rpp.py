@@ -24,5 +24,6 @@ def d8_sources() -> list[SourceScheme]:
 
 def _open(url: str, access: Access) -> RppSource:
     endpoint = Endpoint.parse(url)
-    token = BearerToken(Origin.parse(url), access.token) if access.token is not None else None
-    return RppSource(endpoint, Client(client_options(access), token))
+    origin = Origin.parse(url)
+    token = BearerToken(origin, access.token) if access.token is not None else None
+    return RppSource(endpoint, Client(client_options(access, origin), token))

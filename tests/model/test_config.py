@@ -53,6 +53,8 @@ def test_every_setting() -> None:
         "plugins": ["kubeconfig"],
         "retention": 3,
         "environments": [],
+        "client_cert": None,
+        "client_key": None,
     }
 
 
