@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from d8_installer.cli.screen import Screen
     from d8_installer.cli.talk import Talk
     from d8_installer.errors import D8Error
     from d8_installer.ops.session import Session
@@ -38,25 +39,38 @@ class RawOutput:
         self.exit_code = exit_code
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived: what is unfinished is taken away on the way out, as after Ctrl-C."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP arrived. All that answers Ctrl-C answers it too: what is unfinished is taken away."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
-def end_cleanly() -> None:
-    """Turn the signals that end a process into an exception; one that the caller ignores (nohup) stays ignored."""
+def end_cleanly(screen: Screen) -> None:
+    """Turn the signals that end a process into an exception; one that the caller ignores (nohup) stays ignored.
+
+    A second signal ends the process at once, whatever the first one's way out waits for: a killed process leaves the
+    old state or the new one.
+    """
     import signal
 
-    def terminate(number: int, _frame: object) -> None:
+    received: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        received.append(number)
+        if len(received) > 1:
+            if len(received) == 2:
+                screen.leave_line()
+            os._exit(128 + number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise Terminated(number)
 
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, terminate)
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end)
 
 
 def working_directory() -> str:
@@ -83,7 +97,7 @@ class Context:
         """Wire the parts that a verb needs."""
         from datetime import UTC, datetime
 
-        end_cleanly()
+        end_cleanly(self.talk.screen)
         from d8_installer.ops.session import DEFAULT_CONNECTIONS, Options, Session
 
         typed = self.arguments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from d8_installer.cli.parser import UnknownCommandError
+    from d8_installer.cli.screen import Screen
     from d8_installer.ops.session import Session
     from d8_installer.plugin.commands import Command, CommandContext
     from d8_installer.plugin.manager import Owned
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 
 
-def execute(unknown: UnknownCommandError) -> int:
+def execute(unknown: UnknownCommandError, screen: Screen) -> int:
     """Run the plugin's command that *unknown* names, and return its exit code; without one, *unknown* is the error."""
     typed = unknown.namespace
-    talk = Talk(quiet=typed.quiet, verbose=typed.verbose)
+    talk = Talk(screen, quiet=typed.quiet, verbose=typed.verbose)
     try:
         _read_globals(typed)
         with Context(typed, talk).session() as session:
             command = _find(session, typed.command)
             if command is None:
-                return render.failure(None, unknown, as_json=typed.json)
-            return _run(session, command, typed)
+                return render.failure(screen, None, unknown, as_json=typed.json)
+            code = _run(session, command, typed)
+            talk.close()
+            return code
     except D8Error as error:
         talk.fail()
-        return render.failure(None, error, as_json=typed.json or "--json" in typed.rest)
-    finally:
-        talk.close()
+        return render.failure(screen, None, error, as_json=typed.json or "--json" in typed.rest)
 
 
 def _read_globals(typed: argparse.Namespace) -> None:
@@ -76,7 +76,6 @@ def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace) -> 
         return int(ended.code or 0)
     context = _context(session)
     code: object = guarded(owned.owner, what, lambda: command.run(arguments, context), keep_stdout=True)
-    sys.stdout.flush()
     if isinstance(code, int) and 0 <= code <= 255:
         return int(code)
     raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT)

@@ -10,6 +10,7 @@ from d8_installer.cli import render
 from d8_installer.cli.context import Context, Outcome, Terminated
 from d8_installer.cli.modules import command_module
 from d8_installer.cli.plain import plainly
+from d8_installer.cli.screen import OutputError, Screen
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import EXIT_BUG, EXIT_OK, D8Error, UsageError
 
@@ -26,36 +27,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _open_what_was_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
-    return _leave(_guarded(typed))
+    screen = Screen.of_process()
+    return _leave(_closed(screen, _guarded(typed, screen)))
 
 
-def _guarded(typed: list[str]) -> int:
+def _guarded(typed: list[str], screen: Screen) -> int:
+    as_json = "--json" in typed
     try:
-        code = _run(typed)
-        sys.stdout.flush()
+        return _run(typed, screen)
     except Terminated as ended:
-        return 128 + ended.number
+        return render.terminated(screen, ended.number, as_json=as_json)
     except KeyboardInterrupt:
-        return render.interrupted(as_json="--json" in typed)
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); Python would complain once more while shutting down.
-        _write_to_nowhere()
-        return 128 + 13
-    except D8Error as error:  # stdout could not be written to
-        _write_to_nowhere()
-        return render.failure(None, error, as_json=False)
+        return render.interrupted(screen, as_json=as_json)
+    except OutputError as error:
+        return render.failure(screen, None, error, as_json=False)
     except Exception as error:  # noqa: BLE001 - what is no D8Error is our bug, and says so
-        render.bug(None, error, as_json="--json" in typed)
+        render.bug(screen, error, as_json=as_json)
         return EXIT_BUG
+
+
+def _closed(screen: Screen, code: int) -> int:
+    """Close the screen on every way out, and return the exit code."""
+    try:
+        screen.close()
+    except OutputError as error:
+        lost = render.failure(screen, None, error, as_json=False)
+        return code or lost
+    finally:
+        screen.silence()
     return code
 
 
-def _write_to_nowhere() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _open_what_was_closed() -> None:
-    """Take the numbers 0 to 2 where the caller closed them, lest a file of ours gets one, and our talk with it."""
+    """Open the null device as each of the numbers 0 to 2 that the caller closed: no file of ours may get one."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
@@ -69,20 +73,18 @@ def _leave(code: int) -> int:
     threading = sys.modules.get("threading")
     waiting = threading is not None and any(thread.name.startswith("d8-") for thread in threading.enumerate())
     if waiting or "d8_installer.plugin.loading" in sys.modules:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     return code
 
 
-def _run(typed: list[str]) -> int:
+def _run(typed: list[str], screen: Screen) -> int:
     if typed[:1] == ["launch"]:
-        return _launch(typed[1:])
+        return _launch(typed[1:], screen)
     arguments = plainly(typed)
-    return _execute(arguments) if arguments is not None else _parse_and_execute(typed)
+    return _execute(arguments, screen) if arguments is not None else _parse_and_execute(typed, screen)
 
 
-def _parse_and_execute(typed: list[str]) -> int:
+def _parse_and_execute(typed: list[str], screen: Screen) -> int:
     from d8_installer.cli.parser import UnknownCommandError, help_text, parse
 
     try:
@@ -90,39 +92,40 @@ def _parse_and_execute(typed: list[str]) -> int:
     except UnknownCommandError as unknown:
         from d8_installer.cli.foreign import execute
 
-        return execute(unknown)
+        return execute(unknown, screen)
     except UsageError as error:
-        return render.failure(None, error, as_json="--json" in typed)
+        return render.failure(screen, None, error, as_json="--json" in typed)
     except SystemExit as ended:  # --help and --version
         return int(ended.code or EXIT_OK)
     if arguments.command is None:
         if arguments.json:
             nothing = UsageError("no command was typed", hint="see `d8-installer --help`")
-            return render.failure(None, nothing, as_json=True)
-        render.raw(help_text())
+            return render.failure(screen, None, nothing, as_json=True)
+        screen.write_raw(help_text())
         return UsageError.exit_code
-    return _execute(arguments)
+    return _execute(arguments, screen)
 
 
-def _execute(arguments: Namespace) -> int:
-    talk = Talk(quiet=arguments.quiet, verbose=arguments.verbose)
+def _execute(arguments: Namespace, screen: Screen) -> int:
+    talk = Talk(screen, quiet=arguments.quiet, verbose=arguments.verbose)
     try:
         result = command_module(arguments.command).execute(Context(arguments, talk))
+    except OutputError:
+        raise
     except D8Error as error:
         talk.fail()
-        return render.failure(arguments.command, error, as_json=arguments.json)
-    finally:
-        talk.close()
+        return render.failure(screen, arguments.command, error, as_json=arguments.json)
+    talk.close()
     if isinstance(result, Outcome):
-        return render.outcome(arguments.command, result, as_json=arguments.json)
+        return render.outcome(screen, arguments.command, result, as_json=arguments.json)
     return result.exit_code
 
 
-def _launch(typed: list[str]) -> int:
+def _launch(typed: list[str], screen: Screen) -> int:
     """A launcher's call is no command line: all that follows is the program's, so nothing of it is parsed."""
     from d8_installer.cli.launching import execute
 
     try:
-        return execute(typed, os.environ).exit_code
+        return execute(typed, os.environ, screen).exit_code
     except D8Error as error:
-        return render.failure(None, error, as_json=False)
+        return render.failure(screen, None, error, as_json=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
+from d8_installer.model.counting import sized
 from d8_installer.model.platform import Platform, typed_platform
 from d8_installer.publish.wheel import lay_out_parts, open_package, pack
 from d8_installer.publish.wheel_file import StoredFile
@@ -29,7 +30,7 @@ def wheels(context: Context, epoch: int | None) -> Outcome:
     directory = os.path.abspath(typed.output or os.path.dirname(path))
     package = open_package(path, typed.manifest)
     made = pack(package, _parts(context, package.declared, package.lock), directory, epoch)
-    lines = [f"{packed.path}  {packed.size} bytes" for packed in made]
+    lines = [f"{packed.path}  {sized(packed.size)}" for packed in made]
     return Outcome({"mode": typed.mode, "wheels": [packed.as_json() for packed in made]}, lines)
 
 

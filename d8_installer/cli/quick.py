@@ -88,6 +88,6 @@ def rolled_back(context: Context) -> RolledBack | None:
             return None
     except D8Error:
         return None
-    end_cleanly()
+    end_cleanly(context.talk.screen)
     patience = with_others(context.talk.note, typed_patience(context.environ.get("D8_PATIENCE", "")))
     return quickly(Place(choice, home, profile, patience), typed.number)

@@ -1,63 +1,64 @@
-"""Result to text or JSON on stdout, error to stderr: the only place that prints."""
+"""Result to text or JSON on stdout, error to stderr, through the screen: the only place that knows what is printed."""
 
 from __future__ import annotations
 
-import os
-import sys
-
 from d8_installer.cli.own_command import typeable_hints
-from d8_installer.cli.talk import printable
-from d8_installer.errors import EXIT_BUG, EXIT_INTERRUPTED, D8Error, DiskError
+from d8_installer.cli.screen import CYAN, RED, OutputError, Toned, known
+from d8_installer.errors import EXIT_BUG, EXIT_INTERRUPTED, D8Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d8_installer.cli.context import Outcome
+    from d8_installer.cli.screen import Screen
 
 ENVELOPE_SCHEMA = 1
 _SHOWN = 20
-"""Errors of a command that did the rest; more are not read by anybody."""
+"""Errors that are shown of a command that did the rest; more help nobody."""
 
 
-def outcome(command: str, result: Outcome, *, as_json: bool) -> int:
+def outcome(screen: Screen, command: str, result: Outcome, *, as_json: bool) -> int:
     """Print a command's result and return the exit code: that of the first error that did not stop it, or 0."""
     exit_code = result.errors[0].exit_code if result.errors else 0
     if as_json:
         status = "partial" if result.errors else "ok"
-        _envelope(command, status, exit_code, result.data, result.errors)
+        _envelope(screen, command, (status, exit_code), result.data, result.errors)
         return exit_code
     if result.lines:
-        _write("\n".join(map(printable, result.lines)))
+        screen.write(*result.lines)
     for error in result.errors[:_SHOWN]:
-        _complain(error)
+        _complain(screen, error)
     if len(result.errors) > _SHOWN:
-        print(f"error: and {len(result.errors) - _SHOWN} more of the kind (all with --json)", file=sys.stderr)
+        screen.say(_error(f"and {len(result.errors) - _SHOWN} more of the kind (all with --json)"))
     return exit_code
 
 
-def failure(command: str | None, error: D8Error, *, as_json: bool) -> int:
-    """Print the error that ended a command and return its exit code."""
-    if as_json:
-        _envelope(command, "error", error.exit_code, {}, [error])
-    else:
-        _complain(error)
+def failure(screen: Screen, command: str | None, error: D8Error, *, as_json: bool) -> int:
+    """Print the error that ended a command and return its exit code.
+
+    Where the JSON cannot be written, the error goes to stderr, and OutputError is raised.
+    """
+    if not as_json:
+        _complain(screen, error)
+        return error.exit_code
+    try:
+        _envelope(screen, command, ("error", error.exit_code), {}, [error])
+    except OutputError:
+        _complain(screen, error)
+        raise
     return error.exit_code
 
 
-def raw(text: str) -> None:
-    """Print text that is a program's or a shell's, as it is."""
-    _write(text, end="")
-
-
-def bug(command: str | None, error: BaseException, *, as_json: bool) -> None:
+def bug(screen: Screen, error: BaseException, *, as_json: bool) -> None:
     """Show our own fault, with what a report needs."""
     import traceback
 
-    traceback.print_exception(error, file=sys.stderr)
-    print("error: this is a bug in d8-installer; please report it with the lines above", file=sys.stderr)
+    screen.end_bars()
+    screen.say(*"".join(traceback.format_exception(error)).splitlines())
+    screen.say(_error("this is a bug in d8-installer; please report it with the lines above"))
     if as_json:
-        failure(command, BugError(f"bug: {type(error).__name__}", hint="report it with what stderr says"), as_json=True)
+        _ending(screen, BugError(f"bug: {type(error).__name__}", hint="report it with what stderr says"))
 
 
 class BugError(D8Error):
@@ -66,11 +67,12 @@ class BugError(D8Error):
     exit_code = EXIT_BUG
 
 
-def interrupted(*, as_json: bool) -> int:
+def interrupted(screen: Screen, *, as_json: bool) -> int:
     """Say that the person ended it, and return the exit code."""
-    sys.stderr.write("interrupted\n")
+    screen.end_bars()
+    screen.say("interrupted")
     if as_json:
-        failure(None, InterruptedError("interrupted", hint="type the same command again"), as_json=True)
+        _ending(screen, InterruptedError("interrupted", hint="type the same command again"))
     return EXIT_INTERRUPTED
 
 
@@ -80,11 +82,44 @@ class InterruptedError(D8Error):  # noqa: A001 - the name is what ``--json`` cal
     exit_code = EXIT_INTERRUPTED
 
 
+def terminated(screen: Screen, number: int, *, as_json: bool) -> int:
+    """Say which signal ended it, and return the exit code, 128 and the signal's number."""
+    import signal
+
+    error = TerminatedError(number, signal.Signals(number).name)
+    screen.end_bars()
+    screen.say(error.message)
+    if as_json:
+        _ending(screen, error)
+    return error.exit_code
+
+
+class TerminatedError(D8Error):
+    """What ``--json`` says of SIGTERM and SIGHUP."""
+
+    def __init__(self, number: int, name: str) -> None:
+        super().__init__(f"ended by {name}", hint="type the same command again")
+        self.exit_code = 128 + number
+
+
+def _ending(screen: Screen, error: D8Error) -> None:
+    """Print the JSON of an end whose exit code stands, even where stdout cannot be written to."""
+    try:
+        failure(screen, None, error, as_json=True)
+    except OutputError as lost:
+        _complain(screen, lost)
+
+
 def _envelope(
-    command: str | None, status: str, exit_code: int, data: Mapping[str, object], errors: Sequence[D8Error]
+    screen: Screen,
+    command: str | None,
+    ended: tuple[str, int],
+    data: Mapping[str, object],
+    errors: Sequence[D8Error],
 ) -> None:
     import json
 
+    status, exit_code = ended
     document = {
         "schema": ENVELOPE_SCHEMA,
         "command": command,
@@ -93,36 +128,25 @@ def _envelope(
         "data": data,
         "errors": [error.as_json() for error in errors],
     }
-    _write(json.dumps(typeable_hints(document), indent=2, ensure_ascii=True))
+    screen.write_raw(f"{json.dumps(_exchangeable(typeable_hints(document)), indent=2, ensure_ascii=True)}\n")
 
 
-def _write(text: str, *, end: str = "\n") -> None:
-    """Write to stdout, and now: a full disk behind it is an error as any other."""
-    data = f"{text}{end}"
-    try:
-        if os.name == "posix" and hasattr(sys.stdout, "buffer"):
-            # Paths go out as the bytes that they are in the file system, whatever the locale makes of them.
-            sys.stdout.buffer.write(_bytes(data))
-            sys.stdout.flush()
-        else:
-            print(data, end="", flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        reason = (error.strerror or "unknown").lower()
-        raise DiskError(f"cannot write the output: {reason}", hint="see where stdout leads to") from error
+def _exchangeable(value: object) -> object:
+    """Return *value* without lone surrogates, which other readers of JSON refuse (RFC 8259 §8.2)."""
+    if isinstance(value, str):
+        return known(value)
+    if isinstance(value, dict):
+        return {_exchangeable(key): _exchangeable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exchangeable(item) for item in value]
+    return value
 
 
-def _bytes(text: str) -> bytes:
-    try:
-        return os.fsencode(text)
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape")
+def _complain(screen: Screen, error: D8Error) -> None:
+    screen.end_bars()
+    hint = [Toned(f"hint: {error.hint}", CYAN, len("hint:"))] if error.hint else []
+    screen.say(_error(error.message), *hint)
 
 
-def _complain(error: D8Error) -> None:
-    sys.stdout.flush()
-    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
-    print(f"{red}error:{plain} {printable(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {printable(error.hint)}", file=sys.stderr)
+def _error(text: str) -> Toned:
+    return Toned(f"error: {text}", RED, len("error:"))

@@ -1,24 +1,29 @@
-"""Talk on stderr: notes, warnings and progress; never data. Rich is imported only to draw on a terminal."""
+"""Talk on stderr: notes, warnings and progress; never data."""
 
 from __future__ import annotations
 
-import sys
 import time
+from _thread import allocate_lock
 
-from d8_installer.cli.own_command import typeable
+from d8_installer.cli.screen import YELLOW, Toned, known, printable
+from d8_installer.model.counting import sized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
+
+    from d8_installer.cli.bars import Bars
+    from d8_installer.cli.screen import Screen
 
 
 class Talk:
     """The Reporter of the command line: bars on a terminal, plain lines elsewhere, nothing with ``-q``."""
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+    def __init__(self, screen: Screen, *, quiet: bool, verbose: bool) -> None:
+        self.screen = screen
         self._quiet = quiet
         self._verbose = verbose
-        self._bars: Progress | None = None
+        self._lock = allocate_lock()
         self._transfers = 0
         self._bytes = 0
         self._begin = 0.0
@@ -26,79 +31,48 @@ class Talk:
     def note(self, text: str) -> None:
         """Write a line, unless quiet."""
         if not self._quiet:
-            self._line(text)
+            self.screen.say(text)
 
     def detail(self, text: str) -> None:
         """Write a line if verbose."""
         if self._verbose and not self._quiet:
-            self._line(text)
+            self.screen.say(text)
 
     def warn(self, text: str) -> None:
         """Write a warning, also when quiet."""
-        self._line(f"warning: {text}")
+        self.screen.say(Toned(f"warning: {text}", YELLOW, len("warning:")))
 
-    def task(self, name: str, total: int) -> BarTask | LineTask:
+    def task(self, name: str, total: int) -> LineTask:
         """Announce a transfer of *total* bytes."""
         self._begin = self._begin or time.monotonic()
-        self._transfers += 1
-        if self._quiet or not sys.stderr.isatty():
-            self.note(f"fetching {name} ({megabytes(total)})")
+        bars = None if self._quiet else self.screen.bars()
+        if bars is None:
+            self.announce(name, total)
             return LineTask(self)
-        bars = self._progress()
-        return BarTask(self, bars, bars.add_task(printable(name), total=total))
+        return BarTask(self, bars, bars.add_task(known(printable(name)), total=total))
 
-    def count(self, amount: int) -> None:
-        """Add to the bytes that arrived."""
-        self._bytes += amount
+    def announce(self, name: str, total: int) -> None:
+        """Say in a line what is fetched, where no bar can show it."""
+        self.note(f"fetching {name} ({sized(total)})")
+
+    def count(self, size: int) -> None:
+        """Add a transfer of *size* bytes to what is told in the end."""
+        with self._lock:
+            self._transfers += 1
+            self._bytes += size
 
     def fail(self) -> None:
-        """End the bars; a total of what came to nothing is not told."""
+        """End the bars; the total of a command that failed is not told."""
         self._transfers = 0
         self.close()
 
     def close(self) -> None:
-        """End the bars and tell the total."""
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = None
+        """End the bars and tell the total of the transfers that brought something."""
+        self.screen.end_bars()
         if self._transfers:
             seconds = time.monotonic() - self._begin
-            self.note(f"fetched {megabytes(self._bytes)} in {seconds:.1f} s")
+            self.note(f"fetched {sized(self._bytes)} in {seconds:.1f} s")
             self._transfers = 0
-
-    def _line(self, text: str) -> None:
-        if self._bars is not None:
-            self._bars.console.print(printable(text), markup=False, highlight=False)
-        else:
-            sys.stderr.write(f"{printable(text)}\n")
-
-    def _progress(self) -> Progress:
-        if self._bars is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
-            self._bars = Progress(*columns, TransferSpeedColumn(), console=Console(stderr=True))
-            self._bars.start()
-        return self._bars
-
-
-class BarTask:
-    """A transfer with a bar."""
-
-    def __init__(self, talk: Talk, bars: Progress, number: TaskID) -> None:
-        self._talk = talk
-        self._bars = bars
-        self._number = number
-
-    def advance(self, amount: int) -> None:
-        """Move the bar."""
-        self._talk.count(amount)
-        self._bars.advance(self._number, amount)
-
-    def finish(self) -> None:
-        """Leave the bar where it is."""
-        self._bars.stop_task(self._number)
 
 
 class LineTask:
@@ -106,29 +80,32 @@ class LineTask:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
+        self._size = 0
 
     def advance(self, amount: int) -> None:
         """Count."""
-        self._talk.count(amount)
+        self._size += amount
 
-    def finish(self) -> None:
-        """Nothing to take down."""
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+    def finish(self, *, is_whole: bool) -> None:
+        """Let it count in the total if all of it came."""
+        if is_whole:
+            self._talk.count(self._size)
 
 
-def printable(text: str) -> str:
-    """Return *text* as a person is shown it: its commands can be typed here, and it has no control characters.
+class BarTask(LineTask):
+    """A transfer with a bar."""
 
-    Names from outside must not steer a terminal.
-    """
-    shown = typeable(text)
-    return "".join(char if _may_be_shown(char) else "\N{REPLACEMENT CHARACTER}" for char in shown)
+    def __init__(self, talk: Talk, bars: Bars, number: TaskID) -> None:
+        super().__init__(talk)
+        self._bars = bars
+        self._number = number
 
+    def advance(self, amount: int) -> None:
+        """Move the bar."""
+        super().advance(amount)
+        self._bars.move(self._number, amount)
 
-def _may_be_shown(char: str) -> bool:
-    """A surrogate stands for a byte of a file's name that is no UTF-8; it goes out as that byte again."""
-    return char.isprintable() or char == "\n" or "\udc80" <= char <= "\udcff"
+    def finish(self, *, is_whole: bool) -> None:
+        """Take the bar away."""
+        super().finish(is_whole=is_whole)
+        self._bars.take_down(self._number)

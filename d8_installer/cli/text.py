@@ -5,6 +5,8 @@ The quick ``rollback`` passes through here: nothing is imported that it can do w
 
 from __future__ import annotations
 
+from d8_installer.cli.screen import CYAN, Toned
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +40,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return aligned columns, two spaces apart, without trailing spaces; only the header if there are no rows."""
     every = [tuple(header), *map(tuple, rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every]
+    head, *lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in every)
+    return [Toned(head, CYAN), *lines]
 
 
 def difference(change: Difference) -> str:
@@ -55,7 +58,9 @@ def difference(change: Difference) -> str:
 
 
 def _fetch(step: Fetch) -> str:
-    return f"would fetch {step.name} {step.request.tag} for {step.request.platform} ({step.request.size} bytes)"
+    from d8_installer.model.counting import sized
+
+    return f"would fetch {step.name} {step.request.tag} for {step.request.platform} ({sized(step.request.size)})"
 
 
 def _change(step: Link | Unlink, dry_run: bool) -> str:

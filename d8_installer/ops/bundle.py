@@ -216,7 +216,7 @@ class _Writer:
     def _stream(self, request: LayerRequest) -> None:
         what = f"{request.image.rpartition('/')[2]} {request.tag}"
         task = self._session.reporter.task(what, request.size)
-        proof, size = hashlib.sha256(), 0
+        proof, size, is_whole = hashlib.sha256(), 0, False
         try:
             with self._session.source.layer(request) as body:
                 for chunk in body:
@@ -231,8 +231,9 @@ class _Writer:
                         f"{what}: {self._session.source.name} gives other bytes than {request.layer}",
                         hint="use a source that still has the locked bytes, or lock again",
                     )
+            is_whole = True
         finally:
-            task.finish()
+            task.finish(is_whole=is_whole)
 
     def _write(self, data: bytes) -> None:
         fs.write(self._file, data)

@@ -88,7 +88,7 @@ class _Transfer:
         """Count."""
         self._inner.advance(amount)
 
-    def finish(self) -> None:
+    def finish(self, *, is_whole: bool) -> None:
         """Say that it is over, well or not."""
-        self._inner.finish()
+        self._inner.finish(is_whole=is_whole)
         self._tee.tell(Event("transfer-done", f"fetched {self._name}", {"name": self._name, "bytes": self._total}))

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
+from d8_installer.model.counting import sized
 from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.ops.ask import HEARTBEAT
@@ -178,13 +179,15 @@ class _Job:
             return file
 
         task = self._session.reporter.task(f"{step.name} {request.tag}", request.size)
+        is_whole = False
         try:
             with transfer.body() as body:
                 if transfer.went_on:
-                    self._session.reporter.detail(f"{step.name}: going on after {transfer.went_on} bytes")
+                    self._session.reporter.detail(f"{step.name}: going on after {sized(transfer.went_on)}")
                 extracted = _unpacked(step, self._watched(body, task), create)
+            is_whole = True
         finally:
-            task.finish()
+            task.finish(is_whole=is_whole)
         proven = {}
         for file in extracted:
             if request.platform is not None:
@@ -205,7 +208,7 @@ class _Job:
 
 
 def _what(transfer: Transfer) -> str:
-    return f"the rest after {transfer.kept} bytes" if transfer.kept else "it again"
+    return f"the rest after {sized(transfer.kept)}" if transfer.kept else "it again"
 
 
 def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO]) -> tuple[Extracted, ...]:

@@ -11,8 +11,8 @@ class Task(Protocol):
     def advance(self, amount: int) -> None:
         """Say that *amount* more bytes are done."""
 
-    def finish(self) -> None:
-        """Say that it is over, well or not."""
+    def finish(self, *, is_whole: bool) -> None:
+        """Say that it is over; *is_whole*: all bytes came, and they are the right ones."""
 
 
 class Reporter(Protocol):

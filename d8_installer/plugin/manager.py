@@ -186,8 +186,8 @@ def _text_of(error: BaseException) -> str:
 
 
 def ends_the_command(error: BaseException) -> bool:
-    """Whether *error* is no failure of a plugin: Ctrl-C, or a signal that the command line made an exception of."""
-    return isinstance(error, KeyboardInterrupt) or type(error).__module__ == "d8_installer.cli.context"
+    """Whether *error* is Ctrl-C or a signal that ends the command, and not a failure of the plugin."""
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _in_order(hook: pluggy.HookCaller) -> list[pluggy.HookImpl]:

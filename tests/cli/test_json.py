@@ -13,6 +13,7 @@ from d8_installer.cli import render
 from d8_installer.cli.context import Outcome
 from d8_installer.cli.modules import VERBATIM
 from d8_installer.cli.parser import COMMANDS
+from d8_installer.cli.screen import Screen
 from d8_installer.errors import ConflictError
 from tests import command, images
 from tests.publish import wheels
@@ -261,7 +262,9 @@ def test_the_option_may_stand_before_and_after(person: Person, place: Callable[.
 def test_partial(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     """What could be done is the data, and what could not is an error beside it."""
     data = person.json("install", "stronghold=1.4.1")["data"] | {"left_out": ["x wants y"]}
-    code = render.outcome("sync", Outcome(data, [], [ConflictError("left out: x wants y")]), as_json=True)
+    code = render.outcome(
+        Screen.of_process(), "sync", Outcome(data, [], [ConflictError("left out: x wants y")]), as_json=True
+    )
     document = envelope(command.Completed(code, *capsys.readouterr()))
     assert (document["status"], document["exit_code"]) == ("partial", 65)
 

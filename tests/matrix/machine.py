@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from d8_installer.cli.screen import Screen
 from d8_installer.cli.talk import Talk
 from d8_installer.ops.look import list_installed
 from d8_installer.ops.session import Options, Session
@@ -141,7 +142,7 @@ class Machine:
         return drafts + [str(path) for path in stored if not any((self.user_home / path).iterdir())]
 
 
-_SILENT = Talk(quiet=True, verbose=False)
+_SILENT = Talk(Screen.of_process(), quiet=True, verbose=False)
 
 
 def _may_change(path: Path) -> bool:

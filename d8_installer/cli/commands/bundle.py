@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Write the bundle."""
-    from d8_installer.model.counting import counted
+    from d8_installer.model.counting import counted, sized
     from d8_installer.ops.bundle import create
 
     typed = context.arguments
@@ -34,4 +34,4 @@ def execute(context: Context) -> Outcome:
         made = create(session, typed.output, typed.platforms, tuple(typed.environments))
     what = f"{counted(made.images, 'image')}, {counted(made.layers, 'layer')}"
     what += f" for {', '.join(made.platforms)}" if made.platforms else ""
-    return Outcome(made.as_json(), [f"wrote {made.file} ({what}, {made.size} bytes)", str(made.digest)])
+    return Outcome(made.as_json(), [f"wrote {made.file} ({what}, {sized(made.size)})", str(made.digest)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import parser as grammar
-from d8_installer.cli import render
 from d8_installer.cli.context import RawOutput
 
 if TYPE_CHECKING:
@@ -23,5 +22,5 @@ def execute(context: Context) -> RawOutput:
     """Print the script."""
     import shtab
 
-    render.raw(shtab.complete(grammar.whole_parser(), context.arguments.shell))
+    context.talk.screen.write_raw(shtab.complete(grammar.whole_parser(), context.arguments.shell))
     return RawOutput()

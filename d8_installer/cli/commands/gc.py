@@ -26,8 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Collect."""
-    from d8_installer.cli.talk import megabytes
-    from d8_installer.model.counting import counted
+    from d8_installer.model.counting import counted, sized
     from d8_installer.ops.gc import GcOptions, collect_garbage, parse_age
 
     typed = context.arguments
@@ -37,8 +36,8 @@ def execute(context: Context) -> Outcome:
     for reason in result.spared:
         context.talk.note(f"kept: {reason}")
     verb = "would remove" if result.dry_run else "removed"
-    lines = [f"{verb} {one.kind} {one.name} ({megabytes(one.size)})" for one in result.removed]
-    total = f"{megabytes(result.size)} in {counted(len(lines), 'thing')}" if lines else "nothing to do"
+    lines = [f"{verb} {one.kind} {one.name} ({sized(one.size)})" for one in result.removed]
+    total = f"{sized(result.size)} in {counted(len(lines), 'thing')}" if lines else "nothing to do"
     return Outcome(result.as_json(), [*lines, total])
 
 

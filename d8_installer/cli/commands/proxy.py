@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ def execute(context: Context) -> RawOutput:
     from d8_installer.plugin.manager import open_source
     from d8_installer.proxy.server import ServeOptions, serve
 
-    typed = context.arguments
+    typed, screen = context.arguments, context.talk.screen
     host, port = typed.listen
     with context.session() as session:
         access = replace(session.access, token=None)
@@ -43,16 +42,11 @@ def execute(context: Context) -> RawOutput:
             cache_dir=typed.cache,
             cache_bytes=typed.cache_size << 20,
             token_file=typed.token_file,
-            log=None if typed.quiet else _log,
+            log=None if typed.quiet else screen.say,
         )
-        serve(options, lambda url: open_source(url, access), _announce)
+        serve(options, lambda url: open_source(url, access), screen.write)
+        if typed.quiet:
+            screen.leave_line()
+        else:
+            screen.say("stopped")
     return RawOutput()
-
-
-def _announce(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _log(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

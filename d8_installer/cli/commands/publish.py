@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
+    from d8_installer.model.counting import sized
     from d8_installer.model.reference import image_name
     from d8_installer.publish.image import Options
     from d8_installer.publish.push import publish
@@ -38,7 +39,7 @@ def execute(context: Context) -> Outcome:
         destination = session.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)
     verb = "published" if result.changed else "already there:"
-    children = [f"  {child.platform}  {child.child}  {child.size} bytes" for child in result.children]
+    children = [f"  {child.platform}  {child.child}  {sized(child.size)}" for child in result.children]
     return Outcome(result.as_json(), [f"{verb} {result.image}:{result.tag}  {result.index}", *children])
 
 

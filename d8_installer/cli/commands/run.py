@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import parser as grammar
@@ -32,7 +31,6 @@ def execute(context: Context) -> RawOutput:
         program = runnable(session, context.arguments.name)
     context.talk.close()
     command = [program.path, *verbatim(context.arguments)]
-    sys.stdout.flush()
     environ = without_secrets(context.environ)
     if os.name == "posix":
         execute_file(program.path, command, environ)

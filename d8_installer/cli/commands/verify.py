@@ -21,8 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Look; what is wrong, and still is after ``--fix``, makes the exit code 76."""
-    from d8_installer.cli.talk import megabytes
-    from d8_installer.model.counting import counted
+    from d8_installer.model.counting import counted, sized
     from d8_installer.ops.verify import Hashed, verify
 
     with context.session() as session:
@@ -35,5 +34,5 @@ def execute(context: Context) -> Outcome:
     lines = [f"mended: {one.text}" for one in result.mended]
     if not result.errors:
         files, them = counted(result.files, "stored file"), "it" if result.files == 1 else "them"
-        lines.append(f"{files} ({megabytes(result.size)}) and all that leads to {them} are sound")
+        lines.append(f"{files} ({sized(result.size)}) and all that leads to {them} are sound")
     return Outcome(result.as_json(), lines, result.errors)

@@ -1,0 +1,230 @@
+"""The screen: the process's stdout and stderr. One object owns both, from the first line to the last.
+
+``main`` makes it before any thread starts, and everything that is shown goes through it. What it promises:
+
+- Lines and bars never mix. A line is written by one call, above the bars; bars are gone before stdout is written to.
+- The terminal needs no repair: the cursor is never hidden, and every write ends in column 0. So a killed process
+  leaves the terminal usable too.
+- stdout is data. What cannot be written is an OutputError, except where the reader has gone (``| head``, a terminal
+  that was closed): then the rest is dropped, and the command's own exit code stands.
+- stderr is talk. What cannot be written there is dropped: it changes neither the work nor the exit code.
+
+The no-op ``sync`` passes through here: nothing is imported that it can do without.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from _thread import RLock
+
+from d8_installer.cli.own_command import typeable
+from d8_installer.errors import DiskError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from d8_installer.cli.bars import Bars
+
+RED, YELLOW, CYAN = 31, 33, 36
+"""Colours by their ANSI numbers: red is for failures alone, yellow for warnings, cyan for hints and table heads."""
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+class OutputError(DiskError):
+    """stdout cannot be written to."""
+
+
+class Toned(str):
+    """A line whose first *length* characters have a colour where the stream shows colours."""
+
+    __slots__ = ("length", "tone")
+
+    def __new__(cls, text: str, tone: int, length: int | None = None) -> Toned:
+        """Return *text* with a colour; without *length* all of it has the colour."""
+        made = super().__new__(cls, text)
+        made.tone = tone
+        made.length = len(text) if length is None else length
+        return made
+
+    tone: int
+    length: int
+
+
+class Screen:
+    """The owner of stdout and stderr. Safe for threads."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._lock = RLock()
+        self._out = out
+        self._err = err
+        self._bars: Bars | None = None
+        self._is_silent = False
+        self._out_is_terminal = out.isatty()
+        self._err_is_terminal = err.isatty()
+        self._may_draw = self._err_is_terminal and not _is_dumb()
+
+    @classmethod
+    def of_process(cls) -> Screen:
+        """Take over ``sys.stdout`` and ``sys.stderr``; on a terminal, what others write to stderr goes around bars."""
+        screen = cls(sys.stdout, sys.stderr)
+        if screen.shows_bars:
+            from d8_installer.cli.aside import stand_in
+
+            sys.stderr = stand_in(sys.stderr, screen.say, screen.has_bars)
+        return screen
+
+    @property
+    def shows_bars(self) -> bool:
+        """Whether stderr is a terminal that can draw, and the command is not over."""
+        return self._may_draw
+
+    def has_bars(self) -> bool:
+        """Whether bars are on the terminal at this moment."""
+        return self._bars is not None
+
+    def say(self, *lines: str) -> None:
+        """Write lines to stderr, with no line of another thread between them."""
+        text = "".join(f"{self._shown(line, self._err_is_terminal)}\n" for line in lines)
+        with self._lock:
+            if self._is_silent:
+                return
+            if self._bars is None:
+                self._draw(text)
+            else:
+                self._bars.print_above(text)
+
+    def write(self, *lines: str) -> None:
+        """Write lines to stdout. Raises OutputError."""
+        self.write_raw("".join(f"{self._shown(line, self._out_is_terminal)}\n" for line in lines))
+
+    def write_raw(self, text: str) -> None:
+        """Write text to stdout as it is: a script, a JSON document. Raises OutputError."""
+        with self._lock:
+            self.end_bars()
+            try:
+                self._out.flush()  # a plugin's command prints there by itself
+                _put(self._out, text)
+            except OSError as error:
+                self._lose_stdout(error)
+
+    def bars(self) -> Bars | None:
+        """Return the bars, which go up at the first call; None where none can be shown."""
+        with self._lock:
+            if self._bars is None and self._may_draw:
+                from d8_installer.cli.bars import Bars
+
+                self._bars = Bars(self._draw)
+                self._bars.start()
+            return self._bars
+
+    def end_bars(self) -> None:
+        """Take the bars down, if there are any."""
+        with self._lock:
+            if self._bars is not None:
+                self._bars.end()
+                self._bars = None
+                sys.stderr.flush()
+
+    def close(self) -> None:
+        """Take the bars down for good, and write out what stdout still holds. Raises OutputError."""
+        with self._lock:
+            self.end_bars()
+            self._may_draw = False
+            try:
+                self._out.flush()
+            except OSError as error:
+                self._lose_stdout(error)
+
+    def silence(self) -> None:
+        """Drop what threads say that are still at work."""
+        with self._lock:
+            self._is_silent = True
+
+    def leave_line(self) -> None:
+        """End the half line that a terminal makes of ``^C``. For an end that waits for nothing: no lock is taken."""
+        if self._err_is_terminal:
+            self._draw("\n")
+
+    def _draw(self, text: str) -> None:
+        """Write to stderr, without a lock: the thread that redraws the bars writes here too."""
+        try:
+            _put(self._err, text)
+        except (OSError, ValueError):
+            # Talk that reaches nobody (a full disk, a terminal that was closed) changes nothing about the work.
+            self._is_silent = True
+
+    def _lose_stdout(self, error: OSError) -> None:
+        """Send what is still to come to nowhere: Python writes out its buffers once more when it ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._out.fileno())
+        os.close(nowhere)
+        if error.errno == errno.EPIPE or (error.errno == errno.EIO and self._out_is_terminal):
+            return
+        reason = (error.strerror or "unknown").lower()
+        raise OutputError(f"cannot write the output: {reason}", hint="see where stdout leads to") from error
+
+    def _shown(self, line: str, is_terminal: bool) -> str:
+        text = printable(typeable(line))
+        if not is_terminal:
+            return text
+        if not isinstance(line, Toned) or _is_dumb() or os.environ.get("NO_COLOR"):
+            return known(text)
+        head, rest = known(text[: line.length]), known(text[line.length :])
+        return f"\033[{line.tone}m{head}\033[0m{rest}"
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Write all of *text* now; on POSIX paths go out as the bytes that they are, whatever the locale is."""
+    number = _number(stream)
+    if os.name != "posix" or number is None:
+        stream.write(known(text))
+        stream.flush()
+        return
+    data = memoryview(_bytes(text))
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def _number(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # a stream of a test
+        return None
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM", "") in {"dumb", "unknown"}
+
+
+def printable(text: str) -> str:
+    """Return *text* without control characters: names from outside must not steer a terminal.
+
+    Surrogates that stand for a byte which is not UTF-8 stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" or _is_byte(char) else _UNKNOWN for char in text)
+
+
+def known(text: str) -> str:
+    """Return *text* with U+FFFD for each byte that is not UTF-8, and for what no text may hold (RFC 8259 §8.2)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        whole = "".join(char if _is_byte(char) or not "\ud800" <= char <= "\udfff" else _UNKNOWN for char in text)
+        return whole.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text
+
+
+def _is_byte(char: str) -> bool:
+    return "\udc80" <= char <= "\udcff"
