@@ -16,7 +16,7 @@ import pytest
 from d8_installer.model.platform import Platform
 from d8_installer.testing.faults import FaultServer, fault_server, flipped, stalled
 from d8_installer.testing.memory import MemorySource
-from tests.command import PROGRAM, TIMEOUT
+from tests.command import TIMEOUT
 from tests.images import host_platform
 from tests.matrix.layers import program
 from tests.terminal import Seen, Terminal, on
@@ -169,7 +169,7 @@ def told(case: Case, url: str, home: str) -> tuple[list[str], object]:
     first = ", ".join(f"{name}:v1.0.0" for name in names[:5]) + " and 3 more" * (case.images == 8)
     talk = [f"trusting {url} for the first lock of {first}"]
     if case.end == "done":
-        talk += ["fetched", f"{bin_directory} is not on your PATH: type `{PROGRAM} ensurepath`"]
+        talk += ["fetched", f"{bin_directory} is not on your PATH: type `d8-installer ensurepath`"]
         installed = [f"installed {name} ({name} v1.0.0)" for name in names]
         text = "\n".join([*installed, f"generation 1: {bin_directory}", ""])
         return talk, installed_json(names, bin_directory) if case.as_json else text
