@@ -191,10 +191,11 @@ def _unproven(
 ) -> Iterator[LayerRequest]:
     """Yield what the store has already, but perhaps for another image, tag or platform than the lock says."""
     placed = {(placement.name, placement.layer) for placement in target}
+    # A layer that is fetched is proven on the way.
+    fetched = {(p.name, p.layer) for p in target if p.member not in situation.stored.get(p.layer, ())}
     for image, pin in selected:
         request = _request(image, pin, situation.platform)
-        stored = pin.layer in situation.stored and (image.name, pin.layer) in placed
-        if stored and request.chain not in situation.proven.get(pin.layer, ()):
+        if (image.name, pin.layer) in placed - fetched and request.chain not in situation.proven.get(pin.layer, ()):
             yield request
 
 

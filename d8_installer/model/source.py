@@ -36,7 +36,8 @@ class LayerRequest:
     """Everything any source may need to find one layer: RPP asks by tag and platform, the others by digest.
 
     ``image`` is the repository path (``deckhouse-cli/plugins/<name>``), ``platform`` None for a tag that is a
-    single ImageManifest, ``index`` None likewise, ``size`` the compressed bytes.
+    single ImageManifest, ``index`` None likewise, ``size`` the compressed bytes. ``by_digest``: the tag is known to
+    lead elsewhere, so that a source that finds layers by tag asks by the digest of the child instead.
     """
 
     image: str
@@ -46,6 +47,12 @@ class LayerRequest:
     child: Digest
     layer: Digest
     size: int
+    by_digest: bool = False
+
+    @property
+    def top(self) -> Digest:
+        """What the tag was locked as: the index, or the child where the tag is a single ImageManifest."""
+        return self.child if self.index is None or self.platform is None else self.index
 
     @property
     def chain(self) -> Chain:
@@ -125,6 +132,19 @@ class Tagged(Protocol):
     @property
     def etag(self) -> str | None:
         """The sender's ``ETag``; RPP's is the digest of the build that the layer is of. None where it says nothing."""
+
+
+@runtime_checkable
+class Traced(Protocol):
+    """What a body can do besides: tell how its sender found it, where a tag may lead to other bytes than the locked."""
+
+    @property
+    def by_tag(self) -> bool:
+        """Whether the tag alone led here, so that asking by digest may lead to other bytes."""
+
+    @property
+    def detour(self) -> str:
+        """Why the tag did not lead here and the sender was asked by digest, in one clause; empty where it did."""
 
 
 @runtime_checkable

@@ -17,7 +17,6 @@ from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
 from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.path import is_command_elsewhere
-from d8_installer.ops.trust import compare_tags
 from d8_installer.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
 from d8_installer.store import fs, lockfile, stamp
@@ -113,8 +112,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         generations.switch.expose(session.home, generations.paths)
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
-    fetch_all(session, plan)
-    change = replace(change, shown=_shown_tags(session, plan, change))
+    change = replace(change, shown={**fetch_all(session, plan), **change.shown})
     if plan.is_empty and active is not None:
         _write(session, workspace, change)
     else:
@@ -301,18 +299,6 @@ def _write(session: Session, workspace: Workspace, change: Change) -> None:
 
 def _is_accepted(session: Session, path: str, tag: str) -> bool:
     return f"{path.rpartition('/')[2]}:{tag}" in session.options.accept_moved
-
-
-def _shown_tags(session: Session, plan: Plan, change: Change) -> dict[tuple[str, str], Digest]:
-    """Return what tags mean by the source: only that is remembered, for a lock may come from anywhere.
-
-    Asked here are those of which a layer came now, and that nobody knows yet. A source that finds all by digest may
-    have moved a tag since; then the lock may be right, and a person should know.
-    """
-    known = {**lockfile.load_tags(session.home), **change.shown}
-    touched = {(r.image, r.tag) for r in (*(step.request for step in plan.fetches), *plan.unproven)}
-    unknown = {key: top for key, top in tops_of(change.lock).items() if key in touched - known.keys()}
-    return {**change.shown, **compare_tags(session, unknown, "the locked bytes are placed")}
 
 
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError
@@ -21,6 +20,7 @@ from d8_installer.ops.fetch import prove_chain
 from d8_installer.ops.lock import refuse_stale
 from d8_installer.ops.output import output_file
 from d8_installer.ops.requesters import gather
+from d8_installer.ops.tops import Tops
 from d8_installer.registry import bundle as form
 from d8_installer.store import fs, status
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.lock import Lock, LockedImage, Pin
-    from d8_installer.model.source import ManifestBytes, Source
+    from d8_installer.model.source import ManifestBytes
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
+    from d8_installer.ops.tops import Manifests
 
 _TRIES = 3
 _MANIFEST_LIMIT = 4 << 20
@@ -75,14 +76,15 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))
     layers = _layers(workspace.locked, chosen)
     session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")
-    documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked)}
+    tops = Tops(session, session.source)
+    documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tops)}
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
     with status.readable_by_all(wanted=session.is_global):
         session.prepare_home()
     with session.store.arriving.alone(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
         fs.sweep(*os.path.split(path))
         with fs.replacing(path) as file:
-            writer = _Writer(session, file)
+            writer = _Writer(session, file, tops)
             for name, content in sorted(documents.items(), key=_order):
                 writer.document(name, content)
             for request in layers:
@@ -134,39 +136,35 @@ def _request(image: LockedImage, key: str, pin: Pin) -> LayerRequest:
     return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
 
 
-@dataclass
-class _Collected:
-    """Stands before the source, and keeps every manifest that is asked for; ``prove_chain`` asks for all of them."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Keeps every manifest that is asked for, by its digest; ``prove_chain`` asks for all that are needed."""
 
-    source: Source
-    found: dict[str, ManifestBytes] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    source: Manifests
+    found: dict[str, ManifestBytes]
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest, asked for once."""
-        with self.lock:
-            known = self.found.get(ref)
-        if known is not None:
-            return known
-        answer = self.source.manifest(image, ref)
-        with self.lock:
-            self.found[ref] = answer
-        return answer
+        known = self.found.get(ref)
+        if known is None:
+            known = self.found[ref] = self.source.manifest(image, ref)
+        return known
 
 
-def _manifests(session: Session, lock: Lock) -> dict[str, bytes]:
+def _manifests(session: Session, lock: Lock, tops: Tops) -> dict[str, bytes]:
     """Return ``index.json`` and the manifests of all locked platforms: a lock made from the bundle is the same."""
-    collected = _Collected(session.source)
+    found: dict[str, ManifestBytes] = {}
 
     def prove(image: LockedImage) -> None:
         for key, pin in image.platforms:
-            prove_chain(collected, _request(image, key, pin))
+            request = _request(image, key, pin)
+            prove_chain(_Kept(tops.of(request), found), request)
 
     with workers(session.options.connections) as pool:
         list(pool.map(prove, lock.images))
-    tops = [(image.name.path, image.version, collected.found[str(image.top)]) for image in lock.images]
-    blobs = {form.blob_name(answer.digest): answer.raw for answer in collected.found.values()}
-    return {form.INDEX: form.index_json(tops), **blobs}
+    named = [(image.name.path, image.version, found[str(image.top)]) for image in lock.images]
+    blobs = {form.blob_name(answer.digest): answer.raw for answer in found.values()}
+    return {form.INDEX: form.index_json(named), **blobs}
 
 
 def _texts(workspace: Workspace, requesters: Requesters) -> Mapping[str, bytes]:
@@ -180,12 +178,17 @@ def _texts(workspace: Workspace, requesters: Requesters) -> Mapping[str, bytes]:
     return texts
 
 
+class _TagAloneError(MismatchError):
+    """Other bytes than the locked ones came, and a tag alone led to them."""
+
+
 class _Writer:
     """Writes members one behind the other, and hashes all of it."""
 
-    def __init__(self, session: Session, file: BinaryIO) -> None:
+    def __init__(self, session: Session, file: BinaryIO, tops: Tops) -> None:
         self._session = session
         self._file = file
+        self._tops = tops
         self.hasher = hashlib.sha256()
         self.size = 0
 
@@ -197,16 +200,22 @@ class _Writer:
         """Write a layer as it comes, proven; a cut transfer begins anew at its place, some times."""
         self._write(form.header(form.blob_name(request.layer), request.size))
         begun = self.size, self.hasher.copy()
-        for again in reversed(range(_TRIES)):
+        tries = 0
+        while True:
             try:
                 self._stream(request)
                 break
             except TryAgainError as error:
-                if not again:
+                tries += 1
+                if tries == _TRIES:
                     raise
                 self._session.reporter.detail(f"{error}; fetching it again")
-                self.size, self.hasher = begun[0], begun[1].copy()
-                self._file.seek(self.size)
+            except _TagAloneError:
+                request = replace(request, by_digest=True)
+            self.size, self.hasher = begun[0], begun[1].copy()
+            self._file.seek(self.size)
+        if request.by_digest:
+            self._tops.tell_of_other_bytes(request)
         self._write(form.padding(request.size))
 
     def end(self) -> None:
@@ -219,6 +228,7 @@ class _Writer:
         proof, size, is_whole = hashlib.sha256(), 0, False
         try:
             with self._session.source.layer(request) as body:
+                kind = _TagAloneError if self._tops.is_by_tag(request, body) else MismatchError
                 for chunk in body:
                     size += len(chunk)
                     if size > request.size:
@@ -227,7 +237,7 @@ class _Writer:
                     self._write(chunk)
                     task.advance(len(chunk))
                 if (size, proof.hexdigest()) != (request.size, request.layer.hex):
-                    raise MismatchError(
+                    raise kind(
                         f"{what}: {self._session.source.name} gives other bytes than {request.layer}",
                         hint="use a source that still has the locked bytes, or lock again",
                     )

@@ -11,7 +11,7 @@ from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.lock import refuse_missing, stale_error
 from d8_installer.ops.prove import Proof, prove
 from d8_installer.ops.requesters import gather
-from d8_installer.ops.trust import compare_tags
+from d8_installer.ops.trust import moved_tags
 from d8_installer.resolve import staleness
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
         return result
     refuse_moved(session, workspace.locked)
     proof = prove(session, workspace.locked)
-    if isinstance(session.source, AllByDigest) and not proof.errors:  # another has been asked by tag
-        compare_tags(session, tops_of(workspace.locked), "the locked bytes are there all the same")
-    return replace(result, proof=proof, errors=(*proof.errors, *problems))
+    wrong: tuple[D8Error, ...] = proof.errors
+    if isinstance(session.source, AllByDigest) and not wrong:  # another has been asked by tag
+        wrong = moved_tags(session, tops_of(workspace.locked))
+    return replace(result, proof=proof, errors=(*wrong, *problems))
 
 
 def _difference_json(difference: Difference) -> dict[str, object]:

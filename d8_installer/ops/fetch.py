@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.counting import sized
@@ -13,10 +14,11 @@ from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.ops.ask import HEARTBEAT
 from d8_installer.ops.patience import OTHERS_PATIENCE
+from d8_installer.ops.tops import Tops
 from d8_installer.ops.transfer import Transfer
 from d8_installer.store.blobs import Stored
 from d8_installer.store.profile import file_name
-from d8_installer.store.unpack import Layer, unpack
+from d8_installer.store.unpack import Layer, WrongBytesError, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
-    from d8_installer.model.source import LayerRequest, ManifestBytes, Source
+    from d8_installer.model.source import LayerRequest, Source
     from d8_installer.ops.reporter import Task
     from d8_installer.ops.session import Session
+    from d8_installer.ops.tops import Manifests
     from d8_installer.store.blobs import Incoming
     from d8_installer.store.unpack import Extracted
 
@@ -43,11 +46,15 @@ _LOOK_AGAIN = 0.1
 """Seconds between two looks whether that process is done."""
 
 
-def fetch_all(session: Session, plan: Plan) -> None:
-    """Do every Fetch of *plan*, and prove what is unproven; the first failure ends all and leaves nothing behind."""
-    tasks = len(plan.fetches) + len(plan.unproven)
+def fetch_all(session: Session, plan: Plan) -> Mapping[tuple[str, str], Digest]:
+    """Do every Fetch of *plan*, and prove what is unproven; the first failure ends all and leaves nothing behind.
+
+    Returns which locked tags, by repository path and tag, mean at the source what the lock says.
+    """
+    fetches = _by_layer(plan)
+    tasks = len(fetches) + len(plan.unproven)
     if not tasks:
-        return
+        return {}
     source = session.source
     names = {(p.layer.hex, p.member): file_name(p.binary, plan.platform.executable_suffix) for p in plan.target}
     stop = threading.Event()
@@ -57,7 +64,7 @@ def fetch_all(session: Session, plan: Plan) -> None:
         patient = True
         try:
             futures = [pool.submit(job.prove, request) for request in plan.unproven]
-            futures += [pool.submit(job.fetch, step) for step in plan.fetches]
+            futures += [pool.submit(job.fetch_each, steps) for steps in fetches]
             pending = set(futures)
             while pending:  # waking now and then: a signal may have arrived at another thread (``result_of``)
                 done, pending = wait(pending, HEARTBEAT, return_when=FIRST_EXCEPTION)
@@ -69,6 +76,15 @@ def fetch_all(session: Session, plan: Plan) -> None:
         finally:
             stop.set()
             pool.shutdown(wait=patient, cancel_futures=True)
+    return job.tops.confirmed
+
+
+def _by_layer(plan: Plan) -> list[list[Fetch]]:
+    """Return the steps, those of one layer together: the second of two images with one layer finds it in the store."""
+    groups: dict[Digest, list[Fetch]] = {}
+    for step in plan.fetches:
+        groups.setdefault(step.request.layer, []).append(step)
+    return list(groups.values())
 
 
 class _StoppedError(D8Error):
@@ -79,6 +95,14 @@ class _CutError(TryAgainError):
     """The transfer ended early, for the reason that ``error`` tells; a source of several hears of it on the way."""
 
     def __init__(self, error: TryAgainError) -> None:
+        super().__init__(error.message, hint=error.hint)
+        self.error = error
+
+
+class _ByTagError(MismatchError):
+    """Other bytes than the locked ones came, and a tag alone led to them; ``error`` is what to say in the end."""
+
+    def __init__(self, error: MismatchError) -> None:
         super().__init__(error.message, hint=error.hint)
         self.error = error
 
@@ -99,6 +123,12 @@ class _Job:
         self._incoming = incoming
         self._names = names
         self._stop = stop
+        self.tops = Tops(session, source)
+
+    def fetch_each(self, steps: Iterable[Fetch]) -> None:
+        """Do steps that have one layer, one after the other."""
+        for step in steps:
+            self.fetch(step)
 
     def fetch(self, step: Fetch) -> None:
         """Fetch one layer, unless another process does: then wait for it, and find the layer in the store."""
@@ -108,9 +138,10 @@ class _Job:
                 self._session.reporter.detail(f"{step.name}: the store has it by now")
                 self.prove(step.request)
                 return
-            transfer = Transfer(self._source, step.request, store.arriving)
-            self._persist(step, transfer)
-            transfer.drop()
+            try:
+                self._transfer(step)
+            except _ByTagError as error:
+                self._transfer_by_digest(step, error)
 
     def prove(self, request: LayerRequest) -> None:
         """Prove that a stored layer is what the lock calls it; an image of the same bytes may have brought it here."""
@@ -118,13 +149,29 @@ class _Job:
         if request.chain in store.held(request.layer)[1]:
             return
         try:
-            prove_chain(self._source, request)
+            prove_chain(self.tops.of(request), request)
         except UnreachableError as error:
             raise UnreachableError(
                 f"the store has bytes for {request.image}:{request.tag}, but nothing shows that they are its: {error}",
                 hint=error.hint,
             ) from error
         store.reached(request.layer, request.chain)
+
+    def _transfer(self, step: Fetch) -> None:
+        transfer = Transfer(self._source, step.request, self._session.store.arriving)
+        self._persist(step, transfer)
+        transfer.drop()
+
+    def _transfer_by_digest(self, step: Fetch, error: _ByTagError) -> None:
+        """Fetch the layer of a tag that led to other bytes by its child's digest; where that fails too, say the first.
+
+        A source that sends no ETag shows only by its bytes that the tag was moved.
+        """
+        try:
+            self._transfer(replace(step, request=replace(step.request, by_digest=True)))
+        except (MismatchError, NotFoundError):
+            raise error.error from error
+        self.tops.tell_of_other_bytes(step.request)
 
     def _persist(self, step: Fetch, transfer: Transfer) -> None:
         """Try again after a cut, some times, and once where kept bytes were to blame for wrong ones.
@@ -170,7 +217,7 @@ class _Job:
 
     def _once(self, step: Fetch, transfer: Transfer) -> None:
         request = step.request
-        prove_chain(self._source, request)
+        prove_chain(self.tops.of(request), request)
         temporary: dict[str, str] = {}
 
         def create(member: str) -> BinaryIO:
@@ -184,7 +231,8 @@ class _Job:
             with transfer.body() as body:
                 if transfer.went_on:
                     self._session.reporter.detail(f"{step.name}: going on after {sized(transfer.went_on)}")
-                extracted = _unpacked(step, self._watched(body, task), create)
+                is_by_tag = self.tops.is_by_tag(request, body)
+                extracted = _unpacked(step, self._watched(body, task), create, is_by_tag=is_by_tag)
             is_whole = True
         finally:
             task.finish(is_whole=is_whole)
@@ -211,22 +259,22 @@ def _what(transfer: Transfer) -> str:
     return f"the rest after {sized(transfer.kept)}" if transfer.kept else "it again"
 
 
-def _unpacked(step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO]) -> tuple[Extracted, ...]:
-    """Unpack the step's layer; what is wrong with its bytes is said with the image's name and what to do."""
+def _unpacked(
+    step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO], *, is_by_tag: bool
+) -> tuple[Extracted, ...]:
+    """Unpack the step's layer; what is wrong with its bytes is said with the image's name and what to do.
+
+    A _ByTagError where the bytes are not the locked ones and only the tag led to them.
+    """
     request = step.request
     try:
         return unpack(body, Layer(request.layer, request.size), frozenset(step.members), create)
     except (MismatchError, NotFoundError) as error:
         kind = NotFoundError if isinstance(error, NotFoundError) else MismatchError
         hint = error.hint or f"tell the image's author, or take another version: `d8-installer versions {step.name}`"
+        if is_by_tag and isinstance(error, WrongBytesError):
+            raise _ByTagError(MismatchError(f"{step.name} {request.tag}: {error}", hint=hint)) from error
         raise kind(f"{step.name} {request.tag}: {error}", hint=hint) from error
-
-
-class Manifests(Protocol):
-    """What is needed of a Source to prove a chain."""
-
-    def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest that *ref* names."""
 
 
 def prove_chain(source: Manifests, request: LayerRequest) -> None:

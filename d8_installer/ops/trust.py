@@ -1,10 +1,10 @@
-"""What is said aloud of a source that is believed, and of one whose tags are others than the lock's (DESIGN, Trust)."""
+"""What is said of a source that is believed, and of one whose tags are others than the lock's (DESIGN, Trust)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error
+from d8_installer.errors import D8Error, MismatchError
 from d8_installer.ops.ask import workers
 from d8_installer.registry.chain import ChainSource
 
@@ -28,38 +28,42 @@ def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> 
         return
     first: dict[str, list[str]] = {}
     for name, tag in tags:
-        first.setdefault(_giver(session, name.path, tag), []).append(f"{name}:{tag}")
-    for giver, found in first.items():
+        first.setdefault(giver(session, name.path, tag), []).append(f"{name}:{tag}")
+    for who, found in first.items():
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        session.reporter.note(f"trusting {giver} for the first lock of {', '.join(found[:_SHOWN])}{more}")
+        session.reporter.note(f"trusting {who} for the first lock of {', '.join(found[:_SHOWN])}{more}")
 
 
-def _giver(session: Session, image: str, tag: str) -> str:
+def giver(session: Session, image: str, tag: str) -> str:
+    """Return the name of the source that said what a tag means."""
     source = session.source
     return source.giver(image, tag) if isinstance(source, ChainSource) else source.name
 
 
-def compare_tags(
-    session: Session, tops: Mapping[tuple[str, str], Digest], consequence: str
-) -> dict[tuple[str, str], Digest]:
-    """Return those of *tops*, (repository path, tag) to digest, that the source confirms; warn of those that differ.
+def moved_tags(session: Session, tops: Mapping[tuple[str, str], Digest]) -> tuple[MismatchError, ...]:
+    """Return an error for each of *tops*, (repository path, tag) to digest, that means something else at the source.
 
-    Where a source finds all by digest a tag may have been moved since, and the lock is right; or somebody has written
-    another version into the lock. A person should know, with the *consequence*.
+    Where a source finds all by digest the locked bytes may be there all the same: then a tag was moved since, or
+    somebody has written another version into the lock.
     """
     if not tops:
-        return {}
-    source, confirmed = session.source, {}
+        return ()
+    source = session.source
     with workers(min(session.options.connections, len(tops))) as pool:
-        for key, found in zip(tops, pool.map(lambda key: _means(source, *key), tops), strict=True):
-            if found == tops[key]:
-                confirmed[key] = found
-            elif found is not None:
-                name = key[0].rpartition("/")[2]
-                session.reporter.warn(
-                    f"{name}:{key[1]} is {tops[key]} in the lock, and {found} at {source.name}: {consequence}"
-                )
-    return confirmed
+        means = dict(zip(tops, pool.map(lambda key: _means(source, *key), tops), strict=True))
+    return tuple(
+        _moved(key, tops[key], f"{found} at {source.name}")
+        for key, found in means.items()
+        if found not in (None, tops[key])
+    )
+
+
+def _moved(key: tuple[str, str], locked: Digest, found: str) -> MismatchError:
+    name = f"{key[0].rpartition('/')[2]}:{key[1]}"
+    return MismatchError(
+        f"{name} is {locked} in the lock, and {found}; the locked bytes are there all the same",
+        hint=f"find out who changed it; to lock the new bytes, type `d8-installer lock --accept-moved {name}`",
+    )
 
 
 def _means(source: Source, path: str, tag: str) -> Digest | None:

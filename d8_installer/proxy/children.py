@@ -1,4 +1,4 @@
-"""Which child of an index the proxy serves (rpp.md §2.4). Pure: bytes in, Descriptor out.
+"""Which child of an index the proxy serves (rpp.md §2.4). Pure: bytes in, Digest out.
 
 It differs from ``ImageIndex.child_for``: the proxy compares the index's own spelling with the query's,
 case-sensitively, and without a query falls back to what go-containerregistry takes for linux/amd64.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from d8_installer.errors import DocumentError, MismatchError
+from d8_installer.model.digest import Digest
 from d8_installer.model.oci import INDEX_TYPES, MANIFEST_TYPES, ImageIndex, parse_manifest
 from d8_installer.model.platform import Platform
+from d8_installer.registry.go_json import member
 
 if TYPE_CHECKING:
-    from d8_installer.model.oci import Descriptor
     from d8_installer.model.source import ManifestBytes
 
 DEFAULT_PLATFORM = Platform("linux", "amd64")
@@ -29,26 +31,38 @@ def is_index(manifest: ManifestBytes) -> bool:
     return isinstance(parse_manifest(manifest.raw), ImageIndex)
 
 
-def asked_child(index: ManifestBytes, platform: Platform) -> Descriptor | None:
+def asked_child(index: ManifestBytes, platform: Platform) -> Digest | None:
     """Return the first child with exactly this os and architecture; one without a platform never matches.
 
-    MismatchError if *index* is no index.
+    A document without a list of children has none (rpp.md §18.4); MismatchError if it is no document at all, or the
+    child has no sha256 digest.
     """
-    return next((child for child, offered in _children(index) if offered == platform), None)
+    return _digest(next((entry for entry in _entries(index) if _spelled(entry.get("platform")) == platform), None))
 
 
-def default_child(index: ManifestBytes) -> Descriptor | None:
-    """Return the first child for linux/amd64; one without a platform is taken to be that."""
-    return next((child for child, offered in _children(index) if offered in (None, DEFAULT_PLATFORM)), None)
+def default_child(index: ManifestBytes) -> Digest | None:
+    """Return the first child for linux/amd64; one without a platform is taken to be that. Raises as ``asked_child``."""
+    wanted = (None, DEFAULT_PLATFORM)
+    return _digest(next((entry for entry in _entries(index) if _spelled(entry.get("platform")) in wanted), None))
 
 
-def _children(index: ManifestBytes) -> list[tuple[Descriptor, Platform | None]]:
-    """Each child with its platform as the document spells it, which Descriptor.platform does not keep."""
-    parsed = parse_manifest(index.raw)
-    if not isinstance(parsed, ImageIndex):
-        return []
-    entries = json.loads(index.raw).get("manifests") or []
-    return [(child, _spelled(entry.get("platform"))) for child, entry in zip(parsed.children, entries, strict=True)]
+def _entries(index: ManifestBytes) -> list[dict[str, object]]:
+    """Return the entries of *index* as Go reads them: none is looked at more closely than needed."""
+    try:
+        document = json.loads(index.raw)
+        entries = member(document, "manifests") or []
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise MismatchError("this index is no JSON object") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise MismatchError("the children of this index are no list of objects")
+    return entries
+
+
+def _digest(entry: dict[str, object] | None) -> Digest | None:
+    try:
+        return None if entry is None else Digest.parse(entry.get("digest"))
+    except DocumentError as error:
+        raise MismatchError(f"the index names no sha256 digest for its child: {error}") from error
 
 
 def _spelled(entry: object) -> Platform | None:

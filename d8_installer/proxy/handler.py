@@ -15,7 +15,7 @@ from d8_installer.proxy import answers
 from d8_installer.proxy.answers import Answer, Headers
 from d8_installer.proxy.fill import Fill, Fills
 from d8_installer.proxy.workers import Workers
-from d8_installer.registry.wire import InvalidPlatform, Route, parse_path, parse_platform_query
+from d8_installer.registry.routes import PREFIX, InvalidPlatform, Route, parse_path, parse_platform_query
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
@@ -133,6 +133,8 @@ def _ask(upstream: Upstream, route: Route) -> Answer:
 
 def canonical_path(raw_path: str) -> str:
     """Return *raw_path* as Go's mux would have it: no ``//``, ``.`` or ``..``, a trailing slash kept (rpp.md §2.1)."""
+    if raw_path == PREFIX.rstrip("/"):
+        return PREFIX  # the mux sends the name of a subtree to the subtree (rpp.md §18.2)
     if "//" not in raw_path and "/." not in raw_path:
         return raw_path
     clean = "/" + posixpath.normpath(raw_path).lstrip("/")

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from d8_installer.errors import D8Error, MismatchError, NotFoundError
+from d8_installer.errors import D8Error, DocumentError, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import ImageManifest, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
@@ -88,8 +88,8 @@ class Upstream:
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest under a tag or digest (R3); a digest's content is verified and remembered."""
-        if ref.startswith("sha256:") or "@" in ref:
-            digest = Digest.parse(ref)
+        if is_digest(ref):
+            digest = _digest(image, ref)
             return self._probe(image, lambda source, root: self._by_digest(source, root, image, digest))
         return self._probe(image, lambda source, _: self._by_tag(source, image, _tag(image, ref)))
 
@@ -111,9 +111,10 @@ class Upstream:
     def resolve(self, image: str, tag: str, platform: Platform | None) -> Resolved:
         """Find the manifest digest that *tag* means on *platform* (rpp.md §2.4); never from memory.
 
-        NotFoundError if the tag is missing or its index has no child for the platform.
+        *tag* may be a digest, of a child or of an index, which the registry takes in its place (rpp.md §18.1).
+        NotFoundError if it is missing or its index has no child for the platform.
         """
-        return self._probe(image, lambda source, root: _resolve(source, root, image, tag, platform))
+        return self._probe(image, lambda source, root: self._resolve(source, root, (image, tag), platform))
 
     def package(self, resolved: Resolved) -> Package:
         """Find the layer to serve: the last one of the resolved manifest, from the root that resolved the tag.
@@ -137,6 +138,7 @@ class Upstream:
             child=resolved.digest,
             layer=layer.digest,
             size=layer.size,
+            by_digest=is_digest(resolved.tag),
         )
         return Package(resolved.root, resolved.digest, request)
 
@@ -161,8 +163,21 @@ class Upstream:
             child = default_child(manifest)
             if child is None:
                 raise MismatchError(f"{resolved.image}:{resolved.tag} has no child for linux/amd64")
-            manifest = self._by_digest(source, resolved.root, resolved.image, child.digest)
+            manifest = self._by_digest(source, resolved.root, resolved.image, child)
         raise MismatchError(f"{resolved.image}:{resolved.tag} nests more than {MAX_NESTING} indexes")
+
+    def _resolve(self, source: Source, root: str, asked: tuple[str, str], platform: Platform | None) -> Resolved:
+        image, tag = asked
+        if is_digest(tag):
+            manifest = self._by_digest(source, root, image, _digest(image, tag))
+        else:
+            manifest = source.manifest(image, _tag(image, tag))
+        if platform is None or not is_index(manifest):
+            return Resolved(root, image, tag, platform, manifest.digest, manifest)
+        child = asked_child(manifest, platform)
+        if child is None:
+            raise NotFoundError(f"{image}:{tag} has no child for {platform}")
+        return Resolved(root, image, tag, platform, child, manifest)
 
     def _by_tag(self, source: Source, image: str, tag: str) -> ManifestBytes:
         manifest = source.manifest(image, tag)
@@ -197,16 +212,6 @@ class Upstream:
             return self._sources[root]
 
 
-def _resolve(source: Source, root: str, image: str, tag: str, platform: Platform | None) -> Resolved:
-    manifest = source.manifest(image, _tag(image, tag))
-    if platform is None or not is_index(manifest):
-        return Resolved(root, image, tag, platform, manifest.digest, manifest)
-    child = asked_child(manifest, platform)
-    if child is None:
-        raise NotFoundError(f"{image}:{tag} has no child for {platform}")
-    return Resolved(root, image, tag, platform, child.digest, manifest)
-
-
 def _check_repository(image: str) -> None:
     """Fail as the original does on a name that no registry has, without handing it to a source (rpp.md §2.2).
 
@@ -216,6 +221,19 @@ def _check_repository(image: str) -> None:
         raise MismatchError(f"{image[:100]!r} cannot be a repository")
     if not is_image_name(image.rpartition("/")[2]):
         raise NotFoundError(f"{image[:100]!r} is no image name")
+
+
+def is_digest(ref: str) -> bool:
+    """Whether the registry is asked for a digest, as the original sees it: not whether it is a right one."""
+    return ref.startswith("sha256:") or "@" in ref
+
+
+def _digest(image: str, ref: str) -> Digest:
+    """Return *ref* as a digest; NotFoundError for what no registry can have as one (rpp.md §18.4)."""
+    try:
+        return Digest.parse(ref)
+    except DocumentError as error:
+        raise NotFoundError(f"{image} has no {ref[:100]!r}") from error
 
 
 def _tag(image: str, tag: str) -> str:

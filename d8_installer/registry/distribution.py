@@ -23,6 +23,7 @@ from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BY
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.auth import RegistryAuth
+from d8_installer.registry.go_json import member
 from d8_installer.registry.oci_address import OciAddress
 from d8_installer.registry.origin import Origin, resolve
 from d8_installer.registry.pages import next_page
@@ -258,7 +259,7 @@ def _parse_tags(raw: bytes, name: str) -> list[str]:
         document = json.loads(raw)
     except (ValueError, RecursionError):
         document = None
-    tags = document.get("tags") or [] if isinstance(document, dict) else None
+    tags = member(document, "tags") or [] if isinstance(document, dict) else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise MismatchError(f"{name}: the answer is no list of tags", hint="check that this is an OCI registry")
     return tags

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.address import hides, shown
+from d8_installer.registry.routes import BAD_ESCAPE
 
 if TYPE_CHECKING:
     from d8_installer.registry.wire import Request
@@ -42,6 +43,8 @@ class Endpoint:
             raise _bad_endpoint(url, "it has a space or control character")
         if not host:
             raise _bad_endpoint(url, "it has no host")
+        if BAD_ESCAPE.search(parts.netloc + parts.path):
+            raise _bad_endpoint(url, "it has a % that two hexadecimal digits do not follow")
         if parts.scheme != "https" and not (compat == "d8" and parts.scheme == "http" and is_loopback(host)):
             raise _bad_endpoint(url, "only https is spoken, and plain http to loopback")
         if compat == "d8" and re.search(r"[@?#]", url):
@@ -49,6 +52,11 @@ class Endpoint:
         if compat == "d8" and hides(url):
             raise _bad_endpoint(url, "its path may hold letters, digits and ._~:+,- only")
         return cls(url.rstrip("/"), host, parts.scheme == "https")
+
+    @property
+    def prefix(self) -> str:
+        """The path in ``base``, which stands before that of every request; empty if there is none."""
+        return urlsplit(self.base).path
 
     def url(self, request: Request) -> str:
         """The whole URL of *request* here."""

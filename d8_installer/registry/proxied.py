@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError, NotFoundError
+from d8_installer.errors import D8Error, MismatchError, NotFoundError
 from d8_installer.model.address import shown
 from d8_installer.registry import wire
 from d8_installer.registry.remembered import RememberedManifests
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from d8_installer.registry.client import Client, Response
     from d8_installer.registry.endpoint import Endpoint
     from d8_installer.registry.stream import Stream
+
+
+class _ElsewhereError(Exception):
+    """The answer is about other bytes than those asked for; ``error`` is what to say where nothing else helps."""
+
+    def __init__(self, error: MismatchError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class RppSource:
@@ -32,7 +40,7 @@ class RppSource:
         """Return every tag; the proxy has already joined the pages (rpp.md §2.5)."""
         request = wire.tags_request(image)
         response = self._get(request, wire.MAX_TAGS_BYTES)
-        wire.raise_for_status(request, response.status, response.body)
+        wire.raise_for_status(request, response.status, response.body, self._endpoint.prefix)
         return wire.parse_tags(response.body)
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
@@ -46,24 +54,64 @@ class RppSource:
                 f"{self.name} has no manifests: it is too old, or no registry-packages-proxy",
                 hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
             )
-        wire.raise_for_status(request, response.status, response.body)
+        wire.raise_for_status(request, response.status, response.body, self._endpoint.prefix)
         return self._known.add(image, wire.parse_manifest_body(response.body, response.headers.get("content-type", "")))
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[Stream]:
-        """Open the layer of a tag; what the headers already disprove is a MismatchError before the first byte."""
-        asked = wire.layer_request(request.image, request.tag, request.platform)
-        with self._client.stream(self._endpoint.url(asked), dict(asked.headers)) as stream:
+        """Open the layer of a tag, or that of the child by its digest where the tag leads elsewhere (rpp.md §18.1).
+
+        What the headers already disprove is a MismatchError before the first byte: of the tag, where the digest does
+        not help either. The body is Traced.
+        """
+        with ExitStack() as stack:
+            yield self._by_digest(stack, request) if request.by_digest else self._by_either(stack, request)
+
+    def _by_either(self, stack: ExitStack, request: LayerRequest) -> Stream:
+        try:
+            stream = self._open(stack, request, wire.layer_request(request.image, request.tag, request.platform))
+        except (_ElsewhereError, NotFoundError) as error:
+            first = error.error if isinstance(error, _ElsewhereError) else error
+            gone = isinstance(first, NotFoundError)
+        else:
+            stream.by_tag = True
+            return stream
+        try:
+            stream = self._by_digest(stack, request)
+        except D8Error as error:
+            raise first from error
+        stream.detour = "is gone" if gone else "was moved"
+        return stream
+
+    def _by_digest(self, stack: ExitStack, request: LayerRequest) -> Stream:
+        try:
+            return self._open(stack, request, wire.layer_request(request.image, request.child, None))
+        except _ElsewhereError as error:
+            raise error.error from error
+
+    def _open(self, stack: ExitStack, request: LayerRequest, asked: wire.Request) -> Stream:
+        """Open the answer to *asked*; one that tells of other bytes is an _ElsewhereError."""
+        with ExitStack() as attempt:
+            stream = attempt.enter_context(self._client.stream(self._endpoint.url(asked), dict(asked.headers)))
             if stream.status != 200:
-                wire.raise_for_status(asked, stream.status, stream.read(wire.MAX_SNIPPET_BYTES))
-            wire.judge_etag(stream.etag, request)
+                body = stream.read(wire.MAX_SNIPPET_BYTES)
+                wire.raise_for_status(asked, stream.status, body, self._endpoint.prefix)
+            try:
+                wire.judge_etag(stream.etag, request)
+            except MismatchError as error:
+                if wire.ignores_platform(stream.etag, request):
+                    raise
+                raise _ElsewhereError(error) from error
             stream.require_plain(request.size)
             if stream.size not in (None, request.size):
-                raise MismatchError(
-                    f"{request.image}:{request.tag}: the proxy sends {stream.size} bytes, expected {request.size}",
-                    hint="the tag may have moved: use a source that still has the locked bytes, or lock again",
+                raise _ElsewhereError(
+                    MismatchError(
+                        f"{request.image}:{request.tag}: the proxy sends {stream.size} bytes, expected {request.size}",
+                        hint="the tag may have moved: use a source that still has the locked bytes, or lock again",
+                    )
                 )
-            yield stream
+            stack.push(attempt.pop_all())
+        return stream
 
     def close(self) -> None:
         """Close the connections."""

@@ -50,10 +50,12 @@ class _Pace:
 class Stream:
     """An answer whose body is still on its way, as raw chunks of at most 64 KiB. Header names are in lower case.
 
-    It is a Body (``model.source``).
+    It is a Body (``model.source``), and Traced: who opened it by a tag says so in ``by_tag`` and ``detour``.
     """
 
     path: str | None = None
+    by_tag = False
+    detour = ""
 
     def __init__(self, raw: httpx2.Response, call: str, patience: float, secrets: Secrets) -> None:
         self._raw = raw

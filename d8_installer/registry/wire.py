@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote, unquote_to_bytes
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from d8_installer.errors import (
     D8Error,
@@ -23,18 +23,29 @@ from d8_installer.errors import (
     UnreachableError,
 )
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
-from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
 from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate
+from d8_installer.registry.go_json import member
+from d8_installer.registry.routes import (
+    PREFIX,
+    Generation,
+    InvalidPlatform,
+    Route,
+    parse_path,
+    parse_platform_query,
+)
 
 if TYPE_CHECKING:
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.platform import Platform
     from d8_installer.model.source import LayerRequest
 
 __all__ = [
     "MAX_MANIFEST_BYTES",
     "MAX_SNIPPET_BYTES",
     "MAX_TAGS_BYTES",
+    "Generation",
     "InvalidPlatform",
     "Request",
     "Route",
@@ -50,7 +61,6 @@ __all__ = [
     "tags_request",
 ]
 
-PREFIX = "/v1/images/"
 MANIFEST_ACCEPT = ",".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])
 
 MAX_TAGS_BYTES = 4 << 20
@@ -61,8 +71,7 @@ MAX_SNIPPET_BYTES = 256
 NOT_FOUND_BODY = "404 page not found\n"
 MANIFEST_NOT_FOUND_BODY = "manifest not found\n"
 
-Action = Literal["tags", "image", "manifest"]
-Generation = Literal["current", "G1"]
+
 # --- requests -------------------------------------------------------------------------------------------------
 
 
@@ -92,12 +101,15 @@ def manifest_request(image: str, ref: str) -> Request:
     return _request(image, f"manifests/{quote(ref, safe=':')}", accept=MANIFEST_ACCEPT)
 
 
-def layer_request(image: str, tag: str, platform: Platform | None) -> Request:
-    """Ask for the last layer of *tag* on *platform* (R2, no Accept); DocumentError if outside the grammar."""
-    if not is_tag(tag):
-        raise _invalid_reference(image, tag)
+def layer_request(image: str, ref: str | Digest, platform: Platform | None) -> Request:
+    """Ask for the last layer of *ref* on *platform* (R2, no Accept); DocumentError if outside the grammar.
+
+    *ref* is a tag, or the Digest of a child: the proxy hands either to the registry (rpp.md §18.1).
+    """
+    if isinstance(ref, str) and not is_tag(ref):
+        raise _invalid_reference(image, ref)
     query = "" if platform is None else f"?platform={quote(str(platform), safe='')}"
-    return _request(image, f"images/{quote(tag, safe='')}{query}", accept=None)
+    return _request(image, f"images/{quote(str(ref), safe=':')}{query}", accept=None)
 
 
 def _request(image: str, tail: str, accept: str | None) -> Request:
@@ -133,7 +145,7 @@ def parse_tags(body: bytes) -> tuple[str, ...]:
         return ()
     if not isinstance(document, dict):
         raise _not_this_proxy("decode tags: the answer is JSON, but no object")
-    tags = document.get("tags")
+    tags = member(document, "tags")
     if tags is None:
         return ()
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -151,18 +163,19 @@ def parse_manifest_body(body: bytes, media_type: str) -> ManifestBytes:
     return ManifestBytes(body, media_type.partition(";")[0].strip())
 
 
-def raise_for_status(request: Request, status: int, body: bytes) -> None:
+def raise_for_status(request: Request, status: int, body: bytes, prefix: str = "") -> None:
     """Return on 2xx; else raise what rpp.md §4.3 calls the status, with a hint of what to type next.
 
     401, 403 NotAllowedError; 404 NotFoundError; 408, 425, 429 and 5xx TryAgainError. Every other status,
     redirects among them (they are never followed), means that no such proxy answers here: UnreachableError.
-    Message: ``<METHOD> <path>: <sentinel>[: <snippet>]``; *body* is cut at MAX_SNIPPET_BYTES.
+    Message: ``<METHOD> <path>: <sentinel>[: <snippet>]``; *body* is cut at MAX_SNIPPET_BYTES. *prefix* is the
+    endpoint's own path (``Endpoint.prefix``).
     """
     if 200 <= status < 300:
         return
     kind, sentinel, hint = _verdict(request, status, body)
     shown = "" if status in _SENTINELS else _snippet(body)
-    raise kind(f"{request.method} {request.path}: {sentinel}{': ' if shown else ''}{shown}", hint=hint)
+    raise kind(f"{request.method} {prefix}{request.path}: {sentinel}{': ' if shown else ''}{shown}", hint=hint)
 
 
 _OTHERS = "a source that still has the locked bytes (a mirror, a bundle)"
@@ -224,91 +237,30 @@ def judge_etag(etag: str | None, request: LayerRequest) -> bool:
 
     Returns whether it names that one: absent, weak and malformed ones say nothing, and the body's hash decides.
     """
-    match = _STRONG_ETAG.fullmatch(etag.strip()) if etag is not None else None
-    if match is None or match[1] == str(request.child):
-        return match is not None
+    named = _named(etag)
+    if named in (None, str(request.child)):
+        return named is not None
     what = f"{request.image}:{request.tag}"
-    if request.platform is not None and match[1] == str(request.index):
+    if ignores_platform(etag, request):
         raise MismatchError(
             f"{what}: the proxy ignores platform={request.platform} and serves its default one; it is too old",
             hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
         )
     raise MismatchError(
-        f"{what}: the tag moved: the proxy serves {match[1][:100]!r}, expected {request.child}",
+        f"{what}: the tag moved: the proxy serves {str(named)[:100]!r}, expected {request.child}",
         hint=f"use {_OTHERS}, or take the new bytes: `d8-installer lock --accept-moved {what}`",
     )
 
 
+def ignores_platform(etag: str | None, request: LayerRequest) -> bool:
+    """Whether a strong *etag* names the index of *request*: then the proxy took no notice of the platform."""
+    return request.platform is not None and request.index is not None and _named(etag) == str(request.index)
+
+
+def _named(etag: str | None) -> str | None:
+    match = _STRONG_ETAG.fullmatch(etag.strip()) if etag is not None else None
+    return None if match is None else match[1]
+
+
 def _not_this_proxy(message: str) -> MismatchError:
     return MismatchError(message, hint="check that the endpoint is a registry-packages-proxy and not a login page")
-
-
-# --- paths, as the proxy reads them ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What a path asks for; ``ref`` is the version or manifest reference, empty for tags."""
-
-    action: Action
-    image: str
-    ref: str = ""
-
-
-def parse_path(path: str, generation: Generation = "current") -> Route | None:
-    """Read a percent-DECODED path (rpp.md §2.1, G1: §2.7); None where the proxy has no route.
-
-    The allow-list is not asked here (``model.reference.is_allowed_image``).
-    """
-    if not path.startswith(PREFIX):
-        return None
-    rest = path.removeprefix(PREFIX).strip("/")
-    if generation == "G1":
-        return _parse_g1(rest)
-    if rest.endswith("/tags"):
-        return Route("tags", rest.removesuffix("/tags"))
-    return _split(rest, "/images/", "image") or _split(rest, "/manifests/", "manifest")
-
-
-def _split(rest: str, separator: str, action: Action) -> Route | None:
-    image, found, ref = rest.rpartition(separator)
-    return Route(action, image, ref) if found and image and ref and "/" not in ref else None
-
-
-def _parse_g1(rest: str) -> Route | None:
-    image, found, tail = rest.rpartition("/tags")
-    if not found or not image:
-        return None
-    ref = tail.removeprefix("/")
-    if not tail:
-        return Route("tags", image)
-    return Route("image", image, ref) if tail.startswith("/") and ref and "/" not in ref else None
-
-
-class InvalidPlatform(Exception):  # noqa: N818 - it is an answer of the protocol (400), not an error of ours
-    """The query's ``platform`` is not two non-empty parts around one dash."""
-
-
-def parse_platform_query(raw_query: str) -> Platform | None:
-    """Read ``platform`` out of a raw query as Go's parser does (rpp.md §2.4); None if absent or empty.
-
-    The first value counts; pairs with a bad escape or ``;`` count as absent. Any two non-empty parts are
-    a platform here: ``Linux-amd64`` is valid, and matches no child.
-    """
-    for pair in raw_query.split("&"):
-        key, _, raw = pair.partition("=")
-        if ";" in pair or _BAD_ESCAPE.search(pair) or _unescape(key) != "platform":
-            continue
-        value = _unescape(raw)
-        system, _, architecture = value.partition("-")
-        if value and (not system or not architecture or "-" in architecture):
-            raise InvalidPlatform(value[:100])
-        return Platform(system, architecture) if value else None
-    return None
-
-
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-
-def _unescape(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode(errors="surrogateescape")

@@ -113,14 +113,18 @@ def unpack(
     return walking.result()
 
 
+class WrongBytesError(MismatchError):
+    """What came are other bytes than the promised ones."""
+
+
 def _check_bytes(layer: Layer, size: int, digest: Digest) -> None:
     if size < layer.size:
-        raise MismatchError(
+        raise WrongBytesError(
             f"the layer ended after {size} of {layer.size} bytes",
             hint="try again; if it stays so, the source serves another file than the lock names",
         )
     if digest != layer.digest:
-        raise MismatchError(
+        raise WrongBytesError(
             f"the layer's bytes have the digest {digest}, not {layer.digest}",
             hint="the tag may have been moved or the source is damaged; compare with another source",
         )
@@ -186,7 +190,7 @@ def _batches(body: Iterable[bytes], promised: int) -> Iterator[Batch]:
     for chunk in body:
         size += len(chunk)
         if size > promised:
-            raise MismatchError(
+            raise WrongBytesError(
                 f"the layer is longer than the promised {promised} bytes",
                 hint="the source serves another file than the lock names; compare with another source",
             )

@@ -130,6 +130,13 @@ class MemorySource:
         """Let *manifest* be had by its digest, or under a false one."""
         self._repository(image).manifests[ref or str(manifest.digest)] = manifest
 
+    def remove(self, image: str, *refs: str) -> None:
+        """Take tags and manifests (by their digests) away; a tag's manifest can still be had by its digest."""
+        repository = self._repository(image)
+        for ref in refs:
+            repository.tags.pop(ref, None)
+            repository.manifests.pop(ref, None)
+
     def add_blob(self, image: str, data: bytes, *, digest: Digest | None = None, path: str | None = None) -> None:
         """Put a blob in, under its digest or a false one; *path* is told to holders as where it lies."""
         key = digest or Digest.of(data)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from d8_installer.errors import D8Error
+from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.reference import is_allowed_image
 from d8_installer.proxy import answers
 from d8_installer.proxy.answers import Answer
-from d8_installer.proxy.upstream import Upstream
+from d8_installer.proxy.upstream import Upstream, is_digest
 from d8_installer.registry.wire import InvalidPlatform, parse_path, parse_platform_query
 from d8_installer.testing.replies import Place, Reply, Seen
 
@@ -42,19 +42,20 @@ class RppWire:
     def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
         """Answer as the proxy does."""
         query = "" if ignores_platform else request.target.partition("?")[2]
-        answer = _right_answer(source, _route(request.target), request.method, query)
+        answer = _right_answer(source, request, query, ignores_platform=ignores_platform)
         headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
         return Reply(request.place, answer.status, headers, answer.body, len(answer.body))
 
 
-def _right_answer(source: Source, route: Route | None, method: str, query: str) -> Answer:
+def _right_answer(source: Source, request: Seen, query: str, *, ignores_platform: bool) -> Answer:
+    route = _route(request.target)
     if route is None:
         return answers.NOT_FOUND
-    if method != "GET" and (route.action != "image" or method != "HEAD"):
+    if request.method not in (("GET", "HEAD") if route.action == "image" else ("GET",)):
         return answers.METHOD_NOT_ALLOWED
     try:
         if route.action == "image":
-            return _layer(source, route, parse_platform_query(query))
+            return _layer(source, route, parse_platform_query(query), by_digest=not ignores_platform)
         if route.action == "tags":
             return answers.tags(route.image, source.tags(route.image))
         return answers.manifest(source.manifest(route.image, route.ref))
@@ -64,9 +65,12 @@ def _right_answer(source: Source, route: Route | None, method: str, query: str) 
         return answers.failure("tags" if route.action == "tags" else "manifest", error)
 
 
-def _layer(source: Source, route: Route, platform: Platform | None) -> Answer:
+def _layer(source: Source, route: Route, platform: Platform | None, *, by_digest: bool) -> Answer:
+    """Answer R2; a proxy that is too old for a platform is taken to know tags alone (*by_digest* False)."""
     upstream = Upstream(lambda: "memory:", lambda _: source)
     try:
+        if is_digest(route.ref) and not by_digest:
+            raise NotFoundError(f"no tag {route.ref}")
         resolved = upstream.resolve(route.image, route.ref, platform)
     except D8Error as error:
         return answers.failure("resolve", error)

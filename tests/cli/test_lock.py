@@ -170,11 +170,16 @@ def test_check_names_what_a_layout_lost_or_changed(project: Project, part: str, 
     project.d8("--offline", "lock", "--check")
 
 
-def test_a_tag_that_moved_is_no_matter_where_all_is_found_by_digest(project: Project) -> None:
+def test_a_tag_that_moved_is_reported_where_all_is_found_by_digest_too(project: Project) -> None:
+    """What was locked is placed all the same, with a line."""
     project.wants("stronghold")
     project.d8("lock")
     images.add_image(str(project.layout), "stronghold", "v1.1.0", images.executables("moved"))
-    project.d8("lock", "--check")
+    done = project.d8("lock", "--check", expect=76)
+    assert "stronghold:v1.1.0 is sha256:" in done.err
+    assert "--accept-moved stronghold:v1.1.0" in done.err
+    placed = project.d8("sync", "--locked")
+    assert sum("stronghold:v1.1.0" in line for line in placed.err.splitlines()) == 1
 
 
 def test_check_changes_nothing_so_it_takes_no_option_that_would(project: Project) -> None:

@@ -18,6 +18,8 @@ from tests.registry.clients import closed_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from d8_installer.testing.replies import Reply
+
 
 @pytest.fixture
 def mirror() -> Iterator[FaultServer]:
@@ -121,11 +123,28 @@ def test_who_is_trusted_is_who_said_it(machine: Machine) -> None:
             assert said == [f"trusting {machine.proxy.url} for the first lock of {NAME}:v1.4.1"]
 
 
+def by_digest_gone(reply: Reply) -> Reply:
+    return status(404)(reply) if "sha256" in reply.headers.get("content-disposition", "") else reply
+
+
+def test_a_moved_tag_needs_no_other_source(machine: Machine, mirror: FaultServer) -> None:
+    """The first source serves the locked bytes by digest, so no other one is asked for them."""
+    machine.manifest.write_text(machine.manifest.read_text().replace("1.4.1", "1.4.2"))
+    machine.succeeds("lock")
+    settle(machine, machine.proxy.url, mirror.url)
+    add_version(machine.images, "v1.4.2", program("moved"))
+    done = machine.succeeds("sync", "--locked")
+    assert len([line for line in done.err.splitlines() if f"{NAME}:v1.4.2" in line]) == 1
+    assert machine.say() == f"v1.4.2 {HOST} !\n"
+    assert mirror.seen() == ()
+
+
 def test_locked_bytes_that_one_has_no_more_are_had_of_another(machine: Machine, mirror: FaultServer) -> None:
-    """The tag moved at the first source: no answer of it is believed, and the digest proves the other's."""
+    """The tag moved at the first source, which has the locked bytes no more: the digest proves the other's."""
     machine.manifest.write_text(machine.manifest.read_text().replace("1.4.1", "1.4.2"))
     machine.succeeds("lock")
     add_version(machine.images, "v1.4.2", program("moved"))
+    machine.proxy.on("layer", by_digest_gone)
     machine.refuses("sync", "--locked", code=76, says="the tag moved")
     machine.refuses("lock", "--check", code=76, says="v1.4.2 is now sha256:")
     settle(machine, machine.proxy.url, mirror.url)

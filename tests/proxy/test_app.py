@@ -170,7 +170,8 @@ def test_other_bytes_under_a_digest_are_refused(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("ref", ["sha256:abc", "sha256:" + "A" * 64, "v1@sha256:" + "0" * 64])
 def test_a_malformed_digest_reaches_no_source(proxy: Proxy, ref: str) -> None:
-    assert proxy.get(f"/v1/images/{FOO}/manifests/{ref}") == (502, b"failed to read manifest\n")
+    assert proxy.get(f"/v1/images/{FOO}/manifests/{ref}") == (404, b"manifest not found\n")
+    assert proxy.get(f"/v1/images/{FOO}/images/{ref}") == (404, b"version not found\n")
     assert proxy.source.calls == []
 
 

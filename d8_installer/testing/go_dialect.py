@@ -1,0 +1,205 @@
+"""A server for tests that answers as the registry-packages-proxy of Deckhouse does: the Go program's own dialect.
+
+It is written from the facts of rpp.md §2 and §18, and shares no code with the proxy of this project, so that the two
+can be compared. ``fault_server(source, wire=GoDialect())`` runs it; *source* stands for the registry behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote
+
+from d8_installer.errors import D8Error, DocumentError, NotFoundError
+from d8_installer.model.digest import Digest
+from d8_installer.model.source import LayerRequest
+from d8_installer.testing.replies import Place, Reply, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d8_installer.model.source import ManifestBytes, Source
+
+_TREE = "/v1/images/"
+_IMAGE = re.compile(r"deckhouse-cli(?:/plugins/[^/]+)?")
+_TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
+_DEFAULT = ("linux", "amd64")
+_INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+_IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    place: Place
+    image: str
+    ref: str = ""
+
+
+class _Answer(Exception):  # noqa: N818 - it is an answer, which ends the work on a request at once
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class GoDialect:
+    """A Wire (``testing.replies``). *go* is the version that the proxy was built with: 1.26 redirects otherwise."""
+
+    go: tuple[int, int] = (1, 25)
+
+    def place(self, target: str) -> Place:
+        """Say what the target asks for."""
+        asked = _parse(unquote(target.partition("?")[0]))
+        return "other" if asked is None else asked.place
+
+    def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
+        """Answer as the Go program does; one that *ignores_platform* does not look at the query."""
+        path, _, query = request.target.partition("?")
+        clean = _clean(path)
+        if clean != path:
+            return self._redirect(request, f"{clean}?{query}" if query else clean)
+        try:
+            return _answer(source, request, "" if ignores_platform else query)
+        except _Answer as answer:
+            return _reply(request, answer.status, _TEXT, f"{answer.text}\n".encode())
+
+    def _redirect(self, request: Seen, to: str) -> Reply:
+        code, word = (307, "Temporary Redirect") if self.go >= (1, 26) else (301, "Moved Permanently")
+        headers = {"content-type": "text/html; charset=utf-8", "location": to}
+        return _reply(request, code, headers, f'<a href="{to}">{word}</a>.\n\n'.encode())
+
+
+def _clean(path: str) -> str:
+    if path == _TREE.rstrip("/"):
+        return _TREE
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    return clean + "/" if path.endswith("/") and clean != "/" else clean
+
+
+def _parse(path: str) -> _Asked | None:
+    if not path.startswith(_TREE):
+        return None
+    rest = path.removeprefix(_TREE).strip("/")
+    if rest.endswith("/tags"):
+        return _Asked("tags", rest.removesuffix("/tags"))
+    for word in ("images", "manifests"):
+        image, found, ref = rest.rpartition(f"/{word}/")
+        if found and image and ref and "/" not in ref:
+            place: Place = "layer" if word == "images" else "child" if _is_digest(ref) else "index"
+            return _Asked(place, image, ref)
+    return None
+
+
+def _answer(source: Source, request: Seen, query: str) -> Reply:
+    asked = _parse(unquote(request.target.partition("?")[0]))
+    if asked is None or not _IMAGE.fullmatch(asked.image):
+        raise _Answer(404, "404 page not found")
+    if request.method not in (("GET", "HEAD") if asked.place == "layer" else ("GET",)):
+        raise _Answer(405, "method not allowed")
+    if asked.place == "tags":
+        return _tags(source, request, asked)
+    if asked.place == "layer":
+        return _layer(source, request, asked, _platform(query))
+    try:
+        found = _manifest(source, asked.image, asked.ref)
+    except D8Error as error:
+        raise _failed(error, "manifest not found", "failed to read manifest") from error
+    return _reply(request, 200, {"content-type": found.media_type or _IMAGE_TYPE}, found.raw)
+
+
+def _tags(source: Source, request: Seen, asked: _Asked) -> Reply:
+    try:
+        tags = list(source.tags(asked.image))
+    except D8Error as error:
+        raise _failed(error, "image not found", "failed to list tags") from error
+    body = json.dumps({"name": asked.image, "tags": tags}, separators=(",", ":")).encode()
+    return _reply(request, 200, {"content-type": "application/json"}, body)
+
+
+def _layer(source: Source, request: Seen, asked: _Asked, platform: tuple[str, str] | None) -> Reply:
+    try:
+        top = _manifest(source, asked.image, asked.ref)
+        digest = _child(top, platform, absent=None) if platform and _is_index(top) else top.digest
+        if digest is None:
+            raise _Answer(404, "version not found")
+    except D8Error as error:
+        raise _failed(error, "version not found", "failed to resolve version") from error
+    try:
+        body = _last_layer(source, asked.image, digest)
+    except (D8Error, LookupError, TypeError, ValueError) as error:
+        raise _failed(error, "package not found", "failed to fetch package") from error
+    name = f"{asked.image.rpartition('/')[2]}-{asked.ref}.tar.gz"
+    headers = {
+        "content-type": "application/x-gzip",
+        "content-disposition": f'attachment; filename="{name}"',
+        "cache-control": "public, max-age=31536000",
+        "etag": f'"{digest}"',
+        "docker-content-digest": str(digest),
+    }
+    return _reply(request, 200, headers, body)
+
+
+def _last_layer(source: Source, image: str, digest: Digest) -> bytes:
+    """Return the last layer of a build; an index is followed to linux/amd64, whatever was asked for."""
+    manifest = _manifest(source, image, str(digest))
+    while _is_index(manifest):
+        child = _child(manifest, _DEFAULT, absent=_DEFAULT)
+        if child is None:
+            raise LookupError("no child for linux/amd64")
+        manifest = _manifest(source, image, str(child))
+    last = json.loads(manifest.raw)["layers"][-1]
+    layer, size = Digest.parse(last["digest"]), int(last["size"])
+    try:
+        with source.layer(LayerRequest(image, "", None, None, manifest.digest, layer, size, by_digest=True)) as chunks:
+            return b"".join(chunks)
+    except NotFoundError as error:
+        raise LookupError("a blob that is missing is no answer of the registry's about a version") from error
+
+
+def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
+    """Ask the registry: whatever stands in the path is handed to it, and it says 404 to what cannot be there."""
+    try:
+        return source.manifest(image, str(Digest.parse(ref)) if _is_digest(ref) else ref)
+    except DocumentError as error:
+        raise NotFoundError(f"{image}: {ref[:100]!r}: {error}") from error
+
+
+def _child(index: ManifestBytes, platform: tuple[str, str], *, absent: tuple[str, str] | None) -> Digest | None:
+    """Return the first child for *platform*; one without any is taken for *absent*."""
+    document = json.loads(index.raw)
+    for entry in document.get("manifests") or []:
+        offered = entry.get("platform")
+        found = absent if offered is None else (offered.get("os", ""), offered.get("architecture", ""))
+        if found == platform:
+            return Digest.parse(entry["digest"])
+    return None
+
+
+def _is_index(manifest: ManifestBytes) -> bool:
+    return manifest.media_type in _INDEXES
+
+
+def _is_digest(ref: str) -> bool:
+    return ref.startswith("sha256:") or "@" in ref
+
+
+def _platform(query: str) -> tuple[str, str] | None:
+    value = parse_qs(query).get("platform", [""])[0]
+    if not value:
+        return None
+    system, _, architecture = value.partition("-")
+    if not (system and architecture) or "-" in architecture:
+        raise _Answer(400, "invalid platform")
+    return system, architecture
+
+
+def _failed(error: Exception, missing: str, failed: str) -> _Answer:
+    return _Answer(404, missing) if isinstance(error, NotFoundError) else _Answer(502, failed)
+
+
+def _reply(request: Seen, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+    return Reply(request.place, status, headers, body, len(body))
