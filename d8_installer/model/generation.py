@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
-from d8_installer.model.reference import ImageName, parse_binary_name, parse_member_name
+from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,7 +131,7 @@ def _placed(entry: dict[str, object]) -> Placed:
         ImageName.parse(entry["image"]),
         str(entry["version"]),
         Digest.parse(entry["layer"]),
-        parse_member_name(entry["file"]),
+        parse_member(entry["file"]),
         tuple(Digest.parse(request) for request in requests),
         bool(entry["in_bin"]),
     )

@@ -16,7 +16,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
 from d8_installer.model.markers import take_apart
 from d8_installer.model.platform import Platform
-from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member_name
+from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member
 from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _locked_image(table: Table) -> LockedImage:
     index = table.parsed("index", _digest)
     optional = table.optional("optional", bool, "true or false") or False
     demanded = tuple(sorted(set(table.list_of("demanded", Platform.parse) or ())))
-    binaries = _pairs(table, "binaries", parse_binary_name, parse_member_name)
+    binaries = _pairs(table, "binaries", parse_binary_name, parse_member)
     requests = _pairs(table, "requests", parse_requester, _digest)
     platforms = _platforms(table, single=index is None)
     return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown(), demanded)

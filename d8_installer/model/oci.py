@@ -7,6 +7,7 @@ members are ignored as the spec asks (image-spec, considerations.md#extensibilit
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 MAX_MANIFEST_BYTES = 1 << 20
 """A manifest is read up to here (rpp.md §4.2, Caps)."""
+_FOREIGN = re.compile(r"(?!sha256:)[a-z0-9]{1,32}(?:[+._-][a-z0-9]{1,32}){0,4}:[a-zA-Z0-9=_-]+", re.ASCII)
+"""A digest of another algorithm (image-spec, descriptor.md#digests)."""
 _MAX_ENTRIES = 1024
 _MAX_BYTES = 1 << 62
 
@@ -54,21 +57,29 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class ImageManifest:
-    """One build of an image: its layers, lowest first (manifest.md)."""
+    """One build of an image: its layers, lowest first (manifest.md).
+
+    ``depth`` is how many layers the document lists; lower ones whose digest is no sha256 are not among ``layers``.
+    """
 
     media_type: str
     config: Descriptor | None
     layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ImageIndex:
-    """The multi-platform list of children, in the order of the document (image-index.md)."""
+    """The multi-platform list of children, in the order of the document (image-index.md).
+
+    ``foreign`` are those whose digest is no sha256: their platform, and the digest's algorithm.
+    """
 
     media_type: str
     children: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[tuple[Platform | None, str], ...] = ()
 
     def child_for(self, platform: Platform) -> Descriptor | None:
         """Return the first child with equal os and architecture, as the proxy serves (rpp.md §2.4), or None.
@@ -98,21 +109,36 @@ def parse_manifest(raw: bytes) -> ImageIndex | ImageManifest:
     media_type = str(media_type)
     try:
         if media_type in INDEX_TYPES and not has_image:
-            return ImageIndex(media_type, _descriptors(document, "manifests"), _annotations(document))
+            return _index(media_type, document)
         if media_type in MANIFEST_TYPES and not has_index:
-            config = document.get("config")
-            return ImageManifest(
-                media_type,
-                None if config is None else _descriptor(config, "config"),
-                _descriptors(document, "layers"),
-                _annotations(document),
-            )
+            return _manifest(media_type, document)
     except DocumentError as error:
         raise MismatchError(f"this is no valid image manifest: {error}") from error
     raise MismatchError(
         f"this is neither an image index nor an image manifest (mediaType {media_type[:100]!r})",
         hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
     )
+
+
+def _index(media_type: str, document: Mapping[str, object]) -> ImageIndex:
+    entries = _descriptors(document, "manifests")
+    usable = tuple(entry for entry in entries if isinstance(entry, Descriptor))
+    foreign = tuple((entry.platform, entry.algorithm) for entry in entries if isinstance(entry, _Foreign))
+    return ImageIndex(media_type, usable, _annotations(document), foreign)
+
+
+def _manifest(media_type: str, document: Mapping[str, object]) -> ImageManifest:
+    """Only the last layer is ever looked at, and no config: a digest of another kind elsewhere does no harm."""
+    config = None if document.get("config") is None else _descriptor(document["config"], "config")
+    layers = _descriptors(document, "layers")
+    if layers and isinstance(layers[-1], _Foreign):
+        raise DocumentError(
+            f"{layers[-1].digest[:100]!r} is not a digest that can be used: only sha256 is supported",
+            key=f"layers[{len(layers) - 1}].digest",
+        )
+    usable = tuple(layer for layer in layers if isinstance(layer, Descriptor))
+    known = config if isinstance(config, Descriptor) else None
+    return ImageManifest(media_type, known, usable, _annotations(document), len(layers))
 
 
 def _json_object(raw: bytes) -> dict[str, object]:
@@ -130,7 +156,20 @@ def _json_object(raw: bytes) -> dict[str, object]:
     return document
 
 
-def _descriptors(document: Mapping[str, object], key: str) -> tuple[Descriptor, ...]:
+@dataclass(frozen=True, slots=True)
+class _Foreign:
+    """An entry whose digest is of another kind than sha256: nothing of ours can have its bytes."""
+
+    platform: Platform | None
+    digest: str
+
+    @property
+    def algorithm(self) -> str:
+        """The digest's algorithm."""
+        return self.digest.partition(":")[0]
+
+
+def _descriptors(document: Mapping[str, object], key: str) -> tuple[Descriptor | _Foreign, ...]:
     entries = document.get(key)
     if entries is None:
         return ()
@@ -141,7 +180,7 @@ def _descriptors(document: Mapping[str, object], key: str) -> tuple[Descriptor, 
     return tuple(_descriptor(entry, f"{key}[{n}]") for n, entry in enumerate(entries))
 
 
-def _descriptor(entry: object, key: str) -> Descriptor:
+def _descriptor(entry: object, key: str) -> Descriptor | _Foreign:
     if not isinstance(entry, dict):
         raise DocumentError("must be an object", key=key)
     size, media_type = entry.get("size"), entry.get("mediaType")
@@ -149,6 +188,9 @@ def _descriptor(entry: object, key: str) -> Descriptor:
         raise DocumentError("must be a number of bytes", key=f"{key}.size")
     if not isinstance(media_type, str):
         raise DocumentError("must be text", key=f"{key}.mediaType")
+    text = str(entry.get("digest"))
+    if _FOREIGN.fullmatch(text):
+        return _Foreign(_platform(entry.get("platform")), text)
     try:
         digest = Digest.parse(entry.get("digest"))
     except DocumentError as error:

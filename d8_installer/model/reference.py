@@ -25,6 +25,7 @@ _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))],
 )
 _NAME_LIMIT = 128
+_PATH_LIMIT = 1024
 # What installs and runs Python itself (uv refuses the first three as scripts), and this tool.
 _TOOLS = re.compile(r"(?:python|pypy|graalpy)[0-9.]*w?|pip[0-9.]*|pipx|uvx?|d8-installer", re.ASCII)
 
@@ -122,6 +123,24 @@ def parse_member_name(text: object) -> str:
             hint="write its base name only, such as plugin",
         )
     return text
+
+
+def parse_member(text: object) -> str:
+    """Return what a manifest calls a file in an image, in its one spelling; else a DocumentError.
+
+    Either a base name (``plugin``), which only one file of the image may have, or a path from the image's root
+    (``usr/bin/d8``, ``/plugin`` for a file at the root). It is compared with names in archives, and never becomes a
+    path of ours. The Go client knows base names only, and takes the first file of that name (rpp.md §4.6).
+    """
+    if not isinstance(text, str) or "/" not in text:
+        return parse_member_name(text)
+    parts = text.removeprefix("/").split("/")
+    if len(text) > _PATH_LIMIT or not all(_FILE.fullmatch(part) and part not in {".", ".."} for part in parts):
+        raise DocumentError(
+            f"{text[:100]!r} is not a path in an image",
+            hint="write it from the image's root, such as usr/bin/d8: no . or .., and no slash twice or at the end",
+        )
+    return "/".join(parts) if len(parts) > 1 else f"/{parts[0]}"
 
 
 def split_requirement(text: str) -> tuple[ImageName, str]:

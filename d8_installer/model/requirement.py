@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform, wanted_platform
-from d8_installer.model.reference import ImageName, parse_binary_name, parse_member_name
+from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
 from d8_installer.model.version import Specifier
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _binaries(table: Table | None) -> tuple[tuple[str, str], ...] | None:
     pairs = []
     for name, member in table.items():
         try:
-            pairs.append((parse_binary_name(name), parse_member_name(member)))
+            pairs.append((parse_binary_name(name), parse_member(member)))
         except DocumentError as error:
             raise table.error(error, name) from error
     if not pairs:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.platform import Platform
 
 
@@ -143,8 +144,8 @@ class Traced(Protocol):
         """Whether the tag alone led here, so that asking by digest may lead to other bytes."""
 
     @property
-    def detour(self) -> str:
-        """Why the tag did not lead here and the sender was asked by digest, in one clause; empty where it did."""
+    def detour(self) -> D8Error | None:
+        """What was wrong with what the tag leads to, so that the sender was asked by digest; None where it led here."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.counting import sized
@@ -217,7 +217,7 @@ class _Job:
 
     def _once(self, step: Fetch, transfer: Transfer) -> None:
         request = step.request
-        prove_chain(self.tops.of(request), request)
+        build = prove_chain(self.tops.of(request), request)
         temporary: dict[str, str] = {}
 
         def create(member: str) -> BinaryIO:
@@ -232,7 +232,11 @@ class _Job:
                 if transfer.went_on:
                     self._session.reporter.detail(f"{step.name}: going on after {sized(transfer.went_on)}")
                 is_by_tag = self.tops.is_by_tag(request, body)
-                extracted = _unpacked(step, self._watched(body, task), create, is_by_tag=is_by_tag)
+                watched = self._watched(body, task)
+                try:
+                    extracted = _unpacked(step, watched, create, is_by_tag=is_by_tag)
+                except NotFoundError as error:
+                    raise _of_layers(error, build.depth) from error
             is_whole = True
         finally:
             task.finish(is_whole=is_whole)
@@ -277,8 +281,18 @@ def _unpacked(
         raise kind(f"{step.name} {request.tag}: {error}", hint=hint) from error
 
 
-def prove_chain(source: Manifests, request: LayerRequest) -> None:
-    """Check that the locked index names the locked child, and the child the locked layer (DESIGN, Trust).
+def _of_layers(error: NotFoundError, layers: int) -> NotFoundError:
+    """Say of an image with several layers that a file in a lower one cannot be had (rpp.md §2.5)."""
+    if layers < 2:
+        return error
+    return NotFoundError(
+        f"{error.message}; only the last of the image's {layers} layers is served",
+        hint=f"{error.hint}; or let its author put the file into the last layer, as `d8-installer publish` does",
+    )
+
+
+def prove_chain(source: Manifests, request: LayerRequest) -> ImageManifest:
+    """Check that the locked index names the locked child, and the child the locked layer (DESIGN, Trust); return it.
 
     The body's hash alone would not notice a lock that was edited to call other bytes by this version's name.
     Raises MismatchError where a link of the chain is broken, and what the source raises.
@@ -292,6 +306,7 @@ def prove_chain(source: Manifests, request: LayerRequest) -> None:
     last = manifest.layers[-1] if isinstance(manifest, ImageManifest) and manifest.layers else None
     if last is None or (last.digest, last.size) != (request.layer, request.size):
         raise _broken(request, f"the child {request.child} does not end in the layer {request.layer}")
+    return cast("ImageManifest", manifest)
 
 
 def _promised(source: Manifests, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:

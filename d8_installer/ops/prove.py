@@ -15,7 +15,7 @@ from d8_installer.model.counting import counted
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
-from d8_installer.model.source import AllByDigest, LayerRequest, Tagged
+from d8_installer.model.source import AllByDigest, LayerRequest, Tagged, Traced
 from d8_installer.ops.ask import workers
 from d8_installer.registry.chain import ChainSource
 from d8_installer.registry.wire import judge_etag
@@ -171,6 +171,8 @@ def _layer(source: Source, request: LayerRequest) -> tuple[int | None, str]:
         size = source.layer_size(request)
         return size, "" if size is not None else f"{source.name} does not say how many bytes the layer has"
     with source.layer(request) as body:
+        if isinstance(body, Traced) and body.detour is not None:
+            raise body.detour
         named = isinstance(body, Tagged) and judge_etag(body.etag, request)
         missing = [] if named else ["which build it sends (no strong ETag)"]
         missing += [] if body.size is not None else ["how many bytes it sends (no Content-Length)"]

@@ -68,8 +68,9 @@ class Tops:
         """Whether the tag alone led to *body*; a person is told where the source was asked by digest instead."""
         if not isinstance(body, Traced):
             return False
-        if body.detour:
-            self._tell(request, f"{body.detour} at {self._session.source.name}: {_BY_DIGEST}")
+        if body.detour is not None:
+            what = "is gone" if isinstance(body.detour, NotFoundError) else "was moved"
+            self._tell(request, f"{what} at {self._session.source.name}: {_BY_DIGEST}")
         return body.by_tag
 
     def tell_of_other_bytes(self, request: LayerRequest) -> None:

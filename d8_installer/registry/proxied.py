@@ -72,15 +72,14 @@ class RppSource:
             stream = self._open(stack, request, wire.layer_request(request.image, request.tag, request.platform))
         except (_ElsewhereError, NotFoundError) as error:
             first = error.error if isinstance(error, _ElsewhereError) else error
-            gone = isinstance(first, NotFoundError)
         else:
-            stream.by_tag = True
+            stream.by_tag = not wire.judge_etag(stream.etag, request)
             return stream
         try:
             stream = self._by_digest(stack, request)
         except D8Error as error:
             raise first from error
-        stream.detour = "is gone" if gone else "was moved"
+        stream.detour = first
         return stream
 
     def _by_digest(self, stack: ExitStack, request: LayerRequest) -> Stream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError, TryAgainError
+from d8_installer.errors import D8Error, MismatchError, TryAgainError
 from d8_installer.model.secrets import SHORTEST, UNMISTAKABLE
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Stream:
 
     path: str | None = None
     by_tag = False
-    detour = ""
+    detour: D8Error | None = None
 
     def __init__(self, raw: httpx2.Response, call: str, patience: float, secrets: Secrets) -> None:
         self._raw = raw

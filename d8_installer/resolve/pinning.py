@@ -42,6 +42,7 @@ def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked
         if isinstance(document, ImageIndex):
             missing = _missing(choice, document, wanted)
             if missing is not None:
+                _refuse_unusable(choice, document, missing)
                 raise (yield from explain_missing(choice, missing, document, wanted))
             children = _children(choice, document, wanted)
         found[choice.name] = (top, document, children)
@@ -99,17 +100,51 @@ def _children(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfor
     for platform in _platforms(choice, index, wanted):
         child = index.child_for(platform)
         if child is not None and child.is_index:
-            raise MismatchError(
-                f"{choice.name} {choice.tag} holds an index inside its index for {platform}, which is refused",
-                hint="ask the publisher for an index whose children are image manifests",
-            )
+            raise _nested(choice, f" for {platform}")
         if child is not None:
             children[platform] = child
     if not children and not choice.grows:
-        raise NotFoundError(
-            f"{choice.name} {choice.tag} has no build for any wanted platform", hint=f"see what {choice.tag} offers"
-        )
+        raise _no_build(choice, index)
     return children
+
+
+def _nested(choice: Choice, where: str = "") -> MismatchError:
+    return MismatchError(
+        f"{choice.name} {choice.tag} holds an index inside its index{where}, which is refused",
+        hint="ask the publisher for an index whose children are image manifests",
+    )
+
+
+def _foreign(choice: Choice, algorithms: Iterable[str], where: str = "") -> MismatchError:
+    kinds = " and ".join(sorted(set(algorithms)))
+    return MismatchError(
+        f"{choice.name} {choice.tag} has a build{where} with a {kinds} digest; only sha256 is supported",
+        hint="ask the publisher for an index whose children have sha256 digests",
+    )
+
+
+def _refuse_unusable(choice: Choice, index: ImageIndex, platform: Platform) -> None:
+    """Raise a MismatchError where *platform* is not missing, but there in a form that cannot be used."""
+    algorithms = [algorithm for offered, algorithm in index.foreign if offered == platform]
+    if algorithms:
+        raise _foreign(choice, algorithms, f" for {platform}")
+    if any(child.is_index and child.platform is None for child in index.children):
+        raise _nested(choice)
+
+
+def _no_build(choice: Choice, index: ImageIndex) -> MismatchError | NotFoundError:
+    """Return why an index gives nothing to lock."""
+    what = f"{choice.name} {choice.tag}"
+    if any(child.is_index for child in index.children):
+        return _nested(choice)
+    if index.foreign:
+        return _foreign(choice, (algorithm for _, algorithm in index.foreign))
+    if index.children and not index.platforms:
+        return NotFoundError(
+            f"the index of {what} names a platform for none of its builds",
+            hint="ask the publisher to name them; `d8-installer publish linux-amd64=FILE …` does",
+        )
+    return NotFoundError(f"{what} has no build for any wanted platform", hint=f"see what {choice.tag} offers")
 
 
 def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, bool]:

@@ -81,8 +81,8 @@ def _pieces(body: Iterator[bytes], formats: frozenset[Format]) -> Iterator[bytes
 def _sniff(start: bytes) -> Format | None:
     if start.startswith(b"\x1f\x8b\x08"):
         return "gzip"
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return "zstd"
+    if start.startswith(b"\x28\xb5\x2f\xfd") or (b"\x50" <= start[:1] <= b"\x5f" and start[1:4] == b"\x2a\x4d\x18"):
+        return "zstd"  # the second is a skippable frame, which may come first (RFC 8878 §3.1.2)
     # The tar archives of old have no magic, but every header has its checksum.
     try:
         tarfile.TarInfo.frombuf(start[:_SNIFF], "utf-8", "surrogateescape")

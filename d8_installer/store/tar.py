@@ -17,7 +17,7 @@ from d8_installer.errors import MismatchError
 from d8_installer.store.inflate import CutShortError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_EXTENSION_BYTES = 1 << 20
 """Of one extension record."""
@@ -36,7 +36,8 @@ _HEADER_ONLY = frozenset(
 _REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 _PAX_SPARSE = "GNU.sparse."
 
-Kind = Literal["file", "sparse", "other"]
+Kind = Literal["file", "sparse", "hard link", "symbolic link", "other"]
+_LINKS: Mapping[bytes, Kind] = {tarfile.LNKTYPE: "hard link", tarfile.SYMTYPE: "symbolic link"}
 
 
 class InvalidArchiveError(MismatchError):
@@ -48,12 +49,14 @@ class Entry:
     """One member: its name as archived (trust it for comparing only), its kind, size in bytes, and its bytes.
 
     ``data`` may be read once, and only until the next entry is asked for. Of a sparse file it is what is stored.
+    ``link`` is where a link leads, as archived: from the archive's root if it is a hard one.
     """
 
     name: str
     kind: Kind
     size: int
     data: Iterator[memoryview]
+    link: str = ""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class _Extension:
     """What the records before a header say of it."""
 
     name: str | None = None
+    link: str | None = None
     size: int | None = None
     sparse: bool = False
     sparse_name: str | None = None
@@ -74,8 +78,9 @@ class _Extension:
 def entries(chunks: Iterable[bytes]) -> Iterator[Entry]:
     """Yield the archive's members in order, and read *chunks* to their end.
 
-    Raises InvalidArchiveError, or CutShortError if the chunks end inside a member. An archive
-    may end without its zero blocks, as everywhere; what follows them is not looked at.
+    Raises InvalidArchiveError, or CutShortError if the chunks end inside a member. An archive may end without its zero
+    blocks, as everywhere, and then without the padding of its last member too: `umoci insert` makes such layers. What
+    follows the zero blocks is not looked at.
     """
     stream = _Stream(chunks)
     extension = _Extension()
@@ -89,7 +94,8 @@ def entries(chunks: Iterable[bytes]) -> Iterator[Entry]:
             _skip_sparse_map(block, stream)
         yield entry
         stream.skip(entry.data)
-        stream.skip(stream.take(-entry.size % _BLOCK))
+        if not stream.is_at_end():
+            stream.skip(stream.take(-entry.size % _BLOCK))
         extension = _Extension()
     stream.drain()
 
@@ -121,11 +127,13 @@ class _Stream:
             count -= len(part)
             yield part
 
+    def is_at_end(self) -> bool:
+        """Whether nothing more comes."""
+        return not self._view and not self._next()
+
     def block(self) -> bytes | None:
         """Return the next block, or None at the stream's end."""
-        if not self._view and not self._next():
-            return None
-        return b"".join(self.take(_BLOCK))
+        return None if self.is_at_end() else b"".join(self.take(_BLOCK))
 
     def small(self, size: int) -> bytes:
         """Return the data of an extension record; MismatchError if it, or all of them together, are not small."""
@@ -168,7 +176,8 @@ def _entry(block: bytes, header: tarfile.TarInfo, extension: _Extension, stream:
     if block[_TYPE_AT] == 0 and extension.name is not None:
         kind_byte = tarfile.DIRTYPE if name.endswith("/") else tarfile.AREGTYPE
     if kind_byte in _HEADER_ONLY:
-        return Entry(name, "other", 0, stream.take(0))
+        link = header.linkname if extension.link is None else extension.link
+        return Entry(name, _LINKS.get(kind_byte, "other"), 0, stream.take(0), link)
     kind: Kind = "file" if kind_byte in _REGULAR else "other"
     if kind_byte == tarfile.GNUTYPE_SPARSE or (extension.sparse and kind == "file"):
         kind = "sparse"
@@ -189,14 +198,17 @@ def _gnu_long_name(data: bytes, extension: _Extension) -> None:
     extension.set_name(data.split(b"\0", 1)[0].decode(*_ENCODING))
 
 
-def _gnu_long_link(_data: bytes, _extension: _Extension) -> None:
-    """Links are never followed, so it does not matter where one leads."""
+def _gnu_long_link(data: bytes, extension: _Extension) -> None:
+    """Links are never followed; where one leads is only said to a person."""
+    extension.link = data.split(b"\0", 1)[0].decode(*_ENCODING)
 
 
 def _pax_local(data: bytes, extension: _Extension) -> None:
     for key, value in _pax_records(data):
         if key == "path":
             extension.set_name(value)
+        elif key == "linkpath":
+            extension.link = value
         elif key == "size":
             extension.size = _decimal(value)
         elif key.startswith(_PAX_SPARSE):

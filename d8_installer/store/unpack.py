@@ -10,9 +10,8 @@ the caller's part, and so is taking away what a failed call has begun to write.
 from __future__ import annotations
 
 import hashlib
-import json
-import posixpath
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -24,10 +23,11 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES
 from d8_installer.store import tar
 from d8_installer.store.inflate import STEP_IN, CutShortError, TooLongError, UnknownFormatError, inflate
+from d8_installer.store.members import Search, base_name, not_found, quoted
 from d8_installer.store.refusals import hint_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Set
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Set
     from concurrent.futures import Future
 
 Compat = Literal["d8", "go"]
@@ -40,7 +40,6 @@ MAX_WALK_BYTES = (1 << 30) + 1
 MODE = {"d8": 0o555, "go": 0o755}
 
 _DEPTH = 4
-_NAMES_IN_HINT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ OURS = Rules()
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A member that was written: its base name, the digest and size of its bytes, the first HEAD_BYTES of them.
+    """A member that was written: its name as wanted, the digest and size of its bytes, the first HEAD_BYTES of them.
 
     ``mode`` is what the file is to get; the archive's own is never looked at.
     """
@@ -88,7 +87,7 @@ def unpack(
     create: Callable[[str], BinaryIO],
     rules: Rules = OURS,
 ) -> tuple[Extracted, ...]:
-    """Write the *wanted* members (base names, rpp.md §4.6) of the layer that *body* is, and prove every byte.
+    """Write the *wanted* members (``model.reference.parse_member``) of the layer that *body* is, and prove every byte.
 
     *create* opens a file to write for a member's name, from another thread; it is closed here, whatever happens.
     Returns the members sorted by name, once the whole body was read and had the promised size and digest. Raises
@@ -236,68 +235,49 @@ def _walk(
 def _extract(
     entries: Iterator[tar.Entry], wanted: Set[str], create: Callable[[str], BinaryIO], rules: Rules
 ) -> tuple[Extracted, ...]:
-    found: dict[str, Extracted] = {}
-    others: list[str] = []
+    search = Search(wanted)
+    found: list[Extracted] = []
     for entry in entries:
-        member = _base_name(entry.name)
-        if entry.kind == "other":
-            continue
-        if member in found:
-            raise MismatchError(
-                f"the image holds two files named {_quoted(member)}",
-                hint="tell the image's author: tools may disagree about which of them is meant",
-            )
-        if member in wanted:
-            found[member] = _write(entry, member, create, rules)
-        elif len(others) < _NAMES_IN_HINT:
-            others.append(member)
-    if missing := sorted(wanted - found.keys()):
-        raise _not_found(missing, [*sorted(found), *others])
-    return tuple(found[member] for member in sorted(found))
+        members = search.claims(entry)
+        if members:
+            found += _write(entry, members, create, rules)
+    search.check()
+    return tuple(sorted(found, key=lambda one: one.member))
 
 
-def _write(entry: tar.Entry, member: str, create: Callable[[str], BinaryIO], rules: Rules) -> Extracted:
+def _write(
+    entry: tar.Entry, members: Sequence[str], create: Callable[[str], BinaryIO], rules: Rules
+) -> list[Extracted]:
+    """Write the entry to a file for each of *members*, which are spellings of it."""
+    where = quoted(members[0])
     if entry.kind == "sparse":
-        raise MismatchError(f"{_quoted(member)} is archived as a sparse file", hint="tell the image's author")
+        raise MismatchError(f"{where} is archived as a sparse file", hint="tell the image's author")
     if entry.size > rules.max_file:
-        raise MismatchError(f"{_quoted(member)} exceeds the {rules.max_file}-byte limit")
+        raise MismatchError(f"{where} exceeds the {rules.max_file}-byte limit")
     hasher, head = hashlib.sha256(), b""
-    where = _quoted(member)
     try:
-        with create(member) as file:
-            where = f"{where} to {file.name}" if isinstance(getattr(file, "name", None), str) else where
+        with ExitStack() as stack:
+            files = [stack.enter_context(create(member)) for member in members]
+            path = getattr(files[0], "name", None)
+            where = f"{where} to {path}" if isinstance(path, str) else where
             for view in entry.data:
                 hasher.update(view)
                 head += view[: HEAD_BYTES - len(head)]
-                _write_all(file, view)
+                for file in files:
+                    _write_all(file, view)
     except OSError as error:
         raise DiskError(
             f"cannot write {where}: {(error.strerror or str(error)).lower()}",
             hint=hint_for(error),
         ) from error
-    return Extracted(member, Digest(hasher.hexdigest()), entry.size, head, MODE[rules.compat])
+    digest = Digest(hasher.hexdigest())
+    return [Extracted(member, digest, entry.size, head, MODE[rules.compat]) for member in members]
 
 
 def _write_all(file: BinaryIO, view: memoryview) -> None:
     # An unbuffered file may take less than it is given.
     while view:
         view = view[file.write(view) :]
-
-
-def _base_name(name: str) -> str:
-    return posixpath.basename(name.removeprefix("./"))
-
-
-def _quoted(member: str) -> str:
-    return json.dumps(member)
-
-
-def _not_found(missing: list[str], others: list[str]) -> NotFoundError:
-    names = ", ".join(map(_quoted, others))
-    return NotFoundError(
-        f"file not found in image: {', '.join(map(_quoted, missing))}",
-        hint=f"it holds {names}: name one of these under `binaries`" if names else "ask the image's author",
-    )
 
 
 # -- the Go client's way (rpp.md §4.6), without threads: it reads no further than the entry ------------------
@@ -307,23 +287,19 @@ def _first_match(body: Iterable[bytes], wanted: Set[str], create: Callable[[str]
     found = tar.entries(inflate(body, rules.max_walk, frozenset({"gzip"})))
     entry = _next_match(found, wanted)
     if entry is None:
-        raise _not_found(sorted(wanted), [])
+        raise not_found(sorted(wanted), [])
     try:
-        return _write(entry, _go_base_name(entry.name), create, rules)
+        return _write(entry, [base_name(entry.name)], create, rules)[0]
     except (CutShortError, TooLongError) as error:
         raise MismatchError("unexpected end of stream") from error
 
 
 def _next_match(found: Iterator[tar.Entry], wanted: Set[str]) -> tar.Entry | None:
     try:
-        return next((e for e in found if e.kind == "file" and _go_base_name(e.name) in wanted), None)
+        return next((e for e in found if e.kind == "file" and base_name(e.name) in wanted), None)
     except UnknownFormatError as error:
         raise MismatchError("open gzip stream") from error
     except (CutShortError, TooLongError) as error:
         raise MismatchError("read tar: unexpected EOF") from error
     except tar.InvalidArchiveError as error:
         raise MismatchError("read tar: archive/tar: invalid tar header") from error
-
-
-def _go_base_name(name: str) -> str:
-    return _base_name(name.rstrip("/"))  # Go's path.Base does not see trailing slashes

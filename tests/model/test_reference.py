@@ -16,6 +16,7 @@ from d8_installer.model.reference import (
     is_manifest_ref,
     is_tag,
     parse_binary_name,
+    parse_member,
     parse_member_name,
     split_requirement,
 )
@@ -136,6 +137,45 @@ def test_no_member_names(text: object) -> None:
     with pytest.raises(DocumentError, match="is not a file name in an image") as caught:
         parse_member_name(text)
     assert "base name" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "member"),
+    [
+        ("plugin", "plugin"),
+        ("usr/bin/d8", "usr/bin/d8"),
+        ("/usr/bin/d8", "usr/bin/d8"),
+        ("/plugin", "/plugin"),
+        ("a b/é", "a b/é"),
+    ],
+)
+def test_a_member_is_a_base_name_or_a_path_in_one_spelling(text: str, member: str) -> None:
+    assert parse_member(text) == member
+    assert parse_member(member) == member
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/",
+        "//x",
+        "a//b",
+        "a/",
+        "./a",
+        "a/./b",
+        "../a",
+        "a/../../b",
+        "a/..",
+        "a\\b/c",
+        "a/\x00",
+        "a/\n",
+        "x/" * 600 + "x",
+    ],
+)
+def test_hostile_paths_are_no_members(text: str) -> None:
+    with pytest.raises(DocumentError, match="is not a path in an image") as caught:
+        parse_member(text)
+    assert "usr/bin/d8" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("parse", [ImageName.parse, parse_binary_name, parse_member_name])

@@ -257,12 +257,17 @@ def readable(member: Member) -> Member:
     return Member(member.name, b"" if bare else member.content, kind, member.pax)
 
 
+def base_name(name: str) -> str:
+    """Of a regular file a slash at the end is nothing."""
+    return name.rstrip("/").rpartition("/")[2]
+
+
 def by_tarfile(raw: bytes) -> list[bytes]:
     """Return the contents of the regular files named plugin, as the standard library reads the archive."""
     found = []
     with tarfile.open(fileobj=io.BytesIO(raw)) as file:
         for info in file:
-            if info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.name.rpartition("/")[2] == "plugin":
+            if info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and base_name(info.name) == "plugin":
                 content = file.extractfile(info)
                 assert content is not None
                 found.append(content.read())
