@@ -1,0 +1,269 @@
+"""A hosted registry on loopback: it does what Quay, ECR, Harbor and registries before an object store do.
+
+It answers as the distribution-spec and distribution's token.md say, with the habits that are switched on: a challenge
+that names ``pull`` alone, redirects to a store that takes signed links and no credentials, uploads that go to that
+store, tokens that end during an upload, tags that cannot be changed. It keeps everything in memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Asked", "Habits", "Hosted", "Told", "hosted_registry"]
+
+USER, PASSWORD = "robot", "hosted-secret"
+_ROUTE = re.compile(r"/v2/(.+)/(tags/list|manifests/[^/]+|blobs/uploads/[^/]*|blobs/[^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What this registry does that others do not.
+
+    ``challenge``: the actions that its challenges name, whatever a request needs. ``public``: everybody may read.
+    ``redirect``: the status by which tags, manifests and blobs are redirected to the store. ``store_refuses_head``: its
+    links are signed for GET. ``store_takes_uploads``: uploads go there. ``tokens_end_with_a_post``: a token that began
+    an upload is no good for its end. ``immutable``: status and error code for a tag that exists.
+    ``upload_location`` False: an upload is told by Docker-Upload-UUID alone.
+    """
+
+    challenge: str = "pull"
+    public: bool = False
+    redirect: int | None = None
+    store_refuses_head: bool = False
+    store_takes_uploads: bool = False
+    tokens_end_with_a_post: bool = False
+    immutable: tuple[int, str] | None = None
+    upload_location: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that arrived; header names are in lower case."""
+
+    server: str
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Hosted:
+    """A running registry: its ``host``, and all requests to it and to its ``store``, in order. Safe for threads.
+
+    ``begun`` counts the uploads.
+    """
+
+    habits: Habits
+    host: str = ""
+    store: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    begun: int = 0
+    _content: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
+    _tokens: dict[str, frozenset[str]] = field(default_factory=dict)
+    _signatures: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def url(self) -> str:
+        """What ``open_source`` and ``open_destination`` take."""
+        return f"oci://{self.host}/root"
+
+    def seen(self, method: str, part: str = "") -> list[Asked]:
+        """Return the requests of *method* with *part* in their target."""
+        return [one for one in self.asked if one.method == method and part in one.target]
+
+    def answer(self, asked: Asked) -> Told:
+        """Note a request and answer it."""
+        with self._lock:
+            self.asked.append(asked)
+            if asked.server == "store":
+                return self._stored(asked)
+            url = urlsplit(asked.target)
+            return self._token(asked, parse_qs(url.query)) if url.path == "/token" else self._api(asked, url.path)
+
+    # -- tokens --
+
+    def _token(self, asked: Asked, query: Mapping[str, list[str]]) -> Told:
+        """Grant what is asked for; for a repository that is not there only to somebody who asks to push to it."""
+        known = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        given = asked.headers.get("authorization")
+        if given not in (None, known):
+            return _error(401, "UNAUTHORIZED")
+        granted: set[str] = set()
+        for scope in query.get("scope", []):
+            resource, _, actions = scope.rpartition(":")
+            wanted = set(actions.split(",")) if given else {"pull"} if self.habits.public else set()
+            if "push" in wanted or any(name == resource.partition(":")[2] for name, _ in self._content):
+                granted |= {f"{resource}:{action}" for action in wanted}
+        token = secrets.token_urlsafe(16)
+        self._tokens[token] = frozenset(granted)
+        return _json(200, {"token": token, "expires_in": 300})
+
+    def _may(self, asked: Asked, name: str, action: str) -> bool:
+        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        return f"repository:{name}:{action}" in self._tokens.get(token, ())
+
+    def _challenge(self, name: str) -> Told:
+        scope = f"repository:{name}:{self.habits.challenge}"
+        header = f'Bearer realm="http://{self.host}/token",service="{self.host}",scope="{scope}"'
+        return _error(401, "UNAUTHORIZED", {"www-authenticate": header})
+
+    # -- the registry's interface --
+
+    def _api(self, asked: Asked, path: str) -> Told:
+        match = _ROUTE.fullmatch(path)
+        if match is None:
+            return _error(404, "UNSUPPORTED")
+        name, what = match[1], match[2]
+        if not self._may(asked, name, "pull" if asked.method in ("GET", "HEAD") else "push"):
+            return self._challenge(name)
+        if what.startswith("blobs/uploads/"):
+            return self._upload(asked, name)
+        if asked.method == "PUT":
+            return self._put_manifest(asked, name, what.partition("/")[2])
+        return self._get(name, what.rpartition("/")[2] if what != "tags/list" else what)
+
+    def _get(self, name: str, key: str) -> Told:
+        found = self._tags(name) if key == "tags/list" else self._content.get((name, key))
+        if found is None:
+            return _error(404, "MANIFEST_UNKNOWN")
+        if self.habits.redirect is not None:
+            link = self._link(f"/{name}/{key}", "GET")
+            return Told(self.habits.redirect, headers={"location": link})
+        media_type, body = found
+        return Told(200, body, {"content-type": media_type, "docker-content-digest": _digest(body)})
+
+    def _tags(self, name: str) -> tuple[str, bytes] | None:
+        keys = [key for repository, key in self._content if repository == name]
+        names = sorted(key for key in keys if ":" not in key)
+        return ("application/json", json.dumps({"name": name, "tags": names}).encode()) if keys else None
+
+    def _upload(self, asked: Asked, name: str) -> Told:
+        if asked.method == "PUT":
+            return self._finish(asked, name)
+        upload = secrets.token_hex(8)
+        self.begun += 1
+        if self.habits.tokens_end_with_a_post:
+            self._tokens.clear()
+        headers = {"docker-upload-uuid": upload}
+        if self.habits.store_takes_uploads:
+            headers["location"] = self._link(f"/{name}/uploads/{upload}", "PUT")
+        elif self.habits.upload_location:
+            headers["location"] = f"/v2/{name}/blobs/uploads/{upload}?_state={secrets.token_urlsafe(9)}"
+        return Told(202, headers=headers)
+
+    def _finish(self, asked: Asked, name: str) -> Told:
+        digest = parse_qs(urlsplit(asked.target).query).get("digest", [""])[0]
+        if _digest(asked.body) != digest:
+            return _error(400, "DIGEST_INVALID")
+        self._content[name, digest] = ("application/octet-stream", asked.body)
+        return Told(201, headers={"location": f"/v2/{name}/blobs/{digest}"})
+
+    def _put_manifest(self, asked: Asked, name: str, ref: str) -> Told:
+        if self.habits.immutable and ":" not in ref and (name, ref) in self._content:
+            status, code = self.habits.immutable
+            return _error(status, code)
+        media_type = asked.headers.get("content-type", "")
+        for key in (ref, _digest(asked.body)):
+            self._content[name, key] = (media_type, asked.body)
+        return Told(201, headers={"docker-content-digest": _digest(asked.body)})
+
+    # -- the store --
+
+    def _link(self, path: str, method: str) -> str:
+        signature = f"{method}-{secrets.token_urlsafe(9)}"
+        self._signatures.add(signature)
+        return f"http://{self.store}{path}?X-Amz-Signature={signature}"
+
+    def _stored(self, asked: Asked) -> Told:
+        """As S3: a link is for one method, and an Authorization beside the signature is an error."""
+        url = urlsplit(asked.target)
+        signature = parse_qs(url.query).get("X-Amz-Signature", [""])[0]
+        method = asked.method if self.habits.store_refuses_head else asked.method.replace("HEAD", "GET")
+        if "authorization" in asked.headers:
+            return Told(400, b"<Error><Code>InvalidArgument</Code></Error>")
+        if signature not in self._signatures or not signature.startswith(method):
+            return Told(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+        if asked.method == "PUT":
+            return self._finish(asked, url.path[1:].partition("/uploads/")[0])
+        listed = url.path.endswith("/tags/list")
+        name, _, key = url.path[1:].removesuffix("/tags/list").rpartition("/")
+        found = self._tags(f"{name}/{key}") if listed else self._content.get((name, key))
+        return Told(404) if found is None else Told(200, found[1], {"content-type": found[0]})
+
+
+def _digest(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _json(status: int, document: object, headers: Mapping[str, str] | None = None) -> Told:
+    return Told(status, json.dumps(document).encode(), {"content-type": "application/json", **(headers or {})})
+
+
+def _error(status: int, code: str, headers: Mapping[str, str] | None = None) -> Told:
+    return _json(status, {"errors": [{"code": code, "message": "as the registry says"}]}, headers)
+
+
+@contextmanager
+def hosted_registry(habits: Habits) -> Iterator[Hosted]:
+    """Run a registry with these *habits*, and its store, on free ports of 127.0.0.1 while the context lasts."""
+    running = Hosted(habits)
+    with ExitStack() as stack:
+        running.host = stack.enter_context(_listening("registry", running.answer))
+        running.store = stack.enter_context(_listening("store", running.answer))
+        yield running
+
+
+@contextmanager
+def _listening(name: str, answer: Callable[[Asked], Told]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def respond(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            headers = {key.lower(): value for key, value in self.headers.items()}
+            told = answer(Asked(name, self.command, self.path, headers, body))
+            self.send_response_only(told.status)
+            for key, value in {**told.headers, "content-length": str(len(told.body))}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else told.body)
+
+        do_GET = do_HEAD = do_POST = do_PUT = respond  # noqa: N815 - http.server names them
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name
+            """Say nothing: ``Hosted.asked`` tells it all."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads, server.block_on_close = True, False
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
