@@ -12,6 +12,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
 from d8_installer.ops.host import host_facts
 from d8_installer.ops.path import is_on_path
+from d8_installer.ops.shadows import shadows, told
 from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.judging import Check, CheckContext, Finding, Level
@@ -106,7 +107,14 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         without_secrets(session.environ),
         tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
         () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
+        () if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
     )
+
+
+def _shadowed(session: Session, directory: str) -> Iterator[str]:
+    is_there = is_on_path(session, directory)
+    for name, file in shadows(session.home, directory, session.environ.get("PATH", "")):
+        yield told(name, file, directory, is_on_path=is_there)
 
 
 def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact | None:

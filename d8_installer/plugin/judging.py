@@ -62,7 +62,7 @@ class CheckContext:
     names in ``bin``, ``missing`` those whose file is gone or has another size. ``home_runs_programs`` is
     False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
     ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
-    plugins that a sync leaves out.
+    plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has.
     """
 
     moment: Moment
@@ -82,6 +82,7 @@ class CheckContext:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     withheld: tuple[str, ...] = ()
     broken_manifests: tuple[tuple[str, str], ...] = ()
+    shadowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,17 @@ def _home(context: CheckContext) -> list[Finding]:
 
 def _path(context: CheckContext) -> list[Finding]:
     if context.is_on_path:
-        return [Finding("ok", f"{context.bin_directory} is on PATH")]
+        return [Finding("ok", f"{context.bin_directory} is on PATH"), *_shadowed(context)]
     typed = "d8-installer --global ensurepath" if context.profile == _SYSTEM else "d8-installer ensurepath"
-    return [Finding("warning", f"{context.bin_directory} is not on PATH", hint=f"type `{typed}`")]
+    return [
+        Finding("warning", f"{context.bin_directory} is not on PATH", hint=f"type `{typed}`"),
+        *_shadowed(context),
+    ]
+
+
+def _shadowed(context: CheckContext) -> list[Finding]:
+    hint = f"remove that file, or put {context.bin_directory} before its directory on PATH"
+    return [Finding("warning", told, hint=hint) for told in context.shadowed]
 
 
 def _plugins(context: CheckContext) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import parser as grammar
-from d8_installer.cli import text
+from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
     import argparse
@@ -33,4 +33,4 @@ def execute(context: Context) -> Outcome:
         context.talk.close()
         if not result.dry_run and typed.platform is None and not is_on_path(session, result.bin):
             context.talk.note(f"{result.bin} is not on your PATH: type `{typed_ensurepath(session)}`")
-        return text.applied(result)
+        return applied(context, session, result)

@@ -33,7 +33,7 @@ def execute(context: Context) -> Outcome:
     quick = unchanged(context)
     if quick is not None and typed.endpoint is None:
         return quick
-    from d8_installer.cli.text import applied
+    from d8_installer.cli.shadowed import applied
     from d8_installer.errors import UsageError
     from d8_installer.ops.sync import SyncOptions, sync
 
@@ -50,4 +50,4 @@ def execute(context: Context) -> Outcome:
         if quick is not None:
             return quick
         context.talk.note(f"syncing {session.profile()}")
-        return applied(sync(session, options))
+        return applied(context, session, sync(session, options))

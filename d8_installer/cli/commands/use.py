@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import parser as grammar
-from d8_installer.cli import text
+from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
     import argparse
@@ -29,4 +29,4 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     with context.session() as session:
-        return text.applied(use(session, image_name(typed.name), typed.version, dry_run=typed.dry_run))
+        return applied(context, session, use(session, image_name(typed.name), typed.version, dry_run=typed.dry_run))

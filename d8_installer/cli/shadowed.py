@@ -1,0 +1,33 @@
+"""Warn of the commands that are not what was placed: another file on PATH has the name, and comes first."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from d8_installer.cli.context import Context, Outcome
+    from d8_installer.ops.apply import Applied
+    from d8_installer.ops.session import Session
+    from d8_installer.store.layout import Home
+
+
+def applied(context: Context, session: Session, result: Applied) -> Outcome:
+    """Return what ``text.applied`` does, and warn of every name in ``bin`` that is shadowed."""
+    from d8_installer.cli import text
+
+    if not result.dry_run and session.options.platform is None:
+        warn_of_shadows(context, session.home, result.bin)
+    return text.applied(result)
+
+
+def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
+    """Name every command in *directory* that another file on PATH shadows, and that file."""
+    from d8_installer.ops.shadows import shadows, told
+
+    path = context.environ.get("PATH", "")
+    own = os.path.realpath(directory)
+    is_on_path = any(os.path.realpath(entry) == own for entry in path.split(os.pathsep) if entry)
+    context.talk.close()
+    for name, file in shadows(home, directory, path):
+        context.talk.warn(told(name, file, directory, is_on_path=is_on_path))
