@@ -80,6 +80,8 @@ def _leave(code: int) -> int:
 def _run(typed: list[str], screen: Screen) -> int:
     if typed[:1] == ["launch"]:
         return _launch(typed[1:], screen)
+    if typed[:1] == ["__names"]:
+        return _name(typed[1:], screen)
     arguments = plainly(typed)
     return _execute(arguments, screen) if arguments is not None else _parse_and_execute(typed, screen)
 
@@ -119,6 +121,15 @@ def _execute(arguments: Namespace, screen: Screen) -> int:
     if isinstance(result, Outcome):
         return render.outcome(screen, arguments.command, result, as_json=arguments.json)
     return result.exit_code
+
+
+def _name(words: list[str], screen: Screen) -> int:
+    """Print the names that a completion script asks for."""
+    from d8_installer.cli.completion.names import names
+    from d8_installer.cli.context import working_directory
+
+    screen.write_raw("".join(f"{name}\n" for name in names(words, os.environ, working_directory())))
+    return EXIT_OK
 
 
 def _launch(typed: list[str], screen: Screen) -> int:

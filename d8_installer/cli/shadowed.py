@@ -31,3 +31,14 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
     context.talk.close()
     for name, file in shadows(home, directory, path):
         context.talk.warn(told(name, file, directory, is_on_path=is_on_path))
+
+
+def warn_after_rollback(context: Context) -> None:
+    """Warn of the names in the ``bin`` of the profile that was rolled back."""
+    from d8_installer.ops.place import Choice
+
+    typed = context.arguments
+    choice = Choice(typed.home, typed.profile, context.environ, context.directory)
+    home = choice.find_home()
+    profile = choice.find_profile(lambda: home, typed.profile)
+    warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)

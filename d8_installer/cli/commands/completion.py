@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell that is to complete")
+    shells = ("bash", "zsh", "fish", "tcsh", "powershell")
+    parser.add_argument("shell", choices=shells, help="the shell that is to complete")
 
 
 def execute(context: Context) -> RawOutput:
     """Print the script."""
-    import shtab
-
-    context.talk.screen.write_raw(shtab.complete(grammar.whole_parser(), context.arguments.shell))
+    context.talk.screen.write_raw(_script(context.arguments.shell))
     return RawOutput()
+
+
+def _script(shell: str) -> str:
+    from d8_installer.cli.completion import fish, posix, powershell
+    from d8_installer.cli.completion.tables import levels
+
+    parser = grammar.whole_parser()
+    if shell == "fish":
+        return fish.script(list(levels(parser)))
+    return powershell.script(list(levels(parser))) if shell == "powershell" else posix.script(parser, shell)

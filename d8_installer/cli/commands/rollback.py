@@ -26,11 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Switch back, the quick way if the summaries of both generations count."""
     from d8_installer.cli.quick import rolled_back
+    from d8_installer.cli.shadowed import warn_after_rollback
     from d8_installer.cli.text import NOTHING, difference
 
     result = rolled_back(context) or _by_the_records(context)
     context.talk.note(_STAYS if result.lock_restored else _RETURNS)
-    _warn(context)
+    warn_after_rollback(context)
     made = [] if result.differences is None else [difference(change) for change in result.differences] or [NOTHING]
     was = "" if result.before is None else f", was {result.before}"
     return Outcome(result.as_json(), [*made, f"generation {result.after}{was}"])
@@ -41,17 +42,6 @@ def _by_the_records(context: Context) -> RolledBack:
 
     with context.session() as session:
         return rollback(session, context.arguments.number)
-
-
-def _warn(context: Context) -> None:
-    from d8_installer.cli.shadowed import warn_of_shadows
-    from d8_installer.ops.place import Choice
-
-    typed = context.arguments
-    choice = Choice(typed.home, typed.profile, context.environ, context.directory)
-    home = choice.find_home()
-    profile = choice.find_profile(lambda: home, typed.profile)
-    warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)
 
 
 def _number(text: str) -> int:

@@ -1,0 +1,73 @@
+"""The names that are in place, for completion scripts: ``d8-installer __names WORDS…`` prints them, one a line.
+
+It has to be quick, for a person has just pressed Tab: no network, no lock, nothing third-party. What goes wrong is no
+news at that moment, and completes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from d8_installer.errors import D8Error
+from d8_installer.ops.place import Choice
+from d8_installer.store import fs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from d8_installer.model.profile import Kind
+
+COMPLETED = {"uninstall": "images", "upgrade": "images", "use": "images", "which": "binaries", "run": "binaries"}
+"""The commands whose NAME is one that is in place, and which names those are."""
+_OF_PERSON = frozenset(["uninstall", "upgrade", "use"])
+_KINDS: Mapping[str, Kind] = {"--user": "user", "--project": "project", "--global": "system"}
+_LIMIT = 16 << 20
+
+
+def names(words: Sequence[str], environ: Mapping[str, str], directory: str) -> list[str]:
+    """Return the names that may follow *words*, the command line without the program as it is typed (quotes too)."""
+    command = next((word for word in words if word in COMPLETED), None)
+    if command is None:
+        return []
+    home, kind = _options(words, environ)
+    choice = Choice(home, kind, environ, directory)
+    try:
+        place = choice.find_home()
+        profile = choice.find_profile(lambda: place, kind or ("user" if command in _OF_PERSON else None))
+        return sorted(set(_placed(place.profile(profile.directory).current, COMPLETED[command])))
+    except (D8Error, ValueError, LookupError, TypeError):
+        return []
+
+
+def _options(words: Sequence[str], environ: Mapping[str, str]) -> tuple[str | None, Kind | None]:
+    home = kind = None
+    for number, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option == "--home":
+            value = value if equals else "".join(words[number + 1 : number + 2])
+            home = _unquoted(value, environ) or None
+        kind = _KINDS.get(word, kind)
+    return home, kind
+
+
+def _unquoted(value: str, environ: Mapping[str, str]) -> str:
+    """Return what a shell would make of a plain word; bash and zsh hand over what was typed."""
+    import shlex
+
+    try:
+        value = "".join(shlex.split(value))
+    except ValueError:
+        return value
+    home = environ.get("HOME", "")
+    return home + value[1:] if value == "~" or value.startswith("~/") else value
+
+
+def _placed(current: str, kind: str) -> Iterator[str]:
+    if kind == "binaries":
+        yield from fs.list_directory(os.path.join(current, "bin"))
+        return
+    record = fs.read(os.path.join(current, "generation.json"), limit=_LIMIT)
+    for row in json.loads(record)["binaries"] if record is not None else ():
+        yield row["image"].rpartition("/")[2]

@@ -1,0 +1,200 @@
+"""``completion``: the scripts in the real shells. What is installed is completed; nobody is asked over a network."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d8_installer.cli.parser import COMMANDS
+from tests.command import PROGRAM, SYSTEM_PATH, environment, run
+from tests.images import add_image, executables, host_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="shells of POSIX systems")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A HOME with the images `apple` (binaries apple-cli and apple-top) and `pear` in place, and the scripts."""
+    root = tmp_path_factory.mktemp("completion")
+    home = root / "home"
+    home.mkdir()
+    for name in ("apple", "pear"):
+        add_image(str(root / "images"), name, "v1.0.0", executables(name, host_platform()))
+    (home / "d8.toml").write_text(
+        'schema = 1\n[[images]]\nname = "apple"\nbinaries = { apple-cli = "plugin", apple-top = "plugin" }\n'
+        '[[images]]\nname = "pear"\n'
+    )
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{root / 'images'}"}
+    (home / ".config/d8-installer").mkdir(parents=True)
+    (home / "d8.toml").rename(home / ".config/d8-installer/d8.toml")
+    assert (done := run("sync", home=str(home), env=env)).code == 0, done
+    for shell in ("bash", "zsh", "fish", "tcsh", "powershell"):
+        (home / f"script.{shell}").write_text(run("completion", shell, home=str(home)).out)
+    return home
+
+
+def env_of(home: Path, **more: str) -> dict[str, str]:
+    return environment(str(home), PATH=f"{os.path.dirname(PROGRAM)}:{SYSTEM_PATH}", TERM="dumb", **more)
+
+
+def in_fish(home: Path, line: str) -> list[str]:
+    command = ["fish", "-c", "source script.fish; complete -C $argv[1]", line]
+    done = subprocess.run(command, cwd=home, env=env_of(home), capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return [row.split("\t")[0] for row in done.stdout.splitlines()]
+
+
+_BASH = (
+    'source script.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_d8_installer; '
+    'printf "%s\\n" "${COMPREPLY[@]}"'
+)
+
+
+def in_bash(home: Path, line: str) -> list[str]:
+    command = ["bash", "--norc", "-c", _BASH, "bash", *line.split(" ")]
+    done = subprocess.run(command, cwd=home, env=env_of(home), capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def in_zsh(home: Path, line: str, start: str = "autoload -Uz compinit; compinit -u; source script.zsh") -> list[str]:
+    """Press Tab on a real terminal; a completion widget writes what could follow to a file."""
+    zdotdir = home / "zsh"
+    zdotdir.mkdir(exist_ok=True)
+    shown = zdotdir / "shown"
+    shown.unlink(missing_ok=True)
+    widget = f"""\
+cd {home}
+{start}
+PS1='ready> '
+shows() {{
+  functions[compadd]='builtin compadd -O said "$@"; print -rl -- $said >> {shown}; builtin compadd "$@"'
+  zle complete-word
+  unfunction compadd
+  print done >> {shown}
+}}
+zle -C complete-word complete-word _main_complete
+zle -N shows
+bindkey '^I' shows
+"""
+    (zdotdir / ".zshrc").write_text(widget)
+    typed_on_terminal(["zsh", "-i"], env_of(home, ZDOTDIR=str(zdotdir)), f"{line}\t", shown)
+    return [word for word in shown.read_text().split() if word != "done"]
+
+
+def typed_on_terminal(command: Sequence[str], env: dict[str, str], keys: str, until: Path) -> None:
+    """Run *command* on a terminal, type *keys* at its prompt, and end it when the file *until* says ``done``."""
+    number, terminal = pty.fork()
+    if number == 0:
+        os.execvpe(command[0], list(command), env)  # noqa: S606 - a child of its own terminal
+    said, typed, limit = b"", False, time.monotonic() + 60
+    try:
+        while not (until.exists() and "done" in until.read_text()):
+            assert time.monotonic() < limit, said
+            if select.select([terminal], [], [], 0.1)[0]:
+                said += os.read(terminal, 4096)
+            if not typed and b"ready> " in said:
+                typed = bool(os.write(terminal, keys.encode()))
+    finally:
+        os.kill(number, 9)
+        os.waitpid(number, 0)
+        os.close(terminal)
+
+
+SHELLS = [
+    pytest.param(ask, id=name, marks=pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed"))
+    for name, ask in (("bash", in_bash), ("zsh", in_zsh), ("fish", in_fish))
+]
+
+
+@pytest.mark.parametrize("ask", SHELLS)
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("d8-installer unin", {"uninstall"}),
+        ("d8-installer uninstall ", {"apple", "pear"}),
+        ("d8-installer use p", {"pear"}),
+        ("d8-installer which apple-", {"apple-cli", "apple-top"}),
+        ("d8-installer run p", {"pear"}),
+        ("d8-installer completion fi", {"fish"}),
+    ],
+)
+def test_what_follows(home: Path, ask: object, line: str, wanted: set[str]) -> None:
+    assert callable(ask)
+    assert wanted <= set(ask(home, line))
+    assert "nonsense" not in ask(home, line)
+
+
+def test_fish_knows_every_command_and_its_options(home: Path) -> None:
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    assert set(in_fish(home, "d8-installer ")) == set(COMMANDS)
+    assert set(in_fish(home, "d8-installer --home /nowhere -q ")) == set(COMMANDS)
+    assert in_fish(home, "d8-installer --home /nowhere uninstall ") == []
+    assert {"--frozen", "--locked", "--json"} <= set(in_fish(home, "d8-installer sync --"))
+    assert in_fish(home, "d8-installer export --format c") == ["cyclonedx"]
+    assert in_fish(home, "d8-installer use apple ") == [], "a version comes next"
+    assert {"get", "set"} <= set(in_fish(home, "d8-installer config "))
+    assert "script.fish" in in_fish(home, "d8-installer sync --ca-file script.f")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.parametrize(
+    "start",
+    [
+        "source <(d8-installer completion zsh); autoload -Uz compinit; compinit -u",
+        "source <(d8-installer completion zsh)",
+        'autoload -Uz compinit; compinit -u; eval "$(d8-installer completion zsh)"',
+        "mkdir -p f; cp script.zsh f/_d8-installer; fpath=($PWD/f $fpath); autoload -Uz compinit; compinit -u",
+    ],
+    ids=["before compinit", "without compinit", "eval", "fpath"],
+)
+def test_zsh_takes_the_script_in_every_way(home: Path, start: str) -> None:
+    assert {"apple", "pear"} <= set(in_zsh(home, "d8-installer --no-plugins uninstall ", start))
+
+
+def test_names_are_those_of_the_profile_that_is_meant(home: Path, tmp_path: Path) -> None:
+    def names(*words: str, **env: str) -> list[str]:
+        done = run("__names", *words, home=str(home), env=env)
+        assert (done.code, done.err) == (0, ""), done
+        return done.out.split()
+
+    assert names("uninstall") == ["apple", "pear"]
+    assert names("which") == ["apple-cli", "apple-top", "pear"]
+    assert (
+        names("--home", str(tmp_path), "use") == names("use", "--global", D8_INSTALLER_GLOBAL_HOME=str(tmp_path)) == []
+    )
+    assert names("--home", '"$HOME', "use") == names("install") == names() == []
+    assert names("--home=~/.local/share/d8-installer", "use") == ["apple", "pear"]
+    assert names("upgrade", D8_RPP_ENDPOINT="https://127.0.0.1:9", D8_OFFLINE="1") == ["apple", "pear"]
+
+
+def test_names_import_nothing_of_others(home: Path) -> None:
+    code = "import sys; from d8_installer.cli.main import main; main(['__names', 'use']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=env_of(home), capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert not loaded & {"httpx2", "pluggy", "rich", "packaging", "tomlkit", "argparse", "shtab", "dataclasses"}
+
+
+def test_powershell_has_every_command_and_the_names(home: Path) -> None:
+    script = (home / "script.powershell").read_text()
+    assert set(re.findall(r"'([a-z]+)'", script)) >= set(COMMANDS)
+    assert script.count("{") == script.count("}")
+    if (program := shutil.which("pwsh")) is not None:
+        code = ". ./script.powershell; (TabExpansion2 'd8-installer unin' 17).CompletionMatches.CompletionText"
+        done = subprocess.run(
+            [program, "-c", code], cwd=home, env=env_of(home), capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["uninstall"]
