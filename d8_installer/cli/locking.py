@@ -21,7 +21,7 @@ def lock(context: Context) -> Outcome:
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     platforms, given = tuple(typed.platforms), tuple(typed.environments)
-    options = LockOptions(typed.dry_run, upgrade, platforms, given, merging.taken(typed))
+    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.prune, merging.taken(typed))
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
@@ -58,5 +58,5 @@ def explain(context: Context) -> Outcome:
 def _refuse_changes(option: str, context: Context) -> None:
     typed = context.arguments
     changing = (typed.upgrade, typed.upgrade_image, typed.platforms, typed.witness, typed.accept_moved)
-    if any((*changing, typed.ours, typed.theirs)):
+    if any((*changing, typed.prune, typed.ours, typed.theirs)):
         raise UsageError(f"{option} changes nothing", hint="type it alone, and what should change without it")

@@ -46,7 +46,18 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     others = (typed.check, typed.explain, typed.upgrade, typed.upgrade_image, typed.platforms, typed.exclude_newer)
-    if any((*others, typed.witness, typed.accept_moved, typed.environments, typed.dry_run, typed.ours, typed.theirs)):
+    if any(
+        (
+            *others,
+            typed.witness,
+            typed.accept_moved,
+            typed.environments,
+            typed.dry_run,
+            typed.prune,
+            typed.ours,
+            typed.theirs,
+        )
+    ):
         raise UsageError("--merge merges three files and takes no other option of `lock`", hint="leave the others out")
     driven = drive(context.directory, context.arguments.merge)
     changes = changes_between(driven.before, driven.after)

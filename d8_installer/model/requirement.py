@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 OWN_MANIFEST = "d8.toml"
 """The requester's name of the user's or the project's own manifest; no plugin can have it (no dot-toml names)."""
+OTHER_MANIFEST = "other.d8.toml"
+"""The requester's name in a lock of a ``d8.toml`` that is not here: it was on another machine, or was removed.
+
+It has a name of its own so that a ``d8.toml`` that is written here later does not drop what the other one asked for.
+"""
 
 ANY_VERSION = "*"
 _REQUESTER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", re.ASCII)

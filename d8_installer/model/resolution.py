@@ -61,6 +61,9 @@ class Wanted:
     nothing else of an entry that is current. ``lenient`` leaves a newcomer out that cannot agree, or a plugin out whose
     image is not to be had, instead of failing; but those who ``insist`` fail. Lines of ``unread`` requesters, who are
     here and could not be read, stay. ``created_before``: versions that are now chosen were created before then.
+
+    ``released``: images that lose the lines of requesters who are not present, whatever ``keep_absent`` says.
+    ``left``: requests (image, requester) that are left out of ``requirements``; their lines in the lock stay.
     """
 
     requirements: tuple[Requirement, ...]
@@ -75,6 +78,8 @@ class Wanted:
     insist: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
     created_before: datetime | None = None
+    released: frozenset[ImageName] = frozenset()
+    left: frozenset[tuple[ImageName, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,14 @@ class CarriesLock(Protocol):
 
 
 @runtime_checkable
+class CarriesManifest(Protocol):
+    """What a bundle can do besides: give the manifest of the profile that it was made from."""
+
+    def manifest_text(self) -> bytes | None:
+        """Return the bytes of that ``d8.toml``, untrusted as everything else; None where there was none."""
+
+
+@runtime_checkable
 class TagsAtHand(Protocol):
     """What a local source can do besides: say at once, without blocking for long, what a tag means now."""
 

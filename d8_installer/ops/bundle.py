@@ -72,7 +72,7 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     session.refuse_foreign(session.home.root)
     workspace = session.read(profile)
     requesters = gather(session, workspace, given)
-    refuse_stale(workspace, requesters.wanted(workspace.locked, workspace.manifest))
+    refuse_stale(workspace, requesters.wanted(workspace.locked))
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))
     layers = _layers(workspace.locked, chosen)
     session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")

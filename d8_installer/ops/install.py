@@ -10,13 +10,26 @@ from d8_installer.model.manifest import Manifest, with_request, without_request
 from d8_installer.model.reference import ImageName, image_name, is_tag, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.version import Specifier, Version
+from d8_installer.ops.absent import named
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.ask import usable_tags
+from d8_installer.ops.elsewhere import say_which, typed_command
 from d8_installer.ops.lock import relock
+from d8_installer.ops.named_image import (
+    absent_askers,
+    can_go,
+    keepers,
+    lines_of,
+    refusal,
+    requirements_of,
+    unknown_range,
+    with_stand_ins,
+)
 from d8_installer.ops.requesters import gather
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock
@@ -45,47 +58,59 @@ def install(session: Session, requirements: Sequence[str], *, dry_run: bool = Fa
     twice = {name for name, _, _ in wanted if sum(name == other for other, _, _ in wanted) > 1}
     if twice:
         raise UsageError(f"{min(twice)} is named twice", hint="write one range, such as 'stronghold>=1.4,<2'")
-    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
+    with _changing(session, dry_run=dry_run) as workspace:
         text = workspace.manifest_text
         for name, spec, request in wanted:
             if spec or workspace.manifest.find(name) is None:
                 text = with_request(text, request)
-        names = " ".join(requirements)
-        return _follow(session, workspace, _edit(workspace, text, f"install {names}", dry_run=dry_run))
+        edit = _edit(workspace, text, f"install {' '.join(requirements)}", dry_run=dry_run)
+        requesters = gather(session, workspace)
+        return _place(session, workspace, requesters, requesters.wanted(workspace.locked, edit.manifest), edit)
 
 
 def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
     """Take each image out of the user's manifest and its binaries out of ``bin``.
 
-    An image that only a plugin requires is a DocumentError naming the plugin; an unknown one a NotFoundError.
+    Lines of requesters that are not here go, too. An image that a plugin requires which is here is a DocumentError
+    naming the plugin; an unknown image is a NotFoundError.
     """
-    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
+    chosen = [image_name(name) for name in names]
+    with _changing(session, dry_run=dry_run) as workspace:
+        requesters = _askers(session, workspace, chosen)
+        before = requesters.wanted(workspace.locked)
         text = workspace.manifest_text
-        for name in map(image_name, names):
+        for name in chosen:
             if workspace.manifest.find(name) is not None:
                 text = without_request(text, name)
-                _say_who_keeps(session, name, workspace.locked)
-            elif not _is_leaving(name, workspace):
-                raise _not_ours(name, workspace.locked)
-        if not text:
-            hint = "restore it, or make it anew with `d8-installer install NAME…`"
-            raise DocumentError("is missing, and the lock has images of it", file=workspace.profile.manifest, hint=hint)
+            elif not can_go(workspace, before, name):
+                raise refusal(session, workspace, before, name, f"uninstall {name}")
+            _say_whose(session, before, name)
         session.settle_platform(workspace)
-        edit = _edit(workspace, text, f"uninstall {' '.join(names)}", dry_run=dry_run)
-        return _follow(session, workspace, edit, hooks=False)
+        edit = Edit(text, workspace.manifest, f"uninstall {' '.join(names)}", dry_run)
+        own = None
+        if requesters.own is not None:
+            edit = _edit(workspace, text, edit.reason, dry_run=dry_run)
+            own = edit.manifest
+        wanted = replace(requesters.wanted(workspace.locked, own), released=frozenset(chosen))
+        return _place(session, workspace, requesters, wanted, edit)
 
 
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
-    """Move the images to the newest versions that their ranges allow, plugins' too; ``every``: all of the profile."""
+    """Move the images to the newest versions that their ranges allow, plugins' too; ``every``: all of the profile.
+
+    An image of a range that is not known here is a DocumentError where it was named, else a note.
+    """
     chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
         raise UsageError("say which images to upgrade, or --all", hint="such as `d8-installer upgrade stronghold`")
-    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
+    with _changing(session, dry_run=dry_run) as workspace:
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked)
         for name in sorted(chosen):
-            if not _requirements(wanted, name):
-                raise _not_ours(name, workspace.locked)
+            if not requirements_of(wanted, name):
+                if lines_of(wanted, name):
+                    raise unknown_range(session, workspace, wanted, name)
+                raise refusal(session, workspace, wanted, name, f"upgrade {name}")
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
         wanted = replace(wanted, upgrade=None if every else chosen)
         edit = Edit(workspace.manifest_text, workspace.manifest, reason, dry_run)
@@ -96,24 +121,37 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
     """Lock the image to exactly *version*, which its range must allow; the manifest stays.
 
     The version is a tag as spelled, or a SemVer version that one tag spells otherwise (``1.4.2`` for ``v1.4.2``).
+    Where nobody here says which versions are allowed, any published one is.
     """
     if not is_tag(version):
         raise UsageError(f"{version[:100]!r} is not a version", hint=f"see `d8-installer versions {name}`")
-    with session.changing(session.profile(default="user"), dry_run=dry_run) as workspace:
+    with _changing(session, dry_run=dry_run) as workspace:
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked)
-        requirements = _requirements(wanted, name)
-        if not requirements:
-            raise _not_ours(name, workspace.locked)
+        lines = lines_of(wanted, name)
+        requirements = requirements_of(wanted, name)
+        if requirements:
+            lines |= {r.requester: r.request.hash for r in requirements}
+        elif lines:
+            wanted = with_stand_ins(wanted, name)
+        else:
+            raise refusal(session, workspace, wanted, name, f"use {name} {version}")
         tag = _published(session, name, version)
         for requirement in requirements:
-            _refuse_outside(requirement, tag, workspace)
+            _refuse_outside(session, requirement, tag, workspace)
         relocked = relock(session, _narrowed(wanted, name, tag))
-        lock = _with_lines(relocked.lock, name, {r.requester: r.request.hash for r in requirements})
+        lock = _with_lines(relocked.lock, name, lines)
         seen = None if requesters.problems else requesters
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
         change = replace(change, shown=relocked.shown)
         return apply(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
+
+
+def _changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
+    """Hold the profile that these verbs mean, the user's unless another was typed, and say which it is."""
+    profile = session.profile(default="user")
+    say_which(session, profile)
+    return session.changing(profile, dry_run=dry_run)
 
 
 def _typed(text: str) -> tuple[ImageName, str, Request]:
@@ -129,15 +167,9 @@ def _edit(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Edi
     return Edit(text, Manifest.parse(text.encode(), workspace.profile.manifest), reason, dry_run)
 
 
-def _follow(session: Session, workspace: Workspace, edit: Edit, *, hooks: bool = True) -> Applied:
-    """Take the road from an edited manifest; without *hooks* no plugin's code is asked what it wants."""
-    requesters = gather(session, workspace, hooks=hooks)
-    return _place(session, workspace, requesters, requesters.wanted(workspace.locked, edit.manifest), edit)
-
-
 def _place(session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, edit: Edit) -> Applied:
     """Lock and place; what is wrong with plugins, which nobody asked about now, is a warning."""
-    relocked = relock(session, replace(wanted, keep_absent=True, lenient=True, insist=frozenset([OWN_MANIFEST])))
+    relocked = relock(session, replace(wanted, lenient=True, insist=frozenset([OWN_MANIFEST])))
     problems = (*requesters.problems, *relocked.problems)
     for problem in problems:
         session.reporter.warn(problem.message)
@@ -150,10 +182,6 @@ def _place(session: Session, workspace: Workspace, requesters: Requesters, wante
     return replace(applied, left_out=())
 
 
-def _requirements(wanted: Wanted, name: ImageName) -> tuple[Requirement, ...]:
-    return tuple(requirement for requirement in wanted.requirements if requirement.request.name == name)
-
-
 def _narrowed(wanted: Wanted, name: ImageName, tag: str) -> Wanted:
     """Return what is wanted with every request for *name* narrowed to exactly *tag*."""
     exactly = Specifier.parse(f"==={tag}")
@@ -161,17 +189,15 @@ def _narrowed(wanted: Wanted, name: ImageName, tag: str) -> Wanted:
         replace(r, request=replace(r.request, version=exactly)) if r.request.name == name else r
         for r in wanted.requirements
     )
-    return replace(wanted, requirements=requirements, keep_absent=True)
+    return replace(wanted, requirements=requirements)
 
 
 def _with_lines(lock: Lock, name: ImageName, lines: Mapping[str, Digest]) -> Lock:
     """Return *lock* saying that *name* is there for the requests as they are, not as they were narrowed."""
-    images = [
-        replace(image, requests=tuple(sorted({**dict(image.requests), **lines}.items())))
-        if image.name == name
-        else image
-        for image in lock.images
-    ]
+    images = []
+    for image in lock.images:
+        requests = tuple((who, lines.get(who, line)) for who, line in image.requests)
+        images.append(replace(image, requests=requests) if image.name == name else image)
     return replace(lock, images=tuple(images))
 
 
@@ -186,7 +212,7 @@ def _published(session: Session, name: ImageName, version: str) -> str:
     return max(same, key=lambda v: v.preference_key).text
 
 
-def _refuse_outside(requirement: Requirement, tag: str, workspace: Workspace) -> None:
+def _refuse_outside(session: Session, requirement: Requirement, tag: str, workspace: Workspace) -> None:
     request, version = requirement.request, Version.try_parse(tag)
     exact = request.version.exact_tag
     if exact == tag or (version is not None and exact is None and request.version.allows(version)):
@@ -196,34 +222,24 @@ def _refuse_outside(requirement: Requirement, tag: str, workspace: Workspace) ->
         raise DocumentError(
             f"{problem} of the plugin {requirement.requester}", hint=f"see `d8-installer versions {request.name}`"
         )
-    raise DocumentError(
-        problem,
-        file=workspace.profile.manifest,
-        hint=f"change the range first: `d8-installer install '{request.name}==={tag}'`",
-    )
+    command = typed_command(session, workspace.profile, f"install '{request.name}==={tag}'")
+    raise DocumentError(problem, file=workspace.profile.manifest, hint=f"change the range first: `{command}`")
 
 
-def _say_who_keeps(session: Session, name: ImageName, locked: Lock) -> None:
-    image = locked.find(name)
-    if image is not None and image.plugins:
-        session.reporter.note(f"{name} stays for {', '.join(image.plugins)}, which wants it too")
+def _askers(session: Session, workspace: Workspace, chosen: Sequence[ImageName]) -> Requesters:
+    """Return who wants what. Plugins' hooks are asked only where they may be those who want one of *chosen*.
+
+    A plugin that does not work must not keep a person from taking something away.
+    """
+    requesters = gather(session, workspace, hooks=False)
+    wanted = requesters.wanted(workspace.locked)
+    doubtful = not requesters.is_certain and any(lines_of(wanted, name).keys() & wanted.unread for name in chosen)
+    return gather(session, workspace) if doubtful else requesters
 
 
-def _is_leaving(name: ImageName, workspace: Workspace) -> bool:
-    """Whether an uninstall that was cut short took the image out of the manifest, but not yet out of the rest."""
-    image = workspace.locked.find(name)
-    if image is not None:
-        return {who for who, _ in image.requests} == {OWN_MANIFEST}
-    active = workspace.generations.active()
-    return active is not None and any(placed.placement.name == name for placed in active.placed)
-
-
-def _not_ours(name: ImageName, locked: Lock) -> DocumentError | NotFoundError:
-    image = locked.find(name)
-    others = [who for who, _ in image.requests if who != OWN_MANIFEST] if image is not None else []
-    if others:
-        return DocumentError(
-            f"{name} is required by the plugin {others[0]}, not by your manifest",
-            hint=f"uninstall {others[0]} with the package manager that installed it, then `d8-installer sync --prune`",
-        )
-    return NotFoundError(f"{name} is not installed", hint="see `d8-installer list`")
+def _say_whose(session: Session, wanted: Wanted, name: ImageName) -> None:
+    """Say who keeps an image that is uninstalled, and who else was to have it."""
+    if kept := keepers(wanted, name):
+        session.reporter.note(f"{name} stays for {', '.join(kept)}, which wants it too")
+    if absent := absent_askers(wanted, name):
+        session.reporter.note(f"{name} was locked for {named(absent)}, not installed here: that goes too")

@@ -11,6 +11,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
+from d8_installer.ops.absent import say_absent
 from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import drive, workers
 from d8_installer.ops.merge import Merging
@@ -69,19 +70,21 @@ class LockResult:
 class LockOptions:
     """What ``lock`` was asked for.
 
-    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``taken``: in a
-    file with conflict markers, the image's entry is that of "ours" or of "theirs".
+    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``prune``: drop
+    the lines of requesters that are not here. ``taken``: in a file with conflict markers, the image's entry is that of
+    "ours" or of "theirs".
     """
 
     dry_run: bool = False
     upgrade: frozenset[ImageName] | None = frozenset()
     platforms: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    prune: bool = False
     taken: Mapping[ImageName, str] = field(default_factory=dict)
 
 
 def lock(session: Session, options: LockOptions) -> LockResult:
-    """Bring the profile's lock up to date, and drop requesters that are gone.
+    """Bring the profile's lock up to date.
 
     Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
     """
@@ -89,11 +92,12 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     merging = Merging(session.reporter, options.taken, options.upgrade)
     with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
-        wanted = replace(requesters.wanted(workspace.locked, workspace.manifest), repin=merging.unsettled)
+        wanted = replace(requesters.wanted(workspace.locked, prune=options.prune), repin=merging.unsettled)
         refuse_unknown(wanted, {*(options.upgrade or ()), *_accepted_names(session)} - merging.seen)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
         wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
         relocked = relock(session, wanted)
+        say_absent(session, wanted, "lock")
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             refuse_foreign_project(profile)

@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, DocumentError
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.errors import D8Error, DiskError, DocumentError
+from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.hooks import hooked_manifests
 from d8_installer.ops.surroundings import GIVEN, REMEMBERED, look
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
+from d8_installer.resolve import seen_from_here
 from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from d8_installer.plugin.environments import Environment
 
 
+_MANIFESTS = frozenset([OWN_MANIFEST, OTHER_MANIFEST])
+
+
 @dataclass(frozen=True, slots=True)
 class Requesters:
     """All who may want something of a profile, as they were read.
@@ -34,7 +38,8 @@ class Requesters:
     looked for, ``default_roots`` those that follow from the environment variables, ``watched`` what changes when a
     plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more. ``hooked`` are the
     manifests that hooks add; ``is_certain`` is False where a hook that might add some could not be asked, and
-    ``is_lasting`` where another answer of hooks may come without any file being changed.
+    ``is_lasting`` where another answer of hooks may come without any file being changed. ``is_elsewhere``: the lock's
+    lines of ``d8.toml`` are not those of the file that is here, for there is none, or a rollback brought them back.
     """
 
     own: Manifest | None
@@ -48,6 +53,7 @@ class Requesters:
     hook_problems: tuple[D8Error, ...] = ()
     is_certain: bool = True
     is_lasting: bool = True
+    is_elsewhere: bool = False
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
@@ -61,9 +67,13 @@ class Requesters:
             for b in self.scan.broken
         )
 
-    def wanted(self, locked: Lock, own: Manifest | None = None) -> Wanted:
-        """Return what all of them want, with *own* (an edit of it) in the place of the profile's manifest."""
+    def wanted(self, locked: Lock, own: Manifest | None = None, *, prune: bool = False) -> Wanted:
+        """Return what all of them want, with *own* (an edit of it) in the place of the profile's manifest.
+
+        The lock keeps the lines of requesters that are not here, unless *prune* (docs/profiles.md).
+        """
         manifest = own if own is not None else self.own
+        locked = seen_from_here(locked, manifest, is_elsewhere=self.is_elsewhere)
         requirements = manifest.requirements(OWN_MANIFEST) if manifest is not None else ()
         for plugin in self.plugins:
             requirements += plugin.manifest.requirements(plugin.name)
@@ -72,10 +82,17 @@ class Requesters:
         present = {plugin.name for plugin in self.plugins} | self.hooked.keys() | self.gone
         unread = {broken.distribution.name for broken in self.scan.broken} - present
         if not self.is_certain:
-            unread |= {who for image in locked.images for who, _ in image.requests} - present - {OWN_MANIFEST}
+            unread |= {who for image in locked.images for who, _ in image.requests} - present - _MANIFESTS
         present |= {OWN_MANIFEST} if manifest is not None else set()
         platforms = manifest.platforms if manifest is not None else ()
-        return Wanted(requirements, frozenset(present), locked, unread=frozenset(unread), platforms=platforms)
+        return Wanted(
+            requirements,
+            frozenset(present),
+            locked,
+            unread=frozenset(unread),
+            platforms=platforms,
+            keep_absent=not prune,
+        )
 
 
 def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *, hooks: bool = True) -> Requesters:
@@ -93,8 +110,24 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
         tuple(looked.roots),
         tuple(root.path for root in looked.defaults),
         (*watched(looked.roots, looked.found), *files),
+        is_elsewhere=own is None or _is_rolled_back(workspace),
     )
     return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
+
+
+def _is_rolled_back(workspace: Workspace) -> bool:
+    """Whether the lock is one that a rollback restored, which the manifest may know nothing of.
+
+    A project's lock is not restored. A generation that was made later than the active one tells of a rollback.
+    """
+    if workspace.profile.kind == "project":
+        return False
+    generations = workspace.generations
+    try:
+        active = generations.switch.active(generations.paths)
+    except DiskError:  # what is in the way of `current` is for those to name who write there
+        return False
+    return active is not None and active < max(generations.numbers(), default=active)
 
 
 def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:

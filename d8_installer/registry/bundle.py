@@ -165,6 +165,10 @@ class BundleSource:
         """Return the bundle's ``d8.lock``."""
         return self._document(LOCK, MAX_LOCK_BYTES)
 
+    def manifest_text(self) -> bytes | None:
+        """Return the ``d8.toml`` of the profile that the bundle was made from, or None where it had none."""
+        return self._document(MANIFEST, MAX_MANIFEST_BYTES) if MANIFEST in self._members else None
+
     def close(self) -> None:
         """Nothing is held open."""
 

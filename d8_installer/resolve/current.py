@@ -46,7 +46,7 @@ def excess(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) ->
 
 def lines_here(wanted: Wanted, locked: LockedImage) -> dict[str, Digest]:
     """Return the entry's lines, without those that stay though nobody asks for them now."""
-    return {requester: line for requester, line in locked.requests if not stays(wanted, requester)}
+    return {who: line for who, line in locked.requests if not stays(wanted, locked.name, who)}
 
 
 def missing_binaries(locked: LockedImage, group: Iterable[Requirement]) -> tuple[str, ...]:
@@ -102,12 +102,14 @@ def absent(wanted: Wanted, groups: Mapping[ImageName, object]) -> Iterable[Choic
 
 
 def absent_lines(wanted: Wanted, image: LockedImage) -> tuple[tuple[str, Digest], ...]:
-    return tuple(line for line in image.requests if stays(wanted, line[0]))
+    return tuple(line for line in image.requests if stays(wanted, image.name, line[0]))
 
 
-def stays(wanted: Wanted, requester: str) -> bool:
-    """Whether the lock keeps the line of a requester who asks for nothing now."""
-    return requester in wanted.unread or (wanted.keep_absent and requester not in wanted.present)
+def stays(wanted: Wanted, name: ImageName, requester: str) -> bool:
+    """Whether the entry of *name* keeps the line of a requester who does not ask for the image now."""
+    if requester in wanted.unread or (name, requester) in wanted.left:
+        return True
+    return wanted.keep_absent and requester not in wanted.present and name not in wanted.released
 
 
 def names_of(group: Iterable[Requirement]) -> str:

@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform", dest="platforms", metavar="P", action="append", default=[], help="pin this one too, anew"
     )
+    parser.add_argument("--prune", action="store_true", help="drop the lines of requesters that are not installed here")
     grammar.add_environments(parser)
     grammar.add_cutoff(parser)
     grammar.add_trust(parser)

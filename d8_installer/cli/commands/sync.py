@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     strict = parser.add_mutually_exclusive_group()
     strict.add_argument("--locked", action="store_true", help="a missing or stale lock is an error (65)")
     strict.add_argument("--frozen", action="store_true", help="read only the lock, no manifest")
-    parser.add_argument("--prune", action="store_true", help="drop requesters that are gone")
+    parser.add_argument("--prune", action="store_true", help="drop the lines of requesters that are not installed here")
     grammar.add_environments(parser)
     parser.add_argument("--to", metavar="DIR", help="lay the binaries out in DIR and leave the profile alone")
     grammar.add_platform(parser)
