@@ -21,6 +21,7 @@ _SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved"
 
 def unchanged(context: Context) -> Outcome | None:
     """Return the outcome of a sync that has nothing to do, or None for any doubt: the long way decides then."""
+    from d8_installer.model.profile import Profile
     from d8_installer.store import stamp
     from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
 
@@ -39,17 +40,17 @@ def unchanged(context: Context) -> Outcome | None:
     if project is not None:
         paths = home.profile(project_directory(project))
         manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
-        name, bin_directory = f"the project {project}", paths.bin
+        profile, bin_directory = Profile("project", "", manifest, lock, project), paths.bin
     else:
         paths = home.profile("user")
         manifest, lock = home.config_manifest if chosen else os.path.join(config, "d8.toml"), paths.lock
-        name, bin_directory = "the user's profile", home.bin
+        profile, bin_directory = Profile("user", "", manifest, lock), home.bin
     facts = stamp.matching(paths, (manifest, lock, os.path.join(config, "config.toml"), paths.environments))
     if facts is None or not facts.keys() >= _FACTS or facts["roots"] != _roots(environ, project):
         return None
-    context.talk.note(f"syncing {name}")
+    context.talk.note(f"syncing {profile}")
     data = {
-        "profile": name,
+        "profile": profile.as_json(),
         "platform": facts["platform"],
         "generation": facts["generation"],
         "bin": bin_directory,

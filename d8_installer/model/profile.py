@@ -32,5 +32,9 @@ class Profile:
         """Whether the home's ``bin`` leads to it: the one profile of its home that is on PATH."""
         return self.kind in ("user", "system")
 
+    def as_json(self) -> dict[str, str]:
+        """Return what ``--json`` says of it: its kind, and the directory of its lock (a project's: the project)."""
+        return {"kind": self.kind, "path": self.project or self.lock[: -len("/d8.lock")]}
+
     def __str__(self) -> str:
         return f"the project {self.project}" if self.project else f"the {self.kind}'s profile"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from d8_installer.errors import D8Error, NotFoundError
+    from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.platform import Platform
@@ -42,12 +42,14 @@ class ManifestOf:
 class Answers:
     """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks.
 
-    Only spare needs may be without one.
+    ``failed`` are other needs that could not be met, and that concern their image alone. Only spare needs may be
+    without any answer.
     """
 
     tags: Mapping[TagsOf, Sequence[str]] = field(default_factory=dict)
     manifests: Mapping[ManifestOf, ManifestBytes] = field(default_factory=dict)
-    absent: Mapping[TagsOf, NotFoundError] = field(default_factory=dict)
+    absent: Mapping[TagsOf, D8Error] = field(default_factory=dict)
+    failed: Mapping[ManifestOf, D8Error] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,22 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """An image that was to be upgraded and is not at its newest stable version: who does not allow that one."""
+
+    name: ImageName
+    tag: str
+    newest: str
+    holders: tuple[Requirement, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
-    """What was chosen, by name, and what was left out."""
+    """What was chosen, by name, what was left out, and what a range keeps from its newest version."""
 
     choices: tuple[Choice, ...]
     left_out: tuple[LeftOut, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock, Pin
     from d8_installer.model.plan import Plan
+    from d8_installer.model.profile import Profile
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.source import Chain
     from d8_installer.ops.requesters import Requesters
@@ -66,7 +67,7 @@ class Applied:
     plan: Plan
     generation: int | None
     bin: str
-    profile: str
+    profile: Profile
     dry_run: bool = False
     left_out: tuple[D8Error, ...] = ()
     lock: str | None = None
@@ -74,7 +75,7 @@ class Applied:
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         return {
-            "profile": self.profile,
+            "profile": self.profile.as_json(),
             "platform": str(self.plan.platform),
             "generation": self.generation,
             "bin": self.bin,
@@ -101,7 +102,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
-    result = Applied(plan, number, bin_directory, str(workspace.profile), lock=_changed_lock(workspace, change))
+    result = Applied(plan, number, bin_directory, workspace.profile, lock=_changed_lock(workspace, change))
     if change.dry_run:
         return replace(result, dry_run=True, left_out=(*change.problems, *plan.problems))
     if {change.manifest_text, change.lock_text} - {None, workspace.manifest_text, workspace.lock_text}:
@@ -113,7 +114,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
     change = replace(change, shown={**fetch_all(session, plan), **change.shown})
-    if plan.is_empty and active is not None:
+    if plan.is_empty and (active is not None or generations.switch.active(generations.paths) is None):
         _write(session, workspace, change)
     else:
         number = generations.next_number()
@@ -291,10 +292,15 @@ def _placed(session: Session, plan: Plan) -> Iterable[Placed]:
 def _write(session: Session, workspace: Workspace, change: Change) -> None:
     if change.manifest_text is not None and change.manifest_text != workspace.manifest_text:
         lockfile.save(workspace.profile.manifest, change.manifest_text, begin=True)
-    if change.lock_text is not None:
+    if change.lock_text is not None and not _is_about_nothing(workspace, change):
         lockfile.save(workspace.profile.lock, change.lock_text)
     accepted = {key: top for key, top in tops_of(change.lock).items() if _is_accepted(session, *key)}
     session.remember_tags({**accepted, **change.shown})
+
+
+def _is_about_nothing(workspace: Workspace, change: Change) -> bool:
+    """Whether nobody asks for anything and there is no lock yet: then a lock that says so is of no use."""
+    return not (change.lock.images or workspace.lock is not None or change.manifest_text or workspace.manifest_text)
 
 
 def _is_accepted(session: Session, path: str, tag: str) -> bool:

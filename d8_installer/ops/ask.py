@@ -6,65 +6,87 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from d8_installer.errors import D8Error, NotFoundError
+from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
+from d8_installer.model.source import ManifestBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from d8_installer.model.source import ManifestBytes, Source
+    from d8_installer.model.source import Source
 
 HEARTBEAT = 0.3
 """Seconds after which a waiting main thread looks whether a signal has arrived."""
+ABOUT_ONE_IMAGE = (NotFoundError, MismatchError, NotAllowedError)
+"""Errors of a source that say nothing of its other images, as no answer (or an answer of 5xx) does."""
+Known = dict["TagsOf | ManifestOf", "tuple[str, ...] | ManifestBytes | D8Error | None"]
+"""What a source has answered so far."""
 Q = TypeVar("Q")
 A = TypeVar("A")
 R = TypeVar("R")
 
 
 def drive(
-    asking: Generator[tuple[TagsOf | ManifestOf, ...], Answers, R], source: Callable[[], Source], width: int
+    asking: Generator[tuple[TagsOf | ManifestOf, ...], Answers, R],
+    source: Callable[[], Source],
+    width: int,
+    known: Known | None = None,
 ) -> R:
     """Run *asking* to its end and return its result, with at most *width* requests at once.
 
     *source* is called when the first need comes up, so that a resolution without needs opens nothing.
-    The first failure ends the round; what was not yet asked is not asked any more.
+    The first failure of the source itself ends the round; what was not yet asked is not asked any more. What is in
+    *known* is not asked for, and what is answered is added to it.
     """
+    known = {} if known is None else known
     try:
         needs = next(asking)
         while True:
-            needs = asking.send(_answer(needs, source(), width))
+            unknown = [need for need in dict.fromkeys(needs) if need not in known]
+            known |= _answer(unknown, source(), width) if unknown else {}
+            needs = asking.send(_answers(needs, known))
     except StopIteration as end:
         result: R = end.value
         return result
 
 
-def _answer(needs: Iterable[TagsOf | ManifestOf], source: Source, width: int) -> Answers:
-    wanted = list(dict.fromkeys(needs))
+def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -> Known:
     tags = [need for need in wanted if isinstance(need, TagsOf)]
     manifests = [need for need in wanted if isinstance(need, ManifestOf)]
     with workers(min(width, len(wanted))) as pool:
-        listed = _all(pool, lambda need: _tags_or_absence(source, need.image), tags)
+        listed = _all(pool, lambda need: _tags_or_fault(source, need.image), tags)
         read = _all(pool, lambda need: _manifest(source, need), manifests)
-        return Answers(
-            {need: answer for need, answer in listed.items() if not isinstance(answer, NotFoundError)},
-            {need: answer for need, answer in read.items() if answer is not None},
-            {need: answer for need, answer in listed.items() if isinstance(answer, NotFoundError)},
-        )
+    found: Known = dict(listed.items())
+    return found | dict(read.items())
 
 
-def _tags_or_absence(source: Source, image: str) -> tuple[str, ...] | NotFoundError:
-    """An image that the source lacks is an answer: whether the rest can go on without it, resolving decides."""
+def _answers(needs: Iterable[TagsOf | ManifestOf], known: Known) -> Answers:
+    """Return what is *known* of the needs: a fault is an answer, for whether the rest goes on, resolving decides."""
+    found = {need: known[need] for need in needs}
+    tags = {need: answer for need, answer in found.items() if isinstance(need, TagsOf)}
+    manifests = {need: answer for need, answer in found.items() if isinstance(need, ManifestOf)}
+    return Answers(
+        {need: answer for need, answer in tags.items() if isinstance(answer, tuple)},
+        {need: answer for need, answer in manifests.items() if isinstance(answer, ManifestBytes)},
+        {need: answer for need, answer in tags.items() if isinstance(answer, D8Error)},
+        {need: answer for need, answer in manifests.items() if isinstance(answer, D8Error)},
+    )
+
+
+def _tags_or_fault(source: Source, image: str) -> tuple[str, ...] | D8Error:
     try:
         return usable_tags(source, image)
-    except NotFoundError as error:
+    except ABOUT_ONE_IMAGE as error:
         return error
 
 
-def _manifest(source: Source, need: ManifestOf) -> ManifestBytes | None:
+def _manifest(source: Source, need: ManifestOf) -> ManifestBytes | D8Error | None:
     try:
         return source.manifest(need.image, need.ref)
+    except ABOUT_ONE_IMAGE as error:
+        return None if need.spare else error
     except D8Error:
         if need.spare:
             return None

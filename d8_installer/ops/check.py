@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.model.counting import counted
 from d8_installer.model.source import AllByDigest
+from d8_installer.ops.absent import say_absent
 from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.lock import refuse_missing, stale_error
 from d8_installer.ops.prove import Proof, prove
@@ -68,7 +69,9 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     requesters = gather(session, workspace, given)
     problems = requesters.problems
     result = CheckResult(workspace.profile.lock, len(workspace.locked.images), errors=problems, left_out=problems)
-    differences = staleness(requesters.wanted(workspace.locked))
+    wanted = requesters.wanted(workspace.locked)
+    say_absent(session, wanted, "lock")
+    differences = staleness(wanted)
     if differences:
         errors = (stale_error(workspace, differences), *problems)
         return replace(result, differences=differences, errors=errors)

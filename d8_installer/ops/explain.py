@@ -78,7 +78,7 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
     requesters = gather(session, workspace, given)
     cutoff = cutoff_of(session)
     wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff, lenient=True)
-    refuse_unknown(wanted, [name])
+    refuse_unknown(session, workspace.profile, wanted, [name])
     told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
     images = len(workspace.locked.images)
     return Explained(workspace.profile.lock, session.source.name, told, cutoff, images, requesters.problems)

@@ -10,6 +10,7 @@ from d8_installer.ops.rollback import differences, switch_back
 from d8_installer.store.profile import summary_of
 
 if TYPE_CHECKING:
+    from d8_installer.model.profile import Profile
     from d8_installer.model.summary import Summary
     from d8_installer.ops.reporter import Reporter
     from d8_installer.ops.rollback import Difference, RolledBack
@@ -38,12 +39,12 @@ class Entry:
 class HistoryResult:
     """The generations that are still there, newest first."""
 
-    profile: str
+    profile: Profile
     entries: tuple[Entry, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        return {"profile": self.profile, "generations": [entry.as_json() for entry in self.entries]}
+        return {"profile": self.profile.as_json(), "generations": [entry.as_json() for entry in self.entries]}
 
 
 def history(session: Session) -> HistoryResult:
@@ -63,7 +64,7 @@ def history(session: Session) -> HistoryResult:
         made = differences(before, summary)
         entries.append(Entry(number, generation.time, generation.reason, number == active, made))
         before = summary
-    return HistoryResult(str(profile), tuple(reversed(entries)))
+    return HistoryResult(profile, tuple(reversed(entries)))
 
 
 def rollback(session: Session, number: int | None) -> RolledBack:
@@ -111,4 +112,4 @@ def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
     changed = tuple(one.binary for one in made if one.binary not in {*added, *removed})
     bin_directory = bin_of(session, workspace)
     names = (added, changed, removed)
-    tell_switched(session, SwitchFacts(done.profile, done.before, done.after, "rollback", *names, bin_directory))
+    tell_switched(session, SwitchFacts(str(done.profile), done.before, done.after, "rollback", *names, bin_directory))

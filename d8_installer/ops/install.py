@@ -14,6 +14,7 @@ from d8_installer.ops.absent import named
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.ask import usable_tags
 from d8_installer.ops.elsewhere import say_which, typed_command
+from d8_installer.ops.held import say_held
 from d8_installer.ops.lock import relock
 from d8_installer.ops.named_image import (
     absent_askers,
@@ -28,13 +29,14 @@ from d8_installer.ops.named_image import (
 from d8_installer.ops.requesters import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
+    from d8_installer.ops.lock import Relocked
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -139,9 +141,13 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         tag = _published(session, name, version)
         for requirement in requirements:
             _refuse_outside(session, requirement, tag, workspace)
-        relocked = relock(session, _narrowed(wanted, name, tag))
+        relocked = relock(session, replace(_narrowed(wanted, name, tag), lenient=True))
+        _raise_of({name}, relocked)
         lock = _with_lines(relocked.lock, name, lines)
-        seen = None if requesters.problems else requesters
+        problems = (*requesters.problems, *relocked.problems)
+        for problem in relocked.problems:
+            session.reporter.warn(problem.message)
+        seen = None if problems else requesters
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
         change = replace(change, shown=relocked.shown)
         return apply(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
@@ -152,6 +158,13 @@ def _changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Work
     profile = session.profile(default="user")
     say_which(session, profile)
     return session.changing(profile, dry_run=dry_run)
+
+
+def _raise_of(names: Collection[ImageName] | None, relocked: Relocked) -> None:
+    """Raise the fault of the first request for one of the *names* that was left out: a person named it."""
+    for one in relocked.left_out:
+        if names is not None and one.requirement.request.name in names:
+            raise one.error
 
 
 def _typed(text: str) -> tuple[ImageName, str, Request]:
@@ -170,6 +183,8 @@ def _edit(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Edi
 def _place(session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, edit: Edit) -> Applied:
     """Lock and place; what is wrong with plugins, which nobody asked about now, is a warning."""
     relocked = relock(session, replace(wanted, lenient=True, insist=frozenset([OWN_MANIFEST])))
+    _raise_of(wanted.upgrade, relocked)
+    say_held(session, workspace, wanted, relocked)
     problems = (*requesters.problems, *relocked.problems)
     for problem in problems:
         session.reporter.warn(problem.message)

@@ -13,12 +13,13 @@ from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
 from d8_installer.ops.absent import say_absent
 from d8_installer.ops.apply import refuse_moved, tops_of
-from d8_installer.ops.ask import drive, workers
+from d8_installer.ops.ask import Known, drive, workers
+from d8_installer.ops.elsewhere import hint_elsewhere, say_which
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.requesters import gather
 from d8_installer.ops.trust import say_first_trust
-from d8_installer.resolve import pin, resolve, staleness
+from d8_installer.resolve import pin_what_can_be, resolve, staleness, without
 from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
+    from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Difference, Resolution, Wanted
+    from d8_installer.model.resolution import Difference, Held, LeftOut, Resolution, Wanted
     from d8_installer.ops.session import Session, Workspace
 
 
@@ -37,12 +39,21 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Relocked:
-    """A new lock, its text, why requirements were left out of it, and what the source said that tags mean."""
+    """A new lock, its text, which requests were left out of it, and what the source said that tags mean.
+
+    ``held``: images that were to be upgraded, and that a range keeps from their newest version.
+    """
 
     lock: Lock
     text: str
-    problems: tuple[D8Error, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
+    held: tuple[Held, ...] = ()
+
+    @property
+    def problems(self) -> tuple[D8Error, ...]:
+        """Why requests were left out."""
+        return tuple(dict.fromkeys(one.error for one in self.left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +100,12 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
     """
     profile = session.profile()
+    say_which(session, profile)
     merging = Merging(session.reporter, options.taken, options.upgrade)
     with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
         wanted = replace(requesters.wanted(workspace.locked, prune=options.prune), repin=merging.unsettled)
-        refuse_unknown(wanted, {*(options.upgrade or ()), *_accepted_names(session)} - merging.seen)
+        refuse_unknown(session, profile, wanted, {*(options.upgrade or ()), *accepted_names(session)} - merging.seen)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
         wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
         relocked = relock(session, wanted)
@@ -110,15 +122,18 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         return LockResult(profile.lock, changes, len(relocked.lock.images), changed, written, problems)
 
 
-def refuse_unknown(wanted: Wanted, names: Iterable[ImageName]) -> None:
+def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: Iterable[ImageName]) -> None:
     """Raise a NotFoundError for the first of *names*, as a person typed them, that nobody wants and no lock has."""
     known = {requirement.request.name for requirement in wanted.requirements}
-    for name in sorted(names):
-        if name not in known and wanted.locked.find(name) is None:
-            raise NotFoundError(f"nobody wants {name} here, and it is not locked", hint="see `d8-installer list`")
+    unknown = sorted(name for name in names if name not in known and wanted.locked.find(name) is None)
+    if unknown:
+        name = unknown[0]
+        hint = hint_elsewhere(session, profile, f"upgrade {name}", lambda one: one.name == name)
+        raise NotFoundError(f"nobody asks for {name} in {profile}, and it is not locked there", hint=hint)
 
 
-def _accepted_names(session: Session) -> frozenset[ImageName]:
+def accepted_names(session: Session) -> frozenset[ImageName]:
+    """Return the images that ``--accept-moved`` names."""
     return frozenset(name for name, _ in accepted_moves(session.options.accept_moved))
 
 
@@ -149,19 +164,38 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:
-    """Resolve and pin *wanted*, check it against the witness, and return the lock with its text."""
+    """Resolve and pin *wanted*, check it against the witness, and return the lock with its text.
+
+    Where *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
+    """
     accepted = accepted_moves(session.options.accept_moved)
     wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
-    width = session.options.connections
-    resolution = drive(resolve(wanted), lambda: session.source, width)
-    refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
     trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
-    locked = drive(pin(resolution, wanted, trust), lambda: session.source, width)
+    resolution, locked, left_out = _resolved(session, wanted, trust)
     ask_witness(session, locked)
     say_first_trust(session, _first_seen(resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
     shown = {key: top for key, top in tops_of(locked).items() if key in asked}
-    return Relocked(locked, locked.render(), tuple(left_out.error for left_out in resolution.left_out), shown)
+    return Relocked(locked, locked.render(), left_out, shown, resolution.held)
+
+
+def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolution, Lock, tuple[LeftOut, ...]]:
+    """Return what was chosen, its lock, and what was left out of both.
+
+    A request whose image cannot be pinned has a say in the version no more, so all is chosen anew without it; what was
+    answered is not asked again.
+    """
+    width, known = session.options.connections, Known()
+    unpinned: list[LeftOut] = []
+    while True:
+        resolution = drive(resolve(wanted), lambda: session.source, width, known)
+        refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
+        rest = without(wanted, resolution.left_out)
+        pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
+        if not pinned.left_out:
+            return resolution, pinned.lock, (*unpinned, *resolution.left_out)
+        unpinned += pinned.left_out
+        wanted = without(wanted, pinned.left_out)
 
 
 def cutoff_of(session: Session) -> datetime | None:

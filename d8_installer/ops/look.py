@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
 from d8_installer.model.version import Version
 from d8_installer.ops.ask import usable_tags, workers
+from d8_installer.ops.askers import askers
+from d8_installer.ops.elsewhere import hint_elsewhere, others_have
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
+    from d8_installer.ops.askers import Asker
     from d8_installer.ops.session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """One binary that is in place. ``newest`` is set by ``--outdated`` alone: the newest stable version published."""
+    """One binary that is in place, and who asks for its image.
+
+    ``newest`` is set by ``--outdated`` alone: the newest stable version published.
+    """
 
     binary: str
     image: str
@@ -28,28 +36,34 @@ class Installed:
     digest: str
     in_bin: bool
     newest: str | None = None
+    asked: tuple[Asker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ListResult:
-    """What is in place in a profile, by binary name."""
+    """What is in place in a profile, by binary name; ``others``: a line about the user's, where this is a project's."""
 
-    profile: str
+    profile: Profile
     generation: int | None
     platform: str | None
     binaries: tuple[Installed, ...]
     outdated: bool = False
+    others: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         rows = [
             {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest, "in_bin": b.in_bin}
+            | {"asked": [asker._asdict() for asker in b.asked]}
             | ({"newest": b.newest} if self.outdated else {})
             for b in self.binaries
         ]
         return {
-            "profile": self.profile, "generation": self.generation, "platform": self.platform, "binaries": rows
-        }  # fmt: skip
+            "profile": self.profile.as_json(),
+            "generation": self.generation,
+            "platform": self.platform,
+            "binaries": rows,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +104,18 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
     """Return what is in place; *outdated* asks the source, and keeps only what has a newer stable version."""
     profile = session.profile()
     active = session.active(profile)
+    others = others_have(session, profile)
     if active is None:
-        return ListResult(str(profile), None, None, (), outdated)
+        return ListResult(profile, None, None, (), outdated, others)
     newest = _newest(session, active) if outdated else {}
-    rows = tuple(_row(placed, newest.get(placed.placement.name.short)) for placed in active.placed)
+    asked = askers(session, profile, active) if active.placed else {}
+    rows = tuple(
+        _row(placed, newest.get(placed.placement.name.short), asked.get(placed.placement.name, ()))
+        for placed in active.placed
+    )
     if outdated:
         rows = tuple(row for row in rows if row.newest is not None)
-    return ListResult(str(profile), active.number, str(active.platform), rows, outdated)
+    return ListResult(profile, active.number, str(active.platform), rows, outdated, others)
 
 
 def which(session: Session, binary: str) -> WhichResult:
@@ -105,7 +124,11 @@ def which(session: Session, binary: str) -> WhichResult:
     active = session.active(profile)
     placed = active.find(binary) if active is not None else None
     if active is None or placed is None:
-        raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint="see `d8-installer list`")
+        words = f"which {shlex.quote(binary)}"
+        hint = hint_elsewhere(
+            session, profile, words, lambda placement: placement.binary == binary and placement.in_bin
+        )
+        raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint=hint)
     name = file_name(binary, active.platform.executable_suffix)
     path = session.home.executable(placed.digest.hex, name)
     return WhichResult(binary, path, placed.placement.name.short, placed.placement.version, str(placed.digest))
@@ -128,11 +151,9 @@ def _current(session: Session, name: ImageName) -> str | None:
     return next((p.placement.version for p in placed if p.placement.name == name), None)
 
 
-def _row(placed: Placed, newest: str | None) -> Installed:
-    placement = placed.placement
-    return Installed(
-        placement.binary, placement.name.short, placement.version, str(placed.digest), placement.in_bin, newest
-    )
+def _row(placed: Placed, newest: str | None, asked: tuple[Asker, ...]) -> Installed:
+    p = placed.placement
+    return Installed(p.binary, p.name.short, p.version, str(placed.digest), p.in_bin, newest, asked)
 
 
 def _newest(session: Session, active: Generation) -> dict[str, str]:

@@ -8,11 +8,12 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.ops.shells import first_on_path, path_entry, shell_of
+from d8_installer.ops.shells import evaluated, first_on_path, path_entry, shell_of
 from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
+    from d8_installer.model.profile import Profile
     from d8_installer.ops.session import Session
 
 
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 class EnvLines:
     """Lines that a shell evaluates to have the profile's binaries first on PATH."""
 
-    profile: str
+    profile: Profile
     directory: str
     lines: tuple[str, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        return {"profile": self.profile, "directory": self.directory, "lines": list(self.lines)}
+        return {"profile": self.profile.as_json(), "directory": self.directory, "lines": list(self.lines)}
 
 
 def is_on_path(session: Session, directory: str) -> bool:
@@ -53,10 +54,26 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
     profile = session.profile()
     paths = session.home.profile(profile.directory)
     chosen = shell or shell_of(session.environ.get("SHELL", "sh"))
-    return EnvLines(str(profile), paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))
+    return EnvLines(profile, paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))
 
 
-def typed_ensurepath(session: Session) -> str:
+def say_path(session: Session, profile: Profile, directory: str) -> None:
+    """Say how *directory*, where the profile's binaries are, gets onto PATH, unless it is there."""
+    if not is_on_path(session, directory):
+        way = _typed_env(session) if profile.kind == "project" else f"`{_typed_ensurepath(session)}`"
+        session.reporter.note(f"{directory} is not on your PATH: type {way}")
+
+
+def _typed_env(session: Session) -> str:
+    """Return what to type in the person's shell to have a project's binaries first on its PATH."""
+    home = session.options.home
+    command = f"d8-installer --home {shlex.quote(home)} env" if home else "d8-installer env"
+    shell = shell_of(session.environ.get("SHELL", "sh"))
+    quote = "``" if shell == "tcsh" else "`"
+    return f"{quote}{evaluated(shell, command)}{quote} in the project"
+
+
+def _typed_ensurepath(session: Session) -> str:
     """Return what to type for the home of this session to be on PATH."""
     if session.is_global:
         return "d8-installer --global ensurepath"

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from d8_installer.model.profile import Profile
     from d8_installer.ops.place import Place
     from d8_installer.store.layout import ProfilePaths
 
@@ -61,7 +62,12 @@ class RolledBack:
     __slots__ = ("after", "before", "differences", "lock_restored", "profile")
 
     def __init__(
-        self, profile: str, change: tuple[int | None, int], made: tuple[Difference, ...] | None, *, lock_restored: bool
+        self,
+        profile: Profile,
+        change: tuple[int | None, int],
+        made: tuple[Difference, ...] | None,
+        *,
+        lock_restored: bool,
     ) -> None:
         self.profile = profile
         self.before, self.after = change
@@ -71,7 +77,7 @@ class RolledBack:
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         changes = None if self.differences is None else [difference.as_json() for difference in self.differences]
-        facts = {"profile": self.profile, "before": self.before, "generation": self.after}
+        facts = {"profile": self.profile.as_json(), "before": self.before, "generation": self.after}
         return {**facts, "changes": changes, "lock_restored": self.lock_restored}
 
 
@@ -104,13 +110,13 @@ def switch_back(place: Place, number: int | None, records: Records) -> RolledBac
             place.switch.expose(place.home, place.paths)
         place.switch.activate(place.paths, target.number)
     made = None if before is None else differences(before, target)
-    return RolledBack(str(profile), (active, target.number), made, lock_restored=restored)
+    return RolledBack(profile, (active, target.number), made, lock_restored=restored)
 
 
 def _target(place: Place, active: int | None, number: int | None) -> int:
     known = leftovers.numbers(place.paths)
     if active is None and not known:
-        raise NotFoundError(f"{place.profile} has no generation yet", hint=_HISTORY)
+        raise NotFoundError(f"{place.profile} has no generation yet", hint=_way_back(place))
     if number is not None:
         if number not in known:
             raise NotFoundError(f"there is no generation {number}", hint=_HISTORY)
@@ -122,8 +128,16 @@ def _target(place: Place, active: int | None, number: int | None) -> int:
         )
     before = [known_one for known_one in known if known_one < active]
     if not before:
-        raise NotFoundError(f"there is no generation before {active}", hint=_HISTORY)
+        raise NotFoundError(f"{place.profile} has no generation before {active}", hint=_way_back(place))
     return before[-1]
+
+
+def _way_back(place: Place) -> str:
+    """Return what to type where the profile has nothing to go back to: a project's user may have meant their own."""
+    user = place.home.profile("user")
+    if place.profile.kind == "project" and len(leftovers.numbers(user)) > 1:
+        return "the user's profile has earlier generations: type `d8-installer --user rollback`"
+    return _HISTORY
 
 
 def _refuse_unrunnable(place: Place, target: Summary) -> None:

@@ -47,6 +47,17 @@ def first_on_path(shell: str, directory: str) -> str:
     return f'export PATH={shlex.quote(directory)}"${{PATH:+:${{PATH}}}}"'
 
 
+def evaluated(shell: str, command: str) -> str:
+    """Return what to type in *shell* so that it evaluates what *command* prints."""
+    if shell == "fish":
+        return f"{command} | source"
+    if shell == "tcsh":
+        return f"eval `{command}`"
+    if shell == "powershell":
+        return f"{command} | Out-String | Invoke-Expression"
+    return f'eval "$({command})"'
+
+
 def last_on_path(shell: str, directory: str) -> str:
     """Return the line by which a start-up file of *shell* has *directory* on PATH once, at the end if it adds it.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.ops.absent import say_absent
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.carried import frozen
-from d8_installer.ops.lock import accepted_moves, ask_witness, refuse_stale, refuse_unknown, relock
+from d8_installer.ops.lock import accepted_names, ask_witness, refuse_stale, refuse_unknown, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.venv_link import link_environments
 
@@ -68,7 +68,7 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
         refuse_stale(workspace, wanted)
         ask_witness(session, workspace.locked)
         return replace(read, problems=requesters.problems)
-    refuse_unknown(wanted, (name for name, _ in accepted_moves(session.options.accept_moved)))
+    refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
     relocked = relock(session, replace(wanted, lenient=True))
     say_absent(session, wanted, "sync")
     problems = (*requesters.problems, *relocked.problems)

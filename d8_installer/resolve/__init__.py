@@ -7,7 +7,8 @@ and in any order), are sent the Answers, and return their result. Whoever drives
 from d8_installer.resolve.choosing import resolve
 from d8_installer.resolve.elsewhere import seen_from_here
 from d8_installer.resolve.explain import explain
-from d8_installer.resolve.pinning import pin
+from d8_installer.resolve.leaving import without
+from d8_installer.resolve.pinning import pin, pin_what_can_be
 from d8_installer.resolve.stale import staleness
 
-__all__ = ["explain", "pin", "resolve", "seen_from_here", "staleness"]
+__all__ = ["explain", "pin", "pin_what_can_be", "resolve", "seen_from_here", "staleness", "without"]

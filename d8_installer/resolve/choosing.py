@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf
+from d8_installer.model.resolution import Answers, Choice, Held, LeftOut, ManifestOf, Resolution, TagsOf
 from d8_installer.model.version import Version
 from d8_installer.resolve.current import absent, all_allow, allows, by_image, can_agree, is_current, locked_will_do
 from d8_installer.resolve.dating import dates_of
+from d8_installer.resolve.leaving import may_leave_out, naming, without
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from d8_installer.model.digest import Digest
@@ -85,7 +86,7 @@ def _with_cutoff(
 
 
 def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]], answers: Answers) -> Resolution:
-    choices, left_out = [], list[LeftOut]()
+    choices, left_out, held = [], list[LeftOut](), list[Held]()
     for name, group in groups.items():
         locked = wanted.locked.find(name)
         if locked is not None and locked_will_do(wanted, name, group):
@@ -94,16 +95,31 @@ def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]],
         try:
             agreed, refused = agree(wanted, name, group, answers)
             left_out += refused
+            rest = without(wanted, refused)
             if not agreed:
                 choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
-            elif locked is not None and locked_will_do(wanted, name, agreed):
-                choices.append(_as_locked(wanted, locked, agreed))
+            elif locked is not None and locked_will_do(rest, name, agreed):
+                choices.append(_as_locked(rest, locked, agreed))
             else:
                 tags = answers.tags[TagsOf(name.path)]
                 choices.append(Choice(name, newest(name, agreed, tags), agreed, locked))
+                held += _held(wanted, choices[-1], tags)
         except (ConflictError, NotFoundError) as error:
             raise _Undecided(name, error) from error
-    return Resolution((*choices, *absent(wanted, groups)), tuple(left_out))
+    return Resolution((*choices, *absent(wanted, groups)), tuple(left_out), tuple(held))
+
+
+def _held(wanted: Wanted, choice: Choice, tags: Sequence[str]) -> Iterator[Held]:
+    """Yield the image if it was to be upgraded, and a range keeps it from its newest stable version."""
+    if wanted.upgrade is not None and choice.name not in wanted.upgrade:
+        return
+    stable = [version for tag in tags if (version := Version.try_parse(tag)) is not None and version.is_stable()]
+    best, chosen = max(stable, key=lambda one: one.preference_key, default=None), Version.try_parse(choice.tag)
+    if best is None or chosen is None or best.compare(chosen) <= 0:
+        return
+    holders = tuple(requirement for requirement in choice.requirements if not allows(requirement, best.text))
+    if holders:
+        yield Held(choice.name, choice.tag, best.text, holders)
 
 
 def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ...]) -> Choice:
@@ -155,9 +171,9 @@ def agree(
     need = TagsOf(name.path)
     if need in answers.absent:
         absence = answers.absent[need]
-        if not _may_leave_out(wanted, group):
+        if not may_leave_out(wanted, group):
             raise absence
-        return (), [LeftOut(requirement, _without(requirement, absence)) for requirement in group]
+        return (), [LeftOut(requirement, naming(requirement, absence)) for requirement in group]
     if not wanted.lenient:
         return group, []
     locked = wanted.locked.find(name)
@@ -169,7 +185,7 @@ def agree(
             agreed.append(requirement)
             continue
         error = _refusal(name, requirement, agreed, answers.tags[need])
-        if not _may_leave_out(wanted, (requirement,)) and (not agreed or requirement.requester in wanted.insist):
+        if not may_leave_out(wanted, (requirement,)) and (not agreed or requirement.requester in wanted.insist):
             raise error
         refused.append(LeftOut(requirement, error))
     return tuple(agreed), refused
@@ -179,12 +195,6 @@ def _seniority(lines: Mapping[str, Digest], requirement: Requirement) -> tuple[b
     """Those whose very request is locked come first, then those who were locked at all, then a person's own."""
     who = requirement.requester
     return (lines.get(who) != requirement.request.hash, who not in lines, who != OWN_MANIFEST, who)
-
-
-def _may_leave_out(wanted: Wanted, group: Iterable[Requirement]) -> bool:
-    """Whether the rest may go on without *group*: a person's own manifest is not gone on without."""
-    requesters = {requirement.requester for requirement in group}
-    return wanted.lenient and OWN_MANIFEST not in requesters and not requesters & wanted.insist
 
 
 def _refusal(
@@ -206,9 +216,3 @@ def _refusal(
         f"{requirement} and cannot agree: {' and '.join(map(str, culprits))}",
         hint=f"loosen one of the ranges, or do without {requirement.requester}",
     )
-
-
-def _without(requirement: Requirement, error: NotFoundError) -> NotFoundError:
-    if requirement.requester in {OWN_MANIFEST} or str(requirement) in error.message:
-        return error
-    return NotFoundError(f"{requirement}: {error}", hint=error.hint)

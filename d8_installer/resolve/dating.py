@@ -28,6 +28,9 @@ def dates_of(tops: Iterable[ManifestOf]) -> Generator[Asked, Answers, dict[Manif
     """Return when each of *tops* was created, None where nothing says so."""
     asked = tuple(tops)
     answers = yield asked
+    for top in asked:
+        if top in answers.failed:
+            raise answers.failed[top]
     documents = {top: _parsed(answers.manifests.get(top)) for top in asked}
     children = {top: _children(top, document) for top, document in documents.items()}
     needs = tuple(dict.fromkeys(need for top in asked for need in children[top]))

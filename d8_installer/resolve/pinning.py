@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from d8_installer.errors import ConflictError, MismatchError, NotFoundError
+from d8_installer.errors import ConflictError, D8Error, MismatchError, NotAllowedError, NotFoundError
 from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedImage, Pin
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
-from d8_installer.model.resolution import Answers, Choice, ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf, Trust, Wanted
 from d8_installer.resolve.current import absent_lines
+from d8_installer.resolve.leaving import may_leave_out, naming
 from d8_installer.resolve.missing import explain_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.oci import Descriptor
@@ -24,43 +26,116 @@ if TYPE_CHECKING:
 Asked = tuple[TagsOf | ManifestOf, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The lock of all choices, or, where some requests have to be left out first, those requests and why."""
+
+    lock: Lock
+    left_out: tuple[LeftOut, ...] = ()
+
+
 def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Lock]:
     """Pin every choice by digest, for all its platforms, from manifests alone.
 
     Raises MismatchError where a tag now means other bytes than remembered or demanded, where a child is not what
     its index promised, or where a child is itself an index; NotFoundError where a demanded platform is missing.
     """
+    pinned = yield from pin_what_can_be(resolution, replace(wanted, lenient=False), trust)
+    return pinned.lock
+
+
+def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Pinned]:
+    """As ``pin``; but where ``wanted`` is lenient, a fault of requests that may be left out is not raised.
+
+    Their images are then not in the lock, for the others who want them may get another version: resolve again.
+    """
     fresh = [choice for choice in resolution.choices if not choice.kept]
+    faults = _Faults(wanted)
     tops = {choice.name: ManifestOf(choice.name.path, choice.tag) for choice in fresh}
     answers = (yield tuple(tops.values())) if tops else Answers()
-    found = {}
+    found: list[tuple[Choice, _Top]] = []
     for choice in fresh:
-        top = answers.manifests[tops[choice.name]]
-        _check_top(choice, top.digest, trust)
-        document = _parsed(choice, top)
-        children: dict[Platform, Descriptor] = {}
-        if isinstance(document, ImageIndex):
-            missing = _missing(choice, document, wanted)
-            if missing is not None:
-                _refuse_unusable(choice, document, missing)
-                raise (yield from explain_missing(choice, missing, document, wanted))
-            children = _children(choice, document, wanted)
-        found[choice.name] = (top, document, children)
+        with faults.of(choice):
+            found.append((choice, (yield from _top(choice, tops[choice.name], answers, (wanted, trust)))))
     needs = dict.fromkeys(
-        ManifestOf(name.path, str(child.digest), child.size)
-        for name, (_, _, children) in found.items()
-        for child in children.values()
+        ManifestOf(choice.name.path, str(child.digest), child.size)
+        for choice, top in found
+        for child in top.children.values()
     )
     built = (yield tuple(needs)) if needs else Answers()
     entries = [choice.locked for choice in resolution.choices if choice.kept and choice.locked is not None]
-    for choice in fresh:
-        top, document, children = found[choice.name]
-        if isinstance(document, ImageManifest):
-            entries.append(_entry(choice, wanted, None, {ANY_PLATFORM: _pin(choice, top.digest, document)}))
-        else:
-            pins = {str(platform): _child_pin(choice, child, built) for platform, child in children.items()}
-            entries.append(_entry(choice, wanted, top.digest, pins))
-    return Lock.of(entries, wanted.locked.extra)
+    for choice, top in found:
+        with faults.of(choice):
+            entries.append(_pinned(choice, top, built, wanted))
+    return Pinned(Lock.of(entries, wanted.locked.extra), tuple(faults.left_out))
+
+
+class _Top(NamedTuple):
+    """What a choice's tag means, and its builds for the platforms that are wanted (a single manifest has none)."""
+
+    digest: Digest
+    document: ImageIndex | ImageManifest
+    children: dict[Platform, Descriptor]
+
+
+class _BlameError(Exception):
+    """What is wrong with a choice, and whose requests are to blame; never leaves this module."""
+
+    def __init__(self, error: D8Error, blamed: Sequence[Requirement]) -> None:
+        super().__init__(error)
+        self.error = error
+        self.blamed = tuple(blamed)
+
+
+class _Faults:
+    """The requests that are left out, and why; a fault of one that may not be left out is raised."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self.left_out: list[LeftOut] = []
+
+    @contextmanager
+    def of(self, choice: Choice) -> Iterator[None]:
+        """Look at one choice: whoever asks for it is to blame, unless the fault says who is."""
+        try:
+            yield
+        except _BlameError as fault:
+            self._leave_out(fault.error, fault.blamed)
+        except (MismatchError, NotFoundError, NotAllowedError, ConflictError) as error:
+            self._leave_out(error, choice.requirements)
+
+    def _leave_out(self, error: D8Error, blamed: Sequence[Requirement]) -> None:
+        if not blamed or not may_leave_out(self._wanted, blamed):
+            raise error
+        self.left_out += [LeftOut(requirement, naming(requirement, error)) for requirement in blamed]
+
+
+def _top(
+    choice: Choice, need: ManifestOf, answers: Answers, by: tuple[Wanted, Trust]
+) -> Generator[Asked, Answers, _Top]:
+    """Return what the choice's tag means; *by* what is wanted and remembered."""
+    wanted, trust = by
+    if need in answers.failed:
+        raise answers.failed[need]
+    top = answers.manifests[need]
+    _check_top(choice, top.digest, trust)
+    document = _parsed(choice, top)
+    if isinstance(document, ImageManifest):
+        return _Top(top.digest, document, {})
+    missing = _missing(choice, document, wanted)
+    if missing is not None:
+        _refuse_unusable(choice, document, missing)
+        error = yield from explain_missing(choice, missing, document, wanted)
+        asking = [r for r in choice.requirements if not r.request.optional and missing in (r.request.platforms or ())]
+        raise _BlameError(error, asking or choice.requirements)
+    return _Top(top.digest, document, _children(choice, document, wanted))
+
+
+def _pinned(choice: Choice, top: _Top, built: Answers, wanted: Wanted) -> LockedImage:
+    if isinstance(top.document, ImageManifest):
+        return _entry(choice, wanted, None, {ANY_PLATFORM: _pin(choice, top.digest, top.document)})
+    pins = {str(platform): _child_pin(choice, child, built) for platform, child in top.children.items()}
+    return _entry(choice, wanted, top.digest, pins)
 
 
 def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:
@@ -76,10 +151,11 @@ def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:
     for requirement in choice.requirements:
         demanded = requirement.request.digest
         if demanded is not None and demanded != digest:
-            raise MismatchError(
+            error = MismatchError(
                 f"{choice.name}:{choice.tag} is {digest}, but {requirement.requester} demands {demanded}",
                 hint="correct `digest` in the manifest, or ask the publisher why the tag was moved",
             )
+            raise _BlameError(error, [requirement])
 
 
 def _parsed(choice: Choice, top: ManifestBytes) -> ImageIndex | ImageManifest:
@@ -168,7 +244,10 @@ def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfo
 
 
 def _child_pin(choice: Choice, child: Descriptor, built: Answers) -> Pin:
-    answer = built.manifests[ManifestOf(choice.name.path, str(child.digest), child.size)]
+    need = ManifestOf(choice.name.path, str(child.digest), child.size)
+    if need in built.failed:
+        raise built.failed[need]
+    answer = built.manifests[need]
     if answer.digest != child.digest or len(answer.raw) != child.size:
         raise MismatchError(
             f"{choice.name} {choice.tag}: the manifest of {child.platform} arrived as {answer.digest}"

@@ -69,7 +69,8 @@ def person(tmp_path: Path) -> Person:
 def test_the_schema_is_one_and_refuses() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     good: Envelope = {"schema": 1, "command": "env", "status": "ok", "exit_code": 0, "errors": []}
-    good |= {"data": {"profile": "p", "directory": "d", "lines": ["x"]}}
+    here = {"kind": "user", "path": "/h/profiles/user"}
+    good |= {"data": {"profile": here, "directory": "d", "lines": ["x"]}}
     failed = {"kind": "Usage", "message": "m", "hint": None, "exit_code": 2}
     assert problems(good) == []
     spoilt: list[Envelope] = [
@@ -80,7 +81,8 @@ def test_the_schema_is_one_and_refuses() -> None:
         {"status": "fine"},
         {"exit_code": 1},
         {"data": {}},
-        {"data": {"profile": "p", "directory": "d", "lines": ["x"], "more": 1}},
+        {"data": {"profile": here, "directory": "d", "lines": ["x"], "more": 1}},
+        {"data": {"profile": "the user's profile", "directory": "d", "lines": ["x"]}},
         {"errors": [failed]},
         {"status": "error", "exit_code": 2, "errors": [failed]},
         {"status": "error", "exit_code": 3, "data": {}, "errors": [failed]},

@@ -23,7 +23,7 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = history(session)
-    context.talk.note(result.profile)
+    context.talk.note(str(result.profile))
     lines = []
     for entry in result.entries:
         lines.append(f"{'*' if entry.active else ' '} {entry.number}  {entry.time}  {entry.reason}".rstrip())

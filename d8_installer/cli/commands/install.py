@@ -25,12 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Install, then say so if the binaries are not on PATH."""
     from d8_installer.ops.install import install
-    from d8_installer.ops.path import is_on_path, typed_ensurepath
+    from d8_installer.ops.path import say_path
 
     typed = context.arguments
     with context.session() as session:
         result = install(session, typed.requirements, dry_run=typed.dry_run)
         context.talk.close()
-        if not result.dry_run and typed.platform is None and not is_on_path(session, result.bin):
-            context.talk.note(f"{result.bin} is not on your PATH: type `{typed_ensurepath(session)}`")
+        if not result.dry_run and typed.platform is None:
+            say_path(session, result.profile, result.bin)
         return applied(context, session, result)

@@ -28,11 +28,22 @@ def execute(context: Context) -> Outcome:
     outdated = context.arguments.outdated
     with context.session() as session:
         result = list_installed(session, outdated=outdated)
-    context.talk.note(result.profile)
-    rows = [(_name(b), b.version, b.image, *((b.newest or "",) if outdated else ())) for b in result.binaries]
-    header = ("BINARY", "VERSION", "IMAGE", *(("NEWEST",) if outdated else ()))
+    context.talk.note(str(result.profile))
+    if result.others is not None:
+        context.talk.note(result.others)
+    newest = ("NEWEST",) if outdated else ()
+    header = ("BINARY", "VERSION", "IMAGE", "RANGE", "REQUESTER", *newest)
+    rows = [
+        (_name(b), b.version, b.image, *_asked(b), *((b.newest or "",) if outdated else ())) for b in result.binaries
+    ]
     nothing = "nothing is outdated" if outdated else "nothing is installed"
     return Outcome(result.as_json(), table(header, rows) if rows else [nothing])
+
+
+def _asked(binary: Installed) -> tuple[str, str]:
+    """Return the ranges and, in the same order, who has them; a range that is not known here is a question mark."""
+    ranges = ", ".join("?" if asker.range is None else asker.range for asker in binary.asked)
+    return ranges, ", ".join(asker.requester for asker in binary.asked)
 
 
 def _name(binary: Installed) -> str:

@@ -30,6 +30,7 @@ def execute(context: Context) -> Outcome:
     from d8_installer.cli.text import NOTHING, difference
 
     result = rolled_back(context) or _by_the_records(context)
+    context.talk.note(f"changed {result.profile}")
     context.talk.note(_STAYS if result.lock_restored else _RETURNS)
     warn_after_rollback(context)
     made = [] if result.differences is None else [difference(change) for change in result.differences] or [NOTHING]

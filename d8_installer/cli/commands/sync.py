@@ -35,6 +35,8 @@ def execute(context: Context) -> Outcome:
         return quick
     from d8_installer.cli.shadowed import applied
     from d8_installer.errors import UsageError
+    from d8_installer.model.plan import Link
+    from d8_installer.ops.path import say_path
     from d8_installer.ops.sync import SyncOptions, sync
 
     if typed.exclude_newer is not None and (typed.locked or typed.frozen):
@@ -50,4 +52,8 @@ def execute(context: Context) -> Outcome:
         if quick is not None:
             return quick
         context.talk.note(f"syncing {session.profile()}")
-        return applied(context, session, sync(session, options))
+        result = sync(session, options)
+        placed = any(isinstance(step, Link) for step in result.plan.steps)
+        if placed and not options.dry_run and options.to is None:
+            say_path(session, result.profile, result.bin)
+        return applied(context, session, result)
