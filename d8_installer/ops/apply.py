@@ -72,6 +72,11 @@ class Applied:
     left_out: tuple[D8Error, ...] = ()
     lock: str | None = None
 
+    @property
+    def has_placed(self) -> bool:
+        """Whether binaries were put in place."""
+        return not self.dry_run and any(isinstance(step, Link) for step in self.plan.steps)
+
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         return {

@@ -35,7 +35,6 @@ def execute(context: Context) -> Outcome:
         return quick
     from d8_installer.cli.shadowed import applied
     from d8_installer.errors import UsageError
-    from d8_installer.model.plan import Link
     from d8_installer.ops.path import say_path
     from d8_installer.ops.sync import SyncOptions, sync
 
@@ -53,7 +52,6 @@ def execute(context: Context) -> Outcome:
             return quick
         context.talk.note(f"syncing {session.profile()}")
         result = sync(session, options)
-        placed = any(isinstance(step, Link) for step in result.plan.steps)
-        if placed and not options.dry_run and options.to is None:
+        if result.has_placed and options.to is None:
             say_path(session, result.profile, result.bin)
         return applied(context, session, result)
