@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 _MAX_CONFIG_TOML = 1 << 20
-TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key"])
+TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file"])
 """The settings that are one text."""
 DEFAULT_RETENTION = 10
 """Generations of a profile that stay."""
@@ -27,7 +27,7 @@ class Config:
 
     ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
     binary whose name already is a command; ``reserved`` are names that nobody may place; ``environments`` are more
-    Python environments to look for plugins in (absolute paths).
+    Python environments to look for plugins in (absolute paths). ``token_file`` holds the endpoint's bearer token.
     """
 
     endpoint: str | None = None
@@ -41,6 +41,7 @@ class Config:
     environments: tuple[str, ...] = ()
     client_cert: str | None = None
     client_key: str | None = None
+    token_file: str | None = None
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -66,6 +67,7 @@ class Config:
             table.list_of("environments", _absolute) or (),
             table.optional("client_cert", str, "text in quotes"),
             table.optional("client_key", str, "text in quotes"),
+            table.optional("token_file", str, "text in quotes"),
         )
         table.close()
         return config

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Profile
     from d8_installer.ops.session import Session
-    from d8_installer.plugin.judging import Moment
+    from d8_installer.plugin.judging import AskedSource, Moment
     from d8_installer.plugin.manager import Owned
 
 Fact = TypeVar("Fact")
@@ -108,6 +108,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
         () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
         () if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
+        _asked_sources(session, profile) if moment == "doctor" else (),
     )
 
 
@@ -123,6 +124,12 @@ def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact |
     except D8Error as error:
         report(error)
         return None
+
+
+def _asked_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
+    from d8_installer.ops.asked_sources import ask_sources
+
+    return ask_sources(session, profile)
 
 
 def _endpoint(session: Session) -> str | None:

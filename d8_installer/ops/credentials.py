@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Token:
-    """Called for the token, from any thread; returns None where nobody knows one."""
+    """Called for the token, from any thread; returns None where no credential has one.
+
+    ``origin`` is the name of the credential that gave it, once it was asked for.
+    """
 
     def __init__(self, hooks: Callable[[], Hooks], request: Callable[[], CredentialRequest]) -> None:
         self._hooks = hooks
@@ -26,6 +29,7 @@ class Token:
         self._lock = threading.Lock()
         self._is_known = False
         self._token: str | None = None
+        self.origin: str | None = None
 
     def __call__(self) -> str | None:
         """Return the token; the first call asks, the others remember."""
@@ -41,6 +45,7 @@ class Token:
         for owned in sorted(offers, key=lambda owned: (owned.record.order, owned.record.name)):
             token = _of(owned, request)
             if token is not None:
+                self.origin = owned.record.name
                 return token
         return None
 

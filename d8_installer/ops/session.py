@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Kind, Profile
     from d8_installer.model.source import Destination, Source
+    from d8_installer.ops.credentials import Token
     from d8_installer.ops.reporter import Reporter
     from d8_installer.plugin.hooks import Hooks, Loaded
     from d8_installer.plugin.types import Access
@@ -232,11 +233,12 @@ class Session:
         say = self.reporter.detail if self.is_offline else self.reporter.warn
         return ChainSource([Link(url, self.open_source) for url in self.endpoints], say, self.reporter.warn)
 
-    def open_source(self, url: str) -> Source:
+    def open_source(self, url: str, access: Access | None = None) -> Source:
         """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""
         from d8_installer.plugin.manager import open_source
 
-        access = self.access if url == self.endpoint else replace(self.access, token=None)
+        access = access or self.access
+        access = access if url == self.endpoint else replace(access, token=None)
         return self._open.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
 
     def open_destination(self, url: str) -> Destination:
@@ -253,10 +255,29 @@ class Session:
         return {} if scheme_of(url) in FIRST_PARTY else self.hooks.loaded.objects
 
     @cached_property
+    def token(self) -> Token:
+        """The endpoint's bearer token, which is asked for at the first request that needs it."""
+        from d8_installer.ops.credentials import Token
+        from d8_installer.plugin.types import CredentialRequest
+
+        options = self.options
+        return Token(
+            lambda: self.hooks,
+            lambda: CredentialRequest(
+                self.endpoint,
+                self.environ,
+                options.token_file,
+                options.kubeconfig,
+                options.context,
+                self._configured_token_file,
+            ),
+        )
+
+    @cached_property
     def access(self) -> Access:
         """How sources and destinations are reached."""
-        from d8_installer.ops.credentials import Token, certificate_files
-        from d8_installer.plugin.types import Access, CredentialRequest
+        from d8_installer.ops.credentials import certificate_files
+        from d8_installer.plugin.types import Access
 
         certificate, key = certificate_files(
             (self.options.client_cert, self.options.client_key),
@@ -264,16 +285,7 @@ class Session:
             (self.config.client_cert, self.config.client_key),
         )
         return Access(
-            token=Token(
-                lambda: self.hooks,
-                lambda: CredentialRequest(
-                    self.endpoint,
-                    self.environ,
-                    self.options.token_file,
-                    self.options.kubeconfig,
-                    self.options.context,
-                ),
-            ),
+            token=self.token,
             ca_file=self.options.ca_file or self.environ.get("D8_RPP_CA_FILE") or self.config.ca_file,
             client_cert=certificate,
             client_key=key,
@@ -285,6 +297,11 @@ class Session:
             offline=self.is_offline,
             secrets=self.secrets,
         )
+
+    @property
+    def _configured_token_file(self) -> str | None:
+        """The setting ``token_file``; it is for the endpoint of the settings, not for another one that was typed."""
+        return self.config.token_file if self.config.endpoint in {None, self.endpoint} else None
 
     @cached_property
     def patience(self) -> float:

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.plugin.commands import Command, CommandContext
     from d8_installer.plugin.hookspec import hookimpl
-    from d8_installer.plugin.judging import Check, CheckContext, Finding, Verifier, VerifySubject
+    from d8_installer.plugin.judging import AskedSource, Check, CheckContext, Finding, Verifier, VerifySubject
     from d8_installer.plugin.types import (
         Access,
         Credential,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Access",
+    "AskedSource",
     "Check",
     "CheckContext",
     "Command",
@@ -48,7 +49,7 @@ __all__ = [
 _MODULES = {
     "commands": ("Command", "CommandContext"),
     "hookspec": ("hookimpl",),
-    "judging": ("Check", "CheckContext", "Finding", "Verifier", "VerifySubject"),
+    "judging": ("AskedSource", "Check", "CheckContext", "Finding", "Verifier", "VerifySubject"),
     "types": (
         *("Access", "Credential", "CredentialRequest", "DestinationScheme", "ManifestsRequest", "ManifestText"),
         *("PlatformChoice", "SourceScheme"),

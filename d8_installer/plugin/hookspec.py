@@ -125,9 +125,9 @@ def d8_credentials() -> list[Credential]:
     """Offer the endpoint's bearer token.
 
     When: at the first request to the endpoint, once a command; never for any other address. Order: by the records'
-    ``order``, then by name: ``--token-file`` and D8_RPP_TOKEN first, plugins, then the kubeconfig; the first token
-    counts. Returns: one record for each place where a token may be. Raises: ``token`` may raise any D8Error; of any
-    other exception only the kind is shown, since its text might hold the token.
+    ``order``, then by name: ``--token-file``, D8_RPP_TOKEN and the setting ``token_file`` first, plugins, then the
+    kubeconfig; the first token counts. Returns: one record for each place where a token may be. Raises: ``token`` may
+    raise any D8Error; of any other exception only the kind is shown, since its text might hold the token.
 
     Example::
 

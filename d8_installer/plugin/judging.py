@@ -55,6 +55,21 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedSource:
+    """A source that ``doctor`` asked once: ``address`` may be shown; ``problem`` is None if it answered.
+
+    ``token_from`` names where the token that it got comes from, or is None. ``hint`` is what to type next.
+    ``was_asked`` is False where the network is forbidden.
+    """
+
+    address: str
+    token_from: str | None = None
+    problem: str | None = None
+    hint: str | None = None
+    was_asked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CheckContext:
     """The house as it is when checks run. Facts only; nothing in it is a secret, and ``env`` is not in the repr.
 
@@ -62,7 +77,8 @@ class CheckContext:
     names in ``bin``, ``missing`` those whose file is gone or has another size. ``home_runs_programs`` is
     False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
     ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
-    plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has.
+    plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has. ``sources``
+    are the sources that were asked, in their order: at "doctor" only.
     """
 
     moment: Moment
@@ -83,6 +99,7 @@ class CheckContext:
     withheld: tuple[str, ...] = ()
     broken_manifests: tuple[tuple[str, str], ...] = ()
     shadowed: tuple[str, ...] = ()
+    sources: tuple[AskedSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ class PlatformChoice:
 class CredentialRequest:
     """What a bearer token is wanted for: ``endpoint`` is its URL. The rest is what a person typed, None where nothing.
 
-    ``env`` holds the process's variables; it is not in the repr, since secrets are among them.
+    ``env`` holds the process's variables; it is not in the repr, since secrets are among them. ``configured_file`` is
+    the setting ``token_file``; it is None where the endpoint is not the one of the settings.
     """
 
     endpoint: str
@@ -106,14 +107,16 @@ class CredentialRequest:
     token_file: str | None = None
     kubeconfig: str | None = None
     context: str | None = None
+    configured_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Somebody who may know the endpoint's bearer token.
+    """A place that may hold the endpoint's bearer token; ``name`` is what messages call it.
 
-    ``token`` returns it, or None if it knows none; the next one is asked then, by ``order`` and then by name. Ours are
-    at -100 (``--token-file``, D8_RPP_TOKEN) and 100 (kubeconfig). It is asked once a command; the token is never shown.
+    ``token`` returns the token, or None. Then the next place is asked, by ``order`` and then by name. Ours are at -102
+    (``--token-file``), -101 (D8_RPP_TOKEN), -100 (the setting ``token_file``) and 100 (the kubeconfig). Each is asked
+    once per command. The token is never shown.
     """
 
     name: str

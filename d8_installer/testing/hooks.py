@@ -26,7 +26,7 @@ from d8_installer.errors import D8Error, UnreachableError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.plugin.hooks import Hooks, Loaded, LoadedPlugin
-from d8_installer.plugin.judging import CheckContext, Finding, Level, VerifySubject
+from d8_installer.plugin.judging import AskedSource, CheckContext, Finding, Level, VerifySubject
 from d8_installer.plugin.loading import examine
 from d8_installer.plugin.types import CredentialRequest
 from d8_installer.plugin.watching import Event, SwitchFacts
@@ -88,8 +88,10 @@ def hooks_of(plugin: object) -> PluginUnderTest:
 
 def check_context(**facts: object) -> CheckContext:
     """Return a house where all is well; *facts* are fields that are otherwise."""
+    endpoint = "https://proxy.example"
     well = CheckContext(
-        "doctor", "/home/me/d8", "/home/me/d8/bin", True, True, "https://proxy.example", _PLATFORM, "the user's profile"
+        *("doctor", "/home/me/d8", "/home/me/d8/bin", True, True, endpoint, _PLATFORM, "the user's profile"),
+        sources=(AskedSource(endpoint, "the kubeconfig"),),
     )
     return replace(well, **facts)  # type: ignore[arg-type]  # a wrong field is a TypeError at once
 

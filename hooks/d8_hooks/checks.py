@@ -8,7 +8,7 @@ from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.judging import Check, Finding
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.judging import CheckContext
+    from d8_installer.plugin.judging import AskedSource, CheckContext, Level
 
 
 _SYSTEM = "the system's profile"
@@ -46,7 +46,20 @@ def _endpoint(context: CheckContext) -> list[Finding]:
     if context.endpoint is None:
         hint = "type `d8-installer config set endpoint https://registry-packages-proxy.example.com`"
         return [Finding("warning", "no endpoint is set, so there is no place to get images from", hint=hint)]
-    return [Finding("ok", f"images come from {context.endpoint}")]
+    return [_source(source, is_first=number == 0) for number, source in enumerate(context.sources)]
+
+
+def _source(source: AskedSource, *, is_first: bool) -> Finding:
+    """Judge one source's answer; a later source that fails is only a warning, since the others stand in for it."""
+    if not source.was_asked:
+        return Finding(
+            "warning", f"{source.address} was not asked: the network is switched off (--offline, D8_OFFLINE)"
+        )
+    token = f" (token from {source.token_from})" if source.token_from else ""
+    if source.problem is None:
+        return Finding("ok", f"{source.address} answers{token}")
+    level: Level = "error" if is_first else "warning"
+    return Finding(level, f"{source.address}{token}: {source.problem}", hint=source.hint)
 
 
 def _home(context: CheckContext) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The endpoint's bearer token as a person gives it: ``--token-file``, else D8_RPP_TOKEN."""
+"""The endpoint's bearer token as a person gives it: ``--token-file``, D8_RPP_TOKEN, the setting ``token_file``."""
 
 from __future__ import annotations
 
@@ -16,25 +16,33 @@ _LIMIT = 1 << 16
 
 @hookimpl
 def d8_credentials() -> list[Credential]:
-    """Offer what was typed or exported, before anybody else is asked."""
-    return [Credential("token-file", token=_token, order=-100)]
+    """Offer what was typed, exported or configured; these are asked before any plugin."""
+    return [
+        Credential("--token-file", token=_typed, order=-102),
+        Credential("D8_RPP_TOKEN", token=lambda request: request.env.get("D8_RPP_TOKEN") or None, order=-101),
+        Credential("the setting token_file", token=_configured, order=-100),
+    ]
 
 
-def _token(request: CredentialRequest) -> str | None:
-    if request.token_file is None:
-        return request.env.get("D8_RPP_TOKEN") or None
+def _typed(request: CredentialRequest) -> str | None:
+    return None if request.token_file is None else _read(request.token_file)
+
+
+def _configured(request: CredentialRequest) -> str | None:
+    return None if request.configured_file is None else _read(request.configured_file)
+
+
+def _read(path: str) -> str:
     try:
-        with open(request.token_file, "rb") as file:
+        with open(path, "rb") as file:
             raw = file.read(_LIMIT)
     except FileNotFoundError:
         raw = b""
     except OSError as error:
         raise ConfigError(
-            f"the token file {request.token_file} cannot be read: {(error.strerror or 'unknown').lower()}",
+            f"the token file {path} cannot be read: {(error.strerror or 'unknown').lower()}",
             hint="name the file that holds the token",
         ) from error
     if not raw.strip():
-        raise ConfigError(
-            f"the token file {request.token_file} is missing or empty", hint="name the file that holds the token"
-        )
+        raise ConfigError(f"the token file {path} is missing or empty", hint="name the file that holds the token")
     return raw.decode("ascii", "replace").strip()

@@ -21,6 +21,7 @@ allow = ["a"]
 reserved = ["ls"]
 plugins = ["kubeconfig"]
 retention = 3
+token_file = "/token"
 
 [owners]
 d8 = "deckhouse-cli"
@@ -42,6 +43,7 @@ def test_every_setting() -> None:
         {"d8": "deckhouse-cli"},
         ("kubeconfig",),
         3,
+        token_file="/token",
     )
     assert config.as_json() == {
         "endpoint": "https://rpp",
@@ -55,6 +57,7 @@ def test_every_setting() -> None:
         "environments": [],
         "client_cert": None,
         "client_key": None,
+        "token_file": "/token",
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from d8_hooks import checks, token
 from d8_installer.errors import ConfigError, MismatchError, NotAllowedError
 from d8_installer.plugin import (
+    AskedSource,
     Check,
     Credential,
     CredentialRequest,
@@ -95,30 +96,52 @@ class TestOurChecks(CheckContract):
             self.test_it_returns_findings_whatever_the_house_is_like(Check("bad", lambda context: findings))
 
 
-class TestOurToken(CredentialContract):
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    (tmp_path / "token").write_text(" of-the-file \n")
+    return tmp_path / "token"
+
+
+class TestTypedToken(CredentialContract):
     @pytest.fixture
     def credential(self) -> Credential:
-        (credential,) = token.d8_credentials()
-        return credential
+        return token.d8_credentials()[0]
 
-    @pytest.fixture(params=["variable", "file"])
-    def request_for_token(self, request: pytest.FixtureRequest, tmp_path: Path) -> CredentialRequest:
-        if request.param == "variable":
-            return CredentialRequest("https://x", {"D8_RPP_TOKEN": "of-the-variable"})
-        (tmp_path / "token").write_text(" of-the-file \n")
-        return CredentialRequest("https://x", {"D8_RPP_TOKEN": "t"}, token_file=str(tmp_path / "token"))
+    @pytest.fixture
+    def request_for_token(self, token_file: Path) -> CredentialRequest:
+        return CredentialRequest("https://x", {"D8_RPP_TOKEN": "t"}, token_file=str(token_file))
 
-    @pytest.mark.parametrize("content", [None, b"", b" \n"])
-    def test_a_file_without_a_token_is_a_configuration_error(
-        self, credential: Credential, content: bytes | None, tmp_path: Path
-    ) -> None:
-        file = tmp_path / "token"
-        if content is not None:
-            file.write_bytes(content)
-        with pytest.raises(ConfigError, match="missing or empty"):
-            credential.token(CredentialRequest("https://x", token_file=str(file)))
-        with pytest.raises(ConfigError, match="cannot be read"):
-            credential.token(CredentialRequest("https://x", token_file=str(tmp_path)))
+
+class TestExportedToken(CredentialContract):
+    @pytest.fixture
+    def credential(self) -> Credential:
+        return token.d8_credentials()[1]
+
+    @pytest.fixture
+    def request_for_token(self, token_file: Path) -> CredentialRequest:
+        return CredentialRequest("https://x", {"D8_RPP_TOKEN": "of-the-variable"}, configured_file=str(token_file))
+
+
+class TestConfiguredToken(CredentialContract):
+    @pytest.fixture
+    def credential(self) -> Credential:
+        return token.d8_credentials()[2]
+
+    @pytest.fixture
+    def request_for_token(self, token_file: Path) -> CredentialRequest:
+        return CredentialRequest("https://x", configured_file=str(token_file))
+
+
+@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("content", [None, b"", b" \n"])
+def test_a_file_without_a_token_is_a_configuration_error(number: int, content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    ask = token.d8_credentials()[number].token
+    for path, says in ((file, "missing or empty"), (tmp_path, "cannot be read")):
+        with pytest.raises(ConfigError, match=says):
+            ask(CredentialRequest("https://x", token_file=str(path), configured_file=str(path)))
 
 
 class TestReporter(ReporterContract):
@@ -201,6 +224,10 @@ def test_our_checks_say_what_is_wrong() -> None:
     assert levels() == well
     assert levels(is_on_path=False) == well | {"path": ["warning"]}
     assert levels(endpoint=None) == well | {"endpoint": ["warning"]}
+    dead = AskedSource("https://a", None, "cannot connect", "check the address")
+    assert levels(sources=(dead,)) == well | {"endpoint": ["error"]}
+    assert levels(sources=(AskedSource("https://a"), dead)) == well | {"endpoint": ["ok", "warning"]}
+    assert levels(sources=(AskedSource("https://a", was_asked=False),)) == well | {"endpoint": ["warning"]}
     assert levels(home_runs_programs=False) == well | {"home": ["error"]}
     assert levels(generation=3, binaries=("a",), missing=("a",)) == well | {"binaries": ["error"]}
     wrong = {"not_enabled": ("x",), "absent": ("y",), "broken": (("z", "why"),)}
