@@ -111,9 +111,13 @@ class UnreachableError(D8Error):
 
 
 class NotFoundError(D8Error):
-    """The source answered, and has no such image, version or platform."""
+    """The source answered, and has no such image, version or platform.
+
+    ``image`` is the short name of the image where the source has no image of that name, else None.
+    """
 
     exit_code = 69
+    image: str | None = None
 
 
 class DiskError(D8Error):

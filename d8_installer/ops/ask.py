@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError
-from d8_installer.model.reference import is_tag
+from d8_installer.model.reference import PLUGIN_ROOT, is_tag
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 from d8_installer.model.source import ManifestBytes
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.source import Source
 
+_ABSENT = "check the image's name; `d8-installer config get endpoint` shows where images come from"
 HEARTBEAT = 0.3
 """Seconds after which a waiting main thread looks whether a signal has arrived."""
 ABOUT_ONE_IMAGE = (NotFoundError, MismatchError, NotAllowedError)
@@ -94,8 +95,17 @@ def _manifest(source: Source, need: ManifestOf) -> ManifestBytes | D8Error | Non
 
 
 def usable_tags(source: Source, image: str) -> tuple[str, ...]:
-    """Return the tags of *image* that can be asked for; a source may list anything."""
-    return tuple(tag for tag in source.tags(image) if is_tag(tag))
+    """Return the tags of *image* that can be asked for; a source may list anything.
+
+    A source that has no such image is a NotFoundError with ``image``.
+    """
+    try:
+        return tuple(tag for tag in source.tags(image) if is_tag(tag))
+    except NotFoundError as error:
+        short = image.removeprefix(PLUGIN_ROOT)
+        absent = NotFoundError(f"no image {short!r} at {source.name}", hint=_ABSENT)
+        absent.image = short
+        raise absent from error
 
 
 @contextmanager

@@ -27,8 +27,8 @@ class Access:
     variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of
     waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``stall`` is how many
     seconds a sender may stay silent. ``wait`` sleeps between tries and may raise to end them. ``offline`` forbids the
-    network: files still may be read. What is added to ``secrets`` is hidden wherever text is shown. Secrets are not in
-    the repr.
+    network: files still may be read. What is added to ``secrets`` is hidden wherever text is shown. ``trace`` gets a
+    line for each request, for ``--verbose``. Secrets are not in the repr.
     """
 
     token: Callable[[], str | None] | None = field(default=None, repr=False)
@@ -44,6 +44,7 @@ class Access:
     offline: bool = False
     wait: Callable[[float], object] | None = field(default=None, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
+    trace: Callable[[str], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

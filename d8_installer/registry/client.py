@@ -65,7 +65,8 @@ class ClientOptions:
     """Everything that is decided before the first request. Times are in seconds.
 
     ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to count; ``wait``
-    sleeps between tries, and may raise to end them. ``secrets`` gets every secret that is sent.
+    sleeps between tries, and may raise to end them. ``secrets`` gets every secret that is sent. ``trace`` gets a line
+    for each request: method, address, status and time; no secret is in it.
     """
 
     ca_file: str | None = None
@@ -79,6 +80,7 @@ class ClientOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     wait: Callable[[float], object] | None = field(default=None, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
+    trace: Callable[[str], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_tls_options(insecure=self.insecure, ca_file=self.ca_file)
@@ -176,7 +178,7 @@ class Client:
         def once() -> httpx2.Response:
             with self._head.of(self._options.read_timeout):
                 request = http.build_request(method, url, headers=sent, content=content)
-                return send_once(http, request, origin, proxy, self.secrets)
+                return self._traced(call, lambda: send_once(http, request, origin, proxy, self.secrets))
 
         raw = self._persist(once, repeatable=content is None or isinstance(content, bytes))
         try:
@@ -221,6 +223,19 @@ class Client:
                 f"{origin} was not asked: this run is offline", hint="leave out --offline (D8_OFFLINE)"
             )
         return origin
+
+    def _traced(self, call: str, send: Callable[[], httpx2.Response]) -> httpx2.Response:
+        """Send one request, and tell ``trace`` what came of it: the time ends with the head of the answer."""
+        if self._options.trace is None:
+            return send()
+        begun = time.monotonic()
+        try:
+            raw = send()
+        except FailedTryError as failed:
+            self._options.trace(f"{call}: {failed.error.message} ({time.monotonic() - begun:.2f} s)")
+            raise
+        self._options.trace(f"{call}: {raw.status_code} ({time.monotonic() - begun:.2f} s)")
+        return raw
 
     def _persist(self, once: Callable[[], httpx2.Response], *, repeatable: bool) -> httpx2.Response:
         attempts = self.attempts()

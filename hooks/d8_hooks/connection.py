@@ -33,4 +33,5 @@ def client_options(access: Access, origin: Origin) -> ClientOptions:
         retry=RetryPolicy(tries=access.tries, patience=access.patience),
         wait=access.wait,
         secrets=access.secrets,
+        trace=access.trace,
     )
