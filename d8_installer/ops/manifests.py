@@ -13,6 +13,7 @@ from d8_installer.model.reference import is_never_a_plugins, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.lock import relock
+from d8_installer.ops.manifest_contents import check_contents
 from d8_installer.store import lockfile
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def init(session: Session, requirements: Sequence[str], file: str) -> ManifestRe
 
 
 def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
-    """Read a plugin's manifest; *resolve*: also ask the source for a version and all platforms of every image.
+    """Read a plugin's manifest; *resolve*: also find a version of every image, and look into it for each platform.
 
-    Raises DocumentError for what no reader would take, and for what no plugin gets; whatever resolving raises.
+    Raises DocumentError for what no reader would take, and for what no plugin gets; NotFoundError for a file that an
+    image lacks; whatever resolving and fetching raise.
     """
     path = os.path.join(session.directory, file)
     if not os.path.isfile(path):
@@ -77,6 +79,7 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
         return ManifestResult(path, _unasked(manifest))
     wanted = Wanted(manifest.requirements(OWN_MANIFEST), frozenset([OWN_MANIFEST]), Lock())
     locked = relock(session, wanted).lock
+    check_contents(session, locked)
     versions = {image.name: image.version for image in locked.images}
     return ManifestResult(path, tuple((request, versions.get(request.name)) for request in manifest.requests))
 

@@ -8,7 +8,7 @@ import pytest
 
 from d8_installer.model.manifest import Manifest
 from tests.command import Completed, run
-from tests.images import add_image, executables
+from tests.images import add_image, executables, script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +60,15 @@ def test_the_source_may_be_asked_too(tmp_path: Path) -> None:
     d8(tmp_path, "init", "hello^2", "--file", "next.toml")
     d8(tmp_path, "check", "next.toml")
     d8(tmp_path, "check", "next.toml", "--resolve", expect=69, D8_RPP_ENDPOINT=endpoint)
+
+
+@pytest.mark.parametrize("platform", ["linux-amd64", "darwin-arm64"])
+def test_a_file_that_a_platform_lacks_is_named(tmp_path: Path, platform: str) -> None:
+    whole, lacking = {"plugin": script("x"), "more": script("y")}, {"plugin": script("x")}
+    files = {name: lacking if name == platform else whole for name in ("linux-amd64", "darwin-arm64")}
+    add_image(str(tmp_path / "reg"), "hello", "v1.2.0", files)
+    (tmp_path / "m.toml").write_text('schema = 1\n[[images]]\nname = "hello"\nbinaries = { more = "more" }\n')
+    where = ("m.toml", "--resolve", "--from", f"oci-layout:{tmp_path / 'reg'}")
+    said = d8(tmp_path, "check", *where, expect=69).err
+    assert f"hello v1.2.0 for {platform}: " in said
+    assert 'file not found in image: "more"' in said

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     init.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="such as 'stronghold>=1.4,<2'")
     init.add_argument("--file", metavar="FILE", default=_FILE, help="where to write it (default: d8.toml)")
     check.add_argument("file", metavar="FILE", nargs="?", default=_FILE, help="the manifest (default: d8.toml)")
-    check.add_argument("--resolve", action="store_true", help="also ask the source for every image")
+    check.add_argument("--resolve", action="store_true", help="also find each image, and the files in it")
     grammar.add_from(check)
 
 
