@@ -41,14 +41,16 @@ def _requests(image: LockedImage) -> Iterator[LayerRequest]:
 def _check_layer(session: Session, image: LockedImage, request: LayerRequest) -> None:
     what = f"{image.name} {image.version}" + (f" for {request.platform}" if request.platform else "")
     task = session.reporter.task(what, request.size)
+    is_whole = False
     try:
         with session.source.layer(request) as body:
             layer = Layer(request.layer, request.size)
             files = unpack(_counted(body, task), layer, frozenset(image.members), _nowhere)
+        is_whole = True
     except (MismatchError, NotFoundError) as error:
         raise type(error)(f"{what}: {error}", hint=error.hint) from error
     finally:
-        task.finish()
+        task.finish(is_whole=is_whole)
     for file in files:
         if request.platform is not None:
             check_executable(file.head, request.platform, f"{file.member!r} of {what}")

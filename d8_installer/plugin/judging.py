@@ -77,8 +77,8 @@ class CheckContext:
     names in ``bin``, ``missing`` those whose file is gone or has another size. ``home_runs_programs`` is
     False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
     ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
-    plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has. ``sources``
-    are the sources that were asked, in their order: at "doctor" only.
+    plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has.
+    ``sources`` are the sources that were asked, in their order: at "doctor" only.
     """
 
     moment: Moment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, MismatchError, NotFoundError
+from d8_installer.errors import D8Error, MismatchError, NotFoundError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.registry import wire
 from d8_installer.registry.remembered import RememberedManifests
@@ -40,6 +40,11 @@ class RppSource:
         """Return every tag; the proxy has already joined the pages (rpp.md §2.5)."""
         request = wire.tags_request(image)
         response = self._get(request, wire.MAX_TAGS_BYTES)
+        if response.status == 404 and not wire.has_tags_route(response.body):
+            raise UnreachableError(
+                f"{self.name} is not a registry-packages-proxy: it has no list of tags (status 404)",
+                hint="check the address: `d8-installer config get endpoint`, or --endpoint URL",
+            )
         wire.raise_for_status(request, response.status, response.body, self._endpoint.prefix)
         return wire.parse_tags(response.body)
 

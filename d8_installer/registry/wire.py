@@ -70,6 +70,7 @@ MAX_SNIPPET_BYTES = 256
 
 NOT_FOUND_BODY = "404 page not found\n"
 MANIFEST_NOT_FOUND_BODY = "manifest not found\n"
+IMAGE_NOT_FOUND_BODY = "image not found\n"
 
 
 # --- requests -------------------------------------------------------------------------------------------------
@@ -214,6 +215,11 @@ def _hint(request: Request, status: int, body: bytes) -> str:
     name = route.image.rpartition("/")[2]
     moved = f"its tag was moved or removed: use {_OTHERS}, or `d8-installer lock --upgrade-image {name}`"
     return moved if route.ref.startswith("sha256:") else f"see which versions there are: `d8-installer versions {name}`"
+
+
+def has_tags_route(body: bytes) -> bool:
+    """Whether the body of a 404 to a request for tags is the proxy's own ``image not found``, as for manifests."""
+    return body.strip() == IMAGE_NOT_FOUND_BODY.strip().encode()
 
 
 def has_manifest_route(body: bytes) -> bool:

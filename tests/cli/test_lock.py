@@ -347,7 +347,7 @@ def test_a_demanded_platform_that_is_missing_is_named_with_who_has_it(project: P
     ("platforms", "says"),
     [
         ('["linux-amd64", "linux-amd64"]', "d8.toml:2: platforms[1]: linux-amd64 is there twice"),
-        ('["linux-amd65"]', "d8.toml:2: platforms[0]: linux-amd65 is no platform that Go knows"),
+        ('["linux-amd65"]', "d8.toml:2: platforms[0]: 'linux-amd65' is not a platform that Go knows"),
         ('["Linux"]', "d8.toml:2: platforms[0]: 'Linux' is not a platform"),
         ("[]", "d8.toml:2: platforms: is empty"),
         ('"linux-amd64"', "d8.toml:2: platforms: must be a list"),
