@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from d8_installer.cli.screen import Screen
     from d8_installer.cli.talk import Talk
@@ -93,7 +94,13 @@ class Context:
         self.directory = working_directory()
         self.talk = talk
 
-    def session(self) -> Session:
+    def session(self) -> AbstractContextManager[Session]:
+        """Wire the parts that a verb needs, and add to its errors what only this machine knows."""
+        from d8_installer.cli.suggesting import with_suggestions
+
+        return with_suggestions(self.wire())
+
+    def wire(self) -> Session:
         """Wire the parts that a verb needs."""
         from datetime import UTC, datetime
 

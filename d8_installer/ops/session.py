@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, DocumentError, NotFoundError
+from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import Platform, typed_platform
@@ -103,10 +103,6 @@ class Session:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._open.close()
-        if isinstance(error, NotFoundError) and error.image is not None:
-            from d8_installer.ops.did_you_mean import suggest
-
-            suggest(self, error)
         if "hooks" in vars(self):
             from d8_installer.ops.events import tell_end
 

@@ -29,7 +29,7 @@ def execute(context: Context) -> RawOutput:
     affected = managers.affected_by([manager, *arguments], context.environ, context.directory)
     if affected is None:
         return RawOutput(wait_for([program, *arguments], environ))
-    with managers.options_after(context.session(), affected) as session:
+    with managers.options_after(context.wire(), affected) as session:
         before = managers.plugins_of(session, affected)
         code = wait_for([program, *arguments], environ)
         if code != 0:
