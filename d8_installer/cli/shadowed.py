@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from d8_installer.errors import D8Error, DiskError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context, Outcome
@@ -22,15 +24,21 @@ def applied(context: Context, session: Session, result: Applied) -> Outcome:
 
 
 def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
-    """Name every command in *directory* that another file on PATH shadows, and that file."""
+    """Name every command in *directory* that another file on PATH shadows, and that file.
+
+    Everything is done by now: what keeps us from looking is a warning, too.
+    """
     from d8_installer.ops.shadows import shadows, told
 
     path = context.environ.get("PATH", "")
     own = os.path.realpath(directory)
     is_on_path = any(os.path.realpath(entry) == own for entry in path.split(os.pathsep) if entry)
     context.talk.close()
-    for name, file in shadows(home, directory, path):
-        context.talk.warn(told(name, file, directory, is_on_path=is_on_path))
+    try:
+        for name, file in shadows(home, directory, path):
+            context.talk.warn(told(name, file, directory, is_on_path=is_on_path))
+    except DiskError as error:
+        context.talk.warn(error.message)
 
 
 def warn_after_rollback(context: Context) -> None:
@@ -39,6 +47,10 @@ def warn_after_rollback(context: Context) -> None:
 
     typed = context.arguments
     choice = Choice(typed.home, typed.profile, context.environ, context.directory)
-    home = choice.find_home()
-    profile = choice.find_profile(lambda: home, typed.profile)
+    try:
+        home = choice.find_home()
+        profile = choice.find_profile(lambda: home, typed.profile)
+    except D8Error as error:
+        context.talk.warn(error.message)
+        return
     warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)

@@ -11,7 +11,7 @@ from d8_installer.ops.fish_paths import fills_fish_paths, leave_fish_paths
 from d8_installer.ops.path import is_on_path
 from d8_installer.ops.settings import note_directories
 from d8_installer.ops.shells import READ_PROFILE, by_hand, path_entry
-from d8_installer.ops.start_up import ETC, StartUpFile, add_line, start_up_files
+from d8_installer.ops.start_up import ETC, StartUpFile, add_line, has_older_line, start_up_files
 from d8_installer.store.layout import home_directory
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def ensure_path(session: Session) -> EnsuredPath:
     filled = fills_fish_paths(files)
     changed, not_changed, errors = list[str](), list[tuple[StartUpFile, D8Error]](), list[D8Error]()
     for file in files:
-        if file.wanted:
+        if file.wanted or has_older_line(file):
             try:
                 changed += [file.path] if add_line(file) else []
             except (DiskError, NotAllowedError) as error:

@@ -161,8 +161,8 @@ def has_line(file: StartUpFile) -> bool:
 
 
 def has_older_line(file: StartUpFile) -> bool:
-    """Whether the file has the line that earlier versions wrote."""
-    text = _text(file) if os.path.isfile(file.path) else None
+    """Whether the file has the line that earlier versions wrote; one that cannot be read does not tell."""
+    text = _text(file) if os.path.isfile(file.path) and os.access(file.path, os.R_OK) else None
     return text is not None and file.older in text.split("\n")
 
 

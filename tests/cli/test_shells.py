@@ -177,6 +177,18 @@ def test_zdotdir_is_the_one_that_zsh_knows(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_the_line_of_an_older_version_where_zsh_never_looks_is_replaced(tmp_path: Path) -> None:
+    person = Person(tmp_path / "home", "zsh")
+    (person.home / ".zshenv").write_text("ZDOTDIR=~/zsh\n")
+    line = older_last_on_path("zsh", str(person.home / BIN))
+    (person.home / ".zshrc").write_text(f"mine\n# added by d8-installer ensurepath\n{line}\n")
+    person.run("ensurepath")
+    assert line not in (person.home / ".zshrc").read_text().splitlines()
+    person.run("self", "uninstall", "--yes")
+    assert (person.home / ".zshrc").read_text() == "mine\n"
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zdotdir_of_the_environment(tmp_path: Path) -> None:
     person = Person(tmp_path / "home", "zsh")
     zdotdir = str(person.home / "zsh")
