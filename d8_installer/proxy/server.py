@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -38,6 +38,14 @@ _PARENT_POLL_SECONDS = 0.5
 _THREADS_END_SECONDS = 1.0
 _THREADS_POLL_SECONDS = 0.001
 _BLIND_PAUSE_SECONDS = 0.1
+_HEAD_MILLISECONDS = 5_000
+"""A connection that has not sent the head of its next request by then is closed, one that never sent a byte too."""
+_BACKLOG = 4096
+"""Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn)."""
+MAX_CONNECTIONS = 4096
+"""So many connections are open at once: twice as many silent ones as an honest request has to get past."""
+_OTHER_FILES = 256
+"""Files that are open besides connections: layers, sources, threads."""
 _ACCEPT_TRIES = 200
 _ACCEPT_PAUSE_SECONDS = 0.025
 
@@ -129,7 +137,8 @@ async def _end(serving: asyncio.Task[None], app: ProxyApp) -> None:
 
 
 def _server(app: ProxyApp, host: str, port: int) -> _Server:
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server.embed import Server
 
@@ -139,11 +148,37 @@ def _server(app: ProxyApp, host: str, port: int) -> _Server:
         port=port,
         interface=Interfaces.ASGINL,
         websockets=False,
+        # With HTTP/2 allowed, a connection waits for its first bytes without any limit.
+        http=HTTPModes.http1,
+        # Its buffer stays as large as it is by default: a smaller one costs a quarter of a layer's speed.
+        http1_settings=HTTP1Settings(header_read_timeout=_HEAD_MILLISECONDS),
+        backlog=_BACKLOG,
+        backpressure=connection_limit(),
         log_level=LogLevels.error,
         # granian's own log goes to stdout unless told otherwise
         log_dictconfig=_LOG_TO_STDERR,
     )
     return cast(_Server, server)
+
+
+def connection_limit() -> int:
+    """Return how many connections may be open at once, and let this process open as many files as that needs.
+
+    The limit of open files is raised no further than its hard limit, and never lowered.
+    """
+    wanted = MAX_CONNECTIONS + _OTHER_FILES
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return MAX_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):  # some systems allow less than the hard limit says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+    allowed = wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
+    return max(allowed - _OTHER_FILES, allowed // 2, 1)
 
 
 _LOG_TO_STDERR = {
