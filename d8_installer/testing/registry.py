@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PROGRAM = "docker-registry"
 USER, PASSWORD = "user", "secret"
@@ -43,15 +43,19 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def docker_registry(directory: str, *, with_password: bool = False) -> Iterator[RunningRegistry]:
+def docker_registry(
+    directory: str, *, with_password: bool = False, auth: Mapping[str, object] | None = None
+) -> Iterator[RunningRegistry]:
     """Run a registry that stores in *directory*; with a password it wants USER and PASSWORD for everything.
+
+    *auth* is its configuration's own section ``auth``, for another way to log in.
 
     Ready when the context is entered; ended, and waited for, when it is left.
     """
     program = shutil.which(PROGRAM)
     if program is None:
         raise FileNotFoundError(f"{PROGRAM} is not on PATH; on Debian: apt-get install {PROGRAM}")
-    config = _write_config(directory, with_password=with_password)
+    config = _write_config(directory, auth or (_passwords(directory) if with_password else None))
     process = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         host = _wait_until_it_listens(process)
@@ -65,7 +69,14 @@ def docker_registry(directory: str, *, with_password: bool = False) -> Iterator[
             process.wait()
 
 
-def _write_config(directory: str, *, with_password: bool) -> str:
+def _passwords(directory: str) -> Mapping[str, object]:
+    path = os.path.join(directory, "htpasswd")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(_HTPASSWD)
+    return {"htpasswd": {"realm": "test", "path": path}}
+
+
+def _write_config(directory: str, auth: Mapping[str, object] | None) -> str:
     storage = {"filesystem": {"rootdirectory": os.path.join(directory, "storage")}, "delete": {"enabled": True}}
     # Port 0 and the log's line: the one way to a free port that no other process can take in between.
     config: dict[str, object] = {
@@ -74,11 +85,8 @@ def _write_config(directory: str, *, with_password: bool) -> str:
         "storage": storage,
         "http": {"addr": "127.0.0.1:0", "secret": "of this test"},
     }
-    if with_password:
-        passwords = os.path.join(directory, "htpasswd")
-        with open(passwords, "w", encoding="utf-8") as file:
-            file.write(_HTPASSWD)
-        config["auth"] = {"htpasswd": {"realm": "test", "path": passwords}}
+    if auth is not None:
+        config["auth"] = auth
     path = os.path.join(directory, "config.yml")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(config, file)  # JSON is YAML

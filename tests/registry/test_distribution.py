@@ -141,11 +141,31 @@ def test_a_malformed_address_is_a_configuration_error(url: str) -> None:
         ("oci://registry.example/a__b", "https://registry.example/v2/a__b/x/tags"),
         ("oci://10.0.0.1:5000/a", "https://10.0.0.1:5000/v2/a/x/tags"),
         ("oci://docker.io/library", "https://registry-1.docker.io/v2/library/x/tags"),
+        ("oci://index.docker.io", "https://registry-1.docker.io/v2/library/x/tags"),
+        ("oci+https://localhost:18443/a", "https://localhost:18443/v2/a/x/tags"),
+        ("oci+https://registry.example/a", "https://registry.example/v2/a/x/tags"),
+        ("oci+http://127.0.0.1/a", "http://127.0.0.1/v2/a/x/tags"),
+        ("oci://Registry_1.Example:5000/a", "https://registry_1.example:5000/v2/a/x/tags"),
     ],
 )
 def test_only_this_machine_is_spoken_to_plainly(url: str, base: str) -> None:
     with opened(url) as registry:
         assert registry.call("GET", "x", "tags").url == base
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("oci+http://registry.example/a", "write oci+https://registry.example/a"),
+        ("oci://registry.example/Team", "oci://registry.example/team"),
+        ("oci+ftp://registry.example/a", "oci://host[:port]/repository"),
+        ("oci+http:registry.example/a", "oci://host[:port]/repository"),
+    ],
+)
+def test_the_hint_says_how_an_address_is_written(url: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught, opened(url):
+        pass
+    assert hint in (caught.value.hint or "")
 
 
 # -- tags ------------------------------------------------------------------------------------------------
