@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from d8_installer.testing.contract import PLATFORMS, Sample, read_layer
 from d8_installer.testing.memory import image_manifest
 from tests.registry.registries import asking
 from tests.registry.servers import Answer, Received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IMAGE = "deckhouse-cli/plugins/x"
 SAMPLE = Sample.make("redirects", size=5000)
@@ -57,13 +61,13 @@ def test_a_body_that_was_compressed_on_its_way_is_named(what: str, has_length: b
     head += f"Content-Length: {len(packed)}\r\n\r\n" if has_length else "\r\n"
     with asking(lambda _: Answer(raw=head.encode() + packed)) as (_, registry):
         source = RegistrySource(registry)
-        ask = {
+        asks: dict[str, Callable[[], object]] = {
             "tags": lambda: source.tags(IMAGE),
             "manifest": lambda: source.manifest(IMAGE, "v1"),
             "layer": lambda: read_layer(source, REQUEST),
-        }[what]
+        }
         with pytest.raises(MismatchError, match="compressed on its way") as caught:
-            ask()
+            asks[what]()
     assert "gzip off" in (caught.value.hint or "")
 
 
