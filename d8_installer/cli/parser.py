@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from d8_installer import __version__
 from d8_installer.cli import pointers
+from d8_installer.cli.help_format import HelpFormat
 from d8_installer.cli.modules import VERBATIM, command_module
 from d8_installer.errors import UsageError
 
@@ -60,8 +60,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are errors as any other, so that ``--json`` can carry them."""
 
     def _get_formatter(self) -> argparse.HelpFormatter:
-        """Say the width ourselves: argparse asks for it with every argument, and imports shutil for that."""
-        return argparse.RawDescriptionHelpFormatter(self.prog, width=_columns())
+        return HelpFormat(self.prog)
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of writing to stderr."""
@@ -270,10 +269,3 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _columns() -> int:
-    try:
-        return max(60, min(os.get_terminal_size().columns - 2, 118))
-    except OSError:
-        return 98

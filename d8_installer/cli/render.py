@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from d8_installer.cli.own_command import typeable_hints
-from d8_installer.cli.screen import CYAN, RED, OutputError, Toned, known
+from d8_installer.cli.screen import CYAN, RED, OutputError, Toned, known, with_bytes
 from d8_installer.errors import EXIT_BUG, EXIT_INTERRUPTED, D8Error
 
 TYPE_CHECKING = False
@@ -126,9 +126,13 @@ def _envelope(
         "status": status,
         "exit_code": exit_code,
         "data": data,
-        "errors": [error.as_json() for error in errors],
+        "errors": [_with_bytes(error.as_json()) for error in errors],
     }
     screen.write_raw(f"{json.dumps(_exchangeable(typeable_hints(document)), indent=2, ensure_ascii=True)}\n")
+
+
+def _with_bytes(error: Mapping[str, object]) -> dict[str, object]:
+    return {key: with_bytes(value) if isinstance(value, str) else value for key, value in error.items()}
 
 
 def _exchangeable(value: object) -> object:
@@ -144,8 +148,8 @@ def _exchangeable(value: object) -> object:
 
 def _complain(screen: Screen, error: D8Error) -> None:
     screen.end_bars()
-    hint = [Toned(f"hint: {error.hint}", CYAN, len("hint:"))] if error.hint else []
-    screen.say(_error(error.message), *hint)
+    hint = [Toned(f"hint: {with_bytes(error.hint)}", CYAN, len("hint:"))] if error.hint else []
+    screen.say(_error(with_bytes(error.message)), *hint)
 
 
 def _error(text: str) -> Toned:

@@ -216,6 +216,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" or _is_byte(char) else _UNKNOWN for char in text)
 
 
+def with_bytes(text: str) -> str:
+    """Return a message in which ``repr`` wrote bytes that are not UTF-8 as ``\\udcff``, with those bytes again."""
+    begin, *rest = text.split("\\udc")
+    for part in rest:
+        is_code = len(part) >= 2 and part[0] in "89abcdef" and part[1] in "0123456789abcdef"
+        begin += chr(0xDC00 + int(part[:2], 16)) + part[2:] if is_code else f"\\udc{part}"
+    return begin
+
+
 def known(text: str) -> str:
     """Return *text* with U+FFFD for each byte that is not UTF-8, and for what no text may hold (RFC 8259 §8.2)."""
     try:

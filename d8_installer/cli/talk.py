@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 
-from d8_installer.cli.screen import YELLOW, Toned, known, printable
+from d8_installer.cli.screen import YELLOW, Toned, known, printable, with_bytes
 from d8_installer.model.counting import sized
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ class Talk:
 
     def warn(self, text: str) -> None:
         """Write a warning, also when quiet."""
-        self.screen.say(Toned(f"warning: {text}", YELLOW, len("warning:")))
+        self.screen.say(Toned(f"warning: {with_bytes(text)}", YELLOW, len("warning:")))
 
     def task(self, name: str, total: int) -> LineTask:
         """Announce a transfer of *total* bytes."""

@@ -93,7 +93,9 @@ def with_setting(text: str, key: str, value: str | None) -> str:
     if head not in known or (head == "owners") != bool(dot and binary):
         raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(known)} (owners.BINARY)")
     if not f"{key}{value or ''}".isprintable():
-        raise UsageError(f"{key[:100]!r} cannot be {value!r:.100}", hint="leave control characters out")
+        raise UsageError(
+            f"{key[:100]!r} cannot be {value!r:.100}", hint="leave out control characters, and what is not UTF-8"
+        )
     if head == "owners":
         if value is not None:
             document.setdefault("owners", tomlkit.table())

@@ -1,0 +1,62 @@
+"""How help is laid out: as wide as the terminal, with lines that break between words alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+_WIDEST, _NARROWEST = 118, 20
+_NARROW = 60
+"""Below this many columns the text of an option stands below it, not beside it."""
+_DEEP, _SHALLOW = 24, 4
+_ENOUGH = 24
+"""Columns that the second one of a row must have."""
+
+
+class HelpFormat(argparse.RawDescriptionHelpFormatter):
+    """Wraps every line that is too long; a line of two columns goes on in its second column."""
+
+    def __init__(self, prog: str) -> None:
+        """Say the width ourselves: argparse asks for it with every argument, and imports shutil for that."""
+        width = _columns()
+        super().__init__(prog, width=width, max_help_position=_SHALLOW if width < _NARROW else _DEEP)
+
+    def _format_usage(self, *arguments: Any) -> str:
+        """argparse keeps the options that exclude each other on one line, however long that is."""
+        text = super()._format_usage(*arguments)
+        if max(map(len, text.splitlines()), default=0) <= self._width:
+            return text
+        return "\n".join(_wrap(" ".join(text.split()), self._width, " " * _SHALLOW)) + "\n\n"
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(part for line in text.splitlines() for part in _wrap_row(f"{indent}{line}", width))
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrap(" ".join(text.split()), width, "")
+
+
+def _wrap_row(line: str, width: int) -> list[str]:
+    """Wrap a line. One of two columns begins with spaces, and goes on in its second column if that is wide enough."""
+    _, gap, text = line.lstrip().partition("  ")
+    if line.startswith("  ") and gap:
+        second = len(line) - len(text.lstrip())
+        return _wrap(line, width, " " * (second if width - second >= _ENOUGH else _SHALLOW))
+    return _wrap(line, width, "")
+
+
+def _wrap(text: str, width: int, further: str) -> list[str]:
+    import textwrap
+
+    lines = textwrap.wrap(text, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
+    return lines or [""]
+
+
+def _columns() -> int:
+    """Return the columns for help: those of the terminal, or of the variable COLUMNS where there is none."""
+    try:
+        columns = os.get_terminal_size().columns
+    except OSError:
+        said = os.environ.get("COLUMNS", "")
+        columns = int(said) if said.isdecimal() and len(said) < 6 else 0
+    return max(_NARROWEST, min((columns or 100) - 2, _WIDEST))
