@@ -143,7 +143,7 @@ def on(
     """
     process = subprocess.Popen(
         ["setsid", "--ctty", *command, *arguments],
-        env=environment(home, TERM="xterm-256color", **(env or {})),
+        env=environment(home, **{"TERM": "xterm-256color", **(env or {})}),
         cwd=home,
         stdin=terminal.child,
         stdout=terminal.child if stdout is None else stdout,

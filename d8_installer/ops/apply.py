@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock, Pin
     from d8_installer.model.plan import Plan
     from d8_installer.model.profile import Profile
+    from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.source import Chain
     from d8_installer.ops.requesters import Requesters
@@ -44,6 +45,7 @@ class Change:
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
     for it, None where it does not speak for all; ``asked`` who asks for which names, None where nobody was read.
     ``problems`` are those of requesters that were left out. ``shown`` is what the source said that tags mean.
+    ``awaited`` is the image that a person waits for, and is fetched first.
     """
 
     lock: Lock
@@ -55,6 +57,7 @@ class Change:
     asked: Mapping[tuple[str, str], frozenset[str]] | None = None
     problems: tuple[D8Error, ...] = ()
     shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
+    awaited: ImageName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         generations.switch.expose(session.home, generations.paths)
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
-    change = replace(change, shown={**fetch_all(session, plan), **change.shown})
+    change = replace(change, shown={**fetch_all(session, plan, change.awaited), **change.shown})
     if plan.is_empty and (active is not None or generations.switch.active(generations.paths) is None):
         _write(session, workspace, change)
     else:

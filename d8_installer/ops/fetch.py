@@ -22,10 +22,12 @@ from d8_installer.store.unpack import Layer, WrongBytesError, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Future
     from typing import BinaryIO
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
+    from d8_installer.model.reference import ImageName
     from d8_installer.model.source import LayerRequest, Source
     from d8_installer.ops.reporter import Task
     from d8_installer.ops.session import Session
@@ -46,9 +48,10 @@ _LOOK_AGAIN = 0.1
 """Seconds between two looks whether that process is done."""
 
 
-def fetch_all(session: Session, plan: Plan) -> Mapping[tuple[str, str], Digest]:
+def fetch_all(session: Session, plan: Plan, awaited: ImageName | None = None) -> Mapping[tuple[str, str], Digest]:
     """Do every Fetch of *plan*, and prove what is unproven; the first failure ends all and leaves nothing behind.
 
+    *awaited*: the image that a person waits for; the others begin once it is there.
     Returns which locked tags, by repository path and tag, mean at the source what the lock says.
     """
     fetches = _by_layer(plan)
@@ -63,13 +66,9 @@ def fetch_all(session: Session, plan: Plan) -> Mapping[tuple[str, str], Digest]:
         pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, tasks), "d8-fetch")
         patient = True
         try:
+            _finish([pool.submit(job.fetch_each, steps) for steps in fetches if _has(steps, awaited)])
             futures = [pool.submit(job.prove, request) for request in plan.unproven]
-            futures += [pool.submit(job.fetch_each, steps) for steps in fetches]
-            pending = set(futures)
-            while pending:  # waking now and then: a signal may have arrived at another thread (``result_of``)
-                done, pending = wait(pending, HEARTBEAT, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
+            _finish(futures + [pool.submit(job.fetch_each, steps) for steps in fetches if not _has(steps, awaited)])
         except KeyboardInterrupt:
             patient = False  # a stalled transfer would hold the person for half a minute
             raise
@@ -77,6 +76,19 @@ def fetch_all(session: Session, plan: Plan) -> Mapping[tuple[str, str], Digest]:
             stop.set()
             pool.shutdown(wait=patient, cancel_futures=True)
     return job.tops.confirmed
+
+
+def _finish(futures: list[Future[None]]) -> None:
+    """Wait for all, or for the first failure, which is raised."""
+    pending = set(futures)
+    while pending:  # waking now and then: a signal may have arrived at another thread (``result_of``)
+        done, pending = wait(pending, HEARTBEAT, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+
+def _has(steps: Iterable[Fetch], awaited: ImageName | None) -> bool:
+    return any(step.name == awaited for step in steps)
 
 
 def _by_layer(plan: Plan) -> list[list[Fetch]]:

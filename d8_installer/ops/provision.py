@@ -98,7 +98,8 @@ def provide(session: Session, launch: Launch) -> Provided:
     with session.writing(session.profile(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
         change = _change(session, workspace, plugin)
-        applied = apply(session, workspace, replace(change, reason=f"first run of {launch.binary}"))
+        change = replace(change, reason=f"first run of {launch.binary}", awaited=request.name)
+        applied = apply(session, workspace, change)
     path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
     if os.path.exists(path):
         return Provided(path, _said(plugin, applied))

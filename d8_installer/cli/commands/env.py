@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
     from d8_installer.ops.shells import SHELLS
 
-    parser.add_argument("--shell", choices=SHELLS, help="whose language to speak (default: that of $SHELL)")
+    text = f"the shell that reads it: {', '.join(SHELLS)} (default: that of $SHELL)"
+    parser.add_argument("--shell", choices=SHELLS, metavar="SHELL", help=text)
 
 
 def execute(context: Context) -> Outcome:
