@@ -200,7 +200,7 @@ def installed_json(names: str, bin_directory: str) -> dict[str, object]:
         {"action": "link", "binary": name, "image": name, "version": "v1.0.0", "replaces": None} for name in names
     ]
     data: dict[str, object] = {
-        "profile": "the user's profile",
+        "profile": {"kind": "user", "path": f"{os.path.dirname(bin_directory)}/profiles/user"},
         "platform": host_platform(),
         "generation": 1,
         "bin": bin_directory,
