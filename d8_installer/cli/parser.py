@@ -169,7 +169,7 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         "--endpoint",
         metavar="URL",
         default=default,
-        help="where images come from: https:, oci:, oci-layout:, bundle: (D8_RPP_ENDPOINT)",
+        help="where images come from: https:, oci: (oci+https:, oci+http:), oci-layout:, bundle: (D8_RPP_ENDPOINT)",
     )
     group.add_argument("--ca-file", metavar="F", default=default, help="certificates to trust as well (D8_RPP_CA_FILE)")
     group.add_argument(

@@ -70,12 +70,34 @@ def _pieces(body: Iterator[bytes], formats: frozenset[Format]) -> Iterator[bytes
         start += chunk
     found = _sniff(start)
     if found is None or found not in formats:
-        raise UnknownFormatError(
-            f"this layer is neither {' nor '.join(sorted(formats))}",
-            hint="check that the address belongs to a registry-packages-proxy or a registry",
-        )
+        raise _unknown(start, formats)
     steps = _steps(start, body)
     return steps if found == "tar" else _members(steps, _gzip() if found == "gzip" else _zstd())
+
+
+# What people push as it is: `oras push` makes a layer of any file, without an archive around it.
+_PLAIN_FILES = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x7fELF": "a plain executable",
+    b"#!": "a plain script",
+    b"MZ": "a plain executable",
+    b"\xcf\xfa\xed\xfe": "a plain executable",
+    b"\xca\xfe\xba\xbe": "a plain executable",
+}
+
+
+def _unknown(start: bytes, formats: frozenset[Format]) -> UnknownFormatError:
+    known = f"neither {' nor '.join(sorted(formats))}"
+    what = next((what for magic, what in _PLAIN_FILES.items() if start.startswith(magic)), None)
+    if what is None:
+        return UnknownFormatError(
+            f"this layer is {known}",
+            hint="check that the address belongs to a registry-packages-proxy or a registry",
+        )
+    return UnknownFormatError(
+        f"this layer is {known}: it is {what}",
+        hint="publish it with `d8-installer publish`: `oras push` puts no archive around a file",
+    )
 
 
 def _sniff(start: bytes) -> Format | None:

@@ -238,6 +238,21 @@ def test_other_formats_are_refused_by_name(start: bytes) -> None:
         run(start)
 
 
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"#!/bin/sh\necho hi\n", "a plain script"),
+        (b"\x7fELF" + b"\2" * 900, "a plain executable"),
+        (b"PK\3\4" + b"\0" * 900, "a zip archive"),
+    ],
+)
+def test_a_file_without_an_archive_is_named(start: bytes, what: str) -> None:
+    """`oras push` makes a layer of any file, as it is."""
+    with pytest.raises(MismatchError, match=f"nor zstd: it is {what}") as caught:
+        run(start)
+    assert "d8-installer publish" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("behind", [b"\0", b"garbage", gzip.compress(b"", mtime=0)[:5]])
 def test_nothing_but_gzip_may_follow_gzip(behind: bytes) -> None:
     with pytest.raises(MismatchError):
