@@ -238,7 +238,7 @@ class Session:
         from d8_installer.plugin.manager import open_source
 
         access = access or self.access
-        access = access if url == self.endpoint else replace(access, token=None)
+        access = access if url == self.endpoint else replace(access, token=None, token_from=lambda: None)
         return self._open.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
 
     def open_destination(self, url: str) -> Destination:
@@ -286,6 +286,7 @@ class Session:
         )
         return Access(
             token=self.token,
+            token_from=lambda: self.token.origin,
             ca_file=self.options.ca_file or self.environ.get("D8_RPP_CA_FILE") or self.config.ca_file,
             client_cert=certificate,
             client_key=key,

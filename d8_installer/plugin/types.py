@@ -23,15 +23,17 @@ class Access:
     """How a scheme may reach the network: what a person chose, whatever the scheme makes of it.
 
     ``client_cert`` and ``client_key`` are PEM files for the place's own origin alone; the key may be in the first one.
-    ``token`` is asked for the endpoint's bearer token, is for the endpoint alone, and may say None. ``env`` holds the
-    variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of
-    waiting, in total) bound the repetitions of one request, ``connections`` those open at once. ``stall`` is how many
-    seconds a sender may stay silent. ``wait`` sleeps between tries and may raise to end them. ``offline`` forbids the
-    network: files still may be read. What is added to ``secrets`` is hidden wherever text is shown. ``trace`` gets a
-    line for each request, for ``--verbose``. Secrets are not in the repr.
+    ``token`` is asked for the endpoint's bearer token, is for the endpoint alone, and may say None. ``token_from``
+    names the place that it came from, after it was asked. ``env`` holds the variables that count (HTTPS_PROXY,
+    NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of waiting, in total) bound the repetitions
+    of one request, ``connections`` those open at once. ``stall`` is how many seconds a sender may stay silent.
+    ``wait`` sleeps between tries and may raise to end them. ``offline`` forbids the network: files still may be read.
+    What is added to ``secrets`` is hidden wherever text is shown. ``trace`` gets a line for each request, for
+    ``--verbose``. Secrets are not in the repr.
     """
 
     token: Callable[[], str | None] | None = field(default=None, repr=False)
+    token_from: Callable[[], str | None] = field(default=lambda: None, repr=False)
     ca_file: str | None = None
     client_cert: str | None = None
     client_key: str | None = None

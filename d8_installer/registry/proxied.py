@@ -9,10 +9,12 @@ from d8_installer.errors import D8Error, MismatchError, NotFoundError, Unreachab
 from d8_installer.model.address import shown
 from d8_installer.registry import wire
 from d8_installer.registry.remembered import RememberedManifests
+from d8_installer.registry.rpp_refusals import absent, refused_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from d8_installer.model.address import Shown
     from d8_installer.model.source import LayerRequest, ManifestBytes
     from d8_installer.registry.client import Client, Response
     from d8_installer.registry.endpoint import Endpoint
@@ -28,11 +30,15 @@ class _ElsewhereError(Exception):
 
 
 class RppSource:
-    """Images as one proxy serves them; safe for threads. Redirects are refused (``raise_for_status``)."""
+    """Images as one proxy serves them; safe for threads. Redirects are refused (``raise_for_status``).
 
-    def __init__(self, endpoint: Endpoint, client: Client) -> None:
+    *token_from* names the place that the client's token comes from, once the client has asked for it.
+    """
+
+    def __init__(self, endpoint: Endpoint, client: Client, token_from: Callable[[], str | None] = lambda: None) -> None:
         self._endpoint = endpoint
         self._client = client
+        self._token_from = token_from
         self._known = RememberedManifests()
         self.name = shown(endpoint.base)
 
@@ -45,7 +51,7 @@ class RppSource:
                 f"{self.name} is not a registry-packages-proxy: it has no list of tags (status 404)",
                 hint="check the address: `d8-installer config get endpoint`, or --endpoint URL",
             )
-        wire.raise_for_status(request, response.status, response.body, self._endpoint.prefix)
+        self._require(request, response.status, response.body)
         return wire.parse_tags(response.body)
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
@@ -59,7 +65,7 @@ class RppSource:
                 f"{self.name} has no manifests: it is too old, or no registry-packages-proxy",
                 hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
             )
-        wire.raise_for_status(request, response.status, response.body, self._endpoint.prefix)
+        self._require(request, response.status, response.body, absent(self.name, image, ref))
         return self._known.add(image, wire.parse_manifest_body(response.body, response.headers.get("content-type", "")))
 
     @contextmanager
@@ -99,7 +105,7 @@ class RppSource:
             stream = attempt.enter_context(self._client.stream(self._endpoint.url(asked), dict(asked.headers)))
             if stream.status != 200:
                 body = stream.read(wire.MAX_SNIPPET_BYTES)
-                wire.raise_for_status(asked, stream.status, body, self._endpoint.prefix)
+                self._require(asked, stream.status, body, _gone(self.name, request, asked))
             try:
                 wire.judge_etag(stream.etag, request)
             except MismatchError as error:
@@ -117,9 +123,24 @@ class RppSource:
             stack.push(attempt.pop_all())
         return stream
 
+    def _require(self, request: wire.Request, status: int, body: bytes, gone: NotFoundError | None = None) -> None:
+        """Return on 2xx; else raise the status's error; *gone* is that of a 404."""
+        if status in (401, 403):
+            raise refused_identity(self.name, status, self._token_from())
+        if status == 404 and gone is not None:
+            raise gone
+        wire.raise_for_status(request, status, body, self._endpoint.prefix)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
     def _get(self, request: wire.Request, cap: int) -> Response:
         return self._client.get(self._endpoint.url(request), dict(request.headers), cap)
+
+
+def _gone(address: Shown, request: LayerRequest, asked: wire.Request) -> NotFoundError:
+    """Return the error of a 404 to *asked*, which names the layer by its tag or by its child's digest."""
+    if str(request.child) in asked.path:
+        return absent(address, request.image, str(request.child))
+    return absent(address, request.image, request.tag, request.platform)

@@ -26,4 +26,4 @@ def _open(url: str, access: Access) -> RppSource:
     endpoint = Endpoint.parse(url)
     origin = Origin.parse(url)
     token = BearerToken(origin, access.token) if access.token is not None else None
-    return RppSource(endpoint, Client(client_options(access, origin), token))
+    return RppSource(endpoint, Client(client_options(access, origin), token), access.token_from)

@@ -121,7 +121,7 @@ def test_a_missing_manifest_is_not_an_old_proxy(sample: Sample) -> None:
     [
         (Answer(401, b"Unauthorized"), NotAllowedError),
         (Answer(403, b"Forbidden (user=x)"), NotAllowedError),
-        (Answer(404, b"version not found\n"), NotFoundError),
+        (Answer(404, b"image not found\n"), NotFoundError),
         (Answer(302, headers={"Location": "https://login.example/"}), UnreachableError),
         (Answer(400, b"invalid platform\n"), UnreachableError),
         (Answer(429), TryAgainError),
