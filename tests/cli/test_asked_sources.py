@@ -127,3 +127,19 @@ def test_a_name_like_no_other_is_not_answered_with_a_guess(person: Person) -> No
     assert person.run("install", "ruff").code == 0
     done = person.run("install", "zzz")
     assert (done.code, "did you mean" in done.err) == (69, False)
+
+
+def test_a_missing_token_and_a_refused_one_are_told_apart(person: Person) -> None:
+    for code, said in ((401, "refuses the token from D8_RPP_TOKEN"), (403, "knows the token from D8_RPP_TOKEN")):
+        person.server.on("tags", status(code))
+        without = person.run("versions", "ruff")
+        assert (without.code, "wants a bearer token, and none was given" in without.err) == (77, True)
+        refused = person.run("versions", "ruff", D8_RPP_TOKEN=SECRET)
+        assert (refused.code, said in refused.err) == (77, True)
+
+
+def test_the_hint_for_a_missing_token_can_be_followed(person: Person) -> None:
+    person.server.on("tags", status(401))
+    assert "d8-installer config set token_file FILE" in person.run("versions", "ruff").err
+    assert person.run("config", "set", "token_file", str(person.home.parent / "token")).code == 0
+    assert "refuses the token from the setting token_file" in person.run("versions", "ruff").err
