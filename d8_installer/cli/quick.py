@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from d8_installer.cli.context import Context
     from d8_installer.ops.rollback import RolledBack
 
-_FACTS = {"generation", "platform", "skipped", "withheld", "roots"}
+_FACTS = {"generation", "platform", "skipped", "withheld", "roots", "safe_by_settings"}
 _SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments", "exclude_newer")
 
 
 def unchanged(context: Context) -> Outcome | None:
     """Return the outcome of a sync that has nothing to do, or None for any doubt: the long way decides then."""
     from d8_installer.model.profile import Profile
-    from d8_installer.store import stamp
-    from d8_installer.store.layout import Home, config_directory, default_home, find_project, project_directory
+    from d8_installer.store import layout, one_place, stamp, trusted
+    from d8_installer.store.layout import Home, find_project, project_directory
 
     typed = context.arguments
     if any(getattr(typed, option) not in (None, False, []) for option in _SLOW_OPTIONS):
@@ -31,10 +31,11 @@ def unchanged(context: Context) -> Outcome | None:
     if typed.profile == "system":
         return None
     environ = context.environ
-    chosen = typed.home or environ.get("D8_INSTALLER_HOME")
-    home = Home(chosen or default_home(environ))
-    config = config_directory(environ)
-    project = None if typed.profile == "user" else find_project(context.directory, environ.get("HOME", ""))
+    chosen = layout.chosen_home(typed.home, environ)
+    home = Home(chosen or layout.default_home(environ))
+    config_file = layout.settings_file(home, chosen, environ)
+    known_home = layout.known_home_directory(environ)
+    project = None if typed.profile == "user" else find_project(context.directory, known_home)
     if project is None and typed.profile == "project":
         return None
     if project is not None:
@@ -43,10 +44,15 @@ def unchanged(context: Context) -> Outcome | None:
         profile, bin_directory = Profile("project", "", manifest, lock, project), paths.bin
     else:
         paths = home.profile("user")
-        manifest, lock = home.config_manifest if chosen else os.path.join(config, "d8.toml"), paths.lock
+        own = home.config_manifest if chosen else os.path.join(layout.config_directory(environ), "d8.toml")
+        manifest, lock = own, paths.lock
         profile, bin_directory = Profile("user", "", manifest, lock), home.bin
-    facts = stamp.matching(paths, (manifest, lock, os.path.join(config, "config.toml"), paths.environments))
+    if trusted.stranger_in_home((), home.root, environ) or one_place.scattered(home, paths):
+        return None
+    facts = stamp.matching(paths, (manifest, lock, config_file, paths.environments))
     if facts is None or not facts.keys() >= _FACTS or facts["roots"] != _roots(environ, project):
+        return None
+    if project is not None and not facts["safe_by_settings"] and trusted.stranger_in_project(project, environ):
         return None
     context.talk.note(f"syncing {profile}")
     data = {
@@ -67,11 +73,11 @@ def unchanged(context: Context) -> Outcome | None:
 def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
     """Return where plugins are looked for now: another variable, or a new ``.venv``, is a doubt as any other."""
     from d8_installer.plugin.environments import project_roots, user_roots
-    from d8_installer.store.layout import home_directory
+    from d8_installer.store.layout import home_directory_or_nowhere
 
     if project is not None:
         return [root.path for root in project_roots(environ, project)]
-    return [root.path for root in user_roots(environ, home_directory(environ), sys.prefix)]
+    return [root.path for root in user_roots(environ, home_directory_or_nowhere(environ), sys.prefix)]
 
 
 def rolled_back(context: Context) -> RolledBack | None:
@@ -91,4 +97,4 @@ def rolled_back(context: Context) -> RolledBack | None:
         return None
     end_cleanly(context.talk.screen)
     patience = with_others(context.talk.note, typed_patience(context.environ.get("D8_PATIENCE", "")))
-    return quickly(Place(choice, home, profile, patience), typed.number)
+    return quickly(Place(choice, home, profile, patience), typed.number, context.talk.warn)

@@ -28,6 +28,8 @@ class Config:
     ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
     binary whose name already is a command; ``reserved`` are names that nobody may place; ``environments`` are more
     Python environments to look for plugins in (absolute paths). ``token_file`` holds the endpoint's bearer token.
+    ``safe_directories`` are projects and homes that are trusted whoever owns them: absolute paths, ``DIR/*`` for all
+    below DIR, ``*`` for all.
     """
 
     endpoint: str | None = None
@@ -42,6 +44,7 @@ class Config:
     client_cert: str | None = None
     client_key: str | None = None
     token_file: str | None = None
+    safe_directories: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -68,6 +71,7 @@ class Config:
             table.optional("client_cert", str, "text in quotes"),
             table.optional("client_key", str, "text in quotes"),
             table.optional("token_file", str, "text in quotes"),
+            table.list_of("safe_directories", _safe) or (),
         )
         table.close()
         return config
@@ -136,6 +140,10 @@ def _absolute(value: object) -> str:
     if not path.startswith("/") and path[1:3] not in {":\\", ":/"}:
         raise DocumentError(f"{path[:100]!r} is not an absolute path")
     return path
+
+
+def _safe(value: object) -> str:
+    return "*" if value == "*" else _absolute(value)
 
 
 def _owners(table: Table | None) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
+from d8_installer.ops.aftermath import activate, warned_of
 from d8_installer.ops.agreement import agrees
+from d8_installer.ops.altered import altered_text
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
@@ -19,7 +20,8 @@ from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
-from d8_installer.store import fs, lockfile, stamp
+from d8_installer.store import fs, lockfile, stamp, status, trusted
+from d8_installer.store.blobs import EXECUTABLE, Stored
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     generations = workspace.generations
     active = _readable(session, workspace)
     _refuse_foreign_platform(session, active)
-    lost = frozenset() if active is None else frozenset(p.placement for p, _ in generations.lost(active))
+    lost = frozenset() if active is None else _lost(session, workspace, active, dry_run=change.dry_run)
     plan = make_plan(change.lock, replace(situation(session, change, active), lost=lost))
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
@@ -132,10 +134,25 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
             _activate(session, workspace, change, (plan, number))
     problems = (*change.problems, *plan.problems)
     if change.seen is not None and change.seen.is_lasting and not problems:
-        write_stamp(session, workspace, change.seen, plan, number)
+        with warned_of("the next sync looks at everything", session.reporter.warn):
+            write_stamp(session, workspace, change.seen, plan, number)
     if switch is not None:
         tell_switched(session, switch)
     return replace(result, generation=number, left_out=problems)
+
+
+def _lost(session: Session, workspace: Workspace, active: Generation, *, dry_run: bool) -> frozenset[Placement]:
+    """Return what the active generation lacks, or has no longer as it was installed; the latter is warned of."""
+    lost = {placed.placement for placed, _ in workspace.generations.lost(active)}
+    for placed, path, problem in workspace.generations.altered(active):
+        placement = placed.placement
+        undone = "" if dry_run else "putting back what was installed: "
+        session.reporter.warn(f"{undone}{altered_text(placed, path, problem)}")
+        if problem == status.UNEXECUTABLE and not dry_run:
+            fs.set_mode(path, EXECUTABLE)
+        else:
+            lost.add(placement)
+    return frozenset(lost)
 
 
 def _changed_lock(workspace: Workspace, change: Change) -> str | None:
@@ -160,8 +177,9 @@ def _activate(session: Session, workspace: Workspace, change: Change, made: tupl
         with contextlib.suppress(DiskError):  # one that was never active must not be one to go back to
             generations.drop(number)
         raise
-    generations.switch.activate(generations.paths, number)
-    generations.keep(session.config.retention)
+    activate(generations.switch, generations.paths, number, session.reporter.warn)
+    with warned_of("old generations stay for now", session.reporter.warn):
+        generations.keep(session.config.retention)
 
 
 def situation(session: Session, change: Change, active: Generation | None) -> Situation:
@@ -188,28 +206,39 @@ def watched_files(session: Session, workspace: Workspace) -> list[str]:
 
 def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, plan: Plan, number: int | None) -> None:
     """Record what this sync saw, so that the next one can be quick."""
+    project = workspace.profile.project
     facts: dict[str, object] = {
         "generation": number,
         "platform": str(plan.platform),
         "skipped": [str(name) for name in plan.skipped],
         "withheld": sorted({placement.binary for placement in plan.withheld}),
+        "roots": requesters.default_roots,
+        "safe_by_settings": project is not None and trusted.stranger_in_project(project, session.environ) is not None,
     }
     paths = workspace.generations.paths
     places = [*_watched_places(session, workspace, plan, number), *requesters.watched]
-    seen = stamp.seen(paths, watched_files(session, workspace), places, facts | {"roots": requesters.default_roots})
-    fs.replace_file(paths.stamp, seen, durable=False)
+    executables = [] if number is None else _executables(session, workspace.generations.load(number))
+    files = watched_files(session, workspace)
+    fs.replace_file(paths.stamp, stamp.seen(paths, files, places, executables, facts), durable=False)
+
+
+def _executables(session: Session, generation: Generation) -> list[str]:
+    """Return the stored files of a generation."""
+    suffix = generation.platform.executable_suffix
+    return [
+        session.store.place_of(Stored(placed.digest, placed.size), file_name(placed.placement.binary, suffix))
+        for placed in generation.placed
+    ]
 
 
 def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: int | None) -> list[str]:
     """Return what must be there untouched for a sync to have nothing to do."""
     paths = workspace.generations.paths
-    suffix = plan.platform.executable_suffix
-    binaries = [os.path.join(paths.bin, file_name(p.binary, suffix)) for p in plan.target if p.in_bin]
     entry = [session.home.bin] if workspace.profile.is_exposed else []
     record = [] if number is None else [paths.record(number)]
     requests = {paths.request(request.hex) for p in plan.target for request in p.requests}
     directories = [paths.bin, *([paths.requests] if requests else []), *sorted(requests)]
-    return [*binaries, *directories, *entry, *record, session.home.schema]
+    return [*directories, *entry, *record, session.home.schema]
 
 
 def _readable(session: Session, workspace: Workspace) -> Generation | None:

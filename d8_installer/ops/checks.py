@@ -10,6 +10,7 @@ from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.address import shown
 from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
+from d8_installer.ops.home_facts import home_facts
 from d8_installer.ops.host import host_facts
 from d8_installer.ops.path import is_on_path
 from d8_installer.ops.shadows import shadows, told
@@ -18,7 +19,7 @@ from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.judging import Check, CheckContext, Finding, Level
 from d8_installer.plugin.manager import PLUGIN_HINT, guarded
 from d8_installer.plugin.own import own_distributions
-from d8_installer.store import fs, lockfile
+from d8_installer.store import lockfile
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
         () if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
         _asked_sources(session, profile) if moment == "doctor" else (),
+        **home_facts(session, profile, active),
     )
 
 
@@ -146,7 +148,7 @@ def _missing(session: Session, profile: Profile, active: Generation | None) -> I
     lost = {placed for placed, _ in session.generations(profile).lost(active)}
     for placed in active.placed:
         name = file_name(placed.placement.binary, active.platform.executable_suffix)
-        if placed in lost or fs.file_size(session.home.executable(placed.digest.hex, name)) != placed.size:
+        if placed in lost or not os.path.lexists(session.home.executable(placed.digest.hex, name)):
             yield placed.placement.binary
 
 

@@ -12,14 +12,15 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
 from d8_installer.ops.lines import Line, lines, tidy
-from d8_installer.store import fs, status
+from d8_installer.store import fs, one_place, status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from d8_installer.ops.session import Session
     from d8_installer.store.layout import Home
@@ -117,6 +118,7 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
 
 
 def _decide(session: Session, options: GcOptions) -> _Garbage:
+    one_place.refuse_scattered(session.home)
     _refuse_absent(session.home)
     garbage = _Garbage()
     for line in lines(session):
@@ -236,16 +238,31 @@ def _unreached(found: Iterable[str], reached: set[str]) -> list[str]:
 
 
 def _remove(session: Session, garbage: _Garbage) -> None:
-    """Take the names away before what they lead to: killed anywhere, nothing that is left lacks anything."""
-    for line in garbage.whole:
-        _remove_whole(line)
-    for line, number in garbage.generations:
-        line.generations.drop(number)
+    """Take the names away before what they lead to: killed anywhere, nothing that is left lacks anything.
+
+    What cannot be removed keeps nothing else from going; the first such DiskError is raised at the end.
+    """
     store = session.store
-    for digest in _unreached(store.layers(), garbage.layers):
-        store.discard_layer(digest)
-    for digest in _unreached(store.executables(), garbage.executables):
-        store.discard_executable(digest)
+    removals: list[Callable[[], None]] = [partial(_remove_whole, line) for line in garbage.whole]
+    removals += [partial(line.generations.drop, number) for line, number in garbage.generations]
+    failed = _all_but_failed(removals)
+    if not failed:  # else what a generation that is still there leads to would go
+        removals = [partial(store.discard_layer, one) for one in _unreached(store.layers(), garbage.layers)]
+        unreached = _unreached(store.executables(), garbage.executables)
+        failed = _all_but_failed([*removals, *(partial(store.discard_executable, one) for one in unreached)])
+    if failed:
+        raise failed[0]
+
+
+def _all_but_failed(removals: Iterable[Callable[[], None]]) -> list[DiskError]:
+    """Call each of *removals*; return what the disk refused."""
+    failed = []
+    for remove in removals:
+        try:
+            remove()
+        except DiskError as error:
+            failed.append(error)
+    return failed
 
 
 def _remove_whole(line: Line) -> None:

@@ -72,7 +72,8 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     profile = session.profile()
     with session.writing(profile, documents=False) as workspace:
         generations = workspace.generations
-        done = switch_back(session.place(profile), number, _Records(generations, session.reporter))
+        records = _Records(generations, session.reporter)
+        done = switch_back(session.place(profile), number, records, session.reporter.warn)
         if session.has_plugins:
             _tell(session, workspace, done)
         return done

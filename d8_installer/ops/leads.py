@@ -131,6 +131,8 @@ class Leads:
             if not fs.list_directory(home.executables(placed.digest.hex)):
                 gone.add(stored)
                 yield Wrong("missing", stored, "is gone from the store", placed.digest.hex, owner, number)
+            elif fs.file_size(stored) is None and os.path.lexists(stored):
+                gone.add(stored)  # reported with the stored files
             elif fs.file_size(stored) is None:
                 gone.add(stored)
                 yield Wrong("link", stored, "is gone from the store", placed.digest.hex, owner, number)

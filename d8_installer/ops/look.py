@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
 from d8_installer.model.version import Version
+from d8_installer.ops.altered import altered_text
 from d8_installer.ops.ask import usable_tags, workers
 from d8_installer.ops.askers import askers
 from d8_installer.ops.elsewhere import hint_elsewhere, others_have
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class Installed:
     """One binary that is in place, and who asks for its image.
 
-    ``newest`` is set by ``--outdated`` alone: the newest stable version published.
+    ``newest`` is set by ``--outdated`` alone: the newest stable version published. ``problem`` says how the stored file
+    differs from what was installed; the bytes are not read.
     """
 
     binary: str
@@ -37,6 +39,7 @@ class Installed:
     in_bin: bool
     newest: str | None = None
     asked: tuple[Asker, ...] = ()
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class ListResult:
         """Return the result's ``data``."""
         rows = [
             {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest, "in_bin": b.in_bin}
-            | {"asked": [asker._asdict() for asker in b.asked]}
+            | {"asked": [asker._asdict() for asker in b.asked], "problem": b.problem}
             | ({"newest": b.newest} if self.outdated else {})
             for b in self.binaries
         ]
@@ -109,8 +112,11 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
         return ListResult(profile, None, None, (), outdated, others)
     newest = _newest(session, active) if outdated else {}
     asked = askers(session, profile, active) if active.placed else {}
+    problems = _problems(session, profile, active)
     rows = tuple(
-        _row(placed, newest.get(placed.placement.name.short), asked.get(placed.placement.name, ()))
+        _row(
+            placed, newest.get(placed.placement.name.short), asked.get(placed.placement.name, ()), problems.get(placed)
+        )
         for placed in active.placed
     )
     if outdated:
@@ -129,9 +135,21 @@ def which(session: Session, binary: str) -> WhichResult:
             session, profile, words, lambda placement: placement.binary == binary and placement.in_bin
         )
         raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint=hint)
+    _problems(session, profile, active, binary)
     name = file_name(binary, active.platform.executable_suffix)
     path = session.home.executable(placed.digest.hex, name)
     return WhichResult(binary, path, placed.placement.name.short, placed.placement.version, str(placed.digest))
+
+
+def _problems(session: Session, profile: Profile, active: Generation, only: str | None = None) -> dict[Placed, str]:
+    """Warn of a home that is another user's, and of stored files that were changed; return what of each is wrong."""
+    session.warn_of_stranger()
+    problems = {}
+    for placed, path, problem in session.generations(profile).altered(active):
+        if only in (None, placed.placement.binary):
+            session.reporter.warn(altered_text(placed, path, problem))
+            problems[placed] = problem
+    return problems
 
 
 def versions(session: Session, name: ImageName) -> VersionsResult:
@@ -151,9 +169,9 @@ def _current(session: Session, name: ImageName) -> str | None:
     return next((p.placement.version for p in placed if p.placement.name == name), None)
 
 
-def _row(placed: Placed, newest: str | None, asked: tuple[Asker, ...]) -> Installed:
+def _row(placed: Placed, newest: str | None, asked: tuple[Asker, ...], problem: str | None) -> Installed:
     p = placed.placement
-    return Installed(p.binary, p.name.short, p.version, str(placed.digest), p.in_bin, newest, asked)
+    return Installed(p.binary, p.name.short, p.version, str(placed.digest), p.in_bin, newest, asked, problem)
 
 
 def _newest(session: Session, active: Generation) -> dict[str, str]:

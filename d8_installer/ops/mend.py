@@ -14,6 +14,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
 from d8_installer.model.source import LayerRequest
+from d8_installer.ops.altered import altered_text
 from d8_installer.ops.apply import tops_of
 from d8_installer.ops.leads import Leads, Wrong, raise_the_systems
 from d8_installer.ops.lines import lines, tidy
@@ -49,6 +50,7 @@ def verify_and_mend(session: Session) -> Verified:
         before = verify(session, hashed)
         if not before.wrong:
             return before
+        _say_what_is_undone(session, before)
         reasons = _fetched(session, before)
         with session.switching():
             _mend_all(session, before, reasons)
@@ -78,6 +80,15 @@ def _fetched(session: Session, before: Verified) -> dict[Wrong, D8Error]:
             raise_the_systems(error)
             failed[digest] = D8Error(f"it cannot be fetched again: {error}", hint=error.hint)
     return {one: failed[one.digest] for one in lost if one.digest in failed}
+
+
+def _say_what_is_undone(session: Session, before: Verified) -> None:
+    """Name the installed programs that something else changed, and that are put back: that may have been an update."""
+    leads = _read(session)
+    for one in before.wrong:
+        wanted = _who_wants(leads, one.digest) if one.kind == "executable" and one.digest is not None else None
+        if wanted is not None:
+            session.reporter.warn(f"putting back what was installed: {altered_text(wanted[1], one.path, one.problem)}")
 
 
 def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
@@ -193,7 +204,7 @@ def _mend_tags(session: Session, leads: Leads) -> None:
     tops: dict[tuple[str, str], Digest] = {}
     for _, generation in sorted(leads.generations, key=lambda pair: pair[1].time):
         tops |= tops_of(Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}"))
-    fs.remove(session.home.tags)
+    lockfile.begin_tags(session.home)
     session.remember_tags(tops)
 
 

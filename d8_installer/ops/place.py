@@ -11,15 +11,19 @@ import os
 from d8_installer.errors import UsageError
 from d8_installer.model.profile import Profile
 from d8_installer.ops.ownership import refuse_foreign, settle_system_home
-from d8_installer.store import fs, leftovers, lockfile, status
+from d8_installer.ops.strangers import refuse_strangers_home, refuse_untrusted_project
+from d8_installer.store import fs, leftovers, lockfile, one_place, status
 from d8_installer.store.layout import (
     Home,
     absent_directories,
+    chosen_home,
     config_directory,
     default_home,
     find_project,
     global_home,
+    known_home_directory,
     project_directory,
+    settings_file,
 )
 from d8_installer.store.switch import switch_for_this_system
 
@@ -52,8 +56,7 @@ class Choice:
     @property
     def chosen_home(self) -> str | None:
         """The home that was chosen by hand, or None."""
-        own = None if self.is_global else self.environ.get("D8_INSTALLER_HOME")
-        return self.home or own or None
+        return chosen_home(self.home, {} if self.is_global else self.environ)
 
     @property
     def has_own_files(self) -> bool:
@@ -71,21 +74,24 @@ class Choice:
         """Return the profile of that *kind*; None: the project's that we are in, else the user's."""
         if kind == "system":
             return Profile("system", "system", home().config_manifest, home().profile("system").lock)
-        project = None if kind == "user" else find_project(self.directory, self.environ.get("HOME", ""))
+        project = None if kind == "user" else find_project(self.directory, known_home_directory(self.environ))
         if project is not None:
+            refuse_untrusted_project(project, self.environ, lambda: self.find_config(home))
             manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
             return Profile("project", project_directory(project), manifest, lock, project)
         if kind == "project":
             raise UsageError(
                 f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
             )
-        of_person = os.path.join(config_directory(self.environ), "d8.toml")
-        manifest = home().config_manifest if self.has_own_files else of_person
+        if self.has_own_files:
+            manifest = home().config_manifest
+        else:
+            manifest = os.path.join(config_directory(self.environ), "d8.toml")
         return Profile("user", "user", manifest, home().profile("user").lock)
 
     def find_config(self, home: Callable[[], Home]) -> str:
         """Return the path of ``config.toml``; the system's lies in its home: nothing of a person's counts there."""
-        return home().config if self.is_global else os.path.join(config_directory(self.environ), "config.toml")
+        return home().config if self.is_global else settings_file(home(), self.chosen_home, self.environ)
 
 
 class Place:
@@ -123,6 +129,7 @@ class Place:
         held = alone(self.choice, self.home, self.paths, self.patience)
         with status.readable_by_all(wanted=is_global), held:
             leftovers.sweep_store(self.home, self.patience)
+            one_place.refuse_scattered(self.home, self.paths)
             with self.switching():
                 leftovers.recover(self.paths, self.switch)
             for file in (profile.manifest, profile.lock):
@@ -145,8 +152,14 @@ def alone(choice: Choice, home: Home, paths: ProfilePaths, patience: Patience) -
 
 
 def prepare_home(choice: Choice, home: Home, patience: Patience) -> None:
-    """Make the home ready to be written to; a directory that is somebody else's is a ConfigError."""
+    """Make the home ready to be written to.
+
+    Raises ConfigError where its directory holds other things or is scattered, NotAllowedError where it is another
+    user's.
+    """
     if choice.is_global:
         settle_system_home(home)
+    refuse_strangers_home(home, choice.environ, lambda: choice.find_config(lambda: home))
+    one_place.refuse_scattered(home)
     absent = [] if choice.has_own_files else absent_directories(choice.environ)
     lockfile.prepare_home(home, patience.for_moments(), absent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, DiskError, DocumentError
@@ -21,12 +22,13 @@ from d8_installer.ops.lock import relock
 from d8_installer.ops.requesters import gather
 from d8_installer.ops.run import of_image
 from d8_installer.ops.session import Options
+from d8_installer.ops.strangers import refuse_strangers_program
 from d8_installer.ops.surroundings import default_roots
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import lockfile
-from d8_installer.store.layout import Home, ProfilePaths, default_home
+from d8_installer.store.layout import Home, ProfilePaths, chosen_home, default_home, settings_file
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -65,14 +67,19 @@ def environment_of(argv0: str) -> str:
 
 
 def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
-    """Return the file if it is there already: another first run was quicker, or the launcher has no warm path."""
+    """Return the file if it is there already: another first run was quicker, or the launcher has no warm path.
+
+    Raises NotAllowedError if it is another user's.
+    """
     if len(launch.request) != 64 or not launch.request.isalnum():
         return None
     home, profile = _places(launch, environ)
     run = home.run(launch.request)
     name = _file_name(launch.binary)
+    config_file = partial(settings_file, home, chosen_home(None, environ), environ)
     for path in (os.path.join(_requested(profile, launch.request), name), os.path.join(run.bin, name)):
         if os.access(path, os.X_OK):
+            refuse_strangers_program(home, environ, config_file, path)
             return path
     return None
 
@@ -190,7 +197,7 @@ def _places(launch: Launch, environ: Mapping[str, str]) -> tuple[Home, ProfilePa
         home = Home(os.path.dirname(os.path.dirname(profile.root)))
         if os.path.isfile(home.schema) and _project_of(profile) is not None:
             return home, profile
-    home = Home(environ.get("D8_INSTALLER_HOME") or default_home(environ))
+    home = Home(chosen_home(None, environ) or default_home(environ))
     return home, home.profile("user")
 
 

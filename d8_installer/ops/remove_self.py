@@ -19,7 +19,7 @@ from d8_installer.plugin.environments import project_roots
 from d8_installer.plugin.installation import running, to_remove
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import contents, fs, lockfile
-from d8_installer.store.layout import config_directory, shared_directories
+from d8_installer.store.layout import config_directory, known_home_directory, shared_directories
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -65,7 +65,8 @@ def leaving(session: Session) -> Leaving:
     """Say what would go. A directory that is no home of ours is a ConfigError."""
     home, person = _of_home(session), _of_person(session)
     links = tuple(_links(session)) if home.files else ()
-    known = list(start_up_files(session, session.home.bin))
+    can_have_lines = session.is_global or known_home_directory(session.environ) is not None
+    known = list(start_up_files(session, session.home.bin)) if can_have_lines else []
     refused = [(file.path, why) for file in known if (why := refusal_of(file)) is not None]
     start_up = tuple(file for file in known if file.path not in dict(refused) and has_line(file))
     whole = tuple(file.path for file in start_up if goes_whole(file))
@@ -118,7 +119,7 @@ def _of_home(session: Session) -> _Part:
         if not os.path.lexists(home.mutex):  # nothing of ours was ever begun there
             return _Part()
     own = contents.own(home)
-    if session.is_global:
+    if session.config_file == home.config:
         own = [*_documents(home.root, "config.toml", "config.toml.mutex"), *own]
     if not os.path.isfile(home.schema):
         own = [path for path in own if path != home.config_manifest]  # somebody's, for a home that did not come to be

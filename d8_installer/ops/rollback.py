@@ -9,10 +9,12 @@ import os
 
 from d8_installer.errors import D8Error, DiskError, NotFoundError
 from d8_installer.model.summary import Summary
+from d8_installer.ops.aftermath import activate
 from d8_installer.store import fs, leftovers, lockfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from d8_installer.model.profile import Profile
@@ -88,12 +90,13 @@ def differences(before: Summary | None, after: Summary) -> tuple[Difference, ...
     return tuple(Difference(name, old.get(name, _NOTHING)[0], new.get(name, _NOTHING)[0]) for name in changed)
 
 
-def switch_back(place: Place, number: int | None, records: Records) -> RolledBack:
+def switch_back(place: Place, number: int | None, records: Records, warn: Callable[[str], None]) -> RolledBack:
     """Make generation *number* (None: the one before the active one) the active one; it gets no new number.
 
     A user's lock is restored from it. A project's ``d8.lock`` is the project's: the next sync returns to it (DESIGN,
     Commands). Raises NotFoundError where there is no such generation, DiskError where the store lost what it needs.
-    The caller holds the place for writing; nothing is changed before *records* has answered for the last time.
+    The caller holds the place for writing; nothing is changed before *records* has answered for the last time. What
+    the disk refuses after the switch is told to *warn*.
     """
     profile = place.profile
     active = place.switch.active(place.paths)
@@ -108,7 +111,7 @@ def switch_back(place: Place, number: int | None, records: Records) -> RolledBac
             lockfile.save(profile.lock, target.lock)
         if profile.is_exposed:
             place.switch.expose(place.home, place.paths)
-        place.switch.activate(place.paths, target.number)
+        activate(place.switch, place.paths, target.number, warn)
     made = None if before is None else differences(before, target)
     return RolledBack(profile, (active, target.number), made, lock_restored=restored)
 
@@ -192,11 +195,11 @@ class _Summaries:
         raise _DoubtError
 
 
-def quickly(place: Place, number: int | None) -> RolledBack | None:
+def quickly(place: Place, number: int | None, warn: Callable[[str], None]) -> RolledBack | None:
     """Roll back by the generations' summaries; None, and nothing changed, where one of them does not count."""
     try:
         with place.writing():
-            return switch_back(place, number, _Summaries(place.paths))
+            return switch_back(place, number, _Summaries(place.paths), warn)
     except _DoubtError:
         return None
 

@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, UsageError
+from d8_installer.errors import DiskError, MismatchError, UsageError
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.profile import Profile
 from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
+from d8_installer.ops.altered import altered_text
 from d8_installer.ops.apply import Change, apply
 from d8_installer.ops.lock import relock
 from d8_installer.ops.session import Workspace
@@ -53,7 +54,15 @@ def _of_generation(session: Session, active: Generation, binary: str) -> Runnabl
     if placed is None:
         raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
     name = file_name(binary, active.platform.executable_suffix)
-    return Runnable(session.home.executable(placed.digest.hex, name), name)
+    path = session.home.executable(placed.digest.hex, name)
+    session.refuse_strangers_program(os.path.dirname(path), path)
+    problem = status.altered(path, placed.size)
+    if problem is not None and os.path.lexists(path):
+        raise MismatchError(
+            altered_text(placed, path, problem),
+            hint="type `d8-installer verify --fix`, which puts back what was installed",
+        )
+    return Runnable(path, name)
 
 
 def of_image(session: Session, request: Request, binary: str) -> Runnable:

@@ -74,8 +74,11 @@ def _other_pins(lock: Lock, active: Generation) -> Iterator[str]:
             yield f"{image.name} {image.version}"
 
 
-def of_tags(session: Session) -> Iterator[Wrong]:
-    """Yield a damaged memory of tags."""
+def of_tags(session: Session, leads: Leads) -> Iterator[Wrong]:
+    """Yield a memory of tags that is damaged, or missing although something was installed."""
+    if not os.path.lexists(session.home.tags) and any(leads.active(line) is not None for line in leads.lines):
+        yield Wrong("tags", session.home.tags, "is missing")
+        return
     try:
         lockfile.load_tags(session.home)
     except DocumentError:

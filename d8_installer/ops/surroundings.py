@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.plugin.discovery import Scan, scan
 from d8_installer.plugin.environments import Root, environments, prefix_of, project_roots, user_roots
 from d8_installer.store import lockfile
-from d8_installer.store.layout import home_directory
+from d8_installer.store.layout import home_directory_or_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -56,7 +56,7 @@ def default_roots(session: Session, profile: Profile) -> list[Root]:
         return []
     if profile.project is not None:
         return project_roots(session.environ, profile.project)
-    return user_roots(session.environ, home_directory(session.environ), sys.prefix)
+    return user_roots(session.environ, home_directory_or_nowhere(session.environ), sys.prefix)
 
 
 def _one_each(plugins: Iterable[DiscoveredPlugin], given: Collection[str]) -> Iterable[DiscoveredPlugin]:

@@ -18,7 +18,7 @@ from d8_installer.ops.leads import Leads, Wrong
 from d8_installer.ops.lines import lines
 from d8_installer.ops.ownership import is_foreign
 from d8_installer.ops.state_files import of_files, of_modes, of_tags
-from d8_installer.store import fs, status
+from d8_installer.store import fs, one_place, status
 from d8_installer.store.blobs import EXECUTABLE
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def _may_wait(session: Session) -> bool:
 
 def found(session: Session, hashed: Hashed) -> Iterator[Wrong]:
     """Yield what is wrong now; files that *hashed* knows as sound are not read again."""
+    one_place.refuse_scattered(session.home)
     yield from _stored(session, hashed)
     leads = Leads(session)
     for line in lines(session):
@@ -89,7 +90,7 @@ def found(session: Session, hashed: Hashed) -> Iterator[Wrong]:
         yield from of_files(line, leads)
     yield from leads.of_layers()
     yield from leads.of_bin()
-    yield from of_tags(session)
+    yield from of_tags(session, leads)
     yield from of_modes(session, leads)
 
 
@@ -120,7 +121,8 @@ def _judge(hashed: Hashed, digest: str, path: str) -> tuple[Wrong | None, int]:
     if size is None:
         if not os.path.lexists(path):
             return None, 0  # removed meanwhile
-        return Wrong("executable", path, "is no regular file", digest), 0
+        kind = f"a link to {os.readlink(path)}" if os.path.islink(path) else "not a regular file"
+        return Wrong("executable", path, f"is {kind}, which is not what was installed", digest), 0
     try:
         with open(path, "rb", buffering=0) as file:
             facts = os.fstat(file.fileno())

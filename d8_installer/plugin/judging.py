@@ -79,6 +79,11 @@ class CheckContext:
     ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
     plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has.
     ``sources`` are the sources that were asked, in their order: at "doctor" only.
+    ``changed`` (name, how) are binaries whose file something else changed. Of the home:
+    ``not_writable`` are the directories in it that this user cannot write to and should, ``scattered`` says what of it
+    lies elsewhere, ``stranger`` who else owns it; others may write to it if it is ``open_to_others``.
+    ``bin_leads_to`` is what ``bin`` leads to where that is not the active generation; ``bad_path_entry`` says why
+    ``bin_directory`` cannot be on PATH.
     """
 
     moment: Moment
@@ -100,6 +105,13 @@ class CheckContext:
     broken_manifests: tuple[tuple[str, str], ...] = ()
     shadowed: tuple[str, ...] = ()
     sources: tuple[AskedSource, ...] = ()
+    changed: tuple[tuple[str, str], ...] = ()
+    not_writable: tuple[str, ...] = ()
+    scattered: str | None = None
+    stranger: str | None = None
+    open_to_others: bool = False
+    bin_leads_to: str | None = None
+    bad_path_entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

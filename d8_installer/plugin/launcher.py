@@ -22,7 +22,7 @@ HEAD_BYTES = 256
 
 # Where there is no pyvenv.cfg (a user site, a system's Python), the interpreter is the one that d8-installer's own
 # script beside this one names. The home is DESIGN's: D8_INSTALLER_HOME, else XDG's, where a relative value counts as
-# unset.
+# unset. A file that is another user's is for the cold path to judge: a shell cannot tell root's from a stranger's.
 _TEXT = """\
 #!/bin/sh
 # d8-installer launcher: @binary@ sha256:@request@
@@ -33,6 +33,7 @@ q=
 if [ ! -h "$0" ] && [ -h "$p" ] && [ -f "$p/project" ]; then IFS= read -r q <"$p/project"; fi
 if [ ! -f "$q/d8.toml" ]; then
   p=$D8_INSTALLER_HOME
+  case $p in '~' | '~/'*) p=$HOME${p#?} ;; esac
   if [ -z "$p" ]; then
     case $XDG_DATA_HOME in
       /*) p=$XDG_DATA_HOME/d8-installer ;;
@@ -41,7 +42,7 @@ if [ ! -f "$q/d8.toml" ]; then
   fi
   p=$p/profiles/user
 fi
-[ -x "$p/$b" ] && unset D8_RPP_TOKEN && exec "$p/$b" "$@"
+[ -x "$p/$b" ] && [ -O "$p/$b" ] && unset D8_RPP_TOKEN && exec "$p/$b" "$@"
 s=$(readlink -f "$0") || s=$0
 d=${s%/*}
 if [ -f "$d/../pyvenv.cfg" ] && [ -x "$d/python" ]; then

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, TryAgainError
 from d8_installer.model.digest import Digest
-from d8_installer.store import fs, leftovers
+from d8_installer.store import fs, leftovers, status
 from d8_installer.store.arriving import Arriving
 from d8_installer.store.flock import Patience
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _RECORD_LIMIT = 1 << 20
 EXECUTABLE = 0o555
 """The mode of every stored executable."""
+SEALED = 0o555
+"""The mode of its directory: a program that replaces its own file would make the store tell a lie."""
 
 
 _MOST_CHAINS = 64
@@ -105,11 +107,28 @@ class Store:
             if other is None:
                 raise DiskError(f"{path} is gone", hint="run `d8-installer sync` again")
             temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
-            with self._guard():
+            with self._guard(), self._unsealed(stored.digest.hex):
                 fs.make_directories(self._home.incoming)
                 fs.same_file(other, temporary)
                 fs.rename(temporary, path)
+        elif status.mode(os.path.dirname(path)) != SEALED:
+            with self._guard(), self._unsealed(stored.digest.hex):
+                pass
         return path
+
+    @contextlib.contextmanager
+    def _unsealed(self, digest: str) -> Iterator[str]:
+        """Give an executable's directory, made if it is not there, to change while the context lasts."""
+        directory = self._home.executables(digest)
+        fs.make_directories(directory)
+        fs.set_mode(directory, 0o755)
+        try:
+            yield directory
+        except BaseException:
+            with contextlib.suppress(DiskError):
+                fs.set_mode(directory, SEALED)
+            raise
+        fs.set_mode(directory, SEALED)
 
     def admit(
         self,
@@ -128,10 +147,9 @@ class Store:
             fs.sync_file(temporary)
         with self._guard():
             for member, (temporary, stored) in proven.items():
-                directory = self._home.executables(stored.digest.hex)
-                fs.make_directories(directory)
-                fs.rename(temporary, os.path.join(directory, names[member]))
-                fs.sync_directory(directory)
+                with self._unsealed(stored.digest.hex) as directory:
+                    fs.rename(temporary, os.path.join(directory, names[member]))
+                    fs.sync_directory(directory)
             entries = {**self.members(layer), **{member: stored for member, (_, stored) in proven.items()}}
             self._write(layer, entries, chain)
 
@@ -170,7 +188,7 @@ class Store:
     def discard_name(self, digest: str, name: str) -> None:
         """Remove one name of an executable, or whatever else lies there."""
         path = os.path.join(self._home.executables(digest), name)
-        with self._guard():
+        with self._guard(), self._unsealed(digest):
             if os.path.isdir(path) and not os.path.islink(path):
                 fs.remove_tree(path)
             else:
@@ -183,8 +201,7 @@ class Store:
 
     def rename_all(self, stored: Stored, sound: str) -> None:
         """Make every name of an executable one of the file *sound* (a name beside them), each in one rename."""
-        directory = self._home.executables(stored.digest.hex)
-        with self._guard():
+        with self._guard(), self._unsealed(stored.digest.hex) as directory:
             for name in fs.list_directory(directory):
                 path = os.path.join(directory, name)
                 if name != sound and not os.path.samestat(os.lstat(path), os.lstat(os.path.join(directory, sound))):

@@ -66,15 +66,14 @@ def open_lock(path: str) -> BinaryIO:
 
 
 def _for_writers(path: str, flags: int) -> int:
-    """Open a lock that nobody can hold who may not write here: opening it to read is enough to lock it for ever."""
+    """Open a lock that only its owner can open: opening it to read is enough to hold it for ever."""
     kinds = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags | kinds, 0o660)
+    descriptor = os.open(path, flags | kinds, 0o600)
     if os.name == "posix":
         facts = os.fstat(descriptor)
-        wanted = 0o660 if facts.st_mode & 0o020 else 0o600
-        if stat.S_IMODE(facts.st_mode) != wanted and facts.st_uid == os.geteuid():
-            with contextlib.suppress(OSError):  # file systems without modes have no others either
-                os.fchmod(descriptor, wanted)
+        if stat.S_IMODE(facts.st_mode) != 0o600 and facts.st_uid == os.geteuid():
+            with contextlib.suppress(OSError):  # a file system without modes has no other users either
+                os.fchmod(descriptor, 0o600)
     return descriptor
 
 

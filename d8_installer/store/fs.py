@@ -15,6 +15,7 @@ import stat
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.store import flock
 from d8_installer.store.flock import Patience
+from d8_installer.store.refusals import NO_LINKS, NO_LOCKS, UNSUPPORTED
 from d8_installer.store.refusals import refusals as _refusals
 from d8_installer.store.status import refuse_dangling
 
@@ -100,21 +101,36 @@ def owner(path: str) -> int | None:
 
 
 def make_directories(path: str) -> None:
-    """Make a directory and its parents; one that exists is fine."""
+    """Make a directory and its parents, writable by their owner alone whatever the umask; one that exists is fine."""
+    absent, above = [], path
+    while not os.path.exists(above) and above != os.path.dirname(above):
+        absent.append(above)
+        above = os.path.dirname(above)
     with _refusals("make the directory", path):
-        os.makedirs(path, exist_ok=True)
+        for directory in reversed(absent):
+            with contextlib.suppress(FileExistsError):  # another process was quicker, or it is no directory
+                os.mkdir(directory, 0o755)
+        if not os.path.isdir(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def create(path: str) -> BinaryIO:
-    """Create a file that must not exist yet, open for writing, without a buffer and not inherited by children."""
+    """Create a file that must not exist yet, open for writing, without a buffer and not inherited by children.
+
+    Only its owner can write to it, whatever the umask.
+    """
     with _refusals("create", path):
-        return open(path, "xb", buffering=0)
+        return open(path, "xb", buffering=0, opener=_for_owner)
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o644)
 
 
 def reopen(path: str, size: int) -> BinaryIO:
     """Open a file for writing behind its first *size* bytes; what it has more goes. One that is not there is made."""
     with contextlib.ExitStack() as opened, _refusals("write", path):
-        file = opened.enter_context(open(path, "ab", buffering=0))
+        file = opened.enter_context(open(path, "ab", buffering=0, opener=_for_owner))
         file.truncate(size)
         opened.pop_all()
         return file
@@ -129,17 +145,17 @@ def write(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
 
 
 def sync(file: BinaryIO) -> None:
-    """Make an open file's bytes durable."""
+    """Make an open file's bytes durable, where the file system can."""
     with _refusals("sync", str(file.name)):
-        os.fsync(file.fileno())
+        _sync(file.fileno())
 
 
 def sync_file(path: str) -> None:
-    """Make the bytes of a closed file durable."""
+    """Make the bytes of a closed file durable, where the file system can."""
     with _refusals("sync", path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            _sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -151,9 +167,17 @@ def sync_directory(path: str) -> None:
     with _refusals("sync the directory", path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(descriptor)
+            _sync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:  # CIFS and 9p say EINVAL of a directory
+            raise
 
 
 def set_mode(path: str, mode: int) -> None:
@@ -170,7 +194,7 @@ def rename(old: str, new: str) -> None:
 
 def make_link(target: str, path: str) -> None:
     """Make the symbolic link *path* with the text *target*."""
-    with _refusals("make the link", path):
+    with _refusals("make the link", path, NO_LINKS):
         os.symlink(target, path)
 
 
@@ -192,7 +216,7 @@ def same_file(old: str, new: str) -> None:
         try:
             os.link(old, new)
         except OSError as error:
-            if error.errno not in {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}:
+            if error.errno not in {errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, *UNSUPPORTED}:
                 raise
             import shutil
 
@@ -340,7 +364,7 @@ def _holding(file: BinaryIO) -> Iterator[None]:
 
 
 def _lock(file: BinaryIO, path: str, patience: Patience) -> None:
-    with _refusals("lock", path):
+    with _refusals("lock", path, NO_LOCKS):
         if flock.take(file):
             return
         queue = flock.queue(file)
@@ -375,7 +399,7 @@ def _is_still(file: BinaryIO, path: str) -> bool:
 def try_exclusive(path: str) -> Iterator[bool]:
     """Hold the lock file *path* if nobody else does; yields whether we have it."""
     with flock.open_lock(path) as file:
-        with _refusals("lock", path):
+        with _refusals("lock", path, NO_LOCKS):
             held = flock.take(file) and _is_still(file, path)
         try:
             yield held

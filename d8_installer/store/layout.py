@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _APP = "d8-installer"
 _GLOBAL = "/opt/d8-installer"
+_NOWHERE = "/nonexistent"
+"""The home directory that Debian gives to accounts without one."""
 
 
 class Home:
@@ -215,14 +217,27 @@ def default_home(environ: Mapping[str, str]) -> str:
     if sys.platform == "win32":
         base = environ.get("LOCALAPPDATA") or os.path.join(os.path.expanduser("~"), "AppData", "Local")
     else:
-        base = _xdg(environ, "XDG_DATA_HOME", ".local", "share")
+        base = xdg_directory(environ, "XDG_DATA_HOME", ".local", "share")
     return os.path.join(base, _APP)
+
+
+def chosen_home(typed: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return the home that was chosen with ``--home`` or D8_INSTALLER_HOME, or None; a shell may have left a ``~``."""
+    chosen = typed or environ.get("D8_INSTALLER_HOME")
+    return _without_tilde(chosen, environ) if chosen else None
+
+
+def _without_tilde(path: str, environ: Mapping[str, str]) -> str:
+    if path == "~" or path.startswith("~/"):
+        return home_directory(environ) + path[1:]
+    return path
 
 
 def global_home(environ: Mapping[str, str]) -> str:
     """Return the home of the system profile: D8_INSTALLER_GLOBAL_HOME, else the system's usual place."""
     usual = os.path.join(environ.get("PROGRAMDATA", "C:\\ProgramData"), _APP) if sys.platform == "win32" else _GLOBAL
-    return environ.get("D8_INSTALLER_GLOBAL_HOME") or usual
+    chosen = environ.get("D8_INSTALLER_GLOBAL_HOME")
+    return _without_tilde(chosen, environ) if chosen else usual
 
 
 def config_directory(environ: Mapping[str, str]) -> str:
@@ -230,12 +245,22 @@ def config_directory(environ: Mapping[str, str]) -> str:
     if sys.platform == "win32":
         base = environ.get("APPDATA") or os.path.join(os.path.expanduser("~"), "AppData", "Roaming")
     else:
-        base = _xdg(environ, "XDG_CONFIG_HOME", ".config")
+        base = xdg_directory(environ, "XDG_CONFIG_HOME", ".config")
     return os.path.join(base, _APP)
 
 
-def _xdg(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
-    """The XDG base directory spec lets a relative value count as unset."""
+def settings_file(home: Home, chosen: str | None, environ: Mapping[str, str]) -> str:
+    """Return the path of a person's ``config.toml``; without a HOME it lies in the home that was *chosen*."""
+    try:
+        return os.path.join(config_directory(environ), "config.toml")
+    except ConfigError:
+        if chosen is None:
+            raise
+        return home.config
+
+
+def xdg_directory(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
+    """Return a base directory; by the XDG base directory specification a relative value counts as unset."""
     chosen = environ.get(variable, "")
     if os.path.isabs(chosen):
         return chosen
@@ -244,21 +269,33 @@ def _xdg(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
 
 def home_directory(environ: Mapping[str, str]) -> str:
     """Return the person's home directory: HOME, else that of the user database; without either, a ConfigError."""
+    known = known_home_directory(environ)
+    if known is None:
+        raise ConfigError("HOME names no absolute directory", hint="set HOME, or choose a home with --home DIR")
+    return known
+
+
+def known_home_directory(environ: Mapping[str, str]) -> str | None:
+    """Return what ``home_directory`` returns, or None."""
     chosen = environ.get("HOME", "")
     if os.path.isabs(chosen):
         return chosen
     # Without HOME, expanduser asks the user database; with a relative one it would return just that.
     known = os.path.expanduser("~") if not chosen else ""
-    if not os.path.isabs(known):
-        raise ConfigError("HOME names no absolute directory", hint="set HOME, or choose a home with --home DIR")
-    return known
+    return known if os.path.isabs(known) else None
+
+
+def home_directory_or_nowhere(environ: Mapping[str, str]) -> str:
+    """Return the person's home directory; if it is not known, a directory that does not exist."""
+    return known_home_directory(environ) or _NOWHERE
 
 
 def shared_directories(environ: Mapping[str, str]) -> list[str]:
     """Return the directories below HOME that are everybody's, and that a first install may have to make."""
-    if sys.platform == "win32":
+    home = known_home_directory(environ)
+    if sys.platform == "win32" or home is None:
         return []
-    return [os.path.join(home_directory(environ), *names) for names in ((".local", "share"), (".local",), (".config",))]
+    return [os.path.join(home, *names) for names in ((".local", "share"), (".local",), (".config",))]
 
 
 def absent_directories(environ: Mapping[str, str]) -> list[str]:
@@ -266,20 +303,30 @@ def absent_directories(environ: Mapping[str, str]) -> list[str]:
     return [path for path in shared_directories(environ) if not os.path.lexists(path)]
 
 
-def find_project(directory: str, home_directory: str) -> str | None:
+def find_project(directory: str, home_directory: str | None) -> str | None:
     """Return the nearest directory with a ``d8.toml``, from *directory* upwards, or None.
 
-    The search ends at the top of a git work tree and at the person's HOME, both of which are still looked at. One that
-    is no file counts as well: whoever reads it says so, rather than mean another profile.
+    The search ends at the top of a git work tree and at the person's home directory, however that is spelled; both are
+    still looked at. A ``d8.toml`` that is no file counts as well: the command that reads it says so.
     """
-    here = os.path.abspath(directory)
+    here, home = os.path.abspath(directory), _identity(home_directory)
     while True:
         if os.path.exists(os.path.join(here, "d8.toml")):
             return here
         parent = os.path.dirname(here)
-        if parent == here or here == home_directory or os.path.exists(os.path.join(here, ".git")):
+        is_home = home is not None and _identity(here) == home
+        if parent == here or is_home or os.path.exists(os.path.join(here, ".git")):
             return None
         here = parent
+
+
+def _identity(directory: str | None) -> tuple[int, int] | None:
+    """Return what tells a directory from all others, whichever links and mounts lead to it."""
+    try:
+        status = os.stat(directory) if directory is not None else None
+    except OSError:
+        return None
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def project_directory(project: str) -> str:

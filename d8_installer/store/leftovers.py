@@ -9,7 +9,7 @@ import contextlib
 import os
 
 from d8_installer.errors import DiskError
-from d8_installer.store import fs
+from d8_installer.store import dropping, fs
 from d8_installer.store.arriving import Arriving, is_digest
 
 TYPE_CHECKING = False
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 DRAFT = ".new"
 """How the name of a generation ends that is being made."""
-GONE = ".gone"
-"""How the name of one ends that is being removed."""
 
 
 def guarding(home: Home, patience: Patience) -> Guard:
@@ -89,10 +87,19 @@ def finish(paths: ProfilePaths, switch: Switch) -> None:
     switch.recover(paths)
     with contextlib.suppress(DiskError):
         for name in fs.list_directory(paths.generations):
-            if name.endswith((DRAFT, GONE)):
+            if name.endswith(DRAFT):
                 fs.remove_tree(os.path.join(paths.generations, name))
+            elif name.endswith(dropping.GONE) and name.removesuffix(dropping.GONE).isdecimal():
+                dropping.finish(os.path.join(paths.generations, name))
 
 
 def numbers(paths: ProfilePaths) -> list[int]:
     """Return the numbers of the generations that are there, ascending."""
-    return sorted(int(name) for name in fs.list_directory(paths.generations) if name.isdecimal())
+    names = fs.list_directory(paths.generations)
+    return sorted(int(name) for name in set(names) - dropping.going(names) if name.isdecimal())
+
+
+def newest_number(paths: ProfilePaths) -> int:
+    """Return the highest number of a generation that is there, or that is being removed; 0 if there is none."""
+    names = fs.list_directory(paths.generations)
+    return max((int(name) for name in {*names, *dropping.going(names)} if name.isdecimal()), default=0)

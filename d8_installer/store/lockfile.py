@@ -10,7 +10,7 @@ import errno
 import os
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
-from d8_installer.store import fs
+from d8_installer.store import fs, status
 from d8_installer.store.flock import Patience
 from d8_installer.store.layout import SCHEMA
 
@@ -148,19 +148,27 @@ def _mark(images: object) -> str:
     return f"{crc32(json.dumps(images, sort_keys=True).encode()):08x}"
 
 
+def begin_tags(home: Home) -> None:
+    """Write a ``tags.json`` that remembers nothing, so that one which is lost later is missed."""
+    fs.replace_file(home.tags, _tags_document({}))
+
+
+def _tags_document(images: Mapping[str, Mapping[str, str]]) -> bytes:
+    import json
+
+    return json.dumps({"schema": SCHEMA, "mark": _mark(images), "tags": images}, indent=1).encode()
+
+
 def remember_tags(home: Home, tops: Mapping[tuple[str, str], Digest], patience: Patience | None = None) -> None:
     """Add what was resolved to ``tags.json``; another process's additions stay."""
     known = load_tags(home)
     if all(known.get(key) == top for key, top in tops.items()):
         return
-    import json
-
     with fs.exclusive(home.mutex, patience or Patience(_silent)):
         images: dict[str, dict[str, str]] = {}
         for (path, tag), top in sorted({**load_tags(home), **tops}.items()):
             images.setdefault(path, {})[tag] = str(top)
-        document = {"schema": SCHEMA, "mark": _mark(images), "tags": images}
-        fs.replace_file(home.tags, json.dumps(document, indent=1).encode())
+        fs.replace_file(home.tags, _tags_document(images))
 
 
 def load_environments(paths: ProfilePaths) -> tuple[str, ...]:
@@ -231,9 +239,20 @@ def prepare_home(home: Home, patience: Patience | None = None, made: Iterable[st
     with fs.exclusive(home.mutex, patience or Patience(_silent)):
         fs.sweep(home.root, *_ROOT_FILES)
         if is_new and fs.read(home.schema, limit=64) is None:
+            _close_to_others(home)
             if lines := "".join(f"{path}\n" for path in made):
                 fs.replace_file(home.made, lines.encode("utf-8", "surrogateescape"))
             fs.replace_file(home.schema, f"{SCHEMA}\n".encode())
+        if not os.path.lexists(home.tags) and not os.path.lexists(home.profiles):
+            begin_tags(home)
+
+
+def _close_to_others(home: Home) -> None:
+    """Let only its owner write to a new home, whatever made its directory; one of another user stays as it is."""
+    place = os.path.realpath(home.root)
+    mode = status.mode(place) or 0
+    if os.name == "posix" and mode & 0o022 and fs.owner(place) == os.geteuid():
+        fs.set_mode(place, mode & 0o755)
 
 
 def load_made(home: Home) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.generation import Generation
 from d8_installer.model.summary import Summary, SummedUp, speaks_against
-from d8_installer.store import fs, leftovers
+from d8_installer.store import dropping, fs, leftovers, status
 from d8_installer.store.blobs import Stored
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class ProfileStore:
         return raw is not None and record is not None and Summary.parse(raw, record) is not None
 
     def next_number(self) -> int:
-        """Return the number that a new generation gets: one more than any that is there."""
-        return max([0, *self.numbers(), self.switch.active(self.paths) or 0]) + 1
+        """Return the number that a new generation gets: one more than any that is there or is being removed."""
+        return max(leftovers.newest_number(self.paths), self.switch.active(self.paths) or 0) + 1
 
     def recover(self) -> None:
         """Finish or remove what a killed process left in this profile; the caller has its mutex and the home's."""
@@ -157,14 +157,8 @@ class ProfileStore:
                 self.drop(number)
 
     def drop(self, number: int) -> None:
-        """Remove one generation: by a rename, so that none is ever there by half."""
-        gone = f"{self.paths.generation(number)}{leftovers.GONE}"
-        fs.remove_tree(gone)
-        if os.path.islink(self.paths.generation(number)):  # what it leads to is not ours
-            fs.remove(self.paths.generation(number))
-            return
-        fs.rename(self.paths.generation(number), gone)
-        fs.remove_tree(gone)
+        """Remove one generation, so that none is ever there by half."""
+        dropping.drop(self.paths.generation(number))
 
     def numbers(self) -> list[int]:
         """Return the numbers of the generations that are there, ascending."""
@@ -181,6 +175,19 @@ class ProfileStore:
                 stored = self.store.place_of(Stored(placed.digest, placed.size), os.path.basename(path))
                 if not astray.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
                     yield placed, path
+
+    def altered(self, generation: Generation) -> Iterator[tuple[Placed, str, str]]:
+        """Yield the stored executables of a generation that are not the files that were put there, and how they differ.
+
+        Their bytes are not read.
+        """
+        suffix = generation.platform.executable_suffix
+        for placed in generation.placed:
+            name = file_name(placed.placement.binary, suffix)
+            path = self.store.place_of(Stored(placed.digest, placed.size), name)
+            problem = status.altered(path, placed.size)
+            if problem is not None:
+                yield placed, path, problem
 
     def directories(self, number: int) -> list[str]:
         """Return where the files of a generation are: in its directory, and in ``current`` if that is no link to it."""

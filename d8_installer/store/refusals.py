@@ -9,7 +9,7 @@ from d8_installer.errors import DiskError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _HINTS = {
     errno.ENOSPC: "free some space, then type the same command again",
@@ -23,17 +23,31 @@ _HINTS = {
     errno.EEXIST: "something is in the way; move it away",
     errno.ENAMETOOLONG: "choose a shorter home with --home DIR",
     errno.EIO: "the disk reports an error; look at the system's log",
+    errno.EXDEV: "a home has to lie on one file system: choose another home with --home DIR, or move it as a whole",
 }
+UNSUPPORTED = frozenset(
+    [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EBADF, errno.ENOLCK]
+)
+"""What file systems answer to a call that they do not have."""
+NO_LOCKS = dict.fromkeys(UNSUPPORTED, "this file system has no locks: keep the home elsewhere, with --home DIR")
+NO_LINKS = dict.fromkeys(
+    [errno.EPERM, *UNSUPPORTED],
+    "this file system may have no symbolic links: keep the home elsewhere, with --home DIR",
+)
 
 
 @contextlib.contextmanager
-def refusals(verb: str, path: str) -> Iterator[None]:
-    """Turn an OSError of the context into a DiskError that says what could not be done."""
+def refusals(verb: str, path: str, hints: Mapping[int, str] | None = None) -> Iterator[None]:
+    """Turn an OSError of the context into a DiskError that says what could not be done.
+
+    *hints* are, by errno, those that hold for this call alone.
+    """
     try:
         yield
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint_for(error)) from error
+        hint = (hints or {}).get(error.errno or 0) or hint_for(error)
+        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint) from error
 
 
 def hint_for(error: OSError) -> str:

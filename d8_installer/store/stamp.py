@@ -70,15 +70,31 @@ def time_mark(path: str) -> int | None:
         return None
 
 
+def executable_mark(path: str) -> list[int] | None:
+    """Return what tells that an executable was replaced: time, size and kind of the file itself; None if it is gone."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size, status.st_mode]
+
+
 def _mark(facts: object) -> int:
     """Return what tells that the facts, which nothing else is compared with, were damaged."""
     return crc32(json.dumps(facts, sort_keys=True).encode())
 
 
-def seen(paths: ProfilePaths, files: Iterable[str], places: Iterable[str], facts: dict[str, object]) -> bytes:
-    """Return the text of a stamp for the present state: of *files* the bytes count, of *places* the times.
+def seen(
+    paths: ProfilePaths,
+    files: Iterable[str],
+    places: Iterable[str],
+    executables: Iterable[str],
+    facts: dict[str, object],
+) -> bytes:
+    """Return the text of a stamp for the present state.
 
-    *facts* are handed back by ``matching``.
+    Of *files* the bytes count, of *places* the times, of *executables* whether they are the same regular files. *facts*
+    are handed back by ``matching``.
     """
     document = {
         "schema": SCHEMA,
@@ -86,6 +102,7 @@ def seen(paths: ProfilePaths, files: Iterable[str], places: Iterable[str], facts
         "current": active_mark(paths),
         "files": {path: file_mark(path) for path in files},
         "places": {path: time_mark(path) for path in places},
+        "executables": {path: executable_mark(path) for path in executables},
         "facts": facts,
         "mark": _mark(facts),
     }
@@ -105,6 +122,7 @@ def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | N
             and set(document["files"]) == set(files)
             and all(file_mark(path) == mark for path, mark in document["files"].items())
             and all(time_mark(path) == mark for path, mark in document["places"].items())
+            and all(executable_mark(path) == mark for path, mark in document["executables"].items())
             and document["mark"] == _mark(document["facts"])
         )
         facts = document["facts"]

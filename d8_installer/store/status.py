@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+UNEXECUTABLE = "may not be executed"
+"""What ``altered`` says of a file that only lost its permission to be executed."""
+
 
 def refuse_dangling(verb: str, path: str) -> None:
     """Raise a DiskError if *path*, or a directory on the way, is a link that leads nowhere: its disk may be away."""
@@ -48,6 +51,26 @@ def mode(path: str) -> int | None:
         return stat.S_IMODE(os.lstat(path).st_mode)
     except FileNotFoundError:
         return None
+
+
+def altered(path: str, size: int) -> str | None:
+    """Say how a stored executable differs from the regular file of *size* bytes that was put there, or return None.
+
+    The bytes are not read: this is what a program that replaces itself leaves.
+    """
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "is gone"
+    except OSError as error:
+        return f"cannot be looked at: {(error.strerror or '').lower()}"
+    if stat.S_ISLNK(found.st_mode):
+        return f"is a link to {os.readlink(path)}, which is not what was installed"
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if found.st_size != size:
+        return f"has {found.st_size} bytes, not the {size} that were installed"
+    return None if os.name != "posix" or found.st_mode & 0o111 else UNEXECUTABLE
 
 
 def is_writable(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.plugin.hookspec import hookimpl
@@ -31,6 +32,9 @@ def _binaries(context: CheckContext) -> list[Finding]:
         names = ", ".join(context.missing)
         hint = "type `d8-installer verify --fix`, which puts it in place again"
         return [Finding("error", f"lost: {names}", hint=hint)]
+    if context.changed:
+        hint = "type `d8-installer verify --fix`, which puts back what was installed"
+        return [Finding("error", f"{name} was changed: {how}", hint=hint) for name, how in context.changed]
     if context.generation is None:
         return [Finding("ok", f"nothing is in place yet in {context.profile}")]
     count = len(context.binaries)
@@ -63,15 +67,44 @@ def _source(source: AskedSource, *, is_first: bool) -> Finding:
 
 
 def _home(context: CheckContext) -> list[Finding]:
-    if context.home_runs_programs:
-        return [Finding("ok", context.home)] if context.moment == "doctor" else []
-    hint = "keep it elsewhere: --home DIR, or D8_INSTALLER_HOME"
-    return [Finding("error", f"{context.home} lies on a file system that runs no programs (noexec)", hint=hint)]
+    findings = []
+    elsewhere = "keep it elsewhere: --home DIR, or D8_INSTALLER_HOME"
+    if not context.home_runs_programs:
+        problem = f"{context.home} lies on a file system that runs no programs (noexec)"
+        findings.append(Finding("error", problem, hint=elsewhere))
+    if context.moment == "doctor":
+        findings += _around_home(context, elsewhere)
+    if not findings and context.moment == "doctor":
+        findings.append(Finding("ok", context.home))
+    return findings
+
+
+def _around_home(context: CheckContext, elsewhere: str) -> list[Finding]:
+    """Judge what a command that writes to the home says by itself."""
+    findings = []
+    if context.scattered is not None:
+        findings.append(Finding("error", context.scattered, hint=f"put it back into {context.home}"))
+    for directory in context.not_writable:
+        hint = f"make it writable for you, or {elsewhere}"
+        findings.append(Finding("error", f"{directory} cannot be written to", hint=hint))
+    if context.stranger is not None:
+        problem = f"{context.stranger}, who can change every program in it"
+        findings.append(Finding("warning", problem, hint=elsewhere))
+    if context.open_to_others:
+        problem = f"others may write to {context.home}, and could change every program in it"
+        findings.append(Finding("warning", problem, hint=f"type `chmod go-w {shlex.quote(context.home)}`"))
+    return findings
 
 
 def _path(context: CheckContext) -> list[Finding]:
+    if context.bin_leads_to is not None:
+        problem = f"{context.bin_directory} leads to {context.bin_leads_to}, not to the active binaries"
+        return [Finding("error", problem, hint="move it away, then type `d8-installer sync`")]
     if context.is_on_path:
         return [Finding("ok", f"{context.bin_directory} is on PATH"), *_shadowed(context)]
+    if context.bad_path_entry is not None:
+        hint = "choose another home with --home DIR, or D8_INSTALLER_HOME"
+        return [Finding("warning", context.bad_path_entry, hint=hint)]
     typed = "d8-installer --global ensurepath" if context.profile == _SYSTEM else "d8-installer ensurepath"
     return [
         Finding("warning", f"{context.bin_directory} is not on PATH", hint=f"type `{typed}`"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 READS = frozenset({"listdir", "readlink", "lstat", "stat", "read"})
 FREES = frozenset({"unlink", "rmdir", "chmod", "flock"})
-GROWS = frozenset({"makedirs", "open", "write", "truncate", "fsync", "replace", "symlink", "link", "copy"})
+GROWS = frozenset({"mkdir", "open", "write", "truncate", "fsync", "replace", "symlink", "link", "copy"})
 """The calls that are counted, by what they do to the disk."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -81,7 +81,7 @@ class Disk:
 
     def install(self) -> None:
         """Put this between ``fs`` and the system."""
-        names = ("listdir", "readlink", "lstat", "stat", "makedirs", "chmod", "replace", "symlink", "link", "unlink")
+        names = ("listdir", "readlink", "lstat", "stat", "mkdir", "chmod", "replace", "symlink", "link", "unlink")
         inside: dict[str, Any] = {name: self._counted(name, getattr(os, name)) for name in names}
         inside["open"] = self._counted("read", os.open)
         inside["fsync"] = self._counted("fsync", lambda _file: None)  # no power is cut here, and it costs the most

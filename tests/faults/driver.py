@@ -23,7 +23,7 @@ from tests.command import Completed, environment
 from tests.faults.disk import Disk, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -77,14 +77,16 @@ class Driver:
         user: int | None = None,
         cwd: str | None = None,
         env_home: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Ran:
         """Run ``d8-installer ARGUMENTS`` with that HOME and fault, in *cwd* (default: *home*).
 
-        Root can have it run as another *user*. *env_home*: the HOME, where *home* is only the working directory.
+        Root can have it run as another *user*. *env_home*: the HOME, where *home* is only the working directory. *env*
+        adds to the clean environment.
         """
         job = {
             "arguments": arguments,
-            "env": environment(env_home or home),
+            "env": environment(env_home or home, **(env or {})),
             "cwd": cwd or home,
             "user": user,
             "fault": None if fault is None else asdict(fault),

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.disk import FREES, Fault
-from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
+from tests.faults.scenarios import (
+    SCENARIOS,
+    Prepared,
+    Scenario,
+    about_the_state,
+    is_done_already,
+    leftovers,
+    prepare,
+    said,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +32,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
 THOROUGH = bool(os.environ.get("D8_THOROUGH"))
-ERRNOS = (errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS, errno.EDQUOT)
+ERRNOS = (
+    *(errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EINVAL),
+    *((errno.EXDEV, errno.ENOSYS) if THOROUGH else ()),
+)
 DISK = 73
 
 
@@ -59,6 +71,8 @@ def complain(prepared: Prepared, fault: Fault, home: str) -> str:
     ran = prepared.driver.run(*scenario.command, home=home, fault=fault)
     call = ran.calls[fault.at - 1] if len(ran.calls) >= fault.at else "(none)"
     problem = about_the_error(ran) or about_the_state(scenario, home, done=ran.code == 0)
+    if not problem and ran.code != 0 and scenario.old != scenario.new and said(home, "tool") == scenario.new:
+        problem = "the change took effect, and the command failed"
     if not problem and ran.code != 0 and call not in FREES and not fault.lasting and (left := leftovers(home)):
         problem = f"left {left}"
     if problem:

@@ -194,7 +194,6 @@ def is_mine(path: str) -> bool:
         ("profiles/user/current", put_link, 73),
         ("profiles/user/generations", put_file, 73),
         ("profiles/user/d8.lock", put_directory, 73),
-        ("profiles/user/stamp.json", put_directory, 73),
         ("profiles/user/mutex", put_directory, 73),
     ],
 )
@@ -271,6 +270,17 @@ def test_a_directory_where_an_executable_should_lie(machine: Machine) -> None:
     assert said(machine.home, "tool") == "one"
 
 
+def test_what_is_in_the_way_of_the_stamp_is_only_warned_of(machine: Machine) -> None:
+    put_schema(machine.path(DATA))
+    stamp = machine.path(DATA, "profiles", "user", "stamp.json")
+    put_directory(stamp)
+    done = machine.run("install", "tool")
+    assert done.code == 0, done
+    assert "warning: " in done.err
+    assert stamp in done.err
+    assert os.path.isdir(stamp)
+
+
 # -- another person's home -----------------------------------------------------------------------------------
 
 
@@ -321,6 +331,8 @@ def test_root_leaves_nothing_in_the_home_of_another(machine: Machine) -> None:
 def test_root_in_the_project_of_another_writes_no_lock(machine: Machine) -> None:
     project = make_project(os.path.join(machine.root, "work"))
     typed = ("--endpoint", machine.images, "--home", os.path.join(machine.root, "own"))
+    refused(machine.driver.run(*typed, "sync", home=machine.home, cwd=project), 77, project, "is not trusted")
+    assert machine.run("config", "set", "safe_directories", project).code == 0
     for words in (("sync",), ("lock",), ("install", "--project", "tool>=1")):
         done = machine.driver.run(*typed, *words, home=machine.home, cwd=project)
         refused(done, 77, project)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -229,7 +230,10 @@ def test_a_read_only_tree_is_removed(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("number", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP])
+@pytest.mark.parametrize(
+    "number",
+    [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS, errno.EINVAL],
+)
 def test_where_there_are_no_hard_links_a_copy_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -244,6 +248,84 @@ def test_where_there_are_no_hard_links_a_copy_does(
     fs.same_file(str(old), str(new))
     assert (new.read_bytes(), new.stat().st_mode & 0o777) == (b"12", 0o555)
     assert old.stat().st_ino != new.stat().st_ino
+
+
+# -- file systems that lack something ------------------------------------------------------------------------
+
+
+def refusing(number: int) -> Callable[..., object]:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF])
+def test_what_cannot_be_synced_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(number))
+    path = tmp_path / "file"
+    fs.replace_file(str(path), b"12")
+    fs.sync_file(str(path))
+    fs.sync_directory(str(tmp_path))
+    assert path.read_bytes() == b"12"
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_sync_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(number))
+    with pytest.raises(DiskError):
+        fs.sync_directory(str(tmp_path))
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_there_are_no_locks_the_hint_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    import fcntl
+
+    monkeypatch.setattr(fcntl, "flock", refusing(number))
+    path = str(tmp_path / "mutex")
+    with pytest.raises(DiskError) as caught, fs.exclusive(path, lambda _holder: None):
+        pass
+    assert "no locks" in str(caught.value.hint)
+    assert "--home DIR" in str(caught.value.hint)
+    with pytest.raises(DiskError) as caught, fs.try_exclusive(path):
+        pass
+    assert "no locks" in str(caught.value.hint)
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_symbolic_links_the_hint_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "symlink", refusing(number))
+    with pytest.raises(DiskError) as caught:
+        fs.make_link("target", str(tmp_path / "link"))
+    assert "no symbolic links" in str(caught.value.hint)
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_only_its_owner_can_write_to_what_is_made(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        fs.make_directories(str(tmp_path / "a" / "b"))
+        fs.create(str(tmp_path / "created")).close()
+        fs.reopen(str(tmp_path / "reopened"), 0).close()
+        fs.replace_file(str(tmp_path / "c" / "replaced"), b"")
+        with fs.exclusive(str(tmp_path / "d" / "mutex"), lambda _holder: None):
+            pass
+    finally:
+        os.umask(before)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert len(modes) == 8
+    assert [path for path, mode in modes.items() if mode & 0o022] == []
 
 
 # -- locks ---------------------------------------------------------------------------------------------------

@@ -33,10 +33,20 @@ class Stamped:
             os.makedirs(self.paths.generation(number))
         os.symlink("generations/1", self.paths.current)
         self.files = [str(self.manifest), str(self.absent)]
-        fs.replace_file(self.paths.stamp, stamp.seen(self.paths, self.files, [str(self.place)], FACTS))
+        self.executable = root / "tool"
+        self.executable.write_bytes(b"one")
+        seen = stamp.seen(self.paths, self.files, [str(self.place)], [str(self.executable)], FACTS)
+        fs.replace_file(self.paths.stamp, seen)
 
     def matching(self) -> object:
         return stamp.matching(self.paths, self.files)
+
+    def replace(self, put: Callable[[Path], object]) -> None:
+        """Put something in the executable's place, as a program does that updates itself; the time stays."""
+        times = os.stat(self.executable)
+        old = self.executable.rename(self.root / "aside")
+        put(old)
+        os.utime(self.executable, ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=False)
 
     def relink(self, target: str) -> None:
         os.unlink(self.paths.current)
@@ -62,6 +72,10 @@ def test_nothing_changed(stamped: Stamped) -> None:
         lambda s: s.absent.touch(),
         lambda s: (s.place / "new").touch(),
         lambda s: s.place.rmdir(),
+        lambda s: s.executable.unlink(),
+        lambda s: s.replace(s.executable.symlink_to),
+        lambda s: s.replace(lambda _old: s.executable.write_bytes(b"other")),
+        lambda s: s.executable.chmod(0o600),
         lambda s: s.relink("generations/2"),
         lambda s: os.unlink(s.paths.current),
         lambda s: os.unlink(s.paths.stamp),
@@ -81,14 +95,14 @@ def test_the_same_bytes_are_no_change(stamped: Stamped) -> None:
     assert stamped.matching() == FACTS
 
 
-@pytest.mark.parametrize("key", ["schema", "host", "current", "files", "places", "facts"])
+@pytest.mark.parametrize("key", ["schema", "host", "current", "files", "places", "executables", "facts"])
 @pytest.mark.parametrize("value", [None, 2, "x", [], {}, [[]], {"x": "y"}])
 def test_a_stamp_that_says_something_else(stamped: Stamped, key: str, value: object) -> None:
     with open(stamped.paths.stamp, encoding="utf-8") as file:
         document = json.load(file)
     document[key] = value
     fs.replace_file(stamped.paths.stamp, json.dumps(document).encode())
-    if key == "places" and value == {}:  # what it did not watch it cannot miss
+    if key in {"places", "executables"} and value == {}:  # what it did not watch it cannot miss
         assert stamped.matching() == FACTS
     else:
         assert stamped.matching() is None

@@ -1,0 +1,110 @@
+"""Whose files a command may believe: git's rule for a directory that it finds (git-config(1), safe.directory).
+
+The no-op ``sync`` passes through here, so nothing is imported that it can do without.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+VARIABLE = "D8_SAFE_DIRECTORIES"
+"""The environment variable that names directories which are trusted whoever owns them; ``*`` stands for all."""
+
+
+class Stranger:
+    """A path, and the id of the user it belongs to, who is not trusted."""
+
+    __slots__ = ("path", "uid")
+
+    def __init__(self, path: str, uid: int) -> None:
+        self.path = path
+        self.uid = uid
+
+    def __str__(self) -> str:
+        return f"{self.path} belongs to {user_name(self.uid)}"
+
+
+def project_owners(environ: Mapping[str, str]) -> frozenset[int]:
+    """Return the users whose projects are believed: this one, root, and for root the one who typed ``sudo``."""
+    sudo = environ.get("SUDO_UID", "")
+    if os.geteuid() == 0 and sudo.isascii() and sudo.isdecimal():
+        return frozenset([0, int(sudo[:10])])
+    return home_owners()
+
+
+def home_owners() -> frozenset[int]:
+    """Return the users from whose homes a program is run: this one and root."""
+    return frozenset([os.geteuid(), 0])
+
+
+def stranger_in(paths: Iterable[str], owners: frozenset[int]) -> Stranger | None:
+    """Return the first of *paths* that does not belong to one of *owners*; None on a system that has no owners.
+
+    Of a link both the link and what it leads to count. What does not exist belongs to nobody.
+    """
+    if os.name != "posix":
+        return None
+    for path in paths:
+        for look in (os.lstat, os.stat):
+            try:
+                uid = look(path).st_uid
+            except OSError:
+                continue
+            if uid not in owners:
+                return Stranger(path, uid)
+    return None
+
+
+def stranger_in_project(project: str, environ: Mapping[str, str]) -> Stranger | None:
+    """Return who else may have written a project's directory, manifest or lock, unless the environment names it safe.
+
+    The settings are not looked at.
+    """
+    if os.name != "posix":
+        return None
+    paths = (project, os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock"))
+    found = stranger_in(paths, project_owners(environ))
+    return None if found is None or is_listed(project, listed_in(environ)) else found
+
+
+def stranger_in_home(paths: Iterable[str], home: str, environ: Mapping[str, str]) -> Stranger | None:
+    """Return who else owns the home or one of *paths* in it, unless the environment names the home safe."""
+    if os.name != "posix":
+        return None
+    found = stranger_in((home, *paths), home_owners())
+    return None if found is None or is_listed(home, listed_in(environ)) else found
+
+
+def listed_in(environ: Mapping[str, str]) -> list[str]:
+    """Return the entries of D8_SAFE_DIRECTORIES, which are separated as those of PATH are."""
+    return [entry for entry in environ.get(VARIABLE, "").split(os.pathsep) if entry]
+
+
+def is_listed(directory: str, entries: Iterable[str]) -> bool:
+    """Whether *directory* is one of *entries*: absolute paths, ``DIR/*`` for all below DIR, or ``*`` for all."""
+    real = os.path.realpath(directory)
+    for entry in entries:
+        if entry == "*":
+            return True
+        if not os.path.isabs(entry):
+            continue
+        if entry.endswith(f"{os.sep}*"):
+            if real.startswith(os.path.join(os.path.realpath(entry[:-2]), "")):
+                return True
+        elif os.path.realpath(entry) == real:
+            return True
+    return False
+
+
+def user_name(uid: int) -> str:
+    """Return what a person calls the user with that id."""
+    try:
+        import pwd
+
+        return f"the user {pwd.getpwuid(uid).pw_name}"
+    except (ImportError, KeyError):
+        return f"the user with the id {uid}"
