@@ -42,11 +42,11 @@ def refuse_foreign_project(profile: Profile) -> None:
 
 def is_foreign(place: str) -> bool:
     """Whether this is root, and the place (or where it would be made) somebody else's."""
-    return os.name == "posix" and os.geteuid() == 0 and fs.owner(_existing(place)) != 0
+    return os.name == "posix" and os.geteuid() == 0 and status.owner(_existing(place)) != 0
 
 
 def _existing(place: str) -> str:
-    while fs.owner(place) is None and place != os.path.dirname(place):
+    while status.owner(place) is None and place != os.path.dirname(place):
         place = os.path.dirname(place)
     return place
 

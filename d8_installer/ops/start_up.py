@@ -225,7 +225,7 @@ def _refuse_unwritable(path: str) -> None:
     mode = status.mode(os.path.realpath(path))
     if mode is None or os.name != "posix":
         return
-    if fs.owner(path) != os.geteuid():
+    if status.owner(path) != os.geteuid():
         raise NotAllowedError(f"cannot write {path}: another user owns it")
     if not mode & 0o200:  # root could write it all the same, but somebody has said that it stays as it is
         raise DiskError(f"cannot write {path}: it is read-only")

@@ -88,15 +88,6 @@ def file_size(path: str) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def owner(path: str) -> int | None:
-    """Return the user id that owns *path*, or None if it does not exist (or the system has no owners)."""
-    with _refusals("look at", path):
-        try:
-            return os.stat(path).st_uid if os.name == "posix" else None
-        except FileNotFoundError:
-            return None
-
-
 # -- writing -------------------------------------------------------------------------------------------------
 
 

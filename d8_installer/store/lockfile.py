@@ -251,7 +251,7 @@ def _close_to_others(home: Home) -> None:
     """Let only its owner write to a new home, whatever made its directory; one of another user stays as it is."""
     place = os.path.realpath(home.root)
     mode = status.mode(place) or 0
-    if os.name == "posix" and mode & 0o022 and fs.owner(place) == os.geteuid():
+    if os.name == "posix" and mode & 0o022 and status.owner(place) == os.geteuid():
         fs.set_mode(place, mode & 0o755)
 
 

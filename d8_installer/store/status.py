@@ -10,6 +10,7 @@ import os
 import stat
 
 from d8_installer.errors import DiskError
+from d8_installer.store.refusals import refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,15 @@ def altered(path: str, size: int) -> str | None:
     if found.st_size != size:
         return f"has {found.st_size} bytes, not the {size} that were installed"
     return None if os.name != "posix" or found.st_mode & 0o111 else UNEXECUTABLE
+
+
+def owner(path: str) -> int | None:
+    """Return the user id that owns *path*, or None if it does not exist (or the system has no owners)."""
+    with refusals("look at", path):
+        try:
+            return os.stat(path).st_uid if os.name == "posix" else None
+        except FileNotFoundError:
+            return None
 
 
 def is_writable(path: str) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import DiskError
-from d8_installer.store import fs, lockfile
+from d8_installer.store import fs, lockfile, status
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def test_what_is_not_there_is_none(tmp_path: Path) -> None:
     assert fs.list_directory(nowhere) == []
     assert fs.read_link(nowhere) is None
     assert fs.file_size(nowhere) is None
-    assert fs.owner(nowhere) is None
+    assert status.owner(nowhere) is None
     fs.remove(nowhere)
     fs.remove_tree(nowhere)
 
