@@ -129,7 +129,7 @@ def test_the_hint_works_and_the_quick_way_obeys(shared: Machine) -> None:
     found.own(OTHER, "d8.toml")
     done = found.run("sync")
     refused(done, 77)
-    typed = done.err.partition("`d8-installer ")[2].partition("`")[0].split()
+    typed = done.err.partition("`")[2].partition("`")[0].split()[1:]
     assert typed[:3] == ["config", "set", "safe_directories"]
     assert found.run(*typed).code == 0
     assert found.run("sync").code == 0
