@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from typing import TYPE_CHECKING
@@ -129,8 +130,7 @@ def test_the_hint_works_and_the_quick_way_obeys(shared: Machine) -> None:
     found.own(OTHER, "d8.toml")
     done = found.run("sync")
     refused(done, 77)
-    typed = done.err.partition("`")[2].partition("`")[0].split()[1:]
-    assert typed[:3] == ["config", "set", "safe_directories"]
+    typed = re.findall(r"(config set safe_directories \S+)`", done.err)[0].split()
     assert found.run(*typed).code == 0
     assert found.run("sync").code == 0
     assert found.run("sync").out == "nothing to do\n"
