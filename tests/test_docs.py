@@ -20,7 +20,7 @@ from d8_installer.model.manifest import Manifest
 from tests.command import run
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", *(f"docs/{page}.md" for page in ("install", "commands", "hooks", "lock", "merging", "shells")))
+PAGES = ("README.md", *(f"docs/{page}.md" for page in ("install", "commands", "hooks", "lock", "merging", "shells", "homes")))
 
 
 def blocks(page: str, language: str) -> list[str]:

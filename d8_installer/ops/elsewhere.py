@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.ops.session import Session
-from d8_installer.store.layout import find_project
+from d8_installer.store.layout import find_project, known_home_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _SHOWN = 5
 
 def project_here(session: Session) -> str | None:
     """Return the directory of the project that the working directory is in, or None."""
-    return find_project(session.directory, session.environ.get("HOME", ""))
+    return find_project(session.directory, known_home_directory(session.environ))
 
 
 def say_which(session: Session, profile: Profile) -> None:

@@ -29,6 +29,8 @@ def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
         entries = entries[: places.index(own)]
     elif directory != home.bin:
         return
+    if not os.path.isdir(directory):  # nothing was ever placed
+        return
     for name in fs.list_directory(directory):
         found = next((file for entry in entries if _is_command(file := os.path.join(entry, name))), None)
         if found is not None and not _is_ours(found, name, home):
