@@ -20,7 +20,8 @@ from d8_installer.model.manifest import Manifest
 from tests.command import run
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", *(f"docs/{page}.md" for page in ("install", "commands", "hooks", "lock", "merging", "shells", "homes")))
+_NAMES = ("install", "commands", "hooks", "lock", "merging", "shells", "homes")
+PAGES = ("README.md", *(f"docs/{page}.md" for page in _NAMES))
 
 
 def blocks(page: str, language: str) -> list[str]:
