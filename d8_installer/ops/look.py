@@ -12,6 +12,7 @@ from d8_installer.ops.altered import altered_text
 from d8_installer.ops.ask import usable_tags, workers
 from d8_installer.ops.askers import askers
 from d8_installer.ops.elsewhere import hint_elsewhere, others_have
+from d8_installer.ops.strangers import stranger_in_home
 from d8_installer.store.profile import file_name
 
 if TYPE_CHECKING:
@@ -143,13 +144,20 @@ def which(session: Session, binary: str) -> WhichResult:
 
 def _problems(session: Session, profile: Profile, active: Generation, only: str | None = None) -> dict[Placed, str]:
     """Warn of a home that is another user's, and of stored files that were changed; return what of each is wrong."""
-    session.warn_of_stranger()
+    _warn_of_stranger(session)
     problems = {}
     for placed, path, problem in session.generations(profile).altered(active):
         if only in (None, placed.placement.binary):
             session.reporter.warn(altered_text(placed, path, problem))
             problems[placed] = problem
     return problems
+
+
+def _warn_of_stranger(session: Session) -> None:
+    """Warn that the home is another user's, who can change what is run from it."""
+    found = stranger_in_home(session.home, session.environ, lambda: session.config_file)
+    if found is not None:
+        session.reporter.warn(f"{found}, who can change every program in it")
 
 
 def versions(session: Session, name: ImageName) -> VersionsResult:

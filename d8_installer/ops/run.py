@@ -16,6 +16,7 @@ from d8_installer.ops.altered import altered_text
 from d8_installer.ops.apply import Change, apply
 from d8_installer.ops.lock import relock
 from d8_installer.ops.session import Workspace
+from d8_installer.ops.strangers import refuse_strangers_program
 from d8_installer.store import status
 from d8_installer.store.profile import ProfileStore, file_name
 from d8_installer.store.switch import switch_for_this_system
@@ -55,7 +56,7 @@ def _of_generation(session: Session, active: Generation, binary: str) -> Runnabl
         raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
     name = file_name(binary, active.platform.executable_suffix)
     path = session.home.executable(placed.digest.hex, name)
-    session.refuse_strangers_program(os.path.dirname(path), path)
+    refuse_strangers_program(session.home, session.environ, lambda: session.config_file, os.path.dirname(path), path)
     problem = status.altered(path, placed.size)
     if problem is not None and os.path.lexists(path):
         raise MismatchError(

@@ -16,7 +16,6 @@ from d8_installer.ops.host import host_facts
 from d8_installer.ops.ownership import refuse_foreign, refuse_leading_out
 from d8_installer.ops.patience import typed_patience, with_others
 from d8_installer.ops.place import Choice, Place, alone, prepare_home
-from d8_installer.ops.strangers import refuse_strangers_program, stranger_in_home
 from d8_installer.store import fs, lockfile
 from d8_installer.store.blobs import Store
 from d8_installer.store.profile import ProfileStore
@@ -387,16 +386,6 @@ class Session:
     def _with_others(self) -> Patience:
         """How long another process that is at work in the home is waited for."""
         return with_others(self.reporter.note, self.patience)
-
-    def warn_of_stranger(self) -> None:
-        """Warn that the home is another user's, who can change what is run from it."""
-        found = stranger_in_home(self.home, self.environ, lambda: self.config_file)
-        if found is not None:
-            self.reporter.warn(f"{found}, who can change every program in it")
-
-    def refuse_strangers_program(self, *paths: str) -> None:
-        """Raise NotAllowedError if the home, or a program in it that is to be run, is another user's."""
-        refuse_strangers_program(self.home, self.environ, lambda: self.config_file, *paths)
 
     def refuse_foreign(self, place: str) -> None:
         """Refuse root to write in somebody's home: it leaves files that this person cannot change (rpp.md §16, 9).
