@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.counting import sized
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def _work_trees(distribution: Distribution) -> Iterator[str]:
 def _bytes_of(file: str) -> bytes:
     raw = _read(file, MAX_MANIFEST_TOML)
     if raw is None:
-        raise _refused(file, f"is missing, no regular file, or has more than {MAX_MANIFEST_TOML} bytes")
+        raise _refused(file, f"is missing, no regular file, or has more than {sized(MAX_MANIFEST_TOML)}")
     return raw
 
 
