@@ -11,13 +11,12 @@ import hashlib
 import json
 import os
 import re
-import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.counting import sized
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
+from d8_installer.plugin.record import MAX_RECORD, claims, is_administrators, promised, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +33,7 @@ VERIFIERS = "d8_installer.verifiers"
 _ITS_AUTHOR = "tell the plugin's author, or uninstall it"
 _OUR_GROUPS = b"d8_installer."
 _MAX_ENTRY_POINTS = 1 << 20
-_MAX_RECORD = 64 << 20
+_MAX_METADATA = 8 << 20
 _MAX_SMALL = 1 << 16
 _EXTRA = "extra_metadata/d8.toml"
 _DIST_INFO = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?)-([A-Za-z0-9.!+_]{1,128})\.dist-info")
@@ -47,6 +46,7 @@ class Distribution:
     """One installed distribution that names us in its entry points.
 
     ``name`` is normalised as PyPA does; ``directory`` its ``.dist-info``; ``groups`` our groups: entry name to value.
+    ``problem``: why it does not count as the distribution that it says it is, or "".
     """
 
     name: str
@@ -55,6 +55,7 @@ class Distribution:
     library: str
     directory: str
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +114,97 @@ def scan(found: Iterable[Environment]) -> Scan:
     return Scan(tuple(distributions), tuple(plugins), tuple(broken))
 
 
-def _distributions(environment: Environment) -> Iterator[Distribution]:
-    for library in environment.libraries:
-        try:
-            names = sorted(name for name in os.listdir(library) if name.endswith(".dist-info"))
-        except OSError:
+def _distributions(environment: Environment) -> list[Distribution]:
+    """Return the environment's distributions that name us; of one name in several libraries the first that counts.
+
+    The libraries are in the order of the environment's ``sys.path``, so that is the one which Python would import.
+    """
+    listed = [(library, name) for library in environment.libraries for name in _infos(library)]
+    found = [distribution for library, name in listed for distribution in _distribution(environment, library, name)]
+    judged = _judged(found, listed) if found else []
+    counting: dict[str, str] = {}
+    for distribution in judged:
+        if not distribution.problem:
+            counting.setdefault(distribution.name, distribution.library)
+    return [d for d in judged if d.problem or counting[d.name] == d.library]
+
+
+def _infos(library: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(library) if name.endswith(".dist-info"))
+    except OSError:
+        return []
+
+
+def _distribution(environment: Environment, library: str, name: str) -> Iterator[Distribution]:
+    directory = os.path.join(library, name)
+    raw = read_file(os.path.join(directory, "entry_points.txt"), _MAX_ENTRY_POINTS)
+    match = _DIST_INFO.fullmatch(name) if raw is not None and _OUR_GROUPS in raw else None
+    if raw is not None and match is not None:
+        groups = _our_groups(raw.decode("utf-8", "replace"))
+        if groups:
+            yield Distribution(normalised(match[1]), match[2], environment, library, directory, groups)
+
+
+# -- whose a .dist-info is ---------------------------------------------------------------------------------------------
+
+
+def _judged(found: list[Distribution], listed: list[tuple[str, str]]) -> list[Distribution]:
+    """Return *found* with the problem of each that does not count.
+
+    A ``.dist-info`` counts if no other RECORD lists a file of it, and without a RECORD of its own only if it is the
+    administrator's. INSTALLER proves nothing: whoever plants a directory can plant that file.
+    """
+    twins = {d.directory: _twins(d, listed) for d in found}
+    claimed = claims([*dict.fromkeys([*twins, *(t for group in twins.values() for t in group)])], listed)
+    return [replace(d, problem=_problem(d, twins[d.directory], claimed)) for d in found]
+
+
+def _problem(distribution: Distribution, twins: Iterable[str], claimed: Mapping[str, str]) -> str:
+    if os.path.islink(distribution.directory):
+        return "is a symbolic link, so it is no distribution's own"
+    by = claimed.get(distribution.directory)
+    if by is not None:
+        return f"is not {distribution.name}'s own: {by} lists its files, or cannot be read"
+    others = [twin for twin in twins if twin not in claimed]
+    if others:
+        return f"says that it is {distribution.name}, and so does {others[0]}"
+    called = _name_in_metadata(distribution.directory)
+    if called is not None and normalised(called) != distribution.name:
+        return f"says in METADATA that it is {called[:100]!r}"
+    has_record = os.path.lexists(os.path.join(distribution.directory, "RECORD"))
+    if has_record or _is_editable(distribution) or is_administrators(distribution.directory):
+        return ""
+    return "has no RECORD, which only the system's own package manager may leave out (root owns what it installs)"
+
+
+def _twins(distribution: Distribution, listed: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the other ``.dist-info`` of its name in its library; one without any metadata is a leftover."""
+    twins = []
+    for library, name in listed:
+        directory = os.path.join(library, name)
+        match = _DIST_INFO.fullmatch(name)
+        if match is None or library != distribution.library or directory == distribution.directory:
             continue
-        for name in names:
-            directory = os.path.join(library, name)
-            raw = _read(os.path.join(directory, "entry_points.txt"), _MAX_ENTRY_POINTS)
-            match = _DIST_INFO.fullmatch(name) if raw is not None and _OUR_GROUPS in raw else None
-            if raw is not None and match is not None:
-                groups = _our_groups(raw.decode("utf-8", "replace"))
-                if groups:
-                    yield Distribution(normalised(match[1]), match[2], environment, library, directory, groups)
+        if normalised(match[1]) == distribution.name and _has_metadata(directory):
+            twins.append(directory)
+    return twins
+
+
+def _has_metadata(directory: str) -> bool:
+    return any(os.path.lexists(os.path.join(directory, file)) for file in ("METADATA", "RECORD"))
+
+
+def _name_in_metadata(directory: str) -> str | None:
+    """Return the ``Name`` of METADATA (core metadata), or None where there is no such file or line."""
+    raw = read_file(os.path.join(directory, "METADATA"), _MAX_METADATA) or b""
+    for line in raw.decode("utf-8", "replace").splitlines():
+        if not line:
+            break
+        key, colon, value = line.partition(":")
+        if colon and key.strip().lower() == "name":
+            return value.strip()
+    return None
 
 
 def _our_groups(text: str) -> dict[str, dict[str, str]]:
@@ -144,8 +222,8 @@ def _our_groups(text: str) -> dict[str, dict[str, str]]:
 
 
 def _plugin(distribution: Distribution) -> DiscoveredPlugin:
-    if os.path.islink(distribution.directory):
-        raise _refused(distribution.directory, "is a symbolic link, so it is no distribution's own")
+    if distribution.problem:
+        raise _refused(distribution.directory, distribution.problem)
     editable = _is_editable(distribution)
     requests: dict[str, Request] = {}
     file = ""
@@ -166,18 +244,27 @@ def _manifest(distribution: Distribution, value: str, *, editable: bool) -> tupl
     inside = f"{match[1].replace('.', '/')}/{match[2]}"
     if editable:
         return _editable_manifest(distribution, inside)
-    record = _read(os.path.join(distribution.directory, "RECORD"), _MAX_RECORD)
+    record = read_file(os.path.join(distribution.directory, "RECORD"), MAX_RECORD)
     if record is None:
-        raise _refused(os.path.join(distribution.directory, "RECORD"), "is missing or far too large")
+        return _administrators_manifest(distribution, inside)
     for path in (inside, f"{os.path.basename(distribution.directory)}/{_EXTRA}"):
-        promised = _promised(record, path)
-        if promised is not None:
+        said = promised(record, path)
+        if said is not None:
             file = os.path.join(distribution.library, *path.split("/"))
-            return file, _proven(file, promised)
+            return file, _proven(file, said)
     raise _refused(
         os.path.join(distribution.directory, "RECORD"),
         f"does not list {inside}, so that manifest is not {distribution.name}'s own",
     )
+
+
+def _administrators_manifest(distribution: Distribution, inside: str) -> tuple[str, bytes]:
+    """Return the manifest of a distribution without RECORD (Debian's): its owner vouches for it."""
+    record = os.path.join(distribution.directory, "RECORD")
+    file = os.path.join(distribution.library, *inside.split("/"))
+    if os.path.lexists(record) or not is_administrators(distribution.directory, file):
+        raise _refused(record, "is missing or far too large")
+    return file, _bytes_of(file)
 
 
 def _proven(file: str, promised: str) -> bytes:
@@ -191,17 +278,6 @@ def _proven(file: str, promised: str) -> bytes:
     return raw
 
 
-def _promised(record: bytes, path: str) -> str | None:
-    """Return what RECORD says of *path*'s hash (binary distribution format), or None if it is not listed."""
-    for begin in (f"{path},".encode(), f'"{path}",'.encode()):
-        at = 0 if record.startswith(begin) else record.find(b"\n" + begin) + 1
-        if at or record.startswith(begin):
-            end = record.find(b"\n", at)
-            line = record[at + len(begin) : end if end != -1 else None]
-            return line.decode("utf-8", "replace").split(",")[0].strip().strip('"')
-    return None
-
-
 # -- editable installs: their files are a person's work tree, which no RECORD vouches for ------------------------------
 
 
@@ -212,7 +288,7 @@ def _is_editable(distribution: Distribution) -> bool:
 
 def _direct_url(distribution: Distribution) -> dict[str, object]:
     """Read ``direct_url.json`` (PyPA direct URL origin); a damaged one counts as none."""
-    raw = _read(os.path.join(distribution.directory, "direct_url.json"), _MAX_SMALL)
+    raw = read_file(os.path.join(distribution.directory, "direct_url.json"), _MAX_SMALL)
     try:
         document = json.loads(raw) if raw is not None else {}
     except (ValueError, RecursionError):
@@ -240,11 +316,11 @@ def _refuse_anothers(file: str) -> None:
 
 def _work_trees(distribution: Distribution) -> Iterator[str]:
     """Yield the directories that an editable install imports from: its own ``.pth`` files' paths, then its source."""
-    record = _read(os.path.join(distribution.directory, "RECORD"), _MAX_RECORD) or b""
+    record = read_file(os.path.join(distribution.directory, "RECORD"), MAX_RECORD) or b""
     for line in record.decode("utf-8", "replace").splitlines():
         name = line.split(",")[0].strip('"')
         if name.endswith(".pth") and "/" not in name:
-            raw = _read(os.path.join(distribution.library, name), _MAX_SMALL) or b""
+            raw = read_file(os.path.join(distribution.library, name), _MAX_SMALL) or b""
             for path in raw.decode("utf-8", "replace").splitlines():
                 if path and not path.startswith(("import ", "import\t", "#")):
                     yield os.path.join(distribution.library, path.strip())
@@ -260,25 +336,10 @@ def _work_trees(distribution: Distribution) -> Iterator[str]:
 
 
 def _bytes_of(file: str) -> bytes:
-    raw = _read(file, MAX_MANIFEST_TOML)
+    raw = read_file(file, MAX_MANIFEST_TOML)
     if raw is None:
-        raise _refused(file, f"is missing, no regular file, or has more than {sized(MAX_MANIFEST_TOML)}")
+        raise _refused(file, f"is missing, no regular file, or has more than {MAX_MANIFEST_TOML} bytes")
     return raw
-
-
-def _read(path: str, limit: int) -> bytes | None:
-    """Return a regular file's bytes; None where it is missing, something else (a pipe would hang us), or too long."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError):
-        return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        data = file.read(limit + 1)
-    return data if data is not None and len(data) <= limit else None
 
 
 def _refused(file: str, problem: str, *, hint: str | None = None) -> DocumentError:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 ACTIVE = "active"
 """Whose the environment is that VIRTUAL_ENV names."""
+_MAX_SETTINGS = 1 << 16
 _LIBRARY_NAMES = ("site-packages", "dist-packages")
-_LIBRARY_PARENTS = ("lib", "lib64", os.path.join("local", "lib"))
+# in the order of `sys.path`: Debian's /usr/local comes before /usr, Fedora's lib64 before lib
+_LIBRARY_PARENTS = tuple(dict.fromkeys((os.path.join("local", "lib"), sys.platlibdir, "lib", "lib64")))
 
 
 class Root:
@@ -94,7 +96,10 @@ def prefix_of(path: str) -> str:
 
 
 def libraries_of(prefix: str) -> Iterator[str]:
-    """Yield the directories of an environment that distributions are installed in; *prefix* may be one itself."""
+    """Yield the directories of an environment that distributions are installed in; *prefix* may be one itself.
+
+    They come in the order of the environment's ``sys.path``.
+    """
     windows = os.path.join(prefix, "Lib", "site-packages")
     if sys.platform == "win32" and os.path.isdir(windows):
         yield windows
@@ -104,15 +109,29 @@ def libraries_of(prefix: str) -> Iterator[str]:
         base = os.path.join(prefix, parent)
         if parent == "lib64" and os.path.islink(base):
             continue
-        for version in _names(base):
-            if version.startswith(("python", "pypy")):
-                for name in _LIBRARY_NAMES:
-                    library = os.path.join(base, version, name)
-                    if os.path.isdir(library):
-                        anything = True
-                        yield library
+        versions = [name for name in _names(base) if name.startswith(("python", "pypy"))]
+        for version in versions if len(versions) < 2 else _own_first(prefix, versions):
+            for name in _LIBRARY_NAMES:
+                library = os.path.join(base, version, name)
+                if os.path.isdir(library):
+                    anything = True
+                    yield library
     if not anything and any(name.endswith(".dist-info") for name in _names(prefix)):
         yield prefix
+
+
+def _own_first(prefix: str, versions: list[str]) -> list[str]:
+    """Put the directory of the environment's own Python first: an upgraded environment keeps that of the older one."""
+    try:
+        with open(os.path.join(prefix, "pyvenv.cfg"), encoding="utf-8", errors="replace") as file:
+            lines = file.read(_MAX_SETTINGS).splitlines()
+    except OSError:
+        return versions
+    said = [
+        line.partition("=")[2].strip() for line in lines if line.startswith(("version ", "version_info ", "version="))
+    ]
+    own = {f"python{'.'.join(version.split('.')[:2])}" for version in said}
+    return sorted(versions, key=lambda name: (name not in own, name))
 
 
 def _below(root: Root) -> list[str]:

@@ -104,7 +104,7 @@ def test_two_manifests_of_one_plugin_are_joined_and_may_not_overlap(place: Path)
         ('schema = 1\n[[images]]\nname = "hello"\nbinaries = { con = "plugin" }\n', "device name"),
         ('schema = 1\nendpoint = "https://evil.example"\n', "unknown key `endpoint`"),
         ("schema = 2\n", "this tool knows 1"),
-        pytest.param("#" * (10 << 20), "has more than 1.0 MB", id="10 MB"),
+        pytest.param("#" * (10 << 20), "has more than 1048576 bytes", id="10 MB"),
     ],
 )
 def test_a_bad_manifest_is_named_with_its_place(place: Path, text: str, says: str) -> None:
@@ -141,9 +141,18 @@ def test_a_record_without_a_strong_hash_does_not_vouch(place: Path, algorithm: s
     assert "has no sha256" in complaint(place)
 
 
-def test_a_missing_record_is_named(place: Path) -> None:
-    (install(place, "d8-plug-bad", "1.0", manifest()).dist_info / "RECORD").unlink()
-    assert "RECORD: is missing" in complaint(place)
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can leave a RECORD out")
+def test_without_a_record_only_roots_files_count(place: Path) -> None:
+    installed = install(place, "d8-plug-system", "1.0", manifest())  # as Debian does, which removes RECORD
+    (installed.dist_info / "RECORD").unlink()
+    assert [plugin.name for plugin in scanned(place).plugins] == ["d8-plug-system"]
+    for path in (installed.dist_info, installed.file, place):
+        path.chmod(path.stat().st_mode | 0o020)
+        assert "RECORD" in complaint(place)
+        path.chmod(path.stat().st_mode & ~0o020)
+    os.chown(installed.dist_info, 1234, 1234)
+    (installed.dist_info / "INSTALLER").write_text("pip\n")
+    assert "has no RECORD" in complaint(place)
 
 
 def test_a_linked_dist_info_is_no_distributions_own(place: Path, tmp_path: Path) -> None:
@@ -264,3 +273,103 @@ def test_anothers_work_tree_is_not_believed(place: Path, tmp_path: Path) -> None
     assert scanned(place).plugins
     os.chown(source / "d8_plug_e", 1234, 1234)
     assert "belongs to another user" in complaint(place)
+
+
+# -- whose a .dist-info is -------------------------------------------------------------------------------------
+
+
+def carry(place: Path, info: str, *files: str) -> None:
+    """Add *files* to the RECORD of another distribution, ``aaa_evil``, as pip does with what its wheel carries."""
+    record = place / "aaa_evil-1.0.dist-info/RECORD"
+    if not record.exists():
+        record.parent.mkdir()
+        record.write_text("aaa_evil.py,,\n")
+    lines = [f"{file.format(info=info)},sha256=x,1" for file in files]
+    record.write_bytes(record.read_bytes() + "\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{info}/METADATA",
+        '"{info}/METADATA"',
+        "./{info}/METADATA",
+        "x/../{info}/RECORD",
+        "../site-packages/{info}/entry_points.txt",
+        "../../../lib/{version}/site-packages/{info}/INSTALLER",
+        "{place}/{info}/METADATA",
+        "{info}\\METADATA",
+        "{upper}/METADATA",
+        "{info}//d",
+        "\udcff/../{info}/METADATA",
+    ],
+)
+def test_what_another_record_lists_is_not_the_distributions_own(place: Path, line: str) -> None:
+    info = "d8_plug_tool-99.0.dist-info"
+    if line.startswith("{upper}") and not os.path.exists(str(place).upper()):
+        pytest.skip("upper case is another name here")
+    install(place, "d8-plug-tool", "99.0", manifest())
+    assert len(scanned(place).plugins) == 1
+    (place / "x").mkdir()
+    values = {"place": place, "version": place.parent.name, "upper": info.upper(), "info": info}
+    carry(place, info, line.format(**values))
+    said = complaint(place)
+    assert f"{place}/aaa_evil-1.0.dist-info/RECORD" in said
+    assert info in said
+
+
+def test_a_planted_one_leaves_the_true_one(place: Path) -> None:
+    true = install(place, "d8-plug-tool", "1.0", manifest("true"))
+    planted = install(place, "d8-plug-tool", "99.0", manifest("planted")).dist_info
+    assert scanned(place).plugins == (), "one name twice says nothing of which is the true one"
+    said = [str(broken.error) for broken in scanned(place).broken]
+    assert all(str(true.dist_info) in one and str(planted) in one for one in said)
+    carry(place, planted.name, "{info}/METADATA")
+    write_recorded(place, true.dist_info.name, {"d8_plug_tool/d8.toml": manifest("true").encode()})
+    read = scanned(place)
+    assert [str(plugin.manifest.requests[0].name) for plugin in read.plugins] == ["true"]
+    assert [broken.distribution.version for broken in read.broken] == ["99.0"]
+
+
+@pytest.mark.parametrize("second", ["D8.Plug_Tool", "d8__plug--tool", "d8_plug_tool"])
+def test_one_name_in_two_spellings_is_one_name(place: Path, second: str) -> None:
+    install(place, "d8-plug-tool", "1.0", manifest())
+    write_recorded(place, f"{second}-2.0.dist-info", {f"{second}-2.0.dist-info/METADATA": b"Name: d8-plug-tool\n"})
+    assert "and so does" in complaint(place)
+
+
+def test_a_leftover_without_metadata_is_no_second_one(place: Path) -> None:
+    install(place, "d8-plug-tool", "1.0", manifest())
+    (place / "d8_plug_tool-0.9.dist-info").mkdir()
+    assert len(scanned(place).plugins) == 1
+
+
+def test_metadata_that_names_another_is_refused(place: Path) -> None:
+    installed = install(place, "d8-plug-tool", "1.0", manifest())
+    (installed.dist_info / "METADATA").write_text("Metadata-Version: 2.1\nName: aaa\n\nName: d8-plug-tool\n")
+    assert "says in METADATA that it is 'aaa'" in complaint(place)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "long"])
+def test_a_record_that_cannot_be_read_may_list_anything(place: Path, kind: str) -> None:
+    install(place, "d8-plug-tool", "1.0", manifest())
+    carry(place, "x")
+    record = place / "aaa_evil-1.0.dist-info/RECORD"
+    if kind == "pipe":
+        record.unlink()
+        os.mkfifo(record)
+    else:
+        os.truncate(record, (64 << 20) + 1)
+    assert str(record) in complaint(place)
+
+
+def test_the_first_library_on_sys_path_counts(tmp_path: Path) -> None:
+    first, second = library(tmp_path / "a"), library(tmp_path / "b")
+    install(first, "d8-plug-tool", "1.0", manifest("first"))
+    install(second, "d8-plug-tool", "2.0", manifest("second"))
+    for order in ((first, second), (second, first)):
+        (found,) = scan([Environment(str(tmp_path), "venv", tuple(map(str, order)))]).plugins
+        assert found.distribution.library == str(order[0])
+    carry(second, "x", os.path.relpath(first / "d8_plug_tool-1.0.dist-info/METADATA", second))
+    (found,) = scan([Environment(str(tmp_path), "venv", (str(first), str(second)))]).plugins
+    assert found.distribution.library == str(second), "a RECORD in another library of the environment counts too"
