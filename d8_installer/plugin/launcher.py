@@ -20,9 +20,11 @@ _HEAD = re.compile(rb"#!/bin/sh\n# d8-installer launcher: (\S{1,64}) sha256:([0-
 HEAD_BYTES = 256
 """As much of a file as ``request_of`` has to see."""
 
-# Where there is no pyvenv.cfg (a user site, a system's Python), the interpreter is the one that d8-installer's own
-# script beside this one names. The home is DESIGN's: D8_INSTALLER_HOME, else XDG's, where a relative value counts as
-# unset. A file that is another user's is for the cold path to judge: a shell cannot tell root's from a stranger's.
+# The home is DESIGN's: D8_INSTALLER_HOME, else XDG's, where a relative value counts as unset. A file that is another
+# user's is for the cold path to judge: a shell cannot tell root's from a stranger's. The cold path tries each Python
+# before it becomes it, since a Python may be gone, or be another version that knows nothing of this environment: the
+# environment's own; without pyvenv.cfg (a user site, `pip --target` and `--prefix`) d8-installer's script beside this
+# one, then that script's interpreter with the library given to it; at last d8-installer on PATH.
 _TEXT = """\
 #!/bin/sh
 # d8-installer launcher: @binary@ sha256:@request@
@@ -42,16 +44,45 @@ if [ ! -f "$q/d8.toml" ]; then
   fi
   p=$p/profiles/user
 fi
+[ -x "$p/$b" ] || p=$p/../../runs/@request@
 [ -x "$p/$b" ] && [ -O "$p/$b" ] && unset D8_RPP_TOKEN && exec "$p/$b" "$@"
 s=$(readlink -f "$0") || s=$0
 d=${s%/*}
-if [ -f "$d/../pyvenv.cfg" ] && [ -x "$d/python" ]; then
-  exec "$d/python" -I -m d8_installer.launch @request@ @binary@ "$0" "$@"
+e=${d%/*}
+works() { "$@" </dev/null >/dev/null 2>&1; }
+if [ -f "$e/pyvenv.cfg" ]; then
+  works "$d/python" -I -c 'import d8_installer.launch' &&
+    exec "$d/python" -I -m d8_installer.launch @request@ @binary@ "$0" "$@"
+elif [ -f "$d/d8-installer" ]; then
+  works "$d/d8-installer" --version && exec "$d/d8-installer" launch @request@ @binary@ "$0" "$@"
+  { IFS= read -r l; IFS= read -r m; } <"$d/d8-installer"
+  case $l in
+    '#!/bin/sh'*) m=${m#*exec?[ ]?}; i=${m%%[\\"\\']*} ;;
+    *) l=${l#??}; i=${l%% *} ;;
+  esac
+  [ -z "$ZSH_VERSION" ] || setopt nonomatch
+  for l in "$e" "$e"/lib*/python3*/*-packages; do
+    c='import sys; sys.path[1:1] = [sys.argv.pop(1)]; from d8_installer.launch import main'
+    [ -f "$l/d8_installer/launch.py" ] && works "$i" -I -c "$c" "$l" &&
+      exec "$i" -I -c "$c; sys.exit(main())" "$l" @request@ @binary@ "$0" "$@"
+  done
 fi
-[ -x "$d/d8-installer" ] && exec "$d/d8-installer" launch @request@ @binary@ "$0" "$@"
-command -v d8-installer >/dev/null && exec d8-installer launch @request@ @binary@ "$0" "$@"
-echo "error: @binary@ needs d8-installer, which is neither beside $s nor on PATH" >&2
-echo "hint: type pipx install @source@" >&2
+works d8-installer --version && exec d8-installer launch @request@ @binary@ "$0" "$@"
+n=${e##*/}
+k=$(printf '\\140')
+h="type ${k}pipx install @source@$k"
+m="@binary@ needs d8-installer, which works neither beside $s nor on PATH"
+if [ -f "$e/pyvenv.cfg" ]; then
+  h="type ${k}python3 -m venv --clear '$e'$k, then install the plugin there again"
+  m="@binary@ cannot start: the Python of $e is gone, or was replaced by another version"
+fi
+[ -f "$e/uv-receipt.toml" ] && h="type ${k}uv tool install --reinstall $n$k"
+if [ -f "$e/pipx_metadata.json" ]; then
+  h="type ${k}pipx reinstall $n$k"
+  case $e in "${PIPX_GLOBAL_HOME:-/opt/pipx}"/*) h="type ${k}sudo pipx reinstall --global $n$k" ;; esac
+fi
+echo "error: $m" >&2
+echo "hint: $h" >&2
 exit 78
 '''
 import sys

@@ -27,6 +27,7 @@ NOT_HINTS = {
     "# added by d8-installer ensurepath",  # a line in start-up files
     "d8-installer --global ensurepath",  # put between backticks by who shows it
     "d8-installer ensurepath",
+    "d8-installer env",
     "<token>",  # docker's own name for a kind of login
 }
 

@@ -139,7 +139,7 @@ def test_another_request_runs_nothing_stale(tmp_path: Path) -> None:
     code, said = call(script(tmp_path / "bin/hello"), HOME=str(tmp_path))
     assert code == 78
     assert said.startswith("error: hello needs d8-installer")
-    assert f"hint: type pipx install {INSTALL_SOURCE}" in said
+    assert f"hint: type `pipx install {INSTALL_SOURCE}`" in said
 
 
 @pytest.mark.parametrize("beside", [True, False])
