@@ -15,7 +15,7 @@ from d8_installer.ops.agreement import agrees
 from d8_installer.ops.altered import altered_text
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
-from d8_installer.ops.hooks import Gate, switch_facts, tell_switched
+from d8_installer.ops.hooks import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.path import is_command_elsewhere
 from d8_installer.plan import Policy, Situation, is_own, make_plan
@@ -121,6 +121,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     _warn(session, plan)
     if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
         generations.switch.expose(session.home, generations.paths)
+    if locks_more(workspace.locked, change.lock):
+        refuse_without_verifiers(session)
     gate = Gate(session, plan, active)
     gate.admit(change.lock)
     change = replace(change, shown={**fetch_all(session, plan, change.awaited), **change.shown})

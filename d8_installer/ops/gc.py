@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
+from d8_installer.ops.apart import is_abandoned
 from d8_installer.ops.lines import Line, lines, tidy
 from d8_installer.store import fs, one_place, status
 
@@ -144,6 +145,8 @@ def _refuse_absent(home: Home) -> None:
 
 
 def _goes_whole(line: Line, options: GcOptions, garbage: _Garbage) -> bool:
+    if line.is_run and is_abandoned(line.paths):
+        return True
     if line.is_nobodys or line.is_run:
         empty = not line.generations.numbers()
         if not empty and line.is_nobodys:

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, D8Error, DocumentError, MismatchError
-from d8_installer.model.counting import sized
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plan import Link, Unlink
 from d8_installer.model.requirement import OWN_MANIFEST
@@ -25,12 +24,13 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation
-    from d8_installer.model.lock import Lock
+    from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.plan import Plan
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import ManifestBytes
     from d8_installer.ops.session import Session
+    from d8_installer.plugin.hooks import UnusablePlugin
 
 _REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
@@ -65,7 +65,7 @@ def _parsed(record: ManifestText) -> tuple[str, Manifest]:
         raise DocumentError("is no text")
     raw = record.text.encode("utf-8", "replace")
     if len(raw) > MAX_MANIFEST_TOML:
-        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file)
+        raise DocumentError(f"has more than {MAX_MANIFEST_TOML} bytes", file=record.file)
     return name, Manifest.parse_plugins(raw, record.file)
 
 
@@ -89,7 +89,7 @@ class Gate:
         if not self._new:
             return
         session = self._session
-        _refuse_without_verifiers(session)
+        refuse_without_verifiers(session)
         refuse_unready(session)
         verifiers = session.hooks.records("d8_verifiers", Verifier) if session.has_plugins else []
         for subject in self._subjects(lock) if verifiers else ():
@@ -161,11 +161,13 @@ def named(owner: str, error: D8Error) -> D8Error:
 
 
 def remember_verifiers(session: Session) -> None:
-    """Write down who verifies, so that one that vanishes from the environment does not vanish silently."""
+    """Write down which enabled plugins verify, so that one that vanishes from the environment is missed."""
     enabled = set(map(normalised, session.config.plugins))
-    known = {name for name, found in own_distributions().items() if VERIFIERS in found.groups}
-    remembered = lockfile.load_verifiers(session.home)
-    lockfile.save_verifiers(session.home, (known | remembered) & enabled)
+    known = lockfile.load_known_plugins(session.home)
+    for name, found in own_distributions().items():
+        if not found.problem:
+            known[name] = known.get(name, False) or VERIFIERS in found.groups
+    lockfile.save_known_plugins(session.home, {name: known[name] for name in known.keys() & enabled})
 
 
 def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageName, Digest]]:
@@ -173,28 +175,42 @@ def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageN
     return frozenset((placement.name, placement.layer) for placement in plan.target) - before
 
 
-def _refuse_without_verifiers(session: Session) -> None:
-    """Fail closed: nothing new is placed while somebody who would verify it cannot be asked."""
+def refuse_without_verifiers(session: Session) -> None:
+    """Fail closed: nothing new is locked or placed while a plugin that may verify it cannot be asked."""
     if not session.config.plugins:
         return
     remember_verifiers(session)
     if not session.options.plugins:
-        names = ", ".join(sorted(lockfile.load_verifiers(session.home)))
+        known = lockfile.load_known_plugins(session.home)
+        names = sorted(name for name in set(map(normalised, session.config.plugins)) if known.get(name, True))
         if names:
-            session.reporter.warn(f"--no-plugins: nobody asks the verifiers of {names}")
+            session.reporter.warn(f"--no-plugins: images are not verified by {', '.join(names)}")
         return
-    from d8_installer.plugin.installation import running, to_add
-
     for plugin in session.hooks.loaded.unusable:
         if plugin.verifies:
-            mend = "mend it"
-            if plugin.version is None:  # also where a launcher's environment is not the one that has it
-                added = to_add(running(), plugin.name)
-                mend = f"type `d8-installer sync` where it is installed, or `{added}`"
             raise ConfigError(
-                f"{plugin.name} verifies images and cannot be asked, so nothing new is placed: {plugin.why}",
-                hint=f"{mend}, or `d8-installer plugins disable {plugin.name}`",
+                f"{plugin.name} may verify images and cannot be asked, so nothing new is placed: {plugin.why}",
+                hint=_way_out(plugin),
             )
+
+
+def _way_out(plugin: UnusablePlugin) -> str:
+    way = "repair it"
+    if plugin.version is None:  # also where a launcher's environment is not the one that has it
+        from d8_installer.plugin.installation import running, to_add
+
+        way = f"type `d8-installer sync` where it is installed, or `{to_add(running(), plugin.name)}`"
+    return f"{way}, or `d8-installer plugins disable {plugin.name}`; --no-plugins goes on without it"
+
+
+def locks_more(before: Lock, after: Lock) -> bool:
+    """Whether *after* pins anything that *before* does not."""
+    known = {image.name: image for image in before.images}
+    return any(_pins(known.get(image.name)) != _pins(image) for image in after.images)
+
+
+def _pins(image: LockedImage | None) -> object:
+    return None if image is None else (image.version, image.index, image.platforms)
 
 
 def _verify(owner: str, verifier: Verifier, subject: VerifySubject) -> None:

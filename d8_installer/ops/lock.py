@@ -14,8 +14,9 @@ from d8_installer.model.resolution import Trust
 from d8_installer.ops.absent import say_absent
 from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import Known, drive, workers
+from d8_installer.ops.contested import refuse_contested_verifiers
 from d8_installer.ops.elsewhere import hint_elsewhere, say_which
-from d8_installer.ops.gone import naming_gone, say_gone
+from d8_installer.ops.hooks import locks_more, refuse_without_verifiers
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.requesters import gather
@@ -105,11 +106,15 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     merging = Merging(session.reporter, options.taken, options.upgrade)
     with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
+        if not options.dry_run:
+            refuse_contested_verifiers(session, requesters)
         wanted = replace(requesters.wanted(workspace.locked, prune=options.prune), repin=merging.unsettled)
         refuse_unknown(session, profile, wanted, {*(options.upgrade or ()), *accepted_names(session)} - merging.seen)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
         wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
         relocked = relock(session, wanted)
+        if not options.dry_run and locks_more(workspace.locked, relocked.lock):
+            refuse_without_verifiers(session)
         say_absent(session, wanted, "lock")
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
@@ -184,23 +189,16 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolutio
     """Return what was chosen, its lock, and what was left out of both.
 
     A request whose image cannot be pinned has a say in the version no more, so all is chosen anew without it; what was
-    answered is not asked again. So it is with a version that the source lists although it lacks the manifest.
+    answered is not asked again.
     """
     width, known = session.options.connections, Known()
     unpinned: list[LeftOut] = []
     while True:
-        with naming_gone(wanted):
-            resolution = drive(resolve(wanted), lambda: session.source, width, known)
-        kept = Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version)
-        refuse_moved(session, kept)
+        resolution = drive(resolve(wanted), lambda: session.source, width, known)
+        refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
         rest = without(wanted, resolution.left_out)
-        with naming_gone(wanted):
-            pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
-        if pinned.gone:
-            wanted = replace(wanted, gone=wanted.gone | pinned.gone.keys())
-            continue
+        pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
         if not pinned.left_out:
-            say_gone(session, wanted)
             return resolution, pinned.lock, (*unpinned, *resolution.left_out)
         unpinned += pinned.left_out
         wanted = without(wanted, pinned.left_out)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from d8_installer.errors import UsageError
+from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.own import own_distributions
-from d8_installer.store import status
+from d8_installer.store import lockfile, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from d8_installer.model.config import Config
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.profile import Profile
     from d8_installer.ops.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
-    from d8_installer.plugin.hooks import LoadedPlugin
+    from d8_installer.plugin.hooks import LoadedPlugin, UnusablePlugin
 
 State = Literal["enabled", "not enabled", "broken", "not found"]
 
@@ -106,13 +108,23 @@ def list_plugins(session: Session) -> PluginsResult:
 
 
 def _manifests(session: Session) -> tuple[ManifestRow, ...]:
-    looked = look(session, session.profile())
+    profile = session.profile()
+    looked = look(session, profile, locked=_locked(profile))
     rows = [
         ManifestRow(*_whose(p.distribution), p.file, _images(p), p.editable, p in looked.chosen)
         for p in looked.scan.plugins
     ]
     rows += [ManifestRow(*_whose(b.distribution), None, (), False, False, str(b.error)) for b in looked.scan.broken]
     return tuple(sorted(rows, key=lambda row: (row.name, row.environment)))
+
+
+def _locked(profile: Profile) -> Lock | None:
+    """Return the profile's lock, which says whose plugin counts; None where there is none that can be read."""
+    try:
+        loaded = lockfile.load_lock(profile.lock)
+    except D8Error:
+        return None
+    return None if loaded is None else loaded[1]
 
 
 def _whose(distribution: Distribution) -> tuple[str, str, str, str]:
@@ -131,9 +143,11 @@ def _coded(session: Session) -> tuple[PluginRow, ...]:
     found = own_distributions()
     rows = []
     for name in sorted({*found, *enabled}):
-        distribution, unusable = found.get(name), wrong.get(name)
+        distribution = found.get(name)
+        unusable = wrong.get(name)
+        problem = "" if distribution is None else distribution.problem
         state: State = "enabled" if name in enabled else "not enabled"
-        if distribution is None or unusable is not None:
+        if distribution is None or unusable is not None or problem:
             state = "not found" if distribution is None else "broken"
         rows.append(
             PluginRow(
@@ -143,10 +157,18 @@ def _coded(session: Session) -> tuple[PluginRow, ...]:
                 _hooks(loaded.get(name)),
                 distribution is not None and VERIFIERS in distribution.groups,
                 state,
-                None if unusable is None or distribution is None else unusable.why,
+                _why(distribution, unusable),
             )
         )
     return tuple(rows)
+
+
+def _why(distribution: Distribution | None, unusable: UnusablePlugin | None) -> str | None:
+    if distribution is None:
+        return None
+    if unusable is not None:
+        return unusable.why
+    return f"{distribution.directory} {distribution.problem}" if distribution.problem else None
 
 
 def enable(session: Session, name: str) -> PluginsResult:
@@ -160,6 +182,10 @@ def enable(session: Session, name: str) -> PluginsResult:
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
             hint=f"type `{to_add(running(), name[:100])}`",
         )
+    if distribution.problem:
+        raise DocumentError(
+            distribution.problem, file=distribution.directory, hint=f"uninstall what planted it, and {name}"
+        )
     enabled = _enabled(session.config)
     verifies = VERIFIERS in distribution.groups
     row = PluginRow(name, distribution.version, distribution.environment.path, None, verifies, "enabled")
@@ -170,10 +196,15 @@ def enable(session: Session, name: str) -> PluginsResult:
 
 
 def disable(session: Session, name: str) -> PluginsResult:
-    """Let the plugin's code run no more, wherever it is; one that is not enabled stays so."""
+    """Let the plugin's code run no more, wherever it is; one that is neither enabled nor here is a UsageError."""
     name = normalised(name)
     distribution = own_distributions().get(name)
     enabled = _enabled(session.config)
+    if distribution is None and name not in enabled:
+        raise UsageError(
+            f"no plugin {name[:100]!r} is enabled, and none with hooks is in d8-installer's own environment",
+            hint="see `d8-installer plugins`",
+        )
     row = PluginRow(
         name,
         None if distribution is None else distribution.version,

@@ -18,9 +18,9 @@ from d8_installer.model.plan import Link
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
+from d8_installer.ops.contested import Apart, contested, refuse_contested_verifiers
 from d8_installer.ops.lock import relock
 from d8_installer.ops.requesters import gather
-from d8_installer.ops.run import of_image
 from d8_installer.ops.session import Options
 from d8_installer.ops.strangers import refuse_strangers_program
 from d8_installer.ops.surroundings import default_roots
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.model.requirement import Request
+    from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
     from d8_installer.plugin.discovery import DiscoveredPlugin
 
@@ -77,7 +78,7 @@ def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
     run = home.run(launch.request)
     name = _file_name(launch.binary)
     config_file = partial(settings_file, home, chosen_home(None, environ), environ)
-    for path in (os.path.join(_requested(profile, launch.request), name), os.path.join(run.bin, name)):
+    for path in (os.path.join(_requested(paths, launch.request), name) for paths in (profile, run)):
         if os.access(path, os.X_OK):
             refuse_strangers_program(home, environ, config_file, path)
             return path
@@ -104,9 +105,16 @@ def provide(session: Session, launch: Launch) -> Provided:
     plugin, request = _find(launch)
     with session.writing(session.profile(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
-        change = _change(session, workspace, plugin)
-        change = replace(change, reason=f"first run of {launch.binary}", awaited=request.name)
-        applied = apply(session, workspace, change)
+        requesters = gather(session, workspace)
+        refuse_contested_verifiers(session, requesters)
+        theirs = contested(plugin, requesters.plugins, workspace.locked)
+        apart = next((one for one in theirs if one.request == request), None)
+        if apart is None:
+            change = _change(session, workspace, requesters, _without(plugin, theirs))
+            change = replace(change, reason=f"first run of {launch.binary}", awaited=request.name)
+            applied = apply(session, workspace, change)
+    if apart is not None:
+        return _provide_apart(session, apart, launch.binary)
     path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
     if os.path.exists(path):
         return Provided(path, _said(plugin, applied))
@@ -115,8 +123,21 @@ def provide(session: Session, launch: Launch) -> Provided:
             raise problem
     if not applied.left_out:
         raise DiskError(f"{path} is missing after it was placed", hint="run `d8-installer sync`")
-    apart = of_image(session, request, launch.binary)
-    return Provided(apart.path, f"{applied.left_out[0]}; it runs apart from your profile")
+    return _provide_apart(session, Apart(plugin, request, str(applied.left_out[0])), launch.binary)
+
+
+def _provide_apart(session: Session, apart: Apart, binary: str) -> Provided:
+    from d8_installer.ops.apart import provide_apart
+
+    run = provide_apart(session, apart, binary)
+    return Provided(run.path, f"{apart.why}; it runs apart from your profile")
+
+
+def _without(plugin: DiscoveredPlugin, requests: tuple[Apart, ...]) -> DiscoveredPlugin:
+    """Return *plugin* without the requests that are another environment's in the profile."""
+    theirs = {one.request for one in requests}
+    kept = tuple(request for request in plugin.manifest.requests if request not in theirs)
+    return replace(plugin, manifest=replace(plugin.manifest, requests=kept))
 
 
 def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
@@ -136,14 +157,14 @@ def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
     )
 
 
-def _change(session: Session, workspace: Workspace, plugin: DiscoveredPlugin) -> Change:
+def _change(session: Session, workspace: Workspace, requesters: Requesters, plugin: DiscoveredPlugin) -> Change:
     """Return the lock with what *plugin* wants in it, as far as those agree who are locked for the same images."""
     mine = plugin.manifest.requirements(plugin.name)
     names = {requirement.request.name for requirement in mine}
     before = workspace.locked
     shared = Lock.of([image for image in before.images if image.name in names], before.extra)
     own = _own(workspace)
-    everybody = gather(session, workspace).wanted(shared, own or Manifest()).requirements
+    everybody = requesters.wanted(shared, own or Manifest()).requirements
     locked = {(image.name, who) for image in shared.images for who, _ in image.requests}
     theirs = tuple(r for r in everybody if r.requester != plugin.name and (r.request.name, r.requester) in locked)
     present = frozenset(r.requester for r in theirs) | {plugin.name}

@@ -34,7 +34,8 @@ _MANIFESTS = frozenset([OWN_MANIFEST, OTHER_MANIFEST])
 class Requesters:
     """All who may want something of a profile, as they were read.
 
-    ``own`` is None where the profile has no manifest. ``plugins`` has each name once. ``roots`` are where they were
+    ``own`` is None where the profile has no manifest. ``plugins`` has each name once; ``others`` are those of the same
+    names in other environments that ask for something else. ``roots`` are where they were
     looked for, ``default_roots`` those that follow from the environment variables, ``watched`` what changes when a
     plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more. ``hooked`` are the
     manifests that hooks add; ``is_certain`` is False where a hook that might add some could not be asked, and
@@ -51,6 +52,7 @@ class Requesters:
     gone: frozenset[str] = frozenset()
     hooked: Mapping[str, Manifest] = field(default_factory=dict)
     hook_problems: tuple[D8Error, ...] = ()
+    others: tuple[DiscoveredPlugin, ...] = ()
     is_certain: bool = True
     is_lasting: bool = True
     is_elsewhere: bool = False
@@ -100,7 +102,7 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
 
     Without *hooks* no plugin's code is asked for more; those that it would add stay as they are locked.
     """
-    looked = look(session, workspace.profile, given)
+    looked = look(session, workspace.profile, given, workspace.locked)
     files = [plugin.file for plugin in looked.scan.plugins]
     own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
     requesters = Requesters(
@@ -111,6 +113,7 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
         tuple(root.path for root in looked.defaults),
         (*watched(looked.roots, looked.found), *files),
         is_elsewhere=own is None or _is_rolled_back(workspace),
+        others=looked.others,
     )
     return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
 

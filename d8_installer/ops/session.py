@@ -182,7 +182,7 @@ class Session:
         from d8_installer.plugin.own import own_distributions
 
         keep_strangers_out(self.directory)
-        return load(self.config.plugins, own_distributions(), lockfile.load_verifiers(self.home))
+        return load(self.config.plugins, own_distributions(), lockfile.load_known_plugins(self.home))
 
     @cached_property
     def hooks(self) -> Hooks:

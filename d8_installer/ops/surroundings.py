@@ -15,7 +15,10 @@ from d8_installer.store.layout import home_directory_or_nowhere
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock
     from d8_installer.model.profile import Profile
+    from d8_installer.model.reference import ImageName
     from d8_installer.ops.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin
     from d8_installer.plugin.environments import Environment
@@ -25,17 +28,24 @@ GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Where plugins were looked for, and what was found; ``chosen`` has each name once."""
+    """Where plugins were looked for, and what was found; ``chosen`` has each name once.
+
+    ``others`` are plugins of the same names in other environments that ask for something else.
+    """
 
     defaults: list[Root]
     roots: list[Root]
     found: list[Environment]
     scan: Scan
     chosen: tuple[DiscoveredPlugin, ...]
+    others: tuple[DiscoveredPlugin, ...] = ()
 
 
-def look(session: Session, profile: Profile, given: Iterable[str] = ()) -> Looked:
-    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's."""
+def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: Lock | None = None) -> Looked:
+    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's.
+
+    Of several plugins of one name that of a *given* environment is chosen, else the one that asks for what is *locked*.
+    """
     defaults = default_roots(session, profile)
     prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
     roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
@@ -43,8 +53,9 @@ def look(session: Session, profile: Profile, given: Iterable[str] = ()) -> Looke
     roots += [Root(path, REMEMBERED) for path in lockfile.load_environments(session.generations(profile).paths)]
     found = environments(roots)
     read = scan(found)
-    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}))
-    return Looked(defaults, roots, found, read, chosen)
+    lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
+    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}, lines))
+    return Looked(defaults, roots, found, read, chosen, _others(read.plugins, chosen))
 
 
 def default_roots(session: Session, profile: Profile) -> list[Root]:
@@ -59,14 +70,28 @@ def default_roots(session: Session, profile: Profile) -> list[Root]:
     return user_roots(session.environ, home_directory_or_nowhere(session.environ), sys.prefix)
 
 
-def _one_each(plugins: Iterable[DiscoveredPlugin], given: Collection[str]) -> Iterable[DiscoveredPlugin]:
-    """Keep one plugin of each name: that of a *given* environment, else the newest, else the first that was found."""
-    best: dict[str, DiscoveredPlugin] = {}
+def _one_each(
+    plugins: Iterable[DiscoveredPlugin], given: Collection[str], lines: Collection[tuple[ImageName, str, Digest]]
+) -> Iterable[DiscoveredPlugin]:
+    """Keep one plugin of each name.
+
+    That is the one of a *given* environment, else the one that has most requests in the lock's *lines*, else the
+    newest, else the first that was found.
+    """
+    best: dict[str, tuple[tuple[bool, int], DiscoveredPlugin]] = {}
     for plugin in plugins:
+        locked = sum((r.name, plugin.name, r.hash) in lines for r in plugin.manifest.requests)
+        rank = (_is_in(plugin, given), locked)
         known = best.get(plugin.name)
-        if known is None or (_is_in(plugin, given), _is_newer(plugin, known)) > (_is_in(known, given), False):
-            best[plugin.name] = plugin
-    return [best[name] for name in sorted(best)]
+        if known is None or rank > known[0] or (rank == known[0] and _is_newer(plugin, known[1])):
+            best[plugin.name] = rank, plugin
+    return [best[name][1] for name in sorted(best)]
+
+
+def _others(plugins: Iterable[DiscoveredPlugin], chosen: Iterable[DiscoveredPlugin]) -> tuple[DiscoveredPlugin, ...]:
+    """Return the plugins that are not *chosen* and do not ask for the same as the chosen one of their name."""
+    by_name = {plugin.name: plugin for plugin in chosen}
+    return tuple(p for p in plugins if p.manifest.requests != by_name[p.name].manifest.requests)
 
 
 def _is_in(plugin: DiscoveredPlugin, given: Collection[str]) -> bool:

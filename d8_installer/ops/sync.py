@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from d8_installer.errors import ConflictError
 from d8_installer.ops.absent import say_absent
 from d8_installer.ops.apply import Applied, Change, apply, asked_by
 from d8_installer.ops.carried import frozen
+from d8_installer.ops.contested import Apart, contested, refuse_contested_verifiers
 from d8_installer.ops.lock import accepted_names, ask_witness, refuse_stale, refuse_unknown, relock
 from d8_installer.ops.requesters import gather, remember
 from d8_installer.ops.venv_link import link_environments
 
 if TYPE_CHECKING:
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.resolution import LeftOut
     from d8_installer.ops.requesters import Requesters
     from d8_installer.ops.session import Session, Workspace
 
@@ -43,7 +47,7 @@ def sync(session: Session, options: SyncOptions) -> Applied:
     """
     with session.changing(session.profile(), dry_run=options.dry_run, frozen=options.frozen) as workspace:
         requesters = None if options.frozen else gather(session, workspace, options.given)
-        change = _change(session, workspace, requesters, options)
+        change, apart = _change(session, workspace, requesters, options)
         if options.to is not None:
             from d8_installer.ops.lay_out import check_directory, lay_out
 
@@ -51,15 +55,30 @@ def sync(session: Session, options: SyncOptions) -> Applied:
         if requesters is not None and not options.dry_run:
             remember(workspace, requesters, prune=options.prune)
             link_environments(session, workspace, requesters, prune=options.prune)
-        return apply(session, workspace, change)
+        applied = apply(session, workspace, change)
+    return _with_apart(session, applied, apart)
 
 
-def _change(session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions) -> Change:
+def _with_apart(session: Session, applied: Applied, requests: tuple[Apart, ...]) -> Applied:
+    """Prepare what only launchers of their own run; a request that fails is left out as any other."""
+    if not requests:
+        return applied
+    from d8_installer.ops.apart import prepare
+
+    problems = prepare(session, requests, dry_run=applied.dry_run)
+    return replace(applied, left_out=(*applied.left_out, *problems))
+
+
+def _change(
+    session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions
+) -> tuple[Change, tuple[Apart, ...]]:
+    """Return what is to be made true, and the requests of plugins that the lock does not satisfy."""
     reason = "sync"
     if requesters is None:
         change = frozen(session, workspace, given=options.given, adopts=options.to is None)
         ask_witness(session, change.lock)
-        return replace(change, dry_run=options.dry_run)
+        return replace(change, dry_run=options.dry_run), ()
+    refuse_contested_verifiers(session, requesters)
     requesters = replace(requesters, gone=options.drop)
     wanted = requesters.wanted(workspace.locked, prune=options.prune)
     read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters)
@@ -67,10 +86,27 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters | Non
     if options.locked:
         refuse_stale(workspace, wanted)
         ask_witness(session, workspace.locked)
-        return replace(read, problems=requesters.problems)
+        return replace(read, problems=requesters.problems), _others_of(requesters, workspace.locked)
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
     relocked = relock(session, replace(wanted, lenient=True))
     say_absent(session, wanted, "sync")
-    problems = (*requesters.problems, *relocked.problems)
-    read = replace(read, lock=relocked.lock, lock_text=relocked.text, problems=problems)
-    return replace(read, shown=relocked.shown)
+    cannot_agree = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
+    apart = (*_others_of(requesters, relocked.lock), *_left_out_of(requesters, cannot_agree))
+    settled = {one.request.hash for one in apart}
+    problems = (one.error for one in relocked.left_out if one.requirement.request.hash not in settled)
+    read = replace(read, lock=relocked.lock, lock_text=relocked.text)
+    return replace(read, shown=relocked.shown, problems=(*requesters.problems, *dict.fromkeys(problems))), apart
+
+
+def _others_of(requesters: Requesters, locked: Lock) -> tuple[Apart, ...]:
+    return tuple(one for other in requesters.others for one in contested(other, requesters.plugins, locked))
+
+
+def _left_out_of(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[Apart, ...]:
+    """Return those that are plugins' requests: a manifest that cannot agree is a person's to change."""
+    plugins = {plugin.name: plugin for plugin in requesters.plugins}
+    return tuple(
+        Apart(plugins[one.requirement.requester], one.requirement.request, str(one.error))
+        for one in left_out
+        if one.requirement.requester in plugins
+    )

@@ -20,7 +20,7 @@ from d8_installer.plugin.hooks import Loaded, LoadedPlugin, UnusablePlugin
 from d8_installer.plugin.manager import guarded, new_manager
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from d8_installer.plugin.discovery import Distribution
 
@@ -28,22 +28,28 @@ _VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*:\s*([A-Za-z_]\w*(?
 _VERIFY = "d8_verifiers"
 
 
-def load(enabled: Iterable[str], found: Mapping[str, Distribution], verifiers: Collection[str] = ()) -> Loaded:
+def load(enabled: Iterable[str], found: Mapping[str, Distribution], known: Mapping[str, bool] | None = None) -> Loaded:
     """Import the *enabled* ones of the distributions *found*, by name, and return those that fit and those that do not.
 
-    *verifiers* are names that are known to verify, should they not be found.
+    *known* says of plugins that were seen before whether they verify images. One that cannot be found, or does not
+    count as its own, may verify unless it is known to verify nothing.
     """
     plugins, unusable = [], []
+    may_verify = known or {}
     for name in sorted(set(map(normalised, enabled))):
         distribution = found.get(name)
         if distribution is None:
             why = "it is enabled, and not installed in d8-installer's own environment"
-            unusable.append(UnusablePlugin(name, None, why, name in verifiers))
+            unusable.append(UnusablePlugin(name, None, why, may_verify.get(name, True)))
+            continue
+        verifies = VERIFIERS in distribution.groups or may_verify.get(name, bool(distribution.problem))
+        if distribution.problem:
+            why = f"{distribution.directory} {distribution.problem}"
+            unusable.append(UnusablePlugin(name, distribution.version, why, verifies))
             continue
         try:
             plugins.append(_loaded(distribution))
         except D8Error as error:
-            verifies = VERIFIERS in distribution.groups or name in verifiers
             unusable.append(UnusablePlugin(name, distribution.version, error.message, verifies))
     return Loaded(tuple(plugins), tuple(unusable))
 

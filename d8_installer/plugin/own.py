@@ -17,16 +17,19 @@ OWN = "d8-installer's own"
 
 
 def own_distributions() -> dict[str, Distribution]:
-    """Return the distributions of the tool's own environment that have hooks, by name; of two the first counts.
+    """Return the distributions of the tool's own environment that have hooks, by name.
 
-    That is the libraries of ``sys.prefix``, and the one that this package was installed into (a user site). A symbolic
-    link in the place of a ``.dist-info`` is no distribution.
+    That is the libraries of ``sys.prefix``, and the one that this package was installed into (a user site); of two the
+    first on ``sys.path`` counts. One that does not count as its own (``problem``) is returned where no other does.
     """
     libraries = dict.fromkeys(map(os.path.realpath, (*libraries_of(sys.prefix), *_ours())))
     found: dict[str, Distribution] = {}
     for distribution in scan([Environment(sys.prefix, OWN, tuple(libraries))]).distributions:
-        if {HOOKS, VERIFIERS} & distribution.groups.keys() and not os.path.islink(distribution.directory):
-            found.setdefault(distribution.name, distribution)
+        known = found.get(distribution.name)
+        if {HOOKS, VERIFIERS} & distribution.groups.keys() and (
+            known is None or (known.problem and not distribution.problem)
+        ):
+            found[distribution.name] = distribution
     return found
 
 

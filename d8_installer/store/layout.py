@@ -46,7 +46,7 @@ class Home:
 
     @property
     def verifiers(self) -> str:
-        """The file that names the plugins which were seen to verify images."""
+        """The file that names the enabled plugins that were seen, and which of them verify images."""
         return os.path.join(self.root, "verifiers")
 
     @property

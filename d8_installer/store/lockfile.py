@@ -10,7 +10,6 @@ import errno
 import os
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
-from d8_installer.model.counting import sized
 from d8_installer.store import fs, status
 from d8_installer.store.flock import Patience
 from d8_installer.store.layout import SCHEMA
@@ -60,7 +59,7 @@ def _read(path: str, limit: int) -> bytes | None:
     """Read a document of the person's; one that is far too long is that document's fault, not the disk's."""
     with _in_its_place("readable"):
         if (fs.file_size(os.path.realpath(path)) or 0) > limit:
-            raise DocumentError(f"has more than {sized(limit)}", file=path, hint="see what wrote it, and remove it")
+            raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
         return fs.read(path, limit=limit)
 
 
@@ -189,19 +188,23 @@ def save_environments(paths: ProfilePaths, found: Iterable[str]) -> None:
         fs.replace_file(paths.environments, data)
 
 
-def load_verifiers(home: Home) -> frozenset[str]:
-    """Return the plugins that are remembered to verify images, so that one which vanishes is missed."""
+def load_known_plugins(home: Home) -> dict[str, bool]:
+    """Return the enabled plugins that were seen, and whether each verifies images: one that vanishes is missed.
+
+    A line is the name of one that verifies, or a dash and the name of one that verifies nothing.
+    """
     raw = fs.read(home.verifiers, limit=_MAX_CONFIG_BYTES) or b""
-    return frozenset(raw.decode("utf-8", "replace").split())
+    words = raw.decode("utf-8", "replace").split()
+    return {word.removeprefix("-"): not word.startswith("-") for word in words}
 
 
-def save_verifiers(home: Home, names: Iterable[str]) -> None:
-    """Write what ``load_verifiers`` reads; with nothing to remember there is no file."""
-    wanted = frozenset(names)
-    if wanted == load_verifiers(home):
+def save_known_plugins(home: Home, known: Mapping[str, bool]) -> None:
+    """Write what ``load_known_plugins`` reads; with nothing to remember there is no file."""
+    if dict(known) == load_known_plugins(home):
         return
-    if wanted:
-        fs.replace_file(home.verifiers, "".join(f"{name}\n" for name in sorted(wanted)).encode())
+    if known:
+        lines = [name if known[name] else f"-{name}" for name in sorted(known)]
+        fs.replace_file(home.verifiers, "".join(f"{line}\n" for line in lines).encode())
     else:
         fs.remove(home.verifiers)
 

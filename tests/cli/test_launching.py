@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,9 @@ class Machine:
         return self.home / ".local/share/d8-installer"
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+@contextmanager
+def serving(tmp_path: Path) -> Iterator[Machine]:
+    """Serve two images in two versions to a new home."""
     images = MemorySource()
     for name in ("hello", "vault"):
         for tag in ("v1.0.0", "v2.0.0"):
@@ -72,6 +74,12 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     (tmp_path / "home").mkdir()
     with fault_server(images) as proxy:
         yield Machine(tmp_path / "home", proxy, images)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with serving(tmp_path) as served:
+        yield served
 
 
 def test_the_first_run_says_what_it_fetches_before_and_what_it_installed_after_and_the_next_says_nothing(

@@ -256,7 +256,9 @@ def test_a_link_in_the_place_of_a_distribution_is_none(own: OwnTool, tmp_path: P
     info = own.library / "d8_toy-1.0.dist-info"
     info.rename(tmp_path / "elsewhere")
     info.symlink_to(tmp_path / "elsewhere")
-    assert own.ok("plugins").out == "no plugin\n"
+    said = own.ok("plugins").out
+    assert f"broken: {info} is a symbolic link, so it is no distribution's own" in said
+    assert "is a symbolic link" in own.fails(65, "plugins", "enable", "d8-toy")
 
 
 def test_an_enabled_plugin_that_is_gone_is_named(own: OwnTool) -> None:
