@@ -465,6 +465,40 @@ def test_children_that_are_no_builds_are_passed_over() -> None:
     assert (key, str(pinned.child)) == ("linux-amd64", build["digest"])
 
 
+SHA512 = f"sha512:{'a' * 128}"
+
+
+def test_an_index_in_an_index_without_a_platform_is_named_as_such() -> None:
+    catalogue = Catalogue()
+    catalogue.put("a", "v1", image_index([catalogue.child("a", image_index([]), None, mediaType=OCI_INDEX)]))
+    for asked in ("a", requirement("a", platforms=(LINUX,))):
+        error = failing(MismatchError, catalogue, want(asked))
+        assert error.message == "a v1 holds an index inside its index, which is refused"
+
+
+def test_a_sha512_child_beside_others_does_no_harm() -> None:
+    catalogue = Catalogue()
+    build = catalogue.child("a", image_manifest(b"l"), LINUX)
+    foreign = {**catalogue.child("a", image_manifest(b"m"), MAC), "digest": SHA512}
+    catalogue.put("a", "v1", image_index([foreign, build]))
+    assert [key for key, _ in only(locked(catalogue, want("a"))).platforms] == [str(LINUX)]
+    error = failing(MismatchError, catalogue, want(requirement("a", platforms=(MAC,))))
+    assert error.message == f"a v1 has a build for {MAC} with a sha512 digest; only sha256 is supported"
+
+
+def test_an_index_of_sha512_children_alone_says_so() -> None:
+    catalogue = Catalogue()
+    catalogue.put("a", "v1", image_index([{**catalogue.child("a", image_manifest(b"l"), LINUX), "digest": SHA512}]))
+    assert "sha512 digest; only sha256 is supported" in failing(MismatchError, catalogue, want("a")).message
+
+
+def test_an_index_that_names_no_platforms_says_so() -> None:
+    catalogue = Catalogue()
+    catalogue.put("a", "v1", image_index([catalogue.child("a", image_manifest(b"l"), None)]))
+    error = failing(NotFoundError, catalogue, want("a"))
+    assert error.message == "the index of a v1 names a platform for none of its builds"
+
+
 def test_an_index_in_an_index_is_refused() -> None:
     catalogue = Catalogue()
     catalogue.put("a", "v1", image_index([catalogue.child("a", image_index([]), LINUX, mediaType=OCI_INDEX)]))

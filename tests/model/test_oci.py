@@ -231,3 +231,13 @@ def test_a_mebibyte_is_refused_soon(raw: bytes) -> None:
     with pytest.raises(MismatchError):
         parse_manifest(raw)
     assert time.process_time() - started < 2
+
+
+def test_only_the_last_layer_needs_a_sha256_digest() -> None:
+    """Configs and lower layers are never fetched."""
+    foreign = {**ENTRY, "digest": f"sha512:{'a' * 128}"}
+    found = parse_manifest(json.dumps({"layers": [foreign, ENTRY], "config": foreign}).encode())
+    assert isinstance(found, ImageManifest)
+    assert (found.config, len(found.layers), found.depth) == (None, 1, 2)
+    with pytest.raises(MismatchError, match="only sha256 is supported"):
+        parse_manifest(json.dumps({"layers": [ENTRY, foreign]}).encode())

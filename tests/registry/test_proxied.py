@@ -217,3 +217,10 @@ def test_a_manifest_that_came_is_not_asked_for_again() -> None:
             assert source.manifest(sample.image, ref).raw in (sample.index.raw, sample.single.raw)
         source.close()
         assert (len(proxy.seen("index")), len(proxy.seen("child"))) == (2, 1)
+
+
+def test_an_error_shows_the_whole_path(sample: Sample) -> None:
+    """The endpoint's own path too."""
+    with asking(lambda _: Answer(404, b"image not found\n")) as source, pytest.raises(NotFoundError) as caught:
+        read_layer(source, sample.request(PLATFORMS[0]))
+    assert f"GET /prefix/v1/images/{sample.image}/images/{sample.tag}" in caught.value.message

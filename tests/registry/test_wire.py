@@ -170,6 +170,11 @@ def test_no_tags_is_empty(body: bytes) -> None:
     assert wire.parse_tags(body) == ()
 
 
+@pytest.mark.parametrize("body", [b'{"Tags":["v1"]}', b'{"TAGS":["v1"]}', b'{"tags":["v0"],"Tags":["v1"]}'])
+def test_go_does_not_look_at_the_case_of_a_member(body: bytes) -> None:
+    assert wire.parse_tags(body) == ("v1",)
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"1", b'{"tags":{}}', b'{"tags":[1]}', b"<html>", b"[" * 100_000])
 def test_another_shape_is_a_mismatch(body: bytes) -> None:
     with pytest.raises(MismatchError, match="decode tags"):
@@ -302,6 +307,7 @@ def test_a_good_endpoint_keeps_its_prefix_and_loses_its_slash(url: str, base: st
             "https://[::1",
             "https:\\\\host",
         ),
+        *("https://host/%zz", "https://host/a%2", "https://ho%zzst/", "https://host/%"),
     ],
 )
 def test_a_bad_endpoint_is_refused_with_a_hint(url: str) -> None:

@@ -102,6 +102,7 @@ def test_two_images_of_one_layer_share_it_within_one_command(place: Place) -> No
     done = ended(place.start("install", "epsilon", "zeta"))
     assert done.code == 0, done
     assert sum(place.fetched().values()) == 1
+    assert "waiting" not in done.err, "one command is not another one to itself"
 
 
 def test_who_waits_says_so_and_readers_do_not_wait(place: Place) -> None:
