@@ -18,6 +18,7 @@ from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.ops.ownership import refuse_foreign_project
 from d8_installer.ops.path import is_command_elsewhere
+from d8_installer.ops.spares import Spares
 from d8_installer.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
 from d8_installer.store import fs, lockfile, stamp, status, trusted
@@ -46,8 +47,9 @@ class Change:
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
     for it, None where it does not speak for all; ``asked`` who asks for which names, None where nobody was read.
-    ``problems`` are those of requesters that were left out. ``shown`` is what the source said that tags mean.
-    ``awaited`` is the image that a person waits for, and is fetched first.
+    ``problems`` are those of requesters that were left out. What fails of images of ``insist`` fails
+    all of it. ``shown`` is what the source said that tags mean. ``awaited`` is the image that a person waits for, and
+    is fetched first.
     """
 
     lock: Lock
@@ -58,6 +60,7 @@ class Change:
     seen: Requesters | None = None
     asked: Mapping[tuple[str, str], frozenset[str]] | None = None
     problems: tuple[D8Error, ...] = ()
+    insist: frozenset[ImageName] = frozenset()
     shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
     awaited: ImageName | None = None
 
@@ -124,15 +127,17 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     if locks_more(workspace.locked, change.lock):
         refuse_without_verifiers(session)
     gate = Gate(session, plan, active)
-    gate.admit(change.lock)
-    change = replace(change, shown={**fetch_all(session, plan, change.awaited), **change.shown})
+    spares = Spares(change.lock, plan, change.asked, change.insist)
+    gate.admit(change.lock, spares)
+    plan, shown = _fetched(session, plan, spares, (active, change.awaited))
+    result, change = replace(result, plan=plan), replace(change, shown={**shown, **change.shown})
     if plan.is_empty and (active is not None or generations.switch.active(generations.paths) is None):
         _write(session, workspace, change)
     else:
         number = generations.next_number()
         switch = switch_facts(plan, (before, number), (str(workspace.profile), change.reason, bin_directory))
         gate.before_switch(switch)
-        with all_stored(session, plan, lambda: make_plan(change.lock, situation(session, change, active))):
+        with all_stored(session, plan, lambda: _again(session, change, spares, active)):
             _activate(session, workspace, change, (plan, number))
     problems = (*change.problems, *plan.problems)
     if change.seen is not None and change.seen.is_lasting and not problems:
@@ -155,6 +160,23 @@ def _lost(session: Session, workspace: Workspace, active: Generation, *, dry_run
         else:
             lost.add(placement)
     return frozenset(lost)
+
+
+def _fetched(
+    session: Session, plan: Plan, spares: Spares, by: tuple[Generation | None, ImageName | None]
+) -> tuple[Plan, Mapping[tuple[str, str], Digest]]:
+    """Fetch what is not refused; return the plan without the spares that cannot be had, and what tags mean.
+
+    *by*: the active generation, and the image that is awaited.
+    """
+    active, awaited = by
+    shown = fetch_all(session, spares.rest(plan, active, session.store), awaited, spares)
+    return spares.rest(plan, active, session.store), shown
+
+
+def _again(session: Session, change: Change, spares: Spares, active: Generation | None) -> Plan:
+    """Plan once more what is to be fetched, for garbage was collected meanwhile."""
+    return spares.rest(make_plan(change.lock, situation(session, change, active)), active, session.store)
 
 
 def _changed_lock(workspace: Workspace, change: Change) -> str | None:

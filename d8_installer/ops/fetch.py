@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import LayerRequest, Source
     from d8_installer.ops.reporter import Task
     from d8_installer.ops.session import Session
+    from d8_installer.ops.spares import Spares
     from d8_installer.ops.tops import Manifests
     from d8_installer.store.blobs import Incoming
     from d8_installer.store.unpack import Extracted
@@ -48,10 +49,13 @@ _LOOK_AGAIN = 0.1
 """Seconds between two looks whether that process is done."""
 
 
-def fetch_all(session: Session, plan: Plan, awaited: ImageName | None = None) -> Mapping[tuple[str, str], Digest]:
+def fetch_all(
+    session: Session, plan: Plan, awaited: ImageName | None = None, spares: Spares | None = None
+) -> Mapping[tuple[str, str], Digest]:
     """Do every Fetch of *plan*, and prove what is unproven; the first failure ends all and leaves nothing behind.
 
-    *awaited*: the image that a person waits for; the others begin once it is there.
+    But what fails among the *spares* is noted there, and the rest goes on. *awaited*: the image that a person waits
+    for; the others begin once it is there.
     Returns which locked tags, by repository path and tag, mean at the source what the lock says.
     """
     fetches = _by_layer(plan)
@@ -62,12 +66,13 @@ def fetch_all(session: Session, plan: Plan, awaited: ImageName | None = None) ->
     names = {(p.layer.hex, p.member): file_name(p.binary, plan.platform.executable_suffix) for p in plan.target}
     stop = threading.Event()
     with session.store.incoming() as incoming:
-        job = _Job(session, source, incoming, names, stop)
+        job = _Job(session, source, incoming, names, stop, spares)
         pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, tasks), "d8-fetch")
         patient = True
         try:
             _finish([pool.submit(job.fetch_each, steps) for steps in fetches if _has(steps, awaited)])
-            futures = [pool.submit(job.prove, request) for request in plan.unproven]
+            images = {p.name.path: p.name for p in plan.target}
+            futures = [pool.submit(job.prove_one, images[request.image], request) for request in plan.unproven]
             _finish(futures + [pool.submit(job.fetch_each, steps) for steps in fetches if not _has(steps, awaited)])
         except KeyboardInterrupt:
             patient = False  # a stalled transfer would hold the person for half a minute
@@ -129,7 +134,9 @@ class _Job:
         incoming: Incoming,
         names: Mapping[tuple[str, str], str],
         stop: threading.Event,
+        spares: Spares | None,
     ) -> None:
+        self._spares = spares
         self._session = session
         self._source = source
         self._incoming = incoming
@@ -140,7 +147,33 @@ class _Job:
     def fetch_each(self, steps: Iterable[Fetch]) -> None:
         """Do steps that have one layer, one after the other."""
         for step in steps:
-            self.fetch(step)
+            try:
+                self.fetch(step)
+            except D8Error as error:
+                if self._spares is None or not self._spares.has_any(step.name, step.members):
+                    raise
+                self._fetch_apart(self._spares, step, error)
+
+    def _fetch_apart(self, spares: Spares, step: Fetch, error: D8Error) -> None:
+        """Take out of a layer what can be had, and leave out what cannot: one file may be missing, or no program."""
+        if len(step.members) == 1 or not isinstance(error, (MismatchError, NotFoundError)):
+            for member in step.members:
+                spares.leave_out(error, step.name, member)
+            return
+        for member in step.members:
+            try:
+                self.fetch(replace(step, members=(member,)))
+            except D8Error as fault:
+                spares.leave_out(fault, step.name, member)
+
+    def prove_one(self, name: ImageName, request: LayerRequest) -> None:
+        """Prove what the store has, as ``prove``; of a spare image a failure is noted."""
+        try:
+            self.prove(request)
+        except D8Error as error:
+            if self._spares is None:
+                raise
+            self._spares.leave_out(error, name)
 
     def fetch(self, step: Fetch) -> None:
         """Fetch one layer, unless another process does: then wait for it, and find the layer in the store."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import ManifestBytes
     from d8_installer.ops.session import Session
+    from d8_installer.ops.spares import Spares
     from d8_installer.plugin.hooks import UnusablePlugin
 
 _REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
@@ -81,8 +82,8 @@ class Gate:
         self._active = active
         self._new = _new_images(plan, active)
 
-    def admit(self, lock: Lock) -> None:
-        """Let checks and verifiers look at what is about to be placed; raises what refuses it.
+    def admit(self, lock: Lock, spares: Spares) -> None:
+        """Let checks and verifiers look at what is about to be placed; raises what refuses it, if that is no spare.
 
         Nothing new: nobody is asked, so that no plugin stops what only takes away.
         """
@@ -92,17 +93,20 @@ class Gate:
         refuse_without_verifiers(session)
         refuse_unready(session)
         verifiers = session.hooks.records("d8_verifiers", Verifier) if session.has_plugins else []
-        for subject in self._subjects(lock) if verifiers else ():
-            for owned in verifiers:
-                _verify(owned.owner, owned.record, subject)
+        for name, subject in self._subjects(lock) if verifiers else ():
+            try:
+                for owned in verifiers:
+                    _verify(owned.owner, owned.record, subject)
+            except D8Error as error:
+                spares.leave_out(error, name)
 
-    def _subjects(self, lock: Lock) -> Iterator[VerifySubject]:
+    def _subjects(self, lock: Lock) -> Iterator[tuple[ImageName, VerifySubject]]:
         platform = self._plan.platform
         source = _source_name(self._session)
         for image in lock.images:
             pin = image.pin_for(platform)
             if pin is not None and (image.name, pin.layer) in self._new:
-                yield VerifySubject(
+                subject = VerifySubject(
                     image.name.path,
                     image.version,
                     image.index,
@@ -113,6 +117,7 @@ class Gate:
                     source,
                     _reader(self._session, image.name.path),
                 )
+                yield image.name, subject
 
     def before_switch(self, switch: SwitchFacts) -> None:
         """Ask whether the switch may happen; raises the first refusal."""

@@ -149,8 +149,8 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
             session.reporter.warn(problem.message)
         seen = None if problems else requesters
         change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
-        change = replace(change, shown=relocked.shown)
-        return apply(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
+        change = replace(change, shown=relocked.shown, insist=frozenset([name]))
+        return _applied(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
 
 
 def _changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
@@ -190,9 +190,14 @@ def _place(session: Session, workspace: Workspace, requesters: Requesters, wante
         session.reporter.warn(problem.message)
     change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
     change = replace(change, seen=requesters, asked=asked_by(wanted.requirements), problems=problems)
-    change = replace(change, shown=relocked.shown)
+    change = replace(change, shown=relocked.shown, insist=wanted.upgrade or frozenset())
+    return _applied(session, workspace, change)
+
+
+def _applied(session: Session, workspace: Workspace, change: Change) -> Applied:
+    """Place; what is wrong with plugins is a warning."""
     applied = apply(session, workspace, change)
-    for problem in applied.left_out[len(problems) :]:
+    for problem in applied.left_out[len(change.problems) :]:
         session.reporter.warn(problem.message)
     return replace(applied, left_out=())
 

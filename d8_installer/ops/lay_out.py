@@ -12,6 +12,7 @@ from d8_installer.ops.apply import Applied, Change, refuse_moved, situation
 from d8_installer.ops.fetch import fetch_all
 from d8_installer.ops.holding import all_stored
 from d8_installer.ops.hooks import Gate
+from d8_installer.ops.spares import Spares
 from d8_installer.plan import make_plan
 from d8_installer.store import fs, stamp
 from d8_installer.store.profile import file_name
@@ -36,10 +37,15 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in target]
     for name in names:
         _refuse_foreign(session, os.path.join(directory, name))
-    Gate(session, plan, None).admit(change.lock)
-    fetch_all(session, plan)
+    spares = Spares(change.lock, plan, change.asked)
+    Gate(session, plan, None).admit(change.lock, spares)
+    fetch_all(session, spares.rest(plan, None, session.store), spares=spares)
+    plan = spares.rest(plan, None, session.store)
+    target = [placement for placement in plan.target if placement.in_bin]
+    names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in target]
+    result = replace(result, plan=plan, left_out=(*change.problems, *plan.problems))
     fs.make_directories(directory)
-    with all_stored(session, plan, lambda: _plan(session, change)):
+    with all_stored(session, plan, lambda: spares.rest(_plan(session, change), None, session.store)):
         files = [_stored(session, plan, placement, name) for placement, name in zip(target, names, strict=True)]
         for file, name in zip(files, names, strict=True):
             fs.copy_executable(file, os.path.join(directory, name))

@@ -209,10 +209,15 @@ def _refusal(
                 return ConflictError(
                     f"{requirement.requester} wants {binary!r} to be the file {wanted[binary]!r} of {name},"
                     f" and {other.requester} wants {member!r}",
-                    hint=f"rename one of the two binaries, or do without {requirement.requester}",
+                    hint=f"rename one of the two binaries, or do without {_plugin_of(requirement, other)}",
                 )
     culprits = [other for other in agreed if not can_agree((other, requirement), tags)] or agreed
     return ConflictError(
         f"{requirement} and cannot agree: {' and '.join(map(str, culprits))}",
-        hint=f"loosen one of the ranges, or do without {requirement.requester}",
+        hint=f"loosen one of the ranges, or do without {_plugin_of(requirement, culprits[0])}",
     )
+
+
+def _plugin_of(requirement: Requirement, other: Requirement) -> str:
+    """Return which of two requesters can be done without."""
+    return (other if requirement.requester == OWN_MANIFEST else requirement).requester
