@@ -29,7 +29,7 @@ LOCK_VERSION = 1
 FILE_NAME = "d8.lock"
 ANY_PLATFORM = "any"
 """The one platform key of a tag that is a single ImageManifest."""
-_REPAIR = "restore the file from git, or remove it and type `d8-installer lock`"
+REPAIR = "restore the file from git, or remove it and type `d8-installer lock`"
 _JOIN = "type `d8-installer lock`: it joins what one side alone changed, and names the rest"
 _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
@@ -129,7 +129,7 @@ class Lock:
         table = _table(text, file)
         version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
         if version != LOCK_VERSION:
-            hint = "upgrade d8-installer" if version > LOCK_VERSION else _REPAIR
+            hint = "upgrade d8-installer" if version > LOCK_VERSION else REPAIR
             table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint=hint)
         images: dict[ImageName, LockedImage] = {}
         for entry in table.tables("images"):
@@ -220,7 +220,7 @@ def _locked_image(table: Table) -> LockedImage:
     name = table.need("name", ImageName.parse)
     path = table.text("image")
     if path != name.path:
-        table.fail(f"is {path!r}; the image of {str(name)!r} is {name.path!r}", "image", hint=_REPAIR)
+        table.fail(f"is {path!r}; the image of {str(name)!r} is {name.path!r}", "image", hint=REPAIR)
     version = table.text("version")
     if not is_tag(version):
         table.fail(f"{version[:100]!r} is not a tag", "version")
@@ -238,7 +238,7 @@ def _digest(value: object) -> Digest:
     try:
         return Digest.parse(value)
     except DocumentError as error:
-        raise DocumentError(error.problem, hint=_REPAIR) from error
+        raise DocumentError(error.problem, hint=REPAIR) from error
 
 
 def _pairs(
@@ -246,7 +246,7 @@ def _pairs(
 ) -> tuple[tuple[K, V], ...]:
     entries = table.table(key)
     if entries is None or not entries.data:
-        table.fail(f"has no [images.{key}]", hint=_REPAIR)
+        table.fail(f"has no [images.{key}]", hint=REPAIR)
     pairs = []
     for name, value in entries.items():
         try:
@@ -259,11 +259,11 @@ def _pairs(
 def _platforms(table: Table, *, single: bool) -> tuple[tuple[str, Pin], ...]:
     entries = table.table("platforms")
     if entries is None or not entries.data:
-        table.fail("has no [images.platforms.…]", hint=_REPAIR)
+        table.fail("has no [images.platforms.…]", hint=REPAIR)
     pins = {key: _pin(entries, key) for key, _ in entries.items()}
     if single != (ANY_PLATFORM in pins) or (single and len(pins) > 1):
         problem = "must name platforms beside an `index`, and `any` alone where there is none"
-        table.fail(problem, "platforms", hint=_REPAIR)
+        table.fail(problem, "platforms", hint=REPAIR)
     return tuple(sorted(pins.items()))
 
 

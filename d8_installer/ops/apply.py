@@ -122,7 +122,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         refuse_foreign_project(workspace.profile)
     refuse_moved(session, change.lock)
     _warn(session, plan)
-    if workspace.profile.is_exposed:  # first of all, since what is in the way there stops everything
+    is_first = generations.switch.active(generations.paths) is None  # the active one may be damaged, and so None
+    if workspace.profile.is_exposed and not (is_first and plan.is_empty):  # first, for what is in the way stops all
         generations.switch.expose(session.home, generations.paths)
     if locks_more(workspace.locked, change.lock):
         refuse_without_verifiers(session)
@@ -131,7 +132,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     gate.admit(change.lock, spares)
     plan, shown = _fetched(session, plan, spares, (active, change.awaited))
     result, change = replace(result, plan=plan), replace(change, shown={**shown, **change.shown})
-    if plan.is_empty and (active is not None or generations.switch.active(generations.paths) is None):
+    if plan.is_empty and (is_first or active is not None):
         _write(session, workspace, change)
     else:
         number = generations.next_number()

@@ -50,7 +50,7 @@ class Merging:
                     "--ours and --theirs choose between the sides of a merge, and the lock has no conflict markers",
                     hint="leave them out",
                 )
-            return lockfile.load_lock(path)
+            return self._whole_entries(path, text)
         versions = _versions(path, sides)
         merged = merge(versions, self.taken)
         for name in sorted(self.taken.keys() - versions.names):
@@ -66,6 +66,19 @@ class Merging:
             names = ", ".join(sorted(map(str, merged.unsettled)))
             self.reporter.note(f"both sides changed who wants {names}, or how: pinned again from the manifests")
         return text, merged.lock
+
+    def _whole_entries(self, path: str, text: str | None) -> tuple[str, Lock] | None:
+        """Read a lock without markers. Where its torn entries are all to be chosen anew, the others count."""
+        try:
+            return lockfile.load_lock(path)
+        except DocumentError as error:
+            torn = None if error.key == "lock_version" else _readable(text, path)
+            names = frozenset() if torn is None else frozenset(torn.said)
+            if text is None or torn is None or not names or not (self.upgrade is None or names <= self.upgrade):
+                raise
+            self.seen = names
+            self.reporter.note(f"chosen anew, for their entries cannot be read: {', '.join(sorted(map(str, names)))}")
+            return text, torn.lock
 
     def _is_chosen_anew(self, clash: Clash) -> bool:
         return clash.name is not None and (self.upgrade is None or clash.name in self.upgrade)

@@ -13,6 +13,8 @@ from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d8_installer.model.profile import Profile
     from d8_installer.ops.session import Session
 
@@ -57,11 +59,11 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
     return EnvLines(profile, paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))
 
 
-def say_path(session: Session, profile: Profile, directory: str) -> None:
+def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
     """Say how *directory*, where the profile's binaries are, gets onto PATH, unless it is there."""
     if not is_on_path(session, directory):
         way = _typed_env(session) if profile.kind == "project" else f"`{_typed_ensurepath(session)}`"
-        session.reporter.note(f"{directory} is not on your PATH: type {way}")
+        say(f"{directory} is not on your PATH: type {way}")
 
 
 def _typed_env(session: Session) -> str:

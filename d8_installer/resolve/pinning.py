@@ -116,7 +116,7 @@ def _top(
     """Return what the choice's tag means; *by* what is wanted and remembered."""
     wanted, trust = by
     if need in answers.failed:
-        raise answers.failed[need]
+        raise _gone(choice, wanted, answers.failed) or answers.failed[need]
     top = answers.manifests[need]
     _check_top(choice, top.digest, trust)
     document = _parsed(choice, top)
@@ -129,6 +129,23 @@ def _top(
         asking = [r for r in choice.requirements if not r.request.optional and missing in (r.request.platforms or ())]
         raise _BlameError(error, asking or choice.requirements)
     return _Top(top.digest, document, _children(choice, document, wanted))
+
+
+def _gone(choice: Choice, wanted: Wanted, failed: Mapping[ManifestOf, D8Error]) -> NotFoundError | None:
+    """Return the error for a locked version that the source does not have, as where it was edited by hand, or None.
+
+    The hint names all images of that kind, for `lock` chooses all or nothing.
+    """
+    gone = {need.image: error for need, error in failed.items() if isinstance(error, NotFoundError)}
+    images = [i for i in wanted.locked.images if ManifestOf(i.name.path, i.version) in failed and i.name.path in gone]
+    if choice.locked not in images or choice.locked is None or choice.locked.version != choice.tag:
+        return None
+    names = sorted({image.name for image in images} | (wanted.upgrade or frozenset()))
+    options = " ".join(f"--upgrade-image {name}" for name in names)
+    return NotFoundError(
+        f"the lock has {choice.name} {choice.tag}, and that is not there: {gone[choice.name.path]}",
+        hint=f"type `d8-installer lock {options}`, which chooses that anew; else restore the lock",
+    )
 
 
 def _pinned(choice: Choice, top: _Top, built: Answers, wanted: Wanted) -> LockedImage:

@@ -28,6 +28,7 @@ _MAX_LOCK_BYTES = 64 << 20
 _MAX_TAGS_BYTES = 64 << 20
 _MAX_CONFIG_BYTES = 1 << 20
 _ROOT_FILES = ("schema", "tags.json", "verifiers", "d8.toml", "config.toml", "made")
+_MOST_TORN = 20
 _LOST_LOCK = "restore it, or remove it and type `d8-installer lock`, which chooses the versions anew"
 
 
@@ -88,8 +89,36 @@ def load_lock(path: str) -> tuple[str, Lock] | None:
     from d8_installer.model.lock import Lock
 
     raw = _read(path, _MAX_LOCK_BYTES)
+    if raw is None:
+        return None
     with _advice(_LOST_LOCK):
-        return None if raw is None else (decode_utf8(raw, path), Lock.parse(raw, path))
+        text = decode_utf8(raw, path)
+        try:
+            return text, Lock.parse(raw, path)
+        except DocumentError as error:
+            error.hint = torn_hint(text, path, error) or error.hint
+            raise
+
+
+def torn_hint(text: str, path: str, error: DocumentError) -> str | None:
+    """Return the command that keeps every entry of a lock that is whole; None where that is not the way out.
+
+    So it is after git's ``merge=union``, which leaves the lines of both sides in one entry.
+    """
+    from d8_installer.model.lock import REPAIR
+    from d8_installer.model.torn import read_torn
+
+    if error.hint not in (None, REPAIR):
+        return None
+    try:
+        torn = read_torn(text, path)
+    except DocumentError:  # not even its head can be read
+        return None
+    names = sorted(map(str, torn.said))
+    if not names or len(names) > _MOST_TORN:
+        return None
+    options = " ".join(f"--upgrade-image {name}" for name in names)
+    return f"type `d8-installer lock {options}`, which chooses that anew and keeps the rest"
 
 
 def load_config(path: str) -> tuple[str, Config]:

@@ -358,3 +358,50 @@ def test_in_json_a_profile_is_its_kind_and_its_place(person: Person, tmp_path: P
     env = {"D8_INSTALLER_GLOBAL_HOME": str(everybody)}
     listed = run("--global", "--json", "list", home=str(person.home), env=env).out
     assert json.loads(listed)["data"]["profile"] == {"kind": "system", "path": str(everybody / "profiles/system")}
+
+
+# -- a project's lock that nobody can read as it is ----------------------------------------------------------------
+
+
+def hinted(person: Person, *words: str, cwd: str, expect: int) -> list[str]:
+    """Return the command that the hint of a failing one gives, without the program's name."""
+    refused = person.d8(*words, cwd=cwd, expect=expect)
+    return refused.err.rpartition("hint: type `")[2].partition("`")[0].split()[1:]
+
+
+def test_after_a_union_merge_the_hint_keeps_all_other_pins(person: Person) -> None:
+    project = person.project("".join((manifest("a"), manifest("b", "<2").partition("\n")[2])))
+    person.d8("lock", cwd=project)
+    lock = person.home / "p/d8.lock"
+    theirs = lock.read_text()
+    person.d8("--project", "use", "a", "1.0.0", cwd=project)
+    person.d8("--project", "use", "b", "1.0.0", cwd=project)
+    ours = lock.read_text()
+    mine, other = (text.partition("[images.binaries]")[0] for text in (ours, theirs))
+    both = mine.rstrip("\n") + "\n" + other.partition('plugins/a"\n')[2]
+    lock.write_text(both + ours[len(mine) :])
+    for words in (("lock",), ("sync",), ("sync", "--locked")):
+        assert hinted(person, *words, cwd=project, expect=65) == ["lock", "--upgrade-image", "a"]
+    assert "a (new) -> v2.0.0" in person.d8("lock", "--upgrade-image", "a", cwd=project).out
+    assert lock.read_text().partition('name = "b"')[2] == ours.partition('name = "b"')[2], "b keeps its version"
+
+
+def test_a_version_that_is_not_there_is_not_asked_for_again(person: Person) -> None:
+    project = person.project(
+        "".join((manifest("a"), manifest("b").partition("\n")[2], manifest("c").partition("\n")[2]))
+    )
+    person.d8("lock", cwd=project)
+    lock = person.home / "p/d8.lock"
+    kept = lock.read_text()
+    lock.write_text(kept.replace('version = "v2.0.0"', 'version = "v9.9.9"', 2))
+    for words in (("sync",), ("lock",), ("lock", "--upgrade-image", "a")):
+        typed = hinted(person, *words, cwd=project, expect=69)
+    assert typed == ["lock", "--upgrade-image", "b"] or typed == [
+        "lock",
+        "--upgrade-image",
+        "a",
+        "--upgrade-image",
+        "b",
+    ]
+    person.d8("lock", "--upgrade-image", "a", "--upgrade-image", "b", cwd=project)
+    assert lock.read_text() == kept

@@ -32,5 +32,5 @@ def execute(context: Context) -> Outcome:
         result = install(session, typed.requirements, dry_run=typed.dry_run)
         context.talk.close()
         if not result.dry_run and typed.platform is None:
-            say_path(session, result.profile, result.bin)
+            say_path(session, result.profile, result.bin, context.talk.note)
         return applied(context, session, result)

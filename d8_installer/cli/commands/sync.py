@@ -53,5 +53,5 @@ def execute(context: Context) -> Outcome:
         context.talk.note(f"syncing {session.profile()}")
         result = sync(session, options)
         if result.has_placed and options.to is None:
-            say_path(session, result.profile, result.bin)
+            say_path(session, result.profile, result.bin, context.talk.note)
         return applied(context, session, result)
