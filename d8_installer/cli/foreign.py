@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from d8_installer.plugin.commands import Command, CommandContext
     from d8_installer.plugin.manager import Owned
 
+_READER_GONE = 128 + 13
+"""What a command ends with that could not go on since its pipe was closed: what it would have returned is not known."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 
 
@@ -35,12 +37,19 @@ def execute(unknown: UnknownCommandError, screen: Screen) -> int:
             command = _find(session, typed.command)
             if command is None:
                 return render.failure(screen, None, unknown, as_json=typed.json)
-            code = _run(session, command, typed)
+            code = _run(session, command, typed, screen)
             talk.close()
             return code
+    except _ReaderGoneError:
+        screen.drop_output()
+        return _READER_GONE
     except D8Error as error:
         talk.fail()
         return render.failure(screen, None, error, as_json=typed.json or "--json" in typed.rest)
+
+
+class _ReaderGoneError(D8Error):
+    """A plugin's command wrote into a pipe that was closed; never shown."""
 
 
 def _read_globals(typed: argparse.Namespace) -> None:
@@ -62,7 +71,7 @@ def _find(session: Session, name: str) -> Owned[Command] | None:
     return next((owned for owned in commands if owned.record.name == name), None)
 
 
-def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace) -> int:
+def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace, screen: Screen) -> int:
     from d8_installer.plugin.manager import PLUGIN_HINT, guarded
 
     command = owned.record
@@ -75,7 +84,16 @@ def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace) -> 
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
     context = _context(session)
-    code: object = guarded(owned.owner, what, lambda: command.run(arguments, context), keep_stdout=True)
+
+    def run() -> object:
+        try:
+            return command.run(arguments, context)
+        except BrokenPipeError as error:
+            if not screen.has_lost_its_reader():
+                raise
+            raise _ReaderGoneError("the reader of its output has gone") from error
+
+    code = guarded(owned.owner, what, run, keep_stdout=True)
     if isinstance(code, int) and 0 <= code <= 255:
         return int(code)
     raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT)

@@ -138,6 +138,20 @@ class Screen:
             except OSError as error:
                 self._lose_stdout(error)
 
+    def has_lost_its_reader(self) -> bool:
+        """Whether stdout is a pipe that nobody reads."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._out.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+    def drop_output(self) -> None:
+        """Send to nowhere what stdout still holds, and what comes: Python writes it out once more when it ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._out.fileno())
+        os.close(nowhere)
+
     def silence(self) -> None:
         """Drop what threads say that are still at work."""
         with self._lock:
@@ -157,10 +171,8 @@ class Screen:
             self._is_silent = True
 
     def _lose_stdout(self, error: OSError) -> None:
-        """Send what is still to come to nowhere: Python writes out its buffers once more when it ends."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._out.fileno())
-        os.close(nowhere)
+        """Drop the rest; where somebody still could have read it, that is an OutputError."""
+        self.drop_output()
         if error.errno == errno.EPIPE or (error.errno == errno.EIO and self._out_is_terminal):
             return
         reason = (error.strerror or "unknown").lower()

@@ -66,6 +66,7 @@ class Wanted:
 
     ``released``: images that lose the lines of requesters who are not present, whatever ``keep_absent`` says.
     ``left``: requests (image, requester) that are left out of ``requirements``; their lines in the lock stay.
+    ``gone``: tags (repository path, tag) that are listed although the source lacks their manifest: they do not count.
     """
 
     requirements: tuple[Requirement, ...]
@@ -82,6 +83,7 @@ class Wanted:
     created_before: datetime | None = None
     released: frozenset[ImageName] = frozenset()
     left: frozenset[tuple[ImageName, str]] = frozenset()
+    gone: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, D8Error, DocumentError, MismatchError
+from d8_installer.model.counting import sized
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plan import Link, Unlink
 from d8_installer.model.requirement import OWN_MANIFEST
@@ -66,7 +67,7 @@ def _parsed(record: ManifestText) -> tuple[str, Manifest]:
         raise DocumentError("is no text")
     raw = record.text.encode("utf-8", "replace")
     if len(raw) > MAX_MANIFEST_TOML:
-        raise DocumentError(f"has more than {MAX_MANIFEST_TOML} bytes", file=record.file)
+        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file)
     return name, Manifest.parse_plugins(raw, record.file)
 
 

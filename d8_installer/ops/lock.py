@@ -16,6 +16,7 @@ from d8_installer.ops.apply import refuse_moved, tops_of
 from d8_installer.ops.ask import Known, drive, workers
 from d8_installer.ops.contested import refuse_contested_verifiers
 from d8_installer.ops.elsewhere import hint_elsewhere, say_which
+from d8_installer.ops.gone import naming_gone, say_gone
 from d8_installer.ops.hooks import locks_more, refuse_without_verifiers
 from d8_installer.ops.merge import Merging
 from d8_installer.ops.ownership import refuse_foreign_project
@@ -189,16 +190,23 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolutio
     """Return what was chosen, its lock, and what was left out of both.
 
     A request whose image cannot be pinned has a say in the version no more, so all is chosen anew without it; what was
-    answered is not asked again.
+    answered is not asked again. So it is with a version that the source lists although it lacks the manifest.
     """
     width, known = session.options.connections, Known()
     unpinned: list[LeftOut] = []
     while True:
-        resolution = drive(resolve(wanted), lambda: session.source, width, known)
-        refuse_moved(session, Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version))
+        with naming_gone(wanted):
+            resolution = drive(resolve(wanted), lambda: session.source, width, known)
+        kept = Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version)
+        refuse_moved(session, kept)
         rest = without(wanted, resolution.left_out)
-        pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
+        with naming_gone(wanted):
+            pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
+        if pinned.gone:
+            wanted = replace(wanted, gone=wanted.gone | pinned.gone.keys())
+            continue
         if not pinned.left_out:
+            say_gone(session, wanted)
             return resolution, pinned.lock, (*unpinned, *resolution.left_out)
         unpinned += pinned.left_out
         wanted = without(wanted, pinned.left_out)

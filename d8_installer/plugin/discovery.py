@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.counting import sized
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.plugin.record import MAX_RECORD, claims, is_administrators, promised, read_file
 
@@ -338,7 +339,7 @@ def _work_trees(distribution: Distribution) -> Iterator[str]:
 def _bytes_of(file: str) -> bytes:
     raw = read_file(file, MAX_MANIFEST_TOML)
     if raw is None:
-        raise _refused(file, f"is missing, no regular file, or has more than {MAX_MANIFEST_TOML} bytes")
+        raise _refused(file, f"is missing, no regular file, or has more than {sized(MAX_MANIFEST_TOML)}")
     return raw
 
 

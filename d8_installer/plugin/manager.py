@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import re
 import sys
+import threading
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -162,7 +163,7 @@ def guarded(
     back.
     """
     try:
-        with contextlib.nullcontext() if keep_stdout else contextlib.redirect_stdout(sys.stderr):
+        with contextlib.nullcontext() if keep_stdout else _away_from_stdout:
             return action()
     except D8Error:
         raise
@@ -173,6 +174,34 @@ def guarded(
         raise ConfigError(f"plugin {owner} failed in {what}: {type(error).__name__}{said}", hint=PLUGIN_HINT) from (
             None if secret else error
         )
+
+
+class _AwayFromStdout:
+    """Sends what is printed to stderr while code of any plugin runs, in whichever threads.
+
+    ``contextlib.redirect_stdout`` restores what it found: of two threads the later one would leave stderr behind.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._stdout = sys.stdout
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._inside += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                sys.stdout = self._stdout
+
+
+_away_from_stdout = _AwayFromStdout()
+"""One for the process, as ``sys.stdout`` is."""
 
 
 def _text_of(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
+from d8_installer.model.counting import sized
 from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES, check_executable, identify
 from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
@@ -143,7 +144,7 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
     if default not in names:
         raise UsageError(f"{path} holds no file named {default}", hint="this is the file that clients place by default")
     if sum(tarfile.BLOCKSIZE * 2 + member.size for member in members) > MAX_WALK_BYTES:
-        raise UsageError(f"{path} holds more than {MAX_WALK_BYTES} bytes", hint="clients refuse so large an image")
+        raise UsageError(f"{path} holds more than {sized(MAX_WALK_BYTES)}", hint="clients refuse so large an image")
     return tuple(members)
 
 
@@ -165,7 +166,7 @@ def _member(name: str, path: str, platform: Platform, is_default: bool) -> _Memb
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{path} is neither a file nor a directory", hint="give an executable or a directory")
     if status.st_size > MAX_FILE_BYTES:
-        raise UsageError(f"{path} has more than {MAX_FILE_BYTES} bytes", hint="clients refuse so large a file")
+        raise UsageError(f"{path} has more than {sized(MAX_FILE_BYTES)}", hint="clients refuse so large a file")
     _check_name(name, path)
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)

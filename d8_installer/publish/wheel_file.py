@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
+from d8_installer.model.counting import sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -148,7 +149,7 @@ def _members(archive: zipfile.ZipFile, path: str) -> Iterator[Member]:
     entries = archive.infolist()
     total = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_MEMBERS or total > MAX_WHEEL_BYTES or any(e.file_size > MAX_MEMBER_BYTES for e in entries):
-        problem = f"holds more than {MAX_MEMBERS} files or {MAX_WHEEL_BYTES} bytes"
+        problem = f"holds more than {MAX_MEMBERS} files or {sized(MAX_WHEEL_BYTES)}"
         raise DocumentError(problem, file=path, hint="a plugin's wheel is small: see what got into it")
     seen: set[str] = set()
     for entry in entries:

@@ -185,6 +185,8 @@ class Client:
             yield Stream(raw, call, self._options.read_timeout, self.secrets)
         finally:
             raw.close()
+            if raw.status_code == 101:  # the library leaves the connection to whoever speaks the other protocol
+                raw.extensions["network_stream"].close()
 
     def attempts(self) -> Attempts:
         """Return a fresh count of tries, for what is repeated as a whole."""

@@ -19,6 +19,7 @@ from d8_installer.errors import (
     UnreachableError,
 )
 from d8_installer.model.address import shown
+from d8_installer.model.counting import sized
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
@@ -184,7 +185,7 @@ class RegistrySource:
                 raise MismatchError(f"{self.name}: the pages of the tags of {image} lead in a circle", hint=_NO_LIST)
             call = replace(call, url=following)
         raise MismatchError(
-            f"{self.name}: {image} has more than {_MAX_TAGS} tags, {_MAX_PAGES} pages or {_MAX_LIST_BYTES} bytes",
+            f"{self.name}: {image} has more than {_MAX_TAGS} tags, {_MAX_PAGES} pages or {sized(_MAX_LIST_BYTES)}",
             hint=_NO_LIST,
         )
 

@@ -63,7 +63,10 @@ def resolve(base: str, location: str) -> tuple[str, Origin]:
         url = urljoin(base, location)
         return url, Origin.parse(url)
     except (ValueError, ConfigError) as error:
-        raise MismatchError(f"{Origin.parse(base)} leads to a place that is no http or https address") from error
+        raise MismatchError(
+            f"{Origin.parse(base)} leads to a place that is not an http or https address",
+            hint="check that the address belongs to a registry, or use another source",
+        ) from error
 
 
 def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:

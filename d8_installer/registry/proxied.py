@@ -61,7 +61,8 @@ class RppSource:
             return known
         response = self._get(request, wire.MAX_MANIFEST_BYTES)
         if response.status == 404 and not wire.has_manifest_route(response.body):
-            raise NotFoundError(
+            # Not that this manifest is missing: another tag would fare no better.
+            raise UnreachableError(
                 f"{self.name} has no manifests: it is too old, or no registry-packages-proxy",
                 hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
             )
@@ -124,12 +125,20 @@ class RppSource:
         return stream
 
     def _require(self, request: wire.Request, status: int, body: bytes, gone: NotFoundError | None = None) -> None:
-        """Return on 2xx; else raise the status's error; *gone* is that of a 404."""
+        """Return on 200; else raise the status's error; *gone* is that of a 404.
+
+        Another success (a part, nothing) is no answer of such a proxy (rpp.md §2).
+        """
         if status in (401, 403):
             raise refused_identity(self.name, status, self._token_from())
         if status == 404 and gone is not None:
             raise gone
         wire.raise_for_status(request, status, body, self._endpoint.prefix)
+        if status != 200:
+            raise UnreachableError(
+                f"{request.method} {self._endpoint.prefix}{request.path}: unexpected status {status}",
+                hint="check --endpoint: a registry-packages-proxy answers 200 with the whole layer or document",
+            )
 
     def close(self) -> None:
         """Close the connections."""

@@ -22,6 +22,7 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
+from d8_installer.model.counting import sized
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
 from d8_installer.model.source import ManifestBytes
@@ -160,7 +161,7 @@ def parse_manifest_body(body: bytes, media_type: str) -> ManifestBytes:
     A caller reads at most one byte more than the cap, so that a longer body is noticed.
     """
     if len(body) > MAX_MANIFEST_BYTES:
-        raise MismatchError(f"decode manifest: it has more than {MAX_MANIFEST_BYTES} bytes")
+        raise MismatchError(f"decode manifest: it has more than {sized(MAX_MANIFEST_BYTES)}")
     return ManifestBytes(body, media_type.partition(";")[0].strip())
 
 

@@ -35,7 +35,7 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
     """
     groups = by_image(wanted.requirements)
     needs = tuple(TagsOf(name.path) for name, group in groups.items() if not locked_will_do(wanted, name, group))
-    answers = (yield needs) if needs else Answers()
+    answers = _without_gone(wanted, (yield needs)) if needs else Answers()
     dated: dict[ManifestOf, datetime | None] = {}
     while True:
         try:
@@ -55,6 +55,14 @@ class _Undecided(Exception):  # noqa: N818 - it never leaves this module
         super().__init__(name)
         self.name = name
         self.error = error
+
+
+def _without_gone(wanted: Wanted, answers: Answers) -> Answers:
+    tags = {
+        need: tuple(tag for tag in every if (need.image, tag) not in wanted.gone)
+        for need, every in answers.tags.items()
+    }
+    return replace(answers, tags=tags) if wanted.gone else answers
 
 
 def _is_anew(wanted: Wanted, choice: Choice) -> bool:

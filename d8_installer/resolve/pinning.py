@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.errors import ConflictError, D8Error, MismatchError, NotAllowedError, NotFoundError
@@ -26,12 +26,21 @@ if TYPE_CHECKING:
 Asked = tuple[TagsOf | ManifestOf, ...]
 
 
+MAX_PASSED = 10
+"""Tags without a manifest that are passed over; a source that lists more of them is broken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """The lock of all choices, or, where some requests have to be left out first, those requests and why."""
+    """The lock of all choices, or what has to be left out before all is chosen anew.
+
+    That are requests, each with the reason, or ``gone``: tags (repository path, tag) without a manifest, with what the
+    source said.
+    """
 
     lock: Lock
     left_out: tuple[LeftOut, ...] = ()
+    gone: Mapping[tuple[str, str], D8Error] = field(default_factory=dict)
 
 
 def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Lock]:
@@ -41,18 +50,25 @@ def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked
     its index promised, or where a child is itself an index; NotFoundError where a demanded platform is missing.
     """
     pinned = yield from pin_what_can_be(resolution, replace(wanted, lenient=False), trust)
+    for error in pinned.gone.values():
+        raise error
     return pinned.lock
 
 
 def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Pinned]:
     """As ``pin``; but where ``wanted`` is lenient, a fault of requests that may be left out is not raised.
 
-    Their images are then not in the lock, for the others who want them may get another version: resolve again.
+    Their images are then not in the lock, for the others who want them may get another version: resolve again. So it is
+    where a version that was chosen from a range has no manifest.
     """
     fresh = [choice for choice in resolution.choices if not choice.kept]
     faults = _Faults(wanted)
     tops = {choice.name: ManifestOf(choice.name.path, choice.tag) for choice in fresh}
     answers = (yield tuple(tops.values())) if tops else Answers()
+    gone = {(need.image, need.ref): error for need, error in answers.failed.items() if isinstance(error, NotFoundError)}
+    passed = {key: gone[key] for c in fresh if (key := (c.name.path, c.tag)) in gone and _is_passable(c, wanted)}
+    if passed:
+        return Pinned(Lock(), gone=passed)
     found: list[tuple[Choice, _Top]] = []
     for choice in fresh:
         with faults.of(choice):
@@ -153,6 +169,14 @@ def _pinned(choice: Choice, top: _Top, built: Answers, wanted: Wanted) -> Locked
         return _entry(choice, wanted, None, {ANY_PLATFORM: _pin(choice, top.digest, top.document)})
     pins = {str(platform): _child_pin(choice, child, built) for platform, child in top.children.items()}
     return _entry(choice, wanted, top.digest, pins)
+
+
+def _is_passable(choice: Choice, wanted: Wanted) -> bool:
+    """Whether another version would do: none is locked, and none was asked for by its tag or digest."""
+    if len(wanted.gone) >= MAX_PASSED or (choice.locked is not None and choice.locked.version == choice.tag):
+        return False
+    requests = [requirement.request for requirement in choice.requirements]
+    return not any(request.digest or request.version.exact_tag is not None for request in requests)
 
 
 def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:

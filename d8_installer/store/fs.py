@@ -13,6 +13,7 @@ import os
 import stat
 
 from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.model.counting import sized
 from d8_installer.store import flock
 from d8_installer.store.flock import Patience
 from d8_installer.store.refusals import NO_LINKS, NO_LOCKS, UNSUPPORTED
@@ -39,7 +40,7 @@ def read(path: str, *, limit: int) -> bytes | None:
         except FileNotFoundError:
             return None
     if len(data) > limit:
-        raise DiskError(f"cannot read {path}: it has more than {limit} bytes", hint="see what wrote it, and remove it")
+        raise DiskError(f"cannot read {path}: it has more than {sized(limit)}", hint="see what wrote it, and remove it")
     return data
 
 

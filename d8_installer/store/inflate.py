@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from d8_installer.errors import MismatchError
+from d8_installer.model.counting import sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -60,7 +61,7 @@ def inflate(body: Iterable[bytes], limit: int, formats: frozenset[Format] = ANY_
         left -= len(piece)
         if left < 0:
             raise TooLongError(
-                f"this layer unpacks to more than {limit} bytes", hint="tell the image's author: no client takes it"
+                f"this layer unpacks to more than {sized(limit)}", hint="tell the image's author: no client takes it"
             )
 
 

@@ -10,6 +10,7 @@ import errno
 import os
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
+from d8_installer.model.counting import sized
 from d8_installer.store import fs, status
 from d8_installer.store.flock import Patience
 from d8_installer.store.layout import SCHEMA
@@ -60,7 +61,7 @@ def _read(path: str, limit: int) -> bytes | None:
     """Read a document of the person's; one that is far too long is that document's fault, not the disk's."""
     with _in_its_place("readable"):
         if (fs.file_size(os.path.realpath(path)) or 0) > limit:
-            raise DocumentError(f"has more than {limit} bytes", file=path, hint="see what wrote it, and remove it")
+            raise DocumentError(f"has more than {sized(limit)}", file=path, hint="see what wrote it, and remove it")
         return fs.read(path, limit=limit)
 
 

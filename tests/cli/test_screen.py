@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.cli import parser as grammar
-from d8_installer.testing.faults import FaultServer, fault_server, stalled
+from d8_installer.testing.faults import FaultServer, fault_server, flipped, stalled
 from d8_installer.testing.memory import MemorySource
 from tests.command import PROGRAM, TIMEOUT, ended, environment, run
 from tests.installed import add_launchers, install, manifest, running_environment
 from tests.matrix.layers import HOST, program
+from tests.own import OwnTool
 from tests.terminal import Seen, Terminal, on
 from tests.warm import Warm
 
@@ -368,3 +369,70 @@ def test_help_is_as_wide_as_the_terminal(tmp_path: Path) -> None:
         seen = terminal.seen()
     assert max(map(len, seen.raw.decode().replace("\r", "").split("\n"))) <= 45
     assert seen.is_usable()
+
+
+# --- plugins ---------------------------------------------------------------------------------------------------
+
+TALKATIVE = """
+def flood(arguments, context):
+    for number in range(20000):
+        print("a line of the plugin's", number)
+    return 7
+
+@hookimpl
+def d8_commands():
+    return [Command("flood", "flood", run=flood)]
+"""
+PRINTS_IN_THREADS = """
+import threading
+from d8_installer.plugin.manager import guarded
+outside, inside = sys.stdout, threading.Barrier(2)
+
+def long():
+    inside.wait()      # both are inside
+    inside.wait()      # the other one has left
+    print("from a plugin")
+
+def first():
+    guarded("toy", "first", inside.wait)
+    inside.wait()
+
+threads = [threading.Thread(target=first), threading.Thread(target=guarded, args=("toy", "long", long))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print("restored" if sys.stdout is outside else "lost")
+"""
+
+
+def test_a_plugins_command_whose_reader_has_gone(tmp_path: Path) -> None:
+    own = OwnTool(tmp_path)
+    own.enabled(TALKATIVE)
+    line = f"{own.root}/own/bin/python -m d8_installer flood | head -1; exit ${{PIPESTATUS[0]}}"
+    done = ended(["bash", "-c", line], home=str(own.home), env=own.env)
+    assert (done.code, done.out, done.err) == (141, "a line of the plugin's 0\n", "")
+    assert own.run("flood").code == 7
+
+
+def test_what_plugins_print_in_threads_stays_away_from_stdout(tmp_path: Path) -> None:
+    done = ended([sys.executable, "-c", f"import sys\n{PRINTS_IN_THREADS}"], home=str(tmp_path))
+    assert (done.out, done.err) == ("restored\n", "from a plugin\n")
+
+
+# --- the total -------------------------------------------------------------------------------------------------
+
+
+def test_no_total_is_told_of_what_brought_nothing(proxy: FaultServer, tmp_path: Path) -> None:
+    """`verify --fix` that cannot repair: it ends with 76 and no "fetched 0 B"."""
+    env = {"D8_RPP_ENDPOINT": proxy.url}
+    assert run("install", "tool", home=str(tmp_path), env=env).code == 0
+    (stored,) = (tmp_path / ".local/share/d8-installer/store/sha256").glob("*/tool")
+    stored.parent.chmod(0o755)
+    stored.unlink()
+    proxy.on("layer", flipped())
+    failed = run("verify", "--fix", home=str(tmp_path), env=env)
+    assert failed.code == 76, failed
+    assert "fetching tool v1.0.0" in failed.err
+    assert not [line for line in failed.err.splitlines() if line.startswith("fetched")]
+    proxy.reset()
+    mended = run("verify", "--fix", home=str(tmp_path), env=env)
+    assert (mended.code, "\nfetched " in mended.err) == (0, True), mended

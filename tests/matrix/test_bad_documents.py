@@ -44,7 +44,7 @@ MANIFESTS: dict[str, tuple[bytes | str, str]] = {
     "deep": ("schema = " + "[" * 100_000, "d8.toml:? ?"),
     "long number": ("schema = " + "1" * 10_000, "d8.toml:? ?"),
     "huge": ("schema = 1\n" + "# long\n" * (2 * MEBIBYTE // 7), "d8.toml: has .* characters; at most 1048576 are read"),
-    "enormous": ("schema = 1\n" + "# long\n" * (8 * MEBIBYTE // 7), "d8.toml: has more than .* bytes"),
+    "enormous": ("schema = 1\n" + "# long\n" * (8 * MEBIBYTE // 7), "d8.toml: has more than .* MB"),
     "many": ("schema = 1\n" + "".join(f'[[images]]\nname = "i{n}"\n' for n in range(5000)), "has 5000 entries"),
 }
 
@@ -106,7 +106,7 @@ LOCKS: dict[str, tuple[tuple[str, str] | bytes, str]] = {
     "fantastic size": (("size = ", "size = 99999999999"), "must be a positive number"),
     "bad platform": ((f"platforms.{HOST}", "platforms.linux"), "is not a platform"),
     "deep": (b"lock_version = " + b"[" * 100_000, "d8.lock"),
-    "enormous": (b"lock_version = 1\n" + b"#" * (65 * MEBIBYTE), "d8.lock: has more than .* bytes"),
+    "enormous": (b"lock_version = 1\n" + b"#" * (65 * MEBIBYTE), "d8.lock: has more than .* MB"),
 }
 
 
@@ -139,7 +139,7 @@ CONFIGS = {
     "wrong type": ("endpoint = 5\n", "config.toml:1: endpoint: must be text"),
     "bad owner": ('[owners]\n"../x" = "stronghold"\n', "config.toml:2: owners.*is not a binary name"),
     "bad retention": ("retention = 0\n", "retention: must be between"),
-    "huge": ("# long\n" * (2 * MEBIBYTE // 7), "config.toml: has more than .* bytes"),
+    "huge": ("# long\n" * (2 * MEBIBYTE // 7), "config.toml: has more than .* MB"),
 }
 
 

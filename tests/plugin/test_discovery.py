@@ -104,7 +104,7 @@ def test_two_manifests_of_one_plugin_are_joined_and_may_not_overlap(place: Path)
         ('schema = 1\n[[images]]\nname = "hello"\nbinaries = { con = "plugin" }\n', "device name"),
         ('schema = 1\nendpoint = "https://evil.example"\n', "unknown key `endpoint`"),
         ("schema = 2\n", "this tool knows 1"),
-        pytest.param("#" * (10 << 20), "has more than 1048576 bytes", id="10 MB"),
+        pytest.param("#" * (10 << 20), "has more than 1.0 MB", id="10 MB"),
     ],
 )
 def test_a_bad_manifest_is_named_with_its_place(place: Path, text: str, says: str) -> None:

@@ -264,10 +264,10 @@ def test_what_clients_would_refuse_is_refused(
     builds: list[tuple[Platform, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_module, "MAX_WALK_BYTES", 2000)
-    with pytest.raises(UsageError, match="holds more than 2000 bytes"):
+    with pytest.raises(UsageError, match=r"holds more than 2\.0 kB"):
         pushed(builds)
     monkeypatch.setattr(image_module, "MAX_FILE_BYTES", 1000)
-    with pytest.raises(UsageError, match="has more than 1000 bytes"):
+    with pytest.raises(UsageError, match=r"has more than 1\.0 kB"):
         pushed(builds)
 
 

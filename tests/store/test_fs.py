@@ -142,7 +142,7 @@ def test_reading_stops_at_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert fs.read(str(path), limit=5) == b"12345"
-    with pytest.raises(DiskError, match="more than 4 bytes"):
+    with pytest.raises(DiskError, match="more than 4 B"):
         fs.read(str(path), limit=4)
 
 
