@@ -47,6 +47,10 @@ PATH_METHODS = {"symlink_to", "hardlink_to"}
 PATH_METHODS_OF_ONE_ARGUMENT = {"rename", "replace"}
 
 
+ADDRESSES = {"url", "urls", "endpoint", "endpoints", "location", "realm", "proxy", "named_sources"}
+TELLING = {"note", "warn", "detail", "say", "Finding", "print"}
+
+
 @dataclass(frozen=True)
 class Module:
     """One source file: its path from the root, with slashes, and its text."""
@@ -127,6 +131,36 @@ def only_the_door_touches_the_disk(module: Module) -> Iterator[str]:
                 yield at(module, node, f"{dotted} belongs to store/fs.py")
         elif is_path_method(node, names):
             yield at(module, node, f"{ast.unparse(node)} belongs to store/fs.py")
+
+
+def an_address_is_told_by_shown_alone(module: Module) -> Iterator[str]:
+    """In an error, a hint or a line of talk an address may only stand inside ``shown(…)`` or ``Origin.parse(…)``."""
+    for call in ast.walk(module.tree):
+        if not isinstance(call, ast.Call):
+            continue
+        name = ast.unparse(call.func).rpartition(".")[2]
+        if not (name.endswith(("Error", "error")) or name in TELLING):
+            continue
+        for part in (*call.args, *(keyword.value for keyword in call.keywords)):
+            yield from (at(module, node, f"{ast.unparse(node)} is told as it is") for node in bare_addresses(part))
+
+
+def bare_addresses(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is formatted into a text, or is the text, and has the name of an address.
+
+    A private function of the module makes its own text, and is judged by its own calls.
+    """
+    if isinstance(node, ast.Call) and (ast.unparse(node.func) in {"shown", "Origin.parse"} or is_private(node.func)):
+        return
+    if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node).rpartition(".")[2] in ADDRESSES:
+        yield node
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from bare_addresses(child)
+
+
+def is_private(function: ast.expr) -> bool:
+    return isinstance(function, ast.Name) and function.id.startswith("_")
 
 
 def imported_names(tree: ast.Module) -> dict[str, str]:
@@ -237,6 +271,18 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
                 "d8_installer/ops/sync.py",
                 "from d8_installer.store import fs\nfs.rename(a)\nb.replace('x', 'y')\nnow.replace(fold=1)",
             ),
+        ],
+    ),
+    an_address_is_told_by_shown_alone: (
+        [
+            ("d8_installer/ops/sync.py", "raise ConfigError(f'{url} is wrong')"),
+            ("d8_installer/ops/sync.py", "raise ConfigError('x', hint=f'not {self.endpoint[:9]!r}')"),
+            ("d8_installer/ops/sync.py", "session.reporter.warn('asking ' + realm)"),
+            ("d8_installer/ops/sync.py", "raise _bad_error(', '.join(session.endpoints))"),
+        ],
+        [
+            ("d8_installer/ops/sync.py", "raise ConfigError(f'{shown(url)!r} is wrong', hint=f'{Origin.parse(url)}')"),
+            ("d8_installer/ops/sync.py", "client.get(f'{url}/x')"),
         ],
     ),
     no_shell: (

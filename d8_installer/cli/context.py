@@ -105,6 +105,7 @@ class Context:
         from datetime import UTC, datetime
 
         end_cleanly(self.talk.screen)
+        from d8_installer.model.secrets import VARIABLES
         from d8_installer.ops.session import DEFAULT_CONNECTIONS, Options, Session
 
         typed = self.arguments
@@ -127,4 +128,6 @@ class Context:
             context=typed.context,
             exclude_newer=getattr(typed, "exclude_newer", None),
         )
-        return Session(options, self.environ, lambda: datetime.now(UTC), self.talk, self.directory)
+        secrets = self.talk.screen.secrets
+        secrets.add(*(self.environ.get(name) for name in VARIABLES))
+        return Session(options, self.environ, lambda: datetime.now(UTC), self.talk, self.directory, secrets)

@@ -28,7 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
     screen = Screen.of_process()
+    _hide_typed(typed, screen)
     return _leave(_closed(screen, _guarded(typed, screen)))
+
+
+def _hide_typed(typed: Sequence[str], screen: Screen) -> None:
+    """Hide the passwords of typed addresses, which an error quotes where they are not the word that was expected."""
+    for word in typed:
+        if ":" in word and ("@" in word or "//" in word):
+            from d8_installer.model.address import hidden_parts
+
+            screen.secrets.add(*hidden_parts(word))
 
 
 def _guarded(typed: list[str], screen: Screen) -> int:

@@ -7,6 +7,7 @@
   leaves the terminal usable too.
 - stdout is data. What cannot be written is an OutputError, except where the reader has gone (``| head``, a terminal
   that was closed): then the rest is dropped, and the command's own exit code stands.
+- A secret that the command knows is shown in neither, whoever has put it into a text.
 - stderr is talk. What cannot be written there is dropped: it changes neither the work nor the exit code.
 
 The no-op ``sync`` passes through here: nothing is imported that it can do without.
@@ -21,6 +22,7 @@ from _thread import RLock
 
 from d8_installer.cli.own_command import typeable
 from d8_installer.errors import DiskError
+from d8_installer.model.secrets import Secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class Screen:
         self._err = err
         self._bars: Bars | None = None
         self._is_silent = False
+        self.secrets = Secrets()
+        """What is shown by no line and no document; the session adds what it knows."""
         self._out_is_terminal = out.isatty()
         self._err_is_terminal = err.isatty()
         self._may_draw = self._err_is_terminal and not _is_dumb()
@@ -106,7 +110,7 @@ class Screen:
             self.end_bars()
             try:
                 self._out.flush()  # a plugin's command prints there by itself
-                _put(self._out, text)
+                _put(self._out, self.secrets.hide_shown(text))
             except OSError as error:
                 self._lose_stdout(error)
 
@@ -179,6 +183,8 @@ class Screen:
         raise OutputError(f"cannot write the output: {reason}", hint="see where stdout leads to") from error
 
     def _shown(self, line: str, is_terminal: bool) -> str:
+        shown = self.secrets.hide_shown(line)
+        line = line if shown == line else shown
         text = printable(typeable(line))
         if not is_terminal:
             return text

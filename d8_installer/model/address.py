@@ -27,6 +27,8 @@ _AUTHORITY = re.compile(
 )
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~:+,-]*)*", re.ASCII)
 _DIGEST = re.compile(r"@sha(?:256|512):[0-9a-f]{64,128}\Z", re.ASCII)
+_LOOKS_LIKE_ONE = re.compile(r"://|:[^@]*@")
+_BETWEEN = re.compile(r"[/:@?#&;=\s\\]+")
 _AT = re.compile(r"@|%(?:25)*40")
 
 
@@ -56,10 +58,23 @@ def hides(text: str) -> bool:
     return shown(text).lower() != text.lower()
 
 
+def hidden_parts(text: str) -> tuple[str, ...]:
+    """Return the parts of an address that ``shown`` leaves out, for messages that quote a word typed in a wrong place.
+
+    Empty for text that is no address: it has neither ``://`` nor a user's part, and no scheme of ours.
+    """
+    word = text.partition("=")[2] if text.startswith("--") else text
+    if not hides(word) or not (_LOOKS_LIKE_ONE.search(word) or word.partition(":")[0].lower() in _SCHEMES):
+        return ()
+    seen = set(_BETWEEN.split(shown(word).lower()))
+    return tuple(part for part in _BETWEEN.split(word) if part.lower() not in seen)
+
+
 def _leads_away(path: str) -> bool:
     """Whether a path is an address by mistake: ``bundle:https://…``, ``bundle:https:…``, ``bundle://host/…``."""
     scheme, colon, _ = path.partition(":")
-    return path.startswith("//") or _SCHEME.match(path) is not None or (bool(colon) and scheme.lower() in _SCHEMES)
+    is_host = path.startswith("//") and not path.startswith("///")
+    return is_host or _SCHEME.match(path) is not None or (bool(colon) and scheme.lower() in _SCHEMES)
 
 
 def _place(rest: str) -> str:

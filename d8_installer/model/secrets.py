@@ -12,6 +12,7 @@ VARIABLES = frozenset(["D8_RPP_TOKEN"])
 
 SHORTEST = 4
 """Shorter ones cannot be told from other text."""
+_SHOWN = 8
 UNMISTAKABLE = 16
 """From this length on, a secret is replaced in documents too: no tag or name is that text by chance."""
 
@@ -51,6 +52,13 @@ class Secrets:
         """Return *text* with ``[hidden]`` for every secret of at least *shortest* characters."""
         for secret in self._texts:
             if len(secret) >= shortest and secret in text:
+                text = text.replace(secret, HIDDEN)
+        return text
+
+    def hide_shown(self, text: str) -> str:
+        """As ``hide``, for a whole line or document: a short password that is a word may be there by chance."""
+        for secret in self._texts:
+            if secret in text and (len(secret) >= UNMISTAKABLE or (len(secret) >= _SHOWN and not secret.isalpha())):
                 text = text.replace(secret, HIDDEN)
         return text
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from d8_installer.errors import ConfigError, D8Error
-from d8_installer.model.address import shown
+from d8_installer.model.address import hides, shown
 from d8_installer.plugin.types import DestinationScheme, SourceScheme
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ FIRST_PARTY = {
     "bundle": "bundle",
 }
 """Scheme -> module of ``d8_hooks`` that has it."""
+
+_OF_FILES = ("bundle", "oci-layout")
 
 PLUGIN_HINT = "go on without plugins by --no-plugins, or disable it: `d8-installer plugins disable NAME`"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):.+", re.ASCII | re.DOTALL)
@@ -77,7 +79,7 @@ def open_source(url: str, access: Access, plugins: Mapping[str, object] | None =
     """
     name = scheme_of(url)
     schemes = collect(_hooks(name, plugins or {}).hook.d8_sources, SourceScheme)
-    chosen = _pick(schemes, name, "source")
+    chosen = _pick(schemes, url, "source")
     return guarded(f"the source {name!r}", "open", lambda: chosen.open(url, access))
 
 
@@ -85,7 +87,7 @@ def open_destination(url: str, access: Access, plugins: Mapping[str, object] | N
     """Open the destination that *url* names; as ``open_source``."""
     name = scheme_of(url)
     schemes = collect(_hooks(name, plugins or {}).hook.d8_destinations, DestinationScheme)
-    chosen = _pick(schemes, name, "destination")
+    chosen = _pick(schemes, url, "destination")
     return guarded(f"the destination {name!r}", "open", lambda: chosen.open(url, access))
 
 
@@ -262,10 +264,15 @@ def _hooks(scheme: str, plugins: Mapping[str, object]) -> pluggy.PluginManager:
     return new_manager({**ours, **plugins})
 
 
-def _pick(schemes: dict[str, Record], name: str, kind: str) -> Record:
+def _pick(schemes: dict[str, Record], url: str, kind: str) -> Record:
+    name = scheme_of(url)
     scheme = schemes.get(name)
     if scheme is None:
-        raise ConfigError(f"no {kind} is known for {name!r}", hint=_spelling({*FIRST_PARTY, *schemes}))
+        # Before a colon may stand a user or a token, too.
+        told = name if name.isalpha() and "@" not in url else shown(url)
+        raise ConfigError(f"no {kind} is known for {told!r}", hint=_spelling({*FIRST_PARTY, *schemes}))
+    if name in _OF_FILES and hides(url):
+        raise ConfigError(f"{shown(url)!r} is not a path of this machine", hint=f"write {name}:PATH")
     return scheme
 
 

@@ -37,8 +37,9 @@ class Endpoint:
         try:
             parts = urlsplit(url)
             host, _ = parts.hostname or "", parts.port
-        except ValueError as error:
-            raise _bad_endpoint(url, str(error)) from error
+        except ValueError:
+            # The parser's message quotes what it took for the port, which may be a password: it is not chained either.
+            raise _bad_endpoint(url, "its host or port cannot be read") from None
         if re.search(r"[\x00-\x20\x7f\\]", url):
             raise _bad_endpoint(url, "it has a space or control character")
         if not host:

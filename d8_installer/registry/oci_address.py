@@ -50,7 +50,7 @@ class OciAddress:
         if match[1] == "http" and not is_local:
             raise ConfigError(
                 f"{shown(url)}: plain http is spoken to this machine only",
-                hint=f"write oci+https://{url.partition('://')[2]}",
+                hint=f"write oci+https://{shown(url).partition('://')[2]}",
             )
         api = f"{match[1] or ('http' if is_local else 'https')}://{host}{port}/v2/"
         root = match[4].lstrip("/")

@@ -62,7 +62,7 @@ def test_a_layout_is_no_other(machine: Machine, tmp_path: Path) -> None:
 @pytest.mark.parametrize("wanted", [f"{NAME}==={BOGUS}", f"{NAME}=9.9.9"])
 def test_one_that_was_asked_for_is_an_error(machine: Machine, wanted: str) -> None:
     machine.proxy.on("tags", tags([OLD, NEW, BOGUS]))
-    machine.refuses("install", wanted, code=69, says="not found|without a manifest: v9.9.9")
+    machine.refuses("install", wanted, code=69, says="has no version v9.9.9|without a manifest: v9.9.9")
 
 
 def test_not_all_of_them_are_passed_over(machine: Machine) -> None:
