@@ -325,6 +325,25 @@ def test_a_launcher_whose_environment_lacks_the_verifier_places_nothing(own: Own
     assert ended(launcher, home=str(own.home), env=own.env).out.startswith("hello v1.1.0")
 
 
+def test_a_verifier_refuses_one_plugins_image_and_the_rest_goes_on(own: OwnTool) -> None:
+    refusing = """
+    def verify(subject):
+        if subject.image.endswith("vault"):
+            raise MismatchError("is not signed")
+
+    @hookimpl
+    def d8_verifiers():
+        return [Verifier("signatures", verify=verify)]
+    """
+    own.enabled(refusing, verifies=True)
+    own.data_plugin("d8-plug-vault", manifest("vault"))
+    assert "what d8-plug-vault asks for there is left out" in own.ok("install", "hello").err
+    assert own.placed() == ["hello v1.1.0"]
+    assert "is not signed" in own.fails(76, "sync")
+    assert "is not signed" in own.fails(76, "install", "vault"), "what a person asks for is not left out"
+    assert own.placed() == ["hello v1.1.0"]
+
+
 def test_a_verifier_that_returns_rubbish_fails_closed(own: OwnTool) -> None:
     own.enabled("@hookimpl\ndef d8_verifiers():\n    return None", verifies=True)
     assert "d8-toy 1.0 failed in d8_verifiers" in own.fails(78, "install", "hello")
