@@ -29,7 +29,10 @@ def read_file(path: str, limit: int) -> bytes | None:
         os.close(descriptor)
         return None
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        data = file.read(limit + 1)
+        # as much as there is: a buffer of the limit's size would cost more than the file
+        data = file.read(status.st_size + 1)
+        if data is not None and len(data) > status.st_size:  # it grew meanwhile
+            data += file.read(limit + 1) or b""
     return data if data is not None and len(data) <= limit else None
 
 

@@ -28,7 +28,8 @@ _ENTRY_POINTS = "[d8_installer.manifests]\nplugin = {}\n"
 class PluginWheel:
     """What a plugin's wheel is made of; without ``launchers`` it is data only, for ``inject`` and ``--with``.
 
-    ``entry_point`` says where the manifest is, if not in the plugin's own package.
+    ``entry_point`` says where the manifest is, if not in the plugin's own package. ``carries`` are more files, whose
+    paths begin in the wheel's ``.data``.
     """
 
     name: str
@@ -37,6 +38,7 @@ class PluginWheel:
     requires: tuple[str, ...] = ("d8-installer",)
     launchers: bool = True
     entry_point: str = ""
+    carries: tuple[tuple[str, str], ...] = ()
 
     def write(self, directory: Path) -> Path:
         """Write the wheel into *directory*; the same values give the same bytes."""
@@ -72,6 +74,7 @@ class PluginWheel:
             f"{info}/entry_points.txt": _ENTRY_POINTS.format(self.entry_point or f"{self.package}:d8.toml"),
         }
         files = {name: (text.encode(), 0o644) for name, text in texts.items()}
+        files |= {f"{self._stem}.data/{path}": (text.encode(), 0o644) for path, text in self.carries}
         return {**files, **(self._launchers() if self.launchers else {})}
 
     def _launchers(self) -> dict[str, tuple[bytes, int]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from d8_installer.errors import DocumentError
 from tests.command import PROGRAM
-from tests.managers.drivers import UvPip
+from tests.managers.drivers import MANAGERS, UvPip
 from tests.managers.plugin_wheel import PluginWheel
 
 if TYPE_CHECKING:
@@ -60,6 +63,37 @@ def test_a_name_that_no_plugin_gets_stays_away(machine: Machine, name: str) -> N
     data = json.loads(done.out)["data"]
     assert machine.placed() == []
     assert data["withheld"] == [name], str(done)
+
+
+@pytest.mark.parametrize("manager", ["pip", "uv-pip"])
+@pytest.mark.parametrize("scheme", ["purelib", "platlib", "data/lib/python{version}/site-packages"])
+def test_a_dist_info_that_another_wheel_carries_speaks_for_no_one(machine: Machine, manager: str, scheme: str) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    plugin, image = f"d8-plug-{machine.word}-tool", f"{machine.word}-tool"
+    other = machine.image("other", "v1.0.0")
+    text = IMAGE.format(image=other, binary=image, member="plugin")
+    planted = f"{plugin.replace('-', '_')}-99.0.dist-info"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    files = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {plugin}\nVersion: 99.0\n",
+        "INSTALLER": "pip\n",
+        "entry_points.txt": "[d8_installer.manifests]\nplug = aaa_planted:d8.toml\n",
+        "RECORD": f"aaa_planted/d8.toml,sha256={digest},{len(text)}\n",
+    }
+    place = scheme.format(version=version)
+    carried = [(f"{place}/{planted}/{name}", content) for name, content in files.items()]
+    evil = f"aaa-evil-{machine.word}-{place.split('/')[0]}"
+    wheel = PluginWheel(
+        evil, "1.0", "schema = 1\n", (), launchers=False, carries=(*carried, (f"{place}/aaa_planted/d8.toml", text))
+    )
+    machine.index.add([wheel.write(machine.wheels)])
+    MANAGERS[manager](machine).install(evil)
+    env = {"VIRTUAL_ENV": str(machine.home / "venv")}
+    said = machine.run(PROGRAM, "sync", env=env)
+    assert said.code == DocumentError.exit_code, str(said)
+    assert planted in said.err
+    assert f"{evil.replace('-', '_')}-1.0.dist-info/RECORD" in said.err
+    assert machine.placed() == []
 
 
 def offer(machine: Machine, name: str, manifest: str, entry_point: str = "") -> str:
