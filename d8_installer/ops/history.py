@@ -72,9 +72,10 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     profile = session.profile()
     with session.writing(profile, documents=False) as workspace:
         generations = workspace.generations
+        has_plugins = session.has_plugins  # settings that cannot be read end the command before the switch
         records = _Records(generations, session.reporter)
         done = switch_back(session.place(profile), number, records, session.reporter.warn)
-        if session.has_plugins:
+        if has_plugins:
             _tell(session, workspace, done)
         return done
 
