@@ -47,10 +47,13 @@ def by_digest(reply: Reply) -> bool:
 # --- a tag that moves -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[RppWire, GoDialect], ids=["ours", "go"])
+both = pytest.mark.parametrize("locked", [RppWire, GoDialect], ids=["ours", "go"], indirect=True)
+
+
+@pytest.fixture
 def locked(request: pytest.FixtureRequest, machine: Machine) -> Iterator[Machine]:
-    """A machine with a lock of NEW and OLD in place, and a proxy that speaks as ours does, or as the real one."""
-    with fault_server(machine.images, wire=request.param()) as proxy:
+    """A machine with a lock of NEW and OLD in place, and a proxy that speaks as the real one does, or as ours."""
+    with fault_server(machine.images, wire=getattr(request, "param", GoDialect)()) as proxy:
         machine.proxy = proxy
         want(machine, "=1.4.2")
         machine.succeeds("lock")
@@ -71,6 +74,7 @@ def takes_the_locked_bytes(machine: Machine, *words: str) -> None:
     assert tags.read_bytes() == before
 
 
+@both
 @pytest.mark.parametrize(
     "faults", [(), (header("etag", None),), (header("etag", None), unmeasured())], ids=["etag", "size", "only bytes"]
 )

@@ -227,6 +227,6 @@ def test_a_manifest_that_came_is_not_asked_for_again() -> None:
 
 def test_an_error_shows_the_whole_path(sample: Sample) -> None:
     """The endpoint's own path too."""
-    with asking(lambda _: Answer(404, b"image not found\n")) as source, pytest.raises(NotFoundError) as caught:
+    with asking(lambda _: Answer(400, b"what is this?\n")) as source, pytest.raises(UnreachableError) as caught:
         read_layer(source, sample.request(PLATFORMS[0]))
     assert f"GET /prefix/v1/images/{sample.image}/images/{sample.tag}" in caught.value.message
