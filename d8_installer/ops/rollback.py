@@ -213,7 +213,7 @@ def _summary(paths: ProfilePaths, number: int) -> Summary | None:
     return None if raw is None or record is None else Summary.parse(raw, record)
 
 
-_TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key"])
+_TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file"])
 
 
 def enables_no_plugin(config_file: str) -> bool:
