@@ -70,9 +70,17 @@ class Demo:
         home = directory / "home"
         home.mkdir()
         keep = {name: value for name, value in os.environ.items() if name in {"D8_TEST_COVERAGE", "LANG", "PIP_CERT"}}
-        path = os.pathsep.join([str(home / ".local/bin"), str(COMMAND.parent), os.environ.get("PATH", os.defpath)])
+        path = os.pathsep.join([str(home / ".local/bin"), self.tools(), os.environ.get("PATH", os.defpath)])
         links = {f"{tool}_FIND_LINKS": str(directory / "dist") for tool in ("PIP", "UV")}
         self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}
+
+    def tools(self) -> str:
+        """Make a directory with the commands that are typed, and no other: a developer's environment has a ruff too."""
+        directory = self.directory / "tools"
+        directory.mkdir()
+        for name in ("d8-installer", "pip", "pipx", "python"):
+            (directory / name).symlink_to(COMMAND.with_name(name))
+        return str(directory)
 
     def run(self) -> None:
         """Declare, publish, serve, install, run, look, and ask for other platforms."""
