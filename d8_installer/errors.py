@@ -54,6 +54,10 @@ class UsageError(D8Error):
     exit_code = 2
 
 
+_PREDICATES = ("is ", "has ", "holds ", "lists ", "asks ", "cannot ", "names ", "leads ")
+"""What a message about a whole file begins with: "d8.lock is missing" is a sentence, "d8.lock: is missing" is not."""
+
+
 class DocumentError(D8Error):
     """A manifest, lock or other document of the user is malformed; says which file, key and line."""
 
@@ -70,7 +74,8 @@ class DocumentError(D8Error):
     ) -> None:
         where = (file or "") + (f":{line}" if line is not None else "")
         parts = [part for part in (where, key, message) if part]
-        super().__init__(": ".join(parts), hint=hint)
+        is_about_the_file = file is not None and line is None and key is None and message.startswith(_PREDICATES)
+        super().__init__((" " if is_about_the_file else ": ").join(parts), hint=hint)
         self.problem = message
         self.file = file
         self.key = key

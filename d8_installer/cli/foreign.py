@@ -1,4 +1,4 @@
-"""Commands of plugins: looked for when what was typed is no command of ours; stdout is theirs."""
+"""Commands of plugins: looked for when what was typed is not a command of ours; stdout is theirs."""
 
 from __future__ import annotations
 

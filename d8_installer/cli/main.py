@@ -143,7 +143,7 @@ def _name(words: list[str], screen: Screen) -> int:
 
 
 def _launch(typed: list[str], screen: Screen) -> int:
-    """A launcher's call is no command line: all that follows is the program's, so nothing of it is parsed."""
+    """A launcher's call is not a command line: all that follows is the program's, so nothing of it is parsed."""
     from d8_installer.cli.launching import execute
 
     try:

@@ -218,7 +218,7 @@ def source_date(environ: Mapping[str, str]) -> int | None:
     if text and not (text.isdecimal() and len(text) < 20):
         raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
     if text and int(text) > _LAST_SECOND:
-        raise UsageError(f"SOURCE_DATE_EPOCH {text} is no date", hint="set it to seconds since 1970, or unset it")
+        raise UsageError(f"SOURCE_DATE_EPOCH {text} is not a date", hint="set it to seconds since 1970, or unset it")
     return int(text) if text else None
 
 

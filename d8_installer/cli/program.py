@@ -42,5 +42,5 @@ def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> N
         raise DiskError(f"{path} is gone", hint="type `d8-installer sync`, which fetches it again") from error
     except OSError as error:
         raise MismatchError(
-            f"the system cannot execute {path}: {error.strerror}", hint="see whether it is right for this machine"
+            f"the system cannot execute {path}: {error.strerror}", hint="check that it was built for this machine"
         ) from error

@@ -180,7 +180,7 @@ class Screen:
         if error.errno == errno.EPIPE or (error.errno == errno.EIO and self._out_is_terminal):
             return
         reason = (error.strerror or "unknown").lower()
-        raise OutputError(f"cannot write the output: {reason}", hint="see where stdout leads to") from error
+        raise OutputError(f"cannot write the output: {reason}", hint="check what stdout is redirected to") from error
 
     def _shown(self, line: str, is_terminal: bool) -> str:
         shown = self.secrets.hide_shown(line)

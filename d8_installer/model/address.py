@@ -61,7 +61,7 @@ def hides(text: str) -> bool:
 def hidden_parts(text: str) -> tuple[str, ...]:
     """Return the parts of an address that ``shown`` leaves out, for messages that quote a word typed in a wrong place.
 
-    Empty for text that is no address: it has neither ``://`` nor a user's part, and no scheme of ours.
+    Empty for text that is not an address: it has neither ``://`` nor a user's part, and no scheme of ours.
     """
     word = text.partition("=")[2] if text.startswith("--") else text
     if not hides(word) or not (_LOOKS_LIKE_ONE.search(word) or word.partition(":")[0].lower() in _SCHEMES):

@@ -53,7 +53,7 @@ class Config:
             return cls._from_table(parse_toml(decode_utf8(raw, file), file, limit=_MAX_CONFIG_TOML))
         except DocumentError as error:
             raise ConfigError(
-                str(error), hint=error.hint or f"mend the file {file}, or type `d8-installer config set KEY VALUE`"
+                str(error), hint=error.hint or f"correct the file {file}, or type `d8-installer config set KEY VALUE`"
             ) from error
 
     @classmethod

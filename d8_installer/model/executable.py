@@ -100,9 +100,11 @@ def check_executable(head: bytes, platform: Platform, what: str) -> None:
     executable = identify(head)
     if executable is not None and executable.runs_on(platform):
         return
-    found = "no executable of a known kind" if executable is None else str(executable)
+    found = (
+        f"is not an executable that {platform} runs" if executable is None else f"is {executable}, not for {platform}"
+    )
     raise MismatchError(
-        f"{what} is {found}, not for {platform}",
+        f"{what} {found}",
         hint="ask the image's author for a build of this platform, or name another one with --platform",
     )
 

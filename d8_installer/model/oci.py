@@ -59,7 +59,7 @@ class Descriptor:
 class ImageManifest:
     """One build of an image: its layers, lowest first (manifest.md).
 
-    ``depth`` is how many layers the document lists; lower ones whose digest is no sha256 are not among ``layers``.
+    ``depth`` is how many layers the document lists; lower ones whose digest is not a sha256 are not among ``layers``.
     """
 
     media_type: str
@@ -73,7 +73,7 @@ class ImageManifest:
 class ImageIndex:
     """The multi-platform list of children, in the order of the document (image-index.md).
 
-    ``foreign`` are those whose digest is no sha256: their platform, and the digest's algorithm.
+    ``foreign`` are those whose digest is not a sha256: their platform, and the digest's algorithm.
     """
 
     media_type: str
@@ -113,7 +113,7 @@ def parse_manifest(raw: bytes) -> ImageIndex | ImageManifest:
         if media_type in MANIFEST_TYPES and not has_index:
             return _manifest(media_type, document)
     except DocumentError as error:
-        raise MismatchError(f"this is no valid image manifest: {error}") from error
+        raise MismatchError(f"this is not a valid image manifest: {error}") from error
     raise MismatchError(
         f"this is neither an image index nor an image manifest (mediaType {media_type[:100]!r})",
         hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",

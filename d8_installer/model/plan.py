@@ -51,7 +51,7 @@ class Plan:
     ``withheld`` are targets that do not go into ``bin`` since another command has their name; ``skipped`` are
     optional images that this platform does not have; ``problems`` what is wrong with images that plugins want.
     ``unproven`` are stored layers of which nothing has shown yet that they belong to the image and tag that the lock
-    gives them: they are proven before anything is placed, which is no step.
+    gives them: they are proven before anything is placed, which is not a step.
     """
 
     platform: Platform

@@ -36,7 +36,7 @@ def parse_requester(text: str) -> str:
     """
     if _REQUESTER.fullmatch(text) is None:
         raise DocumentError(
-            f"{text[:100]!r} is no requester: neither {OWN_MANIFEST} nor the name of a distribution",
+            f"{text[:100]!r} is not a requester: neither {OWN_MANIFEST} nor the name of a distribution",
             hint="restore the file from git, or remove it and type `d8-installer lock`",
         )
     return text

@@ -29,7 +29,7 @@ class TagsOf:
 class ManifestOf:
     """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it.
 
-    One that is ``spare`` has no answer where it cannot be read, and that is no error.
+    One that is ``spare`` has no answer where it cannot be read, and that is not an error.
     """
 
     image: str

@@ -119,7 +119,7 @@ def latest_release(tags: Iterable[str], image: str) -> Version:
 
 
 def is_newer(candidate: Version, running: str) -> bool:
-    """Whether the candidate is strictly newer; a running one that is no version (``dev``) is oldest (§13)."""
+    """Whether the candidate is strictly newer; a running one that is not a version (``dev``) is oldest (§13)."""
     current = Version.try_parse(running)
     return current is None or candidate.compare(current) > 0
 
@@ -235,7 +235,7 @@ def _parse_group(segment: str) -> tuple[_Comparator, ...] | None:
 def _comparator(
     operator: str, major: str, minor: str | None, patch: str | None, prerelease: str | None
 ) -> _Comparator | None:
-    """Return the comparator, or None if a part before the first wildcard is no number."""
+    """Return the comparator, or None if a part before the first wildcard is not a number."""
     core, free = _bound(major, minor, patch)
     bound = Version.try_parse(core + (prerelease or ""))
     return None if bound is None else _Comparator(operator, bound, free)

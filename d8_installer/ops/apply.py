@@ -345,7 +345,7 @@ def _placed(session: Session, plan: Plan) -> Iterable[Placed]:
         stored = members[placement.layer].get(placement.member)
         if stored is None:
             raise DiskError(
-                f"the store lost {placement.member!r} of {placement.name} while it was being placed",
+                f"the store no longer has {placement.member!r} of {placement.name} while it was being placed",
                 hint="type the same command again",
             )
         yield Placed(placement, stored.digest, stored.size)

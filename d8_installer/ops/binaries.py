@@ -88,7 +88,7 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
     for placement in plan.target:
         held = session.store.members(placement.layer).get(placement.member)
         if held is None:
-            raise DiskError(f"the store lost {placement.member!r}", hint="type the same command again")
+            raise DiskError(f"the store no longer has {placement.member!r}", hint="type the same command again")
         path = session.store.path(held, file_name(placement.binary, platform.executable_suffix))
         found.append(ProvenBinary(placement.binary, path, held.digest, held.size))
     return tuple(found)

@@ -73,7 +73,7 @@ class Explained:
 
 
 def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> Explained:
-    """Return why *name* is locked as it is; an image that nobody wants and that is not locked is a NotFoundError."""
+    """Return why *name* is locked as it is; NotFoundError for an image that is neither asked for here nor locked."""
     workspace = session.read(session.profile())
     requesters = gather(session, workspace, given)
     cutoff = cutoff_of(session)

@@ -30,7 +30,7 @@ def all_stored(session: Session, plan: Plan, again: Callable[[], Plan]) -> Itera
                 yield
                 return
         fetch_all(session, again())
-    raise TryAgainError("gc took what was fetched, each time anew", hint="type the same command again")
+    raise TryAgainError("gc removed what was fetched, every time", hint="type the same command again")
 
 
 def _is_all_there(session: Session, plan: Plan) -> bool:

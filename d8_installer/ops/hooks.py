@@ -62,7 +62,7 @@ def hooked_manifests(session: Session, profile: Profile) -> tuple[dict[str, Mani
 def _parsed(record: ManifestText) -> tuple[str, Manifest]:
     name = normalised(record.name)
     if not _REQUESTER.fullmatch(name) or len(name) > 128 or record.name == OWN_MANIFEST:
-        raise DocumentError(f"{record.name[:100]!r} is no requester's name", hint="name it as a distribution")
+        raise DocumentError(f"{record.name[:100]!r} is not a requester's name", hint="name it as a distribution")
     if not isinstance(record.text, str) or not isinstance(record.file, str):
         raise DocumentError("is no text")
     raw = record.text.encode("utf-8", "replace")
@@ -84,7 +84,7 @@ class Gate:
         self._new = _new_images(plan, active)
 
     def admit(self, lock: Lock, spares: Spares) -> None:
-        """Let checks and verifiers look at what is about to be placed; raises what refuses it, if that is no spare.
+        """Let checks and verifiers look at what is about to be placed; raises what refuses it, if that is not a spare.
 
         Nothing new: nobody is asked, so that no plugin stops what only takes away.
         """

@@ -104,7 +104,7 @@ def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: boo
     """
     chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
-        raise UsageError("say which images to upgrade, or --all", hint="such as `d8-installer upgrade stronghold`")
+        raise UsageError("name the images to upgrade, or type --all", hint="such as `d8-installer upgrade stronghold`")
     with _changing(session, dry_run=dry_run) as workspace:
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked)

@@ -75,7 +75,7 @@ def check_directory(session: Session, directory: str) -> str:
     A file in the way is a DiskError.
     """
     if not directory:
-        raise UsageError("--to names no directory", hint="such as --to ./bin")
+        raise UsageError("--to needs a directory", hint="such as --to ./bin")
     path = os.path.abspath(os.path.join(session.directory, directory))
     home = os.path.realpath(session.home.root)
     if os.path.commonpath([home, os.path.realpath(path)]) == home:
@@ -86,7 +86,7 @@ def check_directory(session: Session, directory: str) -> str:
     while not os.path.lexists(above):
         above = os.path.dirname(above)
     if not os.path.isdir(above):
-        raise DiskError(f"{above} is in the way: it is no directory", hint="move it away, or name another with --to")
+        raise DiskError(f"{above} is in the way: it is not a directory", hint="move it away, or name another with --to")
     return path
 
 
@@ -94,4 +94,4 @@ def _refuse_foreign(session: Session, path: str) -> None:
     """A file that this store never held was not laid out by us, and is somebody's."""
     mark = stamp.file_mark(path)
     if mark is not None and not fs.list_directory(session.home.executables(mark)):
-        raise DiskError(f"{path} is in the way: it is no binary of d8-installer's", hint="move it away")
+        raise DiskError(f"{path} is in the way: it is not a binary of d8-installer", hint="move it away")

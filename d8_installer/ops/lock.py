@@ -130,7 +130,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
 
 
 def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: Iterable[ImageName]) -> None:
-    """Raise a NotFoundError for the first of *names*, as a person typed them, that nobody wants and no lock has."""
+    """Raise a NotFoundError for the first of *names*, as a person typed them, that is neither asked for nor locked."""
     known = {requirement.request.name for requirement in wanted.requirements}
     unknown = sorted(name for name in names if name not in known and wanted.locked.find(name) is None)
     if unknown:

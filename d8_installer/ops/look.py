@@ -166,7 +166,9 @@ def versions(session: Session, name: ImageName) -> VersionsResult:
         version for tag in usable_tags(session.source, name.path) if (version := Version.try_parse(tag)) is not None
     ]
     if not tags:
-        raise NotFoundError(f"{name} has no published version", hint="see whether the name is spelled as published")
+        raise NotFoundError(
+            f"{name} has no published version", hint="check that the name is spelled as it was published"
+        )
     ordered = sorted(tags, key=lambda version: version.preference_key, reverse=True)
     return VersionsResult(name.short, _current(session, name), tuple(version.text for version in ordered))
 

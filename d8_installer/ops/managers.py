@@ -35,7 +35,7 @@ _CHANGING = {
     "uv": {"add", "remove", "sync", "upgrade"},
 }
 _LOOKS_ONLY = {"--dry-run", "--help", "-h"}
-# Options that may stand before the verb and have a value, which is no verb.
+# Options that may stand before the verb and have a value, which is not a verb.
 _VALUED = {
     *("--directory", "--project", "--config-file", "--cache-dir", "--color", "--log", "--proxy", "--cert"),
     *("--client-cert", "--timeout", "--retries", "--trusted-host", "--keyring-provider", "--allow-insecure-host"),

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _ORDER = ("mode", "executable", "missing", "layer", "record", "link", "lock", "tags", "project", "current", "bin")
 
 
-_UNMENDED = D8Error("it could not be mended")
-_NEW = D8Error("it came up while mending")
+_UNMENDED = D8Error("it could not be repaired")
+_NEW = D8Error("it was found during the repair")
 
 
 def verify_and_mend(session: Session) -> Verified:
@@ -219,7 +219,7 @@ def _mend_generation(session: Session, line: Line, one: Wrong) -> None:
         return
     generation = generations.load(number)
     if not all(session.store.holds(Stored(placed.digest, placed.size)) for placed in generation.placed):
-        raise NotFoundError("the store lost what belongs there")
+        raise NotFoundError("the store no longer has what belongs there")
     generations.lay_out_again(generation)
     if number == generations.switch.active(line.paths) and not os.path.islink(line.paths.current):
         generations.switch.activate(line.paths, number)
@@ -237,7 +237,7 @@ def _name_stored(session: Session, line: Line, number: int) -> None:
 def _mend_current(line: Line | None) -> None:
     """What ``run`` resolved, it can resolve anew; a profile's active generation is made by a sync alone."""
     if line is None or not line.is_run:
-        raise NotFoundError("only a sync can make it anew")
+        raise NotFoundError("only a sync can make it again")
     with fs.try_exclusive(line.paths.mutex) as free:
         if free:
             fs.remove_tree(line.paths.root)

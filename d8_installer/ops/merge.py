@@ -207,7 +207,7 @@ def drive(directory: str, files: Sequence[str]) -> Driven:
         versions = _driven((base, ours, theirs))
     except DocumentError as error:
         lockfile.save(paths[1], put_together(*(_whole_lines(text) for text in (ours, base, theirs))))
-        raise D8Error(f"one side is no lock: {error}", hint=error.hint or TAKE_ONE) from error
+        raise D8Error(f"one side is not a lock: {error}", hint=error.hint or TAKE_ONE) from error
     merged = merge(versions)
     lockfile.save(paths[1], render(versions, merged))
     if merged.clashes or merged.unsettled:

@@ -19,14 +19,14 @@ def output_file(session: Session, profile: Profile, typed: str) -> str:
     """Return the file that ``-o`` names, by its real path.
 
     A name of no file, of something that is open already, of the home or of the profile's own documents is a UsageError;
-    what is there and is no file, or has no directory, a DiskError.
+    what is there and is not a file, or has no directory, a DiskError.
     """
     absolute = os.path.normpath(os.path.join(session.directory, typed))
     path = os.path.realpath(absolute)
     if typed in {"", "-"} or typed.endswith(os.sep):
         raise UsageError(f"-o {typed!r} names no file", hint=_SUCH_AS)
     if os.name == "posix" and absolute.startswith(_OPEN_ALREADY):
-        raise UsageError(f"-o {typed} is no name of a file: a bundle is written whole, in one rename", hint=_SUCH_AS)
+        raise UsageError(f"-o {typed} is not a name of a file: a bundle is written whole, in one rename", hint=_SUCH_AS)
     if os.path.exists(path) and not os.path.isfile(path):
         what = "a directory" if os.path.isdir(path) else "no regular file"
         raise DiskError(f"cannot write {absolute}: it is {what}", hint=_SUCH_AS)

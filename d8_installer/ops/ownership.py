@@ -67,7 +67,7 @@ def settle_system_home(home: Home) -> None:
             fs.set_mode(place, 0o755)
     elif mode & 0o022:
         raise ConfigError(
-            f"others may write to {place} (its mode is {mode:04o}), and could replace what everybody runs",
+            f"others may write to {place} (its mode is {mode:04o}), and could replace what everyone runs",
             hint=f"type `chmod go-w {place}`, then `d8-installer --global verify --fix`",
         )
 

@@ -26,7 +26,7 @@ def typed_patience(text: str) -> float:
         seconds = 0.0
     if not 0 < seconds <= _MOST_PATIENCE:
         raise ConfigError(
-            f"D8_PATIENCE={text[:40]!r} is no number of seconds up to {_MOST_PATIENCE}",
+            f"D8_PATIENCE={text[:40]!r} is not a number of seconds up to {_MOST_PATIENCE}",
             hint="unset it, or set it to 30",
         )
     return seconds

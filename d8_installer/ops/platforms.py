@@ -28,6 +28,6 @@ def chosen_platform(hooks: Hooks, facts: HostFacts) -> Platform:
     if len(platforms) > 1:
         said = " and ".join(f"{owner} chooses {platform}" for platform, owner in platforms.items())
         raise ConfigError(
-            f"the plugins cannot agree on a platform: {said}", hint="say it with --platform, or disable one of them"
+            f"the plugins cannot agree on a platform: {said}", hint="choose one with --platform, or disable one of them"
         )
     return next(iter(platforms)) if platforms else Platform.of_host(facts)

@@ -62,7 +62,7 @@ class Left:
 
 
 def leaving(session: Session) -> Leaving:
-    """Say what would go. A directory that is no home of ours is a ConfigError."""
+    """Say what would go. A directory that is not a home of ours is a ConfigError."""
     home, person = _of_home(session), _of_person(session)
     links = tuple(_links(session)) if home.files else ()
     can_have_lines = session.is_global or known_home_directory(session.environ) is not None

@@ -94,7 +94,7 @@ def switch_back(place: Place, number: int | None, records: Records, warn: Callab
     """Make generation *number* (None: the one before the active one) the active one; it gets no new number.
 
     A user's lock is restored from it. A project's ``d8.lock`` is the project's: the next sync returns to it (DESIGN,
-    Commands). Raises NotFoundError where there is no such generation, DiskError where the store lost what it needs.
+    Commands). Raises NotFoundError where there is no such generation, DiskError where the store lacks what it needs.
     The caller holds the place for writing; nothing is changed before *records* has answered for the last time. What
     the disk refuses after the switch is told to *warn*.
     """
@@ -126,7 +126,7 @@ def _target(place: Place, active: int | None, number: int | None) -> int:
         return number
     if active is None:
         raise NotFoundError(
-            f"nobody knows which generation is the one before: {place.paths.current} is missing",
+            f"it is not known which generation was active before: {place.paths.current} is missing",
             hint="choose one that `d8-installer history` shows: `d8-installer rollback N`",
         )
     before = [known_one for known_one in known if known_one < active]

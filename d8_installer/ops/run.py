@@ -92,5 +92,7 @@ def of_image(session: Session, request: Request, binary: str) -> Runnable:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
     stale = active.find(binary)
     if stale is not None and not os.path.exists(session.home.executables(stale.digest.hex)):
-        raise DiskError(f"the store lost {binary!r}", hint=f"remove {paths.root}, then type the same command again")
+        raise DiskError(
+            f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
+        )
     return _of_generation(session, active, binary)

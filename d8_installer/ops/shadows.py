@@ -20,7 +20,7 @@ def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
     """Yield each name in *directory* that another file on *path* shadows, with that file.
 
     The ``bin`` of the home counts as last where it is not on PATH, for ``ensurepath`` puts it there. That of a project
-    counts only where it is on PATH. What leads to the home itself, or launches the binary of that name, is no other.
+    counts only where it is on PATH. What leads to the home itself, or launches the binary of that name, does not count.
     """
     entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
     own = os.path.realpath(directory)

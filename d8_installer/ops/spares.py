@@ -53,7 +53,7 @@ class Spares:
         self._mutex = threading.Lock()
 
     def leave_out(self, error: D8Error, name: ImageName, member: str | None = None) -> None:
-        """Note that the image's *member* (None: any of it) cannot be had; raises *error* where that is no spare."""
+        """Note that the image's *member* (None: any of it) cannot be had; raises *error* where that is not a spare."""
         with self._mutex:
             failed = [p for p in self._target if p.name == name and member in (None, p.member)]
             if not isinstance(error, ABOUT_ONE_REQUEST) or not failed or not all(map(self._is_spare, failed)):

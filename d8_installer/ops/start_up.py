@@ -72,7 +72,7 @@ def _of_sh(home: str, shell: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _of_zsh(environ: Mapping[str, str], home: str, shell: str) -> Iterator[tuple[str, str, bool]]:
-    """Every zsh reads .zshenv, so that one that is no terminal's has PATH, too; .zshrc mends what comes in between.
+    """Every zsh reads .zshenv, so that one that is not a terminal's has PATH, too; .zshrc mends what comes in between.
 
     ZDOTDIR may be set in ~/.zshenv, which is then the one that is read; all else is read from ZDOTDIR (zsh(1), FILES).
     """

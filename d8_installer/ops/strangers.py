@@ -50,7 +50,7 @@ def refuse_strangers_home(home: Home, environ: Mapping[str, str], config_file: C
     """Raise NotAllowedError if another user, who is not root, owns the home that is to be written to."""
     found = stranger_in_home(home, environ, config_file)
     if found is not None:
-        raise NotAllowedError(f"{found}, and is not yours to write", hint=_way_out(home))
+        raise NotAllowedError(f"{found}, and cannot be written by you", hint=_way_out(home))
 
 
 def refuse_strangers_program(home: Home, environ: Mapping[str, str], config_file: ConfigFile, *paths: str) -> None:

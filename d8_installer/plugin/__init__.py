@@ -1,7 +1,7 @@
 """What plugin authors import: ``from d8_installer.plugin import hookimpl, Check, Finding``.
 
 The names are imported on use: the house's quick commands pass through this package and must stay light. The house's
-own side (``manager``, ``loading``, ``hooks``, ``discovery`` …) is no part of what is promised here.
+own side (``manager``, ``loading``, ``hooks``, ``discovery`` …) is not a part of what is promised here.
 """
 
 from importlib import import_module

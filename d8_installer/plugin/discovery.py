@@ -97,7 +97,7 @@ def normalised(name: str) -> str:
 
 
 def scan(found: Iterable[Environment]) -> Scan:
-    """Read every environment; what cannot be read is no plugin, what is a broken one is named."""
+    """Read every environment; what cannot be read is not a plugin, what is a broken one is named."""
     distributions, plugins, broken = [], [], []
     for environment in found:
         for distribution in _distributions(environment):
@@ -163,7 +163,7 @@ def _judged(found: list[Distribution], listed: list[tuple[str, str]]) -> list[Di
 
 def _problem(distribution: Distribution, twins: Iterable[str], claimed: Mapping[str, str]) -> str:
     if os.path.islink(distribution.directory):
-        return "is a symbolic link, so it is no distribution's own"
+        return "is a symbolic link, so it is not a distribution's own"
     by = claimed.get(distribution.directory)
     if by is not None:
         return f"is not {distribution.name}'s own: {by} lists its files, or cannot be read"

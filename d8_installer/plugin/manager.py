@@ -237,7 +237,7 @@ def _checked(hook: str, implementation: pluggy.HookImpl, kind: type[Record], ans
     elif strangers := sorted({type(record).__name__ for record in answer if not isinstance(record, kind)}):
         wrong = f"a list with {', '.join(strangers)} in it"
     elif not all(isinstance(record.name, str) and record.name for record in answer):
-        wrong = "one whose name is no text"
+        wrong = "one whose name is not text"
     else:
         return answer
     raise ConfigError(

@@ -38,7 +38,7 @@ def run_tool(*arguments: str, directory: str | None = None) -> ToolResult:
 
     Never raises for what the command does: one that prints no envelope has exit code 70 and says so.
     """
-    # -P, not -I: a d8-installer in a user site is one as well, but the working directory is no place for modules.
+    # -P, not -I: a d8-installer in a user site is one as well, but the working directory is not a place for modules.
     command = [sys.executable, "-P", "-c", _START, _OURS, *arguments, "--json", "--quiet"]
     done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     try:

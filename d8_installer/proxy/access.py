@@ -32,7 +32,7 @@ class Access:
     def parse(cls, text: str) -> Access:
         """Read a token file: one ``TOKEN`` or ``deny:TOKEN`` a line, blank lines and ``#`` comments aside.
 
-        ConfigError, naming the line's number only, if a line is no token, or if none is let in.
+        ConfigError, naming the line's number only, if a line is not a token, or if none is let in.
         """
         allowed: list[bytes] = []
         denied: list[bytes] = []
@@ -42,12 +42,12 @@ class Access:
                 continue
             if not _TOKEN.fullmatch(token.removeprefix(_DENY)):
                 raise ConfigError(
-                    f"line {number} of the token file is no bearer token",
+                    f"line {number} of the token file is not a bearer token",
                     hint="write one token a line, of letters, digits and . _ ~ + / - with = at its end",
                 )
             (denied if token.startswith(_DENY) else allowed).append(token.removeprefix(_DENY).encode())
         if not allowed:
-            raise ConfigError("the token file lets nobody in", hint="write one bearer token a line")
+            raise ConfigError("the token file holds no token", hint="write one bearer token a line")
         return cls(tuple(allowed), tuple(denied))
 
     def refusal(self, authorization: bytes) -> Answer | None:

@@ -87,7 +87,7 @@ _GO_JSON = str.maketrans({character: f"\\u{ord(character):04x}" for character in
 
 
 def tags(image: str, found: Sequence[str]) -> Answer:
-    """R1: compact JSON as Go writes it, without a newline; 500 if a tag is no text."""
+    """R1: compact JSON as Go writes it, without a newline; 500 if a tag is not text."""
     document = json.dumps({"name": image, "tags": list(found)}, ensure_ascii=False, separators=(",", ":"))
     try:
         body = document.translate(_GO_JSON).encode()
@@ -98,7 +98,7 @@ def tags(image: str, found: Sequence[str]) -> Answer:
 
 def manifest(found: ManifestBytes) -> Answer:
     """R3: the bytes verbatim under their own media type."""
-    # a layout's index.json can say anything; what is no header value counts as empty
+    # a layout's index.json can say anything; what is not a header value counts as empty
     media_type = found.media_type if _MEDIA_TYPE.fullmatch(found.media_type) else OCI_MANIFEST
     return Answer(200, _content(media_type, len(found.raw)), found.raw)
 

@@ -167,6 +167,6 @@ class LayerCache:
 
 
 def remove_if_there(path: str) -> None:
-    """Unlink *path*; that it is gone already is no error."""
+    """Unlink *path*; that it is gone already is not an error."""
     with suppress(FileNotFoundError):
         os.unlink(path)

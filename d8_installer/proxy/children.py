@@ -34,7 +34,7 @@ def is_index(manifest: ManifestBytes) -> bool:
 def asked_child(index: ManifestBytes, platform: Platform) -> Digest | None:
     """Return the first child with exactly this os and architecture; one without a platform never matches.
 
-    A document without a list of children has none (rpp.md §18.4); MismatchError if it is no document at all, or the
+    A document without a list of children has none (rpp.md §18.4); MismatchError if it is not a document at all, or the
     child has no sha256 digest.
     """
     return _digest(next((entry for entry in _entries(index) if _spelled(entry.get("platform")) == platform), None))

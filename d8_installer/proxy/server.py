@@ -89,7 +89,7 @@ def serve(options: ServeOptions, open_source: Callable[[str], Source], announce:
     host = _address(options.host)
     if access is None and not is_loopback(host):
         raise ConfigError(
-            f"refusing to listen on {host} without a token: everybody could download",
+            f"refusing to listen on {host} without a token: anyone could download",
             hint="listen on 127.0.0.1, or give --token-file FILE",
         )
     _check_extra()

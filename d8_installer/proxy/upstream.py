@@ -220,7 +220,7 @@ def _check_repository(image: str) -> None:
     if not _REPOSITORY.fullmatch(image):
         raise MismatchError(f"{image[:100]!r} cannot be a repository")
     if not is_image_name(image.rpartition("/")[2]):
-        raise NotFoundError(f"{image[:100]!r} is no image name")
+        raise NotFoundError(f"{image[:100]!r} is not an image name")
 
 
 def is_digest(ref: str) -> bool:

@@ -57,7 +57,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.epoch is not None and not 0 <= self.epoch <= _LAST_SECOND:
             raise UsageError(
-                f"SOURCE_DATE_EPOCH {self.epoch} is no date", hint="set it to seconds since 1970, or unset it"
+                f"SOURCE_DATE_EPOCH {self.epoch} is not a date", hint="set it to seconds since 1970, or unset it"
             )
 
 
@@ -272,7 +272,7 @@ def _archive(member: _Member, archive: _Hashing) -> None:
         left -= len(chunk)
         archive.write(chunk)
     if left:
-        raise UsageError(f"{member.path} was changed while it was read", hint="publish again")
+        raise UsageError(f"{member.path} changed while it was read", hint="publish again")
     archive.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
 

@@ -132,7 +132,7 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
         value = next(iter(entries.values()), "")
     if not value:
         raise DocumentError(
-            f"has no [{MANIFESTS}], so this is no plugin's wheel", file=file, hint="type --manifest PACKAGE/d8.toml"
+            f"has no [{MANIFESTS}], so this is not a plugin's wheel", file=file, hint="type --manifest PACKAGE/d8.toml"
         )
     if set(entries.values()) != {value}:
         raise DocumentError(

@@ -111,7 +111,7 @@ class Wheel:
 def read_wheel(path: str) -> Wheel:
     """Read a wheel whole and prove every file by its RECORD.
 
-    Raises UsageError for what is no wheel's path, DocumentError for what breaks the format, MismatchError where RECORD
+    Raises UsageError for another path than a wheel's, DocumentError for a broken format, MismatchError where RECORD
     promises other bytes.
     """
     build, (python, abi, platform) = _parse_name(path)

@@ -83,7 +83,7 @@ def _floors(binary: str, path: str, platform: Platform) -> Floors:
             head = file.read(HEAD_BYTES)
             executable = identify(head)
             if executable is None or not executable.runs_on(platform):
-                raise MismatchError(f"{what} is no executable of that platform", hint="tell the image's author")
+                raise MismatchError(f"{what} is not an executable of that platform", hint="tell the image's author")
             if executable.kind == "script":
                 _refuse_python(head, what)
             if platform.os == "linux":

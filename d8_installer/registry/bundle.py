@@ -212,7 +212,7 @@ class BundleSource:
                 if is_tag(tag) and all(map(is_image_name, image.split("/"))):
                     found.setdefault(image, {})[tag] = Digest.parse(entry["digest"])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, DocumentError) as error:
-            raise MismatchError(f"{self.name}: its {INDEX} is no image index", hint=_BROKEN) from error
+            raise MismatchError(f"{self.name}: its {INDEX} is not an image index", hint=_BROKEN) from error
         return found
 
     @contextmanager
@@ -227,14 +227,14 @@ class BundleSource:
             ) from error
         with file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError(f"{self._path!r} is no regular file", hint="write bundle:FILE")
+                raise ConfigError(f"{self._path!r} is not a regular file", hint="write bundle:FILE")
             yield file
 
     @contextmanager
     def _unchanged(self) -> Iterator[BinaryIO]:
         with self._opened() as file:
             if _stamp(file) != self._stamp:
-                raise MismatchError(f"{self.name} was changed while it was read", hint="type the same command again")
+                raise MismatchError(f"{self.name} changed while it was read", hint="type the same command again")
             yield file
 
 
@@ -268,7 +268,7 @@ def _parsed(raw: bytes, what: str) -> ImageIndex | ImageManifest:
     try:
         return parse_manifest(raw)
     except MismatchError as error:
-        raise MismatchError(f"{what} is no manifest: {error}", hint=_BROKEN) from error
+        raise MismatchError(f"{what} is not a manifest: {error}", hint=_BROKEN) from error
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -290,9 +290,9 @@ def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
         name, size = _parse_header(raw, path)
         at += _BLOCK
         if name in found:
-            raise MismatchError(f"{path} is no bundle: it has {name} twice", hint=_BROKEN)
+            raise MismatchError(f"{path} is not a bundle: it has {name} twice", hint=_BROKEN)
         if len(found) >= MAX_MEMBERS:
-            raise MismatchError(f"{path} is no bundle: it has more than {MAX_MEMBERS} members", hint=_BROKEN)
+            raise MismatchError(f"{path} is not a bundle: it has more than {MAX_MEMBERS} members", hint=_BROKEN)
         if at + size > length:
             raise MismatchError(f"{path} is cut: it ends in the middle of {name}", hint=_DAMAGED)
         found[name] = _Member(at, size)
@@ -310,7 +310,7 @@ def _check_end(file: BinaryIO, at: int, path: str) -> None:
         return
     if len(found) < len(expected):
         raise MismatchError(f"{path} is cut: its end lacks {len(expected) - len(found)} bytes", hint=_DAMAGED)
-    raise MismatchError(f"{path} is no bundle as it was made: something follows its last member", hint=_DAMAGED)
+    raise MismatchError(f"{path} is not a bundle as it was made: something follows its last member", hint=_DAMAGED)
 
 
 def _block(file: BinaryIO, at: int, path: str) -> bytes:
@@ -321,7 +321,7 @@ def _block(file: BinaryIO, at: int, path: str) -> bytes:
         reason = (error.strerror or "unknown").lower()
         raise DiskError(f"cannot read {path}: {reason}", hint=_DAMAGED) from error
     if len(raw) != _BLOCK:
-        raise MismatchError(f"{path} is no bundle, or a cut one: it has no end", hint=_DAMAGED)
+        raise MismatchError(f"{path} is not a bundle, or a cut one: it has no end", hint=_DAMAGED)
     return raw
 
 
@@ -333,4 +333,4 @@ def _parse_header(raw: bytes, path: str) -> tuple[str, int]:
             return name, size
     except (tarfile.HeaderError, ValueError):
         pass  # and so it is none of ours
-    raise MismatchError(f"{path} is no bundle of d8-installer's", hint=_BROKEN)
+    raise MismatchError(f"{path} is not a bundle of d8-installer", hint=_BROKEN)

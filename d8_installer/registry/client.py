@@ -295,6 +295,6 @@ def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> http
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # A compressing ingress would break every digest.
         headers={"Accept-Encoding": "identity", "User-Agent": f"d8-installer/{__version__}"},
-        # Waiting for a free connection is no fault: the others may be fetching for an hour.
+        # Waiting for a free connection is not a fault: the others may be fetching for an hour.
         timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout, pool=None),
     )

@@ -262,5 +262,5 @@ def _parse_tags(raw: bytes, name: str) -> list[str]:
         document = None
     tags = member(document, "tags") or [] if isinstance(document, dict) else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise MismatchError(f"{name}: the answer is no list of tags", hint="check that this is an OCI registry")
+        raise MismatchError(f"{name}: the answer is not a list of tags", hint="check that this is an OCI registry")
     return tags

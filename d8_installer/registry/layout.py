@@ -233,7 +233,7 @@ def _parse_index(raw: bytes, path: str) -> tuple[_Entry, ...]:
         document = None
     entries = document.get("manifests") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise MismatchError(f"{path} is no image index", hint="write the layout again, or restore the file")
+        raise MismatchError(f"{path} is not an image index", hint="write the layout again, or restore the file")
     return tuple(_entry(entry) for entry in entries if isinstance(entry, dict))
 
 
@@ -312,7 +312,7 @@ def _open_blob(path: str, what: str) -> Iterator[tuple[BinaryIO, int]]:
     try:
         # A link could lead out of the layout, and a proxy on top would publish what it finds there.
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise NotFoundError(f"{what} is no regular file", hint=f"look at {path}")
+            raise NotFoundError(f"{what} is not a regular file", hint=f"look at {path}")
         file = open(path, "rb")  # noqa: SIM115 - closed below; the caller's errors are not ours to translate
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"{what} is not in the layout", hint=f"there is no {path}") from error

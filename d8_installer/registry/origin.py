@@ -58,7 +58,7 @@ class Origin:
 
 
 def resolve(base: str, location: str) -> tuple[str, Origin]:
-    """Return where a ``Location`` or ``Link`` of an answer to *base* leads; MismatchError if that is no address."""
+    """Return where a ``Location`` or ``Link`` of an answer to *base* leads; MismatchError if that is not an address."""
     try:
         url = urljoin(base, location)
         return url, Origin.parse(url)
@@ -83,7 +83,7 @@ def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
     url = proxy if "://" in proxy else f"http://{proxy}"
     if not _is_proxy_url(url):
         raise ConfigError(
-            f"the proxy for {origin} is no http or https address", hint="set HTTPS_PROXY to http://host:port"
+            f"the proxy for {origin} is not an http or https address", hint="set HTTPS_PROXY to http://host:port"
         )
     return url
 

@@ -127,7 +127,7 @@ class RppSource:
     def _require(self, request: wire.Request, status: int, body: bytes, gone: NotFoundError | None = None) -> None:
         """Return on 200; else raise the status's error; *gone* is that of a 404.
 
-        Another success (a part, nothing) is no answer of such a proxy (rpp.md §2).
+        Another success (a part, nothing) is not an answer of such a proxy (rpp.md §2).
         """
         if status in (401, 403):
             raise refused_identity(self.name, status, self._token_from())

@@ -121,7 +121,7 @@ class _Facts:
         if not refusing:
             return None
         if version is None:
-            return "it is no version"
+            return "it is not a version"
         for requirement in refusing:
             if not version.is_stable() and _allows_release(requirement, version):
                 spec = requirement.request.version.text
@@ -141,7 +141,7 @@ def _allows_release(requirement: Requirement, version: Version) -> bool:
 
 
 def _newest_first(tags: Iterable[str]) -> list[str]:
-    """Return *tags* with the newest version first, and what is no version at the end."""
+    """Return *tags* with the newest version first, and what is not a version at the end."""
     versions = {tag: version for tag in tags if (version := Version.try_parse(tag)) is not None}
     others = sorted(tag for tag in tags if tag not in versions)
     return sorted(versions, key=lambda tag: versions[tag].preference_key, reverse=True) + others

@@ -55,7 +55,7 @@ def refuse_foreign_directory(home: Home) -> None:
     if foreign is None or fs.read(home.schema, limit=64) is not None:  # another process has just made it
         return
     raise ConfigError(
-        f"{home.root} is no home of d8-installer's: it has no file `schema`, and holds {foreign}",
+        f"{home.root} is not a home of d8-installer: it has no file `schema`, and holds {foreign}",
         hint=f"choose an empty directory with --home DIR; if it is a home that lost that file, write {SCHEMA} into "
         f"{home.schema}",
     )
@@ -80,7 +80,7 @@ def own(home: Home) -> list[str]:
 
 
 def others(home: Home) -> list[str]:
-    """Return what is not ours below the home, and what is no directory where ours would be one."""
+    """Return what is not ours below the home, and what is not a directory where ours would be one."""
     return [path for path, ours in _walk(home.root, _HOME) if not ours]
 
 

@@ -56,11 +56,11 @@ class Patience:
 def open_lock(path: str) -> BinaryIO:
     """Open a lock file, which is made where it is not there; anything else at its place is a DiskError."""
     if os.path.islink(path):  # what is locked would be another file than the one that ``_is_still`` looks at
-        raise DiskError(f"{path} is in the way: it is a link, and no lock of d8-installer's", hint="move it away")
+        raise DiskError(f"{path} is in the way: it is a link, and not a lock of d8-installer", hint="move it away")
     with contextlib.ExitStack() as opened, refusals("open the lock", path):
         file = opened.enter_context(open(path, "a+b", buffering=0, opener=_for_writers))
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise DiskError(f"{path} is in the way: it is no regular file", hint="move it away")
+            raise DiskError(f"{path} is in the way: it is not a regular file", hint="move it away")
         opened.pop_all()
         return file
 

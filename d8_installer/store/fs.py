@@ -35,7 +35,7 @@ def read(path: str, *, limit: int) -> bytes | None:
         try:
             with open(path, "rb", opener=_at_once) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise DiskError(f"cannot read {path}: it is no regular file", hint="move it away")
+                    raise DiskError(f"cannot read {path}: it is not a regular file", hint="move it away")
                 data = file.read(limit + 1)
         except FileNotFoundError:
             return None
@@ -76,7 +76,7 @@ def read_link(path: str) -> str | None:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-    raise DiskError(f"{path} is in the way: it is no link of d8-installer's", hint="move it away")
+    raise DiskError(f"{path} is in the way: it is not a link of d8-installer", hint="move it away")
 
 
 def file_size(path: str) -> int | None:
@@ -100,7 +100,7 @@ def make_directories(path: str) -> None:
         above = os.path.dirname(above)
     with _refusals("make the directory", path):
         for directory in reversed(absent):
-            with contextlib.suppress(FileExistsError):  # another process was quicker, or it is no directory
+            with contextlib.suppress(FileExistsError):  # another process was quicker, or it is not a directory
                 os.mkdir(directory, 0o755)
         if not os.path.isdir(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
@@ -285,7 +285,7 @@ def overwrite(path: str, data: bytes) -> None:
 def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
     """Give a file to write that becomes *path*, a file or nothing so far, whole, in one rename; or is gone, failing."""
     if os.path.lexists(path) and not os.path.isfile(path):
-        raise DiskError(f"cannot write {path}: it is no regular file", hint="move it away")
+        raise DiskError(f"cannot write {path}: it is not a regular file", hint="move it away")
     temporary = _beside(path)
     try:
         with create(temporary) as file:

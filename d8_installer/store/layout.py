@@ -307,7 +307,7 @@ def find_project(directory: str, home_directory: str | None) -> str | None:
     """Return the nearest directory with a ``d8.toml``, from *directory* upwards, or None.
 
     The search ends at the top of a git work tree and at the person's home directory, however that is spelled; both are
-    still looked at. A ``d8.toml`` that is no file counts as well: the command that reads it says so.
+    still looked at. A ``d8.toml`` that is not a file counts as well: the command that reads it says so.
     """
     here, home = os.path.abspath(directory), _identity(home_directory)
     while True:

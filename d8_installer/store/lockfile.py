@@ -166,7 +166,7 @@ def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
         raise DocumentError(
             "is damaged",
             file=home.tags,
-            hint="type `d8-installer verify --fix`, or remove it: tags are then trusted anew",
+            hint="type `d8-installer verify --fix`, or remove it: tags are then trusted again as if they were new",
         ) from error
 
 

@@ -80,7 +80,7 @@ class Search:
         raise NotFoundError(error.message, hint="; ".join([*reasons[:1], error.hint or ""]))
 
     def _reason(self, member: str) -> str | None:
-        """Return what an archive says of a member that is no file, and the way out; None if it says nothing."""
+        """Return what an archive says of a member that is not a file, and the way out; None if it says nothing."""
         if member in self._links:
             kind, name, link = self._links[member]
             target = path_of(_resolved(kind, name, link))

@@ -190,7 +190,7 @@ class ProfileStore:
                 yield placed, path, problem
 
     def directories(self, number: int) -> list[str]:
-        """Return where the files of a generation are: in its directory, and in ``current`` if that is no link to it."""
+        """Return where a generation's files are: in its directory, and in ``current`` if that is a directory itself."""
         own = [self.paths.generation(number)]
         with contextlib.suppress(DiskError):  # what is in the way there is not ours
             if not os.path.islink(self.paths.current) and number == self.switch.active(self.paths):

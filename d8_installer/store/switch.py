@@ -63,7 +63,7 @@ class LinkSwitch:
             return None
         directory, _, number = target.partition("/")
         if directory != "generations" or not number.isdecimal():
-            raise DiskError(f"{paths.current} is in the way: it is no link of d8-installer's", hint="move it away")
+            raise DiskError(f"{paths.current} is in the way: it is not a link of d8-installer", hint="move it away")
         return int(number)
 
     def place(self, stored: str, path: str) -> None:
@@ -97,7 +97,7 @@ class LinkSwitch:
         if found is None:
             self._relink(wanted, home.bin)
         elif found != wanted:
-            raise DiskError(f"{home.bin} is in the way: it is no link of d8-installer's", hint="move it away")
+            raise DiskError(f"{home.bin} is in the way: it is not a link of d8-installer", hint="move it away")
 
     @staticmethod
     def _relink(target: str, path: str) -> None:

@@ -157,7 +157,7 @@ def _last_layer(source: Source, image: str, digest: Digest) -> bytes:
         with source.layer(LayerRequest(image, "", None, None, manifest.digest, layer, size, by_digest=True)) as chunks:
             return b"".join(chunks)
     except NotFoundError as error:
-        raise LookupError("a blob that is missing is no answer of the registry's about a version") from error
+        raise LookupError("a blob that is missing is not an answer of the registry's about a version") from error
 
 
 def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:

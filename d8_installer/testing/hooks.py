@@ -172,7 +172,7 @@ class CredentialContract:
     def test_it_knows_a_token(self, credential: Credential, request_for_token: CredentialRequest) -> None:
         token = credential.token(request_for_token)
         if not isinstance(token, str) or not token.strip():
-            raise AssertionError("the token is no text")
+            raise AssertionError("the token is not text")
         expect(token not in repr(credential), "the token is not in the record's repr")
 
     def test_without_anything_to_go_by_it_says_none(self, credential: Credential) -> None:

@@ -119,7 +119,7 @@ def _shadowed(context: CheckContext) -> list[Finding]:
 
 def _plugins(context: CheckContext) -> list[Finding]:
     findings = [
-        Finding("error", f"{name} is broken: {why}", hint=f"mend it, or type `d8-installer plugins disable {name}`")
+        Finding("error", f"{name} is broken: {why}", hint=f"correct it, or type `d8-installer plugins disable {name}`")
         for name, why in context.broken
     ]
     findings += [

@@ -76,7 +76,9 @@ def _read(kind: type[KubeConfig], file: str) -> KubeConfig:
             raise ValueError
         return kind.from_file(file)
     except Exception:  # noqa: BLE001 - a YAML parser's and a validator's, whose texts quote the file, and so the token
-        raise ConfigError(f"{file} is no kubeconfig that can be read", hint="mend it, or name another one") from None
+        raise ConfigError(
+            f"{file} is not a kubeconfig that can be read", hint="correct it, or name another one"
+        ) from None
 
 
 def _user(configs: list[KubeConfig], chosen: str | None) -> tuple[User, str] | None:

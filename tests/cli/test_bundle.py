@@ -310,7 +310,7 @@ def test_with_a_manifest_at_hand_the_carried_lock_has_to_agree(office: Office, t
     (project / "d8.toml").write_text(MANIFEST)
     refused = island.run("sync", "--frozen", "--from", "bundle:../b", cwd=project)
     assert refused.code == 65, refused
-    assert "d8.lock: is not what is wanted here: alpha is locked for another request" in refused.err
+    assert "d8.lock is not what is wanted here: alpha is locked for another request" in refused.err
     assert "leave --frozen out" in refused.err
     assert not (project / "d8.lock").exists()
     (project / "d8.toml").write_text(CAT)
@@ -362,8 +362,8 @@ NO_PLACE = {
     "a descriptor": ("/proc/self/fd/1", 2, "no name of a file"),
     "a directory": ("place", 73, "it is a directory"),
     "a directory, with its slash": ("place/", 2, "names no file"),
-    "a pipe": ("pipe", 73, "it is no regular file"),
-    "a link to a pipe": ("to-pipe", 73, "it is no regular file"),
+    "a pipe": ("pipe", 73, "it is not a regular file"),
+    "a link to a pipe": ("to-pipe", 73, "it is not a regular file"),
     "the manifest": ("d8.toml", 2, "would take the place of"),
     "the lock": ("place/../d8.lock", 2, "would take the place of"),
     "another name of the lock": ("hard", 2, "would take the place of"),

@@ -83,7 +83,7 @@ def test_the_same_lock_gives_the_same_bytes(person: Exporter) -> None:
     person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="soon", expect=2)
     for seconds in ("253402300800", "99999999999999999"):
         refused = person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH=seconds, expect=2)
-        assert f"SOURCE_DATE_EPOCH {seconds} is no date" in refused.err
+        assert f"SOURCE_DATE_EPOCH {seconds} is not a date" in refused.err
     person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="253402300799")
 
 

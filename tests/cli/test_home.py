@@ -78,7 +78,7 @@ def content(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
 
 
-# -- what is no home -----------------------------------------------------------------------------------------
+# -- what is not a home -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)

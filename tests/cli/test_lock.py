@@ -120,7 +120,7 @@ def test_check_says_image_by_image_what_differs(project: Project) -> None:
     assert (
         "vault is locked and nobody here wants it\n  the version: locked v1.0.0 for d8.toml, wanted nothing" in done.out
     )
-    assert "d8.lock: is stale: ruff is wanted by d8.toml and not locked; stronghold is" in done.err
+    assert "d8.lock is stale: ruff is wanted by d8.toml and not locked; stronghold is" in done.err
     document = envelope(project.d8("--json", "lock", "--check", expect=65))
     assert document["status"] == "partial"
     found = {one["image"]: one["details"] for one in document["data"]["differences"]}
@@ -279,7 +279,7 @@ def test_a_dry_run_says_what_would_be_written(project: Project) -> None:
 
 
 def test_the_ends_of_lines_of_a_checkout_stay(project: Project) -> None:
-    """Git on Windows writes CRLF into the working copy (core.autocrlf): that is no change of the lock."""
+    """Git on Windows writes CRLF into the working copy (core.autocrlf): that is not a change of the lock."""
     project.wants("stronghold <1.1")
     project.d8("sync")
     text = project.lock.read_bytes().replace(b"\n", b"\r\n")
@@ -436,7 +436,7 @@ def test_a_file_in_the_place_of_a_directory_is_named_itself(project: Project, to
     project.d8("lock")
     refused = project.d8("--json", "sync", "--locked", "--to", to, expect=73)
     [error] = json.loads(refused.out)["errors"]
-    assert error["message"] == f"{project.place / 'd8.toml'} is in the way: it is no directory"
+    assert error["message"] == f"{project.place / 'd8.toml'} is in the way: it is not a directory"
     assert (project.place / "d8.toml").read_text().startswith("schema")
 
 
@@ -591,7 +591,7 @@ def test_explain_tells_what_was_considered(project: Project) -> None:
         "  v1.2.0       newer than the locked v1.1.0, and older than v1.2.5",
         "* v1.1.0       locked, and all allow it",
         "  v1.0.0       older than the locked v1.1.0",
-        "  latest       it is no version",
+        "  latest       it is not a version",
     ]
     project.lock.unlink()
     words = ("--json", "lock", "--explain", "ruff", "--exclude-newer", "2026-05-01")

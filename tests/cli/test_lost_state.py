@@ -189,7 +189,7 @@ def test_one_flipped_bit_of_a_record_is_not_restored(person: Person) -> None:
     at = text.index("sha256:", text.index('"lock":')) + 20
     record.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
     before = (person.user / "d8.lock").read_bytes()
-    assert "generations/2/generation.json: is damaged" in person.run("rollback", "2", expect=65).err
+    assert "generations/2/generation.json is damaged" in person.run("rollback", "2", expect=65).err
     assert (person.user / "d8.lock").read_bytes() == before
 
 

@@ -346,7 +346,7 @@ def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None
         (driven.place / name).write_text(text)
     done = driven.run("lock", "--merge", "base", "ours", "theirs")
     assert (done.code, done.out) == (1, "")
-    assert "one side is no lock: theirs:1: " in done.err
+    assert "one side is not a lock: theirs:1: " in done.err
     assert "hint: take one side whole (git checkout --ours -- d8.lock" in done.err
     assert (
         driven.place / "ours"

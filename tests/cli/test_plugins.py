@@ -175,7 +175,7 @@ FAILING = {
     "returns nothing": ("return None", "not NoneType"),
     "returns a generator": ("yield Check('x', run=lambda context: [])", "not a generator"),
     "returns rubbish": ("return [7, 'x']", "a list with int, str in it"),
-    "a name that is none": ("return [Check(7, run=lambda context: [])]", "name is no text"),
+    "a name that is none": ("return [Check(7, run=lambda context: [])]", "name is not text"),
     "fails in the check": ("return [Check('x', run=lambda context: 1 / 0)]", "ZeroDivisionError"),
     "rubbish from the check": ("return [Check('x', run=lambda context: ['bad'])]", "list of Finding"),
 }
@@ -257,7 +257,7 @@ def test_a_link_in_the_place_of_a_distribution_is_none(own: OwnTool, tmp_path: P
     info.rename(tmp_path / "elsewhere")
     info.symlink_to(tmp_path / "elsewhere")
     said = own.ok("plugins").out
-    assert f"broken: {info} is a symbolic link, so it is no distribution's own" in said
+    assert f"broken: {info} is a symbolic link, so it is not a distribution's own" in said
     assert "is a symbolic link" in own.fails(65, "plugins", "enable", "d8-toy")
 
 

@@ -159,7 +159,7 @@ def test_a_manifest_that_is_not_the_bundles_locks_is_not_taken(person: Person, t
     other.write_bytes(raw.replace(b'name = "c"\n\0', b'name = "d"\n\0'))
     assert other.read_bytes() != raw
     said = person.d8("sync", "--frozen", "--from", f"bundle:{other}").err
-    assert "d8.toml: is not what its lock is for (d is wanted by d8.toml and not locked); it is not taken" in said
+    assert "d8.toml is not what its lock is for (d is wanted by d8.toml and not locked); it is not taken" in said
     assert not person.own.exists()
     person.d8("install", "tool")
     assert person.has() == ALL | {"tool": "v2.0.0"}

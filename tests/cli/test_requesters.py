@@ -162,7 +162,7 @@ def test_a_broken_manifest_is_named_and_the_rest_goes_on(person: Person) -> None
     person.pipx("d8-plug-good", "1.0", manifest("vault"))
     for arguments in (("sync",), ("sync",), ("sync", "--prune")):
         done = person.d8(*arguments, expect=65)
-        assert f"error: the plugin d8-plug-bad 1.0 (pipx) is left out: {bad.file}: is not the file that" in done.err
+        assert f"error: the plugin d8-plug-bad 1.0 (pipx) is left out: {bad.file} is not the file that" in done.err
         assert "hint: " in done.err
         assert person.binaries() == ["hello", "vault"], "what the broken one had stays"
     warned = person.d8("install", "vault")

@@ -240,7 +240,7 @@ def test_a_full_disk_behind_stdout(proxy: FaultServer, tmp_path: Path, words: tu
     assert done.code == 73, done
     assert done.err.splitlines()[-2:] == [
         "error: cannot write the output: no space left on device",
-        "hint: see where stdout leads to",
+        "hint: check what stdout is redirected to",
     ]
 
 

@@ -209,7 +209,7 @@ def test_the_active_record_and_a_lost_generation_are_left_to_sync(person: Person
     flip_record(person, 2)
     done = person.run("verify", "--fix")
     assert done.code == 76
-    assert "only a sync can make it anew" in done.err
+    assert "only a sync can make it again" in done.err
     assert "hint: type `d8-installer sync`" in done.err
     assert person.run("sync").code == 0
     assert person.run("verify", "--fix").code == 0

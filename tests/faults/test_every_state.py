@@ -290,5 +290,5 @@ def about_the_next(ready: Ready) -> str:
     for binary in json.loads(listed.out)["data"].get("binaries", ()) if ran.code == 0 else ():
         path = os.path.join(ready.home, DATA, "bin", binary["binary"])
         if binary["in_bin"] and not os.access(path, os.X_OK):
-            return f"content, and {path} is no command\n{ran}"
+            return f"content, and {path} is not a command\n{ran}"
     return ""

@@ -210,13 +210,13 @@ def test_the_lock_beside_the_manifest_decides(tmp_path: Path, images: dict[str, 
     (built,) = (tmp_path / "out").iterdir()
     assert files_of(built)[f"{SCRIPTS}/demo"] == executable("linux-amd64", "demo")
     project.write(f"{PACKAGE}/d8.toml", manifest({"name": "demo", "version": ">=2"}))
-    assert "d8.lock: is stale" in project.refused(**images)
+    assert "d8.lock is stale" in project.refused(**images)
 
 
 @pytest.mark.parametrize(
     ("parts", "files", "reason", "hint"),
     [
-        ([HOOK + "flavour = 1"], {}, "flavour: is no option of this hook", "known are manifest"),
+        ([HOOK + "flavour = 1"], {}, "flavour: is not an option of this hook", "known are manifest"),
         ([HOOK + "mode = 1"], {}, "mode: must be text in quotes", ""),
         ([HOOK + 'mode = "both"'], {}, "invalid choice: 'both'", "--help"),
         ([HOOK + 'platform = "linux"'], {}, "'linux' is not a platform", "write OS-ARCH"),

@@ -93,7 +93,7 @@ SILENT: list[tuple[str, Fault, str]] = [
 
 @pytest.mark.parametrize(("fault", "silence"), [f[1:] for f in SILENT], ids=[f[0] for f in SILENT])
 def test_what_a_proxy_does_not_say_is_not_proven(locked: Machine, fault: Fault, silence: str) -> None:
-    """It is no error: the bytes are proven when they are fetched."""
+    """It is not an error: the bytes are proven when they are fetched."""
     locked.proxy.on("layer", fault)
     why = f"{locked.proxy.url} does not say {silence}"
     data = json.loads(locked.succeeds("--json", *CHECK).out)["data"]

@@ -82,8 +82,6 @@ REFUSALS = [
     ("linux-amd64", pe(0x8664), "a PE executable for amd64"),
     ("windows-arm64", pe(0x8664), "a PE executable for amd64"),
     ("windows-amd64", SCRIPT, "a script"),
-    ("linux-amd64", b"", "no executable of a known kind"),
-    ("linux-amd64", b"<!DOCTYPE html>", "no executable of a known kind"),
 ]
 NONE = {
     "object file": elf(62, kind=1),
@@ -115,6 +113,13 @@ def test_another_one_is_refused_by_name(platform: str, head: bytes, found: str) 
         check_executable(head, Platform.parse(platform), "plugin of stronghold")
     assert caught.value.message == f"plugin of stronghold is {found}, not for {platform}"
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("head", [b"", b"<!DOCTYPE html>", *NONE.values()])
+def test_what_is_no_program_at_all_is_refused(head: bytes) -> None:
+    with pytest.raises(MismatchError) as caught:
+        check_executable(head, Platform.parse("linux-amd64"), "plugin of stronghold")
+    assert caught.value.message == "plugin of stronghold is not an executable that linux-amd64 runs"
 
 
 @pytest.mark.parametrize("head", NONE.values(), ids=NONE)

@@ -68,7 +68,7 @@ def test_damage(old: str, new: str) -> None:
     changed = re.sub(r'"requests": \[\s*\]', '"requests": []', text).replace(old, new)
     assert Generation.parse(text.encode(), "g.json")
     assert changed != text
-    with pytest.raises(DocumentError, match=r"^g\.json: is damaged$"):
+    with pytest.raises(DocumentError, match=r"^g\.json is damaged$"):
         Generation.parse(changed.encode(), "g.json")
 
 

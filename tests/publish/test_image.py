@@ -282,5 +282,5 @@ def test_a_file_that_changes_meanwhile_is_refused(
         return header(name, size)
 
     monkeypatch.setattr(image_module, "_header", and_append)
-    with pytest.raises(UsageError, match="was changed while it was read"):
+    with pytest.raises(UsageError, match="changed while it was read"):
         pushed(builds)

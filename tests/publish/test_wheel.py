@@ -391,7 +391,7 @@ def test_a_lock_decides_and_a_stale_one_is_refused(tmp_path: Path, home: str, im
     changed = package(manifest({"name": "demo", "version": ">=1.0"}))
     done = wheel(home, save(tmp_path / "in", {**changed, "d8_plug_demo/d8.lock": lock}), *fat, source=images)
     assert done.code == 65, done
-    assert "d8_plug_demo/d8.lock: is stale" in done.err
+    assert "d8_plug_demo/d8.lock is stale" in done.err
 
 
 # -- what package managers make of them ----------------------------------------------------------------------

@@ -103,7 +103,7 @@ HOSTILE = {
     "bad sum": b"oci-layouX" + form.header("oci-layout", 0)[10:] + form.end(512),
     "another layout": packed({form.LAYOUT: b'{"imageLayoutVersion":"2.0.0"}', form.INDEX: b"{}"}),
     "no index": packed({form.LAYOUT: form.MARKER}),
-    "index is no index": packed({form.LAYOUT: form.MARKER, form.INDEX: b"[1, 2"}),
+    "index is not an index": packed({form.LAYOUT: form.MARKER, form.INDEX: b"[1, 2"}),
     "index of another shape": packed({form.LAYOUT: form.MARKER, form.INDEX: b'{"manifests": [{"annotations": 3}]}'}),
     "deep": packed({form.LAYOUT: form.MARKER, form.INDEX: b"[" * 100_000}),
 }

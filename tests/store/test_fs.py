@@ -59,7 +59,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     before = sorted(os.listdir(tmp_path))
     for name in before:
         for write in (lambda path: fs.replace_file(path, b"x"), lambda path: fs.replacing(path).__enter__()):
-            with pytest.raises(DiskError, match="it is no regular file") as error:
+            with pytest.raises(DiskError, match="it is not a regular file") as error:
                 write(str(tmp_path / name))
             assert error.value.hint
     assert sorted(os.listdir(tmp_path)) == before

@@ -10,6 +10,7 @@ from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context
+    from d8_installer.ops.gc import Removed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def execute(context: Context) -> Outcome:
     for reason in result.spared:
         context.talk.note(f"kept: {reason}")
     verb = "would remove" if result.dry_run else "removed"
-    lines = [f"{verb} {one.kind} {one.name} ({sized(one.size)})" for one in result.removed]
+    lines = [f"{verb} {_named(one)} ({sized(one.size)})" for one in result.removed]
     total = f"{sized(result.size)} in {counted(len(lines), 'thing')}" if lines else "nothing to do"
     return Outcome(result.as_json(), [*lines, total])
 
@@ -45,3 +46,8 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= 10_000 or len(text) > 6:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number between 1 and 10000")
     return int(text)
+
+
+def _named(removed: Removed) -> str:
+    """Name what was removed: a run and a profile have a name that stands alone, such as "the project /work"."""
+    return removed.name if removed.kind in {"run", "profile"} else f"{removed.kind} {removed.name}"

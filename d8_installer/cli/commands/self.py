@@ -44,7 +44,9 @@ def _ask(session: Session, *, as_json: bool) -> None:
     from d8_installer.ops.remove_self import leaving
 
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("nobody is there to say yes", hint="type --yes, or --dry-run to see what would go")
+        raise UsageError(
+            "a yes is needed, and stdin is not a terminal", hint="type --yes, or --dry-run to see what would go"
+        )
     going = leaving(session)
     for path in (*going.removed, *(f"the lines of ensurepath in {path}" for path in going.changed)):
         session.reporter.note(path)

@@ -27,7 +27,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What may stand as the next word that is no option: the word itself and what it does."""
+    """What may stand as the next word that is not an option: the word itself and what it does."""
 
     text: str
     help: str
