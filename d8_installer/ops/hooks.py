@@ -64,7 +64,7 @@ def _parsed(record: ManifestText) -> tuple[str, Manifest]:
     if not _REQUESTER.fullmatch(name) or len(name) > 128 or record.name == OWN_MANIFEST:
         raise DocumentError(f"{record.name[:100]!r} is not a requester's name", hint="name it as a distribution")
     if not isinstance(record.text, str) or not isinstance(record.file, str):
-        raise DocumentError("is no text")
+        raise DocumentError("is not text")
     raw = record.text.encode("utf-8", "replace")
     if len(raw) > MAX_MANIFEST_TOML:
         raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file)

@@ -136,7 +136,7 @@ def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: It
     if unknown:
         name = unknown[0]
         hint = hint_elsewhere(session, profile, f"upgrade {name}", lambda one: one.name == name)
-        raise NotFoundError(f"nobody asks for {name} in {profile}, and it is not locked there", hint=hint)
+        raise NotFoundError(f"nothing in {profile} asks for {name}, and it is not locked there", hint=hint)
 
 
 def accepted_names(session: Session) -> frozenset[ImageName]:

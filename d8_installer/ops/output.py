@@ -28,7 +28,7 @@ def output_file(session: Session, profile: Profile, typed: str) -> str:
     if os.name == "posix" and absolute.startswith(_OPEN_ALREADY):
         raise UsageError(f"-o {typed} is not a name of a file: a bundle is written whole, in one rename", hint=_SUCH_AS)
     if os.path.exists(path) and not os.path.isfile(path):
-        what = "a directory" if os.path.isdir(path) else "no regular file"
+        what = "a directory" if os.path.isdir(path) else "not a regular file"
         raise DiskError(f"cannot write {absolute}: it is {what}", hint=_SUCH_AS)
     home = os.path.realpath(session.home.root)
     if os.path.commonpath([home, path]) == home:

@@ -121,7 +121,7 @@ def read_wheel(path: str) -> Wheel:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or 'no reason given').lower()}", hint=_HINT) from error
     except _BROKEN as error:
-        raise DocumentError("is no sound zip archive", file=path, hint="build the wheel again") from error
+        raise DocumentError("is not a sound zip archive", file=path, hint="build the wheel again") from error
     stem = _stem(members, path)
     prefix = f"{stem}.dist-info/"
     record = next((member.data for member in members if member.name == f"{prefix}RECORD"), None)
@@ -198,7 +198,7 @@ def _promises(record: bytes, file: str) -> dict[str, str]:
                 raise DocumentError(f"lists {row[0][:200]!r} twice, or not in three columns", file=file, hint=_CHANGED)
             promises[row[0]] = row[1]
     except (csv.Error, UnicodeError) as error:
-        raise DocumentError("is no sound CSV file", file=file, hint="build the wheel again") from error
+        raise DocumentError("is not a sound CSV file", file=file, hint="build the wheel again") from error
     return promises
 
 

@@ -36,7 +36,9 @@ def parse_entry_points(raw: bytes, file: str) -> EntryPoints:
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
         if current is None or not equals or current.setdefault(name, value) != value:
-            raise DocumentError("is no entry of a group, or another of that name", file=file, line=number, hint=_AGAIN)
+            raise DocumentError(
+                "is not an entry of a group, or another of that name", file=file, line=number, hint=_AGAIN
+            )
     return groups
 
 

@@ -94,7 +94,7 @@ class D8BuildHook(BuildHookInterface[Any]):
         for name, value in self.config.items():
             if name not in (*_OURS, *_HATCHS):
                 hint = "known are manifest, mode, platform and lock"
-                raise DocumentError("is no option of this hook", file="pyproject.toml", key=name, hint=hint)
+                raise DocumentError("is not an option of this hook", file="pyproject.toml", key=name, hint=hint)
             if name in _OURS and not isinstance(value, str):
                 raise DocumentError("must be text in quotes", file="pyproject.toml", key=name)
         return {name: value for name, value in self.config.items() if isinstance(value, str)}

@@ -259,9 +259,7 @@ def test_skopeo_finds_the_images(office: Office) -> None:
 def test_a_bundle_of_nothing_says_so(office: Office) -> None:
     (office.project / "d8.toml").write_text("schema = 1\n")
     assert office.run("lock").code == 0
-    assert (
-        "tools.bundle (0 images, 0 layers, 10240 bytes)\n" in office.run("bundle", "create", "-o", "tools.bundle").out
-    )
+    assert "tools.bundle (0 images, 0 layers, 10.2 kB)\n" in office.run("bundle", "create", "-o", "tools.bundle").out
 
 
 # -- whom a carried lock is believed ------------------------------------------------------------------------------
@@ -358,8 +356,8 @@ def test_a_damaged_lock_in_a_bundle_is_named(office: Office, tmp_path: Path) -> 
 NO_PLACE = {
     "nothing": ("", 2, "names no file"),
     "stdout's sign": ("-", 2, "names no file"),
-    "stdout's name": ("/dev/stdout", 2, "no name of a file"),
-    "a descriptor": ("/proc/self/fd/1", 2, "no name of a file"),
+    "stdout's name": ("/dev/stdout", 2, "not a name of a file"),
+    "a descriptor": ("/proc/self/fd/1", 2, "not a name of a file"),
     "a directory": ("place", 73, "it is a directory"),
     "a directory, with its slash": ("place/", 2, "names no file"),
     "a pipe": ("pipe", 73, "it is not a regular file"),

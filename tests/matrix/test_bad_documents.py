@@ -122,9 +122,7 @@ def test_lock(machine: Machine, what: str) -> None:
 
 def test_lock_is_missing_or_stale(machine: Machine) -> None:
     machine.manifest.write_text(f'{IMAGES}version = ">=1.4.2"\n')
-    machine.refuses(
-        "sync", "--locked", code=65, says="d8.lock is stale: stronghold is locked at v1.4.1, which d8.toml"
-    )
+    machine.refuses("sync", "--locked", code=65, says="d8.lock is stale: stronghold is locked at v1.4.1, which d8.toml")
     machine.refuses("lock", "--check", code=65, says="d8.lock is stale")
     machine.lock.unlink()
     for words in (("sync", "--locked"), ("sync", "--frozen"), ("lock", "--check")):

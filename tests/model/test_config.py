@@ -57,6 +57,7 @@ def test_every_setting() -> None:
         "environments": [],
         "client_cert": None,
         "client_key": None,
+        "safe_directories": [],
         "token_file": "/token",
     }
 

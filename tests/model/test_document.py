@@ -99,7 +99,7 @@ def test_odd_but_harmless_text_is_read_soon(text: str) -> None:
 
 
 def test_more_than_the_limit_is_not_read() -> None:
-    with pytest.raises(DocumentError, match=r"^f: has 11 characters; at most 10 are read$"):
+    with pytest.raises(DocumentError, match=r"^f has 11 characters; at most 10 are read$"):
         parse_toml("#" * 11, "f", limit=10)
 
 

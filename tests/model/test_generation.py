@@ -55,7 +55,7 @@ def test_any_changed_value_is_a_generation_or_damage(generation: Generation, dat
         ('"requests": []', '"requests": [1]'),
         ('"in_bin": true,', ""),
         ('"d8"', '"../d8"'),
-        ('"plugin"', '"a/b"'),
+        ('"plugin"', '"a//b"'),
         ('"schema": 1', '"schema": null'),
         ('"number": 1', '"number": 1e999'),
         ('"number": 1', '"number": ' + "9" * 5000),

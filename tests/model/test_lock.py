@@ -250,7 +250,7 @@ def test_another_lock_version_is_refused(version: int) -> None:
         (f'index = "{D[0]}"', "", "d8.lock:16: images[0].platforms: must name platforms beside an `index`, and `any`"),
         ('d8-stronghold = "plugin"', "", "d8.lock:3: images[0]: has no [images.binaries]"),
         ("d8-stronghold", '"../x"', "d8.lock:10: images[0].binaries.\"../x\": '../x' is not a binary name"),
-        ('= "plugin"', '= "/bin/sh"', "d8.lock:10: images[0].binaries.d8-stronghold: '/bin/sh' is not a file name"),
+        ('= "plugin"', '= "/bin/../sh"', "d8.lock:10: images[0].binaries.d8-stronghold: '/bin/../sh' is not a path"),
         ("[images.requests]", "[images.other]", "d8.lock:3: images[0]: has no [images.requests]"),
         (f'"d8.toml" = "{D[2]}"', '"d8.toml" = 3', "d8.lock:14: images[0].requests.\"d8.toml\": '3' is not a digest"),
         ("darwin-arm64", "darwin", "d8.lock:16: images[0].platforms.darwin: 'darwin' is not a platform"),
@@ -282,7 +282,7 @@ def test_who_cannot_ask(name: str) -> None:
     """Such a name would stand in what is printed, a line of its own or worse."""
     with pytest.raises(DocumentError) as caught:
         parse(TEXT.replace('"d8.toml" =', f"{json.dumps(name)} =", 1))
-    assert "is no requester: neither d8.toml nor the name of a distribution" in caught.value.message
+    assert "is not a requester: neither d8.toml nor the name of a distribution" in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.line == 14
 

@@ -103,7 +103,7 @@ def entry(lines: str) -> str:
         ),
         (entry("name = 'a'\nbinaries = 'x'"), "d8.toml:6: images[1].binaries: must be a table"),
         (entry("name = 'a'\n[images.binaries]"), "d8.toml:6: images[1].binaries: is empty, so nothing would be placed"),
-        (entry("name = 'a'\nbinaries.x = 'y/z'"), "d8.toml:6: images[1].binaries.x: 'y/z' is not a file name"),
+        (entry("name = 'a'\nbinaries.x = 'y//z'"), "d8.toml:6: images[1].binaries.x: 'y//z' is not a path"),
         (entry("name = 'a'\nbinaries = { x = 'y', \"A b\" = 'z' }"), 'd8.toml:6: images[1].binaries."A b": '),
         (entry("name = 'a'\n[images.binaries]\nx = 'y'\nnul = 'z'"), "d8.toml:8: images[1].binaries.nul: 'nul' is a"),
         (entry("name = 'a'\ndigest = 'x'"), "d8.toml:6: images[1].digest: 'x' is not a digest"),

@@ -179,7 +179,7 @@ def test_a_date_is_in_the_image_only_if_one_is_given(builds: list[tuple[Platform
     built = build_image(builds, STRONGHOLD, TAG, str(tmp_path / "one"), Options(epoch=86_400))
     assert json.loads(built.children[0].config)["created"] == "1970-01-02T00:00:00Z"
     for epoch in (-1, 10**12):
-        with pytest.raises(UsageError, match="is no date"):
+        with pytest.raises(UsageError, match="is not a date"):
             Options(epoch=epoch)
 
 
@@ -202,7 +202,7 @@ REFUSED_FOLDERS = {
     "no default": ({"other": CONTENT[AMD64]}, UsageError, "holds no file named plugin"),
     "two of a name": ({"plugin": CONTENT[AMD64], "a__x": b"", "b__x": b""}, UsageError, "two files named x"),
     "another platform's": ({"plugin": CONTENT[AMD64], "x": CONTENT[DARWIN]}, MismatchError, "Mach-O"),
-    "text as default": ({"plugin": b"text"}, MismatchError, "no executable"),
+    "text as default": ({"plugin": b"text"}, MismatchError, "not an executable"),
     "long name": ({"plugin": CONTENT[AMD64], "n" * 101: b""}, UsageError, "no image can hold"),
     "control character": ({"plugin": CONTENT[AMD64], "a\nb": b""}, UsageError, "no image can hold"),
 }

@@ -99,7 +99,7 @@ def changed_record(old: str, new: str) -> dict[str, bytes]:
         ("d8_plug_demo/__init__.py,", "gone.py,,\nd8_plug_demo/__init__.py,", MismatchError, "only its RECORD has"),
         ("RECORD,,", "RECORD,,\nd8_plug_demo/d8.toml,,", DocumentError, "twice"),
         ("RECORD,,", "RECORD", DocumentError, "three columns"),
-        (f"{INFO}/RECORD,,", f'"{INFO}/RECORD,,', DocumentError, "no sound CSV"),
+        (f"{INFO}/RECORD,,", f'"{INFO}/RECORD,,', DocumentError, "not a sound CSV"),
     ],
 )
 def test_files_and_record_must_say_the_same(

@@ -95,7 +95,7 @@ def test_several_binaries_get_the_strictest_tag(tmp_path: Path) -> None:
         ("linux-amd64", elf("amd64", GLIBC, LIBC, ["GLIBC_PRIVATE"]), "GLIBC_PRIVATE"),
         ("linux-amd64", elf("amd64", None, LIBC), "has no loader"),
         ("linux-amd64", b"#!/usr/bin/env python3\n", "is a Python script"),
-        ("linux-amd64", elf("arm64"), "is no executable of that platform"),
+        ("linux-amd64", elf("arm64"), "is not an executable of that platform"),
         ("linux-amd64", elf("amd64", GLIBC, LIBC, ["GLIBC_2.34"])[:-60], "damaged header"),
         ("darwin-arm64", mach("arm64", (12, 0))[:-20], "damaged header"),
         ("darwin-arm64", mach().replace(b"\x1b\0\0\0\x10", b"\x1b\0\0\0\x07"), "damaged header"),

@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, sample: Sample) -> No
     """One cause in each message: a bundle that was cut is copied anew, another tar was never one."""
     whole, file = packed(members(sample)), tmp_path / "b"
     twice = packed({form.LAYOUT: form.MARKER})[:1024] + packed({form.LAYOUT: form.MARKER})
-    assert str(one_error(twice, file)).endswith("is no bundle: it has oci-layout twice")
+    assert str(one_error(twice, file)).endswith("is not a bundle: it has oci-layout twice")
     assert str(one_error(form.header("d8.lock", 1 << 32) + form.end(512), file)).endswith("in the middle of d8.lock")
     for less in (1, 512, 1024, 9000):
         error = one_error(whole[:-less], file)
@@ -150,7 +150,7 @@ def test_a_damaged_manifest_is_the_bundles_fault(tmp_path: Path, sample: Sample)
 @pytest.mark.skipif(os.name != "posix", reason="makes a pipe")
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="no regular file"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         BundleSource(str(tmp_path / "pipe"))
 
 

@@ -122,7 +122,7 @@ def test_a_new_home_gets_its_schema(home: Home) -> None:
     for _ in range(2):
         lockfile.prepare_home(home)
         assert fs.read(home.schema, limit=10) == f"{SCHEMA}\n".encode()
-    assert sorted(os.listdir(home.root)) == ["mutex", "schema"]
+    assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]
 
 
 @pytest.mark.parametrize("text", [f"{SCHEMA + 1}\n", "99"])
@@ -147,4 +147,4 @@ def test_preparing_removes_what_killed_processes_left(home: Home) -> None:
     for name in ("schema.1.tmp", "tags.json.22.tmp", "d8.toml.333.tmp"):
         fs.replace_file(os.path.join(home.root, name), b"")
     lockfile.prepare_home(home)
-    assert sorted(os.listdir(home.root)) == ["mutex", "schema"]
+    assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]
