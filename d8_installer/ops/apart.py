@@ -34,7 +34,7 @@ def provide_apart(session: Session, apart: Apart, binary: str) -> Runnable:
     paths = session.home.run(apart.request.hash.hex)
     owners = lockfile.load_environments(paths)
     is_ours = bool(owners) or not os.path.lexists(paths.current)
-    run = of_image(session, apart.request, binary)
+    run = of_image(session, apart.request, binary, apart.plugin.name)
     prefix = apart.plugin.distribution.environment.path
     if is_ours and prefix not in owners:  # one that a person made by `run` stays theirs
         lockfile.save_environments(paths, sorted({*owners, prefix}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError, UsageError
@@ -13,7 +13,7 @@ from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
 from d8_installer.ops.altered import altered_text
-from d8_installer.ops.apply import Change, apply
+from d8_installer.ops.apply import Change, apply, asked_by
 from d8_installer.ops.lock import relock
 from d8_installer.ops.session import Workspace
 from d8_installer.ops.strangers import refuse_strangers_program
@@ -66,8 +66,11 @@ def _of_generation(session: Session, active: Generation, binary: str) -> Runnabl
     return Runnable(path, name)
 
 
-def of_image(session: Session, request: Request, binary: str) -> Runnable:
-    """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was."""
+def of_image(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> Runnable:
+    """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was.
+
+    *requester* is who asks for it in errors: the person, or a plugin.
+    """
     paths = session.home.run(request.hash.hex)
     profile = Profile("run", "", "", paths.lock)
     generations = ProfileStore(paths, switch_for_this_system(), session.store)
@@ -80,13 +83,12 @@ def of_image(session: Session, request: Request, binary: str) -> Runnable:
             active = generations.active()
             if active is None:
                 workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)
-                requirements = workspace.manifest.requirements(OWN_MANIFEST)
-                relocked = relock(session, Wanted(requirements, frozenset([OWN_MANIFEST]), workspace.locked))
-                apply(
-                    session,
-                    workspace,
-                    Change(relocked.lock, f"run {request.name}", relocked.text, shown=relocked.shown),
-                )
+                requirements = workspace.manifest.requirements(requester)
+                relocked = relock(session, Wanted(requirements, frozenset([requester]), workspace.locked))
+                # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
+                asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
+                change = Change(relocked.lock, f"run {request.name}", relocked.text, asked=asked)
+                apply(session, workspace, replace(change, shown=relocked.shown))
                 active = generations.active()
     if active is None:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")

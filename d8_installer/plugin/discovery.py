@@ -47,7 +47,7 @@ class Distribution:
     """One installed distribution that names us in its entry points.
 
     ``name`` is normalised as PyPA does; ``directory`` its ``.dist-info``; ``groups`` our groups: entry name to value.
-    ``problem``: why it does not count as the distribution that it says it is, or "".
+    ``problem``: why it does not count as the distribution that it says it is, or ""; ``way_out``: what to do then.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Distribution:
     directory: str
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     problem: str = ""
+    way_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,19 @@ def _judged(found: list[Distribution], listed: list[tuple[str, str]]) -> list[Di
     """
     twins = {d.directory: _twins(d, listed) for d in found}
     claimed = claims([*dict.fromkeys([*twins, *(t for group in twins.values() for t in group)])], listed)
-    return [replace(d, problem=_problem(d, twins[d.directory], claimed)) for d in found]
+    return [
+        replace(d, problem=_problem(d, twins[d.directory], claimed), way_out=_way_out(d, claimed.get(d.directory)))
+        for d in found
+    ]
+
+
+def _way_out(distribution: Distribution, record: str | None) -> str:
+    """Return what to do where another distribution's *record* claims this one: that other one has to go."""
+    match = _DIST_INFO.fullmatch(os.path.basename(os.path.dirname(record))) if record is not None else None
+    if match is None:
+        return ""
+    name = distribution.name
+    return f"uninstall {normalised(match[1])}, which claims the files of {name}; then reinstall {name} if you want it"
 
 
 def _problem(distribution: Distribution, twins: Iterable[str], claimed: Mapping[str, str]) -> str:
@@ -224,7 +237,7 @@ def _our_groups(text: str) -> dict[str, dict[str, str]]:
 
 def _plugin(distribution: Distribution) -> DiscoveredPlugin:
     if distribution.problem:
-        raise _refused(distribution.directory, distribution.problem)
+        raise _refused(distribution.directory, distribution.problem, hint=distribution.way_out or None)
     editable = _is_editable(distribution)
     requests: dict[str, Request] = {}
     file = ""

@@ -122,6 +122,9 @@ def test_a_run_that_cannot_be_prepared_stops_nothing_else(machine: Machine) -> N
     machine.call(one / "bin/hello")
     add(machine, "two", manifest("lost", "=2.0.0"), version="2.0")
     add(machine, "three", manifest("vault", "=1.0.0"), "d8-plug-vault")
+    add(machine, "four", manifest("hello", "=9.0.0"), version="4.0")
     done = machine.d8("sync")
+    assert "d8-plug-hello wants hello =9.0.0" in done.err
+    assert "d8.toml wants" not in done.err
     assert (done.code, "lost" in done.err) == (69, True)
     assert in_place(machine) == ["hello v1.0.0", "vault v1.0.0"]

@@ -316,6 +316,9 @@ def test_what_another_record_lists_is_not_the_distributions_own(place: Path, lin
     said = complaint(place)
     assert f"{place}/aaa_evil-1.0.dist-info/RECORD" in said
     assert info in said
+    assert scanned(place).broken[0].error.hint == (
+        "uninstall aaa-evil, which claims the files of d8-plug-tool; then reinstall d8-plug-tool if you want it"
+    )
 
 
 def test_a_planted_one_leaves_the_true_one(place: Path) -> None:
