@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _LIMIT = 16 << 20
 
+_LONGEST = 64 << 20
+"""As many bytes as the longest file that a stamp is about may have, a lock."""
+
 
 def host_facts() -> list[str]:
     """Return what the platform is decided from, cheaply; compared as it is, never interpreted."""
@@ -50,10 +53,13 @@ def active_mark(paths: ProfilePaths) -> str | None:
 
 
 def file_mark(path: str) -> str | None:
-    """Return the sha256 of a file's bytes, or None where it cannot be read."""
+    """Return the sha256 of a file's bytes, or None where there is none; one longer than any of ours is not read."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             return "no regular file"
+        if status.st_size > _LONGEST:
+            return f"too long: {status.st_size} {status.st_mtime_ns}"
         with open(path, "rb", buffering=0) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
