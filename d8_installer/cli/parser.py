@@ -152,7 +152,9 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     flag = argparse.SUPPRESS if repeated else False
     group = parser.add_argument_group("options of every command")
     group.add_argument("--json", action="store_true", default=flag, help="print one JSON document on stdout")
-    group.add_argument("-q", "--quiet", action="store_true", default=flag, help="say nothing but errors on stderr")
+    group.add_argument(
+        "-q", "--quiet", action="store_true", default=flag, help="show only errors and warnings on stderr"
+    )
     group.add_argument("-v", "--verbose", action="store_true", default=flag, help="say more on stderr")
     group.add_argument("--no-plugins", action="store_true", default=flag, help="run no plugin's code")
     group.add_argument("--offline", action="store_true", default=flag, help="use no network (D8_OFFLINE)")
@@ -166,7 +168,8 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
             f"--{kind}", dest="profile", action="store_const", const=const, default=default, help=f"work on {text}"
         )
     group.add_argument(
-        "--endpoint",
+        *(("--endpoint",) if repeated else ("--endpoint", "--from")),  # after it, commands that fetch have --from
+        dest="endpoint",
         metavar="URL",
         default=default,
         help="where images come from: https:, oci: (oci+https:, oci+http:), oci-layout:, bundle: (D8_RPP_ENDPOINT)",

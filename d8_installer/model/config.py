@@ -94,6 +94,8 @@ def with_setting(text: str, key: str, value: str | None) -> str:
     document = editable_toml(text)
     head, dot, binary = key.partition(".")
     known = [setting.name for setting in fields(Config)]
+    if key == "owners":
+        raise UsageError("owners has one value for each binary", hint="name the binary, such as owners.d8")
     if head not in known or (head == "owners") != bool(dot and binary):
         raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(known)} (owners.BINARY)")
     if not f"{key}{value or ''}".isprintable():

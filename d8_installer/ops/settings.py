@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, DiskError, NotAllowedError, UsageError
+from d8_installer.errors import ConfigError, DiskError, DocumentError, NotAllowedError, UsageError
 from d8_installer.model.address import hides, shown
 from d8_installer.model.config import Config, with_setting
 from d8_installer.ops.patience import with_others
@@ -43,6 +43,9 @@ def show(session: Session, key: str | None = None) -> Settings:
     values = session.config.as_json()
     if key is None:
         return Settings(session.config_file, values)
+    head, _, binary = key.partition(".")
+    if head == "owners" and binary:
+        return Settings(session.config_file, {key: session.config.owners.get(binary)}, key)
     if key not in values:
         raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(values)}")
     return Settings(session.config_file, {key: values[key]}, key)
@@ -121,15 +124,19 @@ def note_directories(session: Session) -> None:
 
 def _changed(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
     text, before = lockfile.load_config(session.config_file)
-    edited = with_setting(text, key, value(before))
+    wanted = value(before)
+    edited = with_setting(text, key, wanted)
     try:
         config = Config.parse(edited.encode(), session.config_file)
-        if value is not None and key in {"endpoint", "sources"}:
+        if wanted is not None and key in {"endpoint", "sources"}:
             for url in [config.endpoint or ""] if key == "endpoint" else config.sources:
                 _check_source(url, has_plugins=bool(config.plugins))
     except ConfigError as error:
-        # The value itself is not shown: an address may have a password in it.
-        raise UsageError(f"{key} cannot be set to that: {error}", hint=error.hint) from error
+        # The value itself is not shown: an address may have a password in it. The file's place and the hint to mend
+        # it are left out: nothing was written.
+        cause = error.__cause__
+        problem, hint = (cause.problem, cause.hint) if isinstance(cause, DocumentError) else (str(error), error.hint)
+        raise UsageError(f"{key} cannot be set to that: {problem}", hint=hint) from error
     lockfile.save(session.config_file, edited, begin=True)
     return Settings(session.config_file, config.as_json(), key)
 

@@ -103,6 +103,7 @@ def test_from_is_an_option_of_every_command_that_fetches(name: str) -> None:
     at = 1 if name in {"bundle", "manifest"} else 0  # an option of the way
     typed = (name, *words[:at], "--from", "oci-layout:d", *words[at:])
     assert parse(typed).endpoint == parse(("--endpoint", "oci-layout:d", name, *words)).endpoint == "oci-layout:d"
+    assert parse(("--from", "oci-layout:d", name, *words)).endpoint == "oci-layout:d"
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,37 @@ def test_the_settings_hold_absolute_paths(tmp_path: Path, key: str, typed: str, 
 def test_a_local_source_without_a_path_is_refused(tmp_path: Path) -> None:
     done = run("config", "set", "endpoint", "bundle:", home=str(tmp_path))
     assert (done.code, done.err.splitlines()[-1]) == (2, "hint: write bundle:PATH")
+
+
+def test_an_endpoint_that_is_not_set_can_be_unset(tmp_path: Path) -> None:
+    for key in ("endpoint", "sources", "retention", "owners.x"):
+        done = run("config", "unset", key, home=str(tmp_path))
+        assert (done.code, "error" in done.err) == (0, False), done
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("retention", "0"), ("retention", "99999"), ("reserved", "a/b"), ("owners.d8", "A B")]
+)
+def test_a_refused_value_is_not_called_a_fault_of_the_file(tmp_path: Path, key: str, value: str) -> None:
+    done = run("config", "set", key, value, home=str(tmp_path))
+    assert done.code == 2
+    assert f"{key} cannot be set to that: " in done.err
+    assert "config.toml" not in done.err, "nothing was written there"
+    assert "mend the file" not in done.err
+
+
+def test_one_owner_can_be_set_read_and_unset(tmp_path: Path) -> None:
+    def config(*words: str) -> tuple[int, str]:
+        done = run("config", *words, home=str(tmp_path))
+        return done.code, done.out + done.err
+
+    assert config("set", "owners.d8", "deckhouse-cli")[0] == 0
+    assert config("get", "owners.d8") == (0, "deckhouse-cli\n")
+    for words in (("unset", "owners"), ("set", "owners", "x")):
+        code, said = config(*words)
+        assert (code, "is not a setting" in said, "such as owners.d8" in said) == (2, False, True)
+    assert config("unset", "owners.d8")[0] == 0
+    assert config("get", "owners.d8") == (0, "\n")
 
 
 def test_no_command_leads_to_the_help(tmp_path: Path) -> None:
