@@ -10,7 +10,7 @@ Applying a plan makes no choice, and a plan made after applying it is empty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
@@ -210,8 +210,10 @@ def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:
     before = {_key(placed.placement): placed.placement for placed in active.placed} if active is not None else {}
     for placement in target:
         old = before.get(_key(placement))
-        if old != placement or not same_platform or placement in situation.lost:
-            yield Link(placement, None if old is None else old.version)
+        is_sound = same_platform and placement not in situation.lost and old not in situation.lost
+        if old != placement or not is_sound:
+            same_file = is_sound and old is not None and old == replace(placement, requests=old.requests)
+            yield Link(placement, None if old is None else old.version, same_file)
 
 
 def _unlinks(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:

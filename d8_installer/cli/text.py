@@ -74,6 +74,8 @@ def _change(step: Link | Unlink, dry_run: bool) -> str:
         return f"{'would keep' if dry_run else 'kept'} {what} out of bin, for launchers alone"
     if step.replaces is None:
         return f"{'would install' if dry_run else 'installed'} {what}"
+    if step.same_file:
+        return f"unchanged {what}: only the request for it {'would change' if dry_run else 'changed'}"
     if step.replaces == placement.version:
         return f"{'would place' if dry_run else 'placed'} {what} again"
     verb = "would switch" if dry_run else "switched"

@@ -28,10 +28,14 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Put a binary in place; ``replaces`` is the version that has its name now, or None."""
+    """Put a binary in place; ``replaces`` is the version that has its name now, or None.
+
+    ``same_file``: that file is there and stays; only the requests that it serves change.
+    """
 
     placement: Placement
     replaces: str | None = None
+    same_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
 from d8_installer.ops.home_facts import home_facts
 from d8_installer.ops.host import host_facts
-from d8_installer.ops.path import is_on_path
+from d8_installer.ops.path import is_on_path, path_hint
 from d8_installer.ops.shadows import shadows, told
 from d8_installer.ops.surroundings import look
 from d8_installer.plugin.discovery import normalised
@@ -110,6 +110,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
         () if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
         _asked_sources(session, profile) if moment == "doctor" else (),
+        path_hint=path_hint(session, profile),
         **home_facts(session, profile, active),
     )
 

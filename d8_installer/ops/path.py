@@ -62,8 +62,12 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
 def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
     """Say how *directory*, where the profile's binaries are, gets onto PATH, unless it is there."""
     if not is_on_path(session, directory):
-        way = _typed_env(session) if profile.kind == "project" else f"`{_typed_ensurepath(session)}`"
-        say(f"{directory} is not on your PATH: type {way}")
+        say(f"{directory} is not on your PATH: {path_hint(session, profile)}")
+
+
+def path_hint(session: Session, profile: Profile) -> str:
+    """Return the hint how the binaries of *profile* get onto PATH: what to type, for this home and this shell."""
+    return f"type {_typed_env(session) if profile.kind == 'project' else f'`{_typed_ensurepath(session)}`'}"
 
 
 def _typed_env(session: Session) -> str:

@@ -83,7 +83,7 @@ class CheckContext:
     ``not_writable`` are the directories in it that this user cannot write to and should, ``scattered`` says what of it
     lies elsewhere, ``stranger`` who else owns it; others may write to it if it is ``open_to_others``.
     ``bin_leads_to`` is what ``bin`` leads to where that is not the active generation; ``bad_path_entry`` says why
-    ``bin_directory`` cannot be on PATH.
+    ``bin_directory`` cannot be on PATH, ``path_hint`` what to type so that it is.
     """
 
     moment: Moment
@@ -112,6 +112,7 @@ class CheckContext:
     open_to_others: bool = False
     bin_leads_to: str | None = None
     bad_path_entry: str | None = None
+    path_hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from d8_installer.plugin.judging import AskedSource, CheckContext, Level
 
 
-_SYSTEM = "the system's profile"
-
-
 @hookimpl
 def d8_checks() -> list[Check]:
     """Offer what d8-installer itself looks at."""
@@ -105,9 +102,8 @@ def _path(context: CheckContext) -> list[Finding]:
     if context.bad_path_entry is not None:
         hint = "choose another home with --home DIR, or D8_INSTALLER_HOME"
         return [Finding("warning", context.bad_path_entry, hint=hint)]
-    typed = "d8-installer --global ensurepath" if context.profile == _SYSTEM else "d8-installer ensurepath"
     return [
-        Finding("warning", f"{context.bin_directory} is not on PATH", hint=f"type `{typed}`"),
+        Finding("warning", f"{context.bin_directory} is not on PATH", hint=context.path_hint),
         *_shadowed(context),
     ]
 

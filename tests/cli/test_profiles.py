@@ -303,6 +303,7 @@ def test_the_hint_about_path_is_the_projects(person: Person) -> None:
         assert f"is not on your PATH: type {typed} in the project\n" in said
         assert "not on your PATH" not in person.d8("sync", cwd=project).err, "once it is said, and nothing is placed"
         assert typed in person.d8("--project", "install", "c", cwd=project, SHELL=f"/usr/bin/{shell}").err
+        assert f"hint: type {typed} in the project\n" in person.d8("doctor", cwd=project, SHELL=f"/usr/bin/{shell}").out
         shutil.rmtree(person.home / ".local")
     assert "type `d8-installer ensurepath`" in person.d8("install", "b", cwd=project).err
 
@@ -315,6 +316,16 @@ def test_upgrading_nothing_makes_no_generation(person: Person) -> None:
     assert person.d8("sync").out == "nothing to do\n"
     assert person.data("history")["generations"] == []
     assert not (person.home / ".local/share/d8-installer/profiles/user/d8.lock").exists()
+
+
+def test_another_range_for_the_same_version_is_not_called_placing(person: Person) -> None:
+    person.d8("install", "a<2")
+    assert (
+        "unchanged a (a v1.1.0): only the request for it would change" in person.d8("install", "--dry-run", "a<1.5").out
+    )
+    assert person.d8("install", "a<1.5").out.splitlines()[0] == (
+        "unchanged a (a v1.1.0): only the request for it changed"
+    )
 
 
 def test_a_held_upgrade_says_who_holds_it_and_what_to_type(person: Person) -> None:
