@@ -145,7 +145,8 @@ def test_a_proxy_is_never_shown(tmp_path: Path, variable: str) -> None:
 
 @pytest.mark.parametrize("verb", [VERBS[1], VERBS[3], VERBS[9]])
 def test_the_installed_command_is_no_other(tmp_path: Path, verb: tuple[str, ...]) -> None:
-    for address, secret in ADDRESSES[:: len(FORMS) + 7]:
+    typeable = [pair for pair in ADDRESSES if "\0" not in pair[0]]
+    for address, secret in typeable[:: len(FORMS) + 7]:
         arguments, environ = prepared(tmp_path, verb, address, "variable")
         done = command.run(*arguments, home=str(tmp_path), env={k: v for k, v in environ.items() if k != "HOME"})
         assert done.code != 70, done
