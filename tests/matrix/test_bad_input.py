@@ -173,7 +173,8 @@ STATUSES = {400: 69, 401: 77, 403: 77, 404: 69, 405: 69, 410: 69, 429: 75, 500: 
 )
 def test_status(machine: Machine, code: int, place: Place) -> None:
     machine.proxy.on(place, status(code))
-    machine.refuses(*TO_NEW, code=STATUSES[code], says="status|no image|has no version|no longer has|has no manifests|without a manifest")
+    says = "status|no image|has no version|no longer has|has no manifests|without a manifest"
+    machine.refuses(*TO_NEW, code=STATUSES[code], says=says)
     requests = machine.proxy.seen(place)
     passing = STATUSES[code] == 75
     most = max(Counter(request.target for request in requests).values())
