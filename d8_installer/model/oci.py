@@ -148,7 +148,7 @@ def _json_object(raw: bytes) -> dict[str, object]:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise MismatchError(
-            f"this manifest is not JSON: {str(error)[:100]}",
+            "this manifest is not JSON",
             hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
         ) from error
     if not isinstance(document, dict):

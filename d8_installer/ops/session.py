@@ -243,8 +243,9 @@ class Session:
 
     def open_destination(self, url: str) -> Destination:
         """Open the destination at *url*, to be closed with the session."""
-        from d8_installer.plugin.manager import open_destination
+        from d8_installer.plugin.manager import open_destination, scheme_of_destination
 
+        scheme_of_destination(url)
         opened = open_destination(url, self.access, self._offering(url))
         return self._open.enter_context(contextlib.closing(opened))
 

@@ -39,6 +39,8 @@ FIRST_PARTY = {
 """Scheme -> module of ``d8_hooks`` that has it."""
 
 _OF_FILES = ("bundle", "oci-layout")
+_WRITABLE = ("oci", "oci+https", "oci+http", "oci-layout")
+"""The schemes of FIRST_PARTY that ``publish`` writes to."""
 
 PLUGIN_HINT = "go on without plugins by --no-plugins, or disable it: `d8-installer plugins disable NAME`"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):.+", re.ASCII | re.DOTALL)
@@ -64,12 +66,17 @@ class Owned(Generic[Record]):
     record: Record
 
 
-def scheme_of(url: str) -> str:
-    """Return the scheme that *url* begins with; a ConfigError names the known ones where there is none."""
+def scheme_of(url: str, known: Iterable[str] = FIRST_PARTY) -> str:
+    """Return the scheme that *url* begins with; a ConfigError names the *known* ones where there is none."""
     match = _SCHEME.fullmatch(url)
     if match is None:
-        raise ConfigError(f"{shown(url)!r} has no scheme", hint=_spelling(FIRST_PARTY))
+        raise ConfigError(f"{shown(url)!r} has no scheme", hint=_spelling(known))
     return match[1]
+
+
+def scheme_of_destination(url: str) -> str:
+    """As ``scheme_of``, for a place to publish to."""
+    return scheme_of(url, _WRITABLE)
 
 
 def open_source(url: str, access: Access, plugins: Mapping[str, object] | None = None) -> Source:
@@ -85,7 +92,7 @@ def open_source(url: str, access: Access, plugins: Mapping[str, object] | None =
 
 def open_destination(url: str, access: Access, plugins: Mapping[str, object] | None = None) -> Destination:
     """Open the destination that *url* names; as ``open_source``."""
-    name = scheme_of(url)
+    name = scheme_of_destination(url)
     schemes = collect(_hooks(name, plugins or {}).hook.d8_destinations, DestinationScheme)
     chosen = _pick(schemes, url, "destination")
     return guarded(f"the destination {name!r}", "open", lambda: chosen.open(url, access))
@@ -270,7 +277,10 @@ def _pick(schemes: dict[str, Record], url: str, kind: str) -> Record:
     if scheme is None:
         # Before a colon may stand a user or a token, too.
         told = name if name.isalpha() and "@" not in url else shown(url)
-        raise ConfigError(f"no {kind} is known for {told!r}", hint=_spelling({*FIRST_PARTY, *schemes}))
+        raise ConfigError(
+            f"no {kind} is known for {told!r}",
+            hint=_spelling({*(_WRITABLE if kind == "destination" else FIRST_PARTY), *schemes}),
+        )
     if name in _OF_FILES and hides(url):
         raise ConfigError(f"{shown(url)!r} is not a path of this machine", hint=f"write {name}:PATH")
     return scheme

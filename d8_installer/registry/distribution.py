@@ -151,10 +151,21 @@ class Registry:
             return
         sent = len(call.content) if isinstance(call.content, bytes) else int(call.headers.get("Content-Length", 0))
         refusal = Refusal(call.method, stream.url, stream.status, stream.read(_CHUNK), sent)
-        if stream.status in (401, 403) and Origin.parse(stream.url) == self.address.origin:
+        there = Origin.parse(stream.url)
+        if stream.status in (401, 403) and there != self.address.origin:
+            raise self._refused_elsewhere(refusal, there)
+        if stream.status in (401, 403):
             why, hint = self._auth.why_refused(call.scope, is_known=stream.status == 403)
             raise NotAllowedError(f"{refusal.said}: {why}", hint=hint)
         raise refusal.error(self.address)
+
+    def _refused_elsewhere(self, refusal: Refusal, there: Origin) -> NotAllowedError:
+        """Return the error of a redirect's target that lets nobody in without credentials, or refuses its own link."""
+        if refusal.status == 401:
+            why, hint = "wants a login, and credentials follow no redirect", "use its own address, and log in there"
+        else:
+            why, hint = "refuses the link", "run the same command again: the link may have ended; see `date`, too"
+        return NotAllowedError(f"{refusal.said}: {self.name} leads to {there}, which {why}", hint=hint)
 
 
 class RegistrySource:

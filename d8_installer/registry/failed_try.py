@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import TryAgainError, UnreachableError
@@ -59,10 +60,22 @@ def _dropped(error: httpx2.TransportError, origin: Origin, secrets: Secrets) -> 
         return FailedTryError(fault, is_passing=False)
     other = "https:// (for a registry oci+https://)" if origin.scheme == "http" else "another port"
     dropped = TryAgainError(
-        f"{origin} closed the connection without a valid answer: {secrets.hide(str(error))[:100]}",
+        f"{origin} closed the connection without a valid answer{_said(secrets.hide(str(error)))}",
         hint=f"try again; if it stays, check the address: it may need {other}",
     )
     return FailedTryError(dropped, is_passing=True)
+
+
+def _said(text: str) -> str:
+    """Return what a library says of a broken answer, as the end of a clause; nothing where only itself is meant.
+
+    It quotes the server's bytes as Python spells them (``illegal status line: bytearray(b'…')``), names its own states
+    (``_SWITCH_UPGRADE``), and says again that the connection ended.
+    """
+    plain = re.sub(r"^\[Errno -?[0-9]+\] ", "", text.partition(": bytearray(")[0]).strip(" .")
+    if "disconnected without" in plain or not plain:
+        return ""
+    return ": it is no HTTP/1.1" if "_" in plain else f": {plain[:1].lower()}{plain[1:100]}"
 
 
 def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | None) -> FailedTryError:

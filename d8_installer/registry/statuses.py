@@ -12,6 +12,7 @@ from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, T
 from d8_installer.model.address import shown
 from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate
 from d8_installer.registry.retry import is_passing
+from d8_installer.registry.tls_faults import wants_tls
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
@@ -23,7 +24,6 @@ _LOST_UPLOAD = frozenset(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
 _TAG_PUT = re.compile(r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)", re.ASCII)
 # ECR: 400 TAG_INVALID or ImageTagAlreadyExists, Harbor: 412, Nexus: 400, Artifact Registry: 400 with this word.
 _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)", re.IGNORECASE)
-_WANTS_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Refusal:
         )
 
     def _by_status(self, address: OciAddress) -> tuple[type[D8Error], str, str]:
-        if self.status == 400 and _WANTS_TLS.search(self.body):
+        if wants_tls(self.status, self.body):
             return UnreachableError, "it speaks https", f"write the address as {address.other_scheme}"
         if wants_certificate(self.status, self.body):
             return NotAllowedError, "it wants a client certificate", CLIENT_CERTIFICATE_HINT

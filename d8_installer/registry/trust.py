@@ -64,13 +64,27 @@ def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl
     return context
 
 
+def check_files(
+    ca_file: str | None, cert_file: str | None, key_file: str | None, *, insecure: bool, env: Mapping[str, str]
+) -> None:
+    """Raise the ConfigError that the first connection would raise, where a file of certificates cannot be used."""
+    if ca_file is not None:
+        trust(ca_file=ca_file, insecure=insecure, env=env)
+    if cert_file is not None:
+        _present(no_trust(), cert_file, key_file)
+
+
 def present(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
     """Let *context* show the person's certificate; files that hold none, or no key for it, are a ConfigError."""
+    _present(context, certificate.cert_file, certificate.key_file)
+
+
+def _present(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
     try:
         # without a password of our own, OpenSSL asks for one on the terminal
-        context.load_cert_chain(certificate.cert_file, certificate.key_file, password=b"")
+        context.load_cert_chain(cert_file, key_file, password=b"")
     except OSError as error:  # ssl.SSLError is one
-        files = " and ".join(filter(None, [certificate.cert_file, certificate.key_file]))
+        files = " and ".join(filter(None, [cert_file, key_file]))
         raise ConfigError(
             f"no client certificate can be read from {files}: {error.strerror or error}",
             hint="give PEM files, the key without a password: --client-cert FILE --client-key FILE",

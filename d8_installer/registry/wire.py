@@ -36,6 +36,7 @@ from d8_installer.registry.routes import (
     parse_path,
     parse_platform_query,
 )
+from d8_installer.registry.tls_faults import wants_tls
 
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
@@ -142,7 +143,7 @@ def parse_tags(body: bytes) -> tuple[str, ...]:
     try:
         document, _ = json.JSONDecoder().raw_decode(body.decode(errors="replace").lstrip(" \t\r\n"))
     except (ValueError, RecursionError) as error:
-        raise _not_this_proxy(f"decode tags: {str(error)[:100]}") from error
+        raise _not_this_proxy(f"decode tags: the answer is {_called(body)}") from error
     if document is None:
         return ()
     if not isinstance(document, dict):
@@ -176,13 +177,15 @@ def raise_for_status(request: Request, status: int, body: bytes, prefix: str = "
     if 200 <= status < 300:
         return
     kind, sentinel, hint = _verdict(request, status, body)
-    shown = "" if status in _SENTINELS else _snippet(body)
+    shown = "" if status in _SENTINELS or _is_page(body) else _snippet(body)
     raise kind(f"{request.method} {prefix}{request.path}: {sentinel}{': ' if shown else ''}{shown}", hint=hint)
 
 
 _OTHERS = "a source that still has the locked bytes (a mirror, a bundle)"
 _SENTINELS = {401: "unauthorized", 403: "forbidden", 404: "image or tag not found"}
 _PASSING = frozenset([408, 425, 429])
+_ADDRESS = "`d8-installer config get endpoint`, or --endpoint URL"
+_LOGIN_PAGE = "a registry-packages-proxy never redirects, so this may be a login page; check the address"
 
 
 def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error], str, str]:
@@ -196,11 +199,11 @@ def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error],
         return NotAllowedError, f"a client certificate is wanted (status {status})", CLIENT_CERTIFICATE_HINT
     if status in _PASSING:
         return TryAgainError, f"unexpected status {status}", "wait a little and run the same command again"
-    return (
-        UnreachableError,
-        f"unexpected status {status}",
-        "check --endpoint: a registry-packages-proxy never redirects, and this answer is none of its own",
-    )
+    if wants_tls(status, body):
+        return UnreachableError, f"it speaks https (status {status})", "write the endpoint's address with https://"
+    if 300 <= status < 400:
+        return UnreachableError, f"it redirects (status {status})", f"{_LOGIN_PAGE}: {_ADDRESS}"
+    return UnreachableError, f"unexpected status {status}", f"check the address: {_ADDRESS}"
 
 
 def _hint(request: Request, status: int, body: bytes) -> str:
@@ -230,6 +233,15 @@ def has_manifest_route(body: bytes) -> bool:
     what answers has no such route.
     """
     return body.strip() == MANIFEST_NOT_FOUND_BODY.strip().encode()
+
+
+def _is_page(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"<"
+
+
+def _called(body: bytes) -> str:
+    """Return what a body is that is no JSON, in words."""
+    return "empty" if not body.strip() else "a web page" if _is_page(body) else "not JSON"
 
 
 def _snippet(body: bytes) -> str:
@@ -270,4 +282,4 @@ def _named(etag: str | None) -> str | None:
 
 
 def _not_this_proxy(message: str) -> MismatchError:
-    return MismatchError(message, hint="check that the endpoint is a registry-packages-proxy and not a login page")
+    return MismatchError(message, hint=f"check that it is a registry-packages-proxy and not a login page: {_ADDRESS}")

@@ -85,11 +85,18 @@ _PLAIN_FILES = {
     b"\xcf\xfa\xed\xfe": "a plain executable",
     b"\xca\xfe\xba\xbe": "a plain executable",
 }
+_OTHER_COMPRESSIONS = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x04\x22\x4d\x18": "lz4"}
 
 
 def _unknown(start: bytes, formats: frozenset[Format]) -> UnknownFormatError:
     known = f"neither {' nor '.join(sorted(formats))}"
     what = next((what for magic, what in _PLAIN_FILES.items() if start.startswith(magic)), None)
+    compression = next((name for magic, name in _OTHER_COMPRESSIONS.items() if start.startswith(magic)), None)
+    if compression is not None:
+        return UnknownFormatError(
+            f"this layer is {known}: it is compressed with {compression}",
+            hint="ask the image's author for a layer with gzip, zstd or no compression: no other is in image-spec",
+        )
     if what is None:
         return UnknownFormatError(
             f"this layer is {known}",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _MAX_NAME = 1024
+_ASK = "ask the image's author"
 _WHITEOUT = ".wh."
 # image-spec, layer.md#whiteouts; and what estargz adds to a layer for itself.
 _NOBODYS = frozenset({"stargz.index.json", ".prefetch.landmark", ".no.prefetch.landmark"})
@@ -75,19 +76,21 @@ class Search:
         missing = sorted(self._wanted - self._places.keys())
         if not missing:
             return
-        error = not_found(missing, [*sorted(map(base_name, self._places)), *self._others])
+        others = [*sorted(map(base_name, self._places)), *self._others]
+        error = not_found(missing, others)
         reasons = [reason for member in missing if (reason := self._reason(member))]
-        raise NotFoundError(error.message, hint="; ".join([*reasons[:1], error.hint or ""]))
+        offers = [error.hint or _ASK] if others or not reasons else []
+        raise NotFoundError(error.message, hint="; ".join([*reasons[:1], *offers]))
 
     def _reason(self, member: str) -> str | None:
         """Return what an archive says of a member that is not a file, and the way out; None if it says nothing."""
         if member in self._links:
             kind, name, link = self._links[member]
             target = path_of(_resolved(kind, name, link))
-            way = "ask the image's author" if target is None else f"name that under `binaries`, {_such_as(target)}"
+            way = _ASK if target is None else f"name that under `binaries`, {_such_as(target)}"
             return f"{quoted(name)} is a {kind} to {quoted(link)}: {way}"
         if base_name(member) in self._deleted:
-            return f"the last layer of the image deletes {quoted(member)}: ask the image's author"
+            return f"the last layer of the image deletes {quoted(member)}: {_ASK}"
         return None
 
 
@@ -108,7 +111,7 @@ def not_found(missing: Iterable[str], others: Iterable[str]) -> NotFoundError:
     names = ", ".join(map(quoted, dict.fromkeys(others)))
     return NotFoundError(
         f"file not found in image: {', '.join(map(quoted, missing))}",
-        hint=f"it holds {names}: name one of these under `binaries`" if names else "ask the image's author",
+        hint=f"it holds {names}: name one of these under `binaries`" if names else _ASK,
     )
 
 

@@ -251,4 +251,21 @@ def test_one_owner_can_be_set_read_and_unset(tmp_path: Path) -> None:
 def test_no_command_leads_to_the_help(tmp_path: Path) -> None:
     done = subprocess.run([PROGRAM], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "  help " in done.stdout
+    assert "  help " in done.out
+
+
+@pytest.mark.parametrize("option", ["--ca-file", "--client-cert"])
+def test_a_proxy_does_not_begin_with_certificates_that_it_cannot_read(option: str, tmp_path: Path) -> None:
+    done = run(
+        "proxy",
+        "serve",
+        "--from",
+        "oci://127.0.0.1:1",
+        "--listen",
+        "127.0.0.1:0",
+        option,
+        "nope.pem",
+        home=str(tmp_path),
+    )
+    assert (done.code, done.stdout) == (78, "")
+    assert "nope.pem" in done.err

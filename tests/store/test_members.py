@@ -146,3 +146,10 @@ def test_odd_streams(data: bytes) -> None:
     for step in (1, 7, len(data)):
         _, ingest = run(data, body=(data[at : at + step] for at in range(0, len(data), step)))
         assert ingest.files["plugin"].content == b"1"
+
+
+def test_a_hint_says_once_whom_to_ask() -> None:
+    for only in (Member(".wh.x", b""), Member("x", kind=tarfile.SYMTYPE, pax={"linkpath": "../../etc/x"})):
+        with pytest.raises(NotFoundError) as caught:
+            found(layer(only), "x")
+        assert (caught.value.hint or "").count("ask the image's author") == 1

@@ -29,12 +29,15 @@ def execute(context: Context) -> RawOutput:
     """Serve; the address goes to stdout once connections are accepted, the access log to stderr."""
     from d8_installer.plugin.manager import open_source
     from d8_installer.proxy.server import ServeOptions, serve
+    from d8_installer.registry.trust import check_files
 
     typed, screen = context.arguments, context.talk.screen
     host, port = typed.listen
     with context.session() as session:
         access = replace(session.access, token=None)
-        open_source(typed.upstream, access).close()  # what cannot be read ends the command, not every request
+        # What cannot be read ends the command, not every request.
+        open_source(typed.upstream, access).close()
+        check_files(access.ca_file, access.client_cert, access.client_key, insecure=access.insecure, env=access.env)
         options = ServeOptions(
             typed.upstream,
             host,
