@@ -267,5 +267,5 @@ def test_a_proxy_does_not_begin_with_certificates_that_it_cannot_read(option: st
         "nope.pem",
         home=str(tmp_path),
     )
-    assert (done.code, done.stdout) == (78, "")
+    assert (done.code, done.out) == (78, "")
     assert "nope.pem" in done.err
