@@ -251,7 +251,7 @@ def test_one_owner_can_be_set_read_and_unset(tmp_path: Path) -> None:
 def test_no_command_leads_to_the_help(tmp_path: Path) -> None:
     done = subprocess.run([PROGRAM], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "  help " in done.out
+    assert "  help " in done.stdout
 
 
 @pytest.mark.parametrize("option", ["--ca-file", "--client-cert"])
