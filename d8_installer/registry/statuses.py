@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
-from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate
+from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
 from d8_installer.registry.retry import is_passing
-from d8_installer.registry.tls_faults import wants_tls
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotAllowedError, UnreachableError
@@ -21,12 +20,6 @@ _WRONG_NAMES = (62, 64)
 # What a server says of the client's certificate (RFC 8446 §6.2). A failed handshake may have other reasons.
 _ALERTS = ("CERTIFICATE_REQUIRED", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_", "ALERT_UNKNOWN_CA")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
-_WANTS_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS", re.IGNORECASE)
-
-
-def wants_tls(status: int, body: bytes) -> bool:
-    """Whether a server says in plain http that it speaks https: nginx, Go and Apache answer 400 and a sentence."""
-    return status == 400 and _WANTS_TLS.search(body) is not None
 
 
 def tls_fault(causes: Iterable[BaseException], origin: Origin, where: str) -> D8Error | None:

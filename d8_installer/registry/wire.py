@@ -26,7 +26,7 @@ from d8_installer.model.counting import sized
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
 from d8_installer.model.source import ManifestBytes
-from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate
+from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
 from d8_installer.registry.go_json import member
 from d8_installer.registry.routes import (
     PREFIX,
@@ -36,7 +36,6 @@ from d8_installer.registry.routes import (
     parse_path,
     parse_platform_query,
 )
-from d8_installer.registry.tls_faults import wants_tls
 
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest

@@ -136,7 +136,7 @@ REFUSED = {
     "fifo": (69, NOT_FOUND, layer(Member("plugin", type=tarfile.FIFOTYPE))),
     "character device": (69, NOT_FOUND, layer(Member("plugin", type=tarfile.CHRTYPE))),
     "block device": (69, NOT_FOUND, layer(Member("plugin", type=tarfile.BLKTYPE))),
-    "duplicate": (76, 'two files named "plugin"', layer(PLUGIN, Member("plugin", script("second")))),
+    "duplicate": (76, 'two files named "/plugin"', layer(PLUGIN, Member("plugin", script("second")))),
     "duplicate in a directory": (76, 'two files named "plugin"', layer(PLUGIN, Member("usr/bin/plugin", b"#!"))),
     "duplicate outside": (76, 'two files named "plugin"', layer(PLUGIN, Member("../../plugin", b"#!"))),
     "sparse": (76, "sparse", layer(Member("plugin", PLUGIN.data, type=tarfile.GNUTYPE_SPARSE))),
