@@ -90,7 +90,7 @@ def _carried_manifest(session: Session, lock: Lock) -> str | None:
     present = frozenset([OWN_MANIFEST])
     wanted = Wanted(requirements, present, lock, platforms=manifest.platforms, keep_absent=True)
     if differences := staleness(wanted):
-        session.reporter.warn(f"{file}: is not what its lock is for ({differences[0]}); it is not taken")
+        session.reporter.warn(f"{file} is not what its lock is for ({differences[0]}); it is not taken")
         return None
     return raw.decode()
 
