@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from d8_installer.errors import ConfigError, D8Error
+from d8_installer.errors import ConfigError, D8Error, NotAllowedError
 from d8_installer.model.address import shown
 from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
@@ -79,7 +79,7 @@ def _is_finding(finding: object) -> bool:
 
 
 def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
-    profile = session.profile()
+    profile = _profile(session, moment, report)
     bin_directory = session.home.bin if profile.is_exposed else session.home.profile(profile.directory).bin
     active = _told(lambda: session.active(profile), report)
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
@@ -119,6 +119,16 @@ def _shadowed(session: Session, directory: str) -> Iterator[str]:
     is_there = is_on_path(session, directory)
     for name, file in shadows(session.home, directory, session.environ.get("PATH", "")):
         yield told(name, file, directory, is_on_path=is_there)
+
+
+def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:
+    """Return the profile to look at; in a project of another user, which only ``doctor`` reports, the person's own."""
+    try:
+        return session.profile()
+    except NotAllowedError as error:
+        if moment == "doctor":
+            report(error)
+        return session.profile(default="user")
 
 
 def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact | None:

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import NotFoundError
+from d8_installer.errors import NotAllowedError, NotFoundError
 from d8_installer.model.version import Version
 from d8_installer.ops.altered import altered_text
 from d8_installer.ops.ask import usable_tags, workers
@@ -174,7 +174,10 @@ def versions(session: Session, name: ImageName) -> VersionsResult:
 
 
 def _current(session: Session, name: ImageName) -> str | None:
-    active = session.active(session.profile())
+    try:
+        active = session.active(session.profile())
+    except NotAllowedError:  # the project is another user's; what is published does not depend on it
+        return None
     placed = active.placed if active is not None else ()
     return next((p.placement.version for p in placed if p.placement.name == name), None)
 

@@ -105,7 +105,13 @@ def test_a_project_that_another_user_may_have_written_is_refused(shared: Machine
         refused(found.run(*words), 77, found.place, "is not trusted", "belongs to")
     assert sorted(os.listdir(found.place)) == before
     assert found.run("--user", "list").code == 0
-    assert found.run("install", "tool").code == 0  # which means the person's own profile
+    assert found.run("versions", "tool").code == 0
+    own = os.path.join(found.machine.root, f"own-{name}")
+    os.mkdir(own)
+    os.chown(own, NOBODY, NOBODY)
+    done = found.run("install", "tool", "--home", own)  # which means the person's own profile
+    assert (done.code, "is not trusted" in done.err) == (0, False), done
+    refused(found.run("doctor"), 1, "is not trusted")
 
 
 def test_ones_own_and_roots_are_trusted_and_what_is_named_safe(shared: Machine) -> None:
