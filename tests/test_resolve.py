@@ -144,8 +144,8 @@ def test_a_range_that_all_allow() -> None:
     [
         (["v1.0.0"], ["a >=2"], NotFoundError, ["d8.toml wants a >=2", "the newest stable one is v1.0.0"]),
         (["v2.0.0-rc.1"], ["a"], NotFoundError, ["d8.toml wants a *", "only pre-releases, such as v2.0.0-rc.1"]),
-        (["latest"], ["a"], NotFoundError, ["no published version of a is right"]),
-        ([], ["a"], NotFoundError, ["no published version of a is right"]),
+        (["latest"], ["a"], NotFoundError, ["a has no published version: none of its tags is a version"]),
+        ([], ["a"], NotFoundError, ["a has no published version: its list of tags is empty"]),
         (["v1.0.0"], ["a ===v1"], NotFoundError, ["d8.toml wants a ===v1"]),
         (["v1.0.0", "v2.0.0"], ["x: a ^1", "y: a ^2"], ConflictError, ["x wants a ^1", "y wants a ^2"]),
         (["v1.0.0", "1.0.0"], ["x: a ===v1.0.0", "y: a ===1.0.0"], ConflictError, ["===v1.0.0", "y wants a ===1.0.0"]),

@@ -133,10 +133,10 @@ class RppSource:
             raise refused_identity(self.name, status, self._token_from())
         if status == 404 and gone is not None:
             raise gone
-        wire.raise_for_status(request, status, body, self._endpoint.prefix)
+        wire.raise_for_status(request, status, body, self.name)
         if status != 200:
             raise UnreachableError(
-                f"{request.method} {self._endpoint.prefix}{request.path}: unexpected status {status}",
+                f"{request.method} {self.name}{request.path}: unexpected status {status}",
                 hint="check --endpoint: a registry-packages-proxy answers 200 with the whole layer or document",
             )
 

@@ -171,7 +171,7 @@ def raise_for_status(request: Request, status: int, body: bytes, prefix: str = "
     401, 403 NotAllowedError; 404 NotFoundError; 408, 425, 429 and 5xx TryAgainError. Every other status,
     redirects among them (they are never followed), means that no such proxy answers here: UnreachableError.
     Message: ``<METHOD> <path>: <sentinel>[: <snippet>]``; *body* is cut at MAX_SNIPPET_BYTES. *prefix* is the
-    endpoint's own path (``Endpoint.prefix``).
+    endpoint: its address as it may be shown, or its own path.
     """
     if 200 <= status < 300:
         return

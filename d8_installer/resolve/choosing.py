@@ -153,17 +153,18 @@ def _nothing_allowed(
     alone = [r for r in group if not any(allows(r, tag) for tag in tags)]
     if len(group) > 1 and not alone:
         wants = " and ".join(map(str, group))
-        return ConflictError(f"no version of {name} is right for both: {wants}", hint="loosen one of the two ranges")
+        return ConflictError(f"no version of {name} fits both: {wants}", hint="loosen one of the two ranges")
     versions = sorted((v for tag in tags if (v := Version.try_parse(tag))), key=lambda v: v.preference_key)
     stable = [version for version in versions if version.is_stable()]
     culprit = (alone or group)[0]
+    if not versions:
+        why = "none of its tags is a version" if tags else "its list of tags is empty"
+        return NotFoundError(f"{name} has no published version: {why}", hint="ask its publisher for a version tag")
     newest = f"; the newest stable one is {stable[-1]}" if stable else ""
     if not stable and versions:
         newest = f"; there are only pre-releases, such as {versions[-1]}"
-    if tags and not versions:
-        newest = "; none of its tags is a version"
     return NotFoundError(
-        f"no published version of {name} is right: {culprit}{newest}",
+        f"no published version of {name} fits: {culprit}{newest}",
         hint=f"see `d8-installer versions {name}`"
         + ("; ask for pre-releases with '>=0-0'" if versions and not stable else ""),
     )

@@ -20,7 +20,7 @@ HEAD = 'schema = 1\n[[images]]\nname = "bad"\n'
 FAULTS = {
     "a digest that is another's": ('version = "===v1.0.0"\n' + f'digest = "{DIGEST}"\n', 76, f"demands {DIGEST}"),
     "a platform that the image lacks": ('platforms = ["windows-arm64"]\n', 69, "has no build for windows-arm64"),
-    "a version that there is not": ('version = ">=9"\n', 69, "no published version of bad is right"),
+    "a version that there is not": ('version = ">=9"\n', 69, "no published version of bad fits"),
     "a file that the image lacks": ('binaries = { bad = "nowhere" }\n', 69, "nowhere"),
     "no executable": ('binaries = { bad = "text" }\n', 76, "text"),
     "another system's executable": ('binaries = { bad = "other" }\n', 76, "other"),

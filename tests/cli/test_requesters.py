@@ -196,7 +196,7 @@ def test_an_install_that_cannot_agree_with_a_plugin_is_refused(person: Person) -
     ("text", "code", "says"),
     [
         (manifest("no-such-image"), 69, "d8-plug-lost wants no-such-image"),
-        (manifest("hello", ">=9"), 69, "no published version of hello is right: d8-plug-lost wants hello >=9"),
+        (manifest("hello", ">=9"), 69, "no published version of hello fits: d8-plug-lost wants hello >=9"),
         (manifest("elsewhere"), 69, "elsewhere v1.0.0 has no build for"),
     ],
 )

@@ -229,4 +229,4 @@ def test_an_error_shows_the_whole_path(sample: Sample) -> None:
     """The endpoint's own path too."""
     with asking(lambda _: Answer(400, b"what is this?\n")) as source, pytest.raises(UnreachableError) as caught:
         read_layer(source, sample.request(PLATFORMS[0]))
-    assert f"GET /prefix/v1/images/{sample.image}/images/{sample.tag}" in caught.value.message
+    assert f"/prefix/v1/images/{sample.image}/images/{sample.tag}" in caught.value.message
