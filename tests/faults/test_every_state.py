@@ -79,7 +79,7 @@ COMMANDS = (
     (HERE, ("history",)),
     (HERE, ("doctor",)),
     (HERE, ("plugins",)),
-    (HERE, ("plugins", "disable", "d8-plug-hello")),
+    (HERE, ("plugins", "disable", "d8-plug-gone")),
     (HERE, ("config",)),
     (HERE, ("config", "set", "retention", "3")),
     (HERE, ("env", "--shell", "sh")),
@@ -274,6 +274,8 @@ def complain(ready: Ready, place: str, words: tuple[str, ...]) -> str:
         return about_the_next(ready) if place == HERE else ""
     if words[0] in {"run", "launch"} and not errors:
         return ""  # it became the program, which is not read before: only `verify` reads stored files whole
+    if words[:2] == ("plugins", "disable") and ran.code == 2:
+        return about_the_next(ready)  # no plugin of that name is enabled
     if ran.code not in WAYS_OUT or not errors or "\nhint: " not in ran.err:
         return f"no error with a name and a hint\n{ran}"
     return ""

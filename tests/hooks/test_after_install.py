@@ -81,6 +81,7 @@ def test_an_error_is_two_lines(person: Person, monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_was_done_is_said_beside_what_was_not(person: Person) -> None:
     (person.project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "hello"\nversion = "=2.0.0"\n')
+    person.install("=9.0.0")
     report = report_on(lambda: person.changed)
     assert report.done == "d8-installer: installed hello v2.0.0"
     assert "d8-plug-hello" in report.problem[0]

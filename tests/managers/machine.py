@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -190,6 +191,15 @@ class Machine:
             folders[:] = [folder for folder in folders if folder not in {*ignoring, "generations", "store"}]
             found += [os.path.join(directory, entry) for entry in (*folders, *files) if name in entry]
         return [path for path in found if not path.endswith(".lock") or "pipx" not in path]
+
+
+def first_words(command: str, tag: str, plugin: str) -> str:
+    """Return the pattern of what a launcher's first run says of itself: what it fetches, then what is there."""
+    lines = (
+        rf"d8-installer: fetching {command} {re.escape(tag)} \([\d.]+ k?B\)",
+        f"d8-installer: installed {command} {re.escape(tag)} for {plugin}",
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def activate(machine: Machine, program: Path) -> None:
