@@ -27,13 +27,12 @@ _MOVED = "its tag was moved or removed: use a source that still has the locked b
 
 def refused_identity(address: Shown, status: int, token_from: str | None) -> D8Error:
     """Return the error of a 401 or a 403 (rpp.md §2.3, §5); *token_from* names the place of the token that was sent."""
+    if status == 403:
+        whom = f"the token from {token_from}" if token_from else "a request without a token"
+        return NotAllowedError(f"{address} does not let {whom} download images (status 403)", hint=_ROLE)
     if token_from is None:
-        return NotAllowedError(f"{address} wants a bearer token, and none was given (status {status})", hint=_GIVE)
-    if status == 401:
-        return NotAllowedError(f"{address} refuses the token from {token_from} (status 401)", hint=_RENEW)
-    return NotAllowedError(
-        f"{address} knows the token from {token_from}, and does not let it download images (status 403)", hint=_ROLE
-    )
+        return NotAllowedError(f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE)
+    return NotAllowedError(f"{address} refuses the token from {token_from} (status 401)", hint=_RENEW)
 
 
 def absent(address: Shown, image: str, ref: str, platform: Platform | None = None) -> NotFoundError:

@@ -130,12 +130,15 @@ def test_a_name_like_no_other_is_not_answered_with_a_guess(person: Person) -> No
 
 
 def test_a_missing_token_and_a_refused_one_are_told_apart(person: Person) -> None:
-    for code, said in ((401, "refuses the token from D8_RPP_TOKEN"), (403, "knows the token from D8_RPP_TOKEN")):
+    for code, without, refused in (
+        (401, "wants a bearer token, and none was given", "refuses the token from D8_RPP_TOKEN"),
+        (403, "does not let a request without a token download", "does not let the token from D8_RPP_TOKEN download"),
+    ):
+        person.server.reset()
         person.server.on("tags", status(code))
-        without = person.run("versions", "ruff")
-        assert (without.code, "wants a bearer token, and none was given" in without.err) == (77, True)
-        refused = person.run("versions", "ruff", D8_RPP_TOKEN=SECRET)
-        assert (refused.code, said in refused.err) == (77, True)
+        for env, said in (({}, without), ({"D8_RPP_TOKEN": SECRET}, refused)):
+            done = person.run("versions", "ruff", **env)
+            assert (done.code, said in done.err) == (77, True), done
 
 
 def test_the_hint_for_a_missing_token_can_be_followed(person: Person) -> None:
