@@ -170,11 +170,16 @@ def test_what_is_unset_has_its_default(text: str, setting: tuple[str, str]) -> N
     assert with_setting(edited, key, None) == edited
 
 
-@pytest.mark.parametrize("key", ["", "x", "owners", "owners.", "endpoint.x", "Endpoint", ".owners", "x" * 999])
+@pytest.mark.parametrize("key", ["", "x", "owners.", "endpoint.x", "Endpoint", ".owners", "x" * 999])
 def test_unknown_settings(key: str) -> None:
     with pytest.raises(UsageError, match="is not a setting") as caught:
         with_setting("", key, "x")
     assert "owners.BINARY" in str(caught.value.hint)
+
+
+def test_the_owners_are_set_one_by_one() -> None:
+    with pytest.raises(UsageError, match="owners has one value for each binary"):
+        with_setting("", "owners", "x")
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "9" * 5000, "\u0663", "\u00b2", "0x10"])
