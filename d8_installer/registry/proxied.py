@@ -133,7 +133,7 @@ class RppSource:
             raise refused_identity(self.name, status, self._token_from())
         if status == 404 and gone is not None:
             raise gone
-        wire.raise_for_status(request, status, body, self.name)
+        wire.raise_for_status(request, status, body, self.name, plain=True)
         if status != 200:
             raise UnreachableError(
                 f"{request.method} {self.name}{request.path}: unexpected status {status}",

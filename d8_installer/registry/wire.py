@@ -165,18 +165,21 @@ def parse_manifest_body(body: bytes, media_type: str) -> ManifestBytes:
     return ManifestBytes(body, media_type.partition(";")[0].strip())
 
 
-def raise_for_status(request: Request, status: int, body: bytes, prefix: str = "") -> None:
+def raise_for_status(request: Request, status: int, body: bytes, prefix: str = "", *, plain: bool = False) -> None:
     """Return on 2xx; else raise what rpp.md §4.3 calls the status, with a hint of what to type next.
 
     401, 403 NotAllowedError; 404 NotFoundError; 408, 425, 429 and 5xx TryAgainError. Every other status,
     redirects among them (they are never followed), means that no such proxy answers here: UnreachableError.
     Message: ``<METHOD> <path>: <sentinel>[: <snippet>]``; *body* is cut at MAX_SNIPPET_BYTES. *prefix* is the
-    endpoint: its address as it may be shown, or its own path.
+    endpoint: its address as it may be shown, or its own path. *plain*: for a person, a redirect is called one and the
+    text of a web page is left out; the protocol's words have neither.
     """
     if 200 <= status < 300:
         return
     kind, sentinel, hint = _verdict(request, status, body)
-    shown = "" if status in _SENTINELS or _is_page(body) else _snippet(body)
+    if plain and 300 <= status < 400:
+        sentinel = f"it redirects (status {status})"
+    shown = "" if status in _SENTINELS or (plain and _is_page(body)) else _snippet(body)
     raise kind(f"{request.method} {prefix}{request.path}: {sentinel}{': ' if shown else ''}{shown}", hint=hint)
 
 
@@ -201,7 +204,7 @@ def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error],
     if wants_tls(status, body):
         return UnreachableError, f"it speaks https (status {status})", "write the endpoint's address with https://"
     if 300 <= status < 400:
-        return UnreachableError, f"it redirects (status {status})", f"{_LOGIN_PAGE}: {_ADDRESS}"
+        return UnreachableError, f"unexpected status {status}", f"{_LOGIN_PAGE}: {_ADDRESS}"
     return UnreachableError, f"unexpected status {status}", f"check the address: {_ADDRESS}"
 
 

@@ -33,7 +33,7 @@ PAGE = b"\n<html><head><title>400 The plain HTTP request was sent to HTTPS port<
 )
 def test_a_status_that_no_proxy_gives_says_what_answers(status: int, body: bytes, says: str, hints: str) -> None:
     with pytest.raises(UnreachableError) as caught:
-        raise_for_status(REQUEST, status, body)
+        raise_for_status(REQUEST, status, body, plain=True)
 
     message, hint = caught.value.message, caught.value.hint or ""
     assert says in message
