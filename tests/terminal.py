@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pyte
 
+from tests import measured
 from tests.command import PROGRAM, TIMEOUT, environment
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ def on(
     """
     process = subprocess.Popen(
         ["setsid", "--ctty", *command, *arguments],
-        env=environment(home, **{"TERM": "xterm-256color", **(env or {})}),
+        # Not measured: the measurement has a SIGTERM handler of its own, which the tool leaves alone.
+        env=environment(home, **{"TERM": "xterm-256color", measured.VARIABLE: "", **(env or {})}),
         cwd=home,
         stdin=terminal.child,
         stdout=terminal.child if stdout is None else stdout,
