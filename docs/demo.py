@@ -70,7 +70,11 @@ class Demo:
         home = directory / "home"
         home.mkdir()
         keep = {name: value for name, value in os.environ.items() if name in {"D8_TEST_COVERAGE", "LANG", "PIP_CERT"}}
-        path = os.pathsep.join([str(home / ".local/bin"), self.tools(), os.environ.get("PATH", os.defpath)])
+        # Without the environment that this runs in, which `dev.py` puts on PATH: it has a ruff of its own.
+        others = [
+            entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry != str(COMMAND.parent)
+        ]
+        path = os.pathsep.join([str(home / ".local/bin"), self.tools(), *others])
         links = {f"{tool}_FIND_LINKS": str(directory / "dist") for tool in ("PIP", "UV")}
         self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}
 
