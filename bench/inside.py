@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _WATCHED = (
     ("os", "fsync"),
     ("d8_installer.ops.install", "relock"),
-    ("d8_installer.ops.fetch", "unpack"),
-    ("d8_installer.ops.apply", "fetch_all"),
-    ("d8_installer.ops.apply", "write_stamp"),
-    ("d8_installer.store.blobs", "Store.admit"),
-    ("d8_installer.store.blobs", "Store.incoming"),
-    ("d8_installer.store.profile", "ProfileStore.build"),
+    ("d8_installer.pipeline.fetch", "unpack"),
+    ("d8_installer.pipeline.apply", "fetch_all"),
+    ("d8_installer.pipeline.apply", "write_stamp"),
+    ("d8_installer.store.store", "Store.admit"),
+    ("d8_installer.store.store", "Store.incoming"),
+    ("d8_installer.store.generations", "ProfileStore.build"),
     ("d8_installer.store.fs", "replace_file"),
-    ("d8_installer.plugin.manager", "open_source"),
+    ("d8_installer.plugin.schemes", "open_source"),
     ("d8_installer.registry.client", "_connections"),
 )
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|\s*(\S+)")

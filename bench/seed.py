@@ -14,7 +14,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.publish.image import Options
 from d8_installer.publish.push import publish
-from d8_installer.registry.layout import LayoutDestination
+from d8_installer.registry.oci_layout import LayoutDestination
 
 
 def main(layout: str, count: int, platforms: list[str]) -> None:

@@ -14,7 +14,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.platform import HostFacts, Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.source import ManifestBytes
-from d8_installer.registry.layout import LayoutDestination
+from d8_installer.registry.oci_layout import LayoutDestination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

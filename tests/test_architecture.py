@@ -33,7 +33,7 @@ DISK_DOORS = {
     "d8_installer/store/fs.py",
     "d8_installer/store/flock.py",  # a part of fs
     # Writes an OCI layout for others to read, outside the home; registry may not import store (same floor).
-    "d8_installer/registry/layout.py",
+    "d8_installer/registry/oci_layout.py",
     # The proxy's cache may be lost at any moment; proxy lives without a store and without a home.
     "d8_installer/proxy/cache.py",
 }
@@ -225,11 +225,11 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
     ),
     nothing_is_left_for_later: (
         [
-            ("d8_installer/plan.py", "x = 1  # TODO: more"),
-            ("d8_installer/plan.py", "# (FIXME)"),
-            ("d8_installer/plan.py", "def f():\n    '''XXX(me) later.'''"),
+            ("d8_installer/plan/plan.py", "x = 1  # TODO: more"),
+            ("d8_installer/plan/plan.py", "# (FIXME)"),
+            ("d8_installer/plan/plan.py", "def f():\n    '''XXX(me) later.'''"),
         ],
-        [("d8_installer/plan.py", "temp = 'XXX'  # TODOS is a word")],
+        [("d8_installer/plan/plan.py", "temp = 'XXX'  # TODOS is a word")],
     ),
     name_says_what_is_inside: (
         [
@@ -239,11 +239,11 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
         ],
         [("d8_installer/store/fs.py", "")],
     ),
-    module_has_a_docstring: ([("d8_installer/plan.py", "x = 1")], [("d8_installer/plan.py", "'''Plans.'''")]),
+    module_has_a_docstring: ([("d8_installer/plan/plan.py", "x = 1")], [("d8_installer/plan/plan.py", "'''Plans.'''")]),
     public_api_has_docstrings: (
         [
             ("d8_installer/model/digest.py", "class Digest: ..."),
-            ("d8_installer/plugin/types.py", "def source(): ..."),
+            ("d8_installer/plugin/source_records.py", "def source(): ..."),
             ("d8_installer/registry/client.py", "async def get(): ..."),
         ],
         [

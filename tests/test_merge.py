@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.merge import Versions, merge, render
+from d8_installer.merge.three_way import Versions, merge, render
+from d8_installer.model.conflict_markers import take_apart
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock, LockedImage, Pin
-from d8_installer.model.markers import take_apart
 from d8_installer.model.reference import ImageName
 from tests.strategies import locked_images, locks, steady
 

@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.progress import Progress
 from rich.text import Text
 
-from d8_installer.model.counting import sized
+from d8_installer.model.plurals import sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

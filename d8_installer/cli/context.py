@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d8_installer.cli.screen import Screen
     from d8_installer.cli.talk import Talk
     from d8_installer.errors import D8Error
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
 
 
 class Outcome:
@@ -106,7 +106,7 @@ class Context:
 
         end_cleanly(self.talk.screen)
         from d8_installer.model.secrets import VARIABLES
-        from d8_installer.ops.session import DEFAULT_CONNECTIONS, Options, Session
+        from d8_installer.pipeline.session import DEFAULT_CONNECTIONS, Options, Session
 
         typed = self.arguments
         options = Options(

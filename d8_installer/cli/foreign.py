@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.parser import UnknownCommandError
     from d8_installer.cli.screen import Screen
-    from d8_installer.ops.session import Session
-    from d8_installer.plugin.commands import Command, CommandContext
-    from d8_installer.plugin.manager import Owned
+    from d8_installer.pipeline.session import Session
+    from d8_installer.plugin.command_records import Command, CommandContext
+    from d8_installer.plugin.schemes import Owned
 
 _READER_GONE = 128 + 13
 """What a command ends with that could not go on since its pipe was closed: what it would have returned is not known."""
@@ -60,7 +60,7 @@ def _read_globals(typed: argparse.Namespace) -> None:
 
 
 def _find(session: Session, name: str) -> Owned[Command] | None:
-    from d8_installer.plugin.commands import Command
+    from d8_installer.plugin.command_records import Command
 
     if not _NAME.fullmatch(name) or not session.has_plugins or not session.hooks.implements("d8_commands"):
         return None
@@ -72,7 +72,7 @@ def _find(session: Session, name: str) -> Owned[Command] | None:
 
 
 def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace, screen: Screen) -> int:
-    from d8_installer.plugin.manager import PLUGIN_HINT, guarded
+    from d8_installer.plugin.schemes import PLUGIN_HINT, guarded
 
     command = owned.record
     what = f"the command {command.name!r}"
@@ -100,8 +100,8 @@ def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace, scr
 
 
 def _context(session: Session) -> CommandContext:
-    from d8_installer.plugin.commands import CommandContext
-    from d8_installer.plugin.tool import run_tool
+    from d8_installer.plugin.command_records import CommandContext
+    from d8_installer.plugin.run_self import run_tool
 
     return CommandContext(
         session.directory,

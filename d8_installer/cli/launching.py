@@ -9,14 +9,14 @@ from d8_installer.cli.context import RawOutput, end_cleanly, working_directory
 from d8_installer.cli.program import execute_file, wait_for
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import UsageError
-from d8_installer.model.counting import sized
+from d8_installer.model.plurals import sized
 from d8_installer.model.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d8_installer.cli.screen import Screen
-    from d8_installer.ops.provision import Launch
+    from d8_installer.ops.first_run import Launch
 
 
 class _FirstRun(Talk):
@@ -40,7 +40,7 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
             "launch wants REQUEST BINARY ARGV0 ARGS…", hint="it is for launchers; type `d8-installer run NAME`"
         )
     request, binary, argv0, *rest = arguments
-    from d8_installer.ops.provision import Launch, environment_of, find_ready
+    from d8_installer.ops.first_run import Launch, environment_of, find_ready
 
     launch = Launch(request, binary, argv0, environment_of(argv0))
     path = find_ready(launch, environ) or _provide(launch, environ, screen)
@@ -52,8 +52,8 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
 def _provide(launch: Launch, environ: Mapping[str, str], screen: Screen) -> str:
     from datetime import UTC, datetime
 
-    from d8_installer.ops.provision import options_for, provide
-    from d8_installer.ops.session import Session
+    from d8_installer.ops.first_run import options_for, provide
+    from d8_installer.pipeline.session import Session
 
     end_cleanly(screen)
     options, directory = options_for(launch, environ, working_directory())

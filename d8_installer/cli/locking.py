@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def lock(context: Context) -> Outcome:
     """Bring the lock up to date."""
-    from d8_installer.model.counting import counted
+    from d8_installer.model.plurals import counted
     from d8_installer.model.reference import image_name
     from d8_installer.ops.lock import LockOptions, lock
 
@@ -32,7 +32,7 @@ def lock(context: Context) -> Outcome:
 
 def check(context: Context) -> Outcome:
     """Say whether the lock is what is wanted, and whether the source still has it."""
-    from d8_installer.ops.check import check
+    from d8_installer.ops.lock_check import check
 
     typed = context.arguments
     _refuse_changes("--check", context)
@@ -46,7 +46,7 @@ def check(context: Context) -> Outcome:
 def explain(context: Context) -> Outcome:
     """Say why one image is locked as it is."""
     from d8_installer.model.reference import image_name
-    from d8_installer.ops.explain import explain_image
+    from d8_installer.ops.lock_explain import explain_image
 
     typed = context.arguments
     _refuse_changes("--explain", context)

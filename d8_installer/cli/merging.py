@@ -42,7 +42,7 @@ def execute(context: Context) -> Outcome:
     """Be the merge driver; nothing on stdout, which is the terminal of whoever types `git merge`."""
     from d8_installer.errors import UsageError
     from d8_installer.ops.lock import LockResult, changes_between
-    from d8_installer.ops.merge import drive
+    from d8_installer.ops.merge_driver import drive
 
     typed = context.arguments
     others = (typed.check, typed.explain, typed.upgrade, typed.upgrade_image, typed.platforms, typed.exclude_newer)

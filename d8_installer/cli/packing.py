@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
-from d8_installer.model.counting import sized
 from d8_installer.model.platform import Platform, typed_platform
+from d8_installer.model.plurals import sized
 from d8_installer.publish.wheel import lay_out_parts, open_package, pack
 from d8_installer.publish.wheel_file import StoredFile
 from d8_installer.publish.wheel_metadata import manifest_value
 from d8_installer.publish.wheel_parts import Declared, check_names, fat_parts, flavours, thin_parts
 from d8_installer.publish.wheel_tags import WINDOWS, has_tag
-from d8_installer.store import lockfile
+from d8_installer.store import documents
 
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context
     from d8_installer.model.lock import Lock
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
     from d8_installer.publish.wheel_parts import Parts
 
 
@@ -43,7 +43,7 @@ def parts_only(context: Context) -> Outcome:
     if not os.path.isfile(source):
         raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml")
     manifest_value(typed.manifest)
-    declared = Declared(typed.manifest, source, lockfile.load_manifest(source, of_plugin=True)[1])
+    declared = Declared(typed.manifest, source, documents.load_manifest(source, of_plugin=True)[1])
     check_names(declared, typed.taken)
     beside = os.path.join(os.path.dirname(source), "d8.lock")
     found = _parts(context, declared, _lock(beside) if os.path.isfile(beside) else None)
@@ -56,7 +56,7 @@ def _parts(context: Context, declared: Declared, beside: tuple[Lock, str] | None
     typed = context.arguments
     if typed.mode == "thin":
         return [thin_parts(declared, flavour) for flavour in _thin_targets(declared, typed.platforms)]
-    from d8_installer.ops.binaries import lock_of
+    from d8_installer.ops.wheel_inputs import lock_of
 
     with context.session() as session:
         lock = lock_of(session, declared.manifest, beside if typed.lock is None else _lock(typed.lock))
@@ -64,7 +64,7 @@ def _parts(context: Context, declared: Declared, beside: tuple[Lock, str] | None
 
 
 def _lock(path: str) -> tuple[Lock, str]:
-    loaded = lockfile.load_lock(path)
+    loaded = documents.load_lock(path)
     if loaded is None:
         raise UsageError(f"there is no lock {path}", hint="type `d8-installer lock` beside the manifest")
     return loaded[1], path
@@ -83,7 +83,7 @@ def _thin_targets(declared: Declared, typed: list[str]) -> tuple[Platform | None
 def _fat_targets(session: Session, lock: Lock, typed: list[str]) -> tuple[Platform, ...]:
     if "all" not in typed:
         return tuple(sorted(set(map(_typed, typed)))) or (session.host_platform,)
-    from d8_installer.ops.binaries import platforms_of
+    from d8_installer.ops.wheel_inputs import platforms_of
 
     known = platforms_of(lock)
     for platform in known:
@@ -103,7 +103,7 @@ def _typed(text: str) -> Platform:
 
 
 def _fat(session: Session, declared: Declared, lock: Lock, platform: Platform) -> Parts:
-    from d8_installer.ops.binaries import binaries_for
+    from d8_installer.ops.wheel_inputs import binaries_for
 
     found = binaries_for(session, lock, platform)
     return fat_parts(declared, {b.name: StoredFile(b.path, b.digest, b.size) for b in found}, platform)

@@ -22,8 +22,9 @@ _SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved"
 def unchanged(context: Context) -> Outcome | None:
     """Return the outcome of a sync that has nothing to do, or None for any doubt: the long way decides then."""
     from d8_installer.model.profile import Profile
-    from d8_installer.store import layout, one_place, stamp, trusted
-    from d8_installer.store.layout import Home, find_project, project_directory
+    from d8_installer.store import one_file_system, stamp, trusted_directories
+    from d8_installer.store import paths as home_paths
+    from d8_installer.store.paths import Home, find_project, project_directory
 
     typed = context.arguments
     if any(getattr(typed, option) not in (None, False, []) for option in _SLOW_OPTIONS):
@@ -31,10 +32,10 @@ def unchanged(context: Context) -> Outcome | None:
     if typed.profile == "system":
         return None
     environ = context.environ
-    chosen = layout.chosen_home(typed.home, environ)
-    home = Home(chosen or layout.default_home(environ))
-    config_file = layout.settings_file(home, chosen, environ)
-    known_home = layout.known_home_directory(environ)
+    chosen = home_paths.chosen_home(typed.home, environ)
+    home = Home(chosen or home_paths.default_home(environ))
+    config_file = home_paths.settings_file(home, chosen, environ)
+    known_home = home_paths.known_home_directory(environ)
     project = None if typed.profile == "user" else find_project(context.directory, known_home)
     if project is None and typed.profile == "project":
         return None
@@ -44,15 +45,19 @@ def unchanged(context: Context) -> Outcome | None:
         profile, bin_directory = Profile("project", "", manifest, lock, project), paths.bin
     else:
         paths = home.profile("user")
-        own = home.config_manifest if chosen else os.path.join(layout.config_directory(environ), "d8.toml")
+        own = home.config_manifest if chosen else os.path.join(home_paths.config_directory(environ), "d8.toml")
         manifest, lock = own, paths.lock
         profile, bin_directory = Profile("user", "", manifest, lock), home.bin
-    if trusted.stranger_in_home((), home.root, environ) or one_place.scattered(home, paths):
+    if trusted_directories.stranger_in_home((), home.root, environ) or one_file_system.scattered(home, paths):
         return None
     facts = stamp.matching(paths, (manifest, lock, config_file, paths.environments))
     if facts is None or not facts.keys() >= _FACTS or facts["roots"] != _roots(environ, project):
         return None
-    if project is not None and not facts["safe_by_settings"] and trusted.stranger_in_project(project, environ):
+    if (
+        project is not None
+        and not facts["safe_by_settings"]
+        and trusted_directories.stranger_in_project(project, environ)
+    ):
         return None
     context.talk.note(f"syncing {profile}")
     data = {
@@ -73,7 +78,7 @@ def unchanged(context: Context) -> Outcome | None:
 def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
     """Return where plugins are looked for now: another variable, or a new ``.venv``, is a doubt as any other."""
     from d8_installer.plugin.environments import project_roots, user_roots
-    from d8_installer.store.layout import home_directory_or_nowhere
+    from d8_installer.store.paths import home_directory_or_nowhere
 
     if project is not None:
         return [root.path for root in project_roots(environ, project)]
@@ -82,9 +87,9 @@ def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
 
 def rolled_back(context: Context) -> RolledBack | None:
     """Roll back by what is plain to see; None, and nothing changed, for any doubt: the long way decides then."""
-    from d8_installer.ops.patience import typed_patience, with_others
-    from d8_installer.ops.place import Choice, Place
     from d8_installer.ops.rollback import enables_no_plugin, quickly
+    from d8_installer.pipeline.profile_access import Choice, Place
+    from d8_installer.pipeline.timeouts import typed_patience, with_others
 
     typed = context.arguments
     choice = Choice(typed.home, typed.profile, context.environ, context.directory)

@@ -9,9 +9,9 @@ from d8_installer.errors import D8Error, DiskError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context, Outcome
-    from d8_installer.ops.apply import Applied
-    from d8_installer.ops.session import Session
-    from d8_installer.store.layout import Home
+    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.session import Session
+    from d8_installer.store.paths import Home
 
 
 def applied(context: Context, session: Session, result: Applied) -> Outcome:
@@ -28,7 +28,7 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
 
     Everything is done by now: what keeps us from looking is a warning, too.
     """
-    from d8_installer.ops.shadows import shadows, told
+    from d8_installer.pipeline.shadows import shadows, told
 
     path = context.environ.get("PATH", "")
     own = os.path.realpath(directory)
@@ -43,7 +43,7 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
 
 def warn_after_rollback(context: Context) -> None:
     """Warn of the names in the ``bin`` of the profile that was rolled back."""
-    from d8_installer.ops.place import Choice
+    from d8_installer.pipeline.profile_access import Choice
 
     typed = context.arguments
     choice = Choice(typed.home, typed.profile, context.environ, context.directory)

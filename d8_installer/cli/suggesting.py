@@ -10,7 +10,7 @@ from d8_installer.errors import NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def with_suggestions(session: Session) -> Iterator[Session]:
             yield session
         except NotFoundError as error:
             if error.image is not None:
-                from d8_installer.ops.did_you_mean import suggest
+                from d8_installer.ops.names.did_you_mean import suggest
 
                 suggest(session, error)
             raise

@@ -6,7 +6,7 @@ import time
 from _thread import allocate_lock
 
 from d8_installer.cli.screen import YELLOW, Toned, known, printable, with_bytes
-from d8_installer.model.counting import sized
+from d8_installer.model.plurals import sized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

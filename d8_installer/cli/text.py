@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.context import Outcome
     from d8_installer.model.plan import Fetch, Link, Unlink
-    from d8_installer.ops.apply import Applied
     from d8_installer.ops.rollback import Difference
+    from d8_installer.pipeline.apply import Applied
 
 NOTHING = "nothing to do"
 
@@ -58,7 +58,7 @@ def difference(change: Difference) -> str:
 
 
 def _fetch(step: Fetch) -> str:
-    from d8_installer.model.counting import sized
+    from d8_installer.model.plurals import sized
 
     return f"would fetch {step.name} {step.request.tag} for {step.request.platform} ({sized(step.request.size)})"
 

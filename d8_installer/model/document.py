@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.markers import first_marker
+from d8_installer.model.conflict_markers import first_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Origin:
 
         A value that is not in the text (a default, a missing key) has the line of the nearest table around it.
         """
-        from d8_installer.model.places import places
+        from d8_installer.model.toml_positions import places
 
         lines = places(self.text)
         while path and path not in lines:
@@ -70,7 +70,7 @@ def _refuse_long_keys(text: str, file: str) -> None:
     # tomllib's time grows with the square of a dotted key's parts: 32 KB of `a.a.a…` take 9 s.
     if all(line.count(".") < _MAX_DEPTH for line in text.split("\n")):
         return
-    from d8_installer.model.places import line_of_long_key
+    from d8_installer.model.toml_positions import line_of_long_key
 
     line = line_of_long_key(text, _MAX_DEPTH)
     if line is not None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.conflict_markers import take_apart
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
-from d8_installer.model.markers import take_apart
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member
 from d8_installer.model.requirement import OWN_MANIFEST, parse_requester

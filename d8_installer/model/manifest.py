@@ -163,7 +163,7 @@ def _with_entry(text: str, entry: Mapping[str, object], *, whole: bool) -> str:
 
 
 def _without_entry(text: str, number: int) -> str:
-    from d8_installer.model.places import places
+    from d8_installer.model.toml_positions import places
 
     lines, starts = text.split("\n"), places(text)
     start = starts[f"images[{number}]"] - 1

@@ -1,4 +1,4 @@
-"""Plan and its Steps: what takes a profile from its active generation to a lock. Types only; made in ``plan.py``."""
+"""Plan and its Steps: what takes a profile from its active generation to a lock. Types only; `plan` makes them."""
 
 from __future__ import annotations
 

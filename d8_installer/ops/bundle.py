@@ -15,12 +15,12 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.platform import Platform, typed_platform
 from d8_installer.model.source import LayerRequest
-from d8_installer.ops.ask import workers
-from d8_installer.ops.fetch import prove_chain
-from d8_installer.ops.lock import refuse_stale
 from d8_installer.ops.output import output_file
-from d8_installer.ops.requesters import gather
-from d8_installer.ops.tops import Tops
+from d8_installer.pipeline.driver import workers
+from d8_installer.pipeline.fetch import prove_chain
+from d8_installer.pipeline.relock import refuse_stale
+from d8_installer.pipeline.requesters import gather
+from d8_installer.pipeline.tag_digests import Tops
 from d8_installer.registry import bundle as form
 from d8_installer.store import fs, status
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.source import ManifestBytes
-    from d8_installer.ops.requesters import Requesters
-    from d8_installer.ops.session import Session, Workspace
-    from d8_installer.ops.tops import Manifests
+    from d8_installer.pipeline.requesters import Requesters
+    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.tag_digests import Manifests
 
 _TRIES = 3
 _MANIFEST_LIMIT = 4 << 20

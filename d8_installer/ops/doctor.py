@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.ops.checks import Found, run_checks
-from d8_installer.plugin.judging import Finding
+from d8_installer.pipeline.checks import Found, run_checks
+from d8_installer.plugin.check_records import Finding
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
 
 
 @dataclass(frozen=True, slots=True)

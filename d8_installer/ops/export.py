@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
-from d8_installer.ops.lock import refuse_missing
+from d8_installer.pipeline.relock import refuse_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cyclonedx.model.component import Component
 
     from d8_installer.model.lock import Lock, LockedImage, Pin
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
 
 _PROPERTY = "d8-installer"
 
@@ -67,7 +67,7 @@ def _cyclonedx(lock: Lock, epoch: int | None) -> dict[str, object]:
     try:
         from cyclonedx.output.json import JsonV1Dot6
     except ModuleNotFoundError as error:
-        from d8_installer.plugin.installation import hint_for_extra
+        from d8_installer.plugin.own_installation import hint_for_extra
 
         raise ConfigError(
             "CycloneDX needs the extra [sbom], which is not installed", hint=hint_for_extra("sbom")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.ops.rollback import differences, switch_back
-from d8_installer.store.profile import summary_of
+from d8_installer.store.generations import summary_of
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.model.summary import Summary
-    from d8_installer.ops.reporter import Reporter
     from d8_installer.ops.rollback import Difference, RolledBack
-    from d8_installer.ops.session import Session, Workspace
-    from d8_installer.store.profile import ProfileStore
+    from d8_installer.pipeline.reporter import Reporter
+    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.store.generations import ProfileStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def history(session: Session) -> HistoryResult:
 def rollback(session: Session, number: int | None) -> RolledBack:
     """Make generation *number* (None: the one before the active one) the active one, as its record says."""
     profile = session.profile()
-    with session.writing(profile, documents=False) as workspace:
+    with session.writing(profile, reading=False) as workspace:
         generations = workspace.generations
         has_plugins = session.has_plugins  # settings that cannot be read end the command before the switch
         records = _Records(generations, session.reporter)
@@ -104,9 +104,9 @@ class _Records:
 
 def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
     """Tell the plugins, now that nothing can be stopped any more."""
-    from d8_installer.ops.apply import bin_of
-    from d8_installer.ops.hooks import tell_switched
-    from d8_installer.plugin.watching import SwitchFacts
+    from d8_installer.pipeline.admission import tell_switched
+    from d8_installer.pipeline.apply import bin_of
+    from d8_installer.plugin.event_records import SwitchFacts
 
     made = done.differences or ()
     added = tuple(one.binary for one in made if one.before is None)

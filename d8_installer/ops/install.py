@@ -10,13 +10,8 @@ from d8_installer.model.manifest import Manifest, with_request, without_request
 from d8_installer.model.reference import ImageName, image_name, is_tag, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.version import Specifier, Version
-from d8_installer.ops.absent import named
-from d8_installer.ops.apply import Applied, Change, apply, asked_by
-from d8_installer.ops.ask import usable_tags
-from d8_installer.ops.elsewhere import say_which, typed_command
-from d8_installer.ops.held import say_held
-from d8_installer.ops.lock import relock
-from d8_installer.ops.named_image import (
+from d8_installer.ops.names.held_back import say_held
+from d8_installer.ops.names.named_image import (
     absent_askers,
     can_go,
     keepers,
@@ -26,7 +21,12 @@ from d8_installer.ops.named_image import (
     unknown_range,
     with_stand_ins,
 )
-from d8_installer.ops.requesters import gather
+from d8_installer.pipeline.absent_requesters import named
+from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
+from d8_installer.pipeline.driver import usable_tags
+from d8_installer.pipeline.other_profiles import say_which, typed_command
+from d8_installer.pipeline.relock import relock
+from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
-    from d8_installer.ops.lock import Relocked
-    from d8_installer.ops.requesters import Requesters
-    from d8_installer.ops.session import Session, Workspace
+    from d8_installer.pipeline.relock import Relocked
+    from d8_installer.pipeline.requesters import Requesters
+    from d8_installer.pipeline.session import Session, Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,58 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError, NotFoundError, StaleLockError, UsageError
-from d8_installer.model.date import typed_cutoff
-from d8_installer.model.lock import Lock
 from d8_installer.model.platform import typed_platform
-from d8_installer.model.reference import image_name, is_tag
-from d8_installer.model.resolution import Trust
-from d8_installer.ops.absent import say_absent
-from d8_installer.ops.apply import refuse_moved, tops_of
-from d8_installer.ops.ask import Known, drive, workers
-from d8_installer.ops.contested import refuse_contested_verifiers
-from d8_installer.ops.elsewhere import hint_elsewhere, say_which
-from d8_installer.ops.gone import naming_gone, say_gone
-from d8_installer.ops.hooks import locks_more, refuse_without_verifiers
-from d8_installer.ops.merge import Merging
-from d8_installer.ops.ownership import refuse_foreign_project
-from d8_installer.ops.requesters import gather
-from d8_installer.ops.trust import say_first_trust
-from d8_installer.resolve import pin_what_can_be, resolve, staleness, without
-from d8_installer.store import lockfile
+from d8_installer.ops.merge_driver import Merging
+from d8_installer.pipeline.absent_requesters import say_absent
+from d8_installer.pipeline.admission import locks_more, refuse_without_verifiers
+from d8_installer.pipeline.contested import refuse_contested_verifiers
+from d8_installer.pipeline.other_profiles import say_which
+from d8_installer.pipeline.ownership import refuse_foreign_project
+from d8_installer.pipeline.relock import accepted_names, refuse_unknown, relock
+from d8_installer.pipeline.requesters import gather
+from d8_installer.store import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from d8_installer.errors import D8Error
-    from d8_installer.model.digest import Digest
-    from d8_installer.model.profile import Profile
+    from d8_installer.model.lock import Lock
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Difference, Held, LeftOut, Resolution, Wanted
-    from d8_installer.ops.session import Session, Workspace
-
-
-_SHOWN = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Relocked:
-    """A new lock, its text, which requests were left out of it, and what the source said that tags mean.
-
-    ``held``: images that were to be upgraded, and that a range keeps from their newest version.
-    """
-
-    lock: Lock
-    text: str
-    left_out: tuple[LeftOut, ...] = ()
-    shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
-    held: tuple[Held, ...] = ()
-
-    @property
-    def problems(self) -> tuple[D8Error, ...]:
-        """Why requests were left out."""
-        return tuple(dict.fromkeys(one.error for one in self.left_out))
+    from d8_installer.pipeline.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +86,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             refuse_foreign_project(profile)
-            lockfile.save(profile.lock, relocked.text)
+            documents.save(profile.lock, relocked.text)
         if not options.dry_run:
             session.remember_tags(relocked.shown)
         changes = changes_between(workspace.locked, relocked.lock)
@@ -129,143 +95,9 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         return LockResult(profile.lock, changes, len(relocked.lock.images), changed, written, problems)
 
 
-def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: Iterable[ImageName]) -> None:
-    """Raise a NotFoundError for the first of *names*, as a person typed them, that is neither asked for nor locked."""
-    known = {requirement.request.name for requirement in wanted.requirements}
-    unknown = sorted(name for name in names if name not in known and wanted.locked.find(name) is None)
-    if unknown:
-        name = unknown[0]
-        hint = hint_elsewhere(session, profile, f"upgrade {name}", lambda one: one.name == name)
-        raise NotFoundError(f"nothing in {profile} asks for {name}, and it is not locked there", hint=hint)
-
-
-def accepted_names(session: Session) -> frozenset[ImageName]:
-    """Return the images that ``--accept-moved`` names."""
-    return frozenset(name for name, _ in accepted_moves(session.options.accept_moved))
-
-
-def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
-    """Raise a StaleLockError unless the lock is there and says what is wanted."""
-    refuse_missing(workspace)
-    differences = staleness(wanted)
-    if differences:
-        raise stale_error(workspace, differences)
-
-
-def refuse_missing(workspace: Workspace) -> None:
-    """Raise a StaleLockError where there is no lock."""
-    if workspace.lock is None:
-        raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
-
-
-def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
-    """Return the error that says, a clause each, where the lock is stale; of very many the first."""
-    every = tuple(differences)
-    clauses = "; ".join(map(str, every[:_SHOWN]))
-    more = f"; and {len(every) - _SHOWN} more, which `lock --check` shows" if len(every) > _SHOWN else ""
-    hint = "type `d8-installer lock`"
-    if outsiders := sorted({who for difference in every for who in difference.outsiders}):
-        names = " and ".join(outsiders)
-        hint += f"; if it leaves {names} out, loosen a range, or do without {names}"
-    return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint)
-
-
-def relock(session: Session, wanted: Wanted) -> Relocked:
-    """Resolve and pin *wanted*, check it against the witness, and return the lock with its text.
-
-    Where *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
-    """
-    accepted = accepted_moves(session.options.accept_moved)
-    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
-    trust = Trust(lockfile.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
-    resolution, locked, left_out = _resolved(session, wanted, trust)
-    ask_witness(session, locked)
-    say_first_trust(session, _first_seen(resolution, trust))
-    asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
-    shown = {key: top for key, top in tops_of(locked).items() if key in asked}
-    return Relocked(locked, locked.render(), left_out, shown, resolution.held)
-
-
-def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolution, Lock, tuple[LeftOut, ...]]:
-    """Return what was chosen, its lock, and what was left out of both.
-
-    A request whose image cannot be pinned has a say in the version no more, so all is chosen anew without it; what was
-    answered is not asked again. So it is with a version that the source lists although it lacks the manifest.
-    """
-    width, known = session.options.connections, Known()
-    unpinned: list[LeftOut] = []
-    while True:
-        with naming_gone(wanted):
-            resolution = drive(resolve(wanted), lambda: session.source, width, known)
-        kept = Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version)
-        refuse_moved(session, kept)
-        rest = without(wanted, resolution.left_out)
-        with naming_gone(wanted):
-            pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
-        if pinned.gone:
-            wanted = replace(wanted, gone=wanted.gone | pinned.gone.keys())
-            continue
-        if not pinned.left_out:
-            say_gone(session, wanted)
-            return resolution, pinned.lock, (*unpinned, *resolution.left_out)
-        unpinned += pinned.left_out
-        wanted = without(wanted, pinned.left_out)
-
-
-def cutoff_of(session: Session) -> datetime | None:
-    """Return what ``--exclude-newer`` says; a UsageError if it is neither a date nor an age."""
-    typed = session.options.exclude_newer
-    return None if typed is None else typed_cutoff(typed, session.clock())
-
-
-def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
-    """Read ``--accept-moved IMAGE:TAG``."""
-    accepted = set()
-    for text in texts:
-        name, colon, tag = text.partition(":")
-        if not colon or not is_tag(tag):
-            raise UsageError(f"{text[:100]!r} is not IMAGE:TAG", hint="such as --accept-moved stronghold:v1.4.2")
-        accepted.add((image_name(name), tag))
-    return frozenset(accepted)
-
-
 def changes_between(before: Lock, after: Lock) -> tuple[tuple[str, str | None, str | None], ...]:
     """Return, by name, the images whose version differs, with both versions."""
     old = {image.name.short: image.version for image in before.images}
     new = {image.name.short: image.version for image in after.images}
     names = sorted(old.keys() | new.keys())
     return tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
-
-
-def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, str]]:
-    """Return the tags that only the source says the meaning of: neither remembered nor demanded by digest."""
-    return [
-        (choice.name, choice.tag)
-        for choice in resolution.choices
-        if not choice.kept
-        and (choice.locked is None or choice.locked.version != choice.tag)
-        and (choice.name.path, choice.tag) not in trust.remembered
-        and not any(requirement.request.digest for requirement in choice.requirements)
-    ]
-
-
-def ask_witness(session: Session, locked: Lock) -> None:
-    """Compare every index digest with a second source, if ``--witness`` names one."""
-    url = session.options.witness
-    if url is None:
-        return
-    witness = session.open_source(url)
-
-    def differs(entry: tuple[str, str, str]) -> str | None:
-        path, tag, expected = entry
-        found = str(witness.manifest(path, tag).digest)
-        return None if found == expected else f"{path}:{tag} is {expected} here and {found} at the witness"
-
-    entries = [(path, tag, str(top)) for (path, tag), top in tops_of(locked).items()]
-    with workers(session.options.connections) as pool:
-        differences = [text for text in pool.map(differs, entries) if text is not None]
-    if differences:
-        raise MismatchError(
-            f"the witness {witness.name} disagrees: {'; '.join(differences)}",
-            hint="find out which of the two is wrong before you install anything",
-        )

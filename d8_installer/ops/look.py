@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotAllowedError, NotFoundError
 from d8_installer.model.version import Version
-from d8_installer.ops.altered import altered_text
-from d8_installer.ops.ask import usable_tags, workers
-from d8_installer.ops.askers import askers
-from d8_installer.ops.elsewhere import hint_elsewhere, others_have
-from d8_installer.ops.strangers import stranger_in_home
-from d8_installer.store.profile import file_name
+from d8_installer.ops.names.askers import askers
+from d8_installer.pipeline.altered_files import altered_text
+from d8_installer.pipeline.driver import usable_tags, workers
+from d8_installer.pipeline.other_profiles import hint_elsewhere, others_have
+from d8_installer.pipeline.strangers import stranger_in_home
+from d8_installer.store.generations import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
-    from d8_installer.ops.askers import Asker
-    from d8_installer.ops.session import Session
+    from d8_installer.ops.names.askers import Asker
+    from d8_installer.pipeline.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.lock import Lock, LockedImage
-    from d8_installer.ops.reporter import Task
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.reporter import Task
+    from d8_installer.pipeline.session import Session
 
 
 def check_contents(session: Session, lock: Lock) -> None:

@@ -9,7 +9,7 @@ from d8_installer.errors import DiskError, UsageError
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
 
 _OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 _SUCH_AS = "name a file, such as -o tools.bundle"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import D8Error, DocumentError, UsageError
-from d8_installer.ops.surroundings import look
+from d8_installer.pipeline.plugin_search import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
-from d8_installer.plugin.own import own_distributions
-from d8_installer.store import lockfile, status
+from d8_installer.plugin.installed import own_distributions
+from d8_installer.store import documents, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d8_installer.model.config import Config
     from d8_installer.model.lock import Lock
     from d8_installer.model.profile import Profile
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
     from d8_installer.plugin.hooks import LoadedPlugin, UnusablePlugin
 
@@ -121,7 +121,7 @@ def _manifests(session: Session) -> tuple[ManifestRow, ...]:
 def _locked(profile: Profile) -> Lock | None:
     """Return the profile's lock, which says whose plugin counts; None where there is none that can be read."""
     try:
-        loaded = lockfile.load_lock(profile.lock)
+        loaded = documents.load_lock(profile.lock)
     except D8Error:
         return None
     return None if loaded is None else loaded[1]
@@ -176,7 +176,7 @@ def enable(session: Session, name: str) -> PluginsResult:
     name = normalised(name)
     distribution = own_distributions().get(name)
     if distribution is None:
-        from d8_installer.plugin.installation import running, to_add
+        from d8_installer.plugin.own_installation import running, to_add
 
         raise UsageError(
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
@@ -229,8 +229,8 @@ def _hooks(plugin: LoadedPlugin | None) -> tuple[str, ...] | None:
 
 def _write(session: Session, edit: Callable[[set[str]], set[str]]) -> None:
     # Only here: listing is to be quick, and these are most of its imports.
-    from d8_installer.ops import settings
-    from d8_installer.ops.hooks import remember_verifiers
+    from d8_installer.ops import config as settings
+    from d8_installer.pipeline.admission import remember_verifiers
 
     session.refuse_foreign(session.home.root)
     with status.readable_by_all(wanted=session.is_global):

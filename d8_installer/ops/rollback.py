@@ -9,8 +9,8 @@ import os
 
 from d8_installer.errors import D8Error, DiskError, NotFoundError
 from d8_installer.model.summary import Summary
-from d8_installer.ops.aftermath import activate
-from d8_installer.store import fs, leftovers, lockfile
+from d8_installer.pipeline.activation import activate
+from d8_installer.store import documents, fs, recovery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from d8_installer.model.profile import Profile
-    from d8_installer.ops.place import Place
-    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.pipeline.profile_access import Place
+    from d8_installer.store.paths import ProfilePaths
 
     class Records(Protocol):
         """What is known of the generations of a profile."""
@@ -108,7 +108,7 @@ def switch_back(place: Place, number: int | None, records: Records, warn: Callab
         if not _is_laid_out(place, target):
             records.lay_out(target)
         if restored:
-            lockfile.save(profile.lock, target.lock)
+            documents.save(profile.lock, target.lock)
         if profile.is_exposed:
             place.switch.expose(place.home, place.paths)
         activate(place.switch, place.paths, target.number, warn)
@@ -117,7 +117,7 @@ def switch_back(place: Place, number: int | None, records: Records, warn: Callab
 
 
 def _target(place: Place, active: int | None, number: int | None) -> int:
-    known = leftovers.numbers(place.paths)
+    known = recovery.numbers(place.paths)
     if active is None and not known:
         raise NotFoundError(f"{place.profile} has no generation yet", hint=_way_back(place))
     if number is not None:
@@ -138,7 +138,7 @@ def _target(place: Place, active: int | None, number: int | None) -> int:
 def _way_back(place: Place) -> str:
     """Return what to type where the profile has nothing to go back to: a project's user may have meant their own."""
     user = place.home.profile("user")
-    if place.profile.kind == "project" and len(leftovers.numbers(user)) > 1:
+    if place.profile.kind == "project" and len(recovery.numbers(user)) > 1:
         return "the user's profile has earlier generations: type `d8-installer --user rollback`"
     return _HISTORY
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError
-from d8_installer.ops.absent import say_absent
-from d8_installer.ops.apply import Applied, Change, apply, asked_by
-from d8_installer.ops.carried import frozen
-from d8_installer.ops.contested import Apart, contested, refuse_contested_verifiers
-from d8_installer.ops.lock import accepted_names, ask_witness, refuse_stale, refuse_unknown, relock
-from d8_installer.ops.requesters import gather, remember
-from d8_installer.ops.venv_link import link_environments
+from d8_installer.pipeline.absent_requesters import say_absent
+from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
+from d8_installer.pipeline.carried_lock import frozen
+from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
+from d8_installer.pipeline.relock import accepted_names, ask_witness, refuse_stale, refuse_unknown, relock
+from d8_installer.pipeline.requesters import gather, remember
+from d8_installer.pipeline.venv_link import link_environments
 
 if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.resolution import LeftOut
-    from d8_installer.ops.requesters import Requesters
-    from d8_installer.ops.session import Session, Workspace
+    from d8_installer.pipeline.requesters import Requesters
+    from d8_installer.pipeline.session import Session, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def sync(session: Session, options: SyncOptions) -> Applied:
         requesters = None if options.frozen else gather(session, workspace, options.given)
         change, apart = _change(session, workspace, requesters, options)
         if options.to is not None:
-            from d8_installer.ops.lay_out import check_directory, lay_out
+            from d8_installer.ops.sync_to import check_directory, lay_out
 
             return lay_out(session, workspace, change, check_directory(session, options.to))
         if requesters is not None and not options.dry_run:
@@ -63,7 +63,7 @@ def _with_apart(session: Session, applied: Applied, requests: tuple[Apart, ...])
     """Prepare what only launchers of their own run; a request that fails is left out as any other."""
     if not requests:
         return applied
-    from d8_installer.ops.apart import prepare
+    from d8_installer.pipeline.plugin_runs import prepare
 
     problems = prepare(session, requests, dry_run=applied.dry_run)
     return replace(applied, left_out=(*applied.left_out, *problems))

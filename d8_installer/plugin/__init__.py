@@ -1,17 +1,18 @@
 """What plugin authors import: ``from d8_installer.plugin import hookimpl, Check, Finding``.
 
 The names are imported on use: the house's quick commands pass through this package and must stay light. The house's
-own side (``manager``, ``loading``, ``hooks``, ``discovery`` …) is not a part of what is promised here.
+own side (``schemes``, ``loading``, ``hooks``, ``discovery`` …) is not a part of what is promised here.
 """
 
 from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from d8_installer.plugin.commands import Command, CommandContext
+    from d8_installer.plugin.check_records import AskedSource, Check, CheckContext, Finding, Verifier, VerifySubject
+    from d8_installer.plugin.command_records import Command, CommandContext
+    from d8_installer.plugin.event_records import Event, EventReporter, SwitchFacts
     from d8_installer.plugin.hookspec import hookimpl
-    from d8_installer.plugin.judging import AskedSource, Check, CheckContext, Finding, Verifier, VerifySubject
-    from d8_installer.plugin.types import (
+    from d8_installer.plugin.source_records import (
         Access,
         Credential,
         CredentialRequest,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         PlatformChoice,
         SourceScheme,
     )
-    from d8_installer.plugin.watching import Event, EventReporter, SwitchFacts
 
 __all__ = [
     "Access",
@@ -47,14 +47,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "commands": ("Command", "CommandContext"),
+    "command_records": ("Command", "CommandContext"),
     "hookspec": ("hookimpl",),
-    "judging": ("AskedSource", "Check", "CheckContext", "Finding", "Verifier", "VerifySubject"),
-    "types": (
+    "check_records": ("AskedSource", "Check", "CheckContext", "Finding", "Verifier", "VerifySubject"),
+    "source_records": (
         *("Access", "Credential", "CredentialRequest", "DestinationScheme", "ManifestsRequest", "ManifestText"),
         *("PlatformChoice", "SourceScheme"),
     ),
-    "watching": ("Event", "EventReporter", "SwitchFacts"),
+    "event_records": ("Event", "EventReporter", "SwitchFacts"),
 }
 
 

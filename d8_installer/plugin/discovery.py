@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.counting import sized
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
-from d8_installer.plugin.record import MAX_RECORD, claims, is_administrators, promised, read_file
+from d8_installer.model.plurals import sized
+from d8_installer.plugin.dist_record import MAX_RECORD, claims, is_administrators, promised, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from d8_installer.plugin.manager import Owned, Record, call_each, collect_owned, new_manager
+from d8_installer.plugin.schemes import Owned, Record, call_each, collect_owned, new_manager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

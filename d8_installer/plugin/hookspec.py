@@ -13,9 +13,10 @@ import pluggy
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import HostFacts
-    from d8_installer.plugin.commands import Command
-    from d8_installer.plugin.judging import Check, Verifier
-    from d8_installer.plugin.types import (
+    from d8_installer.plugin.check_records import Check, Verifier
+    from d8_installer.plugin.command_records import Command
+    from d8_installer.plugin.event_records import EventReporter, SwitchFacts
+    from d8_installer.plugin.source_records import (
         Credential,
         DestinationScheme,
         ManifestsRequest,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         PlatformChoice,
         SourceScheme,
     )
-    from d8_installer.plugin.watching import EventReporter, SwitchFacts
 
 PROJECT = "d8_installer"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -41,7 +41,7 @@ def d8_sources() -> list[SourceScheme]:
     Example::
 
         from d8_installer.plugin import Access, SourceScheme, hookimpl
-        from d8_installer.registry.layout import LayoutSource
+        from d8_installer.registry.oci_layout import LayoutSource
 
         def open_share(url: str, access: Access) -> LayoutSource:
             return LayoutSource("/net/images/" + url.removeprefix("share:"))
@@ -63,7 +63,7 @@ def d8_destinations() -> list[DestinationScheme]:
     Example::
 
         from d8_installer.plugin import Access, DestinationScheme, hookimpl
-        from d8_installer.registry.layout import LayoutDestination
+        from d8_installer.registry.oci_layout import LayoutDestination
 
         def open_share(url: str, access: Access) -> LayoutDestination:
             return LayoutDestination("/net/images/" + url.removeprefix("share:"))

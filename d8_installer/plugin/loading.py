@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error
 from d8_installer.plugin.discovery import HOOKS, VERIFIERS, normalised
 from d8_installer.plugin.hooks import Loaded, LoadedPlugin, UnusablePlugin
-from d8_installer.plugin.manager import guarded, new_manager
+from d8_installer.plugin.schemes import guarded, new_manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

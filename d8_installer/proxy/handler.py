@@ -15,7 +15,7 @@ from d8_installer.proxy import answers
 from d8_installer.proxy.answers import Answer, Headers
 from d8_installer.proxy.fill import Fill, Fills
 from d8_installer.proxy.workers import Workers
-from d8_installer.registry.routes import PREFIX, InvalidPlatform, Route, parse_path, parse_platform_query
+from d8_installer.registry.rpp_routes import PREFIX, InvalidPlatform, Route, parse_path, parse_platform_query
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import Platform

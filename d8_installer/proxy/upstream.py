@@ -18,8 +18,8 @@ from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import LayerRequest, TagsAtHand
 from d8_installer.proxy.children import asked_child, default_child, is_index
 from d8_installer.proxy.roots import RootProbe
+from d8_installer.registry.manifest_cache import RememberedManifests
 from d8_installer.registry.oci_address import OCI_SCHEMES
-from d8_installer.registry.remembered import RememberedManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,10 +21,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
-from d8_installer.model.counting import sized
 from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES, check_executable, identify
 from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
+from d8_installer.model.plurals import sized
 from d8_installer.model.reference import is_tag, parse_member_name
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.version import Version

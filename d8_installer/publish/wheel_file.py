@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
-from d8_installer.model.counting import sized
+from d8_installer.model.plurals import sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

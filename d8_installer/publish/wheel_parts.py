@@ -14,7 +14,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.plugin.launcher import launcher
 from d8_installer.publish.wheel_metadata import LAUNCH
 from d8_installer.publish.wheel_tags import WINDOWS, platform_tag
-from d8_installer.store.profile import file_name
+from d8_installer.store.generations import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

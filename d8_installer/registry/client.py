@@ -1,7 +1,7 @@
 """The only HTTP client. httpx2 is imported late (it costs 100 ms), here and in ``stream``, ``trust``, ``failed_try``.
 
 Lives here: connections, timeouts and retries. Transport failures become D8Errors in ``failed_try``.
-Does not live here: what a status means to a protocol (``wire``, ``distribution``), and digests.
+Does not live here: what a status means to a protocol (``rpp_wire``, ``oci_registry``), and digests.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.address import hides, shown
-from d8_installer.registry.routes import BAD_ESCAPE
+from d8_installer.registry.rpp_routes import BAD_ESCAPE
 
 if TYPE_CHECKING:
-    from d8_installer.registry.wire import Request
+    from d8_installer.registry.rpp_wire import Request
 
 Compat = Literal["d8", "go"]
 

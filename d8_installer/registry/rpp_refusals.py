@@ -1,6 +1,6 @@
 """What a registry-packages-proxy's 401, 403 and 404 mean to a person: which identity, which image, which version.
 
-Lives here: those three. Every other status is ``wire.raise_for_status``'s. No I/O.
+Lives here: those three. Every other status is ``rpp_wire.raise_for_status``'s. No I/O.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An answer whose body is still on its way: its chunks, and when its sender counts as cut off or stalled.
 
-Opening it, and what its status means, are others' (``client``, ``wire``, ``distribution``).
+Opening it, and what its status means, are others' (``client``, ``rpp_wire``, ``oci_registry``).
 """
 
 from __future__ import annotations

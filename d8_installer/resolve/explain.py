@@ -11,9 +11,9 @@ from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, Considered, Explanation, ManifestOf, TagsOf
 from d8_installer.model.version import Version
-from d8_installer.resolve.choosing import agree
-from d8_installer.resolve.current import all_allow, allows, by_image, can_agree, locked_will_do
-from d8_installer.resolve.dating import dates_of
+from d8_installer.resolve.choose import agree
+from d8_installer.resolve.dates import dates_of
+from d8_installer.resolve.demand import all_allow, allows, by_image, can_agree, locked_will_do
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping

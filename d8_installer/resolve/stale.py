@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.model.resolution import Detail, Difference
-from d8_installer.resolve.current import (
+from d8_installer.resolve.demand import (
     absent,
     allows,
     by_image,

@@ -11,7 +11,7 @@ import stat
 import sys
 
 from d8_installer.errors import DiskError
-from d8_installer.store.refusals import refusals
+from d8_installer.store.os_errors import refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

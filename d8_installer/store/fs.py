@@ -13,11 +13,11 @@ import os
 import stat
 
 from d8_installer.errors import DiskError, TryAgainError
-from d8_installer.model.counting import sized
+from d8_installer.model.plurals import sized
 from d8_installer.store import flock
 from d8_installer.store.flock import Patience
-from d8_installer.store.refusals import NO_LINKS, NO_LOCKS, UNSUPPORTED
-from d8_installer.store.refusals import refusals as _refusals
+from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED
+from d8_installer.store.os_errors import refusals as _refusals
 from d8_installer.store.status import refuse_dangling
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from d8_installer.errors import MismatchError
-from d8_installer.model.counting import sized
+from d8_installer.model.plurals import sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.store.paths import ProfilePaths
 
 SCHEMA = 1
 _LIMIT = 16 << 20

@@ -10,7 +10,7 @@ import os
 import stat
 
 from d8_installer.errors import DiskError
-from d8_installer.store.refusals import refusals
+from d8_installer.store.os_errors import refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

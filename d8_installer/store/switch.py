@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Protocol
 
-    from d8_installer.store.layout import Home, ProfilePaths
+    from d8_installer.store.paths import Home, ProfilePaths
 
     class Switch(Protocol):
         """One way to place files and to activate a generation."""

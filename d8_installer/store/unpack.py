@@ -24,7 +24,7 @@ from d8_installer.model.executable import HEAD_BYTES
 from d8_installer.store import tar
 from d8_installer.store.inflate import STEP_IN, CutShortError, TooLongError, UnknownFormatError, inflate
 from d8_installer.store.members import Search, base_name, not_found, quoted
-from d8_installer.store.refusals import hint_for
+from d8_installer.store.os_errors import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence, Set

@@ -25,19 +25,19 @@ from typing import TYPE_CHECKING, get_args
 from d8_installer.errors import D8Error, UnreachableError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
+from d8_installer.plugin.check_records import AskedSource, CheckContext, Finding, Level, VerifySubject
+from d8_installer.plugin.event_records import Event, SwitchFacts
 from d8_installer.plugin.hooks import Hooks, Loaded, LoadedPlugin
-from d8_installer.plugin.judging import AskedSource, CheckContext, Finding, Level, VerifySubject
 from d8_installer.plugin.loading import examine
-from d8_installer.plugin.types import CredentialRequest
-from d8_installer.plugin.watching import Event, SwitchFacts
+from d8_installer.plugin.source_records import CredentialRequest
 from d8_installer.testing.contract import expect, expect_raises
 
 if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes, Source
-    from d8_installer.plugin.judging import Check, Verifier
-    from d8_installer.plugin.manager import Record
-    from d8_installer.plugin.types import Credential
-    from d8_installer.plugin.watching import EventReporter
+    from d8_installer.plugin.check_records import Check, Verifier
+    from d8_installer.plugin.event_records import EventReporter
+    from d8_installer.plugin.schemes import Record
+    from d8_installer.plugin.source_records import Credential
     from d8_installer.testing.contract import Sample
 
 _PLATFORM = Platform("linux", "amd64")

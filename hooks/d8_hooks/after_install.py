@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d8_installer.plugin.tool import run_tool
+from d8_installer.plugin.run_self import run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from d8_installer.plugin.tool import ToolResult
+    from d8_installer.plugin.run_self import ToolResult
 
 
 @dataclass(frozen=True, slots=True)

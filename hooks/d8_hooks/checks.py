@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from d8_installer.plugin.check_records import Check, Finding
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.judging import Check, Finding
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.judging import AskedSource, CheckContext, Level
+    from d8_installer.plugin.check_records import AskedSource, CheckContext, Level
 
 
 @hookimpl
@@ -138,6 +138,6 @@ def _plugins(context: CheckContext) -> list[Finding]:
 
 
 def _to_add(package: str) -> str:
-    from d8_installer.plugin.installation import running, to_add
+    from d8_installer.plugin.own_installation import running, to_add
 
     return to_add(running(), package)

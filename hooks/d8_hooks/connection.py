@@ -9,7 +9,7 @@ from d8_installer.registry.retry import RetryPolicy
 from d8_installer.registry.trust import ClientCertificate
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.types import Access
+    from d8_installer.plugin.source_records import Access
     from d8_installer.registry.origin import Origin
 
 

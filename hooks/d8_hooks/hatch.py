@@ -16,12 +16,12 @@ from hatchling.plugin import hookimpl
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.manifest import FILE_NAME
 from d8_installer.plugin.discovery import MANIFESTS, normalised
-from d8_installer.plugin.tool import run_tool
+from d8_installer.plugin.run_self import run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from d8_installer.plugin.tool import ToolResult
+    from d8_installer.plugin.run_self import ToolResult
 
 PLATFORM = "D8_WHEEL_PLATFORM"
 """The variable that names the platform of the wheel to build; it wins over the option."""

@@ -14,7 +14,7 @@ import pytest
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import ImageName
 from d8_installer.registry import bundle as form
-from d8_installer.registry.layout import LayoutSource
+from d8_installer.registry.oci_layout import LayoutSource
 from d8_installer.testing.faults import cut, fault_server, flipped, stalled
 from tests import command, images, installed, measured
 

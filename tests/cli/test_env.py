@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.ops.shells import first_on_path, last_on_path
+from d8_installer.pipeline.shell_lines import first_on_path, last_on_path
 from tests.command import PROGRAM, environment, run
 from tests.images import add_image, executables, host_platform
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import UsageError
-from d8_installer.ops.gc import parse_age
-from d8_installer.ops.lines import is_gone
+from d8_installer.ops.upkeep.gc import parse_age
+from d8_installer.ops.upkeep.profiles_on_disk import is_gone
 from tests.command import Completed, run, start
 from tests.faults.scenarios import DATA, leftovers, said
 from tests.images import add_image, executables, host_platform

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.store.layout import global_home
+from d8_installer.store.paths import global_home
 from tests.command import PROGRAM, Completed, ended, environment, run
 from tests.images import add_image, executables, host_platform
 

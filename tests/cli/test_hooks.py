@@ -48,7 +48,7 @@ def own(tmp_path: Path) -> OwnTool:
 def test_a_source_and_a_destination(own: OwnTool, tmp_path: Path) -> None:
     own.enabled(
         f"""
-        from d8_installer.registry.layout import LayoutDestination, LayoutSource
+        from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 
         @hookimpl
         def d8_sources():

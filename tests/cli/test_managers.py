@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.ops.managers import Affected, affected_by
+from d8_installer.ops.manager import Affected, affected_by
 from tests.command import SYSTEM_PATH, Completed, run
 from tests.images import add_image, executables
 from tests.installed import install, library, manifest, running_environment

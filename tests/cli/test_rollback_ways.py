@@ -32,7 +32,7 @@ _MAIN = """
 import sys
 from d8_installer.cli.main import main
 code = main(sys.argv[1:])
-print("long" if "d8_installer.ops.session" in sys.modules else "quick", file=sys.stderr)
+print("long" if "d8_installer.pipeline.session" in sys.modules else "quick", file=sys.stderr)
 sys.exit(code)
 """
 USER = Path(DATA, "profiles", "user")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.ops.shells import older_last_on_path
+from d8_installer.pipeline.shell_lines import older_last_on_path
 from tests.command import SYSTEM_PATH, Completed, environment, run
 
 if TYPE_CHECKING:

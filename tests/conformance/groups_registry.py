@@ -1,4 +1,4 @@
-"""The groups about the proxy's protocol: adapters over ``registry.wire`` and the real ASGI app, in process."""
+"""The groups about the proxy's protocol: adapters over ``registry.rpp_wire`` and the real ASGI app, in process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler
 from d8_installer.proxy.roots import RootProbe, candidate_roots, trimmed_root
 from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry import wire
+from d8_installer.registry import rpp_wire
 from d8_installer.registry.endpoint import Endpoint, check_tls_options
 from d8_installer.testing.memory import Call, MemorySource, child_entry, image_index, image_manifest
 from tests.conformance.group import text_of
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 
 def _path(case: Input) -> Output:
-    generation: wire.Generation = "G1" if case.get("generation") == "G1" else "current"
-    route = wire.parse_path(unquote(text_of(case, "path").partition("?")[0]), generation)
+    generation: rpp_wire.Generation = "G1" if case.get("generation") == "G1" else "current"
+    route = rpp_wire.parse_path(unquote(text_of(case, "path").partition("?")[0]), generation)
     if route is None:
         return {"parsed": None, "allowed": False, "routed": False, **_answer(answers.NOT_FOUND)}
     parsed = {"action": route.action, "image": route.image, **({"ref": route.ref} if route.ref else {})}
@@ -63,8 +63,8 @@ def _allow_list(case: Input) -> Output:
 def _platform_query(case: Input) -> Output:
     raw = case.get("raw_query", "" if case.get("platform") is None else f"platform={case['platform']}")
     try:
-        platform = wire.parse_platform_query(str(raw))
-    except wire.InvalidPlatform:
+        platform = rpp_wire.parse_platform_query(str(raw))
+    except rpp_wire.InvalidPlatform:
         return _answer(answers.INVALID_PLATFORM)
     if platform is None:
         return {"platform": None}
@@ -88,7 +88,7 @@ def _endpoint_validate(case: Input) -> Output:
         endpoint = Endpoint.parse(text_of(case, "url"), compat="go")
     except ConfigError:
         return {"valid": False}
-    return {"valid": True, "request_url": endpoint.url(wire.tags_request("deckhouse-cli"))}
+    return {"valid": True, "request_url": endpoint.url(rpp_wire.tags_request("deckhouse-cli"))}
 
 
 def _tls_options(case: Input) -> Output:
@@ -115,13 +115,13 @@ def _error_mapping(case: Input) -> Output:
     try:
         request = _request(operation, case)
         if "status" in case:
-            wire.raise_for_status(request, int(str(case["status"])), body)
+            rpp_wire.raise_for_status(request, int(str(case["status"])), body)
             return {"ok": True}
         if operation == "tags":
-            return {"tags": list(wire.parse_tags(body))}
+            return {"tags": list(rpp_wire.parse_tags(body))}
         if operation == "manifest":
             padded = body.ljust(int(str(case.get("body_bytes", 0))))
-            return {"manifest": wire.parse_manifest_body(padded, "").raw.decode()}
+            return {"manifest": rpp_wire.parse_manifest_body(padded, "").raw.decode()}
     except DocumentError as error:
         return {"error": error.problem, "request_sent": False}
     except MismatchError as error:
@@ -131,13 +131,13 @@ def _error_mapping(case: Input) -> Output:
     return {"ok": True}
 
 
-def _request(operation: str, case: Input) -> wire.Request:
+def _request(operation: str, case: Input) -> rpp_wire.Request:
     if "path" in case:
-        return wire.Request(str(case.get("method", "GET")), str(case["path"]), ())
+        return rpp_wire.Request(str(case.get("method", "GET")), str(case["path"]), ())
     image, tag = str(case.get("image", "deckhouse-cli")), str(case.get("tag", case.get("ref", "v1.0.0")))
     if operation == "pull":
-        return wire.layer_request(image, tag, None)
-    return wire.manifest_request(image, tag) if operation == "manifest" else wire.tags_request(image)
+        return rpp_wire.layer_request(image, tag, None)
+    return rpp_wire.manifest_request(image, tag) if operation == "manifest" else rpp_wire.tags_request(image)
 
 
 def _edition_root(case: Input) -> Output:
@@ -260,7 +260,7 @@ def _platform_resolve(case: Input) -> Output:
 def _proxy_response(case: Input) -> Output:
     registry = _Registry(configured="registry_config" not in case or case["registry_config"] is not None)
     target, upstream = text_of(case, "path"), case.get("upstream")
-    route = wire.parse_path(unquote(target.partition("?")[0])) or wire.Route("tags", _IMAGE)
+    route = rpp_wire.parse_path(unquote(target.partition("?")[0])) or rpp_wire.Route("tags", _IMAGE)
     _program(registry, route, upstream)
     reply = registry.ask(
         target,
@@ -282,7 +282,7 @@ def _proxy_response(case: Input) -> Output:
 _HEADER_NAMES = {"etag": "ETag"}
 
 
-def _program(registry: _Registry, route: wire.Route, upstream: object) -> None:
+def _program(registry: _Registry, route: rpp_wire.Route, upstream: object) -> None:
     """Fill the source so that it behaves as the case says."""
     source = registry.source
     facts = cast("dict[str, object]", upstream) if isinstance(upstream, dict) else {}
@@ -304,7 +304,7 @@ def _program(registry: _Registry, route: wire.Route, upstream: object) -> None:
     return None
 
 
-def _program_failure(source: MemorySource, route: wire.Route, failure: str) -> None:
+def _program_failure(source: MemorySource, route: rpp_wire.Route, failure: str) -> None:
     if not failure.startswith("resolved"):
         return _fail_all(source, UnreachableError(failure))
     child = image_manifest([b"layer"])

@@ -18,7 +18,7 @@ import pytest
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
-from d8_installer.store.layout import Home
+from d8_installer.store.paths import Home
 from d8_installer.store.switch import LinkSwitch
 from tests.command import environment, run, start
 from tests.faults.scenarios import DATA, leftovers

@@ -33,9 +33,9 @@ WARM = (
     "d8_hooks.oci_layout",
     *(f"d8_installer.cli.{name}" for name in ("main", "parser", "plain", "quick", "text")),
     *(f"d8_installer.cli.commands.{name}" for name in WARM_COMMANDS),
-    *(f"d8_installer.ops.{name}" for name in ("install", "lock", "look", "path", "session", "sync", "verify")),
-    *(f"d8_installer.ops.{name}" for name in ("doctor", "gc", "history", "mend", "provision", "rollback")),
-    "d8_installer.plugin.manager",
+    *(f"d8_installer.ops.{name}" for name in ("doctor", "first_run", "history", "install", "lock", "look", "rollback")),
+    *(f"d8_installer.ops.{name}" for name in ("sync", "upkeep.gc", "upkeep.repair", "upkeep.verify")),
+    "d8_installer.plugin.schemes",
     *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
 )
 """What a command imports: done once, before the forks."""

@@ -99,7 +99,7 @@ def test_nothing_is_raised_and_nothing_steers_the_terminal(person: Person) -> No
 
 def test_the_tool_is_found_where_only_this_process_looks(tmp_path: Path) -> None:
     """As the project plugins of PDM and Poetry are: in a directory that was put on sys.path at run time."""
-    code = f"import sys; sys.path.append({str(ROOT)!r}); from d8_installer.plugin.tool import run_tool; "
+    code = f"import sys; sys.path.append({str(ROOT)!r}); from d8_installer.plugin.run_self import run_tool; "
     bare = [PYTHON, "-I", "-c", f"{code} print(run_tool('list'))"]
     done = ended(bare, home=str(tmp_path))
     assert "exit_code=0" in done.out, done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from d8_installer.model.counting import counted, sized
+from d8_installer.model.plurals import counted, sized
 
 
 @pytest.mark.parametrize(

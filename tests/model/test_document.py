@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
-from d8_installer.model.places import line_of_long_key, places
+from d8_installer.model.toml_positions import line_of_long_key, places
 from tests.strategies import any_bytes, json_values, near_toml, steady
 
 if TYPE_CHECKING:

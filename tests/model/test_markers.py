@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.conflict_markers import Sides, first_marker, put_together, take_apart
 from d8_installer.model.manifest import Manifest
-from d8_installer.model.markers import Sides, first_marker, put_together, take_apart
 from tests.strategies import steady
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.model.summary import Summary, speaks_against
-from d8_installer.store.profile import summary_of
+from d8_installer.store.generations import summary_of
 from tests.strategies import any_bytes, generations, steady
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
-from d8_installer.merge import Versions, merge, render
-from d8_installer.model.torn import read_torn
+from d8_installer.merge.three_way import Versions, merge, render
+from d8_installer.model.torn_lock import read_torn
 from tests.strategies import locks, steady
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.ops.marked_lines import directories_made, with_line, without_lines
+from d8_installer.ops.shell.marked_lines import directories_made, with_line, without_lines
 
 TEXTS = st.one_of(st.none(), st.text(alphabet="ab# \n\r\x0b\x85'\\", max_size=12))
 HOMES = ("line of home a", "line of home b", "line of home c")

@@ -14,8 +14,8 @@ import pytest
 import d8_installer.plugin as api
 from d8_installer import plugin
 from d8_installer.model.platform import HostFacts, Platform
-from d8_installer.plugin import commands, hookspec, judging, watching
-from d8_installer.plugin import types as records
+from d8_installer.plugin import check_records, command_records, event_records, hookspec
+from d8_installer.plugin import source_records as records
 from d8_installer.testing.hooks import SWITCH, hooks_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def example(name: str) -> types.ModuleType:
 
 def record_type(name: str) -> type[records.SourceScheme]:
     """Return the kind of records that a hook's signature promises."""
-    modules = (records, judging, watching, commands)
+    modules = (records, check_records, event_records, command_records)
     known = {key: value for module in modules for key, value in vars(module).items()} | {"HostFacts": HostFacts}
     returned = get_type_hints(spec(name), known)["return"]
     (kind,) = returned.__args__
@@ -102,7 +102,7 @@ def test_all_that_authors_import_is_there_and_nothing_else_is_promised() -> None
     assert all(getattr(api, name) is not None for name in plugin.__all__)
     public = {
         name
-        for module in (records, judging, watching, commands)
+        for module in (records, check_records, event_records, command_records)
         for name, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == module.__name__
     }

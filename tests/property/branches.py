@@ -16,8 +16,8 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Trust, Wanted
-from d8_installer.ops.ask import drive
-from d8_installer.registry.layout import LayoutSource
+from d8_installer.pipeline.driver import drive
+from d8_installer.registry.oci_layout import LayoutSource
 from d8_installer.resolve import pin, resolve
 from tests.images import add_image, executables
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.model.reference import ImageName
-from d8_installer.model.torn import read_torn
+from d8_installer.model.torn_lock import read_torn
 from tests import command
 from tests.faults.driver import Driver
 from tests.property import branches

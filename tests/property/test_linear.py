@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import D8Error
-from d8_installer.merge import Versions, merge
+from d8_installer.merge.three_way import Versions, merge
+from d8_installer.model.conflict_markers import put_together, take_apart
 from d8_installer.model.executable import HEAD_BYTES, identify
 from d8_installer.model.lock import Doubles, Lock, marks
 from d8_installer.model.manifest import Manifest
-from d8_installer.model.markers import put_together, take_apart
 from d8_installer.model.oci import parse_manifest
 from d8_installer.store import tar
 

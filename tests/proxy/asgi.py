@@ -68,7 +68,7 @@ async def _ask(app: App, target: str, method: str, headers: Mapping[str, str] | 
 def _note(event: dict[str, object], reply: Reply) -> None:
     if event["type"] == "http.response.start":
         assert reply.status == 0, "started twice"
-        reply.status = cast(int, event["status"])
+        reply.status = cast("int", event["status"])
         for name, value in cast("tuple[tuple[bytes, bytes], ...]", event["headers"]):
             assert name == name.lower(), "ASGI wants header names in lower case"
             reply.headers[name.decode()] = value.decode()
@@ -76,5 +76,5 @@ def _note(event: dict[str, object], reply: Reply) -> None:
         reply.file, reply.whole = str(event["path"]), True
     else:
         assert not reply.whole, "sent after the end"
-        reply.body += cast(bytes, event["body"])
+        reply.body += cast("bytes", event["body"])
         reply.whole = not event["more_body"]

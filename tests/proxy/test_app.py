@@ -17,7 +17,7 @@ from d8_installer.proxy.app import ProxyApp
 from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler, canonical_path
 from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry import wire
+from d8_installer.registry import rpp_wire
 from d8_installer.testing.memory import MemorySource, child_entry, image_index, image_manifest
 from tests.proxy.asgi import ask_once
 
@@ -365,10 +365,10 @@ def test_a_log_line_stays_one_line(proxy: Proxy) -> None:
 
 def test_the_client_reads_what_the_proxy_writes(proxy: Proxy) -> None:
     index = proxy.source.add_index(FOO, "v1", {ARM: b"arm"})
-    assert wire.parse_tags(proxy.get(wire.tags_request(FOO).target)[1]) == ("v1",)
-    reply = ask_once(proxy.app, wire.manifest_request(FOO, "v1").target)
-    assert wire.parse_manifest_body(reply.body, reply.headers["content-type"]) == index
-    missing = ask_once(proxy.app, wire.manifest_request(FOO, "v2").target)
-    assert wire.has_manifest_route(missing.body)
+    assert rpp_wire.parse_tags(proxy.get(rpp_wire.tags_request(FOO).target)[1]) == ("v1",)
+    reply = ask_once(proxy.app, rpp_wire.manifest_request(FOO, "v1").target)
+    assert rpp_wire.parse_manifest_body(reply.body, reply.headers["content-type"]) == index
+    missing = ask_once(proxy.app, rpp_wire.manifest_request(FOO, "v2").target)
+    assert rpp_wire.has_manifest_route(missing.body)
     with pytest.raises(NotFoundError):
-        wire.raise_for_status(wire.manifest_request(FOO, "v2"), missing.status, missing.body)
+        rpp_wire.raise_for_status(rpp_wire.manifest_request(FOO, "v2"), missing.status, missing.body)

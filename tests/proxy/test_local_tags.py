@@ -8,7 +8,7 @@ import pytest
 
 from d8_installer.errors import NotFoundError
 from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry.layout import LayoutSource
+from d8_installer.registry.oci_layout import LayoutSource
 from tests.images import add_image, executables
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from d8_installer.model.reference import CLI_IMAGE, ImageName
 from d8_installer.publish import image as image_module
 from d8_installer.publish.image import Options, build_image
 from d8_installer.publish.push import publish
-from d8_installer.registry.layout import LayoutDestination, LayoutSource
+from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 from d8_installer.store.unpack import Layer, unpack
 from tests.store.layers import Kept
 

@@ -17,8 +17,8 @@ from d8_installer.errors import (
     UnreachableError,
 )
 from d8_installer.registry.bundle import BundleSource
-from d8_installer.registry.chain import ChainSource, Link
-from d8_installer.registry.layout import LayoutDestination, LayoutSource
+from d8_installer.registry.fallback import ChainSource, Link
+from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.memory import MemorySource, image_manifest
 

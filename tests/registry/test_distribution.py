@@ -20,8 +20,8 @@ from d8_installer.errors import (
     UnreachableError,
 )
 from d8_installer.model.digest import Digest
-from d8_installer.registry.distribution import RegistrySource
-from d8_installer.registry.pushing import RegistryDestination
+from d8_installer.registry.oci_push import RegistryDestination
+from d8_installer.registry.oci_registry import RegistrySource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.memory import image_manifest
 from d8_installer.testing.registry import PASSWORD

@@ -9,10 +9,10 @@ import pytest
 
 from d8_installer.errors import D8Error
 from d8_installer.registry.client import ClientOptions
-from d8_installer.registry.distribution import Registry, RegistrySource
 from d8_installer.registry.endpoint import Endpoint
-from d8_installer.registry.proxied import RppSource
+from d8_installer.registry.oci_registry import Registry, RegistrySource
 from d8_installer.registry.retry import RetryPolicy
+from d8_installer.registry.rpp import RppSource
 from tests.registry.clients import connected
 from tests.registry.test_head import saying
 

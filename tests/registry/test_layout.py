@@ -23,7 +23,7 @@ from d8_installer.errors import ConfigError, D8Error, DiskError, MismatchError, 
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import OCI_MANIFEST
 from d8_installer.model.source import ManifestBytes
-from d8_installer.registry.layout import REF_NAME, LayoutDestination, LayoutSource
+from d8_installer.registry.oci_layout import REF_NAME, LayoutDestination, LayoutSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.memory import image_manifest
 
@@ -136,7 +136,7 @@ def test_two_publishers_lose_nothing(tmp_path: Path) -> None:
 
 PUBLISHER = """
 import sys
-from d8_installer.registry.layout import LayoutDestination
+from d8_installer.registry.oci_layout import LayoutDestination
 from d8_installer.testing.memory import image_manifest
 for n in range(15):
     tag = f"v{n}-{sys.argv[2]}"

@@ -12,13 +12,13 @@ import pytest
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.platform import Platform
-from d8_installer.plugin.manager import open_source
-from d8_installer.plugin.types import Access
+from d8_installer.plugin.schemes import open_source
+from d8_installer.plugin.source_records import Access
 from d8_installer.registry.client import BearerToken, Client, ClientOptions
 from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.origin import Origin
-from d8_installer.registry.proxied import RppSource
 from d8_installer.registry.retry import RetryPolicy
+from d8_installer.registry.rpp import RppSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.faults import fault_server
 from d8_installer.testing.memory import MemorySource

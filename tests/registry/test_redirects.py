@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import MismatchError, UnreachableError
-from d8_installer.registry.distribution import RegistrySource
-from d8_installer.registry.pushing import RegistryDestination
+from d8_installer.registry.oci_push import RegistryDestination
+from d8_installer.registry.oci_registry import RegistrySource
 from d8_installer.testing.contract import PLATFORMS, Sample, read_layer
 from d8_installer.testing.memory import image_manifest
 from tests.registry.registries import asking

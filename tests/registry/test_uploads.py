@@ -14,7 +14,7 @@ from d8_installer.errors import (
     TryAgainError,
 )
 from d8_installer.model.digest import Digest
-from d8_installer.registry.pushing import RegistryDestination
+from d8_installer.registry.oci_push import RegistryDestination
 from d8_installer.testing.memory import image_manifest
 from tests.registry.registries import asking, logged_in, opened
 from tests.registry.servers import DROPPED, Answer, Received, serving
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from d8_installer.registry.distribution import Registry
+    from d8_installer.registry.oci_registry import Registry
 
 
 IMAGE = "deckhouse-cli/plugins/x"

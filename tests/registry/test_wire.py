@@ -23,7 +23,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, PLUGIN_ROOT, is_image_name
 from d8_installer.model.source import LayerRequest
-from d8_installer.registry import wire
+from d8_installer.registry import rpp_wire
 from d8_installer.registry.endpoint import Endpoint, check_tls_options
 
 NAMES = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True).filter(is_image_name)
@@ -50,51 +50,51 @@ LAYER = LayerRequest(
 @settings(deadline=None)
 @given(IMAGES)
 def test_the_proxy_reads_a_tags_request_as_it_was_meant(image: str) -> None:
-    assert wire.parse_path(wire.tags_request(image).target) == wire.Route("tags", image)
+    assert rpp_wire.parse_path(rpp_wire.tags_request(image).target) == rpp_wire.Route("tags", image)
 
 
 @settings(deadline=None)
 @given(IMAGES, TAGS | DIGESTS)
 def test_the_proxy_reads_a_manifest_request_as_it_was_meant(image: str, ref: str) -> None:
-    assert wire.parse_path(wire.manifest_request(image, ref).target) == wire.Route("manifest", image, ref)
+    assert rpp_wire.parse_path(rpp_wire.manifest_request(image, ref).target) == rpp_wire.Route("manifest", image, ref)
 
 
 @settings(deadline=None)
 @given(IMAGES, TAGS, PLATFORMS | st.none())
 def test_the_proxy_reads_a_layer_request_as_it_was_meant(image: str, tag: str, platform: Platform | None) -> None:
-    path, _, query = wire.layer_request(image, tag, platform).target.partition("?")
-    assert wire.parse_path(path) == wire.Route("image", image, tag)
-    assert wire.parse_platform_query(query) == platform
+    path, _, query = rpp_wire.layer_request(image, tag, platform).target.partition("?")
+    assert rpp_wire.parse_path(path) == rpp_wire.Route("image", image, tag)
+    assert rpp_wire.parse_platform_query(query) == platform
 
 
 @settings(deadline=None)
 @given(IMAGES, TAGS)
 def test_no_request_lets_a_server_compress(image: str, tag: str) -> None:
     for request in (
-        wire.tags_request(image),
-        wire.manifest_request(image, tag),
-        wire.layer_request(image, tag, None),
+        rpp_wire.tags_request(image),
+        rpp_wire.manifest_request(image, tag),
+        rpp_wire.layer_request(image, tag, None),
     ):
         assert ("Accept-Encoding", "identity") in request.headers
 
 
 def test_each_request_accepts_what_it_asks_for() -> None:
-    assert dict(wire.tags_request(CLI_IMAGE).headers)["Accept"] == "application/json"
-    accepted = dict(wire.manifest_request(CLI_IMAGE, "v1").headers)["Accept"].split(",")
+    assert dict(rpp_wire.tags_request(CLI_IMAGE).headers)["Accept"] == "application/json"
+    accepted = dict(rpp_wire.manifest_request(CLI_IMAGE, "v1").headers)["Accept"].split(",")
     assert [kind.split(".")[1] for kind in accepted] == ["oci", "oci", "docker", "docker"]
-    assert "Accept" not in dict(wire.layer_request(CLI_IMAGE, "v1", None).headers)
+    assert "Accept" not in dict(rpp_wire.layer_request(CLI_IMAGE, "v1", None).headers)
 
 
 @pytest.mark.parametrize("image", ["", "other", "deckhouse-cli/plugins", "deckhouse-cli/plugins/FOO", "/deckhouse-cli"])
 def test_a_bad_image_is_never_asked_for(image: str) -> None:
     with pytest.raises(DocumentError, match="invalid image reference"):
-        wire.tags_request(image)
+        rpp_wire.tags_request(image)
 
 
 @pytest.mark.parametrize("tag", ["", "a/b", "v1?x", "v1#x", "..", "v1+meta", "v1\n", "%2e", "sha256:" + "0" * 64])
 def test_a_bad_tag_is_never_asked_for(tag: str) -> None:
     with pytest.raises(DocumentError, match="invalid image reference"):
-        wire.layer_request(CLI_IMAGE, tag, None)
+        rpp_wire.layer_request(CLI_IMAGE, tag, None)
 
 
 # --- paths ---
@@ -104,7 +104,7 @@ def test_a_bad_tag_is_never_asked_for(tag: str) -> None:
 @given(st.text(alphabet="/tagsimefc1%.-", max_size=40) | st.text(max_size=40))
 def test_any_path_is_a_route_or_none(rest: str) -> None:
     for generation in ("current", "G1"):
-        route = wire.parse_path("/v1/images/" + rest, "G1" if generation == "G1" else "current")
+        route = rpp_wire.parse_path("/v1/images/" + rest, "G1" if generation == "G1" else "current")
         if route is not None:
             assert route.image
             assert "/" not in route.ref
@@ -114,8 +114,8 @@ def test_any_path_is_a_route_or_none(rest: str) -> None:
 @settings(deadline=None)
 @given(IMAGES, TAGS)
 def test_an_old_proxy_reads_downloads_below_tags(image: str, tag: str) -> None:
-    assert wire.parse_path(f"/v1/images/{image}/tags/{tag}", "G1") == wire.Route("image", image, tag)
-    assert wire.parse_path(f"/v1/images/{image}/images/{tag}", "G1") is None or image.endswith("/tags")
+    assert rpp_wire.parse_path(f"/v1/images/{image}/tags/{tag}", "G1") == rpp_wire.Route("image", image, tag)
+    assert rpp_wire.parse_path(f"/v1/images/{image}/images/{tag}", "G1") is None or image.endswith("/tags")
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_an_old_proxy_reads_downloads_below_tags(image: str, tag: str) -> None:
     ],
 )
 def test_a_query_is_read_as_go_reads_it(query: str, platform: Platform | None) -> None:
-    assert wire.parse_platform_query(query) == platform
+    assert rpp_wire.parse_platform_query(query) == platform
 
 
 @pytest.mark.parametrize("value", ["linux", "-", "-arm", "linux-", "linux--arm", "linux-arm-v7", "linux/amd64", "+"])
 def test_what_is_not_two_parts_is_invalid(value: str) -> None:
-    with pytest.raises(wire.InvalidPlatform):
-        wire.parse_platform_query(f"platform={value}")
+    with pytest.raises(rpp_wire.InvalidPlatform):
+        rpp_wire.parse_platform_query(f"platform={value}")
 
 
 # --- responses ---
@@ -152,7 +152,7 @@ def test_what_is_not_two_parts_is_invalid(value: str) -> None:
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
 def test_any_body_is_tags_or_a_mismatch(body: bytes) -> None:
     try:
-        tags = wire.parse_tags(body)
+        tags = rpp_wire.parse_tags(body)
     except MismatchError:
         return
     assert all(isinstance(tag, str) for tag in tags)
@@ -162,31 +162,31 @@ def test_any_body_is_tags_or_a_mismatch(body: bytes) -> None:
 @given(st.lists(st.text()))
 def test_only_the_first_json_value_counts(tags: list[str]) -> None:
     body = json.dumps({"name": "x", "other": [1], "tags": tags}).encode("utf-8", "surrogatepass")
-    assert wire.parse_tags(b"\n " + body + b"\n{{{") == tuple(tags)
+    assert rpp_wire.parse_tags(b"\n " + body + b"\n{{{") == tuple(tags)
 
 
 @pytest.mark.parametrize("body", [b"null", b"{}", b'{"tags":null}', b'{"tags":[]} <html>'])
 def test_no_tags_is_empty(body: bytes) -> None:
-    assert wire.parse_tags(body) == ()
+    assert rpp_wire.parse_tags(body) == ()
 
 
 @pytest.mark.parametrize("body", [b'{"Tags":["v1"]}', b'{"TAGS":["v1"]}', b'{"tags":["v0"],"Tags":["v1"]}'])
 def test_go_does_not_look_at_the_case_of_a_member(body: bytes) -> None:
-    assert wire.parse_tags(body) == ("v1",)
+    assert rpp_wire.parse_tags(body) == ("v1",)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"1", b'{"tags":{}}', b'{"tags":[1]}', b"<html>", b"[" * 100_000])
 def test_another_shape_is_a_mismatch(body: bytes) -> None:
     with pytest.raises(MismatchError, match="decode tags"):
-        wire.parse_tags(body)
+        rpp_wire.parse_tags(body)
 
 
 def test_a_manifest_is_taken_up_to_its_cap() -> None:
-    whole = b" " * wire.MAX_MANIFEST_BYTES
-    taken = wire.parse_manifest_body(whole, "application/json; charset=utf-8")
+    whole = b" " * rpp_wire.MAX_MANIFEST_BYTES
+    taken = rpp_wire.parse_manifest_body(whole, "application/json; charset=utf-8")
     assert (taken.raw, taken.media_type) == (whole, "application/json")
     with pytest.raises(MismatchError, match="decode manifest"):
-        wire.parse_manifest_body(whole + b" ", "")
+        rpp_wire.parse_manifest_body(whole + b" ", "")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_manifest_is_taken_up_to_its_cap() -> None:
 )
 def test_a_status_is_somebodys_fault(status: int, kind: type[D8Error], exit_code: int) -> None:
     with pytest.raises(kind) as caught:
-        wire.raise_for_status(wire.tags_request(CLI_IMAGE), status, b"")
+        rpp_wire.raise_for_status(rpp_wire.tags_request(CLI_IMAGE), status, b"")
     assert type(caught.value) is kind
     assert caught.value.exit_code == exit_code
     assert caught.value.hint
@@ -216,9 +216,9 @@ def test_a_status_is_somebodys_fault(status: int, kind: type[D8Error], exit_code
 @settings(deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=600))
 def test_a_message_is_one_short_clean_line(status: int, body: bytes) -> None:
-    request = wire.layer_request(CLI_IMAGE, "v1", Platform("linux", "arm"))
+    request = rpp_wire.layer_request(CLI_IMAGE, "v1", Platform("linux", "arm"))
     try:
-        wire.raise_for_status(request, status, body)
+        rpp_wire.raise_for_status(request, status, body)
     except D8Error as error:
         assert error.message.startswith("GET /v1/images/deckhouse-cli/images/v1: ")
         assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in error.message)
@@ -231,29 +231,34 @@ def test_a_message_is_one_short_clean_line(status: int, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("request_", "status", "body", "hint"),
     [
-        (wire.tags_request(CLI_IMAGE), 401, b"", "D8_RPP_TOKEN"),
-        (wire.tags_request(CLI_IMAGE), 403, b"", "d8:registry-packages-proxy:cli-download"),
-        (wire.layer_request(PLUGIN_ROOT + "foo", "v1", None), 404, b"", "d8-installer versions foo"),
-        (wire.manifest_request(PLUGIN_ROOT + "foo", "v1"), 404, b"manifest not found\n", "d8-installer versions foo"),
-        (wire.manifest_request(PLUGIN_ROOT + "foo", "v1"), 404, b"404 page not found\n", "no manifest route"),
-        (wire.tags_request(PLUGIN_ROOT + "foo"), 404, b"", "check the image's name"),
+        (rpp_wire.tags_request(CLI_IMAGE), 401, b"", "D8_RPP_TOKEN"),
+        (rpp_wire.tags_request(CLI_IMAGE), 403, b"", "d8:registry-packages-proxy:cli-download"),
+        (rpp_wire.layer_request(PLUGIN_ROOT + "foo", "v1", None), 404, b"", "d8-installer versions foo"),
+        (
+            rpp_wire.manifest_request(PLUGIN_ROOT + "foo", "v1"),
+            404,
+            b"manifest not found\n",
+            "d8-installer versions foo",
+        ),
+        (rpp_wire.manifest_request(PLUGIN_ROOT + "foo", "v1"), 404, b"404 page not found\n", "no manifest route"),
+        (rpp_wire.tags_request(PLUGIN_ROOT + "foo"), 404, b"", "check the image's name"),
     ],
 )
-def test_a_hint_says_what_to_type(request_: wire.Request, status: int, body: bytes, hint: str) -> None:
+def test_a_hint_says_what_to_type(request_: rpp_wire.Request, status: int, body: bytes, hint: str) -> None:
     with pytest.raises(D8Error) as caught:
-        wire.raise_for_status(request_, status, body)
+        rpp_wire.raise_for_status(request_, status, body)
     assert hint in str(caught.value.hint)
 
 
 def test_only_the_proxys_own_words_show_the_manifest_route() -> None:
-    assert wire.has_manifest_route(b"manifest not found\n")
-    assert not wire.has_manifest_route(b"404 page not found\n")
-    assert not wire.has_manifest_route(b"<html>404</html>")
+    assert rpp_wire.has_manifest_route(b"manifest not found\n")
+    assert not rpp_wire.has_manifest_route(b"404 page not found\n")
+    assert not rpp_wire.has_manifest_route(b"<html>404</html>")
 
 
 @pytest.mark.parametrize("etag", [None, "", f'"{LAYER.child}"', f'W/"{LAYER.index}"', str(LAYER.index), '"a"b"'])
 def test_an_etag_that_says_nothing_ends_nothing(etag: str | None) -> None:
-    wire.judge_etag(etag, LAYER)
+    rpp_wire.judge_etag(etag, LAYER)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +267,7 @@ def test_an_etag_that_says_nothing_ends_nothing(etag: str | None) -> None:
 )
 def test_a_strong_etag_of_other_bytes_ends_the_transfer(etag: str, reason: str) -> None:
     with pytest.raises(MismatchError, match=reason):
-        wire.judge_etag(etag, LAYER)
+        rpp_wire.judge_etag(etag, LAYER)
 
 
 # --- endpoint and trust ---
@@ -283,7 +288,7 @@ def test_a_strong_etag_of_other_bytes_ends_the_transfer(etag: str, reason: str) 
 )
 def test_a_good_endpoint_keeps_its_prefix_and_loses_its_slash(url: str, base: str) -> None:
     endpoint = Endpoint.parse(url)
-    assert endpoint.url(wire.tags_request(CLI_IMAGE)) == f"{base}/v1/images/deckhouse-cli/tags"
+    assert endpoint.url(rpp_wire.tags_request(CLI_IMAGE)) == f"{base}/v1/images/deckhouse-cli/tags"
     assert endpoint.tls == url.startswith("https:")
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from d8_installer.errors import DiskError
 from d8_installer.model.digest import Digest
 from d8_installer.store import fs
-from d8_installer.store.blobs import Store, Stored
-from d8_installer.store.layout import Home
+from d8_installer.store.paths import Home
+from d8_installer.store.store import Store, Stored
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 LAYER = Digest.of(b"a layer")
 UNPROVEN = """
 import os, sys
-from d8_installer.store.blobs import Store
-from d8_installer.store.layout import Home
+from d8_installer.store.store import Store
+from d8_installer.store.paths import Home
 with Store(Home(sys.argv[1])).incoming() as incoming:
     with incoming.create("plugin") as file:
         file.write(b"unproven")

@@ -153,7 +153,7 @@ def test_a_reader_never_sees_a_gap(somebody: Person) -> None:
 
 def test_switching_to_and_fro_under_many_readers(somebody: Person) -> None:
     """The link alone, as fast as it goes: no open ever fails."""
-    from d8_installer.store.layout import Home
+    from d8_installer.store.paths import Home
     from d8_installer.store.switch import LinkSwitch
 
     assert somebody.run("install", "first==1.1.0").code == 0

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import DiskError
-from d8_installer.store import dropping, fs, leftovers
-from d8_installer.store.layout import Home
+from d8_installer.store import fs, recovery, removal
+from d8_installer.store.paths import Home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d8_installer.store.layout import ProfilePaths
+    from d8_installer.store.paths import ProfilePaths
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the errnos are POSIX's")
 
@@ -48,7 +48,7 @@ def test_what_cannot_be_renamed_is_emptied_in_place(
     paths: ProfilePaths, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     NoRename(monkeypatch, number)
-    dropping.drop(paths.generation(2))
+    removal.drop(paths.generation(2))
     assert os.listdir(paths.generations) in (["1", "3"], ["3", "1"])
 
 
@@ -56,8 +56,8 @@ def test_what_cannot_be_renamed_is_emptied_in_place(
 def test_other_errors_are_errors(paths: ProfilePaths, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     NoRename(monkeypatch, number)
     with pytest.raises(DiskError):
-        dropping.drop(paths.generation(2))
-    assert leftovers.numbers(paths) == [1, 2, 3]
+        removal.drop(paths.generation(2))
+    assert recovery.numbers(paths) == [1, 2, 3]
 
 
 class KilledError(BaseException):
@@ -73,22 +73,22 @@ def test_killed_anywhere_it_is_whole_or_going(
     at, done = 0, False
     while not done:
         at += 1
-        number = max(leftovers.newest_number(paths), 3) + 1
+        number = max(recovery.newest_number(paths), 3) + 1
         os.makedirs(os.path.join(paths.generation(number), "bin"))
         fs.replace_file(os.path.join(paths.generation(number), "bin", "tool"), b"")
         done = drop_until(paths.generation(number), at)
         whole = os.path.exists(os.path.join(paths.generation(number), "bin", "tool"))
-        assert (number in leftovers.numbers(paths)) <= whole
-        assert done or leftovers.newest_number(paths) >= number, "its number could be given again"
+        assert (number in recovery.numbers(paths)) <= whole
+        assert done or recovery.newest_number(paths) >= number, "its number could be given again"
         for name in os.listdir(paths.generations):
-            if name.endswith(dropping.GONE):
-                dropping.finish(os.path.join(paths.generations, name))
-        if number not in leftovers.numbers(paths):
+            if name.endswith(removal.GONE):
+                removal.finish(os.path.join(paths.generations, name))
+        if number not in recovery.numbers(paths):
             assert not os.path.exists(paths.generation(number))
         else:
-            dropping.drop(paths.generation(number))
+            removal.drop(paths.generation(number))
     assert at > 3
-    assert leftovers.numbers(paths) == [1, 2, 3]
+    assert recovery.numbers(paths) == [1, 2, 3]
 
 
 def drop_until(path: str, at: int) -> bool:
@@ -108,7 +108,7 @@ def drop_until(path: str, at: int) -> bool:
         for name in ("replace", "mkdir", "unlink", "rmdir", "chmod"):
             patch.setattr(os, name, counted(getattr(os, name)))
         try:
-            dropping.drop(path)
+            removal.drop(path)
         except KilledError:
             return False
     return True

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import DiskError
-from d8_installer.store import fs, lockfile, status
+from d8_installer.store import documents, fs, status
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_a_link_is_followed_and_stays(tmp_path: Path, exists: bool) -> None:
     (config / "d8.toml").symlink_to("../dotfiles/d8.toml")
     if exists:
         (dotfiles / "d8.toml").write_bytes(b"old")
-    lockfile.save(str(config / "d8.toml"), "new", begin=True)
+    documents.save(str(config / "d8.toml"), "new", begin=True)
     assert (config / "d8.toml").is_symlink()
     assert (dotfiles / "d8.toml").read_bytes() == b"new"
     assert [os.listdir(config), os.listdir(dotfiles)] == [["d8.toml"], ["d8.toml"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from d8_installer.store.layout import (
+from d8_installer.store.paths import (
     Home,
     ProfilePaths,
     config_directory,

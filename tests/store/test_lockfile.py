@@ -13,8 +13,8 @@ from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.model.config import Config
 from d8_installer.model.digest import Digest
 from d8_installer.model.manifest import Manifest
-from d8_installer.store import fs, lockfile
-from d8_installer.store.layout import SCHEMA, Home
+from d8_installer.store import documents, fs
+from d8_installer.store.paths import SCHEMA, Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,21 +42,21 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_what_is_not_there_is_empty(home: Home) -> None:
-    assert lockfile.load_manifest(home.config_manifest) == ("", Manifest())
-    assert lockfile.load_lock(home.profile("user").lock) is None
-    assert lockfile.load_config(os.path.join(home.root, "config.toml")) == ("", Config())
-    assert lockfile.load_tags(home) == {}
-    lockfile.check_schema(home)
+    assert documents.load_manifest(home.config_manifest) == ("", Manifest())
+    assert documents.load_lock(home.profile("user").lock) is None
+    assert documents.load_config(os.path.join(home.root, "config.toml")) == ("", Config())
+    assert documents.load_tags(home) == {}
+    documents.check_schema(home)
 
 
 @pytest.mark.parametrize(
     ("load", "name"),
     [
-        (lambda home: lockfile.load_manifest(home.config_manifest), "d8.toml"),
-        (lambda home: lockfile.load_lock(os.path.join(home.root, "d8.lock")), "d8.lock"),
-        (lambda home: lockfile.load_config(os.path.join(home.root, "config.toml")), "config.toml"),
-        (lockfile.load_tags, "tags.json"),
-        (lockfile.check_schema, "schema"),
+        (lambda home: documents.load_manifest(home.config_manifest), "d8.toml"),
+        (lambda home: documents.load_lock(os.path.join(home.root, "d8.lock")), "d8.lock"),
+        (lambda home: documents.load_config(os.path.join(home.root, "config.toml")), "config.toml"),
+        (documents.load_tags, "tags.json"),
+        (documents.check_schema, "schema"),
     ],
     ids=["manifest", "lock", "config", "tags", "schema"],
 )
@@ -76,11 +76,11 @@ def test_any_bytes_are_a_value_or_a_named_error_with_a_hint(
 
 def test_saving_the_same_text_touches_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "d8.lock")
-    lockfile.save(path, "lock_version = 1\n")
+    documents.save(path, "lock_version = 1\n")
     before = os.stat(path)
-    lockfile.save(path, "lock_version = 1\n")
+    documents.save(path, "lock_version = 1\n")
     assert (os.stat(path).st_ino, os.stat(path).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    lockfile.save(path, "lock_version = 1\nx = 1\n")
+    documents.save(path, "lock_version = 1\nx = 1\n")
     assert os.stat(path).st_ino != before.st_ino
 
 
@@ -88,30 +88,30 @@ def test_saving_the_same_text_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_tags_are_added_to(home: Home) -> None:
-    lockfile.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    lockfile.remember_tags(home, {("deckhouse-cli/plugins/x", "v1.0.0"): TWO, ("deckhouse-cli", "v1.1.0"): TWO})
+    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+    documents.remember_tags(home, {("deckhouse-cli/plugins/x", "v1.0.0"): TWO, ("deckhouse-cli", "v1.1.0"): TWO})
     expected = {
         ("deckhouse-cli", "v1.0.0"): ONE,
         ("deckhouse-cli", "v1.1.0"): TWO,
         ("deckhouse-cli/plugins/x", "v1.0.0"): TWO,
     }
-    assert lockfile.load_tags(home) == expected
-    lockfile.remember_tags(home, {("deckhouse-cli", "v1.0.0"): TWO})
-    assert lockfile.load_tags(home) == {**expected, ("deckhouse-cli", "v1.0.0"): TWO}
+    assert documents.load_tags(home) == expected
+    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): TWO})
+    assert documents.load_tags(home) == {**expected, ("deckhouse-cli", "v1.0.0"): TWO}
 
 
 def test_what_is_known_already_is_not_written_again(home: Home) -> None:
-    lockfile.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
     before = os.stat(home.tags)
-    lockfile.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    lockfile.remember_tags(home, {})
+    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+    documents.remember_tags(home, {})
     assert os.stat(home.tags).st_ino == before.st_ino
 
 
 def test_a_damaged_memory_is_not_written_over(home: Home) -> None:
     fs.replace_file(home.tags, b'{"tags": ')
     with pytest.raises(DocumentError, match="damaged"):
-        lockfile.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+        documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
     assert fs.read(home.tags, limit=100) == b'{"tags": '
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_memory_is_not_written_over(home: Home) -> None:
 
 def test_a_new_home_gets_its_schema(home: Home) -> None:
     for _ in range(2):
-        lockfile.prepare_home(home)
+        documents.prepare_home(home)
         assert fs.read(home.schema, limit=10) == f"{SCHEMA}\n".encode()
     assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]
 
@@ -129,7 +129,7 @@ def test_a_new_home_gets_its_schema(home: Home) -> None:
 def test_a_newer_home_is_refused_and_not_touched(home: Home, text: str) -> None:
     fs.replace_file(home.schema, text.encode())
     with pytest.raises(ConfigError, match="schema") as caught:
-        lockfile.prepare_home(home)
+        documents.prepare_home(home)
     assert caught.value.hint == "upgrade d8-installer"
     assert os.listdir(home.root) == ["schema"]
 
@@ -138,13 +138,13 @@ def test_a_newer_home_is_refused_and_not_touched(home: Home, text: str) -> None:
 def test_a_damaged_schema_is_named(home: Home, text: str) -> None:
     fs.replace_file(home.schema, text.encode())
     with pytest.raises(ConfigError, match="damaged") as caught:
-        lockfile.check_schema(home)
+        documents.check_schema(home)
     assert caught.value.hint == f"write {SCHEMA} into it"
 
 
 def test_preparing_removes_what_killed_processes_left(home: Home) -> None:
-    lockfile.prepare_home(home)
+    documents.prepare_home(home)
     for name in ("schema.1.tmp", "tags.json.22.tmp", "d8.toml.333.tmp"):
         fs.replace_file(os.path.join(home.root, name), b"")
-    lockfile.prepare_home(home)
+    documents.prepare_home(home)
     assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]

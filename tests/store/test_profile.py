@@ -16,9 +16,9 @@ from d8_installer.model.generation import Generation, Placed, Placement, generat
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.store import fs
-from d8_installer.store.blobs import Store, Stored
-from d8_installer.store.layout import Home
-from d8_installer.store.profile import ProfileStore, file_name
+from d8_installer.store.generations import ProfileStore, file_name
+from d8_installer.store.paths import Home
+from d8_installer.store.store import Store, Stored
 from d8_installer.store.switch import FileSwitch, LinkSwitch
 from tests.images import script
 from tests.store.cut import every_cut, killed_at

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d8_installer.store import fs, stamp
-from d8_installer.store.layout import Home, ProfilePaths
+from d8_installer.store.paths import Home, ProfilePaths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

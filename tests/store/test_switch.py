@@ -11,7 +11,7 @@ import pytest
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
-from d8_installer.store.layout import Home, ProfilePaths
+from d8_installer.store.paths import Home, ProfilePaths
 from d8_installer.store.switch import FileSwitch, LinkSwitch, switch_for_this_system
 from tests.images import script
 from tests.store.cut import every_cut, killed_at

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Write the bundle."""
-    from d8_installer.model.counting import counted, sized
+    from d8_installer.model.plurals import counted, sized
     from d8_installer.ops.bundle import create
 
     typed = context.arguments

@@ -30,16 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Show or change."""
-    from d8_installer.ops import settings
+    from d8_installer.ops import config
 
     typed = context.arguments
     with context.session() as session:
         if typed.way in {"set", "unset"}:
-            result = settings.change(session, typed.key, typed.value if typed.way == "set" else None)
+            result = config.change(session, typed.key, typed.value if typed.way == "set" else None)
             return Outcome(result.as_json(), [f"wrote {result.file}"])
         if typed.way == "path":
             return Outcome({"file": session.config_file, "settings": {}, "key": None}, [session.config_file])
-        result = settings.show(session, typed.key if typed.way == "get" else None)
+        result = config.show(session, typed.key if typed.way == "get" else None)
     if result.key is not None:
         return Outcome(result.as_json(), [_shown(result.values[result.key])])
     return Outcome(result.as_json(), [f"{key} = {_shown(value)}" for key, value in result.values.items()])

@@ -18,7 +18,7 @@ def configure(_parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Append to PATH."""
-    from d8_installer.ops.ensure_path import ensure_path
+    from d8_installer.ops.shell.ensurepath import ensure_path
 
     with context.session() as session:
         result = ensure_path(session)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
-    from d8_installer.ops.shells import SHELLS
+    from d8_installer.pipeline.shell_lines import SHELLS
 
     text = f"the shell that reads it: {', '.join(SHELLS)} (default: that of $SHELL)"
     parser.add_argument("--shell", choices=SHELLS, metavar="SHELL", help=text)
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Print the line to evaluate: ``eval "$(d8-installer env)"``."""
-    from d8_installer.ops.path import env_lines
+    from d8_installer.ops.shell.env import env_lines
 
     with context.session() as session:
         result = env_lines(session, context.arguments.shell)

@@ -10,7 +10,7 @@ from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context
-    from d8_installer.ops.gc import Removed
+    from d8_installer.ops.upkeep.gc import Removed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Collect."""
-    from d8_installer.model.counting import counted, sized
-    from d8_installer.ops.gc import GcOptions, collect_garbage, parse_age
+    from d8_installer.model.plurals import counted, sized
+    from d8_installer.ops.upkeep.gc import GcOptions, collect_garbage, parse_age
 
     typed = context.arguments
     age = None if typed.older_than is None else parse_age(typed.older_than)

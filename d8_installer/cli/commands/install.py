@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Install, then say so if the binaries are not on PATH."""
     from d8_installer.ops.install import install
-    from d8_installer.ops.path import say_path
+    from d8_installer.pipeline.path_lookup import say_path
 
     typed = context.arguments
     with context.session() as session:

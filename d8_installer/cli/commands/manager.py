@@ -21,20 +21,20 @@ def execute(context: Context) -> RawOutput:
     from d8_installer.cli import text
     from d8_installer.cli.program import wait_for
     from d8_installer.model.secrets import without_secrets
-    from d8_installer.ops import managers
+    from d8_installer.ops import manager as verb
 
     manager, arguments = context.arguments.command, context.arguments.rest
     environ = without_secrets(context.environ)
-    program = managers.program_of(manager, context.environ)
-    affected = managers.affected_by([manager, *arguments], context.environ, context.directory)
+    program = verb.program_of(manager, context.environ)
+    affected = verb.affected_by([manager, *arguments], context.environ, context.directory)
     if affected is None:
         return RawOutput(wait_for([program, *arguments], environ))
-    with managers.options_after(context.wire(), affected) as session:
-        before = managers.plugins_of(session, affected)
+    with verb.options_after(context.wire(), affected) as session:
+        before = verb.plugins_of(session, affected)
         code = wait_for([program, *arguments], environ)
         if code != 0:
             return RawOutput(code)
-        outcome = text.applied(managers.follow(session, affected, before))
+        outcome = text.applied(verb.follow(session, affected, before))
     for line in outcome.lines if outcome.lines != [text.NOTHING] else ():
         context.talk.note(f"d8-installer: {line}")
     for error in outcome.errors:

@@ -31,14 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Write or check."""
-    from d8_installer.ops import manifests
+    from d8_installer.ops import manifest
 
     typed = context.arguments
     with context.session() as session:
         if typed.way == "init":
-            result = manifests.init(session, typed.requirements, typed.file)
+            result = manifest.init(session, typed.requirements, typed.file)
         else:
-            result = manifests.check(session, typed.file, resolve=typed.resolve)
+            result = manifest.check(session, typed.file, resolve=typed.resolve)
     lines = [f"wrote {result.file}" if result.written else f"{result.file} is a manifest"]
     for request, version in result.images:
         binaries = ", ".join(binary for binary, _ in request.binaries)

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> RawOutput:
     """Serve; the address goes to stdout once connections are accepted, the access log to stderr."""
-    from d8_installer.plugin.manager import open_source
+    from d8_installer.plugin.schemes import open_source
     from d8_installer.proxy.server import ServeOptions, serve
     from d8_installer.registry.trust import check_files
 

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
-    from d8_installer.model.counting import sized
+    from d8_installer.model.plurals import sized
     from d8_installer.model.reference import image_name
     from d8_installer.publish.image import Options
     from d8_installer.publish.push import publish

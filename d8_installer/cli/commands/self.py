@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from d8_installer.cli.context import Context
-    from d8_installer.ops.session import Session
+    from d8_installer.pipeline.session import Session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Ask, then remove; without a terminal ``--yes`` is the only consent."""
-    from d8_installer.ops.remove_self import uninstall_self
+    from d8_installer.ops.self_uninstall import uninstall_self
 
     typed = context.arguments
     with context.session() as session:
@@ -41,7 +41,7 @@ def execute(context: Context) -> Outcome:
 
 def _ask(session: Session, *, as_json: bool) -> None:
     from d8_installer.errors import UsageError
-    from d8_installer.ops.remove_self import leaving
+    from d8_installer.ops.self_uninstall import leaving
 
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(

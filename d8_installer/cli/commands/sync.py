@@ -35,8 +35,8 @@ def execute(context: Context) -> Outcome:
         return quick
     from d8_installer.cli.shadowed import applied
     from d8_installer.errors import UsageError
-    from d8_installer.ops.path import say_path
     from d8_installer.ops.sync import SyncOptions, sync
+    from d8_installer.pipeline.path_lookup import say_path
 
     if typed.exclude_newer is not None and (typed.locked or typed.frozen):
         raise UsageError("--locked and --frozen choose no version", hint="leave --exclude-newer out")

@@ -21,12 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Look; what is wrong, and still is after ``--fix``, makes the exit code 76."""
-    from d8_installer.model.counting import counted, sized
-    from d8_installer.ops.verify import Hashed, verify
+    from d8_installer.model.plurals import counted, sized
+    from d8_installer.ops.upkeep.verify import Hashed, verify
 
     with context.session() as session:
         if context.arguments.fix:
-            from d8_installer.ops.mend import verify_and_mend
+            from d8_installer.ops.upkeep.repair import verify_and_mend
 
             result = verify_and_mend(session)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.ops.shells import fish_quoted
+from d8_installer.pipeline.shell_lines import fish_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import json
 import os
 
 from d8_installer.errors import D8Error
-from d8_installer.ops.place import Choice
+from d8_installer.pipeline.profile_access import Choice
 from d8_installer.store import fs
 
 TYPE_CHECKING = False

@@ -1,0 +1,1 @@
+"""Merging of locks: decides entry by entry, and does no I/O."""

@@ -1,0 +1,89 @@
+"""A lock's text that does not say one thing of every image: markers of a merge tear it, or an image is there twice.
+
+Git merges the bases of a criss-cross history first, and what it leaves of that is the base, markers and all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError
+from d8_installer.model.conflict_markers import put_together, take_apart
+from d8_installer.model.lock import END, NAMED, Lock, LockedImage, marks
+from d8_installer.model.reference import ImageName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAX_LEVELS = 3
+_HEAD = "lock_version = 1\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """What a text says for certain, and of each other image its blocks as they are, between markers."""
+
+    lock: Lock
+    said: Mapping[ImageName, str] = field(default_factory=dict)
+
+
+def read_torn(text: str, file: str) -> Torn:
+    """Return what *text* says; a DocumentError where markers or blocks cannot be told apart, or no lock is around them.
+
+    A block that no marker touches is whole, and its mark (`LockedImage.mark`) says that git joined no lines in it.
+    """
+    try:
+        return Torn(Lock.parse(text.encode(), file) if text.strip() else Lock())
+    except DocumentError:
+        leaves = [_Leaf.of(leaf, file) for leaf in _leaves(text, file, _MAX_LEVELS)]
+    names = sorted({name for leaf in leaves for name in leaf.blocks})
+    images, said = [], {}
+    for name in names:
+        texts = ["".join(leaf.blocks.get(name, ())) for leaf in leaves]
+        image = _whole(texts[0], name) if len(set(texts)) == 1 else None
+        if image is not None:
+            images.append(image)
+        else:
+            said[name] = put_together(texts[0], "", texts[-1], inner=True)
+    same = all(leaf.head == leaves[0].head for leaf in leaves)
+    if not said and same:
+        raise DocumentError("is no lock, whichever side is taken", file=file)
+    return Torn(Lock.of(images, leaves[0].head.extra if same else {}), said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A text without markers: what comes first, and the blocks of each image."""
+
+    head: Lock
+    blocks: Mapping[ImageName, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, text: str, file: str) -> _Leaf:
+        head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
+        blocks: dict[ImageName, tuple[str, ...]] = {}
+        for entry in entries:
+            found = NAMED.search(entry)
+            if found is not None:  # else it is part of a block whose name another leaf has
+                name = ImageName.parse(found[1])
+                blocks[name] = (*blocks.get(name, ()), f"{entry.replace(END, '').strip()}\n")
+        return cls(Lock.parse(head.encode(), file), blocks)
+
+
+def _leaves(text: str, file: str, levels: int) -> list[str]:
+    sides = take_apart(text, file)
+    if sides is None:
+        return [text]
+    if not levels:
+        raise DocumentError("has conflict markers inside of conflict markers inside of others", file=file)
+    return [leaf for side in (sides.ours, sides.theirs) for leaf in _leaves(side, file, levels - 1)]
+
+
+def _whole(block: str, name: ImageName) -> LockedImage | None:
+    try:
+        (image,) = Lock.parse(f"{_HEAD}{block}".encode(), str(name)).images
+    except (DocumentError, ValueError):
+        return None
+    return image if marks(block).get(str(name), image.mark) == image.mark else None

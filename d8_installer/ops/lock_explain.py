@@ -1,0 +1,84 @@
+"""``lock --explain NAME``: why an image is locked as it is. Reads the profile, asks the source, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.model.date import spelled
+from d8_installer.pipeline.driver import drive
+from d8_installer.pipeline.relock import cutoff_of, refuse_unknown
+from d8_installer.pipeline.requesters import gather
+from d8_installer.resolve import explain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from d8_installer.errors import D8Error
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.resolution import Explanation
+    from d8_installer.pipeline.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An Explanation with the lock's file, the cut-off, and the source that was asked."""
+
+    file: str
+    source: str
+    explanation: Explanation
+    cutoff: datetime | None
+    images: int
+    problems: tuple[D8Error, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``: that of ``lock``, and the explanation."""
+        data = {"file": self.file, "images": self.images, "written": False, "changes": []}
+        left_out = [error.message for error in self.problems]
+        return data | {"left_out": left_out, "explanation": self._explanation()}
+
+    def _explanation(self) -> dict[str, object]:
+        told = self.explanation
+        locked = told.locked
+        return {
+            "image": str(told.name),
+            "source": self.source,
+            "asked": [{"requester": r.requester, "range": r.request.version.text} for r in told.group],
+            "locked": None if locked is None else locked.version,
+            "chosen": told.chosen,
+            "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in told.left_out],
+            "excluded_from": None if self.cutoff is None else spelled(self.cutoff),
+            "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in told.considered],
+        }
+
+    def as_text(self) -> list[str]:
+        """Return the lines for people."""
+        told = self.explanation
+        lines = [f"{told.name} of {self.source}"]
+        lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in told.group]
+        if told.locked is None:
+            lines.append("  not locked")
+        else:
+            who = " and ".join(requester for requester, _ in told.locked.requests)
+            platforms = ", ".join(key for key, _ in told.locked.platforms)
+            lines.append(f"  locked: {told.locked.version} for {who}, on {platforms}")
+        lines += [f"  left out: {one.error}" for one in told.left_out]
+        tags = [one.tag for one in told.considered]
+        if not tags:
+            lines.append(f"  {self.source} lists no tag of it")
+        elif told.chosen is not None and told.chosen not in tags:
+            lines.append(f"  {told.chosen} stays, though {self.source} does not list it any more")
+        width = max((len(tag) for tag in tags), default=0)
+        return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
+
+
+def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> Explained:
+    """Return why *name* is locked as it is; NotFoundError for an image that is neither asked for here nor locked."""
+    workspace = session.read(session.profile())
+    requesters = gather(session, workspace, given)
+    cutoff = cutoff_of(session)
+    wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff, lenient=True)
+    refuse_unknown(session, workspace.profile, wanted, [name])
+    told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
+    images = len(workspace.locked.images)
+    return Explained(workspace.profile.lock, session.source.name, told, cutoff, images, requesters.problems)

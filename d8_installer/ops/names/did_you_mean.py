@@ -1,0 +1,43 @@
+"""Finds the image that a mistyped name may mean, among those that this machine knows."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error
+from d8_installer.model.reference import PLUGIN_ROOT
+from d8_installer.pipeline.plugin_search import look
+from d8_installer.store import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from d8_installer.errors import NotFoundError
+    from d8_installer.pipeline.session import Session
+
+
+def suggest(session: Session, error: NotFoundError) -> None:
+    """Change the hint of an error about an absent image into the name that is spelled most like it, if there is one.
+
+    Known names are those of manifests, locks, plugins and of the remembered tags. What cannot be read is passed over.
+    """
+    if error.image is None:
+        return
+    near = difflib.get_close_matches(error.image, set(_known(session)) - {error.image}, n=1)
+    if near:
+        error.hint = f"did you mean {near[0]}?"
+
+
+def _known(session: Session) -> Iterator[str]:
+    for profile in (session.profile(), session.profile(default="user")):
+        with contextlib.suppress(D8Error):
+            workspace = session.read(profile)
+            yield from (request.name.short for request in workspace.manifest.requests)
+            yield from (image.name.short for image in workspace.locked.images)
+        with contextlib.suppress(D8Error):
+            for plugin in look(session, profile).chosen:
+                yield from (request.name.short for request in plugin.manifest.requests)
+    with contextlib.suppress(D8Error):
+        yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in documents.load_tags(session.home))

@@ -1,0 +1,33 @@
+"""``env``: the lines by which a shell puts a profile's binaries first on PATH."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.pipeline.shell_lines import first_on_path, path_entry, shell_of
+
+if TYPE_CHECKING:
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class EnvLines:
+    """Lines that a shell evaluates to have the profile's binaries first on PATH."""
+
+    profile: Profile
+    directory: str
+    lines: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        return {"profile": self.profile.as_json(), "directory": self.directory, "lines": list(self.lines)}
+
+
+def env_lines(session: Session, shell: str | None) -> EnvLines:
+    """Return the lines that put the profile's ``bin`` first on PATH, in *shell*'s language (default: $SHELL's)."""
+    profile = session.profile()
+    paths = session.home.profile(profile.directory)
+    chosen = shell or shell_of(session.environ.get("SHELL", "sh"))
+    return EnvLines(profile, paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))

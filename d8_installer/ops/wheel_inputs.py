@@ -1,0 +1,94 @@
+"""One manifest's binaries as proven files of the store, for any platform: what author tooling packs. No profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, NotFoundError, StaleLockError, UsageError
+from d8_installer.model.lock import ANY_PLATFORM, Lock
+from d8_installer.model.platform import Platform
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Wanted
+from d8_installer.pipeline.apply import held_of, refuse_moved
+from d8_installer.pipeline.fetch import fetch_all
+from d8_installer.pipeline.relock import relock
+from d8_installer.plan.plan import Situation, make_plan
+from d8_installer.resolve import staleness
+from d8_installer.store import status
+from d8_installer.store.generations import file_name
+
+if TYPE_CHECKING:
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.manifest import Manifest
+    from d8_installer.pipeline.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenBinary:
+    """A binary: its name, the stored file, and what that is."""
+
+    name: str
+    path: str
+    digest: Digest
+    size: int
+
+
+def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None) -> Lock:
+    """Return the lock of *manifest*: the *given* one (with its file's name), which must be current, else a new one.
+
+    Other requesters' images in the given lock are left out. Raises StaleLockError, and whatever resolving raises.
+    """
+    session.refuse_foreign(session.home.root)
+    with status.readable_by_all(wanted=session.is_global):
+        session.prepare_home()
+    requirements = manifest.requirements(OWN_MANIFEST)
+    wanted = Wanted(requirements, frozenset([OWN_MANIFEST]), Lock(), platforms=manifest.platforms)
+    if given is None:
+        relocked = relock(session, wanted)
+        session.remember_tags(relocked.shown)
+        return relocked.lock
+    lock, file = given
+    own = Lock.of(image for image in lock.images if image.is_own)
+    differences = staleness(replace(wanted, locked=own))
+    if differences:
+        clauses = "; ".join(map(str, differences))
+        raise StaleLockError(f"is stale: {clauses}", file=file, hint="type `d8-installer lock` beside the manifest")
+    refuse_moved(session, own)
+    return own
+
+
+def platforms_of(lock: Lock) -> tuple[Platform, ...]:
+    """Return the platforms that every image of *lock* has a build for; optional images do not narrow them.
+
+    A UsageError where the lock cannot tell, for its images name no platforms; NotFoundError where there is none.
+    """
+    required = [image for image in lock.images if not image.optional] or list(lock.images)
+    keys = [{key for key, _ in image.platforms} for image in required]
+    known = [names for names in keys if names != {ANY_PLATFORM}]
+    if not known:
+        raise UsageError("these images do not say for which platforms they are", hint="name them with --platform")
+    common = set.intersection(*known)
+    if not common:
+        raise NotFoundError("there is no platform that all images have a build for", hint="ask the images' authors")
+    return tuple(sorted(map(Platform.parse, common)))
+
+
+def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[ProvenBinary, ...]:
+    """Fetch and prove what *lock* has for *platform*; optional images without a build are left out.
+
+    Raises NotFoundError where another image has none, and whatever fetching raises.
+    """
+    pins = [pin for image in lock.images if (pin := image.pin_for(platform)) is not None]
+    stored, proven = held_of(session, pins)
+    plan = make_plan(lock, Situation(platform, None, stored, proven=proven))
+    with status.readable_by_all(wanted=session.is_global):
+        fetch_all(session, plan)
+    found = []
+    for placement in plan.target:
+        held = session.store.members(placement.layer).get(placement.member)
+        if held is None:
+            raise DiskError(f"the store no longer has {placement.member!r}", hint="type the same command again")
+        path = session.store.path(held, file_name(placement.binary, platform.executable_suffix))
+        found.append(ProvenBinary(placement.binary, path, held.digest, held.size))
+    return tuple(found)

@@ -1,0 +1,35 @@
+"""Requesters that the lock names and that are not installed here: what is said of them (docs/profiles.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.model.requirement import OTHER_MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.session import Session
+
+_SHOWN = 5
+
+
+def say_absent(session: Session, wanted: Wanted, verb: str) -> None:
+    """Name the requesters that are not here, and what becomes of their lines; *verb* --prune drops them."""
+    absent = {who for image in wanted.locked.images for who, _ in image.requests} - wanted.present - wanted.unread
+    if not absent:
+        return
+    names = named(absent)
+    if wanted.keep_absent:
+        way = f"`d8-installer {verb} --prune` drops it"
+        session.reporter.note(f"the lock keeps what was asked for by {names}, not installed here; {way}")
+    else:
+        session.reporter.note(f"the lock drops what was asked for by {names}, not installed here")
+
+
+def named(requesters: Iterable[str]) -> str:
+    """Return requesters as a sentence names them."""
+    names = ["another d8.toml" if who == OTHER_MANIFEST else who for who in sorted(requesters)]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -1,0 +1,243 @@
+"""Where plugins stand on the one road: what they add to it, what they may refuse, what they are told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError, D8Error, DocumentError, MismatchError
+from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
+from d8_installer.model.plan import Link, Unlink
+from d8_installer.model.plurals import sized
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.pipeline.checks import refuse_unready
+from d8_installer.pipeline.events import tell
+from d8_installer.plugin.check_records import Verifier, VerifySubject
+from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.event_records import Event, SwitchFacts
+from d8_installer.plugin.installed import own_distributions
+from d8_installer.plugin.schemes import guarded
+from d8_installer.plugin.source_records import ManifestsRequest, ManifestText
+from d8_installer.store import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.plan import Plan
+    from d8_installer.model.profile import Profile
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.source import ManifestBytes
+    from d8_installer.pipeline.session import Session
+    from d8_installer.pipeline.spares import Spares
+    from d8_installer.plugin.hooks import UnusablePlugin
+
+_REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+
+
+# -- manifests -------------------------------------------------------------------------------------------------
+
+
+def hooked_manifests(session: Session, profile: Profile) -> tuple[dict[str, Manifest], tuple[D8Error, ...]]:
+    """Return the manifests that hooks add to the profile, by requester, and what is wrong with those left out."""
+    if not session.has_plugins or not session.hooks.implements("d8_manifests"):
+        return {}, ()
+    problems: list[D8Error] = []
+    request = ManifestsRequest(profile.kind, profile.project)
+    offers = session.hooks.records("d8_manifests", ManifestText, {"request": request}, problems.append)
+    manifests: dict[str, Manifest] = {}
+    for owned in offers:
+        try:
+            name, manifest = _parsed(owned.record)
+            if name in manifests:
+                raise DocumentError(f"{name} has two manifests", file=owned.record.file)
+            manifests[name] = manifest
+        except DocumentError as error:
+            problems.append(DocumentError(f"plugin {owned.owner}: a manifest is left out: {error}", hint=error.hint))
+    return manifests, tuple(problems)
+
+
+def _parsed(record: ManifestText) -> tuple[str, Manifest]:
+    name = normalised(record.name)
+    if not _REQUESTER.fullmatch(name) or len(name) > 128 or record.name == OWN_MANIFEST:
+        raise DocumentError(f"{record.name[:100]!r} is not a requester's name", hint="name it as a distribution")
+    if not isinstance(record.text, str) or not isinstance(record.file, str):
+        raise DocumentError("is not text")
+    raw = record.text.encode("utf-8", "replace")
+    if len(raw) > MAX_MANIFEST_TOML:
+        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file)
+    return name, Manifest.parse_plugins(raw, record.file)
+
+
+# -- what may refuse -----------------------------------------------------------------------------------------
+
+
+class Gate:
+    """One application of a plan, as plugins see it: before anything is fetched, and before the switch."""
+
+    def __init__(self, session: Session, plan: Plan, active: Generation | None) -> None:
+        self._session = session
+        self._plan = plan
+        self._active = active
+        self._new = _new_images(plan, active)
+
+    def admit(self, lock: Lock, spares: Spares) -> None:
+        """Let checks and verifiers look at what is about to be placed; raises what refuses it, if that is not a spare.
+
+        Nothing new: nobody is asked, so that no plugin stops what only takes away.
+        """
+        if not self._new:
+            return
+        session = self._session
+        refuse_without_verifiers(session)
+        refuse_unready(session)
+        verifiers = session.hooks.records("d8_verifiers", Verifier) if session.has_plugins else []
+        for name, subject in self._subjects(lock) if verifiers else ():
+            try:
+                for owned in verifiers:
+                    _verify(owned.owner, owned.record, subject)
+            except D8Error as error:
+                spares.leave_out(error, name)
+
+    def _subjects(self, lock: Lock) -> Iterator[tuple[ImageName, VerifySubject]]:
+        platform = self._plan.platform
+        source = _source_name(self._session)
+        for image in lock.images:
+            pin = image.pin_for(platform)
+            if pin is not None and (image.name, pin.layer) in self._new:
+                subject = VerifySubject(
+                    image.name.path,
+                    image.version,
+                    image.index,
+                    pin.child,
+                    pin.layer,
+                    pin.size,
+                    platform,
+                    source,
+                    _reader(self._session, image.name.path),
+                )
+                yield image.name, subject
+
+    def before_switch(self, switch: SwitchFacts) -> None:
+        """Ask whether the switch may happen; raises the first refusal."""
+        if not self._new or not self._session.has_plugins:
+            return
+        for owner, error in self._session.hooks.call("d8_before_switch", {"switch": switch}):
+            if error is not None:
+                raise named(owner, error)
+
+
+def tell_switched(session: Session, switch: SwitchFacts) -> None:
+    """Tell the plugins that a switch has happened; what fails is a warning."""
+    if not session.has_plugins:
+        return
+    for owner, error in session.hooks.call("d8_after_switch", {"switch": switch}):
+        if error is not None:
+            session.reporter.warn(str(named(owner, error)))
+    facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
+    tell(session.reporter, Event("switched", f"{switch.profile}: generation {switch.after}", facts))
+
+
+def switch_facts(plan: Plan, numbers: tuple[int | None, int], said: tuple[str, str, str]) -> SwitchFacts:
+    """Return the facts of a switch; *numbers*: from, to; *said*: profile, reason, bin directory."""
+    links = [step for step in plan.steps if isinstance(step, Link)]
+    removed = {step.placement.binary for step in plan.steps if isinstance(step, Unlink)}
+    added = {step.placement.binary for step in links if step.replaces is None}
+    changed = {step.placement.binary for step in links if step.replaces is not None}
+    profile, reason, bin_directory = said
+    return SwitchFacts(
+        profile,
+        *numbers,
+        reason,
+        tuple(sorted(added - removed)),
+        tuple(sorted(changed | (added & removed))),
+        tuple(sorted(removed - added - changed)),
+        bin_directory,
+    )
+
+
+def named(owner: str, error: D8Error) -> D8Error:
+    """Return a plugin's own refusal with whose it is; a ConfigError of ours says so already."""
+    if owner not in error.message:
+        error.message = f"{owner}: {error.message}"
+        error.args = (error.message,)
+    return error
+
+
+def remember_verifiers(session: Session) -> None:
+    """Write down which enabled plugins verify, so that one that vanishes from the environment is missed."""
+    enabled = set(map(normalised, session.config.plugins))
+    known = documents.load_known_plugins(session.home)
+    for name, found in own_distributions().items():
+        if not found.problem:
+            known[name] = known.get(name, False) or VERIFIERS in found.groups
+    documents.save_known_plugins(session.home, {name: known[name] for name in known.keys() & enabled})
+
+
+def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageName, Digest]]:
+    before = {(one.placement.name, one.placement.layer) for one in active.placed} if active is not None else set()
+    return frozenset((placement.name, placement.layer) for placement in plan.target) - before
+
+
+def refuse_without_verifiers(session: Session) -> None:
+    """Fail closed: nothing new is locked or placed while a plugin that may verify it cannot be asked."""
+    if not session.config.plugins:
+        return
+    remember_verifiers(session)
+    if not session.options.plugins:
+        known = documents.load_known_plugins(session.home)
+        names = sorted(name for name in set(map(normalised, session.config.plugins)) if known.get(name, True))
+        if names:
+            session.reporter.warn(f"--no-plugins: images are not verified by {', '.join(names)}")
+        return
+    for plugin in session.hooks.loaded.unusable:
+        if plugin.verifies:
+            raise ConfigError(
+                f"{plugin.name} may verify images and cannot be asked, so nothing new is placed: {plugin.why}",
+                hint=_way_out(plugin),
+            )
+
+
+def _way_out(plugin: UnusablePlugin) -> str:
+    way = "repair it"
+    if plugin.version is None:  # also where a launcher's environment is not the one that has it
+        from d8_installer.plugin.own_installation import running, to_add
+
+        way = f"type `d8-installer sync` where it is installed, or `{to_add(running(), plugin.name)}`"
+    return f"{way}, or `d8-installer plugins disable {plugin.name}`; --no-plugins goes on without it"
+
+
+def locks_more(before: Lock, after: Lock) -> bool:
+    """Whether *after* pins anything that *before* does not."""
+    known = {image.name: image for image in before.images}
+    return any(_pins(known.get(image.name)) != _pins(image) for image in after.images)
+
+
+def _pins(image: LockedImage | None) -> object:
+    return None if image is None else (image.version, image.index, image.platforms)
+
+
+def _verify(owner: str, verifier: Verifier, subject: VerifySubject) -> None:
+    try:
+        guarded(owner, f"the verifier {verifier.name!r}", lambda: verifier.verify(subject))
+    except D8Error as error:
+        raise named(owner, error) from error.__cause__
+
+
+def _source_name(session: Session) -> str:
+    try:
+        return session.source.name
+    except ConfigError:  # all of it is in the store, and no endpoint is set
+        return ""
+
+
+def _reader(session: Session, image: str) -> Callable[[str], ManifestBytes]:
+    def read(ref: str) -> ManifestBytes:
+        answer = session.source.manifest(image, ref)
+        if ref.startswith("sha256:") and str(answer.digest) != ref:
+            raise MismatchError(f"{image}: {ref} was asked for, and {answer.digest} came", hint="try another source")
+        return answer
+
+    return read

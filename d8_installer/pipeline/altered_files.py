@@ -1,0 +1,28 @@
+"""What a person is told of an installed program that something else has changed, such as a program updating itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from d8_installer.store.status import UNEXECUTABLE
+
+if TYPE_CHECKING:
+    from d8_installer.model.generation import Generation, Placed
+    from d8_installer.store.generations import ProfileStore
+
+
+def altered_text(placed: Placed, path: str, problem: str) -> str:
+    """Return one clause: which program it is, how its file at *path* differs, and how it is updated."""
+    placement = placed.placement
+    update = f" (to update it, type `d8-installer upgrade {placement.name}`)" if problem != UNEXECUTABLE else ""
+    return f"something else changed {placement.binary} {placement.version}: {path} {problem}{update}"
+
+
+def altered_facts(generations: ProfileStore, active: Generation) -> tuple[tuple[str, str], ...]:
+    """Return the binaries of a generation whose stored file was changed, and how; those that are gone are left out."""
+    return tuple(
+        (placed.placement.binary, f"{path} {problem}")
+        for placed, path, problem in generations.altered(active)
+        if os.path.lexists(path)
+    )

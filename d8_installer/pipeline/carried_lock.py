@@ -1,0 +1,114 @@
+"""``sync --frozen``: the lock that is here as it is, else the one that the source carries, with its manifest.
+
+A bundle's ``d8.toml`` becomes the person's where they have none, so that what was asked for there can be handled here
+(docs/profiles.md). It gets no more than the lock gets without it: no name that is a command already.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError, StaleLockError
+from d8_installer.model.lock import FILE_NAME, Lock
+from d8_installer.model.manifest import FILE_NAME as MANIFEST_NAME
+from d8_installer.model.manifest import Manifest
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Wanted
+from d8_installer.model.source import CarriesLock, CarriesManifest
+from d8_installer.pipeline.apply import Change, asked_by, situation
+from d8_installer.pipeline.requesters import gather
+from d8_installer.pipeline.tag_memory import say_first_trust
+from d8_installer.plan.plan import make_plan
+from d8_installer.resolve import seen_from_here, staleness
+from d8_installer.store import documents
+
+if TYPE_CHECKING:
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session, Workspace
+
+
+def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
+    """Take the lock that is here as it is, else the one that the source carries; *adopts*: and its manifest.
+
+    Where there is no manifest nobody here has asked for any name, whatever the lock calls its requesters: such a lock
+    was carried here, and gets the names that a plugin would get.
+    """
+    has_manifest = os.path.exists(workspace.profile.manifest)
+    if workspace.lock is not None:
+        return Change(workspace.lock, "sync", asked=None if has_manifest else {})
+    lock, text, name = _carried_lock(session, workspace)
+    asked = {}
+    if has_manifest:
+        wanted = _wanted_of(session, workspace.profile, lock, given)
+        if differences := staleness(wanted):
+            raise StaleLockError(
+                f"is not what is wanted here: {'; '.join(map(str, differences))}",
+                file=f"{name}:{FILE_NAME}",
+                hint="leave --frozen out: then `sync` takes the images from there, and locks what is wanted here",
+            )
+        asked = asked_by(wanted.requirements)
+    session.reporter.note(f"there is no lock here: taking the one of {name}")
+    known = documents.load_tags(session.home)
+    tags = [(image.name, image.version) for image in lock.images]
+    say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
+    change = Change(lock, "sync", text, asked=asked)
+    return change if has_manifest else _with_manifest(session, workspace, change, adopts=adopts)
+
+
+def _with_manifest(session: Session, workspace: Workspace, change: Change, *, adopts: bool) -> Change:
+    """Return *change* with the manifest that the source carries, where that may become the person's.
+
+    Else the lines of ``d8.toml`` in the lock are those of another one, which is not here.
+    """
+    text = _carried_manifest(session, change.lock) if adopts else None
+    if text is not None:
+        withheld = make_plan(change.lock, situation(session, change, None)).withheld
+        if not withheld:
+            session.reporter.note(f"taking the d8.toml of {session.source.name} as yours: {workspace.profile.manifest}")
+            return replace(change, manifest_text=text)
+        names = ", ".join(sorted({placement.binary for placement in withheld}))
+        session.reporter.note(f"the d8.toml of {session.source.name} is not taken: it asks for the names {names}")
+    lock = seen_from_here(change.lock, None, is_elsewhere=True)
+    return replace(change, lock=lock, lock_text=lock.render()) if lock != change.lock else change
+
+
+def _carried_manifest(session: Session, lock: Lock) -> str | None:
+    """Return the text of the manifest that the source carries if the lock is just what it wants, else None."""
+    source: object = session.source
+    raw = source.manifest_text() if isinstance(source, CarriesManifest) else None
+    if raw is None:
+        return None
+    file = f"{session.source.name}:{MANIFEST_NAME}"
+    try:
+        manifest = Manifest.parse(raw, file)
+    except DocumentError as error:
+        session.reporter.warn(f"{error}; it is not taken")
+        return None
+    requirements = manifest.requirements(OWN_MANIFEST)
+    present = frozenset([OWN_MANIFEST])
+    wanted = Wanted(requirements, present, lock, platforms=manifest.platforms, keep_absent=True)
+    if differences := staleness(wanted):
+        session.reporter.warn(f"{file} is not what its lock is for ({differences[0]}); it is not taken")
+        return None
+    return raw.decode()
+
+
+def _wanted_of(session: Session, profile: Profile, lock: Lock, given: tuple[str, ...]) -> Wanted:
+    workspace = replace(session.read(profile), lock=lock)
+    return gather(session, workspace, given).wanted(lock)
+
+
+def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, str]:
+    """Return the lock that the source brings with it, as a bundle does, its text, and the source's name."""
+    source: object = session.source if session.named_sources else None
+    if not isinstance(source, CarriesLock):
+        raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
+    raw, name = source.lock_text(), session.source.name
+    try:
+        return Lock.parse(raw, f"{name}:{FILE_NAME}"), raw.decode(), name
+    except DocumentError as error:
+        if error.key != "lock_version":  # else it is a newer tool's
+            error.hint = "copy the bundle anew, or make it again: `d8-installer bundle create -o FILE`"
+        raise

@@ -1,0 +1,175 @@
+"""The checks of the house: the facts that they are given, and running them, for ``doctor`` and before an install."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from d8_installer.errors import ConfigError, D8Error, NotAllowedError
+from d8_installer.model.address import shown
+from d8_installer.model.platform import Platform
+from d8_installer.model.secrets import without_secrets
+from d8_installer.pipeline.home_facts import home_facts
+from d8_installer.pipeline.host import host_facts
+from d8_installer.pipeline.path_lookup import is_on_path, path_hint
+from d8_installer.pipeline.plugin_search import look
+from d8_installer.pipeline.shadows import shadows, told
+from d8_installer.plugin.check_records import Check, CheckContext, Finding, Level
+from d8_installer.plugin.discovery import normalised
+from d8_installer.plugin.installed import own_distributions
+from d8_installer.plugin.schemes import PLUGIN_HINT, guarded
+from d8_installer.store import documents
+from d8_installer.store.generations import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session
+    from d8_installer.plugin.check_records import AskedSource, Moment
+    from d8_installer.plugin.schemes import Owned
+
+Fact = TypeVar("Fact")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the check *check* found."""
+
+    check: str
+    finding: Finding
+
+
+def refuse_unready(session: Session) -> None:
+    """Run the checks of the moment "install": a warning is said, the first error is raised."""
+    for found in run_checks(session, "install", lambda error: session.reporter.warn(str(error))):
+        finding = found.finding
+        if finding.level == "error":
+            raise D8Error(f"{found.check}: {finding.message}", hint=finding.hint)
+        if finding.level == "warning":
+            session.reporter.warn(f"{found.check}: {finding.message}")
+
+
+def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Iterator[Found]:
+    """Yield the findings of every check of *moment*, by the checks' names; a check that fails is told to *report*."""
+    checks = session.hooks.records("d8_checks", Check, report=report)
+    context = _context(session, moment, report)
+    for owned in checks:
+        try:
+            if moment in owned.record.moments:
+                yield from [Found(owned.record.name, finding) for finding in _findings(owned, context)]
+        except D8Error as error:
+            report(error)
+
+
+def _findings(owned: Owned[Check], context: CheckContext) -> list[Finding]:
+    what = f"the check {owned.record.name!r}"
+    findings: object = guarded(owned.owner, what, lambda: owned.record.run(context))
+    if isinstance(findings, list) and all(_is_finding(finding) for finding in findings):
+        return findings
+    raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return a list of Finding", hint=PLUGIN_HINT)
+
+
+def _is_finding(finding: object) -> bool:
+    if not isinstance(finding, Finding):
+        return False
+    return finding.level in get_args(Level) and isinstance(finding.message, str) and bool(finding.message)
+
+
+def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
+    profile = _profile(session, moment, report)
+    bin_directory = session.home.bin if profile.is_exposed else session.home.profile(profile.directory).bin
+    active = _told(lambda: session.active(profile), report)
+    platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
+    if moment == "doctor":
+        _told(lambda: session.read(profile), report)
+        _told(lambda: documents.load_tags(session.home), report)
+    looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
+    enabled = set(map(normalised, session.config.plugins))
+    unusable = session.plugins.unusable
+    placed = active.placed if active is not None else ()
+    return CheckContext(
+        moment,
+        session.home.root,
+        bin_directory,
+        is_on_path(session, bin_directory),
+        _runs_programs(session.home.root),
+        _endpoint(session),
+        platform,
+        str(profile),
+        None if active is None else active.number,
+        tuple(sorted(one.placement.binary for one in placed if one.placement.in_bin)),
+        tuple(_missing(session, profile, active)),
+        tuple(sorted(own_distributions().keys() - enabled)),
+        tuple(plugin.name for plugin in unusable if plugin.version is None),
+        tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
+        without_secrets(session.environ),
+        tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
+        () if looked is None else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
+        () if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
+        _asked_sources(session, profile) if moment == "doctor" else (),
+        path_hint=path_hint(session, profile),
+        **home_facts(session, profile, active),
+    )
+
+
+def _shadowed(session: Session, directory: str) -> Iterator[str]:
+    is_there = is_on_path(session, directory)
+    for name, file in shadows(session.home, directory, session.environ.get("PATH", "")):
+        yield told(name, file, directory, is_on_path=is_there)
+
+
+def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:
+    """Return the profile to look at; in a project of another user, which only ``doctor`` reports, the person's own."""
+    try:
+        return session.profile()
+    except NotAllowedError as error:
+        if moment == "doctor":
+            report(error)
+        return session.profile(default="user")
+
+
+def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact | None:
+    try:
+        return fact()
+    except D8Error as error:
+        report(error)
+        return None
+
+
+def _asked_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
+    from d8_installer.pipeline.source_probe import ask_sources
+
+    return ask_sources(session, profile)
+
+
+def _endpoint(session: Session) -> str | None:
+    try:
+        return shown(session.endpoint)
+    except ConfigError:
+        return None
+
+
+def _missing(session: Session, profile: Profile, active: Generation | None) -> Iterator[str]:
+    """Yield the binaries whose file is gone, from the store or from where the generation has it."""
+    if active is None:
+        return
+    lost = {placed for placed, _ in session.generations(profile).lost(active)}
+    for placed in active.placed:
+        name = file_name(placed.placement.binary, active.platform.executable_suffix)
+        if placed in lost or not os.path.lexists(session.home.executable(placed.digest.hex, name)):
+            yield placed.placement.binary
+
+
+def _runs_programs(directory: str) -> bool:
+    """Whether the file system that *directory* is on, or will be, lets programs run; True where nobody can say."""
+    if not hasattr(os, "statvfs"):
+        return True
+    while not os.path.exists(directory) and directory != os.path.dirname(directory):
+        directory = os.path.dirname(directory)
+    try:
+        return not os.statvfs(directory).f_flag & os.ST_NOEXEC
+    except OSError:
+        return True

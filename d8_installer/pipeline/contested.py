@@ -1,0 +1,73 @@
+"""One plugin in two environments: whose requests a profile follows, and where that may not be decided for a person."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError
+from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.installed import own_distributions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.requirement import Request
+    from d8_installer.pipeline.requesters import Requesters
+    from d8_installer.pipeline.session import Session
+    from d8_installer.plugin.discovery import DiscoveredPlugin
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """One request that the lock does not satisfy, and whose it is; ``why`` is a clause for people."""
+
+    plugin: DiscoveredPlugin
+    request: Request
+    why: str
+
+
+def contested(plugin: DiscoveredPlugin, chosen: Iterable[DiscoveredPlugin], locked: Lock) -> tuple[Apart, ...]:
+    """Return the requests of *plugin* that the profile does not follow, since it follows another environment's.
+
+    That is the *chosen* plugin of its name, once the lock has a request of it. Otherwise what is locked is the plugin's
+    own older request, which the new one replaces.
+    """
+    rival = next((one for one in chosen if one.name == plugin.name and not _is_same(one, plugin)), None)
+    if rival is None or not any(_is_locked(rival.name, request, locked) for request in rival.manifest.requests):
+        return ()
+    where = rival.distribution.environment.path
+    followed = {(request.name, request.hash) for request in rival.manifest.requests}
+    return tuple(
+        Apart(plugin, request, f"the profile follows {rival.name} in {where}")
+        for request in plugin.manifest.requests
+        if (request.name, request.hash) not in followed
+    )
+
+
+def _is_same(one: DiscoveredPlugin, other: DiscoveredPlugin) -> bool:
+    return os.path.realpath(one.distribution.directory) == os.path.realpath(other.distribution.directory)
+
+
+def _is_locked(requester: str, request: Request, locked: Lock) -> bool:
+    image = locked.find(request.name)
+    return image is not None and (requester, request.hash) in image.requests
+
+
+def refuse_contested_verifiers(session: Session, requesters: Requesters) -> None:
+    """Raise a ConfigError where several environments have a plugin that is enabled to verify, and they differ."""
+    enabled = set(map(normalised, session.config.plugins))
+    if not enabled or not session.options.plugins:
+        return
+    verifying = {name for name, found in own_distributions().items() if VERIFIERS in found.groups}
+    verifying |= {d.name for d in requesters.scan.distributions if VERIFIERS in d.groups}
+    for other in requesters.others:
+        if other.name in enabled & verifying:
+            (chosen,) = [plugin for plugin in requesters.plugins if plugin.name == other.name]
+            raise ConfigError(
+                f"{other.name} verifies images, and two environments have different ones:"
+                f" {chosen.distribution.directory} and {other.distribution.directory}",
+                hint="uninstall one of the two",
+            )

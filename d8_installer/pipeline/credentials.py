@@ -1,0 +1,71 @@
+"""Who a person is to a source: the endpoint's bearer token, asked for once a command, and the client's certificate."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError
+from d8_installer.plugin.schemes import PLUGIN_HINT, guarded
+from d8_installer.plugin.source_records import Credential
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.plugin.hooks import Hooks
+    from d8_installer.plugin.schemes import Owned
+    from d8_installer.plugin.source_records import CredentialRequest
+
+
+class Token:
+    """Called for the token, from any thread; returns None where no credential has one.
+
+    ``origin`` is the name of the credential that gave it, once it was asked for.
+    """
+
+    def __init__(self, hooks: Callable[[], Hooks], request: Callable[[], CredentialRequest]) -> None:
+        self._hooks = hooks
+        self._request = request
+        self._lock = threading.Lock()
+        self._is_known = False
+        self._token: str | None = None
+        self.origin: str | None = None
+
+    def __call__(self) -> str | None:
+        """Return the token; the first call asks, the others remember."""
+        with self._lock:
+            if not self._is_known:
+                self._token = self._ask()
+                self._is_known = True
+            return self._token
+
+    def _ask(self) -> str | None:
+        request = self._request()
+        offers = self._hooks().records("d8_credentials", Credential)
+        for owned in sorted(offers, key=lambda owned: (owned.record.order, owned.record.name)):
+            token = _of(owned, request)
+            if token is not None:
+                self.origin = owned.record.name
+                return token
+        return None
+
+
+def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None, str | None]:
+    """Return certificate and key of the first pair that has either; a key alone is a ConfigError.
+
+    A pair comes from one place as a whole: the key of another certificate would fit none.
+    """
+    certificate, key = next((pair for pair in pairs if any(pair)), (None, None))
+    if key and not certificate:
+        raise ConfigError("a client's key is given without its certificate", hint="give both: --client-cert FILE")
+    return certificate, key
+
+
+def _of(owned: Owned[Credential], request: CredentialRequest) -> str | None:
+    name, ask = owned.record.name, owned.record.token
+    token: object = guarded(owned.owner, f"the credential {name!r}", lambda: ask(request), secret=True)
+    if token is None or isinstance(token, str):
+        return token
+    raise ConfigError(
+        f"plugin {owned.owner} failed in the credential {name!r}: it must return text or None", hint=PLUGIN_HINT
+    )

@@ -1,0 +1,36 @@
+"""What is said of versions that a source lists although it lacks their manifests."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConflictError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.session import Session
+
+
+def say_gone(session: Session, wanted: Wanted) -> None:
+    """Warn of each version that was passed over."""
+    for image, tag in sorted(wanted.gone):
+        name = image.rpartition("/")[2]
+        session.reporter.warn(f"{name} {tag} is passed over: it is listed, but its manifest is not there")
+
+
+@contextmanager
+def naming_gone(wanted: Wanted) -> Iterator[None]:
+    """Add the versions that did not count to an error that may be due to them, and what to do about them."""
+    try:
+        yield
+    except (NotFoundError, ConflictError) as error:
+        if not wanted.gone:
+            raise
+        tags = ", ".join(sorted(tag for _, tag in wanted.gone))
+        raise type(error)(
+            f"{error.message}; listed, but without a manifest: {tags}",
+            hint="tell whoever runs this source, or name another one with --endpoint",
+        ) from error

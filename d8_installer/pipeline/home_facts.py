@@ -1,0 +1,74 @@
+"""What checks are told of the home itself: who can write to it, whether it lies in one place, where ``bin`` leads."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypedDict
+
+from d8_installer.errors import ConfigError
+from d8_installer.pipeline.altered_files import altered_facts
+from d8_installer.pipeline.shell_lines import path_entry
+from d8_installer.pipeline.strangers import stranger_in_home
+from d8_installer.store import one_file_system, status
+
+if TYPE_CHECKING:
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session
+
+_OTHERS = 0o022
+
+
+class HomeFacts(TypedDict):
+    """The fields of ``CheckContext`` that are about the home."""
+
+    changed: tuple[tuple[str, str], ...]
+    not_writable: tuple[str, ...]
+    scattered: str | None
+    stranger: str | None
+    open_to_others: bool
+    bin_leads_to: str | None
+    bad_path_entry: str | None
+
+
+def home_facts(session: Session, profile: Profile, active: Generation | None) -> HomeFacts:
+    """Return them; nothing is changed."""
+    home = session.home
+    paths = home.profile(profile.directory)
+    stranger = stranger_in_home(home, session.environ, lambda: session.config_file)
+    mode = status.mode(os.path.realpath(home.root))
+    return HomeFacts(
+        changed=() if active is None else altered_facts(session.generations(profile), active),
+        not_writable=() if session.is_global else tuple(_not_writable(session)),
+        scattered=one_file_system.scattered(home, paths),
+        stranger=None if stranger is None else str(stranger),
+        open_to_others=os.name == "posix" and mode is not None and bool(mode & _OTHERS),
+        bin_leads_to=_astray(session, profile, active),
+        bad_path_entry=_bad_path_entry(home.bin if profile.is_exposed else paths.bin),
+    )
+
+
+def _not_writable(session: Session) -> list[str]:
+    """Return the home, or where that is writable, the directories in it that are not."""
+    home = session.home
+    if not status.is_writable(home.root):
+        return [home.root]
+    below = (home.profiles, home.runs, home.stored, home.layers, home.incoming, home.arriving)
+    return [path for path in below if os.path.isdir(path) and not status.is_writable(path)]
+
+
+def _astray(session: Session, profile: Profile, active: Generation | None) -> str | None:
+    """Return where ``bin`` leads, if it is there and does not lead to the active binaries."""
+    home, paths = session.home, session.home.profile(profile.directory)
+    if active is None or not profile.is_exposed or not os.path.lexists(home.bin) or not os.path.islink(paths.current):
+        return None
+    leads_to = os.path.realpath(home.bin)
+    return None if leads_to == os.path.realpath(paths.bin) else leads_to
+
+
+def _bad_path_entry(directory: str) -> str | None:
+    try:
+        path_entry(directory)
+    except ConfigError as error:
+        return error.message
+    return None

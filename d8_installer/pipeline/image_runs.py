@@ -1,0 +1,84 @@
+"""An image resolved once under ``runs/``, for ``run`` and for the launchers of one plugin. Never placed in ``bin``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError, MismatchError
+from d8_installer.model.manifest import Manifest
+from d8_installer.model.profile import Profile
+from d8_installer.model.requirement import OWN_MANIFEST, Request
+from d8_installer.model.resolution import Wanted
+from d8_installer.pipeline.altered_files import altered_text
+from d8_installer.pipeline.apply import Change, apply, asked_by
+from d8_installer.pipeline.relock import relock
+from d8_installer.pipeline.session import Workspace
+from d8_installer.pipeline.strangers import refuse_strangers_program
+from d8_installer.store import status
+from d8_installer.store.generations import ProfileStore, file_name
+from d8_installer.store.switch import switch_for_this_system
+
+if TYPE_CHECKING:
+    from d8_installer.model.generation import Generation
+    from d8_installer.pipeline.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What is to be executed: the file's path, and the name that the program sees as its own."""
+
+    path: str
+    name: str
+
+
+def of_generation(session: Session, active: Generation, binary: str) -> Runnable:
+    # One that is kept out of bin is run all the same: it was asked for by its name, and shadows nothing.
+    placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
+    if placed is None:
+        raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
+    name = file_name(binary, active.platform.executable_suffix)
+    path = session.home.executable(placed.digest.hex, name)
+    refuse_strangers_program(session.home, session.environ, lambda: session.config_file, os.path.dirname(path), path)
+    problem = status.altered(path, placed.size)
+    if problem is not None and os.path.lexists(path):
+        raise MismatchError(
+            altered_text(placed, path, problem),
+            hint="type `d8-installer verify --fix`, which puts back what was installed",
+        )
+    return Runnable(path, name)
+
+
+def of_image(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> Runnable:
+    """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was.
+
+    *requester* is who asks for it in errors: the person, or a plugin.
+    """
+    paths = session.home.run(request.hash.hex)
+    profile = Profile("run", "", "", paths.lock)
+    generations = ProfileStore(paths, switch_for_this_system(), session.store)
+    active = generations.active()
+    if active is None:
+        session.refuse_foreign(session.home.root)
+        with status.readable_by_all(wanted=session.is_global), session.alone(paths):
+            with session.switching():
+                generations.recover()
+            active = generations.active()
+            if active is None:
+                workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)
+                requirements = workspace.manifest.requirements(requester)
+                relocked = relock(session, Wanted(requirements, frozenset([requester]), workspace.locked))
+                # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
+                asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
+                change = Change(relocked.lock, f"run {request.name}", relocked.text, asked=asked)
+                apply(session, workspace, replace(change, shown=relocked.shown))
+                active = generations.active()
+    if active is None:
+        raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
+    stale = active.find(binary)
+    if stale is not None and not os.path.exists(session.home.executables(stale.digest.hex)):
+        raise DiskError(
+            f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
+        )
+    return of_generation(session, active, binary)

@@ -1,0 +1,95 @@
+"""The profiles beside the one that a command is about: which it is, what the others have, what to type for them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from d8_installer.errors import D8Error, NotFoundError
+from d8_installer.pipeline.session import Session
+from d8_installer.store.paths import find_project, known_home_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d8_installer.model.generation import Generation, Placement
+    from d8_installer.model.profile import Kind, Profile
+    from d8_installer.model.reference import ImageName
+
+_OF_THE_USER = frozenset(["install", "uninstall", "upgrade", "use"])
+"""The verbs that mean the user's profile, also where a project is here."""
+_SHOWN = 5
+
+
+def project_here(session: Session) -> str | None:
+    """Return the directory of the project that the working directory is in, or None."""
+    return find_project(session.directory, known_home_directory(session.environ))
+
+
+def say_which(session: Session, profile: Profile) -> None:
+    """Name the profile that is changed, where a project is here and a person may mean the other one."""
+    project = project_here(session)
+    if project is None:
+        return
+    if profile.kind == "project":
+        session.reporter.note(f"changing {profile}")
+    else:
+        session.reporter.note(f"changing {profile}, not the project {project} (--project means that one)")
+
+
+def typed_command(session: Session, profile: Profile, words: str) -> str:
+    """Return the command line that does *words* (a verb, and what follows it as a shell reads it) in *profile*."""
+    home = "" if session.options.home is None else f"--home {shlex.quote(session.options.home)} "
+    verb = words.partition(" ")[0]
+    if profile.kind == "system":
+        return f"d8-installer --global {words}"
+    if profile.kind == "project":
+        return f"d8-installer {home}{'--project ' if verb in _OF_THE_USER else ''}{words}"
+    chosen = "--user " if verb not in _OF_THE_USER and project_here(session) is not None else ""
+    return f"d8-installer {home}{chosen}{words}"
+
+
+def not_installed(session: Session, profile: Profile, name: ImageName, words: str) -> NotFoundError:
+    """Return the error for an image that *profile* does not have; *words* would do in another profile what was meant.
+
+    The hint is the command for the profile that has the image, if one has.
+    """
+    hint = hint_elsewhere(session, profile, words, lambda placement: placement.name == name)
+    return NotFoundError(f"{name} is not installed in {profile}", hint=hint)
+
+
+def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Callable[[Placement], bool]) -> str:
+    """Return the command that does *words* in the other profile that has what is meant, else that shows this one."""
+    for other, active in _beside(session, profile):
+        if any(is_meant(placed.placement) for placed in active.placed):
+            return f"{other} has it: type `{typed_command(session, other, words)}`"
+    return f"see `{typed_command(session, profile, 'list')}`"
+
+
+def others_have(session: Session, profile: Profile) -> str | None:
+    """Return a line that says what the user's own profile has, where *profile* is a project's; None where it is not."""
+    for other, active in _beside(session, profile) if profile.kind == "project" else ():
+        names = sorted({placed.placement.binary for placed in active.placed})
+        if other.kind == "user" and names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            shown = f"{', '.join(names[:_SHOWN])}{more}"
+            return f"{other} has {shown}: see `{typed_command(session, other, 'list')}`"
+    return None
+
+
+def _beside(session: Session, profile: Profile) -> Iterator[tuple[Profile, Generation]]:
+    """Yield the other profiles that have something in place, each with its active generation."""
+    for kind in cast("tuple[Kind, ...]", ("user", "project", "system")):
+        if kind == profile.kind:
+            continue
+        home = None if "system" in (kind, profile.kind) else session.options.home
+        options = replace(session.options, profile=kind, home=home)
+        beside = Session(options, session.environ, session.clock, session.reporter, session.directory)
+        try:
+            other = beside.profile()
+            active = beside.active(other)
+        except D8Error:  # no project is here, or that profile cannot be read: there is nothing to point to
+            continue
+        if active is not None:
+            yield other, active

@@ -1,0 +1,65 @@
+"""What PATH has, and how a person gets a profile's binaries onto it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from typing import TYPE_CHECKING
+
+from d8_installer.pipeline.shell_lines import evaluated, shell_of
+from d8_installer.plugin.launcher import HEAD_BYTES, request_of
+from d8_installer.store import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session
+
+
+def is_on_path(session: Session, directory: str) -> bool:
+    """Whether PATH has *directory*, under whatever name."""
+    wanted = os.path.realpath(directory)
+    return any(
+        os.path.realpath(entry) == wanted for entry in session.environ.get("PATH", "").split(os.pathsep) if entry
+    )
+
+
+def is_command_elsewhere(session: Session, binary: str) -> bool:
+    """Whether *binary* already is a command on PATH, other than by our ``bin`` or by a launcher of that very name."""
+    own = os.path.realpath(session.home.bin)
+    entries = [entry for entry in session.environ.get("PATH", "").split(os.pathsep) if os.path.realpath(entry) != own]
+    found = shutil.which(binary, path=os.pathsep.join(entries))
+    if found is None:
+        return False
+    launched = request_of(fs.head(found, HEAD_BYTES))
+    return launched is None or launched[0] != binary
+
+
+def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
+    """Say how *directory*, where the profile's binaries are, gets onto PATH, unless it is there."""
+    if not is_on_path(session, directory):
+        say(f"{directory} is not on your PATH: {path_hint(session, profile)}")
+
+
+def path_hint(session: Session, profile: Profile) -> str:
+    """Return the hint how the binaries of *profile* get onto PATH: what to type, for this home and this shell."""
+    return f"type {_typed_env(session) if profile.kind == 'project' else f'`{_typed_ensurepath(session)}`'}"
+
+
+def _typed_env(session: Session) -> str:
+    """Return what to type in the person's shell to have a project's binaries first on its PATH."""
+    home = session.options.home
+    command = f"d8-installer --home {shlex.quote(home)} env" if home else "d8-installer env"
+    shell = shell_of(session.environ.get("SHELL", "sh"))
+    quote = "``" if shell == "tcsh" else "`"
+    return f"{quote}{evaluated(shell, command)}{quote} in the project"
+
+
+def _typed_ensurepath(session: Session) -> str:
+    """Return what to type for the home of this session to be on PATH."""
+    if session.is_global:
+        return "d8-installer --global ensurepath"
+    home = session.options.home
+    return f"d8-installer --home {shlex.quote(home)} ensurepath" if home else "d8-installer ensurepath"

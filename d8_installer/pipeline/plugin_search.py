@@ -1,0 +1,112 @@
+"""Where a profile's plugins are looked for, and which of them count; reads no document of the person's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d8_installer.plugin.discovery import Scan, scan
+from d8_installer.plugin.environments import Root, environments, prefix_of, project_roots, user_roots
+from d8_installer.store import documents
+from d8_installer.store.paths import home_directory_or_nowhere
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.profile import Profile
+    from d8_installer.model.reference import ImageName
+    from d8_installer.pipeline.session import Session
+    from d8_installer.plugin.discovery import DiscoveredPlugin
+    from d8_installer.plugin.environments import Environment
+
+GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where plugins were looked for, and what was found; ``chosen`` has each name once.
+
+    ``others`` are plugins of the same names in other environments that ask for something else.
+    """
+
+    defaults: list[Root]
+    roots: list[Root]
+    found: list[Environment]
+    scan: Scan
+    chosen: tuple[DiscoveredPlugin, ...]
+    others: tuple[DiscoveredPlugin, ...] = ()
+
+
+def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: Lock | None = None) -> Looked:
+    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's.
+
+    Of several plugins of one name that of a *given* environment is chosen, else the one that asks for what is *locked*.
+    """
+    defaults = default_roots(session, profile)
+    prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
+    roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
+    roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
+    roots += [Root(path, REMEMBERED) for path in documents.load_environments(session.generations(profile).paths)]
+    found = environments(roots)
+    read = scan(found)
+    lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
+    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}, lines))
+    return Looked(defaults, roots, found, read, chosen, _others(read.plugins, chosen))
+
+
+def default_roots(session: Session, profile: Profile) -> list[Root]:
+    """Return where a profile's plugins may be by DESIGN's rule: a project's in its environment, a user's in theirs.
+
+    The system's are in the environments of its settings alone: those of a person are that person's.
+    """
+    if profile.kind == "system":
+        return []
+    if profile.project is not None:
+        return project_roots(session.environ, profile.project)
+    return user_roots(session.environ, home_directory_or_nowhere(session.environ), sys.prefix)
+
+
+def _one_each(
+    plugins: Iterable[DiscoveredPlugin], given: Collection[str], lines: Collection[tuple[ImageName, str, Digest]]
+) -> Iterable[DiscoveredPlugin]:
+    """Keep one plugin of each name.
+
+    That is the one of a *given* environment, else the one that has most requests in the lock's *lines*, else the
+    newest, else the first that was found.
+    """
+    best: dict[str, tuple[tuple[bool, int], DiscoveredPlugin]] = {}
+    for plugin in plugins:
+        locked = sum((r.name, plugin.name, r.hash) in lines for r in plugin.manifest.requests)
+        rank = (_is_in(plugin, given), locked)
+        known = best.get(plugin.name)
+        if known is None or rank > known[0] or (rank == known[0] and _is_newer(plugin, known[1])):
+            best[plugin.name] = rank, plugin
+    return [best[name][1] for name in sorted(best)]
+
+
+def _others(plugins: Iterable[DiscoveredPlugin], chosen: Iterable[DiscoveredPlugin]) -> tuple[DiscoveredPlugin, ...]:
+    """Return the plugins that are not *chosen* and do not ask for the same as the chosen one of their name."""
+    by_name = {plugin.name: plugin for plugin in chosen}
+    return tuple(p for p in plugins if p.manifest.requests != by_name[p.name].manifest.requests)
+
+
+def _is_in(plugin: DiscoveredPlugin, given: Collection[str]) -> bool:
+    return os.path.realpath(plugin.distribution.environment.path) in given
+
+
+def _is_newer(plugin: DiscoveredPlugin, known: DiscoveredPlugin) -> bool:
+    """Whether *plugin* is newer than *known*; a version that no rule orders is older than any."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        new = Version(plugin.distribution.version)
+    except InvalidVersion:
+        return False
+    try:
+        return new > Version(known.distribution.version)
+    except InvalidVersion:
+        return True

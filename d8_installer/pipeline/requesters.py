@@ -1,0 +1,174 @@
+"""Who wants images in a profile: its own manifest, and the plugins of its environments. Reads; resolves nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error, DiskError, DocumentError
+from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
+from d8_installer.model.resolution import Wanted
+from d8_installer.pipeline.admission import hooked_manifests
+from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
+from d8_installer.plugin.discovery import Scan
+from d8_installer.plugin.environments import ACTIVE, Root, watched
+from d8_installer.resolve import seen_from_here
+from d8_installer.store import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.manifest import Manifest
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.plugin.discovery import DiscoveredPlugin
+    from d8_installer.plugin.environments import Environment
+
+
+_MANIFESTS = frozenset([OWN_MANIFEST, OTHER_MANIFEST])
+
+
+@dataclass(frozen=True, slots=True)
+class Requesters:
+    """All who may want something of a profile, as they were read.
+
+    ``own`` is None where the profile has no manifest. ``plugins`` has each name once; ``others`` are those of the same
+    names in other environments that ask for something else. ``roots`` are where they were
+    looked for, ``default_roots`` those that follow from the environment variables, ``watched`` what changes when a
+    plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more. ``hooked`` are the
+    manifests that hooks add; ``is_certain`` is False where a hook that might add some could not be asked, and
+    ``is_lasting`` where another answer of hooks may come without any file being changed. ``is_elsewhere``: the lock's
+    lines of ``d8.toml`` are not those of the file that is here, for there is none, or a rollback brought them back.
+    """
+
+    own: Manifest | None
+    plugins: tuple[DiscoveredPlugin, ...] = ()
+    scan: Scan = field(default_factory=Scan)
+    roots: tuple[Root, ...] = ()
+    default_roots: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    gone: frozenset[str] = frozenset()
+    hooked: Mapping[str, Manifest] = field(default_factory=dict)
+    hook_problems: tuple[D8Error, ...] = ()
+    others: tuple[DiscoveredPlugin, ...] = ()
+    is_certain: bool = True
+    is_lasting: bool = True
+    is_elsewhere: bool = False
+
+    @property
+    def problems(self) -> tuple[D8Error, ...]:
+        """What is wrong with plugins that are here."""
+        return self.hook_problems + tuple(
+            DocumentError(
+                f"the plugin {b.distribution.name} {b.distribution.version} ({b.distribution.environment.manager})"
+                f" is left out: {b.error}",
+                hint=b.error.hint,
+            )
+            for b in self.scan.broken
+        )
+
+    def wanted(self, locked: Lock, own: Manifest | None = None, *, prune: bool = False) -> Wanted:
+        """Return what all of them want, with *own* (an edit of it) in the place of the profile's manifest.
+
+        The lock keeps the lines of requesters that are not here, unless *prune* (docs/profiles.md).
+        """
+        manifest = own if own is not None else self.own
+        locked = seen_from_here(locked, manifest, is_elsewhere=self.is_elsewhere)
+        requirements = manifest.requirements(OWN_MANIFEST) if manifest is not None else ()
+        for plugin in self.plugins:
+            requirements += plugin.manifest.requirements(plugin.name)
+        for name, hooked in self.hooked.items():
+            requirements += hooked.requirements(name)
+        present = {plugin.name for plugin in self.plugins} | self.hooked.keys() | self.gone
+        unread = {broken.distribution.name for broken in self.scan.broken} - present
+        if not self.is_certain:
+            unread |= {who for image in locked.images for who, _ in image.requests} - present - _MANIFESTS
+        present |= {OWN_MANIFEST} if manifest is not None else set()
+        platforms = manifest.platforms if manifest is not None else ()
+        return Wanted(
+            requirements,
+            frozenset(present),
+            locked,
+            unread=frozenset(unread),
+            platforms=platforms,
+            keep_absent=not prune,
+        )
+
+
+def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *, hooks: bool = True) -> Requesters:
+    """Read the profile's manifest and the plugins of its environments, and of those at the paths *given*.
+
+    Without *hooks* no plugin's code is asked for more; those that it would add stay as they are locked.
+    """
+    looked = look(session, workspace.profile, given, workspace.locked)
+    files = [plugin.file for plugin in looked.scan.plugins]
+    own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
+    requesters = Requesters(
+        own,
+        looked.chosen,
+        looked.scan,
+        tuple(looked.roots),
+        tuple(root.path for root in looked.defaults),
+        (*watched(looked.roots, looked.found), *files),
+        is_elsewhere=own is None or _is_rolled_back(workspace),
+        others=looked.others,
+    )
+    return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
+
+
+def _is_rolled_back(workspace: Workspace) -> bool:
+    """Whether the lock is one that a rollback restored, which the manifest may know nothing of.
+
+    A project's lock is not restored. A generation that was made later than the active one tells of a rollback.
+    """
+    if workspace.profile.kind == "project":
+        return False
+    generations = workspace.generations
+    try:
+        active = generations.switch.active(generations.paths)
+    except DiskError:  # what is in the way of `current` is for those to name who write there
+        return False
+    return active is not None and active < max(generations.numbers(), default=active)
+
+
+def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:
+    """Return *requesters* with the manifests of hooks; one that a plugin ships as data counts first."""
+    if not session.config.plugins:
+        return requesters
+    if not hooks or not session.has_plugins:
+        return replace(requesters, is_certain=False, is_lasting=False)
+    manifests, problems = hooked_manifests(session, profile)
+    for name in sorted(manifests.keys() & {plugin.name for plugin in requesters.plugins}):
+        twice = f"a hook adds a manifest for {name}, which ships one itself"
+        problems += (DocumentError(twice, hint="tell the author of the hook"),)
+        del manifests[name]
+    usable = not session.plugins.unusable and not problems
+    return replace(
+        requesters,
+        hooked=manifests,
+        hook_problems=problems,
+        is_certain=usable,
+        is_lasting=usable and not session.hooks.implements("d8_manifests", "d8_platforms"),
+    )
+
+
+def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
+    """Write down the environments with plugins that no default root leads to, so that later commands look there too.
+
+    One whose plugins are gone is known until *prune*, which takes our link out of it.
+    """
+    extra = {
+        d.environment.path
+        for d in (*(p.distribution for p in requesters.scan.plugins), *(b.distribution for b in requesters.scan.broken))
+        if _is_extra(d.environment)
+    }
+    if not prune:
+        extra |= {root.path for root in requesters.roots if root.manager == REMEMBERED and os.path.isdir(root.path)}
+    documents.save_environments(workspace.generations.paths, sorted(extra))
+
+
+def _is_extra(environment: Environment) -> bool:
+    """The active environment counts as well: tomorrow another one is active."""
+    return environment.manager in {GIVEN, REMEMBERED, ACTIVE}

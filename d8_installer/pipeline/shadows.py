@@ -1,0 +1,57 @@
+"""Which names in a ``bin`` a shell finds elsewhere: another file on PATH has the name, and comes first.
+
+The quick ``rollback`` passes through here: nothing is imported that it can do without.
+"""
+
+from __future__ import annotations
+
+import os
+
+from d8_installer.store import fs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from d8_installer.store.paths import Home
+
+
+def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each name in *directory* that another file on *path* shadows, with that file.
+
+    The ``bin`` of the home counts as last where it is not on PATH, for ``ensurepath`` puts it there. That of a project
+    counts only where it is on PATH. What leads to the home itself, or launches the binary of that name, does not count.
+    """
+    entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
+    own = os.path.realpath(directory)
+    places = [os.path.realpath(entry) for entry in entries]
+    if own in places:
+        entries = entries[: places.index(own)]
+    elif directory != home.bin:
+        return
+    if not os.path.isdir(directory):  # nothing was ever placed
+        return
+    for name in fs.list_directory(directory):
+        found = next((file for entry in entries if _is_command(file := os.path.join(entry, name))), None)
+        if found is not None and not _is_ours(found, name, home):
+            yield name, found
+
+
+def told(name: str, file: str, directory: str, *, is_on_path: bool) -> str:
+    """Return how a person is told of it."""
+    if is_on_path:
+        return f"{file} comes first on PATH, so the command {name} is not the one in {directory}"
+    return f"{file} is on PATH, so the command {name} will not be the one in {directory}"
+
+
+def _is_command(file: str) -> bool:
+    return os.path.isfile(file) and os.access(file, os.X_OK)
+
+
+def _is_ours(file: str, name: str, home: Home) -> bool:
+    if os.path.realpath(file).startswith(os.path.join(os.path.realpath(home.root), "")):
+        return True
+    from d8_installer.plugin.launcher import HEAD_BYTES, request_of
+
+    launched = request_of(fs.head(file, HEAD_BYTES))
+    return launched is not None and launched[0] == os.path.splitext(name)[0]

@@ -1,0 +1,57 @@
+"""Asks each source once, quickly, for ``doctor``: does it answer, and does it take the token?"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError, D8Error, NotFoundError
+from d8_installer.model.address import shown
+from d8_installer.model.reference import CLI_IMAGE, ImageName
+from d8_installer.plugin.check_records import AskedSource
+
+if TYPE_CHECKING:
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session
+
+_LOCAL = frozenset(["bundle", "oci-layout"])
+TIME_LIMIT = 5.0
+"""Seconds that one source may stay silent here."""
+
+
+def ask_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
+    """Return what each of the session's sources answers to a request for the tags of one image.
+
+    An image that is not there is an answer. No source is a problem of the other findings, so nothing is raised.
+    """
+    image = _image(session, profile)
+    return tuple(_ask(session, url, image) for url in session.named_sources)
+
+
+def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
+    limit = min(TIME_LIMIT, session.patience)
+    if session.is_offline and url.partition(":")[0] not in _LOCAL:
+        return AskedSource(shown(url), was_asked=False)
+    try:
+        source = session.open_source(url, replace(session.access, tries=1, patience=limit, stall=limit))
+        with contextlib.suppress(NotFoundError):
+            source.tags(image.path)
+    except ConfigError as error:
+        return AskedSource(shown(url), None, error.message, error.hint)
+    except D8Error as error:
+        return AskedSource(shown(url), _token_from(session, url), error.message, error.hint)
+    return AskedSource(shown(url), _token_from(session, url))
+
+
+def _token_from(session: Session, url: str) -> str | None:
+    return session.token.origin if url == session.endpoint else None
+
+
+def _image(session: Session, profile: Profile) -> ImageName:
+    """Return an image that the profile has, so that the answer is about something that should be there."""
+    with contextlib.suppress(D8Error):
+        active = session.active(profile)
+        if active is not None and active.placed:
+            return active.placed[0].placement.name
+    return ImageName(CLI_IMAGE)

@@ -1,0 +1,74 @@
+"""What is said of a source that is believed, and of one whose tags are others than the lock's (DESIGN, Trust)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error, MismatchError
+from d8_installer.pipeline.driver import workers
+from d8_installer.registry.fallback import ChainSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.source import Source
+    from d8_installer.pipeline.session import Session
+
+_SHOWN = 5
+
+
+def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> None:
+    """Name each source that said what some of *tags*, which nothing remembered, mean; of several only who said it.
+
+    With a witness, which was asked as well, there is nothing to say.
+    """
+    if session.options.witness is not None:
+        return
+    first: dict[str, list[str]] = {}
+    for name, tag in tags:
+        first.setdefault(giver(session, name.path, tag), []).append(f"{name}:{tag}")
+    for who, found in first.items():
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        session.reporter.note(f"trusting {who} for the first lock of {', '.join(found[:_SHOWN])}{more}")
+
+
+def giver(session: Session, image: str, tag: str) -> str:
+    """Return the name of the source that said what a tag means."""
+    source = session.source
+    return source.giver(image, tag) if isinstance(source, ChainSource) else source.name
+
+
+def moved_tags(session: Session, tops: Mapping[tuple[str, str], Digest]) -> tuple[MismatchError, ...]:
+    """Return an error for each of *tops*, (repository path, tag) to digest, that means something else at the source.
+
+    Where a source finds all by digest the locked bytes may be there all the same: then a tag was moved since, or
+    somebody has written another version into the lock.
+    """
+    if not tops:
+        return ()
+    source = session.source
+    with workers(min(session.options.connections, len(tops))) as pool:
+        means = dict(zip(tops, pool.map(lambda key: _means(source, *key), tops), strict=True))
+    return tuple(
+        _moved(key, tops[key], f"{found} at {source.name}")
+        for key, found in means.items()
+        if found not in (None, tops[key])
+    )
+
+
+def _moved(key: tuple[str, str], locked: Digest, found: str) -> MismatchError:
+    name = f"{key[0].rpartition('/')[2]}:{key[1]}"
+    return MismatchError(
+        f"{name} is {locked} in the lock, and {found}; the locked bytes are there all the same",
+        hint=f"find out who changed it; to lock the new bytes, type `d8-installer lock --accept-moved {name}`",
+    )
+
+
+def _means(source: Source, path: str, tag: str) -> Digest | None:
+    """Return what the tag means now, or None where that is not to be had."""
+    try:
+        return source.manifest(path, tag).digest
+    except D8Error:
+        return None

@@ -1,0 +1,70 @@
+"""One layer on its way from the source: what is kept of an earlier transfer first, then the rest, as one body.
+
+Nothing here is proven: who reads the body hashes it from its first byte, kept bytes too, and says what becomes of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from d8_installer.model.source import Rest, Resumable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from d8_installer.model.source import LayerRequest, Source
+    from d8_installer.store.partial import Arriving
+
+WORTH_KEEPING = 256 << 10
+"""Layers below this size, in bytes, are begun anew."""
+
+
+class Transfer:
+    """The transfer of one layer, which only its one fetcher may make (``Arriving.alone``)."""
+
+    def __init__(self, source: Source, request: LayerRequest, arriving: Arriving) -> None:
+        self._source = source
+        self._request = request
+        self._arriving = arriving
+        self.went_on = 0
+        """How many bytes of the last body came out of an earlier transfer."""
+
+    @property
+    def kept(self) -> int:
+        """The bytes that a next transfer need not fetch."""
+        return self._arriving.kept(self._request.layer)[0]
+
+    def drop(self) -> None:
+        """Keep nothing: the layer is in the store, or its bytes are not the promised ones."""
+        self._arriving.drop(self._request.layer)
+
+    @contextmanager
+    def body(self) -> Iterator[Iterable[bytes]]:
+        """Open the layer; leaving the context ends the transfer, and what came of it is kept if it can be gone on with.
+
+        Raises what the source raises.
+        """
+        self.went_on = 0
+        source, request = self._source, self._request
+        if request.size < WORTH_KEEPING or not isinstance(source, Resumable):
+            with source.layer(request) as plain:
+                yield plain
+            return
+        size, etag = self._arriving.kept(request.layer)
+        if size > request.size:
+            self.drop()
+            size = 0
+        if size == request.size:
+            self.went_on = size
+            yield self._arriving.beginning(request.layer, size)
+            return
+        with source.layer_from(request, size, etag) as body:
+            yield self._joined(body) if isinstance(body, Rest) else body
+
+    def _joined(self, rest: Rest) -> Iterable[bytes]:
+        layer, start = self._request.layer, rest.start
+        self.went_on = start
+        before = self._arriving.beginning(layer, start) if start else ()
+        return chain(before, self._arriving.keeping(layer, start, rest.etag, rest))

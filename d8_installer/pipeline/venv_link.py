@@ -1,0 +1,76 @@
+"""The link in a project's environment by which launchers find the project's profile, and not the user's."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DiskError
+from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED
+from d8_installer.plugin.environments import environments
+from d8_installer.plugin.launcher import PROFILE_LINK
+from d8_installer.store import documents, fs
+from d8_installer.store.paths import ProfilePaths
+
+if TYPE_CHECKING:
+    from d8_installer.pipeline.requesters import Requesters
+    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.plugin.environments import Environment
+
+
+def link_environments(session: Session, workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
+    """Put the link into each of a project's environments that has plugins; *prune*: take it out of those without.
+
+    An environment that is not ours to write costs its launchers their project, not the sync: that is a warning.
+    """
+    if workspace.profile.project is None:
+        if prune:
+            _drop_dead(session, requesters)
+        return
+    profile, project = workspace.generations.paths.root, workspace.profile.project
+    mine = (os.path.join(os.path.realpath(project), ""), profile)
+    chosen = {e.path for p in requesters.plugins if _may_link(e := p.distribution.environment, *mine)}
+    for environment in (*chosen, *(_without_plugins(requesters, chosen) if prune else ())):
+        try:
+            _relink(os.path.join(environment, PROFILE_LINK), profile, wanted=environment in chosen)
+        except DiskError as error:
+            session.reporter.warn(f"launchers in {environment} will not find this project: {error}")
+
+
+def _may_link(environment: Environment, inside: str, profile: str) -> bool:
+    """Whether the environment is the project's: it lies *inside*, or somebody has named it for it, now or before.
+
+    One that is only active, or that a link in a clone leads to, serves others as well.
+    """
+    if os.path.realpath(environment.path).startswith(inside) or environment.manager == GIVEN:
+        return True
+    link = os.path.join(environment.path, PROFILE_LINK)
+    return environment.manager == REMEMBERED and os.path.islink(link) and os.readlink(link) == profile
+
+
+def _drop_dead(session: Session, requesters: Requesters) -> None:
+    """Take the links out whose project, or whose profile, is gone."""
+    found = {environment.path for environment in environments(requesters.roots)}
+    for place in sorted(found | {root.path for root in requesters.roots if not root.many}):
+        link = os.path.join(place, PROFILE_LINK)
+        if not os.path.islink(link):
+            continue
+        profile = ProfilePaths(os.path.realpath(link))
+        ours = os.path.dirname(profile.root) == os.path.dirname(session.home.profile("user").root)
+        project = documents.load_project(profile)
+        if ours and (project is None or not os.path.isfile(os.path.join(project, "d8.toml"))):
+            fs.remove(link)
+
+
+def _without_plugins(requesters: Requesters, chosen: set[str]) -> set[str]:
+    """Return the environments without plugins, those without a library too: PDM removes one that it has emptied."""
+    real = {os.path.realpath(environment) for environment in chosen}
+    return {root.path for root in requesters.roots if os.path.realpath(root.path) not in real}
+
+
+def _relink(link: str, profile: str, *, wanted: bool) -> None:
+    found = fs.read_link(link)
+    if wanted and found != profile:
+        fs.replace_link(profile, link)
+    elif not wanted and found == profile:
+        fs.remove(link)

@@ -1,0 +1,42 @@
+"""The records of the hook that adds commands. Frozen values, cheap to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+
+    from d8_installer.plugin.run_self import ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """What a plugin's command is given.
+
+    ``run`` runs another command of this very tool with the same home and returns how it ended; ``note`` and ``warn``
+    write a line to stderr, as the person's ``-q`` says. stdout is the command's own. ``env`` is not in the repr.
+    """
+
+    directory: str
+    home: str
+    bin_directory: str
+    run: Callable[..., ToolResult] = field(repr=False)
+    note: Callable[[str], None] = field(repr=False)
+    warn: Callable[[str], None] = field(repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a plugin: ``d8-installer NAME …``; a name that d8-installer has itself is never looked for.
+
+    ``configure`` adds arguments; ``run`` returns the exit code, 0 to 255, and may raise any D8Error.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[argparse.Namespace, CommandContext], int]
+    configure: Callable[[argparse.ArgumentParser], None] = lambda parser: None  # noqa: ARG005 - most have none

@@ -1,0 +1,49 @@
+"""Whether a home lies in one place: its links lead from one of its directories to another, and files move between them.
+
+A home as a whole may be a link, and lie on any disk. Quick commands pass through here: it imports little.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from d8_installer.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from d8_installer.store.paths import Home, ProfilePaths
+
+
+def refuse_scattered(home: Home, profile: ProfilePaths | None = None) -> None:
+    """Raise a ConfigError if a directory of the home, or of *profile*, is a link or lies on another file system."""
+    problem = scattered(home, profile)
+    if problem is not None:
+        raise ConfigError(
+            problem,
+            hint=f"put it back into {home.root}; to have a home on another disk, move it as a whole and put a link to "
+            "it in its place, or choose one there with --home DIR",
+        )
+
+
+def scattered(home: Home, profile: ProfilePaths | None = None) -> str | None:
+    """Say which directory lies elsewhere, and why that does not work; None if there is none.
+
+    A link that leads nowhere is not judged here: its disk may only not be mounted.
+    """
+    try:
+        device = os.stat(home.root).st_dev
+    except OSError:
+        return None
+    store = os.path.dirname(home.stored)
+    of_profile = (profile.root, profile.generations) if profile is not None else ()
+    for path in (home.profiles, home.runs, store, home.stored, home.layers, home.incoming, home.arriving, *of_profile):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        if stat.S_ISLNK(status.st_mode) and os.path.exists(path):
+            return f"{path} is a link, and a home works only if all of it lies in one directory"
+        if stat.S_ISDIR(status.st_mode) and status.st_dev != device:
+            return f"{path} is on another file system, and a home works only if all of it lies on one"
+    return None
