@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tomli_w
 from hypothesis import HealthCheck, Phase, settings
@@ -24,9 +24,11 @@ from d8_installer.model.source import ManifestBytes
 from d8_installer.model.version import Specifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
+
+Made = TypeVar("Made")
 
 # The same examples every time, on a machine however busy.
 steady = settings(
@@ -50,6 +52,11 @@ platforms = st.sampled_from([LINUX, LINUX_ARM, MAC, WINDOWS, Platform("freebsd",
 sizes = st.integers(1, 1 << 40)
 
 _words = st.text("abc019", min_size=1, max_size=4)
+
+
+def built(kind: Callable[..., Made], *parts: SearchStrategy[Any]) -> SearchStrategy[Made]:
+    """As ``st.builds``, which evaluates a Struct's annotations: many of their types are imported for mypy alone."""
+    return st.tuples(*parts).map(lambda values: kind(*values))
 
 
 @st.composite
@@ -82,7 +89,7 @@ def requests(draw: st.DrawFn, names: SearchStrategy[ImageName] = image_names) ->
     return Request(draw(names), Specifier.parse(version), *parts, digest)
 
 
-manifests = st.builds(
+manifests = built(
     Manifest,
     st.lists(requests(), max_size=4, unique_by=lambda request: request.name).map(tuple),
     st.lists(platforms, max_size=3, unique=True).map(lambda some: tuple(sorted(some))),
@@ -123,7 +130,7 @@ _nested = st.recursive(
 extras: SearchStrategy[dict[str, object]] = st.dictionaries(
     st.text(max_size=4).map(lambda text: f"new{text}"), _nested, max_size=2
 )
-pins = st.builds(Pin, digests, digests, sizes, extras)
+pins = built(Pin, digests, digests, sizes, extras)
 
 
 @st.composite
@@ -146,11 +153,11 @@ def locked_images(draw: st.DrawFn) -> LockedImage:
     )
 
 
-locks = st.builds(Lock.of, st.lists(locked_images(), max_size=3, unique_by=lambda image: image.name), extras)
+locks = built(Lock.of, st.lists(locked_images(), max_size=3, unique_by=lambda image: image.name), extras)
 
 # -- generations ---------------------------------------------------------------------------------------------
 
-placements = st.builds(
+placements = built(
     Placement,
     binary_names,
     image_names,
@@ -160,13 +167,13 @@ placements = st.builds(
     st.lists(digests, max_size=2).map(tuple),
     st.booleans(),
 )
-generations = st.builds(
+generations = built(
     Generation,
     st.integers(1, 10**6),
     platforms,
     st.just("2026-01-02T03:04:05Z"),
     st.text(max_size=10),
-    st.lists(st.builds(Placed, placements, digests, sizes), max_size=3).map(tuple),
+    st.lists(built(Placed, placements, digests, sizes), max_size=3).map(tuple),
     st.text(max_size=10),
 )
 

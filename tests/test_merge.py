@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +11,7 @@ from d8_installer.model.conflict_markers import take_apart
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock, LockedImage, Pin
 from d8_installer.model.reference import ImageName
+from d8_installer.model.value import field_names, replace
 from tests.strategies import locked_images, locks, steady
 
 NAME = ImageName("stronghold")
@@ -28,7 +27,7 @@ def entry(version: str = "v1.0.0", *platforms: str, **changes: object) -> Locked
     image = LockedImage(
         NAME, version, digest(version), (("stronghold", "plugin"),), (("d8.toml", digest("asked")),), pins
     )
-    return replace(image, **changes)  # type: ignore[arg-type]
+    return replace(image, **changes)
 
 
 BASE = entry()
@@ -166,13 +165,13 @@ def test_every_field_has_a_rule() -> None:
         "optional": True,
         "extra": {"new": 1},
     }
-    for field in fields(LockedImage):
-        change = changes.get(field.name, ("changed",))
-        ours = replace(BASE, **{field.name: change})  # type: ignore[arg-type]
+    for name in field_names(LockedImage):
+        change = changes.get(name, ("changed",))
+        ours = replace(BASE, **{name: change})
         theirs = replace(BASE, requests=requests(("d8-z", 3), *(("d8.toml", "asked"),)))
         image = merge(one(BASE, ours, theirs)).lock.find(NAME)
         assert image is not None
-        assert field.name == "requests" or getattr(image, field.name) == change
+        assert name == "requests" or getattr(image, name) == change
 
 
 # -- without a base, and with texts that git put together ----------------------------------------------------

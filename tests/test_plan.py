@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from d8_installer.model.lock import ANY_PLATFORM, Lock, LockedImage, Pin
 from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
+from d8_installer.model.value import replace
 from d8_installer.plan.plan import Policy, Situation, make_plan
 from tests.strategies import LINUX, MAC, WINDOWS, image_names, steady
 
@@ -42,7 +42,7 @@ def image(name: str = "a", version: str = "v1", **changes: object) -> LockedImag
         (("d8.toml", of(f"request {name}")),),
         tuple(sorted(pins.items())),
     )
-    return replace(known, **changes)  # type: ignore[arg-type]
+    return replace(known, **changes)
 
 
 def plan(

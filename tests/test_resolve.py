@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -17,6 +16,7 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request, Requirement
 from d8_installer.model.resolution import ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.resolve import pin, resolve, staleness
 from tests.strategies import (
@@ -65,7 +65,7 @@ def want(*asked: str | Requirement, locked: Lock | None = None, **more: object) 
 def requirement(text: str, **changes: object) -> Requirement:
     who, _, what = text.rpartition(": ")
     name, _, spec = what.partition(" ")
-    request = replace(Request.of(ImageName(name), spec), **changes)  # type: ignore[arg-type]
+    request = replace(Request.of(ImageName(name), spec), **changes)
     return Requirement(who or "d8.toml", request)
 
 

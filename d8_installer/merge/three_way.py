@@ -7,11 +7,11 @@ two versions, or removed and changed     -> a Clash: only a person can know
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.model.conflict_markers import put_together
 from d8_installer.model.lock import END, Lock, LockedImage
+from d8_installer.model.value import Struct, field, field_names, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,8 +25,7 @@ _OWN_RULE = frozenset(["name", "version", "index", "platforms", "extra", "reques
 """The fields of an entry that are merged by a rule of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """What both sides changed: an image with its three entries, or the top-level key *key* that no rule knows.
 
     ``mixed`` are the sides ("base", "ours", "theirs") whose entry cannot be believed.
@@ -56,8 +55,7 @@ class Clash:
         return f"{self.name} ({'; '.join(said)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """What came of it; where there is a clash, ours stands in *lock*.
 
     ``unsettled`` are images whose version is settled while both sides changed what follows from the manifests: they
@@ -69,8 +67,7 @@ class Merged:
     unsettled: frozenset[ImageName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """The three locks. ``base`` None: not known, and then what only one side has was added there.
 
     ``mixed`` are images whose text was put together from both sides, and the locks in which it was: "base", "ours",
@@ -253,4 +250,4 @@ def _platforms(base: LockedImage | None, ours: LockedImage, theirs: LockedImage)
 
 def _rest(image: LockedImage) -> dict[str, object]:
     """Return the fields that say something of the whole entry, and follow from the manifests."""
-    return {each.name: getattr(image, each.name) for each in fields(image) if each.name not in _OWN_RULE}
+    return {name: getattr(image, name) for name in field_names(image) if name not in _OWN_RULE}

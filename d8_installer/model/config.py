@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DocumentError, UsageError
 from d8_installer.model.address import shown
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
 from d8_installer.model.reference import ImageName, parse_binary_name
+from d8_installer.model.value import Struct, field, field_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -21,8 +21,7 @@ DEFAULT_RETENTION = 10
 """Generations of a profile that stay."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The settings.
 
     ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
@@ -78,7 +77,7 @@ class Config:
 
     def as_json(self) -> dict[str, object]:
         """Return every setting by its key, as it may be shown: no address with what ``address.shown`` leaves out."""
-        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        values = {name: getattr(self, name) for name in field_names(self)}
         values["endpoint"] = None if self.endpoint is None else shown(self.endpoint)
         values["sources"] = list(map(shown, self.sources))
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
@@ -93,7 +92,7 @@ def with_setting(text: str, key: str, value: str | None) -> str:
 
     document = editable_toml(text)
     head, dot, binary = key.partition(".")
-    known = [setting.name for setting in fields(Config)]
+    known = list(field_names(Config))
     if key == "owners":
         raise UsageError("owners has one value for each binary", hint="name the binary, such as owners.d8")
     if head not in known or (head == "owners") != bool(dot and binary):

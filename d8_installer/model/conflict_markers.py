@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,7 @@ _INNER = 9
 TAKE_ONE = "take one side whole (git checkout --ours -- d8.lock, or --theirs), then type `d8-installer lock`"
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
+class Sides(Struct, frozen=True):
     """The texts that a text with markers was made of; ``base`` is None where the markers do not show it."""
 
     base: str | None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.value import Struct
 
 _SHA256 = re.compile(r"sha256:([a-f0-9]{64})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """A sha256 digest; ``hex`` is 64 lower-case hexadecimal digits (OCI image-spec, descriptor.md#sha-256)."""
 
     hex: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.conflict_markers import first_marker
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +29,7 @@ _MAX_INTEGER = 1 << 63
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a document comes from: the file's name for people, and its text for finding lines."""
 
     file: str
@@ -135,8 +134,7 @@ def editable_toml(text: str) -> TOMLDocument:
         raise DocumentError(f"cannot be edited: {str(error)[:200]}", hint="edit the file by hand") from error
 
 
-@dataclass(slots=True)
-class Table:
+class Table(Struct):
     """One table of a document while it is read.
 
     ``path`` says where it is, empty for the root: its keys as they are. ``shown`` is the same for people, with quotes

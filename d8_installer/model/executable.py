@@ -7,10 +7,10 @@ on what comes behind the header: it proves that the right build was taken, not t
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import MismatchError
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
@@ -51,8 +51,7 @@ _PE_MACHINES = {0x014C: "386", 0x8664: "amd64", 0x01C0: "arm", 0x01C4: "arm", 0x
 _PE_EXECUTABLE, _PE_DLL = 0x0002, 0x2000
 
 
-@dataclass(frozen=True, slots=True)
-class Executable:
+class Executable(Struct, frozen=True):
     """What a header states: its kind, and the systems and architectures (GOOS, GOARCH) that it may run on.
 
     A script states neither and both sets are empty. Elsewhere an empty set is a system or machine unknown to us.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Placement:
+class Placement(Struct, frozen=True, order=True):
     """One binary that is to be in place.
 
     ``binary`` is its name without ``.exe``, ``member`` the file in the layer, ``requests`` the hashes of the
@@ -34,8 +33,7 @@ class Placement:
     in_bin: bool = True
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Placed:
+class Placed(Struct, frozen=True, order=True):
     """A Placement that is done: with the digest and the bytes of the executable."""
 
     placement: Placement
@@ -43,8 +41,7 @@ class Placed:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """One generation of a profile. ``time`` is UTC in ISO 8601, ``lock`` the lock's text that it was made from."""
 
     number: int

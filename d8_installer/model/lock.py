@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import DocumentError
@@ -18,6 +17,7 @@ from d8_installer.model.document import Table, decode_utf8, parse_toml
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member
 from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,8 +40,7 @@ END = "# end of d8.lock\n"
 """What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """One platform's build: the child manifest, its last layer, and that layer's compressed bytes."""
 
     child: Digest
@@ -50,8 +49,7 @@ class Pin:
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class LockedImage:
+class LockedImage(Struct, frozen=True):
     """One image pinned; pairs are sorted by their first member.
 
     ``index`` is None for a single ImageManifest, whose only platform key is ``any``. ``requests`` pairs a requester
@@ -114,13 +112,18 @@ class LockedImage:
         return _mark(tomli_w.dumps({"images": [_render_image(self)]}))
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """Every image pinned, sorted by name, each once; ``marks`` are those that stood in the text it was read from."""
 
     images: tuple[LockedImage, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
-    marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is locked; the marks only say how the text that it was read from was written."""
+        return isinstance(other, Lock) and (self.images, self.extra) == (other.images, other.extra)
+
+    __hash__ = None  # type: ignore[assignment]  # ``extra`` may hold tables
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Lock:
@@ -181,8 +184,7 @@ def changed_entries(text: str) -> Iterator[str]:
                 yield name
 
 
-@dataclass(frozen=True, slots=True)
-class Doubles:
+class Doubles(Struct, frozen=True):
     """A text with the first, and with the last entry of each image that it has more than once; and those images.
 
     Git leaves an image twice, and no conflict, where both sides added it and one removed its neighbour.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
 from d8_installer.model.platform import known_platform
 from d8_installer.model.requirement import ANY_VERSION, Request, Requirement
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence
@@ -25,8 +25,7 @@ MAX_MANIFEST_TOML = 1 << 20
 _MAX_IMAGES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What one requester declares; ``requests`` in the order of the file, each name once.
 
     ``platforms``, sorted, are demanded of every image that is locked together with this manifest, those of plugins too.

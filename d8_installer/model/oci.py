@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, MismatchError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,7 @@ _MAX_ENTRIES = 1024
 _MAX_BYTES = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """One entry of a manifest: what the bytes are, their digest and their size in bytes (descriptor.md).
 
     ``platform`` is None where it is missing, or not in Go's plain spelling (no real platform can match it).
@@ -55,8 +54,7 @@ class Descriptor:
         return self.media_type in INDEX_TYPES
 
 
-@dataclass(frozen=True, slots=True)
-class ImageManifest:
+class ImageManifest(Struct, frozen=True):
     """One build of an image: its layers, lowest first (manifest.md).
 
     ``depth`` is how many layers the document lists; lower ones whose digest is not a sha256 are not among ``layers``.
@@ -69,8 +67,7 @@ class ImageManifest:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ImageIndex:
+class ImageIndex(Struct, frozen=True):
     """The multi-platform list of children, in the order of the document (image-index.md).
 
     ``foreign`` are those whose digest is not a sha256: their platform, and the digest's algorithm.
@@ -156,8 +153,7 @@ def _json_object(raw: bytes) -> dict[str, object]:
     return document
 
 
-@dataclass(frozen=True, slots=True)
-class _Foreign:
+class _Foreign(Struct, frozen=True):
     """An entry whose digest is of another kind than sha256: nothing of ours can have its bytes."""
 
     platform: Platform | None

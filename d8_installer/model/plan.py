@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import LayerRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """Download one layer, verify it, and take *members* out of it into the store.
 
     ``anew``: also where the store seems to have them, for what it has is damaged.
@@ -26,8 +26,7 @@ class Fetch:
     anew: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """Put a binary in place; ``replaces`` is the version that has its name now, or None.
 
     ``same_file``: that file is there and stays; only the requests that it serves change.
@@ -38,8 +37,7 @@ class Link:
     same_file: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unlink:
+class Unlink(Struct, frozen=True):
     """Take a binary away."""
 
     placement: Placement
@@ -48,8 +46,7 @@ class Unlink:
 Step = Fetch | Link | Unlink
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps, and ``target``: everything that is in place once they are done.
 
     ``withheld`` are targets that do not go into ``bin`` since another command has their name; ``skipped`` are

@@ -11,9 +11,9 @@ How the doubtful hosts are decided (``--platform`` overrides every one of them):
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from d8_installer.errors import DocumentError, UsageError
+from d8_installer.model.value import Struct
 
 _PART = r"[a-z0-9]{1,32}"
 _PLATFORM = re.compile(rf"({_PART})-({_PART})", re.ASCII)
@@ -44,8 +44,7 @@ _SYSTEMS |= _OS | {name: name for name in _OS.values()}
 _32_BIT_TWIN = {"amd64": "386", "arm64": "arm"}
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(Struct, frozen=True):
     """What a Python knows of its host: ``sys.platform``, ``platform.machine()``, pointer bits, kernel version."""
 
     sys_platform: str
@@ -54,8 +53,7 @@ class HostFacts:
     kernel_version: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(Struct, frozen=True, order=True):
     """An operating system and an architecture as Go's GOOS and GOARCH name them; no variant (rpp.md §2.4)."""
 
     os: str

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 
 from d8_installer.errors import DocumentError, UsageError
+from d8_installer.model.value import Struct
 
 CLI_IMAGE = "deckhouse-cli"
 PLUGIN_ROOT = "deckhouse-cli/plugins/"
@@ -54,8 +54,7 @@ def is_allowed_image(image: str) -> bool:
     return image == CLI_IMAGE or (plugin != image and plugin != "" and "/" not in plugin)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ImageName:
+class ImageName(Struct, frozen=True, order=True):
     """The short name of an image: ``deckhouse-cli``, or that of a plugin's image."""
 
     short: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform, wanted_platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
+from d8_installer.model.value import Struct
 from d8_installer.model.version import Specifier
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def parse_requester(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One wanted image; ``binaries`` are sorted (name, file) pairs, ``platforms`` None for all that the index has."""
 
     name: ImageName
@@ -93,8 +92,7 @@ class Request:
         return Digest(hashlib.sha256(text.encode()).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """A request and its requester: ``d8.toml``, or the name of the plugin's distribution."""
 
     requester: str

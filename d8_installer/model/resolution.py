@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes
 
 
-@dataclass(frozen=True, slots=True)
-class TagsOf:
+class TagsOf(Struct, frozen=True):
     """The need to know every tag of an image (a repository path)."""
 
     image: str
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestOf:
+class ManifestOf(Struct, frozen=True):
     """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it.
 
     One that is ``spare`` has no answer where it cannot be read, and that is not an error.
@@ -38,8 +37,7 @@ class ManifestOf:
     spare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks.
 
     ``failed`` are other needs that could not be met, and that concern their image alone. Only spare needs may be
@@ -52,8 +50,7 @@ class Answers:
     failed: Mapping[ManifestOf, D8Error] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is to be resolved.
 
     ``present`` are the requesters that were read, also those that ask for nothing. ``locked`` is the lock so far:
@@ -86,8 +83,7 @@ class Wanted:
     gone: frozenset[tuple[str, str]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One image's version as chosen.
 
     ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so nothing is asked.
@@ -102,16 +98,14 @@ class Choice:
     grows: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A requirement that the rest goes on without, and the error that says why."""
 
     requirement: Requirement
     error: D8Error
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """An image that was to be upgraded and is not at its newest stable version: who does not allow that one."""
 
     name: ImageName
@@ -120,8 +114,7 @@ class Held:
     holders: tuple[Requirement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """What was chosen, by name, what was left out, and what a range keeps from its newest version."""
 
     choices: tuple[Choice, ...]
@@ -129,8 +122,7 @@ class Resolution:
     held: tuple[Held, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """One thing that a lock entry says otherwise than is wanted, in words."""
 
     what: str
@@ -138,8 +130,7 @@ class Detail:
     wanted: str
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Why an image's entry is stale: one clause, and each thing that differs.
 
     ``outsiders`` are not in the entry and do not allow its version, on which others agreed: `lock` may leave them out.
@@ -154,8 +145,7 @@ class Difference:
         return self.problem
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(Struct, frozen=True):
     """One tag of an image, and in words why it was chosen or passed over."""
 
     tag: str
@@ -163,8 +153,7 @@ class Considered:
     chosen: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has.
 
     ``left_out`` are those of the group that ``lock`` goes on without.
@@ -178,8 +167,7 @@ class Explanation:
     left_out: tuple[LeftOut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """What earlier resolutions remember: (repository path, tag) to digest; and which tags may have moved."""
 
     remembered: Mapping[tuple[str, str], Digest]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from d8_installer.model.digest import Digest
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestBytes:
+class ManifestBytes(Struct, frozen=True):
     """A manifest exactly as the source stores it; not parsed, not yet compared with any digest."""
 
     raw: bytes
@@ -32,8 +31,7 @@ Chain = tuple[str, ...]
 """What leads to a layer: repository path, index and platform (empty for a single ImageManifest), child, size."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRequest:
+class LayerRequest(Struct, frozen=True):
     """Everything any source may need to find one layer: RPP asks by tag and platform, the others by digest.
 
     ``image`` is the repository path (``deckhouse-cli/plugins/<name>``), ``platform`` None for a tag that is a

@@ -6,8 +6,9 @@ Nothing here complains: it is for text that tomllib has read, or is about to. Lo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +53,7 @@ def _words(text: str) -> Iterator[tuple[str, int]]:
         line += found[0].count("\n")
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """One way through the words of valid TOML; strings keep their quotes, so that no text looks like a mark."""
 
     words: Iterator[tuple[str, int]]

@@ -6,13 +6,13 @@ Git merges the bases of a criss-cross history first, and what it leaves of that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.conflict_markers import put_together, take_apart
 from d8_installer.model.lock import END, NAMED, Lock, LockedImage, marks
 from d8_installer.model.reference import ImageName
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,7 @@ _MAX_LEVELS = 3
 _HEAD = "lock_version = 1\n\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Torn:
+class Torn(Struct, frozen=True):
     """What a text says for certain, and of each other image its blocks as they are, between markers."""
 
     lock: Lock
@@ -53,8 +52,7 @@ def read_torn(text: str, file: str) -> Torn:
     return Torn(Lock.of(images, leaves[0].head.extra if same else {}), said)
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
+class _Leaf(Struct, frozen=True):
     """A text without markers: what comes first, and the blocks of each image."""
 
     head: Lock

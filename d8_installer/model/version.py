@@ -11,10 +11,10 @@ of tags (``registry``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import DocumentError, NotFoundError
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,8 +33,7 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 _GENUINE = ("alpha", "beta", "rc", "pre", "preview", "snapshot")
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One version, as spelled and as understood: ``v1.2-rc.1`` is (1, 2, 0, "rc.1", "").
 
     ``==`` and the hash are those of the fields, spelling included, so that ``v1.2.0`` and ``1.2.0`` are
@@ -124,13 +123,12 @@ def is_newer(candidate: Version, running: str) -> bool:
     return current is None or candidate.compare(current) > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Specifier:
+class Specifier(Struct, frozen=True):
     """A range of versions, or with ``===`` one tag by its exact spelling; holds the text as typed."""
 
     text: str
     exact_tag: str | None = None
-    _groups: tuple[tuple[_Comparator, ...], ...] = field(default=(), repr=False)
+    _groups: tuple[tuple[_Comparator, ...], ...] = ()
 
     @classmethod
     def parse(cls, text: str, compat: Compat = "d8") -> Specifier:
@@ -185,8 +183,7 @@ _SEPARATOR = re.compile(rf"{_WS}*+,{_WS}*+|{_WS}++", re.ASCII)
 _Free = Literal["none", "patch", "minor", "major"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Comparator:
+class _Comparator(Struct, frozen=True):
     """An operator and a bound; ``free`` is the first part that was left out or a wildcard (then 0 here)."""
 
     operator: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError
@@ -15,6 +14,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.platform import Platform, typed_platform
 from d8_installer.model.source import LayerRequest
+from d8_installer.model.value import Struct, replace
 from d8_installer.ops.output import output_file
 from d8_installer.pipeline.driver import workers
 from d8_installer.pipeline.fetch import prove_chain
@@ -38,8 +38,7 @@ _TRIES = 3
 _MANIFEST_LIMIT = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class BundleResult:
+class BundleResult(Struct, frozen=True):
     """A bundle that was written: its file, digest and bytes, and what is in it."""
 
     file: str
@@ -136,8 +135,7 @@ def _request(image: LockedImage, key: str, pin: Pin) -> LayerRequest:
     return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """Keeps every manifest that is asked for, by its digest; ``prove_chain`` asks for all that are needed."""
 
     source: Manifests

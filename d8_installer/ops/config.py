@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError, NotAllowedError, UsageError
 from d8_installer.model.address import hides, shown
 from d8_installer.model.config import Config, with_setting
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.timeouts import with_others
 from d8_installer.store import documents, fs, status
 from d8_installer.store.paths import absent_directories
@@ -25,8 +25,7 @@ _PATHS = frozenset(["ca_file", "client_cert", "client_key", "token_file"])
 _LISTS_OF_PATHS = frozenset(["environments", "safe_directories"])
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The settings as they are now, and the file they lie in."""
 
     file: str

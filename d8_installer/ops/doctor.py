@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.checks import Found, run_checks
 from d8_installer.plugin.check_records import Finding
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """What was found, by check; the worst of it decides the exit code."""
 
     found: tuple[Found, ...]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.relock import refuse_missing
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _PROPERTY = "d8-installer"
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """A lock as *format*; ``document`` is the JSON object, or the list of lines for ``requirements``."""
 
     format: str

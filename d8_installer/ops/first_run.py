@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.plan import Link
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
 from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
 from d8_installer.pipeline.plugin_search import default_roots
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.discovery import DiscoveredPlugin
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """A launcher's call: its request's hash (or ``-``), its binary, how it was called, its environment's prefix."""
 
     request: str
@@ -50,8 +49,7 @@ class Launch:
     prefix: str
 
 
-@dataclass(frozen=True, slots=True)
-class Provided:
+class Provided(Struct, frozen=True):
     """The file to become, and what was done for it in a few words (empty: nothing)."""
 
     path: str

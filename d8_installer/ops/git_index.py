@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+
+from d8_installer.model.value import Struct
 
 _MAX_BYTES = 64 << 20
 _SECONDS = 30
@@ -22,8 +23,7 @@ _ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
+class Stages(Struct, frozen=True):
     """The three versions in the index (gitrevisions(7), ``:<n>:<path>``); ``base`` None: both sides added the file."""
 
     base: bytes | None

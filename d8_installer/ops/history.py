@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
+from d8_installer.model.value import Struct
 from d8_installer.ops.rollback import differences, switch_back
 from d8_installer.store.generations import summary_of
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from d8_installer.store.generations import ProfileStore
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One generation: its number, UTC time, reason, and what differs from the one before it."""
 
     number: int
@@ -35,8 +34,7 @@ class Entry:
         return {**facts, "changes": changes}
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryResult:
+class HistoryResult(Struct, frozen=True):
     """The generations that are still there, newest first."""
 
     profile: Profile

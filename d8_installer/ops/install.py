@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotFoundError, UsageError
 from d8_installer.model.manifest import Manifest, with_request, without_request
 from d8_installer.model.reference import ImageName, image_name, is_tag, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
+from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.names.held_back import say_held
 from d8_installer.ops.names.named_image import (
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session, Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """A manifest as it should become, and why."""
 
     manifest_text: str

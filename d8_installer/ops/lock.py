@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.platform import typed_platform
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.ops.merge_driver import Merging
 from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.admission import locks_more, refuse_without_verifiers
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class LockResult:
+class LockResult(Struct, frozen=True):
     """What ``lock`` did: each image with its version before and after (None: was not, or is no longer, locked).
 
     ``changed``: the file says other than before, also where no version does; ``written``: and was written.
@@ -46,8 +45,7 @@ class LockResult:
         return data | {"changes": changes, "left_out": [error.message for error in self.left_out]}
 
 
-@dataclass(frozen=True, slots=True)
-class LockOptions:
+class LockOptions(Struct, frozen=True):
     """What ``lock`` was asked for.
 
     ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``prune``: drop

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.plurals import counted
 from d8_installer.model.source import AllByDigest
+from d8_installer.model.value import Struct, asdict, replace
 from d8_installer.ops.source_check import Proof, prove
 from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.apply import refuse_moved, tops_of
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """What ``lock --check`` found: where the lock is stale, else what the source showed (None: it was not asked)."""
 
     file: str

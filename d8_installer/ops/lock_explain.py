@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.date import spelled
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.driver import drive
 from d8_installer.pipeline.relock import cutoff_of, refuse_unknown
 from d8_installer.pipeline.requesters import gather
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(Struct, frozen=True):
     """An Explanation with the lock's file, the cut-off, and the source that was asked."""
 
     file: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotAllowedError, NotFoundError
+from d8_installer.model.value import Struct
 from d8_installer.model.version import Version
 from d8_installer.ops.names.askers import askers
 from d8_installer.pipeline.altered_files import altered_text
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Struct, frozen=True):
     """One binary that is in place, and who asks for its image.
 
     ``newest`` is set by ``--outdated`` alone: the newest stable version published. ``problem`` says how the stored file
@@ -43,8 +42,7 @@ class Installed:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListResult:
+class ListResult(Struct, frozen=True):
     """What is in place in a profile, by binary name; ``others``: a line about the user's, where this is a project's."""
 
     profile: Profile
@@ -70,8 +68,7 @@ class ListResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class WhichResult:
+class WhichResult(Struct, frozen=True):
     """Where a binary is, and which stored file that is."""
 
     binary: str
@@ -91,8 +88,7 @@ class WhichResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class VersionsResult:
+class VersionsResult(Struct, frozen=True):
     """Every published SemVer tag, newest first; ``current`` is the one in place here, if any."""
 
     image: str

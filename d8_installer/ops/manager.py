@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace as replaced
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
+from d8_installer.model.value import Struct, replace
 from d8_installer.ops.sync import SyncOptions, sync
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.plugin.discovery import scan
@@ -43,8 +44,7 @@ _VALUED = {
 _PLACES = ("--python", "-p", "--prefix", "--target", "-t")
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
+class Affected(Struct, frozen=True):
     """What a command line changes: the user's own environments, or the one at ``environment``."""
 
     is_users: bool
@@ -89,7 +89,7 @@ def follow(session: Session, affected: Affected, before: frozenset[str]) -> Appl
 
 def options_after(session: Session, affected: Affected) -> Session:
     """Return the session as the sync needs it: a person's own tools belong to their own profile."""
-    return replace(session, options=replace(session.options, profile="user")) if affected.is_users else session
+    return replaced(session, options=replace(session.options, profile="user")) if affected.is_users else session
 
 
 def _words(arguments: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, UsageError
@@ -12,6 +11,7 @@ from d8_installer.model.manifest import with_request
 from d8_installer.model.reference import is_never_a_plugins, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
+from d8_installer.model.value import Struct
 from d8_installer.ops.manifest_contents import check_contents
 from d8_installer.pipeline.relock import relock
 from d8_installer.store import documents
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestResult:
+class ManifestResult(Struct, frozen=True):
     """A manifest: each image with its range, the version that was found for it (None: not asked), and its binaries."""
 
     file: str

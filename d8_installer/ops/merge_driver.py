@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, D8Error, DocumentError, NotFoundError, UsageError
@@ -11,6 +10,7 @@ from d8_installer.merge.three_way import Merged, Versions, merge, render
 from d8_installer.model.conflict_markers import TAKE_ONE, Sides, first_marker, put_together, take_apart
 from d8_installer.model.lock import Doubles, Lock, marks
 from d8_installer.model.torn_lock import Torn, read_torn
+from d8_installer.model.value import Struct
 from d8_installer.ops.git_index import Stages, stages_of
 from d8_installer.store import documents
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@dataclass
-class Merging:
+class Merging(Struct):
     """How ``lock`` reads a lock that a merge may have left undone.
 
     ``taken`` names the side whose entry counts for an image, and images of ``upgrade`` (None: all) are chosen anew in
@@ -182,8 +181,7 @@ def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
 # -- the merge driver ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Driven:
+class Driven(Struct, frozen=True):
     """What the driver made of ours: both locks."""
 
     file: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import D8Error, DocumentError, UsageError
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.plugin_search import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.installed import own_distributions
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 State = Literal["enabled", "not enabled", "broken", "not found"]
 
 
-@dataclass(frozen=True, slots=True)
-class PluginRow:
+class PluginRow(Struct, frozen=True):
     """One plugin with code. ``hooks`` None: it is not loaded, so nobody knows; ``why``: what is wrong with it."""
 
     name: str
@@ -49,8 +48,7 @@ class PluginRow:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
+class ManifestRow(Struct, frozen=True):
     """One manifest that was found: whose, where, and the images it asks for.
 
     ``counts`` is False where another environment's plugin of that name counts; ``why`` says what is wrong with it.
@@ -81,8 +79,7 @@ class ManifestRow:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class PluginsResult:
+class PluginsResult(Struct, frozen=True):
     """The manifests that were found, and the plugins with code, each by name.
 
     After ``enable`` or ``disable``: the one that was named, and whether anything changed.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.model.value import Struct
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
 from d8_installer.ops.shell.start_up_files import (
     StartUpFile,
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 _SETTINGS = ("config.toml", "d8.toml", "config.toml.mutex")
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(Struct, frozen=True):
     """What goes: ``files`` (or whole trees), then ``directories`` that are empty by then, links in environments.
 
     Of ``start_up`` only the lines of ``ensurepath`` go, and the file where that made it. ``kept`` stays, each with the
@@ -53,8 +52,7 @@ class Leaving:
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """What went (``dry_run``: would go), what stays and why, and how the package itself is removed."""
 
     leaving: Leaving
@@ -109,8 +107,7 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
     return Left(plan, to_remove(running()), dry_run=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """What goes of one place."""
 
     files: tuple[str, ...] = ()

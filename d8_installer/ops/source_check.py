@@ -7,7 +7,6 @@ by which ETag and Content-Length are judged; what they do not say is not proven.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import MismatchError, NotFoundError
@@ -16,6 +15,7 @@ from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
 from d8_installer.model.plurals import counted
 from d8_installer.model.source import AllByDigest, LayerRequest, Tagged, Traced
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.driver import workers
 from d8_installer.registry.fallback import ChainSource
 from d8_installer.registry.rpp_wire import judge_etag
@@ -33,8 +33,7 @@ T = TypeVar("T")
 _HINT = "find out who changed it; another source, such as a mirror, may still have the locked bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Unproven:
+class Unproven(Struct, frozen=True):
     """A build of which the source does not say enough: nothing is wrong with it, and nothing shows that it is right."""
 
     image: str
@@ -46,8 +45,7 @@ class Unproven:
         return f"{self.image} {self.version} for {self.platform} is not proven: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What *source* showed: how many builds it has just as locked, which it is silent on, what is wrong with others."""
 
     source: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
 from d8_installer.pipeline.carried_lock import frozen
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session, Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
+class SyncOptions(Struct, frozen=True):
     """How strict ``sync`` is.
 
     ``locked``: a missing or stale lock is an error; ``frozen``: read no manifest; ``prune``: drop requesters that are

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.executable import HEAD_BYTES, check_executable
+from d8_installer.model.value import replace
 from d8_installer.pipeline.admission import Gate
 from d8_installer.pipeline.apply import Applied, Change, refuse_moved, situation
 from d8_installer.pipeline.fetch import fetch_all

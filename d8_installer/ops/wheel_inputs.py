@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, NotFoundError, StaleLockError, UsageError
@@ -10,6 +9,7 @@ from d8_installer.model.lock import ANY_PLATFORM, Lock
 from d8_installer.model.platform import Platform
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import held_of, refuse_moved
 from d8_installer.pipeline.fetch import fetch_all
 from d8_installer.pipeline.relock import relock
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenBinary:
+class ProvenBinary(Struct, frozen=True):
     """A binary: its name, the stored file, and what that is."""
 
     name: str

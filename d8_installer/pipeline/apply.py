@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.generation import Placed, generation_of
 from d8_installer.model.plan import Fetch, Link, Unlink
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.activation import activate, warned_of
 from d8_installer.pipeline.admission import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.pipeline.altered_files import altered_text
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session, Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What is written together with the switch: the lock, its text, the manifest's text, and why.
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
@@ -65,8 +64,7 @@ class Change:
     awaited: ImageName | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What came of a Change: the plan, and the number of the generation that is active now (None: still none).
 
     ``lock``: the lock file, where what it says has changed, or would.

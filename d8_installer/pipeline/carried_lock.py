@@ -7,7 +7,6 @@ A bundle's ``d8.toml`` becomes the person's where they have none, so that what w
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, StaleLockError
@@ -17,6 +16,7 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
 from d8_installer.model.source import CarriesLock, CarriesManifest
+from d8_installer.model.value import replace
 from d8_installer.pipeline.apply import Change, asked_by, situation
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import say_first_trust

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from d8_installer.errors import ConfigError, D8Error, NotAllowedError
 from d8_installer.model.address import shown
 from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.home_facts import home_facts
 from d8_installer.pipeline.host import host_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 Fact = TypeVar("Fact")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What the check *check* found."""
 
     check: str

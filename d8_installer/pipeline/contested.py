@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.value import Struct
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.installed import own_distributions
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.discovery import DiscoveredPlugin
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
+class Apart(Struct, frozen=True):
     """One request that the lock does not satisfy, and whose it is; ``why`` is a clause for people."""
 
     plugin: DiscoveredPlugin

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.plurals import sized
+from d8_installer.model.value import replace
 from d8_installer.pipeline.driver import HEARTBEAT
 from d8_installer.pipeline.tag_digests import Tops
 from d8_installer.pipeline.timeouts import OTHERS_PATIENCE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError
@@ -11,6 +10,7 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.profile import Profile
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.altered_files import altered_text
 from d8_installer.pipeline.apply import Change, apply, asked_by
 from d8_installer.pipeline.relock import relock
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Runnable:
+class Runnable(Struct, frozen=True):
     """What is to be executed: the file's path, and the name that the program sees as its own."""
 
     path: str

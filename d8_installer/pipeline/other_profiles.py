@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, NotFoundError
+from d8_installer.model.value import replace
 from d8_installer.pipeline.session import Session
 from d8_installer.store.paths import find_project, known_home_directory
 

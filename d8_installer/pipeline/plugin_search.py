@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from d8_installer.model.value import Struct
 from d8_installer.plugin.discovery import Scan, scan
 from d8_installer.plugin.environments import Root, environments, prefix_of, project_roots, user_roots
 from d8_installer.store import documents
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """Where plugins were looked for, and what was found; ``chosen`` has each name once.
 
     ``others`` are plugins of the same names in other environments that ask for something else.

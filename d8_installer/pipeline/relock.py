@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError, StaleLockError, UsageError
@@ -10,6 +9,7 @@ from d8_installer.model.date import typed_cutoff
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.apply import refuse_moved, tops_of
 from d8_installer.pipeline.driver import Known, drive, workers
 from d8_installer.pipeline.gone_versions import naming_gone, say_gone
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Relocked:
+class Relocked(Struct, frozen=True):
     """A new lock, its text, which requests were left out of it, and what the source said that tags mean.
 
     ``held``: images that were to be upgraded, and that a range keeps from their newest version.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.admission import hooked_manifests
 from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
 from d8_installer.plugin.discovery import Scan
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _MANIFESTS = frozenset([OWN_MANIFEST, OTHER_MANIFEST])
 
 
-@dataclass(frozen=True, slots=True)
-class Requesters:
+class Requesters(Struct, frozen=True):
     """All who may want something of a profile, as they were read.
 
     ``own`` is None where the profile has no manifest. ``plugins`` has each name once; ``others`` are those of the same

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import Platform, typed_platform
 from d8_installer.model.secrets import Secrets
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.host import host_facts
 from d8_installer.pipeline.ownership import refuse_foreign, refuse_leading_out
 from d8_installer.pipeline.profile_access import Choice, Place, alone, prepare_home
@@ -45,8 +46,7 @@ DEFAULT_CONNECTIONS = 8
 """Connections to a source that are open at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the command line says to every verb; None where it says nothing."""
 
     home: str | None = None
@@ -68,8 +68,7 @@ class Options:
     exclude_newer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """One profile with its manifest and lock as they were read; the texts are empty where there is no file."""
 
     profile: Profile

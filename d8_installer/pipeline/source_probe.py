@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, D8Error, NotFoundError
 from d8_installer.model.address import shown
 from d8_installer.model.reference import CLI_IMAGE, ImageName
+from d8_installer.model.value import replace
 from d8_installer.plugin.check_records import AskedSource
 
 if TYPE_CHECKING:

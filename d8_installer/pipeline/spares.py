@@ -6,7 +6,6 @@ What the plugin had in place so far stays in place (docs/profiles.md).
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import (
@@ -19,6 +18,7 @@ from d8_installer.errors import (
     TryAgainError,
 )
 from d8_installer.model.plan import Fetch, Link
+from d8_installer.model.value import replace
 from d8_installer.pipeline.absent_requesters import named
 from d8_installer.plan.plan import is_own
 

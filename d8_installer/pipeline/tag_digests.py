@@ -7,11 +7,11 @@ a person is told once. What the source confirms can be remembered; what it says 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.source import Traced
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.tag_memory import giver
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class Tops:
         return giver(self._session, request.image, request.tag)
 
 
-@dataclass(frozen=True, slots=True)
-class _TagFirst:
+class _TagFirst(Struct, frozen=True):
     tops: Tops
     source: Manifests
     request: LayerRequest

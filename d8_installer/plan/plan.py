@@ -10,7 +10,6 @@ Applying a plan makes no choice, and a plan made after applying it is empty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
@@ -19,6 +18,7 @@ from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.reference import ImageName, is_never_a_plugins
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.source import LayerRequest
+from d8_installer.model.value import Struct, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import Chain
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What the person's configuration and PATH say about names in ``bin``.
 
     ``owners``: binary name to the image that wins it; ``shadowed``: names that already are commands elsewhere;
@@ -46,8 +45,7 @@ class Policy:
     asked: Mapping[tuple[str, str], frozenset[str]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """Where a plan starts: the platform, what is in place, and which members of which layers the store has.
 
     ``proven``: by which chains each layer was seen to be reached.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from d8_installer.model.value import Struct, field, repr_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,8 +17,7 @@ Moment = Literal["doctor", "install"]
 Level = Literal["ok", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class VerifySubject:
+class VerifySubject(Struct, frozen=True):
     """An image that is about to be placed. Its layer is not fetched yet; its digests are the lock's.
 
     ``image`` is the repository path, ``index`` None for a tag that is a single ImageManifest, ``size`` the layer's
@@ -34,19 +34,17 @@ class VerifySubject:
     size: int
     platform: Platform
     source: str
-    manifest: Callable[[str], ManifestBytes] = field(repr=False, compare=False)
+    manifest: Callable[[str], ManifestBytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Verifier:
+class Verifier(Struct, frozen=True):
     """Somebody who may refuse an image: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to do so."""
 
     name: str
     verify: Callable[[VerifySubject], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a check found: one lowercase clause, and what to type next. An ``error`` ends an install."""
 
     level: Level
@@ -54,8 +52,7 @@ class Finding:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AskedSource:
+class AskedSource(Struct, frozen=True):
     """A source that ``doctor`` asked once: ``address`` may be shown; ``problem`` is None if it answered.
 
     ``token_from`` names where the token that it got comes from, or is None. ``hint`` is what to type next.
@@ -69,8 +66,7 @@ class AskedSource:
     was_asked: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class CheckContext:
+class CheckContext(Struct, frozen=True):
     """The house as it is when checks run. Facts only; nothing in it is a secret, and ``env`` is not in the repr.
 
     ``endpoint`` is None where none is set; ``generation`` None where nothing was ever placed; ``binaries`` are the
@@ -100,7 +96,7 @@ class CheckContext:
     not_enabled: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     broken: tuple[tuple[str, str], ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
     broken_manifests: tuple[tuple[str, str], ...] = ()
     shadowed: tuple[str, ...] = ()
@@ -114,9 +110,11 @@ class CheckContext:
     bad_path_entry: str | None = None
     path_hint: str | None = None
 
+    def __repr__(self) -> str:
+        return repr_without(self, "env")
 
-@dataclass(frozen=True, slots=True)
-class Check:
+
+class Check(Struct, frozen=True):
     """Something that can be looked at: ``run`` returns its findings, a list; none means that there is nothing to say.
 
     ``moments``: ``doctor`` runs all that have "doctor"; those that have "install" run before anything new is placed.

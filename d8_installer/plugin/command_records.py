@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from d8_installer.model.value import Struct, field, repr_without
 
 if TYPE_CHECKING:
     import argparse
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.run_self import ToolResult
 
 
-@dataclass(frozen=True, slots=True)
-class CommandContext:
+class CommandContext(Struct, frozen=True):
     """What a plugin's command is given.
 
     ``run`` runs another command of this very tool with the same home and returns how it ended; ``note`` and ``warn``
@@ -23,14 +23,16 @@ class CommandContext:
     directory: str
     home: str
     bin_directory: str
-    run: Callable[..., ToolResult] = field(repr=False)
-    note: Callable[[str], None] = field(repr=False)
-    warn: Callable[[str], None] = field(repr=False)
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    run: Callable[..., ToolResult]
+    note: Callable[[str], None]
+    warn: Callable[[str], None]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return repr_without(self, "env", "run", "note", "warn")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command of a plugin: ``d8-installer NAME …``; a name that d8-installer has itself is never looked for.
 
     ``configure`` adds arguments; ``run`` returns the exit code, 0 to 255, and may raise any D8Error.

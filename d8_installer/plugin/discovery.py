@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plurals import sized
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.plugin.dist_record import MAX_RECORD, claims, is_administrators, promised, read_file
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ _VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z0-9_][A-Za
 _RUN = re.compile(r"[-_.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """One installed distribution that names us in its entry points.
 
     ``name`` is normalised as PyPA does; ``directory`` its ``.dist-info``; ``groups`` our groups: entry name to value.
@@ -60,8 +59,7 @@ class Distribution:
     way_out: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DiscoveredPlugin:
+class DiscoveredPlugin(Struct, frozen=True):
     """A plugin whose manifest was read; ``editable``: its manifest is not vouched for by a RECORD."""
 
     distribution: Distribution
@@ -75,16 +73,14 @@ class DiscoveredPlugin:
         return self.distribution.name
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenPlugin:
+class BrokenPlugin(Struct, frozen=True):
     """A plugin whose manifest cannot be used, and why."""
 
     distribution: Distribution
     error: DocumentError
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What the environments hold, in their order; ``distributions`` are all that name one of our groups."""
 
     distributions: tuple[Distribution, ...] = ()

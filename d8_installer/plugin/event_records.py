@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
 EventKind = Literal["note", "warning", "transfer-begun", "transfer-done", "switched", "finished"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened: ``text`` is a line for people, ``facts`` the same for programs.
 
     transfer-begun, transfer-done: ``name``, ``bytes`` (compressed). switched: ``profile``, ``generation``, ``reason``.
@@ -24,16 +24,14 @@ class Event:
     facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class EventReporter:
+class EventReporter(Struct, frozen=True):
     """Somebody who hears events, one at a time, from any thread. One that raises is named once and dropped."""
 
     name: str
     event: Callable[[Event], None]
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchFacts:
+class SwitchFacts(Struct, frozen=True):
     """One switch of a profile: from generation ``before`` (None: there was none) to ``after``, and why.
 
     ``added``, ``changed`` and ``removed`` are names of binaries, sorted; ``bin_directory`` is where they are.

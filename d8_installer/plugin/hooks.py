@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from d8_installer.model.value import Struct, repr_without
 from d8_installer.plugin.schemes import Owned, Record, call_each, collect_owned, new_manager
 
 if TYPE_CHECKING:
@@ -22,18 +22,19 @@ FIRST_PARTY_HOOKS: Mapping[str, tuple[str, ...]] = {
 """Hook -> modules of ``d8_hooks`` that implement it; schemes stand in ``manager.FIRST_PARTY``."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedPlugin:
+class LoadedPlugin(Struct, frozen=True):
     """A plugin whose code is imported and fits: its objects by label, and the hooks that they implement."""
 
     name: str
     version: str
-    objects: Mapping[str, object] = field(repr=False)
+    objects: Mapping[str, object]
     hooks: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return repr_without(self, "objects")
 
-@dataclass(frozen=True, slots=True)
-class UnusablePlugin:
+
+class UnusablePlugin(Struct, frozen=True):
     """An enabled plugin that is not asked, and why. ``version`` None: it is not found.
 
     ``verifies``: it is known, or has to be feared, to have verifiers.
@@ -45,8 +46,7 @@ class UnusablePlugin:
     verifies: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What came of the enabled plugins."""
 
     plugins: tuple[LoadedPlugin, ...] = ()

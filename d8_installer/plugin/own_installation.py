@@ -11,7 +11,6 @@ import shlex
 import site
 import sys
 import tomllib
-from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import d8_installer
 from d8_installer import INSTALL_SOURCE
 from d8_installer.model.address import shown
+from d8_installer.model.value import Struct
 from d8_installer.plugin.environments import libraries_of
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 NAME = "d8-installer"
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
+class Installation(Struct, frozen=True):
     """An environment that has this tool in it.
 
     ``library``: the directory that the package is imported from. ``is_virtual``: the prefix is a virtual environment.

@@ -11,12 +11,12 @@ import inspect
 import re
 import sys
 import threading
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.address import hides, shown
+from d8_installer.model.value import Struct
 from d8_installer.plugin.source_records import DestinationScheme, SourceScheme
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ Record = TypeVar("Record", bound=Named)
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Owned(Generic[Record]):
+class Owned(Struct, Generic[Record], frozen=True):
     """A record, and what a person calls the plugin that it is from."""
 
     owner: str

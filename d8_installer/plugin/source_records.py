@@ -5,10 +5,10 @@ Those that judge are in ``judging``, those that watch in ``watching``, commands 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d8_installer.model.secrets import Secrets
+from d8_installer.model.value import Struct, field, repr_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import Destination, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How a scheme may reach the network: what a person chose, whatever the scheme makes of it.
 
     ``client_cert`` and ``client_key`` are PEM files for the place's own origin alone; the key may be in the first one.
@@ -32,25 +31,27 @@ class Access:
     ``--verbose``. Secrets are not in the repr.
     """
 
-    token: Callable[[], str | None] | None = field(default=None, repr=False)
-    token_from: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    token: Callable[[], str | None] | None = None
+    token_from: Callable[[], str | None] = lambda: None
     ca_file: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
     insecure: bool = False
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
     connections: int = 8
     tries: int = 4
     patience: float = 30.0
     stall: float = 30.0
     offline: bool = False
-    wait: Callable[[float], object] | None = field(default=None, repr=False)
-    secrets: Secrets = field(default_factory=Secrets, repr=False)
-    trace: Callable[[str], None] | None = field(default=None, repr=False)
+    wait: Callable[[float], object] | None = None
+    secrets: Secrets = field(default_factory=Secrets)
+    trace: Callable[[str], None] | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "token", "token_from", "env", "wait", "secrets", "trace")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceScheme:
+class SourceScheme(Struct, frozen=True):
     """A kind of place that images come from; ``name`` is what its URLs begin with, before the colon.
 
     ``open`` gets the whole URL. It raises ConfigError for a URL that it cannot read and need not connect.
@@ -60,24 +61,21 @@ class SourceScheme:
     open: Callable[[str, Access], Source]
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationScheme:
+class DestinationScheme(Struct, frozen=True):
     """A kind of place that ``publish`` writes to; as SourceScheme."""
 
     name: str
     open: Callable[[str, Access], Destination]
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestsRequest:
+class ManifestsRequest(Struct, frozen=True):
     """Whose manifests are wanted: the profile's kind, and the project's directory where it is a project's."""
 
     kind: Kind
     project: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestText:
+class ManifestText(Struct, frozen=True):
     """One more manifest of a profile, as text: ``d8.toml`` as a person would write it.
 
     ``name`` is its requester, in the grammar of a distribution's name; ``file`` is what messages call the text.
@@ -88,8 +86,7 @@ class ManifestText:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformChoice:
+class PlatformChoice(Struct, frozen=True):
     """The platform that this host's binaries shall be for; ``reason`` is what a person is told."""
 
     name: str
@@ -97,8 +94,7 @@ class PlatformChoice:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialRequest:
+class CredentialRequest(Struct, frozen=True):
     """What a bearer token is wanted for: ``endpoint`` is its URL. The rest is what a person typed, None where nothing.
 
     ``env`` holds the process's variables; it is not in the repr, since secrets are among them. ``configured_file`` is
@@ -106,15 +102,17 @@ class CredentialRequest:
     """
 
     endpoint: str
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
     token_file: str | None = None
     kubeconfig: str | None = None
     context: str | None = None
     configured_file: str | None = None
 
+    def __repr__(self) -> str:
+        return repr_without(self, "env")
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+
+class Credential(Struct, frozen=True):
     """A place that may hold the endpoint's bearer token; ``name`` is what messages call it.
 
     ``token`` returns the token, or None. Then the next place is asked, by ``order`` and then by name. Ours are at -102
@@ -123,5 +121,5 @@ class Credential:
     """
 
     name: str
-    token: Callable[[CredentialRequest], str | None] = field(repr=False)
+    token: Callable[[CredentialRequest], str | None]
     order: int = 0

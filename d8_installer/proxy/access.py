@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.value import Struct
 from d8_installer.proxy import answers
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _DENY = "deny:"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """The tokens that are let in, and those that are known but refused (403). Neither is ever shown."""
 
     allowed: tuple[bytes, ...]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import ConfigError, D8Error, NotFoundError
 from d8_installer.model.oci import OCI_MANIFEST
+from d8_installer.model.value import Struct, replace
 from d8_installer.registry.rpp_wire import MANIFEST_NOT_FOUND_BODY, NOT_FOUND_BODY
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Step = Literal["tags", "resolve", "package", "manifest"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer; ``headers`` already hold Content-Length. ``problem`` is for the log, never for the client."""
 
     status: int

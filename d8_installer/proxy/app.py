@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error
+from d8_installer.model.value import Struct
 from d8_installer.proxy.cache import CHUNK
 from d8_installer.proxy.handler import Handler, LayerAnswer, ProxyRequest
 
@@ -29,8 +29,7 @@ PATHSEND = "http.response.pathsend"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Struct, frozen=True):
     """What the log says of an answer; ``problem`` is empty where all went well."""
 
     status: int

@@ -12,10 +12,10 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, MismatchError
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
@@ -24,15 +24,13 @@ CHUNK = 256 * 1024
 _STALE_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     path: str
     size: int
     used_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Struct, frozen=True):
     """A layer being written: a temp file of the cache that has no digest's name yet."""
 
     file: BinaryIO

@@ -6,11 +6,11 @@ What an answer says is ``answers``', what the registry says ``upstream``'s, how 
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
 from d8_installer.model.reference import is_allowed_image
+from d8_installer.model.value import Struct
 from d8_installer.proxy import answers
 from d8_installer.proxy.answers import Answer, Headers
 from d8_installer.proxy.fill import Fill, Fills
@@ -27,8 +27,7 @@ _QUESTIONS = 32
 _FILLS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyRequest:
+class ProxyRequest(Struct, frozen=True):
     """What of a request counts: ``path`` is percent-decoded, ``raw_path`` and ``query`` are as sent."""
 
     method: str
@@ -38,8 +37,7 @@ class ProxyRequest:
     authorization: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerAnswer:
+class LayerAnswer(Struct, frozen=True):
     """R2's 200: its headers, and the layer as a file that is there or as the fill that brings it."""
 
     headers: Headers

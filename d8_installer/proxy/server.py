@@ -16,10 +16,10 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.value import Struct
 from d8_installer.proxy.access import Access
 from d8_installer.proxy.app import ProxyApp
 from d8_installer.proxy.cache import LayerCache
@@ -58,8 +58,7 @@ class _Server(Protocol):
     def stop(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True):
     """How to serve. ``registry`` is a source's URL, the root that images lie below; port 0 takes a free one.
 
     Without ``cache_dir`` layers are cached in a temporary directory until the end; ``cache_bytes`` caps it.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import D8Error, DocumentError, MismatchError, NotFoundError
@@ -16,6 +15,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.oci import ImageManifest, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import LayerRequest, TagsAtHand
+from d8_installer.model.value import Struct
 from d8_installer.proxy.children import asked_child, default_child, is_index
 from d8_installer.proxy.roots import RootProbe
 from d8_installer.registry.manifest_cache import RememberedManifests
@@ -40,8 +40,7 @@ _REPOSITORY = re.compile(r"[a-z0-9_\-./]+", re.ASCII)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A version that was found: the digest that ETag names, the tag's manifest, and the root it came from."""
 
     root: str
@@ -57,8 +56,7 @@ class Resolved:
         return self.manifest.digest if is_index(self.manifest) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """One layer to serve: what to ask the source of *root* for, and the manifest digest to announce."""
 
     root: str

@@ -16,7 +16,6 @@ import json
 import os
 import stat
 import tarfile
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +26,7 @@ from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MA
 from d8_installer.model.plurals import sized
 from d8_installer.model.reference import is_tag, parse_member_name
 from d8_installer.model.source import ManifestBytes
+from d8_installer.model.value import Struct, field
 from d8_installer.model.version import Version
 from d8_installer.store.unpack import MAX_FILE_BYTES, MAX_WALK_BYTES
 
@@ -46,8 +46,7 @@ _MODE = 0o755
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How to publish: may a tag get other bytes, SOURCE_DATE_EPOCH in seconds, more annotations for the index."""
 
     replace: bool = False
@@ -61,8 +60,7 @@ class Options:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltLayer:
+class BuiltLayer(Struct, frozen=True):
     """A layer in a temporary file; ``diff_id`` is the digest of the tar archive within."""
 
     path: str
@@ -71,8 +69,7 @@ class BuiltLayer:
     diff_id: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltChild:
+class BuiltChild(Struct, frozen=True):
     """One platform's image: layer, config and ImageManifest."""
 
     platform: Platform
@@ -81,8 +78,7 @@ class BuiltChild:
     manifest: ManifestBytes
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltImage:
+class BuiltImage(Struct, frozen=True):
     """The whole image, children sorted by platform."""
 
     index: ManifestBytes
@@ -121,8 +117,7 @@ def build_image(
 # -- what goes in --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Struct, frozen=True):
     name: str
     path: str
     size: int

@@ -7,10 +7,10 @@ Every offset and count comes from outside: each read is bounded, and whatever do
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,7 @@ _MACOS = 1
 _MACH_CPUS = {"amd64": 0x0100_0007, "arm64": 0x0100_000C}
 
 
-@dataclass(frozen=True, slots=True)
-class Linkage:
+class Linkage(Struct, frozen=True):
     """Of an ELF file: its loader (None: static), the libraries that it needs, and the symbol versions it asks for."""
 
     interpreter: str | None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, NotAllowedError
 from d8_installer.model.digest import Digest
+from d8_installer.model.value import Struct
 from d8_installer.publish.image import BuiltChild, BuiltImage, Options, build_image
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 Blob = tuple[Digest, int, "Callable[[], BinaryIO]"]
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedChild:
+class PublishedChild(Struct, frozen=True):
     """One platform of a published image; ``size`` is the layer's, compressed, in bytes."""
 
     platform: Platform
@@ -36,8 +35,7 @@ class PublishedChild:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What the destination now has; ``changed`` is False when it had all of it before."""
 
     destination: str

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import DiskError, DocumentError, UsageError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
+from d8_installer.model.value import Struct
 from d8_installer.plugin.discovery import MANIFESTS
 from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.publish import wheel_metadata
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """A wheel without what we add to one: its files, its entry points, and the manifest that it declares.
 
     ``was_thin``: launchers of ours, or their console scripts, were in it. ``lock``: the ``d8.lock`` beside the
@@ -49,8 +48,7 @@ class Package:
     lock: tuple[Lock, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """A wheel that was written."""
 
     path: str

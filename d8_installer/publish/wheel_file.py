@@ -15,12 +15,12 @@ import stat
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
 from d8_installer.model.plurals import sized
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,8 +46,7 @@ _BROKEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True):
     """A file of the store: its path, and the digest and bytes that it must have."""
 
     path: str
@@ -55,8 +54,7 @@ class StoredFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One file in a wheel: its path there, its bytes or the file that holds them, and whether it can be executed."""
 
     name: str
@@ -69,8 +67,7 @@ class Member:
         return self.content if isinstance(self.content, bytes) else b""
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
+class Wheel(Struct, frozen=True):
     """A wheel that was read: its path, ``<name>-<version>`` as its metadata spells it, and its files but RECORD."""
 
     path: str

@@ -6,11 +6,11 @@ Lives here: which of them a manifest means for a platform, and the names that no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotFoundError
 from d8_installer.model.platform import Platform
+from d8_installer.model.value import Struct
 from d8_installer.plugin.launcher import launcher
 from d8_installer.publish.wheel_metadata import LAUNCH
 from d8_installer.publish.wheel_tags import WINDOWS, platform_tag
@@ -28,8 +28,7 @@ ANY = "any"
 _RESERVED = re.compile(r"(?:python|pypy|graalpy).*|pip[0-9.]*|uvx?|uvw|pipx|d8-installer", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """A manifest as a wheel's package holds it: its path there, the file to name in errors, and what it asks for."""
 
     path: str
@@ -42,8 +41,7 @@ class Declared:
         return tuple((binary, request) for request in self.manifest.requests for binary, _ in request.binaries)
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What one wheel gets: the platform part of its tag, scripts by file name, and console scripts of ours.
 
     ``thin``: the wheel names its manifest and requires d8-installer; else it is complete by itself.

@@ -11,12 +11,12 @@ import math
 import re
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from d8_installer.errors import ConfigError, NotAllowedError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.model.value import Struct, repr_without
 from d8_installer.registry.challenges import parse_challenges
 from d8_installer.registry.keychain import Keychain
 from d8_installer.registry.origin import Origin
@@ -35,13 +35,15 @@ _MARGIN = 10.0
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class _Grant:
+class _Grant(Struct, frozen=True):
     """A value of ``Authorization``, the challenge that it answers, and when it is to be earned again (monotonic)."""
 
-    value: str = field(repr=False)
+    value: str
     challenges: str
     until: float = math.inf
+
+    def __repr__(self) -> str:
+        return repr_without(self, "value")
 
 
 class RegistryAuth:

@@ -15,7 +15,6 @@ import re
 import stat
 import tarfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import AbsentSourceError, ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
@@ -23,6 +22,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import ManifestBytes
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,8 +101,7 @@ def index_json(entries: Iterable[tuple[str, str, ManifestBytes]]) -> bytes:
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Struct, frozen=True):
     """Where a member's bytes lie in the file."""
 
     start: int

@@ -10,12 +10,12 @@ import re
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.model.secrets import Secrets
+from d8_installer.model.value import Struct, field, repr_without
 from d8_installer.registry.endpoint import check_tls_options
 from d8_installer.registry.failed_try import FailedTryError, send_once
 from d8_installer.registry.head import HeadLimit
@@ -39,12 +39,14 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class BearerToken:
+class BearerToken(Struct, frozen=True):
     """A token and the one origin that may see it; a callable is asked again for every request, and may say None."""
 
     origin: Origin
-    value: str | Callable[[], str | None] = field(repr=False)
+    value: str | Callable[[], str | None]
+
+    def __repr__(self) -> str:
+        return repr_without(self, "value")
 
     def header(self) -> str | None:
         """Return the value of ``Authorization``, or None; what cannot be sent is a ConfigError that hides it."""
@@ -60,8 +62,7 @@ class BearerToken:
         return f"Bearer {token}"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
+class ClientOptions(Struct, frozen=True):
     """Everything that is decided before the first request. Times are in seconds.
 
     ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to count; ``wait``
@@ -71,16 +72,19 @@ class ClientOptions:
 
     ca_file: str | None = None
     insecure: bool = False
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
     offline: bool = False
     connections: int = 8
     connect_timeout: float = CONNECT_TIMEOUT
     read_timeout: float = READ_TIMEOUT
     certificate: ClientCertificate | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    wait: Callable[[float], object] | None = field(default=None, repr=False)
-    secrets: Secrets = field(default_factory=Secrets, repr=False)
-    trace: Callable[[str], None] | None = field(default=None, repr=False)
+    wait: Callable[[float], object] | None = None
+    secrets: Secrets = field(default_factory=Secrets)
+    trace: Callable[[str], None] | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "env", "wait", "secrets", "trace")
 
     def __post_init__(self) -> None:
         check_tls_options(insecure=self.insecure, ca_file=self.ca_file)
@@ -95,8 +99,7 @@ class _Route(NamedTuple):
     certificate: ClientCertificate | None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A whole answer. Header names are in lower case."""
 
     status: int

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+
+from d8_installer.model.value import Struct, repr_without
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """A user and a password, or an identity token (docker's name for an OAuth2 refresh token)."""
 
-    user: str = field(repr=False)
-    password: str = field(repr=False)
-    identity_token: str | None = field(default=None, repr=False)
+    user: str
+    password: str
+    identity_token: str | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "user", "password", "identity_token")
 
     def basic(self) -> str:
         """Return the value of ``Authorization`` (RFC 7617)."""
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """What this machine knows of a registry: ``credentials`` and the ``place`` that they come from, or None twice.
 
     ``troubles`` are the files and helpers that could not be asked. A public image needs none of them, so they are

@@ -5,12 +5,12 @@ from __future__ import annotations
 import binascii
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.address import hides, shown
+from d8_installer.model.value import Struct
 from d8_installer.registry.rpp_routes import BAD_ESCAPE
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 Compat = Literal["d8", "go"]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where a proxy is: ``base`` is its URL without a trailing slash, a path prefix kept."""
 
     base: str

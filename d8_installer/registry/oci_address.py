@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.address import shown
+from d8_installer.model.value import Struct
 from d8_installer.registry.origin import Origin
 
 OCI_SCHEMES = ("oci", "oci+https", "oci+http")
@@ -22,8 +22,7 @@ _HUB = frozenset(["docker.io", "index.docker.io", _HUB_API])
 _SPELLING = "write it as oci://host[:port]/repository"
 
 
-@dataclass(frozen=True, slots=True)
-class OciAddress:
+class OciAddress(Struct, frozen=True):
     """Where a registry is.
 
     ``name`` is the address as it was written, ``api`` what every request's URL begins with, ``root`` the part of each

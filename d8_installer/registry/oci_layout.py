@@ -14,7 +14,6 @@ import secrets
 import stat
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import AbsentSourceError, ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
@@ -22,6 +21,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import ManifestBytes
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,8 +35,7 @@ _MAX_INDEX_BYTES = 16 << 20
 _MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One entry of ``index.json``: ``document`` as it stands there, and what of it we understand."""
 
     document: Mapping[str, object]
@@ -45,8 +44,7 @@ class _Entry:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Index:
+class _Index(Struct, frozen=True):
     """A parsed ``index.json`` and the stamp of the file that it was read from."""
 
     stamp: tuple[int, int, int]

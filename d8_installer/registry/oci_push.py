@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.digest import Digest
+from d8_installer.model.value import Struct, replace
 from d8_installer.registry.oci_registry import ACCEPT, Call, RegistrySource
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ class RegistryDestination:
         return self._registry.call(method, image, tail, "pull,push")
 
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
+class _Blob(Struct, frozen=True):
     """What is to be uploaded: its size, and how to read it from the beginning."""
 
     size: int

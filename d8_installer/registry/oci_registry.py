@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import (
@@ -23,6 +22,7 @@ from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BY
 from d8_installer.model.plurals import sized
 from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.go_json import member
 from d8_installer.registry.manifest_cache import RememberedManifests
@@ -51,8 +51,7 @@ _NO_LIST = "check that this is an OCI registry, or use another source"
 _CHUNK = 256 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request to the registry; ``scope`` is what its token must allow.
 
     ``content`` is the body, or opens it again for each time that it is sent.

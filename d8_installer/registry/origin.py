@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from d8_installer.errors import ConfigError, MismatchError
 from d8_installer.model.address import shown
+from d8_installer.model.value import Struct
 from d8_installer.registry.endpoint import is_loopback
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ _URL = re.compile(
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Origin:
+class Origin(Struct, frozen=True, order=True):
     """Scheme, host and port: what a credential belongs to (RFC 6454). ``host`` has no brackets."""
 
     scheme: str

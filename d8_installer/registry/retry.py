@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,8 +47,7 @@ def _epoch(date: str) -> float | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often and how long: at most *tries* requests, waiting at most *patience* seconds in total.
 
     The n-th wait is ``jitter(min(ceiling, base * 2**n))`` seconds, or what the server asked for.
@@ -60,13 +60,12 @@ class RetryPolicy:
     jitter: Callable[[float], float] = full_jitter
 
 
-@dataclass(slots=True)
-class Attempts:
+class Attempts(Struct):
     """The count of one request's tries; begins with the first one made."""
 
     policy: RetryPolicy
-    made: int = field(default=1, init=False)
-    waited: float = field(default=0.0, init=False)
+    made: int = 1
+    waited: float = 0.0
 
     def next_delay(self, asked: float | None = None) -> float | None:
         """Return the seconds to wait before one more try, and count it; None when it is time to give up.

@@ -6,11 +6,11 @@ Both ends read paths here. Requests are made in ``rpp_wire``, and routes are ans
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from d8_installer.model.platform import Platform
+from d8_installer.model.value import Struct
 
 PREFIX = "/v1/images/"
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -20,8 +20,7 @@ Action = Literal["tags", "image", "manifest"]
 Generation = Literal["current", "G1"]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """What a path asks for; ``ref`` is the version or manifest reference, empty for tags."""
 
     action: Action

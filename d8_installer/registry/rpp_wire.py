@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -26,6 +25,7 @@ from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BY
 from d8_installer.model.plurals import sized
 from d8_installer.model.reference import CLI_IMAGE, is_allowed_image, is_image_name, is_manifest_ref, is_tag
 from d8_installer.model.source import ManifestBytes
+from d8_installer.model.value import Struct
 from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
 from d8_installer.registry.go_json import member
 from d8_installer.registry.rpp_routes import (
@@ -77,8 +77,7 @@ IMAGE_NOT_FOUND_BODY = "image not found\n"
 # --- requests -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One GET or HEAD below an endpoint: ``target`` is the percent-encoded path and query."""
 
     method: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.model.value import Struct
 from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
 from d8_installer.registry.retry import is_passing
 
@@ -25,8 +25,7 @@ _TAG_PUT = re.compile(r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)", re.ASCII)
 _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True, dict=True):
     """An answer that is not the wanted one: to ``method`` and ``url`` came ``status`` and ``body``.
 
     ``sent`` is how many bytes the request's body had.

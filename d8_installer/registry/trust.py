@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     import ssl
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from d8_installer.registry.origin import Origin
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCertificate:
+class ClientCertificate(Struct, frozen=True):
     """PEM files of a certificate and its key, and the one origin that may see it: it says who the person is.
 
     Without ``key_file`` the key is in ``cert_file`` too.

@@ -5,10 +5,10 @@ Without it, the first ``d8.toml`` that is written here would answer for all of t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
+from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest

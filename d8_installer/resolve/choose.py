@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Answers, Choice, Held, LeftOut, ManifestOf, Resolution, TagsOf
+from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.resolve.dates import dates_of
 from d8_installer.resolve.demand import absent, all_allow, allows, by_image, can_agree, is_current, locked_will_do

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Choice
+from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 
 if TYPE_CHECKING:

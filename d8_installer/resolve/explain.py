@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, MismatchError, NotFoundError
@@ -10,6 +9,7 @@ from d8_installer.model.date import spelled
 from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, Considered, Explanation, ManifestOf, TagsOf
+from d8_installer.model.value import Struct
 from d8_installer.model.version import Version
 from d8_installer.resolve.choose import agree
 from d8_installer.resolve.dates import dates_of
@@ -71,8 +71,7 @@ def _agreed(
     return (agreed, tuple(left_out)) if agreed else (group, ())
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(Struct, frozen=True):
     """What is known of the tags of one image, and the word on each."""
 
     wanted: Wanted

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

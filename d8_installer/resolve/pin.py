@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.errors import ConflictError, D8Error, MismatchError, NotAllowedError, NotFoundError
@@ -11,6 +10,7 @@ from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedI
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
 from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.resolve.demand import absent_lines
 from d8_installer.resolve.left_out import may_leave_out, naming
 from d8_installer.resolve.missing_platform import explain_missing
@@ -30,8 +30,7 @@ MAX_PASSED = 10
 """Tags without a manifest that are passed over; a source that lists more of them is broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(Struct, frozen=True):
     """The lock of all choices, or what has to be left out before all is chosen anew.
 
     That are requests, each with the reason, or ``gone``: tags (repository path, tag) without a manifest, with what the

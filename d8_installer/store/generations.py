@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.generation import Generation
 from d8_installer.model.summary import Summary, SummedUp, speaks_against
+from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, removal, status
 from d8_installer.store.store import Stored
 
@@ -26,8 +26,7 @@ _READ_ONLY = 0o555
 _ANEW = "run `d8-installer sync`, which makes a new generation"
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileStore:
+class ProfileStore(Struct, frozen=True):
     """The generations of one profile; only the holder of the profile's mutex may build and switch."""
 
     paths: ProfilePaths

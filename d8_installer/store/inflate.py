@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 import tarfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from d8_installer.errors import MismatchError
 from d8_installer.model.plurals import sized
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -148,8 +148,7 @@ class _Decoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
+class _Codec(Struct, frozen=True):
     name: str
     start: Callable[[], _Decoder]
     errors: tuple[type[Exception], ...]

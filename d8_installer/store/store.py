@@ -7,11 +7,11 @@ import json
 import os
 import secrets
 from binascii import crc32
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, TryAgainError
 from d8_installer.model.digest import Digest
+from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, status
 from d8_installer.store.flock import Patience
 from d8_installer.store.partial import Arriving
@@ -34,8 +34,7 @@ _MOST_CHAINS = 64
 """So many chains are remembered of one layer; the oldest go first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """One member of a layer that the store holds: the digest and the bytes of the executable."""
 
     digest: Digest

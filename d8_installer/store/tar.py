@@ -10,10 +10,10 @@ that names files.
 from __future__ import annotations
 
 import tarfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import MismatchError
+from d8_installer.model.value import Struct
 from d8_installer.store.inflate import CutShortError
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class InvalidArchiveError(MismatchError):
     """A header or an extension record is none, is too long, or can be read in more than one way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One member: its name as archived (trust it for comparing only), its kind, size in bytes, and its bytes.
 
     ``data`` may be read once, and only until the next entry is asked for. Of a sparse file it is what is stored.
@@ -59,8 +58,7 @@ class Entry:
     link: str = ""
 
 
-@dataclass(slots=True)
-class _Extension:
+class _Extension(Struct):
     """What the records before a header say of it."""
 
     name: str | None = None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, Literal, TypeVar
 from d8_installer.errors import DiskError, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES
+from d8_installer.model.value import Struct
 from d8_installer.store import tar
 from d8_installer.store.inflate import STEP_IN, CutShortError, TooLongError, UnknownFormatError, inflate
 from d8_installer.store.members import Search, base_name, not_found, quoted
@@ -42,16 +42,14 @@ MODE = {"d8": 0o555, "go": 0o755}
 _DEPTH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """What was promised of the body: the digest and number of its bytes as stored (compressed)."""
 
     digest: Digest
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """How to read a layer; the caps in bytes.
 
     ``compat="go"`` is what the Go client does, for comparing with it: gzip only, the first match ends the
@@ -66,8 +64,7 @@ class Rules:
 OURS = Rules()
 
 
-@dataclass(frozen=True, slots=True)
-class Extracted:
+class Extracted(Struct, frozen=True):
     """A member that was written: its name as wanted, the digest and size of its bytes, the first HEAD_BYTES of them.
 
     ``mode`` is what the file is to get; the archive's own is never looked at.

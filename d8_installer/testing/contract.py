@@ -17,7 +17,6 @@ import gzip
 import io
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from d8_installer.model.oci import OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import PLUGIN_ROOT
 from d8_installer.model.source import AllByDigest, LayerRequest, ManifestBytes
+from d8_installer.model.value import Struct, replace
 from d8_installer.testing.memory import child_entry, image_index, image_manifest
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ _HOSTILE_IMAGES = ("../outside", "deckhouse-cli/plugins/..", "/etc", "deckhouse-
 _HOSTILE_REFS = ("../../blobs", "v1/../v2", "", "sha256:xyz", "a b", "\x00", "%2e%2e", "v" * 129)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A published image: one tag that is an index of three platforms, one that is a single ImageManifest."""
 
     image: str

@@ -21,10 +21,10 @@ import gzip
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, cast
 
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.testing.replies import Fault, Place, Reply, Seen
 from d8_installer.testing.rpp_wire import RppWire
 
@@ -190,16 +190,14 @@ def compressed() -> Fault:
 # --- the server -----------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Rule:
+class _Rule(Struct):
     place: Place | None
     faults: tuple[Fault, ...]
     left: int | None
     skipped: int
 
 
-@dataclass(slots=True)
-class FaultServer:
+class FaultServer(Struct):
     """A running server: where it is, what it shall do wrong, and what it was asked. Safe for threads.
 
     ``ignores_platform``: it serves linux/amd64 for whatever was asked, under the index's digest, as a proxy does

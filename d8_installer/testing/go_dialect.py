@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
 from d8_installer.errors import D8Error, DocumentError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.source import LayerRequest
+from d8_installer.model.value import Struct
 from d8_installer.testing.replies import Place, Reply, Seen
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.d
 _IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     place: Place
     image: str
     ref: str = ""
@@ -45,8 +44,7 @@ class _Answer(Exception):  # noqa: N818 - it is an answer, which ends the work o
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
-class GoDialect:
+class GoDialect(Struct, frozen=True):
     """A Wire (``testing.replies``). *go* is the version that the proxy was built with: 1.26 redirects otherwise."""
 
     go: tuple[int, int] = (1, 25)

@@ -19,12 +19,12 @@ In a test module, with pytest (which this file does not import)::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 from d8_installer.errors import D8Error, UnreachableError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
+from d8_installer.model.value import Struct, replace
 from d8_installer.plugin.check_records import AskedSource, CheckContext, Finding, Level, VerifySubject
 from d8_installer.plugin.event_records import Event, SwitchFacts
 from d8_installer.plugin.hooks import Hooks, Loaded, LoadedPlugin
@@ -54,8 +54,7 @@ SWITCH = SwitchFacts("the user's profile", 1, 2, "sync", ("new",), ("changed",),
 """A switch in which something of everything happens."""
 
 
-@dataclass(frozen=True)
-class PluginUnderTest:
+class PluginUnderTest(Struct, frozen=True):
     """A plugin that fits; ``hooks`` are the names of those that it implements."""
 
     hooks: tuple[str, ...]
@@ -93,7 +92,7 @@ def check_context(**facts: object) -> CheckContext:
         *("doctor", "/home/me/d8", "/home/me/d8/bin", True, True, endpoint, _PLATFORM, "the user's profile"),
         sources=(AskedSource(endpoint, "the kubeconfig"),),
     )
-    return replace(well, **facts)  # type: ignore[arg-type]  # a wrong field is a TypeError at once
+    return replace(well, **facts)  # a wrong field is a TypeError at once
 
 
 def verify_subject(sample: Sample, source: Source, platform: Platform = _PLATFORM) -> VerifySubject:

@@ -14,10 +14,11 @@ import re
 import secrets
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
+
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +29,7 @@ USER, PASSWORD = "robot", "hosted-secret"
 _ROUTE = re.compile(r"/v2/(.+)/(tags/list|manifests/[^/]+|blobs/uploads/[^/]*|blobs/[^/]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Habits:
+class Habits(Struct, frozen=True):
     """What this registry does that others do not.
 
     ``challenge``: the actions that its challenges name, whatever a request needs. ``public``: everybody may read.
@@ -49,8 +49,7 @@ class Habits:
     upload_location: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A request that arrived; header names are in lower case."""
 
     server: str
@@ -60,8 +59,7 @@ class Asked:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """An answer."""
 
     status: int
@@ -69,8 +67,7 @@ class Told:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Hosted:
+class Hosted(Struct):
     """A running registry: its ``host``, and all requests to it and to its ``store``, in order. Safe for threads.
 
     ``begun`` counts the uploads.

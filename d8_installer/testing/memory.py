@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
 from d8_installer.model.source import LayerRequest, ManifestBytes
+from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,8 +25,7 @@ Operation = Literal["tags", "manifest", "layer", "tag_digest", "has_blob", "put_
 CHUNK = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call that reached the source: what was asked, of which image, by which tag or digest."""
 
     operation: Operation
@@ -34,8 +33,7 @@ class Call:
     ref: str = ""
 
 
-@dataclass(slots=True)
-class _Fault:
+class _Fault(Struct):
     operation: Operation
     error: D8Error
     image: str | None
@@ -52,8 +50,7 @@ class _Fault:
         return self.times >= 0
 
 
-@dataclass(slots=True)
-class MemoryBody:
+class MemoryBody(Struct):
     """A layer as it would arrive: *data* in chunks; ``announced`` is what the sender says of its size."""
 
     data: bytes
@@ -75,8 +72,7 @@ class MemoryBody:
             yield self.data[at : at + self.chunk]
 
 
-@dataclass(slots=True)
-class _Repository:
+class _Repository(Struct):
     tags: dict[str, ManifestBytes] = field(default_factory=dict)
     manifests: dict[str, ManifestBytes] = field(default_factory=dict)
     blobs: dict[Digest, bytes] = field(default_factory=dict)

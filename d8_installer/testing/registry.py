@@ -11,8 +11,9 @@ import socket
 import subprocess
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
+
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,8 +26,7 @@ _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 _SECONDS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class RunningRegistry:
+class RunningRegistry(Struct, frozen=True):
     """Where it listens: ``host`` is ``127.0.0.1:<port>``."""
 
     host: str

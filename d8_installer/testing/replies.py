@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,8 +15,7 @@ Place = Literal["tags", "index", "child", "layer", "other"]
 """What was asked for: the tag list, a manifest by its tag, one by its digest, a layer, or something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A request that arrived; header names are in lower case."""
 
     place: Place
@@ -24,8 +24,7 @@ class Seen:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer to *place* before it is sent. Header names are in lower case, Content-Length is not among them.
 
     ``length`` is what Content-Length promises; None leaves it out, and the connection's end is the body's.

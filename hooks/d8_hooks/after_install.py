@@ -5,9 +5,9 @@ Nothing here raises, since a manager that has done its work must not fail for ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from d8_installer.model.value import Struct
 from d8_installer.plugin.run_self import run_tool
 
 if TYPE_CHECKING:
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
     from d8_installer.plugin.run_self import ToolResult
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """The environment that a manager has changed (its prefix or library), and the project's directory."""
 
     environment: str
     project: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What is to be shown: ``done`` in one line, empty if nothing changed, and what went wrong in one or two."""
 
     done: str = ""

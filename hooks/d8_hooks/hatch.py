@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -15,6 +14,7 @@ from hatchling.plugin import hookimpl
 
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.manifest import FILE_NAME
+from d8_installer.model.value import Struct
 from d8_installer.plugin.discovery import MANIFESTS, normalised
 from d8_installer.plugin.run_self import run_tool
 
@@ -29,8 +29,7 @@ _OURS = ("manifest", "mode", "platform", "lock")
 _HATCHS = ("dependencies", "enable-by-default", "require-runtime-dependencies", "require-runtime-features")
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(Struct, frozen=True):
     """What ``wheel --parts`` says that the wheel needs."""
 
     platform_tag: str

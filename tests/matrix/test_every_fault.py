@@ -10,11 +10,12 @@ import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.model.value import replace
 from d8_installer.testing.faults import (
     FaultServer,
     Place,

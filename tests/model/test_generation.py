@@ -13,7 +13,7 @@ from d8_installer.errors import ConfigError, D8Error, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.generation import Generation, Placed, Placement, generation_of
 from d8_installer.model.reference import ImageName
-from tests.strategies import LINUX, any_bytes, digests, generations, json_values, placements, steady
+from tests.strategies import LINUX, any_bytes, built, digests, generations, json_values, placements, steady
 
 
 @steady
@@ -80,7 +80,7 @@ def test_a_newer_schema_is_no_damage() -> None:
 
 
 @steady
-@given(st.lists(st.builds(Placed, placements, digests, st.integers(1, 9)), max_size=4))
+@given(st.lists(built(Placed, placements, digests, st.integers(1, 9)), max_size=4))
 def test_what_is_placed_is_sorted_and_found(placed: list[Placed]) -> None:
     generation = generation_of(3, (LINUX, "2026-01-02T03:04:05Z", "sync"), placed, "lock")
     assert (generation.number, generation.reason, list(generation.placed)) == (3, "sync", sorted(placed))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -14,6 +13,7 @@ from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import END, Doubles, Lock, LockedImage, Pin, marks
 from d8_installer.model.reference import ImageName
+from d8_installer.model.value import replace
 from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, steady
 
 D = ["sha256:" + digit * 64 for digit in "0123456789abcdef"]

@@ -14,7 +14,18 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.manifest import Manifest, with_request, without_request
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request
-from tests.strategies import LINUX, MAC, any_bytes, image_names, manifest_text, manifests, near_toml, ranges, steady
+from tests.strategies import (
+    LINUX,
+    MAC,
+    any_bytes,
+    built,
+    image_names,
+    manifest_text,
+    manifests,
+    near_toml,
+    ranges,
+    steady,
+)
 
 DIGEST = "sha256:" + "ab" * 32
 FULL = f"""\
@@ -201,7 +212,7 @@ TEXTS = {
 }
 texts = st.sampled_from(sorted(TEXTS)).map(TEXTS.__getitem__) | manifests.map(manifest_text)
 edited_names = st.sampled_from("abcz").map(ImageName) | image_names
-edits = st.builds(Request.of, edited_names, ranges)
+edits = built(Request.of, edited_names, ranges)
 
 
 def comments(text: str) -> list[str]:

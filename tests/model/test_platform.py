@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.model.platform import HostFacts, Platform
-from tests.strategies import platforms, steady
+from tests.strategies import built, platforms, steady
 
 _ROSETTA = "Darwin Kernel Version 23.1.0: root:xnu-10002/RELEASE_ARM64_T6000"
 _INTEL = "Darwin Kernel Version 23.1.0: root:xnu-10002/RELEASE_X86_64"
@@ -92,7 +92,7 @@ def test_unknown_hosts_are_asked_to_say(sys_platform: str, machine: str, said: s
 
 
 @steady
-@given(st.builds(HostFacts, st.text(), st.text(), st.sampled_from([32, 64]), st.text()))
+@given(built(HostFacts, st.text(), st.text(), st.sampled_from([32, 64]), st.text()))
 def test_any_host_is_a_platform_or_refused(facts: HostFacts) -> None:
     try:
         platform = Platform.of_host(facts)

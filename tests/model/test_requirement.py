@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import replace
 
 import pytest
 import tomli_w
@@ -17,6 +16,7 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request, Requirement
+from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier
 from tests.strategies import LINUX, MAC, WINDOWS, digests, manifest_text, requests, steady
 

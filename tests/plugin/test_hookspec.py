@@ -114,7 +114,7 @@ def test_all_that_authors_import_is_there_and_nothing_else_is_promised() -> None
 @pytest.mark.parametrize("name", sorted(set(plugin.__all__) - {"hookimpl"}))
 def test_records_are_frozen_and_have_slots(name: str) -> None:
     kind = getattr(api, name)
-    assert kind.__dataclass_params__.frozen
+    assert kind.__struct_config__.frozen
     assert "__dict__" not in dir(kind)
 
 

@@ -6,12 +6,12 @@ import re
 import shlex
 import site
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from d8_installer import INSTALL_SOURCE
+from d8_installer.model.value import replace
 from d8_installer.plugin.own_installation import Installation, hint_for_extra, to_add, to_add_extra, to_remove
 from tests import installed
 

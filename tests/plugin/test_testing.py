@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 
 from d8_hooks import checks, token
 from d8_installer.errors import ConfigError, MismatchError, NotAllowedError
+from d8_installer.model.value import replace
 from d8_installer.plugin import (
     AskedSource,
     Check,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from d8_installer.model.value import replace
 from d8_installer.registry.client import BearerToken, Client, ClientOptions
 
 if TYPE_CHECKING:

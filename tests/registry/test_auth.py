@@ -22,6 +22,7 @@ from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.retry import RetryPolicy
 from tests.registry.servers import Answer, Received, Running, serving
+from tests.strategies import built
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ TOKENS = st.from_regex(r"\A[a-z0-9!#$%&'*+.^_`|~-]{1,9}\Z")
 
 @given(
     st.lists(
-        st.builds(
+        built(
             Challenge, TOKENS, st.dictionaries(TOKENS, st.text(st.characters(codec="latin-1"), max_size=9), max_size=3)
         ),
         max_size=3,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
+from d8_installer.model.value import replace
 from d8_installer.registry.bundle import BundleSource
 from d8_installer.registry.fallback import ChainSource, Link
 from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource

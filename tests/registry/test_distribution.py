@@ -19,6 +19,7 @@ from d8_installer.errors import (
     TryAgainError,
     UnreachableError,
 )
+from d8_installer.model import value as structs
 from d8_installer.model.digest import Digest
 from d8_installer.registry.oci_push import RegistryDestination
 from d8_installer.registry.oci_registry import RegistrySource
@@ -360,7 +361,7 @@ def test_a_remote_registry_cannot_lead_into_this_machine() -> None:
     ):
         with opened("oci+https://localhost/x") as registry:
             stream_url = "https://registry.example/v2/x"
-            call = replace(registry.call("GET", "x", "y"), url=server.url)
+            call = structs.replace(registry.call("GET", "x", "y"), url=server.url)
             with registry.exchange(call) as stream, pytest.raises(NotAllowedError):
                 registry.leads_to(stream_url, stream)
         assert internal.received == []

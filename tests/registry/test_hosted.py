@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.model.value import replace
 from d8_installer.testing.hosted import PASSWORD, USER, Habits, Hosted, hosted_registry
 from tests.command import Completed, run
 

@@ -6,13 +6,13 @@ import ipaddress
 import socket
 import ssl
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 from d8_installer.errors import D8Error, NotAllowedError
+from d8_installer.model.value import replace
 from d8_installer.registry import reach
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.client import ClientOptions

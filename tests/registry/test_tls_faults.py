@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import ssl
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import trustme
 
 from d8_installer.errors import ConfigError, D8Error, NotAllowedError, UnreachableError
+from d8_installer.model.value import replace
 from d8_installer.registry.client import ClientOptions
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.trust import ClientCertificate

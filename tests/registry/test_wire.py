@@ -25,13 +25,14 @@ from d8_installer.model.reference import CLI_IMAGE, PLUGIN_ROOT, is_image_name
 from d8_installer.model.source import LayerRequest
 from d8_installer.registry import rpp_wire
 from d8_installer.registry.endpoint import Endpoint, check_tls_options
+from tests.strategies import built
 
 NAMES = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True).filter(is_image_name)
 IMAGES = st.just(CLI_IMAGE) | (NAMES | st.sampled_from(["images", "manifests", "tags"])).map(PLUGIN_ROOT.__add__)
 # a reference spelled `tags` can be asked for, and no proxy can ever see it as one (rpp.md §2.1)
 TAGS = st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", fullmatch=True).filter(lambda tag: tag != "tags")
 DIGESTS = st.binary(max_size=9).map(lambda data: str(Digest.of(data)))
-PLATFORMS = st.builds(Platform, *[st.from_regex(r"[a-z0-9]{1,32}", fullmatch=True)] * 2)
+PLATFORMS = built(Platform, *[st.from_regex(r"[a-z0-9]{1,32}", fullmatch=True)] * 2)
 
 LAYER = LayerRequest(
     image=CLI_IMAGE,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import RawOutput
+from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
     import argparse

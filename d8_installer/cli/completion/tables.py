@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.completion.names import COMPLETED
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 _FILES = frozenset(["F", "FILE", "PATH", "DIR", "WHEEL", "PLATFORM=PATH"])
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """An option: its spellings, whether a value follows, which values there are, and whether that is a file."""
 
     spellings: tuple[str, ...]
@@ -25,16 +24,14 @@ class Option:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """What may stand as the next word that is not an option: the word itself and what it does."""
 
     text: str
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """What may follow the words *path* (the command, and its own command if it has some).
 
     ``has_names``: the names that are in place; all of them may follow, or (``only_first``) one.

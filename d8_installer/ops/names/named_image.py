@@ -5,11 +5,11 @@ The rules are in docs/profiles.md: what ``list`` shows, ``use``, ``uninstall`` a
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement
+from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.pipeline.absent_requesters import named
 from d8_installer.pipeline.other_profiles import not_installed, typed_command

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, NotAllowedError, UsageError
+from d8_installer.model.value import Struct
 from d8_installer.ops.config import note_directories
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
 from d8_installer.ops.shell.start_up_files import ETC, StartUpFile, add_line, has_older_line, start_up_files
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class EnsuredPath:
+class EnsuredPath(Struct, frozen=True):
     """``files`` were changed; ``already``: PATH had the directory before.
 
     ``not_changed``: the files that could not be written, each with the reason and the line that belongs there.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.shell_lines import first_on_path, path_entry, shell_of
 
 if TYPE_CHECKING:
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class EnvLines:
+class EnvLines(Struct, frozen=True):
     """Lines that a shell evaluates to have the profile's binaries first on PATH."""
 
     profile: Profile

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from shutil import which
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, NotAllowedError
+from d8_installer.model.value import Struct
 from d8_installer.ops.shell.marked_lines import directories_made, with_line, without_lines
 from d8_installer.pipeline.ownership import is_foreign
 from d8_installer.pipeline.shell_lines import last_on_path, older_last_on_path
@@ -26,8 +26,7 @@ _LIMIT = 4 << 20
 _ZSH_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class StartUpFile:
+class StartUpFile(Struct, frozen=True):
     """A file that a shell reads, and our line in it; ``wanted``: ``ensurepath`` writes it.
 
     ``older`` is the line that earlier versions wrote.

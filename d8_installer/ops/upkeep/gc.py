@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
+from d8_installer.model.value import Struct, field
 from d8_installer.ops.upkeep.profiles_on_disk import Line, lines, tidy
 from d8_installer.pipeline.plugin_runs import is_abandoned
 from d8_installer.store import fs, one_file_system, status
@@ -30,8 +30,7 @@ _AGE = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@dataclass(frozen=True, slots=True)
-class GcOptions:
+class GcOptions(Struct, frozen=True):
     """``keep``: the newest generations that stay (None: the setting ``retention``); ``older_than``: and none older.
 
     ``missing``: also the profiles of projects whose disk may only not be mounted.
@@ -43,8 +42,7 @@ class GcOptions:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Struct, frozen=True):
     """One thing that goes: its kind, what it is called, and its bytes."""
 
     kind: str
@@ -56,8 +54,7 @@ class Removed:
         return {"kind": self.kind, "name": self.name, "bytes": self.size}
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What went (with ``dry_run``: would go), and what stays although it looks like garbage, with the reason."""
 
     home: str
@@ -77,8 +74,7 @@ class Collected:
         return {**facts, "removed": removed, "spared": list(self.spared)}
 
 
-@dataclass
-class _Garbage:
+class _Garbage(Struct):
     """What was decided: lines that go whole, single generations, and the digests that something still reaches."""
 
     whole: list[Line] = field(default_factory=list)

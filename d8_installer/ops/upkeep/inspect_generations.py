@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.digest import Digest
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.consistency import agrees
 from d8_installer.store import fs, stamp
 from d8_installer.store.generations import file_name
@@ -31,8 +31,7 @@ _LIMIT = 1 << 20
 FIX = "type `d8-installer verify --fix`"
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Wrong(Struct, frozen=True):
     """One thing that differs: its kind, where it is, what is the matter; ``digest`` (hex) of the stored file or layer.
 
     ``owner`` and ``number`` say of which generation it is, where it is one's. ``way_out`` is what to type where

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError
+from d8_installer.model.value import Struct
 from d8_installer.store import documents, fs
 from d8_installer.store.generations import ProfileStore
 from d8_installer.store.paths import directory_of
@@ -28,8 +28,7 @@ _PROJECT = re.compile(r"[0-9a-f]{16}")
 _RUN = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One profile or run: its name for people, its generations, and the project's directory where it has one."""
 
     title: str

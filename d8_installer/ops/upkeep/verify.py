@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError
 from d8_installer.model.plurals import counted
+from d8_installer.model.value import Struct, field
 from d8_installer.ops.upkeep.inspect_files import of_files, of_modes, of_tags
 from d8_installer.ops.upkeep.inspect_generations import Leads, Wrong
 from d8_installer.ops.upkeep.profiles_on_disk import lines
@@ -30,8 +30,7 @@ _NOTED_FROM = 256 << 20
 """Bytes from which hashing takes long enough to be worth a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What was looked at, what was found wrong, and (after ``--fix``) what of it still is, with reason and hint."""
 
     home: str
@@ -55,8 +54,7 @@ class Verified:
         return tuple(MismatchError(one.text, hint=one.hint) for one in self.wrong)
 
 
-@dataclass
-class Hashed:
+class Hashed(Struct):
     """The stored files whose bytes were read: the sound ones, by what the file system says of them."""
 
     sound: set[tuple[str, int, int, int]] = field(default_factory=set)

@@ -1,0 +1,43 @@
+"""``Struct`` without msgspec: the same class definitions, made by dataclasses. Only ``value`` imports it.
+
+It exists for platforms that have no wheel of msgspec. It is slower to define and to build, and otherwise the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import asdict, replace
+from typing import Any
+
+__all__ = ["Struct", "asdict", "field", "replace"]
+
+_OPTIONS = ("frozen", "order")
+
+
+class _Meta(type):
+    """Makes a dataclass of each class; ``frozen`` and ``order`` are inherited, ``kw_only`` is for its own fields."""
+
+    _options: dict[str, bool]
+    __struct_fields__: tuple[str, ...]
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: bool) -> _Meta:
+        """Define the class, then let dataclasses add what a record needs."""
+        made = super().__new__(cls, name, bases, namespace)
+        inherited = getattr(made, "_options", {})
+        made._options = {option: options.get(option, inherited.get(option, False)) for option in _OPTIONS}
+        record: Any = dataclasses.dataclass(**made._options, kw_only=options.get("kw_only", False))
+        completed: _Meta = record(made)
+        completed.__struct_fields__ = tuple(each.name for each in dataclasses.fields(record(made)))
+        return completed
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_options: bool) -> None:
+        super().__init__(name, bases, namespace)
+
+
+class Struct(metaclass=_Meta):
+    """A record; see ``msgspec.Struct``."""
+
+
+def field(**options: Any) -> Any:
+    """Return the definition of a field: ``default`` or ``default_factory``."""
+    return dataclasses.field(**options)
