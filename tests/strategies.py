@@ -21,6 +21,7 @@ from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 from d8_installer.model.source import ManifestBytes
+from d8_installer.model.value import field_names
 from d8_installer.model.version import Specifier
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ _words = st.text("abc019", min_size=1, max_size=4)
 
 def built(kind: Callable[..., Made], *parts: SearchStrategy[Any]) -> SearchStrategy[Made]:
     """As ``st.builds``, which evaluates a Struct's annotations: many of their types are imported for mypy alone."""
+    if isinstance(kind, type):
+        names = field_names(kind)
+        return st.tuples(*parts).map(lambda values: kind(**dict(zip(names, values, strict=False))))
     return st.tuples(*parts).map(lambda values: kind(*values))
 
 
@@ -141,15 +145,15 @@ def locked_images(draw: st.DrawFn) -> LockedImage:
     by_platform = draw(st.dictionaries(keys, pins, min_size=1, max_size=3))
     lines = draw(st.dictionaries(requesters, digests, min_size=1, max_size=3))
     return LockedImage(
-        draw(image_names),
-        draw(tags),
-        index,
-        draw(_binaries),
-        tuple(sorted(lines.items())),
-        tuple(sorted(by_platform.items())),
-        draw(st.booleans()),
-        draw(extras),
-        tuple(sorted(draw(st.lists(platforms, max_size=2, unique=True)))),
+        name=draw(image_names),
+        version=draw(tags),
+        index=index,
+        binaries=draw(_binaries),
+        requests=tuple(sorted(lines.items())),
+        platforms=tuple(sorted(by_platform.items())),
+        optional=draw(st.booleans()),
+        extra=draw(extras),
+        demanded=tuple(sorted(draw(st.lists(platforms, max_size=2, unique=True)))),
     )
 
 
@@ -236,8 +240,10 @@ class Catalogue:
         """Answer one round, as a source would: an unknown image has no tags."""
         self.asked += needs
         return Answers(
-            {need: tuple(self.tagged.get(need.image, {})) for need in needs if isinstance(need, TagsOf)},
-            {n: ManifestBytes(self._find(n), "") for n in needs if isinstance(n, ManifestOf) and self._has(n)},
+            tags={need: tuple(self.tagged.get(need.image, {})) for need in needs if isinstance(need, TagsOf)},
+            manifests={
+                n: ManifestBytes(self._find(n), "") for n in needs if isinstance(n, ManifestOf) and self._has(n)
+            },
         )
 
     def _has(self, need: ManifestOf) -> bool:

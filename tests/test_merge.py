@@ -23,9 +23,17 @@ def digest(*what: object) -> Digest:
 
 def entry(version: str = "v1.0.0", *platforms: str, **changes: object) -> LockedImage:
     """Return an entry whose digests follow from version and platform, as those of a source do."""
-    pins = tuple((p, Pin(digest(version, p), digest(version, p, "layer"), 7)) for p in platforms or ("linux-amd64",))
+    pins = tuple(
+        (p, Pin(child=digest(version, p), layer=digest(version, p, "layer"), size=7))
+        for p in platforms or ("linux-amd64",)
+    )
     image = LockedImage(
-        NAME, version, digest(version), (("stronghold", "plugin"),), (("d8.toml", digest("asked")),), pins
+        name=NAME,
+        version=version,
+        index=digest(version),
+        binaries=(("stronghold", "plugin"),),
+        requests=(("d8.toml", digest("asked")),),
+        platforms=pins,
     )
     return replace(image, **changes)
 
@@ -41,7 +49,7 @@ def requests(*pairs: tuple[str, object]) -> tuple[tuple[str, Digest], ...]:
 
 def one(base: LockedImage | None, ours: LockedImage | None, theirs: LockedImage | None) -> Versions:
     first, mine, others = (Lock.of([image] if image is not None else []) for image in (base, ours, theirs))
-    return Versions(first, mine, others)
+    return Versions(base=first, ours=mine, theirs=others)
 
 
 # -- whole entries -------------------------------------------------------------------------------------------
@@ -50,7 +58,11 @@ def one(base: LockedImage | None, ours: LockedImage | None, theirs: LockedImage 
 @steady
 @given(locks, locks)
 def test_what_one_side_alone_changed_counts(base: Lock, changed: Lock) -> None:
-    for versions in (Versions(base, base, changed), Versions(base, changed, base), Versions(base, changed, changed)):
+    for versions in (
+        Versions(base=base, ours=base, theirs=changed),
+        Versions(base=base, ours=changed, theirs=base),
+        Versions(base=base, ours=changed, theirs=changed),
+    ):
         merged = merge(versions)
         assert (merged.lock, merged.clashes, merged.unsettled) == (changed, (), frozenset())
         assert render(versions, merged) == changed.render()
@@ -71,21 +83,21 @@ def test_changes_of_different_images_all_count(base: Lock, images: list[LockedIm
                 entries[image.name] = image
     ours, theirs = (Lock.of(entries.values(), base.extra) for entries in sides)
     wanted = Lock.of(expected.values(), base.extra)
-    assert merge(Versions(base, ours, theirs)).lock == wanted
-    assert merge(Versions(base, theirs, ours)) == merge(Versions(base, ours, theirs))
+    assert merge(Versions(base=base, ours=ours, theirs=theirs)).lock == wanted
+    assert merge(Versions(base=base, ours=theirs, theirs=ours)) == merge(Versions(base=base, ours=ours, theirs=theirs))
 
 
 @steady
 @given(locks, locks, locks)
 def test_every_image_is_taken_or_named(base: Lock, ours: Lock, theirs: Lock) -> None:
     """Any three locks: no entry is lost or invented without a word."""
-    merged = merge(Versions(base, ours, theirs))
+    merged = merge(Versions(base=base, ours=ours, theirs=theirs))
     named = {clash.name for clash in merged.clashes} | merged.unsettled
     for name in {image.name for lock in (base, ours, theirs) for image in lock.images} - named:
         was, mine, other = (lock.find(name) for lock in (base, ours, theirs))
         assert merged.lock.find(name) in (mine, other) or was not in (mine, other)
         assert mine == other or was in (mine, other) or merged.lock.find(name) not in (None, was)
-    mirrored = merge(Versions(base, theirs, ours))
+    mirrored = merge(Versions(base=base, ours=theirs, theirs=ours))
     assert {c.name for c in mirrored.clashes} == {c.name for c in merged.clashes}
     assert mirrored.unsettled == merged.unsettled
 
@@ -179,9 +191,11 @@ def test_every_field_has_a_rule() -> None:
 
 def test_without_a_base_what_one_side_has_is_kept() -> None:
     other = replace(BASE, name=ImageName("other"))
-    merged = merge(Versions(None, Lock.of([BASE]), Lock.of([other])))
+    merged = merge(Versions(base=None, ours=Lock.of([BASE]), theirs=Lock.of([other])))
     assert (merged.lock.images, merged.clashes) == ((other, BASE), ())
-    assert [clash.name for clash in merge(Versions(None, Lock.of([BASE]), Lock.of([UP]))).clashes] == [NAME]
+    assert [clash.name for clash in merge(Versions(base=None, ours=Lock.of([BASE]), theirs=Lock.of([UP]))).clashes] == [
+        NAME
+    ]
 
 
 def test_a_text_of_both_sides_is_not_believed() -> None:
@@ -194,15 +208,15 @@ def test_a_text_of_both_sides_is_not_believed() -> None:
 
 def test_unknown_keys_take_part() -> None:
     base, ours, theirs = (Lock.of([BASE], extra) for extra in ({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 1, "c": 3}))
-    assert merge(Versions(base, ours, theirs)).lock.extra == {"a": 2, "c": 3}
-    clashing = merge(Versions(base, ours, Lock.of([BASE], {"a": 3, "b": 1})))
+    assert merge(Versions(base=base, ours=ours, theirs=theirs)).lock.extra == {"a": 2, "c": 3}
+    clashing = merge(Versions(base=base, ours=ours, theirs=Lock.of([BASE], {"a": 3, "b": 1})))
     assert [str(clash) for clash in clashing.clashes] == ["the key `a`"]
 
 
 @steady
 @given(locks, locks, locks)
 def test_a_clash_stands_between_markers_and_is_read_again(base: Lock, ours: Lock, theirs: Lock) -> None:
-    versions = Versions(base, ours, theirs)
+    versions = Versions(base=base, ours=ours, theirs=theirs)
     merged = merge(versions)
     if not any(clash.name for clash in merged.clashes) and not merged.unsettled:
         return
@@ -210,7 +224,7 @@ def test_a_clash_stands_between_markers_and_is_read_again(base: Lock, ours: Lock
     assert sides is not None
     texts = (sides.base or "", sides.ours, sides.theirs)
     first, mine, others = (Lock.parse(text.encode(), "d8.lock") for text in texts)
-    again = Versions(first, mine, others)
+    again = Versions(base=first, ours=mine, theirs=others)
     images = [clash.name for clash in merged.clashes if clash.name is not None]
     assert [clash.name for clash in merge(again).clashes] == images
     assert merge(again).unsettled == merged.unsettled

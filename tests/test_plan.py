@@ -32,15 +32,16 @@ def of(text: str) -> Digest:
 def image(name: str = "a", version: str = "v1", **changes: object) -> LockedImage:
     """A locked image with two platforms, asked for by ``d8.toml``; its default binary is ``<name>`` = ``plugin``."""
     pins = {
-        str(platform): Pin(of(f"c{name}{platform}"), of(f"{name}{version}{platform}"), 7) for platform in (LINUX, MAC)
+        str(platform): Pin(child=of(f"c{name}{platform}"), layer=of(f"{name}{version}{platform}"), size=7)
+        for platform in (LINUX, MAC)
     }
     known = LockedImage(
-        ImageName(name),
-        version,
-        of(f"index {name} {version}"),
-        ((name, "plugin"),),
-        (("d8.toml", of(f"request {name}")),),
-        tuple(sorted(pins.items())),
+        name=ImageName(name),
+        version=version,
+        index=of(f"index {name} {version}"),
+        binaries=((name, "plugin"),),
+        requests=(("d8.toml", of(f"request {name}")),),
+        platforms=tuple(sorted(pins.items())),
     )
     return replace(known, **changes)
 
@@ -48,7 +49,9 @@ def image(name: str = "a", version: str = "v1", **changes: object) -> LockedImag
 def plan(
     *images: LockedImage, active: Generation | None = None, stored: Stored | None = None, policy: Policy | None = None
 ) -> Plan:
-    return make_plan(Lock.of(images), Situation(LINUX, active, stored or {}, policy or Policy()))
+    return make_plan(
+        Lock.of(images), Situation(platform=LINUX, active=active, stored=stored or {}, policy=policy or Policy())
+    )
 
 
 def applied(done: Plan, stored: Stored) -> Generation:
@@ -90,9 +93,15 @@ def situations(draw: st.DrawFn) -> Situation:
     stored: Stored = {}
     platform = draw(st.sampled_from([LINUX, MAC]))
     before = draw(st.none() | installable())
-    active = applied(make_plan(before, Situation(platform, None, {})), stored) if before is not None else None
+    active = (
+        applied(make_plan(before, Situation(platform=platform, active=None, stored={})), stored)
+        if before is not None
+        else None
+    )
     shadowed = frozenset(draw(st.lists(st.sampled_from(["a-0", "b-0", "deckhouse-cli-0"]))))
-    return Situation(draw(st.sampled_from([LINUX, MAC])), active, stored, Policy(shadowed=shadowed))
+    return Situation(
+        platform=draw(st.sampled_from([LINUX, MAC])), active=active, stored=stored, policy=Policy(shadowed=shadowed)
+    )
 
 
 @steady
@@ -163,8 +172,8 @@ def test_removing_everything_only_unlinks(lock: Lock, situation: Situation) -> N
 @given(installable())
 def test_another_platform_links_everything_again(lock: Lock) -> None:
     stored: Stored = {}
-    active = applied(make_plan(lock, Situation(LINUX, None, stored)), stored)
-    elsewhere = make_plan(lock, Situation(MAC, active, stored))
+    active = applied(make_plan(lock, Situation(platform=LINUX, active=None, stored=stored)), stored)
+    elsewhere = make_plan(lock, Situation(platform=MAC, active=active, stored=stored))
     assert names(elsewhere.steps, Link) == [placement.binary for placement in elsewhere.target]
 
 
@@ -188,7 +197,7 @@ def test_the_first_plan() -> None:
 
 
 def test_a_single_image_is_asked_for_with_the_platform_and_without_an_index() -> None:
-    single = image(index=None, platforms=((ANY_PLATFORM, Pin(of("c"), of("l"), 1)),))
+    single = image(index=None, platforms=((ANY_PLATFORM, Pin(child=of("c"), layer=of("l"), size=1)),))
     (fetch,) = plan(single).fetches
     assert (fetch.request.platform, fetch.request.index, fetch.request.child) == (LINUX, None, of("c"))
 
@@ -212,7 +221,7 @@ def test_members_are_fetched_together_and_once() -> None:
 
 
 def test_two_images_of_one_layer_are_both_served() -> None:
-    shared = Pin(of("c"), of("l"), 1)
+    shared = Pin(child=of("c"), layer=of("l"), size=1)
     images = [image(name, platforms=(("linux-amd64", shared),)) for name in ("a", "b")]
     assert [fetch.name.short for fetch in plan(*images).fetches] == ["a", "b"]
 
@@ -231,13 +240,15 @@ def test_another_request_links_again_without_a_fetch() -> None:
 
 def test_a_missing_platform() -> None:
     with pytest.raises(NotFoundError, match=r"^a v1 has no build for windows-amd64$") as caught:
-        make_plan(Lock.of([image()]), Situation(WINDOWS, None, {}))
+        make_plan(Lock.of([image()]), Situation(platform=WINDOWS, active=None, stored={}))
     assert str(caught.value.hint).startswith("it is locked for darwin-arm64, linux-amd64;")
 
 
 def test_an_optional_image_is_skipped() -> None:
-    lock = Lock.of([image("a", optional=True), image("b", platforms=((ANY_PLATFORM, Pin(of("c"), of("l"), 1)),))])
-    done = make_plan(lock, Situation(WINDOWS, None, {}))
+    lock = Lock.of(
+        [image("a", optional=True), image("b", platforms=((ANY_PLATFORM, Pin(child=of("c"), layer=of("l"), size=1)),))]
+    )
+    done = make_plan(lock, Situation(platform=WINDOWS, active=None, stored={}))
     assert done.skipped == (ImageName("a"),)
     assert [placement.binary for placement in done.target] == ["b"]
 
@@ -245,7 +256,9 @@ def test_an_optional_image_is_skipped() -> None:
 def test_an_image_that_becomes_skipped_is_unlinked() -> None:
     stored: Stored = {}
     active = applied(plan(image(), stored=stored), stored)
-    gone = make_plan(Lock.of([image(optional=True)]), Situation(Platform("linux", "s390x"), active, stored))
+    gone = make_plan(
+        Lock.of([image(optional=True)]), Situation(platform=Platform("linux", "s390x"), active=active, stored=stored)
+    )
     assert names(gone.steps, Unlink) == ["a"]
 
 
@@ -265,12 +278,12 @@ def test_a_collision_names_both_images() -> None:
     [("a", [("d8", "a"), ("own-a", "a")]), ("b", [("d8", "b"), ("own-a", "a")]), ("nobody", [("own-a", "a")])],
 )
 def test_owners_decide(owner: str, placed: list[tuple[str, str]]) -> None:
-    done = plan(*TWO, policy=Policy({"d8": owner}))
+    done = plan(*TWO, policy=Policy(owners={"d8": owner}))
     assert [(placement.binary, str(placement.name)) for placement in done.target] == placed
 
 
 def test_what_loses_its_name_is_not_fetched() -> None:
-    assert [fetch.name.short for fetch in plan(*TWO, policy=Policy({"d8": "a"})).fetches] == ["a"]
+    assert [fetch.name.short for fetch in plan(*TWO, policy=Policy(owners={"d8": "a"})).fetches] == ["a"]
 
 
 FROM_PLUGIN = (("d8-plug", of("r")),)
@@ -298,7 +311,7 @@ def test_who_may_take_a_name(
     requests: tuple[tuple[str, Digest], ...], shadowed: str, allow: str, reserved: str, in_bin: bool
 ) -> None:
     words = [frozenset(words.split()) for words in (shadowed, allow, reserved)]
-    policy = Policy({}, words[0], words[1], words[2])
+    policy = Policy(owners={}, shadowed=words[0], allow=words[1], reserved=words[2])
     done = plan(image(requests=requests), policy=policy)
     assert [placement.in_bin for placement in done.target] == [in_bin]
     assert len(done.withheld) == (not in_bin)
@@ -329,6 +342,6 @@ def test_a_name_that_is_no_longer_shadowed_is_linked() -> None:
 def test_only_who_asked_for_a_name_takes_it(asked: str, allow: str, in_bin: bool) -> None:
     """A plugin takes no name through an image that the person, or an allowed plugin, wants under other names."""
     names = {("a", "a"): frozenset([asked])} if asked else {}
-    policy = Policy({}, frozenset(["a"]), frozenset(allow.split()), asked=names)
+    policy = Policy(owners={}, shadowed=frozenset(["a"]), allow=frozenset(allow.split()), asked=names)
     done = plan(image(requests=FROM_BOTH), policy=policy)
     assert [placement.in_bin for placement in done.target] == [in_bin]

@@ -59,7 +59,7 @@ def want(*asked: str | Requirement, locked: Lock | None = None, **more: object) 
     """What ``who: name[spec]`` says, or ``d8.toml`` where nobody is named."""
     requirements = tuple(one if isinstance(one, Requirement) else requirement(one) for one in asked)
     present = frozenset(["d8.toml", *(one.requester for one in requirements)])
-    return Wanted(requirements, present, locked or Lock(), **more)  # type: ignore[arg-type]
+    return Wanted(requirements=requirements, present=present, locked=locked or Lock(), **more)  # type: ignore[arg-type]
 
 
 def requirement(text: str, **changes: object) -> Requirement:
@@ -197,7 +197,7 @@ def test_what_is_pinned_again_stays_at_its_version() -> None:
     catalogue.publish("a", "v1.1.0")
     catalogue.asked.clear()
     assert locked(catalogue, want("a", locked=lock, repin=frozenset([A]))) == lock
-    assert ManifestOf(A.path, "v1.0.0") in catalogue.asked
+    assert ManifestOf(image=A.path, ref="v1.0.0") in catalogue.asked
 
 
 def test_unknown_keys_of_the_lock_stay() -> None:

@@ -104,11 +104,11 @@ def _context(session: Session) -> CommandContext:
     from d8_installer.plugin.run_self import run_tool
 
     return CommandContext(
-        session.directory,
-        session.home.root,
-        session.home.bin,
-        partial(run_tool, directory=session.directory),
-        session.reporter.note,
-        session.reporter.warn,
-        os.environ,
+        directory=session.directory,
+        home=session.home.root,
+        bin_directory=session.home.bin,
+        run=partial(run_tool, directory=session.directory),
+        note=session.reporter.note,
+        warn=session.reporter.warn,
+        env=os.environ,
     )

@@ -42,7 +42,7 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
     request, binary, argv0, *rest = arguments
     from d8_installer.ops.first_run import Launch, environment_of, find_ready
 
-    launch = Launch(request, binary, argv0, environment_of(argv0))
+    launch = Launch(request=request, binary=binary, argv0=argv0, prefix=environment_of(argv0))
     path = find_ready(launch, environ) or _provide(launch, environ, screen)
     if os.name == "posix":
         execute_file(path, [path, *rest], without_secrets(environ))

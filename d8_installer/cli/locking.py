@@ -21,7 +21,14 @@ def lock(context: Context) -> Outcome:
     typed = context.arguments
     upgrade = None if typed.upgrade else frozenset(map(image_name, typed.upgrade_image))
     platforms, given = tuple(typed.platforms), tuple(typed.environments)
-    options = LockOptions(typed.dry_run, upgrade, platforms, given, typed.prune, merging.taken(typed))
+    options = LockOptions(
+        dry_run=typed.dry_run,
+        upgrade=upgrade,
+        platforms=platforms,
+        given=given,
+        prune=typed.prune,
+        taken=merging.taken(typed),
+    )
     with context.session() as session:
         result = lock(session, options)
     lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]

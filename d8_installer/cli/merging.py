@@ -62,5 +62,7 @@ def execute(context: Context) -> Outcome:
     driven = drive(context.directory, context.arguments.merge)
     changes = changes_between(driven.before, driven.after)
     changed = driven.before != driven.after
-    result = LockResult(driven.file, changes, len(driven.after.images), changed, written=changed)
+    result = LockResult(
+        file=driven.file, changes=changes, images=len(driven.after.images), changed=changed, written=changed
+    )
     return Outcome(result.as_json(), [])

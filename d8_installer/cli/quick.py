@@ -88,11 +88,11 @@ def _roots(environ: Mapping[str, str], project: str | None) -> list[str]:
 def rolled_back(context: Context) -> RolledBack | None:
     """Roll back by what is plain to see; None, and nothing changed, for any doubt: the long way decides then."""
     from d8_installer.ops.rollback import enables_no_plugin, quickly
-    from d8_installer.pipeline.profile_access import Choice, Place
+    from d8_installer.pipeline.profile_access import Place, ProfileAccess
     from d8_installer.pipeline.timeouts import typed_patience, with_others
 
     typed = context.arguments
-    choice = Choice(typed.home, typed.profile, context.environ, context.directory)
+    choice = ProfileAccess(typed.home, typed.profile, context.environ, context.directory)
     try:
         home = choice.find_home()
         profile = choice.find_profile(lambda: home, typed.profile)

@@ -43,10 +43,10 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
 
 def warn_after_rollback(context: Context) -> None:
     """Warn of the names in the ``bin`` of the profile that was rolled back."""
-    from d8_installer.pipeline.profile_access import Choice
+    from d8_installer.pipeline.profile_access import ProfileAccess
 
     typed = context.arguments
-    choice = Choice(typed.home, typed.profile, context.environ, context.directory)
+    choice = ProfileAccess(typed.home, typed.profile, context.environ, context.directory)
     try:
         home = choice.find_home()
         profile = choice.find_profile(lambda: home, typed.profile)

@@ -25,7 +25,7 @@ _OWN_RULE = frozenset(["name", "version", "index", "platforms", "extra", "reques
 """The fields of an entry that are merged by a rule of their own."""
 
 
-class Clash(Struct, frozen=True):
+class Clash(Struct, frozen=True, kw_only=True):
     """What both sides changed: an image with its three entries, or the top-level key *key* that no rule knows.
 
     ``mixed`` are the sides ("base", "ours", "theirs") whose entry cannot be believed.
@@ -67,7 +67,7 @@ class Merged(Struct, frozen=True):
     unsettled: frozenset[ImageName] = frozenset()
 
 
-class Versions(Struct, frozen=True):
+class Versions(Struct, frozen=True, kw_only=True):
     """The three locks. ``base`` None: not known, and then what only one side has was added there.
 
     ``mixed`` are images whose text was put together from both sides, and the locks in which it was: "base", "ours",
@@ -186,7 +186,7 @@ class _Work:
                 return _three(base, ours, theirs)
             return ours if ours == theirs else self._within(base, ours, theirs)
         except _Clashing:
-            self.clashes.append(Clash(name, base, ours, theirs, mixed=mixed))
+            self.clashes.append(Clash(name=name, base=base, ours=ours, theirs=theirs, mixed=mixed))
             return ours
 
     def _within(self, base: LockedImage | None, ours: LockedImage, theirs: LockedImage) -> LockedImage | None:
@@ -217,7 +217,7 @@ class _Work:
             return _by_key(base, ours, theirs)
         except _Clashing:
             keys = [key for key in ours if key in theirs and ours[key] != theirs[key]]
-            self.clashes += [Clash(None, key=key) for key in keys or ours.keys() ^ theirs.keys()]
+            self.clashes += [Clash(name=None, key=key) for key in keys or ours.keys() ^ theirs.keys()]
             return ours
 
 

@@ -21,7 +21,7 @@ DEFAULT_RETENTION = 10
 """Generations of a profile that stay."""
 
 
-class Config(Struct, frozen=True):
+class Config(Struct, frozen=True, kw_only=True):
     """The settings.
 
     ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
@@ -58,19 +58,19 @@ class Config(Struct, frozen=True):
     @classmethod
     def _from_table(cls, table: Table) -> Config:
         config = cls(
-            table.optional("endpoint", str, "text in quotes"),
-            table.optional("ca_file", str, "text in quotes"),
-            table.list_of("sources", _text) or (),
-            table.list_of("allow", _text) or (),
-            table.list_of("reserved", parse_binary_name) or (),
-            _owners(table.table("owners")),
-            table.list_of("plugins", _text) or (),
-            _retention(table),
-            table.list_of("environments", _absolute) or (),
-            table.optional("client_cert", str, "text in quotes"),
-            table.optional("client_key", str, "text in quotes"),
-            table.optional("token_file", str, "text in quotes"),
-            table.list_of("safe_directories", _safe) or (),
+            endpoint=table.optional("endpoint", str, "text in quotes"),
+            ca_file=table.optional("ca_file", str, "text in quotes"),
+            sources=table.list_of("sources", _text) or (),
+            allow=table.list_of("allow", _text) or (),
+            reserved=table.list_of("reserved", parse_binary_name) or (),
+            owners=_owners(table.table("owners")),
+            plugins=table.list_of("plugins", _text) or (),
+            retention=_retention(table),
+            environments=table.list_of("environments", _absolute) or (),
+            client_cert=table.optional("client_cert", str, "text in quotes"),
+            client_key=table.optional("client_key", str, "text in quotes"),
+            token_file=table.optional("token_file", str, "text in quotes"),
+            safe_directories=table.list_of("safe_directories", _safe) or (),
         )
         table.close()
         return config

@@ -62,7 +62,7 @@ def parse_toml(text: str, file: str, *, limit: int) -> Table:
     except (RecursionError, ValueError) as error:
         raise DocumentError("is nested too deeply or holds a number too long to read", file=file) from error
     _refuse_extremes(data, file)
-    return Table(data, Origin(file, text))
+    return Table(data=data, origin=Origin(file, text))
 
 
 def _refuse_long_keys(text: str, file: str) -> None:
@@ -134,7 +134,7 @@ def editable_toml(text: str) -> TOMLDocument:
         raise DocumentError(f"cannot be edited: {str(error)[:200]}", hint="edit the file by hand") from error
 
 
-class Table(Struct):
+class Table(Struct, kw_only=True):
     """One table of a document while it is read.
 
     ``path`` says where it is, empty for the root: its keys as they are. ``shown`` is the same for people, with quotes
@@ -168,7 +168,7 @@ class Table(Struct):
 
     def inner(self, data: dict[str, object], name: str) -> Table:
         """Return the table *data*, which stands under *name* in this one."""
-        return Table(data, self.origin, self.key(name), self._shown(name))
+        return Table(data=data, origin=self.origin, path=self.key(name), shown=self._shown(name))
 
     def optional(self, name: str, kind: type[T], word: str) -> T | None:
         """Return the value *name* if it is there; of another type than *kind*, a DocumentError saying *word*."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-class Placement(Struct, frozen=True, order=True):
+class Placement(Struct, frozen=True, order=True, kw_only=True):
     """One binary that is to be in place.
 
     ``binary`` is its name without ``.exe``, ``member`` the file in the layer, ``requests`` the hashes of the
@@ -41,7 +41,7 @@ class Placed(Struct, frozen=True, order=True):
     size: int
 
 
-class Generation(Struct, frozen=True):
+class Generation(Struct, frozen=True, kw_only=True):
     """One generation of a profile. ``time`` is UTC in ISO 8601, ``lock`` the lock's text that it was made from."""
 
     number: int
@@ -84,12 +84,12 @@ class Generation(Struct, frozen=True):
             if document["schema"] > SCHEMA:
                 raise ConfigError(f"{file} was written by a newer d8-installer", hint="upgrade d8-installer")
             return cls(
-                int(document["number"]),
-                Platform.parse(document["platform"]),
-                str(document["time"]),
-                str(document["reason"]),
-                tuple(_placed(entry) for entry in document["binaries"]),
-                str(document["lock"]),
+                number=int(document["number"]),
+                platform=Platform.parse(document["platform"]),
+                time=str(document["time"]),
+                reason=str(document["reason"]),
+                placed=tuple(_placed(entry) for entry in document["binaries"]),
+                lock=str(document["lock"]),
             )
         except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError, DocumentError) as error:
             raise DocumentError(
@@ -100,7 +100,9 @@ class Generation(Struct, frozen=True):
 def generation_of(number: int, made: tuple[Platform, str, str], placed: Iterable[Placed], lock: str) -> Generation:
     """Return generation *number*; *made* is its platform, time and reason."""
     platform, time, reason = made
-    return Generation(number, platform, time, reason, tuple(sorted(placed)), lock)
+    return Generation(
+        number=number, platform=platform, time=time, reason=reason, placed=tuple(sorted(placed)), lock=lock
+    )
 
 
 def _render(placed: Placed) -> dict[str, object]:
@@ -124,12 +126,12 @@ def _placed(entry: dict[str, object]) -> Placed:
     if not isinstance(requests, list) or not isinstance(size, int):
         raise DocumentError("is damaged")
     placement = Placement(
-        parse_binary_name(entry["binary"]),
-        ImageName.parse(entry["image"]),
-        str(entry["version"]),
-        Digest.parse(entry["layer"]),
-        parse_member(entry["file"]),
-        tuple(Digest.parse(request) for request in requests),
-        bool(entry["in_bin"]),
+        binary=parse_binary_name(entry["binary"]),
+        name=ImageName.parse(entry["image"]),
+        version=str(entry["version"]),
+        layer=Digest.parse(entry["layer"]),
+        member=parse_member(entry["file"]),
+        requests=tuple(Digest.parse(request) for request in requests),
+        in_bin=bool(entry["in_bin"]),
     )
     return Placed(placement, Digest.parse(entry["digest"]), size)

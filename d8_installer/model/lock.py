@@ -40,7 +40,7 @@ END = "# end of d8.lock\n"
 """What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
 
 
-class Pin(Struct, frozen=True):
+class Pin(Struct, frozen=True, kw_only=True):
     """One platform's build: the child manifest, its last layer, and that layer's compressed bytes."""
 
     child: Digest
@@ -49,7 +49,7 @@ class Pin(Struct, frozen=True):
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
-class LockedImage(Struct, frozen=True):
+class LockedImage(Struct, frozen=True, kw_only=True):
     """One image pinned; pairs are sorted by their first member.
 
     ``index`` is None for a single ImageManifest, whose only platform key is ``any``. ``requests`` pairs a requester
@@ -232,7 +232,17 @@ def _locked_image(table: Table) -> LockedImage:
     binaries = _pairs(table, "binaries", parse_binary_name, parse_member)
     requests = _pairs(table, "requests", parse_requester, _digest)
     platforms = _platforms(table, single=index is None)
-    return LockedImage(name, version, index, binaries, requests, platforms, optional, table.unknown(), demanded)
+    return LockedImage(
+        name=name,
+        version=version,
+        index=index,
+        binaries=binaries,
+        requests=requests,
+        platforms=platforms,
+        optional=optional,
+        extra=table.unknown(),
+        demanded=demanded,
+    )
 
 
 def _digest(value: object) -> Digest:
@@ -280,7 +290,7 @@ def _pin(entries: Table, key: str) -> Pin:
     size = table.required("size", int, "a number of bytes")
     if not 0 < size <= MAX_LAYER_BYTES:
         table.fail("must be a positive number of bytes", "size")
-    return Pin(child, layer, size, table.unknown())
+    return Pin(child=child, layer=layer, size=size, extra=table.unknown())
 
 
 def _render_image(image: LockedImage) -> dict[str, object]:

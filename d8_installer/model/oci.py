@@ -36,7 +36,7 @@ _MAX_ENTRIES = 1024
 _MAX_BYTES = 1 << 62
 
 
-class Descriptor(Struct, frozen=True):
+class Descriptor(Struct, frozen=True, kw_only=True):
     """One entry of a manifest: what the bytes are, their digest and their size in bytes (descriptor.md).
 
     ``platform`` is None where it is missing, or not in Go's plain spelling (no real platform can match it).
@@ -54,7 +54,7 @@ class Descriptor(Struct, frozen=True):
         return self.media_type in INDEX_TYPES
 
 
-class ImageManifest(Struct, frozen=True):
+class ImageManifest(Struct, frozen=True, kw_only=True):
     """One build of an image: its layers, lowest first (manifest.md).
 
     ``depth`` is how many layers the document lists; lower ones whose digest is not a sha256 are not among ``layers``.
@@ -67,7 +67,7 @@ class ImageManifest(Struct, frozen=True):
     depth: int = 0
 
 
-class ImageIndex(Struct, frozen=True):
+class ImageIndex(Struct, frozen=True, kw_only=True):
     """The multi-platform list of children, in the order of the document (image-index.md).
 
     ``foreign`` are those whose digest is not a sha256: their platform, and the digest's algorithm.
@@ -121,7 +121,7 @@ def _index(media_type: str, document: Mapping[str, object]) -> ImageIndex:
     entries = _descriptors(document, "manifests")
     usable = tuple(entry for entry in entries if isinstance(entry, Descriptor))
     foreign = tuple((entry.platform, entry.algorithm) for entry in entries if isinstance(entry, _Foreign))
-    return ImageIndex(media_type, usable, _annotations(document), foreign)
+    return ImageIndex(media_type=media_type, children=usable, annotations=_annotations(document), foreign=foreign)
 
 
 def _manifest(media_type: str, document: Mapping[str, object]) -> ImageManifest:
@@ -135,7 +135,9 @@ def _manifest(media_type: str, document: Mapping[str, object]) -> ImageManifest:
         )
     usable = tuple(layer for layer in layers if isinstance(layer, Descriptor))
     known = config if isinstance(config, Descriptor) else None
-    return ImageManifest(media_type, known, usable, _annotations(document), len(layers))
+    return ImageManifest(
+        media_type=media_type, config=known, layers=usable, annotations=_annotations(document), depth=len(layers)
+    )
 
 
 def _json_object(raw: bytes) -> dict[str, object]:
@@ -191,7 +193,13 @@ def _descriptor(entry: object, key: str) -> Descriptor | _Foreign:
         digest = Digest.parse(entry.get("digest"))
     except DocumentError as error:
         raise error.at(key=f"{key}.digest") from error
-    return Descriptor(media_type, digest, size, _platform(entry.get("platform")), _annotations(entry))
+    return Descriptor(
+        media_type=media_type,
+        digest=digest,
+        size=size,
+        platform=_platform(entry.get("platform")),
+        annotations=_annotations(entry),
+    )
 
 
 def _platform(entry: object) -> Platform | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import LayerRequest
 
 
-class Fetch(Struct, frozen=True):
+class Fetch(Struct, frozen=True, kw_only=True):
     """Download one layer, verify it, and take *members* out of it into the store.
 
     ``anew``: also where the store seems to have them, for what it has is damaged.
@@ -46,7 +46,7 @@ class Unlink(Struct, frozen=True):
 Step = Fetch | Link | Unlink
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """The steps, and ``target``: everything that is in place once they are done.
 
     ``withheld`` are targets that do not go into ``bin`` since another command has their name; ``skipped`` are

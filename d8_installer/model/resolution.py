@@ -25,7 +25,7 @@ class TagsOf(Struct, frozen=True):
     image: str
 
 
-class ManifestOf(Struct, frozen=True):
+class ManifestOf(Struct, frozen=True, kw_only=True):
     """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it.
 
     One that is ``spare`` has no answer where it cannot be read, and that is not an error.
@@ -37,7 +37,7 @@ class ManifestOf(Struct, frozen=True):
     spare: bool = False
 
 
-class Answers(Struct, frozen=True):
+class Answers(Struct, frozen=True, kw_only=True):
     """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks.
 
     ``failed`` are other needs that could not be met, and that concern their image alone. Only spare needs may be
@@ -50,7 +50,7 @@ class Answers(Struct, frozen=True):
     failed: Mapping[ManifestOf, D8Error] = field(default_factory=dict)
 
 
-class Wanted(Struct, frozen=True):
+class Wanted(Struct, frozen=True, kw_only=True):
     """What is to be resolved.
 
     ``present`` are the requesters that were read, also those that ask for nothing. ``locked`` is the lock so far:
@@ -83,7 +83,7 @@ class Wanted(Struct, frozen=True):
     gone: frozenset[tuple[str, str]] = frozenset()
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, kw_only=True):
     """One image's version as chosen.
 
     ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so nothing is asked.
@@ -105,7 +105,7 @@ class LeftOut(Struct, frozen=True):
     error: D8Error
 
 
-class Held(Struct, frozen=True):
+class Held(Struct, frozen=True, kw_only=True):
     """An image that was to be upgraded and is not at its newest stable version: who does not allow that one."""
 
     name: ImageName
@@ -130,7 +130,7 @@ class Detail(Struct, frozen=True):
     wanted: str
 
 
-class Difference(Struct, frozen=True):
+class Difference(Struct, frozen=True, kw_only=True):
     """Why an image's entry is stale: one clause, and each thing that differs.
 
     ``outsiders`` are not in the entry and do not allow its version, on which others agreed: `lock` may leave them out.
@@ -153,7 +153,7 @@ class Considered(Struct, frozen=True):
     chosen: bool
 
 
-class Explanation(Struct, frozen=True):
+class Explanation(Struct, frozen=True, kw_only=True):
     """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has.
 
     ``left_out`` are those of the group that ``lock`` goes on without.

@@ -31,7 +31,7 @@ Chain = tuple[str, ...]
 """What leads to a layer: repository path, index and platform (empty for a single ImageManifest), child, size."""
 
 
-class LayerRequest(Struct, frozen=True):
+class LayerRequest(Struct, frozen=True, kw_only=True):
     """Everything any source may need to find one layer: RPP asks by tag and platform, the others by digest.
 
     ``image`` is the repository path (``deckhouse-cli/plugins/<name>``), ``platform`` None for a tag that is a

@@ -38,7 +38,7 @@ _TRIES = 3
 _MANIFEST_LIMIT = 4 << 20
 
 
-class BundleResult(Struct, frozen=True):
+class BundleResult(Struct, frozen=True, kw_only=True):
     """A bundle that was written: its file, digest and bytes, and what is in it."""
 
     file: str
@@ -93,7 +93,14 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
         {str(platform) for platform in chosen} or {k for i in workspace.locked.images for k, _ in i.platforms}
     )
     digest = Digest(writer.hasher.hexdigest())
-    return BundleResult(path, digest, writer.size, len(workspace.locked.images), len(layers), tuple(held))
+    return BundleResult(
+        file=path,
+        digest=digest,
+        size=writer.size,
+        images=len(workspace.locked.images),
+        layers=len(layers),
+        platforms=tuple(held),
+    )
 
 
 def _refuse_twice() -> None:
@@ -132,7 +139,15 @@ def _pins(image: LockedImage, platforms: tuple[Platform, ...]) -> Iterator[tuple
 
 def _request(image: LockedImage, key: str, pin: Pin) -> LayerRequest:
     platform = None if key == ANY_PLATFORM else Platform.parse(key)
-    return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+    return LayerRequest(
+        image=image.name.path,
+        tag=image.version,
+        platform=platform,
+        index=image.index,
+        child=pin.child,
+        layer=pin.layer,
+        size=pin.size,
+    )
 
 
 class _Kept(Struct, frozen=True):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.discovery import DiscoveredPlugin
 
 
-class Launch(Struct, frozen=True):
+class Launch(Struct, frozen=True, kw_only=True):
     """A launcher's call: its request's hash (or ``-``), its binary, how it was called, its environment's prefix."""
 
     request: str
@@ -166,11 +166,13 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
     locked = {(image.name, who) for image in shared.images for who, _ in image.requests}
     theirs = tuple(r for r in everybody if r.requester != plugin.name and (r.request.name, r.requester) in locked)
     present = frozenset(r.requester for r in theirs) | {plugin.name}
-    relocked = relock(session, Wanted((*theirs, *mine), present, shared, keep_absent=True, lenient=True))
+    relocked = relock(
+        session, Wanted(requirements=(*theirs, *mine), present=present, locked=shared, keep_absent=True, lenient=True)
+    )
     others = [image for image in before.images if image.name not in names]
     lock = Lock.of([*relocked.lock.images, *others], before.extra)
     asked = asked_by((*everybody, *mine)) | ({} if own is not None else _held(workspace))
-    change = Change(lock, "first run", lock.render(), problems=relocked.problems, asked=asked)
+    change = Change(lock=lock, reason="first run", lock_text=lock.render(), problems=relocked.problems, asked=asked)
     return replace(change, shown=relocked.shown)
 
 

@@ -110,6 +110,14 @@ def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
     added = tuple(one.binary for one in made if one.before is None)
     removed = tuple(one.binary for one in made if one.after is None)
     changed = tuple(one.binary for one in made if one.binary not in {*added, *removed})
-    bin_directory = bin_of(session, workspace)
-    names = (added, changed, removed)
-    tell_switched(session, SwitchFacts(str(done.profile), done.before, done.after, "rollback", *names, bin_directory))
+    switch = SwitchFacts(
+        profile=str(done.profile),
+        before=done.before,
+        after=done.after,
+        reason="rollback",
+        added=added,
+        changed=changed,
+        removed=removed,
+        bin_directory=bin_of(session, workspace),
+    )
+    tell_switched(session, switch)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session, Workspace
 
 
-class Edit(Struct, frozen=True):
+class Edit(Struct, frozen=True, kw_only=True):
     """A manifest as it should become, and why."""
 
     manifest_text: str
@@ -87,7 +87,9 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
                 raise refusal(session, workspace, before, name, f"uninstall {name}")
             _say_whose(session, before, name)
         session.settle_platform(workspace)
-        edit = Edit(text, workspace.manifest, f"uninstall {' '.join(names)}", dry_run)
+        edit = Edit(
+            manifest_text=text, manifest=workspace.manifest, reason=f"uninstall {' '.join(names)}", dry_run=dry_run
+        )
         own = None
         if requesters.own is not None:
             edit = _edit(workspace, text, edit.reason, dry_run=dry_run)
@@ -114,7 +116,7 @@ def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: boo
                 raise refusal(session, workspace, wanted, name, f"upgrade {name}")
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
         wanted = replace(wanted, upgrade=None if every else chosen)
-        edit = Edit(workspace.manifest_text, workspace.manifest, reason, dry_run)
+        edit = Edit(manifest_text=workspace.manifest_text, manifest=workspace.manifest, reason=reason, dry_run=dry_run)
         return _place(session, workspace, requesters, wanted, edit)
 
 
@@ -147,7 +149,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         for problem in relocked.problems:
             session.reporter.warn(problem.message)
         seen = None if problems else requesters
-        change = Change(lock, f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
+        change = Change(lock=lock, reason=f"use {name} {tag}", lock_text=lock.render(), dry_run=dry_run, seen=seen)
         change = replace(change, shown=relocked.shown, insist=frozenset([name]))
         return _applied(session, workspace, replace(change, asked=asked_by(wanted.requirements)))
 
@@ -176,7 +178,12 @@ def _typed(text: str) -> tuple[ImageName, str, Request]:
 
 def _edit(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Edit:
     """Read the manifest's edited *text* as if it had been written."""
-    return Edit(text, Manifest.parse(text.encode(), workspace.profile.manifest), reason, dry_run)
+    return Edit(
+        manifest_text=text,
+        manifest=Manifest.parse(text.encode(), workspace.profile.manifest),
+        reason=reason,
+        dry_run=dry_run,
+    )
 
 
 def _place(session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, edit: Edit) -> Applied:
@@ -187,7 +194,13 @@ def _place(session: Session, workspace: Workspace, requesters: Requesters, wante
     problems = (*requesters.problems, *relocked.problems)
     for problem in problems:
         session.reporter.warn(problem.message)
-    change = Change(relocked.lock, edit.reason, relocked.text, edit.manifest_text, edit.dry_run)
+    change = Change(
+        lock=relocked.lock,
+        reason=edit.reason,
+        lock_text=relocked.text,
+        manifest_text=edit.manifest_text,
+        dry_run=edit.dry_run,
+    )
     change = replace(change, seen=requesters, asked=asked_by(wanted.requirements), problems=problems)
     change = replace(change, shown=relocked.shown, insist=wanted.upgrade or frozenset())
     return _applied(session, workspace, change)

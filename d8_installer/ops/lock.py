@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class LockResult(Struct, frozen=True):
+class LockResult(Struct, frozen=True, kw_only=True):
     """What ``lock`` did: each image with its version before and after (None: was not, or is no longer, locked).
 
     ``changed``: the file says other than before, also where no version does; ``written``: and was written.
@@ -45,7 +45,7 @@ class LockResult(Struct, frozen=True):
         return data | {"changes": changes, "left_out": [error.message for error in self.left_out]}
 
 
-class LockOptions(Struct, frozen=True):
+class LockOptions(Struct, frozen=True, kw_only=True):
     """What ``lock`` was asked for.
 
     ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``prune``: drop
@@ -68,7 +68,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     """
     profile = session.profile()
     say_which(session, profile)
-    merging = Merging(session.reporter, options.taken, options.upgrade)
+    merging = Merging(reporter=session.reporter, taken=options.taken, upgrade=options.upgrade)
     with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
         if not options.dry_run:
@@ -90,7 +90,14 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         changes = changes_between(workspace.locked, relocked.lock)
         problems = (*requesters.problems, *relocked.problems)
         written = changed and not options.dry_run
-        return LockResult(profile.lock, changes, len(relocked.lock.images), changed, written, problems)
+        return LockResult(
+            file=profile.lock,
+            changes=changes,
+            images=len(relocked.lock.images),
+            changed=changed,
+            written=written,
+            left_out=problems,
+        )
 
 
 def changes_between(before: Lock, after: Lock) -> tuple[tuple[str, str | None, str | None], ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class CheckResult(Struct, frozen=True):
+class CheckResult(Struct, frozen=True, kw_only=True):
     """What ``lock --check`` found: where the lock is stale, else what the source showed (None: it was not asked)."""
 
     file: str
@@ -67,7 +67,9 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     refuse_missing(workspace)
     requesters = gather(session, workspace, given)
     problems = requesters.problems
-    result = CheckResult(workspace.profile.lock, len(workspace.locked.images), errors=problems, left_out=problems)
+    result = CheckResult(
+        file=workspace.profile.lock, images=len(workspace.locked.images), errors=problems, left_out=problems
+    )
     wanted = requesters.wanted(workspace.locked)
     say_absent(session, wanted, "lock")
     differences = staleness(wanted)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class Explained(Struct, frozen=True):
+class Explained(Struct, frozen=True, kw_only=True):
     """An Explanation with the lock's file, the cut-off, and the source that was asked."""
 
     file: str
@@ -80,4 +80,11 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
     refuse_unknown(session, workspace.profile, wanted, [name])
     told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
     images = len(workspace.locked.images)
-    return Explained(workspace.profile.lock, session.source.name, told, cutoff, images, requesters.problems)
+    return Explained(
+        file=workspace.profile.lock,
+        source=session.source.name,
+        explanation=told,
+        cutoff=cutoff,
+        images=images,
+        problems=requesters.problems,
+    )

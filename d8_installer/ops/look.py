@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class Installed(Struct, frozen=True):
+class Installed(Struct, frozen=True, kw_only=True):
     """One binary that is in place, and who asks for its image.
 
     ``newest`` is set by ``--outdated`` alone: the newest stable version published. ``problem`` says how the stored file
@@ -42,7 +42,7 @@ class Installed(Struct, frozen=True):
     problem: str | None = None
 
 
-class ListResult(Struct, frozen=True):
+class ListResult(Struct, frozen=True, kw_only=True):
     """What is in place in a profile, by binary name; ``others``: a line about the user's, where this is a project's."""
 
     profile: Profile
@@ -68,7 +68,7 @@ class ListResult(Struct, frozen=True):
         }
 
 
-class WhichResult(Struct, frozen=True):
+class WhichResult(Struct, frozen=True, kw_only=True):
     """Where a binary is, and which stored file that is."""
 
     binary: str
@@ -106,7 +106,9 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
     active = session.active(profile)
     others = others_have(session, profile)
     if active is None:
-        return ListResult(profile, None, None, (), outdated, others)
+        return ListResult(
+            profile=profile, generation=None, platform=None, binaries=(), outdated=outdated, others=others
+        )
     newest = _newest(session, active) if outdated else {}
     asked = askers(session, profile, active) if active.placed else {}
     problems = _problems(session, profile, active)
@@ -118,7 +120,14 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
     )
     if outdated:
         rows = tuple(row for row in rows if row.newest is not None)
-    return ListResult(profile, active.number, str(active.platform), rows, outdated, others)
+    return ListResult(
+        profile=profile,
+        generation=active.number,
+        platform=str(active.platform),
+        binaries=rows,
+        outdated=outdated,
+        others=others,
+    )
 
 
 def which(session: Session, binary: str) -> WhichResult:
@@ -135,7 +144,13 @@ def which(session: Session, binary: str) -> WhichResult:
     _problems(session, profile, active, binary)
     name = file_name(binary, active.platform.executable_suffix)
     path = session.home.executable(placed.digest.hex, name)
-    return WhichResult(binary, path, placed.placement.name.short, placed.placement.version, str(placed.digest))
+    return WhichResult(
+        binary=binary,
+        path=path,
+        image=placed.placement.name.short,
+        version=placed.placement.version,
+        digest=str(placed.digest),
+    )
 
 
 def _problems(session: Session, profile: Profile, active: Generation, only: str | None = None) -> dict[Placed, str]:
@@ -180,7 +195,16 @@ def _current(session: Session, name: ImageName) -> str | None:
 
 def _row(placed: Placed, newest: str | None, asked: tuple[Asker, ...], problem: str | None) -> Installed:
     p = placed.placement
-    return Installed(p.binary, p.name.short, p.version, str(placed.digest), p.in_bin, newest, asked, problem)
+    return Installed(
+        binary=p.binary,
+        image=p.name.short,
+        version=p.version,
+        digest=str(placed.digest),
+        in_bin=p.in_bin,
+        newest=newest,
+        asked=asked,
+        problem=problem,
+    )
 
 
 def _newest(session: Session, active: Generation) -> dict[str, str]:

@@ -76,7 +76,7 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
                 raise DocumentError(f"no plugin gets the name {binary!r}", file=path, key=key, hint=hint)
     if not resolve:
         return ManifestResult(path, _unasked(manifest))
-    wanted = Wanted(manifest.requirements(OWN_MANIFEST), frozenset([OWN_MANIFEST]), Lock())
+    wanted = Wanted(requirements=manifest.requirements(OWN_MANIFEST), present=frozenset([OWN_MANIFEST]), locked=Lock())
     locked = relock(session, wanted).lock
     check_contents(session, locked)
     versions = {image.name: image.version for image in locked.images}

@@ -35,7 +35,15 @@ def check_contents(session: Session, lock: Lock) -> None:
 def _requests(image: LockedImage) -> Iterator[LayerRequest]:
     for key, pin in image.platforms:
         platform = None if key == ANY_PLATFORM else Platform.parse(key)
-        yield LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+        yield LayerRequest(
+            image=image.name.path,
+            tag=image.version,
+            platform=platform,
+            index=image.index,
+            child=pin.child,
+            layer=pin.layer,
+            size=pin.size,
+        )
 
 
 def _check_layer(session: Session, image: LockedImage, request: LayerRequest) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-class Merging(Struct):
+class Merging(Struct, kw_only=True):
     """How ``lock`` reads a lock that a merge may have left undone.
 
     ``taken`` names the side whose entry counts for an image, and images of ``upgrade`` (None: all) are chosen anew in
@@ -144,16 +144,18 @@ def _of_markers(path: str, sides: Sides) -> Versions:
     for side, lock in {**locks, "base": base.lock if base else Lock()}.items():
         for name in _mixed(texts[side], lock, doubles[0].names | doubles[1].names if side == "base" else frozenset()):
             mixed[name] = mixed.get(name, frozenset()) | {side}
-    return Versions(base.lock if base else None, locks["ours"], locks["theirs"], mixed, _torn(base=base))
+    return Versions(
+        base=base.lock if base else None, ours=locks["ours"], theirs=locks["theirs"], mixed=mixed, torn=_torn(base=base)
+    )
 
 
 def _of_stages(path: str, stages: Stages) -> Versions:
     """Two additions of the whole file have an empty base."""
     base = _readable((stages.base or b"").decode("utf-8", "replace"), path)
     return Versions(
-        base.lock if base else None,
-        Lock.parse(stages.ours, path),
-        Lock.parse(stages.theirs, path),
+        base=base.lock if base else None,
+        ours=Lock.parse(stages.ours, path),
+        theirs=Lock.parse(stages.theirs, path),
         torn=_torn(base=base),
     )
 
@@ -221,7 +223,11 @@ def _driven(texts: Sequence[str]) -> Versions:
     for side, torn in (("ours", ours), ("theirs", theirs)):
         mixed |= {name: mixed.get(name, frozenset()) | {side} for name in torn.said}
     return Versions(
-        base.lock if base else None, ours.lock, theirs.lock, mixed, _torn(base=base, ours=ours, theirs=theirs)
+        base=base.lock if base else None,
+        ours=ours.lock,
+        theirs=theirs.lock,
+        mixed=mixed,
+        torn=_torn(base=base, ours=ours, theirs=theirs),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 State = Literal["enabled", "not enabled", "broken", "not found"]
 
 
-class PluginRow(Struct, frozen=True):
+class PluginRow(Struct, frozen=True, kw_only=True):
     """One plugin with code. ``hooks`` None: it is not loaded, so nobody knows; ``why``: what is wrong with it."""
 
     name: str
@@ -48,7 +48,7 @@ class PluginRow(Struct, frozen=True):
         }
 
 
-class ManifestRow(Struct, frozen=True):
+class ManifestRow(Struct, frozen=True, kw_only=True):
     """One manifest that was found: whose, where, and the images it asks for.
 
     ``counts`` is False where another environment's plugin of that name counts; ``why`` says what is wrong with it.
@@ -108,10 +108,10 @@ def _manifests(session: Session) -> tuple[ManifestRow, ...]:
     profile = session.profile()
     looked = look(session, profile, locked=_locked(profile))
     rows = [
-        ManifestRow(*_whose(p.distribution), p.file, _images(p), p.editable, p in looked.chosen)
+        _row(p.distribution, file=p.file, images=_images(p), editable=p.editable, counts=p in looked.chosen)
         for p in looked.scan.plugins
     ]
-    rows += [ManifestRow(*_whose(b.distribution), None, (), False, False, str(b.error)) for b in looked.scan.broken]
+    rows += [_row(broken.distribution, why=str(broken.error)) for broken in looked.scan.broken]
     return tuple(sorted(rows, key=lambda row: (row.name, row.environment)))
 
 
@@ -124,9 +124,26 @@ def _locked(profile: Profile) -> Lock | None:
     return None if loaded is None else loaded[1]
 
 
-def _whose(distribution: Distribution) -> tuple[str, str, str, str]:
-    environment = distribution.environment
-    return distribution.name, distribution.version, environment.path, environment.manager
+def _row(
+    distribution: Distribution,
+    *,
+    file: str | None = None,
+    images: tuple[str, ...] = (),
+    editable: bool = False,
+    counts: bool = False,
+    why: str | None = None,
+) -> ManifestRow:
+    return ManifestRow(
+        name=distribution.name,
+        version=distribution.version,
+        environment=distribution.environment.path,
+        manager=distribution.environment.manager,
+        file=file,
+        images=images,
+        editable=editable,
+        counts=counts,
+        why=why,
+    )
 
 
 def _images(plugin: DiscoveredPlugin) -> tuple[str, ...]:
@@ -148,13 +165,13 @@ def _coded(session: Session) -> tuple[PluginRow, ...]:
             state = "not found" if distribution is None else "broken"
         rows.append(
             PluginRow(
-                name,
-                None if distribution is None else distribution.version,
-                None if distribution is None else distribution.environment.path,
-                _hooks(loaded.get(name)),
-                distribution is not None and VERIFIERS in distribution.groups,
-                state,
-                _why(distribution, unusable),
+                name=name,
+                version=None if distribution is None else distribution.version,
+                environment=None if distribution is None else distribution.environment.path,
+                hooks=_hooks(loaded.get(name)),
+                verifies=distribution is not None and VERIFIERS in distribution.groups,
+                state=state,
+                why=_why(distribution, unusable),
             )
         )
     return tuple(rows)
@@ -185,7 +202,14 @@ def enable(session: Session, name: str) -> PluginsResult:
         )
     enabled = _enabled(session.config)
     verifies = VERIFIERS in distribution.groups
-    row = PluginRow(name, distribution.version, distribution.environment.path, None, verifies, "enabled")
+    row = PluginRow(
+        name=name,
+        version=distribution.version,
+        environment=distribution.environment.path,
+        hooks=None,
+        verifies=verifies,
+        state="enabled",
+    )
     if name in enabled:
         return PluginsResult((row,))
     _write(session, lambda enabled: enabled | {name})
@@ -203,12 +227,12 @@ def disable(session: Session, name: str) -> PluginsResult:
             hint="see `d8-installer plugins`",
         )
     row = PluginRow(
-        name,
-        None if distribution is None else distribution.version,
-        None if distribution is None else distribution.environment.path,
-        None,
-        distribution is not None and VERIFIERS in distribution.groups,
-        "not enabled",
+        name=name,
+        version=None if distribution is None else distribution.version,
+        environment=None if distribution is None else distribution.environment.path,
+        hooks=None,
+        verifies=distribution is not None and VERIFIERS in distribution.groups,
+        state="not enabled",
     )
     if name not in enabled:
         return PluginsResult((row,))

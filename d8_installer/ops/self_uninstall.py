@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SETTINGS = ("config.toml", "d8.toml", "config.toml.mutex")
 
 
-class Leaving(Struct, frozen=True):
+class Leaving(Struct, frozen=True, kw_only=True):
     """What goes: ``files`` (or whole trees), then ``directories`` that are empty by then, links in environments.
 
     Of ``start_up`` only the lines of ``ensurepath`` go, and the file where that made it. ``kept`` stays, each with the
@@ -107,7 +107,7 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
     return Left(plan, to_remove(running()), dry_run=False)
 
 
-class _Part(Struct, frozen=True):
+class _Part(Struct, frozen=True, kw_only=True):
     """What goes of one place."""
 
     files: tuple[str, ...] = ()
@@ -128,7 +128,9 @@ def _of_home(session: Session) -> _Part:
     if not os.path.isfile(home.schema):
         own = [path for path in own if path != home.config_manifest]  # somebody's, for a home that did not come to be
     kept = _kept(home.root, [path for path in inventory.others(home) if path not in own])
-    return _Part(tuple(own), tuple(inventory.directories(home)), kept, () if kept else (home.root,))
+    return _Part(
+        files=tuple(own), directories=tuple(inventory.directories(home)), kept=kept, told=() if kept else (home.root,)
+    )
 
 
 def _of_person(session: Session) -> _Part:
@@ -141,7 +143,7 @@ def _of_person(session: Session) -> _Part:
     made = documents.load_made(session.home)
     shared = [path for path in shared_directories(session.environ) if path in made]
     told = tuple(path for path in own if path.endswith(".toml"))
-    return _Part(tuple(own), (config, *shared), _kept(config, strange), told)
+    return _Part(files=tuple(own), directories=(config, *shared), kept=_kept(config, strange), told=told)
 
 
 def _documents(directory: str, *names: str) -> list[str]:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 _HINT = "find out who changed it; another source, such as a mirror, may still have the locked bytes"
 
 
-class Unproven(Struct, frozen=True):
+class Unproven(Struct, frozen=True, kw_only=True):
     """A build of which the source does not say enough: nothing is wrong with it, and nothing shows that it is right."""
 
     image: str
@@ -45,7 +45,7 @@ class Unproven(Struct, frozen=True):
         return f"{self.image} {self.version} for {self.platform} is not proven: {self.why}"
 
 
-class Proof(Struct, frozen=True):
+class Proof(Struct, frozen=True, kw_only=True):
     """What *source* showed: how many builds it has just as locked, which it is silent on, what is wrong with others."""
 
     source: str
@@ -82,7 +82,7 @@ def prove(session: Session, lock: Lock) -> Proof:
     errors += [one for one in found if not isinstance(one, Unproven)]
     errors.sort(key=lambda error: isinstance(error, NotFoundError))
     silent = tuple(one for one in found if isinstance(one, Unproven))
-    return Proof(source.name, len(builds) - len(found), tuple(errors), silent)
+    return Proof(source=source.name, builds=len(builds) - len(found), errors=tuple(errors), unproven=silent)
 
 
 Top = ImageIndex | ImageManifest
@@ -110,7 +110,15 @@ def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Un
     pin = dict(image.platforms)[key]
     what = f"{image.name} {image.version} for {key}"
     platform = None if key == ANY_PLATFORM else Platform.parse(key)
-    request = LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+    request = LayerRequest(
+        image=image.name.path,
+        tag=image.version,
+        platform=platform,
+        index=image.index,
+        child=pin.child,
+        layer=pin.layer,
+        size=pin.size,
+    )
 
     def shown(one: Source) -> str | None:
         manifest = top if isinstance(top, ImageManifest) else _child(one, image, _promised(top, key, pin))
@@ -126,7 +134,7 @@ def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Un
         return NotFoundError(f"{what} is gone: {error}", hint=error.hint or _HINT)
     except MismatchError as error:
         return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
-    return Unproven(str(image.name), image.version, key, silence) if silence else None
+    return Unproven(image=str(image.name), version=image.version, platform=key, why=silence) if silence else None
 
 
 def _first(source: Source, ask: Callable[[Source], T]) -> T:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session, Workspace
 
 
-class SyncOptions(Struct, frozen=True):
+class SyncOptions(Struct, frozen=True, kw_only=True):
     """How strict ``sync`` is.
 
     ``locked``: a missing or stale lock is an error; ``frozen``: read no manifest; ``prune``: drop requesters that are
@@ -80,7 +80,7 @@ def _change(
     refuse_contested_verifiers(session, requesters)
     requesters = replace(requesters, gone=options.drop)
     wanted = requesters.wanted(workspace.locked, prune=options.prune)
-    read = Change(workspace.locked, reason, dry_run=options.dry_run, seen=requesters)
+    read = Change(lock=workspace.locked, reason=reason, dry_run=options.dry_run, seen=requesters)
     read = replace(read, asked=asked_by(wanted.requirements))
     if options.locked:
         refuse_stale(workspace, wanted)

@@ -30,7 +30,7 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     """
     refuse_moved(session, change.lock)
     plan = _plan(session, change)
-    result = Applied(plan, None, directory, workspace.profile, change.dry_run)
+    result = Applied(plan=plan, generation=None, bin=directory, profile=workspace.profile, dry_run=change.dry_run)
     if change.dry_run:
         return result
     target = [placement for placement in plan.target if placement.in_bin]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class ProvenBinary(Struct, frozen=True):
+class ProvenBinary(Struct, frozen=True, kw_only=True):
     """A binary: its name, the stored file, and what that is."""
 
     name: str
@@ -42,7 +42,9 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
     with status.readable_by_all(wanted=session.is_global):
         session.prepare_home()
     requirements = manifest.requirements(OWN_MANIFEST)
-    wanted = Wanted(requirements, frozenset([OWN_MANIFEST]), Lock(), platforms=manifest.platforms)
+    wanted = Wanted(
+        requirements=requirements, present=frozenset([OWN_MANIFEST]), locked=Lock(), platforms=manifest.platforms
+    )
     if given is None:
         relocked = relock(session, wanted)
         session.remember_tags(relocked.shown)
@@ -80,7 +82,7 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
     """
     pins = [pin for image in lock.images if (pin := image.pin_for(platform)) is not None]
     stored, proven = held_of(session, pins)
-    plan = make_plan(lock, Situation(platform, None, stored, proven=proven))
+    plan = make_plan(lock, Situation(platform=platform, active=None, stored=stored, proven=proven))
     with status.readable_by_all(wanted=session.is_global):
         fetch_all(session, plan)
     found = []
@@ -89,5 +91,5 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
         if held is None:
             raise DiskError(f"the store no longer has {placement.member!r}", hint="type the same command again")
         path = session.store.path(held, file_name(placement.binary, platform.executable_suffix))
-        found.append(ProvenBinary(placement.binary, path, held.digest, held.size))
+        found.append(ProvenBinary(name=placement.binary, path=path, digest=held.digest, size=held.size))
     return tuple(found)

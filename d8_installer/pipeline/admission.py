@@ -108,15 +108,15 @@ class Gate:
             pin = image.pin_for(platform)
             if pin is not None and (image.name, pin.layer) in self._new:
                 subject = VerifySubject(
-                    image.name.path,
-                    image.version,
-                    image.index,
-                    pin.child,
-                    pin.layer,
-                    pin.size,
-                    platform,
-                    source,
-                    _reader(self._session, image.name.path),
+                    image=image.name.path,
+                    tag=image.version,
+                    index=image.index,
+                    child=pin.child,
+                    layer=pin.layer,
+                    size=pin.size,
+                    platform=platform,
+                    source=source,
+                    manifest=_reader(self._session, image.name.path),
                 )
                 yield image.name, subject
 
@@ -140,21 +140,23 @@ def tell_switched(session: Session, switch: SwitchFacts) -> None:
     tell(session.reporter, Event("switched", f"{switch.profile}: generation {switch.after}", facts))
 
 
-def switch_facts(plan: Plan, numbers: tuple[int | None, int], said: tuple[str, str, str]) -> SwitchFacts:
-    """Return the facts of a switch; *numbers*: from, to; *said*: profile, reason, bin directory."""
+def switch_facts(
+    plan: Plan, *, profile: str, before: int | None, after: int, reason: str, bin_directory: str
+) -> SwitchFacts:
+    """Return the facts of the switch that *plan* leads to."""
     links = [step for step in plan.steps if isinstance(step, Link)]
     removed = {step.placement.binary for step in plan.steps if isinstance(step, Unlink)}
     added = {step.placement.binary for step in links if step.replaces is None}
     changed = {step.placement.binary for step in links if step.replaces is not None}
-    profile, reason, bin_directory = said
     return SwitchFacts(
-        profile,
-        *numbers,
-        reason,
-        tuple(sorted(added - removed)),
-        tuple(sorted(changed | (added & removed))),
-        tuple(sorted(removed - added - changed)),
-        bin_directory,
+        profile=profile,
+        before=before,
+        after=after,
+        reason=reason,
+        added=tuple(sorted(added - removed)),
+        changed=tuple(sorted(changed | (added & removed))),
+        removed=tuple(sorted(removed - added - changed)),
+        bin_directory=bin_directory,
     )
 
 

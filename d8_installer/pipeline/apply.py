@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session, Workspace
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, kw_only=True):
     """What is written together with the switch: the lock, its text, the manifest's text, and why.
 
     ``manifest_text`` or ``lock_text`` None: that file is not written. ``seen`` are the requesters that were all read
@@ -64,7 +64,7 @@ class Change(Struct, frozen=True):
     awaited: ImageName | None = None
 
 
-class Applied(Struct, frozen=True):
+class Applied(Struct, frozen=True, kw_only=True):
     """What came of a Change: the plan, and the number of the generation that is active now (None: still none).
 
     ``lock``: the lock file, where what it says has changed, or would.
@@ -113,7 +113,13 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     bin_directory = bin_of(session, workspace)
     number = before = None if active is None else active.number
     switch = None
-    result = Applied(plan, number, bin_directory, workspace.profile, lock=_changed_lock(workspace, change))
+    result = Applied(
+        plan=plan,
+        generation=number,
+        bin=bin_directory,
+        profile=workspace.profile,
+        lock=_changed_lock(workspace, change),
+    )
     if change.dry_run:
         return replace(result, dry_run=True, left_out=(*change.problems, *plan.problems))
     if {change.manifest_text, change.lock_text} - {None, workspace.manifest_text, workspace.lock_text}:
@@ -134,7 +140,14 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         _write(session, workspace, change)
     else:
         number = generations.next_number()
-        switch = switch_facts(plan, (before, number), (str(workspace.profile), change.reason, bin_directory))
+        switch = switch_facts(
+            plan,
+            profile=str(workspace.profile),
+            before=before,
+            after=number,
+            reason=change.reason,
+            bin_directory=bin_directory,
+        )
         gate.before_switch(switch)
         with all_stored(session, plan, lambda: _again(session, change, spares, active)):
             _activate(session, workspace, change, (plan, number))
@@ -209,7 +222,9 @@ def situation(session: Session, change: Change, active: Generation | None) -> Si
     """Return where a plan for the change's lock starts from."""
     pins = [pin for image in change.lock.images if (pin := image.pin_for(session.platform)) is not None]
     stored, proven = held_of(session, pins)
-    return Situation(session.platform, active, stored, _policy(session, change), proven)
+    return Situation(
+        platform=session.platform, active=active, stored=stored, policy=_policy(session, change), proven=proven
+    )
 
 
 def held_of(
@@ -325,7 +340,9 @@ def _policy(session: Session, change: Change) -> Policy:
         if not is_own(binary, image, change.asked) and is_command_elsewhere(session, binary)
     )
     allow = frozenset(config.allow) | frozenset(map(normalised, config.allow))
-    return Policy(config.owners, shadowed, allow, frozenset(config.reserved), change.asked)
+    return Policy(
+        owners=config.owners, shadowed=shadowed, allow=allow, reserved=frozenset(config.reserved), asked=change.asked
+    )
 
 
 def _warn(session: Session, plan: Plan) -> None:

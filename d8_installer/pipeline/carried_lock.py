@@ -37,7 +37,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
     """
     has_manifest = os.path.exists(workspace.profile.manifest)
     if workspace.lock is not None:
-        return Change(workspace.lock, "sync", asked=None if has_manifest else {})
+        return Change(lock=workspace.lock, reason="sync", asked=None if has_manifest else {})
     lock, text, name = _carried_lock(session, workspace)
     asked = {}
     if has_manifest:
@@ -53,7 +53,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
     known = documents.load_tags(session.home)
     tags = [(image.name, image.version) for image in lock.images]
     say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
-    change = Change(lock, "sync", text, asked=asked)
+    change = Change(lock=lock, reason="sync", lock_text=text, asked=asked)
     return change if has_manifest else _with_manifest(session, workspace, change, adopts=adopts)
 
 
@@ -88,7 +88,9 @@ def _carried_manifest(session: Session, lock: Lock) -> str | None:
         return None
     requirements = manifest.requirements(OWN_MANIFEST)
     present = frozenset([OWN_MANIFEST])
-    wanted = Wanted(requirements, present, lock, platforms=manifest.platforms, keep_absent=True)
+    wanted = Wanted(
+        requirements=requirements, present=present, locked=lock, platforms=manifest.platforms, keep_absent=True
+    )
     if differences := staleness(wanted):
         session.reporter.warn(f"{file} is not what its lock is for ({differences[0]}); it is not taken")
         return None

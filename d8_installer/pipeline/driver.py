@@ -69,10 +69,10 @@ def _answers(needs: Iterable[TagsOf | ManifestOf], known: Known) -> Answers:
     tags = {need: answer for need, answer in found.items() if isinstance(need, TagsOf)}
     manifests = {need: answer for need, answer in found.items() if isinstance(need, ManifestOf)}
     return Answers(
-        {need: answer for need, answer in tags.items() if isinstance(answer, tuple)},
-        {need: answer for need, answer in manifests.items() if isinstance(answer, ManifestBytes)},
-        {need: answer for need, answer in tags.items() if isinstance(answer, D8Error)},
-        {need: answer for need, answer in manifests.items() if isinstance(answer, D8Error)},
+        tags={need: answer for need, answer in tags.items() if isinstance(answer, tuple)},
+        manifests={need: answer for need, answer in manifests.items() if isinstance(answer, ManifestBytes)},
+        absent={need: answer for need, answer in tags.items() if isinstance(answer, D8Error)},
+        failed={need: answer for need, answer in manifests.items() if isinstance(answer, D8Error)},
     )
 
 

@@ -65,12 +65,21 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
                 generations.recover()
             active = generations.active()
             if active is None:
-                workspace = Workspace(profile, generations, "", Manifest((request,)), "", None)
+                workspace = Workspace(
+                    profile=profile,
+                    generations=generations,
+                    manifest_text="",
+                    manifest=Manifest((request,)),
+                    lock_text="",
+                    lock=None,
+                )
                 requirements = workspace.manifest.requirements(requester)
-                relocked = relock(session, Wanted(requirements, frozenset([requester]), workspace.locked))
+                relocked = relock(
+                    session, Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
+                )
                 # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
                 asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
-                change = Change(relocked.lock, f"run {request.name}", relocked.text, asked=asked)
+                change = Change(lock=relocked.lock, reason=f"run {request.name}", lock_text=relocked.text, asked=asked)
                 apply(session, workspace, replace(change, shown=relocked.shown))
                 active = generations.active()
     if active is None:

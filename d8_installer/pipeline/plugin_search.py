@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
 
 
-class Looked(Struct, frozen=True):
+class Looked(Struct, frozen=True, kw_only=True):
     """Where plugins were looked for, and what was found; ``chosen`` has each name once.
 
     ``others`` are plugins of the same names in other environments that ask for something else.
@@ -54,7 +54,9 @@ def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: 
     read = scan(found)
     lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
     chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}, lines))
-    return Looked(defaults, roots, found, read, chosen, _others(read.plugins, chosen))
+    return Looked(
+        defaults=defaults, roots=roots, found=found, scan=read, chosen=chosen, others=_others(read.plugins, chosen)
+    )
 
 
 def default_roots(session: Session, profile: Profile) -> list[Root]:

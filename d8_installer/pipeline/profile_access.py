@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from d8_installer.store.switch import Switch
 
 
-class Choice:
+class ProfileAccess:
     """What was typed of where to work, the environment, and the working directory."""
 
     __slots__ = ("directory", "environ", "home", "kind")
@@ -99,7 +99,7 @@ class Place:
 
     __slots__ = ("choice", "home", "patience", "profile")
 
-    def __init__(self, choice: Choice, home: Home, profile: Profile, patience: Patience) -> None:
+    def __init__(self, choice: ProfileAccess, home: Home, profile: Profile, patience: Patience) -> None:
         self.choice = choice
         self.home = home
         self.profile = profile
@@ -144,14 +144,14 @@ class Place:
 
 
 @contextlib.contextmanager
-def alone(choice: Choice, home: Home, paths: ProfilePaths, patience: Patience) -> Iterator[None]:
+def alone(choice: ProfileAccess, home: Home, paths: ProfilePaths, patience: Patience) -> Iterator[None]:
     """Hold one profile's (or run's) own lock in a home that is ready."""
     prepare_home(choice, home, patience)
     with fs.exclusive(paths.mutex, patience):
         yield
 
 
-def prepare_home(choice: Choice, home: Home, patience: Patience) -> None:
+def prepare_home(choice: ProfileAccess, home: Home, patience: Patience) -> None:
     """Make the home ready to be written to.
 
     Raises ConfigError where its directory holds other things or is scattered, NotAllowedError where it is another

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-class Relocked(Struct, frozen=True):
+class Relocked(Struct, frozen=True, kw_only=True):
     """A new lock, its text, which requests were left out of it, and what the source said that tags mean.
 
     ``held``: images that were to be upgraded, and that a range keeps from their newest version.
@@ -105,7 +105,7 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     say_first_trust(session, _first_seen(resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
     shown = {key: top for key, top in tops_of(locked).items() if key in asked}
-    return Relocked(locked, locked.render(), left_out, shown, resolution.held)
+    return Relocked(lock=locked, text=locked.render(), left_out=left_out, shown=shown, held=resolution.held)
 
 
 def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolution, Lock, tuple[LeftOut, ...]]:

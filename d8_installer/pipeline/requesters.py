@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MANIFESTS = frozenset([OWN_MANIFEST, OTHER_MANIFEST])
 
 
-class Requesters(Struct, frozen=True):
+class Requesters(Struct, frozen=True, kw_only=True):
     """All who may want something of a profile, as they were read.
 
     ``own`` is None where the profile has no manifest. ``plugins`` has each name once; ``others`` are those of the same
@@ -87,9 +87,9 @@ class Requesters(Struct, frozen=True):
         present |= {OWN_MANIFEST} if manifest is not None else set()
         platforms = manifest.platforms if manifest is not None else ()
         return Wanted(
-            requirements,
-            frozenset(present),
-            locked,
+            requirements=requirements,
+            present=frozenset(present),
+            locked=locked,
             unread=frozenset(unread),
             platforms=platforms,
             keep_absent=not prune,
@@ -105,12 +105,12 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
     files = [plugin.file for plugin in looked.scan.plugins]
     own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
     requesters = Requesters(
-        own,
-        looked.chosen,
-        looked.scan,
-        tuple(looked.roots),
-        tuple(root.path for root in looked.defaults),
-        (*watched(looked.roots, looked.found), *files),
+        own=own,
+        plugins=looked.chosen,
+        scan=looked.scan,
+        roots=tuple(looked.roots),
+        default_roots=tuple(root.path for root in looked.defaults),
+        watched=(*watched(looked.roots, looked.found), *files),
         is_elsewhere=own is None or _is_rolled_back(workspace),
         others=looked.others,
     )

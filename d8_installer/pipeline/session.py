@@ -15,7 +15,7 @@ from d8_installer.model.secrets import Secrets
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.host import host_facts
 from d8_installer.pipeline.ownership import refuse_foreign, refuse_leading_out
-from d8_installer.pipeline.profile_access import Choice, Place, alone, prepare_home
+from d8_installer.pipeline.profile_access import Place, ProfileAccess, alone, prepare_home
 from d8_installer.pipeline.timeouts import typed_patience, with_others
 from d8_installer.store import documents, fs
 from d8_installer.store.generations import ProfileStore
@@ -68,7 +68,7 @@ class Options(Struct, frozen=True):
     exclude_newer: str | None = None
 
 
-class Workspace(Struct, frozen=True):
+class Workspace(Struct, frozen=True, kw_only=True):
     """One profile with its manifest and lock as they were read; the texts are empty where there is no file."""
 
     profile: Profile
@@ -113,8 +113,8 @@ class Session:
         return self._choice.find_home()
 
     @property
-    def _choice(self) -> Choice:
-        return Choice(self.options.home, self.options.profile, self.environ, self.directory)
+    def _choice(self) -> ProfileAccess:
+        return ProfileAccess(self.options.home, self.options.profile, self.environ, self.directory)
 
     @property
     def has_own_files(self) -> bool:
@@ -264,12 +264,12 @@ class Session:
         return Token(
             lambda: self.hooks,
             lambda: CredentialRequest(
-                self.endpoint,
-                self.environ,
-                options.token_file,
-                options.kubeconfig,
-                options.context,
-                self._configured_token_file,
+                endpoint=self.endpoint,
+                env=self.environ,
+                token_file=options.token_file,
+                kubeconfig=options.kubeconfig,
+                context=options.context,
+                configured_file=self._configured_token_file,
             ),
         )
 
@@ -339,7 +339,14 @@ class Session:
         manifest_text, manifest = ("", Manifest()) if frozen else documents.load_manifest(profile.manifest)
         loaded = load(profile.lock)
         lock_text, lock = loaded if loaded is not None else ("", None)
-        return Workspace(profile, self.generations(profile), manifest_text, manifest, lock_text, lock)
+        return Workspace(
+            profile=profile,
+            generations=self.generations(profile),
+            manifest_text=manifest_text,
+            manifest=manifest,
+            lock_text=lock_text,
+            lock=lock,
+        )
 
     def changing(
         self, profile: Profile, *, dry_run: bool, frozen: bool = False, load: LoadLock = documents.load_lock
@@ -363,7 +370,14 @@ class Session:
         Without *reading* neither manifest nor lock is read: for what needs neither, and mends both.
         """
         with self.place(profile).writing():
-            blank = Workspace(profile, self.generations(profile), "", Manifest(), "", None)
+            blank = Workspace(
+                profile=profile,
+                generations=self.generations(profile),
+                manifest_text="",
+                manifest=Manifest(),
+                lock_text="",
+                lock=None,
+            )
             yield self.read(profile, frozen=frozen, load=load) if reading else blank
 
     def alone(self, paths: ProfilePaths) -> contextlib.AbstractContextManager[None]:

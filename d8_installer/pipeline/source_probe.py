@@ -32,16 +32,18 @@ def ask_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
 def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
     limit = min(TIME_LIMIT, session.patience)
     if session.is_offline and url.partition(":")[0] not in _LOCAL:
-        return AskedSource(shown(url), was_asked=False)
+        return AskedSource(address=shown(url), was_asked=False)
     try:
         source = session.open_source(url, replace(session.access, tries=1, patience=limit, stall=limit))
         with contextlib.suppress(NotFoundError):
             source.tags(image.path)
     except ConfigError as error:
-        return AskedSource(shown(url), None, error.message, error.hint)
+        return AskedSource(address=shown(url), token_from=None, problem=error.message, hint=error.hint)
     except D8Error as error:
-        return AskedSource(shown(url), _token_from(session, url), error.message, error.hint)
-    return AskedSource(shown(url), _token_from(session, url))
+        return AskedSource(
+            address=shown(url), token_from=_token_from(session, url), problem=error.message, hint=error.hint
+        )
+    return AskedSource(address=shown(url), token_from=_token_from(session, url))
 
 
 def _token_from(session: Session, url: str) -> str | None:

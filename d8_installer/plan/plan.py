@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import Chain
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, kw_only=True):
     """What the person's configuration and PATH say about names in ``bin``.
 
     ``owners``: binary name to the image that wins it; ``shadowed``: names that already are commands elsewhere;
@@ -45,7 +45,7 @@ class Policy(Struct, frozen=True):
     asked: Mapping[tuple[str, str], frozenset[str]] | None = None
 
 
-class Situation(Struct, frozen=True):
+class Situation(Struct, frozen=True, kw_only=True):
     """Where a plan starts: the platform, what is in place, and which members of which layers the store has.
 
     ``proven``: by which chains each layer was seen to be reached.
@@ -71,12 +71,12 @@ def make_plan(lock: Lock, situation: Situation) -> Plan:
     names = _Names(situation)
     target = names.placements(selected)
     return Plan(
-        situation.platform,
-        (*_fetches(selected, target, situation), *_links(target, situation), *_unlinks(target, situation)),
-        target,
-        skipped,
-        (*missing, *names.contests),
-        tuple(_unproven(selected, target, situation)),
+        platform=situation.platform,
+        steps=(*_fetches(selected, target, situation), *_links(target, situation), *_unlinks(target, situation)),
+        target=target,
+        skipped=skipped,
+        problems=(*missing, *names.contests),
+        unproven=tuple(_unproven(selected, target, situation)),
     )
 
 
@@ -127,7 +127,15 @@ class _Names:
             if wins or image.plugins:  # a plugin's launcher reaches it all the same
                 hashes = tuple(sorted({request for _, request in image.requests}))
                 may = wins and _may_take(binary, image, self._policy)
-                yield Placement(binary, image.name, image.version, pin.layer, member, hashes, may)
+                yield Placement(
+                    binary=binary,
+                    name=image.name,
+                    version=image.version,
+                    layer=pin.layer,
+                    member=member,
+                    requests=hashes,
+                    in_bin=may,
+                )
 
     def _winner(self, binary: str, images: Sequence[LockedImage]) -> ImageName | None:
         owner = self._policy.owners.get(binary)
@@ -181,7 +189,9 @@ def _fetches(
     for image, pin in selected:
         members = needed.get((image.name, pin.layer))
         if members:
-            yield Fetch(image.name, _request(image, pin, situation.platform), tuple(sorted(members)))
+            yield Fetch(
+                name=image.name, request=_request(image, pin, situation.platform), members=tuple(sorted(members))
+            )
 
 
 def _unproven(
@@ -199,7 +209,15 @@ def _unproven(
 
 def _request(image: LockedImage, pin: Pin, platform: Platform) -> LayerRequest:
     # A single ImageManifest is asked for with the platform all the same: the proxy ignores it there.
-    return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+    return LayerRequest(
+        image=image.name.path,
+        tag=image.version,
+        platform=platform,
+        index=image.index,
+        child=pin.child,
+        layer=pin.layer,
+        size=pin.size,
+    )
 
 
 def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:

@@ -17,7 +17,7 @@ Moment = Literal["doctor", "install"]
 Level = Literal["ok", "warning", "error"]
 
 
-class VerifySubject(Struct, frozen=True):
+class VerifySubject(Struct, frozen=True, kw_only=True):
     """An image that is about to be placed. Its layer is not fetched yet; its digests are the lock's.
 
     ``image`` is the repository path, ``index`` None for a tag that is a single ImageManifest, ``size`` the layer's
@@ -52,7 +52,7 @@ class Finding(Struct, frozen=True):
     hint: str | None = None
 
 
-class AskedSource(Struct, frozen=True):
+class AskedSource(Struct, frozen=True, kw_only=True):
     """A source that ``doctor`` asked once: ``address`` may be shown; ``problem`` is None if it answered.
 
     ``token_from`` names where the token that it got comes from, or is None. ``hint`` is what to type next.
@@ -66,7 +66,7 @@ class AskedSource(Struct, frozen=True):
     was_asked: bool = True
 
 
-class CheckContext(Struct, frozen=True):
+class CheckContext(Struct, frozen=True, kw_only=True):
     """The house as it is when checks run. Facts only; nothing in it is a secret, and ``env`` is not in the repr.
 
     ``endpoint`` is None where none is set; ``generation`` None where nothing was ever placed; ``binaries`` are the

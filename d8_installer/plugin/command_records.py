@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.run_self import ToolResult
 
 
-class CommandContext(Struct, frozen=True):
+class CommandContext(Struct, frozen=True, kw_only=True):
     """What a plugin's command is given.
 
     ``run`` runs another command of this very tool with the same home and returns how it ended; ``note`` and ``warn``

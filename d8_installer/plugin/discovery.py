@@ -42,7 +42,7 @@ _VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z0-9_][A-Za
 _RUN = re.compile(r"[-_.]+")
 
 
-class Distribution(Struct, frozen=True):
+class Distribution(Struct, frozen=True, kw_only=True):
     """One installed distribution that names us in its entry points.
 
     ``name`` is normalised as PyPA does; ``directory`` its ``.dist-info``; ``groups`` our groups: entry name to value.
@@ -59,7 +59,7 @@ class Distribution(Struct, frozen=True):
     way_out: str = ""
 
 
-class DiscoveredPlugin(Struct, frozen=True):
+class DiscoveredPlugin(Struct, frozen=True, kw_only=True):
     """A plugin whose manifest was read; ``editable``: its manifest is not vouched for by a RECORD."""
 
     distribution: Distribution
@@ -141,7 +141,14 @@ def _distribution(environment: Environment, library: str, name: str) -> Iterator
     if raw is not None and match is not None:
         groups = _our_groups(raw.decode("utf-8", "replace"))
         if groups:
-            yield Distribution(normalised(match[1]), match[2], environment, library, directory, groups)
+            yield Distribution(
+                name=normalised(match[1]),
+                version=match[2],
+                environment=environment,
+                library=library,
+                directory=directory,
+                groups=groups,
+            )
 
 
 # -- whose a .dist-info is ---------------------------------------------------------------------------------------------
@@ -242,7 +249,9 @@ def _plugin(distribution: Distribution) -> DiscoveredPlugin:
         for request in Manifest.parse_plugins(raw, file).requests:
             if requests.setdefault(str(request.name), request) is not request:
                 raise _refused(file, f"asks for {request.name}, and another manifest of {distribution.name} does too")
-    return DiscoveredPlugin(distribution, file, Manifest(tuple(requests.values())), editable)
+    return DiscoveredPlugin(
+        distribution=distribution, file=file, manifest=Manifest(tuple(requests.values())), editable=editable
+    )
 
 
 def _manifest(distribution: Distribution, value: str, *, editable: bool) -> tuple[str, bytes]:

@@ -31,7 +31,7 @@ class EventReporter(Struct, frozen=True):
     event: Callable[[Event], None]
 
 
-class SwitchFacts(Struct, frozen=True):
+class SwitchFacts(Struct, frozen=True, kw_only=True):
     """One switch of a profile: from generation ``before`` (None: there was none) to ``after``, and why.
 
     ``added``, ``changed`` and ``removed`` are names of binaries, sorted; ``bin_directory`` is where they are.

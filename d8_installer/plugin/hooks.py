@@ -22,7 +22,7 @@ FIRST_PARTY_HOOKS: Mapping[str, tuple[str, ...]] = {
 """Hook -> modules of ``d8_hooks`` that implement it; schemes stand in ``manager.FIRST_PARTY``."""
 
 
-class LoadedPlugin(Struct, frozen=True):
+class LoadedPlugin(Struct, frozen=True, kw_only=True):
     """A plugin whose code is imported and fits: its objects by label, and the hooks that they implement."""
 
     name: str
@@ -34,7 +34,7 @@ class LoadedPlugin(Struct, frozen=True):
         return repr_without(self, "objects")
 
 
-class UnusablePlugin(Struct, frozen=True):
+class UnusablePlugin(Struct, frozen=True, kw_only=True):
     """An enabled plugin that is not asked, and why. ``version`` None: it is not found.
 
     ``verifies``: it is known, or has to be feared, to have verifiers.

@@ -40,17 +40,19 @@ def load(enabled: Iterable[str], found: Mapping[str, Distribution], known: Mappi
         distribution = found.get(name)
         if distribution is None:
             why = "it is enabled, and not installed in d8-installer's own environment"
-            unusable.append(UnusablePlugin(name, None, why, may_verify.get(name, True)))
+            unusable.append(UnusablePlugin(name=name, version=None, why=why, verifies=may_verify.get(name, True)))
             continue
         verifies = VERIFIERS in distribution.groups or may_verify.get(name, bool(distribution.problem))
         if distribution.problem:
             why = f"{distribution.directory} {distribution.problem}"
-            unusable.append(UnusablePlugin(name, distribution.version, why, verifies))
+            unusable.append(UnusablePlugin(name=name, version=distribution.version, why=why, verifies=verifies))
             continue
         try:
             plugins.append(_loaded(distribution))
         except D8Error as error:
-            unusable.append(UnusablePlugin(name, distribution.version, error.message, verifies))
+            unusable.append(
+                UnusablePlugin(name=name, version=distribution.version, why=error.message, verifies=verifies)
+            )
     return Loaded(tuple(plugins), tuple(unusable))
 
 
@@ -105,7 +107,9 @@ def _loaded(distribution: Distribution) -> LoadedPlugin:
         raise _unfit(title, f"it has verifiers, and must name itself in entry point group {VERIFIERS} too")
     if VERIFIERS in distribution.groups and _VERIFY not in hooks:
         raise _unfit(title, f"it is in entry point group {VERIFIERS}, and implements no {_VERIFY}")
-    return LoadedPlugin(distribution.name, distribution.version, objects, tuple(sorted(hooks)))
+    return LoadedPlugin(
+        name=distribution.name, version=distribution.version, objects=objects, hooks=tuple(sorted(hooks))
+    )
 
 
 def _imported(title: str, value: str) -> object:

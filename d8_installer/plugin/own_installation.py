@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "d8-installer"
 
 
-class Installation(Struct, frozen=True):
+class Installation(Struct, frozen=True, kw_only=True):
     """An environment that has this tool in it.
 
     ``library``: the directory that the package is imported from. ``is_virtual``: the prefix is a virtual environment.
@@ -63,7 +63,13 @@ def running() -> Installation:
     """Return the installation that this process runs from."""
     library = os.path.dirname(os.path.dirname(os.path.abspath(d8_installer.__file__)))
     has_pip = find_spec("pip") is not None
-    return Installation(sys.prefix, sys.executable, library, sys.prefix != sys.base_prefix, has_pip)
+    return Installation(
+        prefix=sys.prefix,
+        python=sys.executable,
+        library=library,
+        is_virtual=sys.prefix != sys.base_prefix,
+        has_pip=has_pip,
+    )
 
 
 def hint_for_extra(extra: str) -> str:

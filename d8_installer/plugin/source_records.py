@@ -94,7 +94,7 @@ class PlatformChoice(Struct, frozen=True):
     reason: str = ""
 
 
-class CredentialRequest(Struct, frozen=True):
+class CredentialRequest(Struct, frozen=True, kw_only=True):
     """What a bearer token is wanted for: ``endpoint`` is its URL. The rest is what a person typed, None where nothing.
 
     ``env`` holds the process's variables; it is not in the repr, since secrets are among them. ``configured_file`` is

@@ -24,7 +24,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Step = Literal["tags", "resolve", "package", "manifest"]
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, kw_only=True):
     """A whole answer; ``headers`` already hold Content-Length. ``problem`` is for the log, never for the client."""
 
     status: int
@@ -41,7 +41,7 @@ def error(status: int, body: str) -> Answer:
         (b"x-content-type-options", b"nosniff"),
         (b"content-length", str(len(raw)).encode()),
     )
-    return Answer(status, headers, raw)
+    return Answer(status=status, headers=headers, body=raw)
 
 
 NOT_FOUND = error(404, NOT_FOUND_BODY)
@@ -51,7 +51,9 @@ NO_REGISTRY = error(500, "registry config unavailable\n")
 INTERNAL_ERROR = error(500, "internal error\n")
 UNAUTHORIZED = error(401, "Unauthorized\n")
 FORBIDDEN = error(403, "Forbidden (user=denied, verb=get, resource=deployments, subresource=cli-binary)\n")
-HEALTHY = Answer(200, ((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"2")), b"ok")
+HEALTHY = Answer(
+    status=200, headers=((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"2")), body=b"ok"
+)
 
 _MISSING: Mapping[Step, Answer] = {
     "tags": error(404, "image not found\n"),
@@ -92,14 +94,14 @@ def tags(image: str, found: Sequence[str]) -> Answer:
         body = document.translate(_GO_JSON).encode()
     except UnicodeEncodeError:
         return INTERNAL_ERROR
-    return Answer(200, _content("application/json", len(body)), body)
+    return Answer(status=200, headers=_content("application/json", len(body)), body=body)
 
 
 def manifest(found: ManifestBytes) -> Answer:
     """R3: the bytes verbatim under their own media type."""
     # a layout's index.json can say anything; what is not a header value counts as empty
     media_type = found.media_type if _MEDIA_TYPE.fullmatch(found.media_type) else OCI_MANIFEST
-    return Answer(200, _content(media_type, len(found.raw)), found.raw)
+    return Answer(status=200, headers=_content(media_type, len(found.raw)), body=found.raw)
 
 
 def layer_headers(image: str, version: str, digest: Digest, size: int) -> Headers:
@@ -116,7 +118,7 @@ def layer_headers(image: str, version: str, digest: Digest, size: int) -> Header
 
 def redirect(target: str) -> Answer:
     """Send a non-canonical path to its clean form, as the Go mux in front does (rpp.md §2.1)."""
-    return Answer(301, ((b"location", target.encode()), (b"content-length", b"0")), b"")
+    return Answer(status=301, headers=((b"location", target.encode()), (b"content-length", b"0")), body=b"")
 
 
 def _content(media_type: str, size: int) -> Headers:

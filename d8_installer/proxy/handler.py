@@ -27,7 +27,7 @@ _QUESTIONS = 32
 _FILLS = 16
 
 
-class ProxyRequest(Struct, frozen=True):
+class ProxyRequest(Struct, frozen=True, kw_only=True):
     """What of a request counts: ``path`` is percent-decoded, ``raw_path`` and ``query`` are as sent."""
 
     method: str

@@ -58,7 +58,7 @@ class _Server(Protocol):
     def stop(self) -> None: ...
 
 
-class ServeOptions(Struct, frozen=True):
+class ServeOptions(Struct, frozen=True, kw_only=True):
     """How to serve. ``registry`` is a source's URL, the root that images lie below; port 0 takes a free one.
 
     Without ``cache_dir`` layers are cached in a temporary directory until the end; ``cache_bytes`` caps it.

@@ -40,7 +40,7 @@ _REPOSITORY = re.compile(r"[a-z0-9_\-./]+", re.ASCII)
 T = TypeVar("T")
 
 
-class Resolved(Struct, frozen=True):
+class Resolved(Struct, frozen=True, kw_only=True):
     """A version that was found: the digest that ETag names, the tag's manifest, and the root it came from."""
 
     root: str
@@ -171,11 +171,13 @@ class Upstream:
         else:
             manifest = source.manifest(image, _tag(image, tag))
         if platform is None or not is_index(manifest):
-            return Resolved(root, image, tag, platform, manifest.digest, manifest)
+            return Resolved(
+                root=root, image=image, tag=tag, platform=platform, digest=manifest.digest, manifest=manifest
+            )
         child = asked_child(manifest, platform)
         if child is None:
             raise NotFoundError(f"{image}:{tag} has no child for {platform}")
-        return Resolved(root, image, tag, platform, child, manifest)
+        return Resolved(root=root, image=image, tag=tag, platform=platform, digest=child, manifest=manifest)
 
     def _by_tag(self, source: Source, image: str, tag: str) -> ManifestBytes:
         manifest = source.manifest(image, tag)

@@ -60,7 +60,7 @@ class Options(Struct, frozen=True):
             )
 
 
-class BuiltLayer(Struct, frozen=True):
+class BuiltLayer(Struct, frozen=True, kw_only=True):
     """A layer in a temporary file; ``diff_id`` is the digest of the tar archive within."""
 
     path: str
@@ -69,7 +69,7 @@ class BuiltLayer(Struct, frozen=True):
     diff_id: Digest
 
 
-class BuiltChild(Struct, frozen=True):
+class BuiltChild(Struct, frozen=True, kw_only=True):
     """One platform's image: layer, config and ImageManifest."""
 
     platform: Platform
@@ -207,7 +207,7 @@ def _child(platform: Platform, members: Sequence[_Member], folder: str, options:
         "config": _descriptor(OCI_CONFIG, Digest.of(raw), len(raw)),
         "layers": [_descriptor(OCI_LAYER_GZIP, layer.digest, layer.size)],
     }
-    return BuiltChild(platform, layer, raw, ManifestBytes(_json(manifest), OCI_MANIFEST))
+    return BuiltChild(platform=platform, layer=layer, config=raw, manifest=ManifestBytes(_json(manifest), OCI_MANIFEST))
 
 
 def _created(epoch: int) -> str:
@@ -257,7 +257,7 @@ def _write_layer(members: Sequence[_Member], path: str) -> BuiltLayer:
         raise DiskError(
             f"cannot write the layer: {error.strerror or error}", hint="check the space in the temporary directory"
         ) from error
-    return BuiltLayer(path, stored.digest, stored.size, archived.digest)
+    return BuiltLayer(path=path, digest=stored.digest, size=stored.size, diff_id=archived.digest)
 
 
 def _archive(member: _Member, archive: _Hashing) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Blob = tuple[Digest, int, "Callable[[], BinaryIO]"]
 
 
-class PublishedChild(Struct, frozen=True):
+class PublishedChild(Struct, frozen=True, kw_only=True):
     """One platform of a published image; ``size`` is the layer's, compressed, in bytes."""
 
     platform: Platform
@@ -35,7 +35,7 @@ class PublishedChild(Struct, frozen=True):
     size: int
 
 
-class Published(Struct, frozen=True):
+class Published(Struct, frozen=True, kw_only=True):
     """What the destination now has; ``changed`` is False when it had all of it before."""
 
     destination: str
@@ -89,10 +89,19 @@ def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str
     if present != index:
         _write(built, destination, image.path, tag)
     children = tuple(
-        PublishedChild(child.platform, child.manifest.digest, child.layer.digest, child.layer.size)
+        PublishedChild(
+            platform=child.platform, child=child.manifest.digest, layer=child.layer.digest, size=child.layer.size
+        )
         for child in built.children
     )
-    return Published(destination.name, image.path, tag, index, children, present != index)
+    return Published(
+        destination=destination.name,
+        image=image.path,
+        tag=tag,
+        index=index,
+        children=children,
+        changed=present != index,
+    )
 
 
 def _write(built: BuiltImage, destination: Destination, path: str, tag: str) -> None:

@@ -48,7 +48,7 @@ class Package(Struct, frozen=True):
     lock: tuple[Lock, str] | None = None
 
 
-class Packed(Struct, frozen=True):
+class Packed(Struct, frozen=True, kw_only=True):
     """A wheel that was written."""
 
     path: str
@@ -179,7 +179,9 @@ def pack(package: Package, parts: Sequence[Parts], directory: str, epoch: int | 
         for packed in made:
             fs.rename(packed.path, os.path.join(directory, os.path.basename(packed.path)))
     paths = [os.path.join(directory, os.path.basename(packed.path)) for packed in made]
-    return tuple(Packed(path, p.tag, p.size, p.digest) for path, p in zip(paths, made, strict=True))
+    return tuple(
+        Packed(path=path, tag=p.tag, size=p.size, digest=p.digest) for path, p in zip(paths, made, strict=True)
+    )
 
 
 def _pack_one(package: Package, parts: Parts, folder: str, epoch: int | None) -> Packed:
@@ -191,7 +193,9 @@ def _pack_one(package: Package, parts: Parts, folder: str, epoch: int | None) ->
 
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Packed(path, f"{wheel.python}-none-{parts.tag}", fs.file_size(path) or 0, Digest(digest))
+    return Packed(
+        path=path, tag=f"{wheel.python}-none-{parts.tag}", size=fs.file_size(path) or 0, digest=Digest(digest)
+    )
 
 
 def _members(package: Package, parts: Parts) -> Iterator[Member]:

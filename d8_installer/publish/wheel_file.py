@@ -67,7 +67,7 @@ class Member(Struct, frozen=True):
         return self.content if isinstance(self.content, bytes) else b""
 
 
-class Wheel(Struct, frozen=True):
+class Wheel(Struct, frozen=True, kw_only=True):
     """A wheel that was read: its path, ``<name>-<version>`` as its metadata spells it, and its files but RECORD."""
 
     path: str
@@ -127,7 +127,7 @@ def read_wheel(path: str) -> Wheel:
     unlisted = {prefix + name for name in ("RECORD", *_SIGNATURES)}
     kept = tuple(sorted((m for m in members if m.name not in unlisted), key=lambda member: member.name))
     _prove(kept, _promises(record, f"{path}/{prefix}RECORD"), path, unlisted)
-    return Wheel(path, stem, build, python, abi, platform, kept)
+    return Wheel(path=path, stem=stem, build=build, python=python, abi=abi, platform=platform, members=kept)
 
 
 def _parse_name(path: str) -> tuple[str, tuple[str, str, str]]:

@@ -41,7 +41,7 @@ class Declared(Struct, frozen=True):
         return tuple((binary, request) for request in self.manifest.requests for binary, _ in request.binaries)
 
 
-class Parts(Struct, frozen=True):
+class Parts(Struct, frozen=True, kw_only=True):
     """What one wheel gets: the platform part of its tag, scripts by file name, and console scripts of ours.
 
     ``thin``: the wheel names its manifest and requires d8-installer; else it is complete by itself.
@@ -115,8 +115,8 @@ def thin_parts(declared: Declared, windows: Platform | None) -> Parts:
             hint="see `platforms` in it, or name another --platform",
         )
     if windows is not None:
-        return Parts(WINDOWS[windows.architecture], (), tuple(binary for binary, _ in found))
-    return Parts(ANY, tuple((binary, launcher(binary, request.hash).encode()) for binary, request in found))
+        return Parts(tag=WINDOWS[windows.architecture], scripts=(), console=tuple(binary for binary, _ in found))
+    return Parts(tag=ANY, scripts=tuple((binary, launcher(binary, request.hash).encode()) for binary, request in found))
 
 
 def _thin_binaries(declared: Declared, windows: Platform | None) -> Sequence[tuple[str, Request]]:
@@ -137,4 +137,4 @@ def fat_parts(declared: Declared, binaries: Mapping[str, StoredFile], platform: 
         )
     tag = platform_tag(((binary, file.path) for binary, file in binaries.items()), platform)
     named = {file_name(binary, platform.executable_suffix): file for binary, file in binaries.items()}
-    return Parts(tag, tuple(sorted(named.items())), thin=False)
+    return Parts(tag=tag, scripts=tuple(sorted(named.items())), thin=False)

@@ -62,7 +62,7 @@ class BearerToken(Struct, frozen=True):
         return f"Bearer {token}"
 
 
-class ClientOptions(Struct, frozen=True):
+class ClientOptions(Struct, frozen=True, kw_only=True):
     """Everything that is decided before the first request. Times are in seconds.
 
     ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to count; ``wait``

@@ -22,7 +22,7 @@ _HUB = frozenset(["docker.io", "index.docker.io", _HUB_API])
 _SPELLING = "write it as oci://host[:port]/repository"
 
 
-class OciAddress(Struct, frozen=True):
+class OciAddress(Struct, frozen=True, kw_only=True):
     """Where a registry is.
 
     ``name`` is the address as it was written, ``api`` what every request's URL begins with, ``root`` the part of each
@@ -53,7 +53,14 @@ class OciAddress(Struct, frozen=True):
             )
         api = f"{match[1] or ('http' if is_local else 'https')}://{host}{port}/v2/"
         root = match[4].lstrip("/")
-        return cls(url.rstrip("/"), api, Origin.parse(api), root, f"{login}{port}", match[1] is not None)
+        return cls(
+            name=url.rstrip("/"),
+            api=api,
+            origin=Origin.parse(api),
+            root=root,
+            login=f"{login}{port}",
+            says_scheme=match[1] is not None,
+        )
 
     def repository(self, image: str) -> str:
         """Return the repository of *image*; on Docker Hub a name without a namespace is in ``library/``."""

@@ -44,7 +44,7 @@ class _Entry(Struct, frozen=True):
     media_type: str
 
 
-class _Index(Struct, frozen=True):
+class _Index(Struct, frozen=True, kw_only=True):
     """A parsed ``index.json`` and the stamp of the file that it was read from."""
 
     stamp: tuple[int, int, int]
@@ -221,7 +221,12 @@ def _read_index(path: str) -> _Index:
     for entry in entries:
         if entry.tag is not None and entry.digest is not None:
             by_tag.setdefault(entry.tag, entry)
-    return _Index(stamp, entries, by_tag, {entry.digest: entry.media_type for entry in entries if entry.digest})
+    return _Index(
+        stamp=stamp,
+        entries=entries,
+        by_tag=by_tag,
+        media_types={entry.digest: entry.media_type for entry in entries if entry.digest},
+    )
 
 
 def _parse_index(raw: bytes, path: str) -> tuple[_Entry, ...]:

@@ -149,7 +149,7 @@ class Registry:
         if stream.status in good:
             return
         sent = len(call.content) if isinstance(call.content, bytes) else int(call.headers.get("Content-Length", 0))
-        refusal = Refusal(call.method, stream.url, stream.status, stream.read(_CHUNK), sent)
+        refusal = Refusal(method=call.method, url=stream.url, status=stream.status, body=stream.read(_CHUNK), sent=sent)
         there = Origin.parse(stream.url)
         if stream.status in (401, 403) and there != self.address.origin:
             raise self._refused_elsewhere(refusal, there)

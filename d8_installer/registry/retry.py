@@ -47,7 +47,7 @@ def _epoch(date: str) -> float | None:
         return None
 
 
-class RetryPolicy(Struct, frozen=True):
+class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How often and how long: at most *tries* requests, waiting at most *patience* seconds in total.
 
     The n-th wait is ``jitter(min(ceiling, base * 2**n))`` seconds, or what the server asked for.

@@ -25,7 +25,7 @@ _TAG_PUT = re.compile(r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)", re.ASCII)
 _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)", re.IGNORECASE)
 
 
-class Refusal(Struct, frozen=True, dict=True):
+class Refusal(Struct, frozen=True, dict=True, kw_only=True):
     """An answer that is not the wanted one: to ``method`` and ``url`` came ``status`` and ``body``.
 
     ``sent`` is how many bytes the request's body had.

@@ -42,7 +42,7 @@ def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
             resolution = _decide(wanted, groups, _old_enough(wanted, answers, dated))
         except _Undecided as undecided:
             raise _with_cutoff(undecided, wanted, dated) from undecided
-        chosen = {ManifestOf(c.name.path, c.tag) for c in resolution.choices if _is_anew(wanted, c)}
+        chosen = {ManifestOf(image=c.name.path, ref=c.tag) for c in resolution.choices if _is_anew(wanted, c)}
         if wanted.created_before is None or chosen <= dated.keys():
             return resolution
         dated |= yield from dates_of(sorted(chosen - dated.keys(), key=lambda top: top.image))
@@ -75,7 +75,7 @@ def _old_enough(wanted: Wanted, answers: Answers, dated: Mapping[ManifestOf, dat
         return answers
     late = {top for top, date in dated.items() if date is None or date >= wanted.created_before}
     tags = {
-        need: tuple(tag for tag in every if ManifestOf(need.image, tag) not in late)
+        need: tuple(tag for tag in every if ManifestOf(image=need.image, ref=tag) not in late)
         for need, every in answers.tags.items()
     }
     return replace(answers, tags=tags)
@@ -105,12 +105,16 @@ def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]],
             left_out += refused
             rest = without(wanted, refused)
             if not agreed:
-                choices += [Choice(name, locked.version, (), locked, kept=True)] if locked is not None else []
+                choices += (
+                    [Choice(name=name, tag=locked.version, requirements=(), locked=locked, kept=True)]
+                    if locked is not None
+                    else []
+                )
             elif locked is not None and locked_will_do(rest, name, agreed):
                 choices.append(_as_locked(rest, locked, agreed))
             else:
                 tags = answers.tags[TagsOf(name.path)]
-                choices.append(Choice(name, newest(name, agreed, tags), agreed, locked))
+                choices.append(Choice(name=name, tag=newest(name, agreed, tags), requirements=agreed, locked=locked))
                 held += _held(wanted, choices[-1], tags)
         except (ConflictError, NotFoundError) as error:
             raise _Undecided(name, error) from error
@@ -127,12 +131,19 @@ def _held(wanted: Wanted, choice: Choice, tags: Sequence[str]) -> Iterator[Held]
         return
     holders = tuple(requirement for requirement in choice.requirements if not allows(requirement, best.text))
     if holders:
-        yield Held(choice.name, choice.tag, best.text, holders)
+        yield Held(name=choice.name, tag=choice.tag, newest=best.text, holders=holders)
 
 
 def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ...]) -> Choice:
     current, adds = is_current(wanted, locked, group), bool(wanted.adds)
-    return Choice(locked.name, locked.version, group, locked, kept=current and not adds, grows=current and adds)
+    return Choice(
+        name=locked.name,
+        tag=locked.version,
+        requirements=group,
+        locked=locked,
+        kept=current and not adds,
+        grows=current and adds,
+    )
 
 
 def newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> str:

@@ -98,7 +98,9 @@ def absent(wanted: Wanted, groups: Mapping[ImageName, object]) -> Iterable[Choic
     for image in wanted.locked.images:
         lines = absent_lines(wanted, image)
         if image.name not in groups and lines:
-            yield Choice(image.name, image.version, (), replace(image, requests=lines), kept=True)
+            yield Choice(
+                name=image.name, tag=image.version, requirements=(), locked=replace(image, requests=lines), kept=True
+            )
 
 
 def absent_lines(wanted: Wanted, image: LockedImage) -> tuple[tuple[str, Digest], ...]:

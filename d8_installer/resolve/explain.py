@@ -43,7 +43,7 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Asked, Answers, Explan
     locked = wanted.locked.find(name)
     agreed, left_out = _agreed(wanted, name, group, answers)
     allowed = [tag for tag in tags if agreed and all_allow(agreed, tag)]
-    tops = tuple(ManifestOf(name.path, tag, spare=True) for tag in allowed[:MAX_READ])
+    tops = tuple(ManifestOf(image=name.path, ref=tag, spare=True) for tag in allowed[:MAX_READ])
     dates: dict[str, datetime | None] = {}
     if wanted.created_before is not None and tops:
         found = yield from dates_of(tops)
@@ -51,11 +51,18 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Asked, Answers, Explan
     answers = (yield tops) if tops else Answers()
     lacking = {top.ref: _lacking(answers, top, wanted, agreed) for top in tops}
     stays = locked is not None and bool(agreed) and locked_will_do(wanted, name, agreed)
-    facts = _Facts(wanted, agreed, dates, lacking, stays, frozenset(one.requirement for one in left_out))
+    facts = _Facts(
+        wanted=wanted,
+        group=agreed,
+        dates=dates,
+        lacking=lacking,
+        stays=stays,
+        left_out=frozenset(one.requirement for one in left_out),
+    )
     candidate = next((tag for tag in allowed if not facts.too_new(tag)), None) if can_agree(agreed, allowed) else None
     chosen = locked.version if locked is not None and stays else candidate
     considered = tuple(Considered(tag, facts.verdict(tag, chosen, candidate), tag == chosen) for tag in tags)
-    return Explanation(name, group, locked, chosen, considered, left_out)
+    return Explanation(name=name, group=group, locked=locked, chosen=chosen, considered=considered, left_out=left_out)
 
 
 def _agreed(
@@ -71,7 +78,7 @@ def _agreed(
     return (agreed, tuple(left_out)) if agreed else (group, ())
 
 
-class _Facts(Struct, frozen=True):
+class _Facts(Struct, frozen=True, kw_only=True):
     """What is known of the tags of one image, and the word on each."""
 
     wanted: Wanted

@@ -62,7 +62,7 @@ def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Gen
     """
     fresh = [choice for choice in resolution.choices if not choice.kept]
     faults = _Faults(wanted)
-    tops = {choice.name: ManifestOf(choice.name.path, choice.tag) for choice in fresh}
+    tops = {choice.name: ManifestOf(image=choice.name.path, ref=choice.tag) for choice in fresh}
     answers = (yield tuple(tops.values())) if tops else Answers()
     gone = {(need.image, need.ref): error for need, error in answers.failed.items() if isinstance(error, NotFoundError)}
     passed = {key: gone[key] for c in fresh if (key := (c.name.path, c.tag)) in gone and _is_passable(c, wanted)}
@@ -73,7 +73,7 @@ def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Gen
         with faults.of(choice):
             found.append((choice, (yield from _top(choice, tops[choice.name], answers, (wanted, trust)))))
     needs = dict.fromkeys(
-        ManifestOf(choice.name.path, str(child.digest), child.size)
+        ManifestOf(image=choice.name.path, ref=str(child.digest), size=child.size)
         for choice, top in found
         for child in top.children.values()
     )
@@ -152,7 +152,11 @@ def _gone(choice: Choice, wanted: Wanted, failed: Mapping[ManifestOf, D8Error]) 
     The hint names all images of that kind, for `lock` chooses all or nothing.
     """
     gone = {need.image: error for need, error in failed.items() if isinstance(error, NotFoundError)}
-    images = [i for i in wanted.locked.images if ManifestOf(i.name.path, i.version) in failed and i.name.path in gone]
+    images = [
+        i
+        for i in wanted.locked.images
+        if ManifestOf(image=i.name.path, ref=i.version) in failed and i.name.path in gone
+    ]
     if choice.locked not in images or choice.locked is None or choice.locked.version != choice.tag:
         return None
     names = sorted({image.name for image in images} | (wanted.upgrade or frozenset()))
@@ -284,7 +288,7 @@ def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfo
 
 
 def _child_pin(choice: Choice, child: Descriptor, built: Answers) -> Pin:
-    need = ManifestOf(choice.name.path, str(child.digest), child.size)
+    need = ManifestOf(image=choice.name.path, ref=str(child.digest), size=child.size)
     if need in built.failed:
         raise built.failed[need]
     answer = built.manifests[need]
@@ -316,7 +320,7 @@ def _pin(choice: Choice, digest: Digest, manifest: ImageManifest) -> Pin:
             f"{choice.name} {choice.tag}: the last layer of {digest} has {layer.size} bytes, more than can be locked",
             hint="ask the publisher for a repaired image",
         )
-    return Pin(digest, layer.digest, layer.size)
+    return Pin(child=digest, layer=layer.digest, size=layer.size)
 
 
 def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[str, Pin]) -> LockedImage:
@@ -336,15 +340,15 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
             binaries = {**dict(choice.locked.binaries), **binaries}
             optional = optional and choice.locked.optional
     return LockedImage(
-        choice.name,
-        choice.tag,
-        index,
-        tuple(sorted(binaries.items())),
-        tuple(sorted(lines.items())),
-        tuple(sorted(pins.items())),
-        optional,
-        extra,
-        wanted.platforms,
+        name=choice.name,
+        version=choice.tag,
+        index=index,
+        binaries=tuple(sorted(binaries.items())),
+        requests=tuple(sorted(lines.items())),
+        platforms=tuple(sorted(pins.items())),
+        optional=optional,
+        extra=extra,
+        demanded=wanted.platforms,
     )
 
 

@@ -62,18 +62,23 @@ def _outdated(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement])
     else:
         problem = f"{locked.name} is locked otherwise than {names_of(group)} asks for"
     outsiders = {r.requester for r in refusing} - lines.keys() if len(refusing) < len(group) else ()
-    return Difference(locked.name, problem, tuple(_details(wanted, locked, group)), tuple(sorted(outsiders)))
+    return Difference(
+        image=locked.name,
+        problem=problem,
+        details=tuple(_details(wanted, locked, group)),
+        outsiders=tuple(sorted(outsiders)),
+    )
 
 
 def _unlocked(name: ImageName, group: Sequence[Requirement]) -> Difference:
     details = tuple(Detail(f"the request of {r.requester}", _NOTHING, str(r.request.version.text)) for r in group)
-    return Difference(name, f"{name} is wanted by {names_of(group)} and not locked", details)
+    return Difference(image=name, problem=f"{name} is wanted by {names_of(group)} and not locked", details=details)
 
 
 def _unwanted(image: LockedImage) -> Difference:
     who = " and ".join(requester for requester, _ in image.requests)
     detail = Detail("the version", f"{image.version} for {who}", _NOTHING)
-    return Difference(image.name, f"{image.name} is locked and nobody here wants it", (detail,))
+    return Difference(image=image.name, problem=f"{image.name} is locked and nobody here wants it", details=(detail,))
 
 
 def _details(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) -> Iterator[Detail]:

@@ -58,7 +58,7 @@ class Entry(Struct, frozen=True):
     link: str = ""
 
 
-class _Extension(Struct):
+class _Extension(Struct, kw_only=True):
     """What the records before a header say of it."""
 
     name: str | None = None

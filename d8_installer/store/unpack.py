@@ -64,7 +64,7 @@ class Rules(Struct, frozen=True):
 OURS = Rules()
 
 
-class Extracted(Struct, frozen=True):
+class Extracted(Struct, frozen=True, kw_only=True):
     """A member that was written: its name as wanted, the digest and size of its bytes, the first HEAD_BYTES of them.
 
     ``mode`` is what the file is to get; the archive's own is never looked at.
@@ -268,7 +268,10 @@ def _write(
             hint=hint_for(error),
         ) from error
     digest = Digest(hasher.hexdigest())
-    return [Extracted(member, digest, entry.size, head, MODE[rules.compat]) for member in members]
+    return [
+        Extracted(member=member, digest=digest, size=entry.size, head=head, mode=MODE[rules.compat])
+        for member in members
+    ]
 
 
 def _write_all(file: BinaryIO, view: memoryview) -> None:

@@ -41,7 +41,7 @@ _HOSTILE_IMAGES = ("../outside", "deckhouse-cli/plugins/..", "/etc", "deckhouse-
 _HOSTILE_REFS = ("../../blobs", "v1/../v2", "", "sha256:xyz", "a b", "\x00", "%2e%2e", "v" * 129)
 
 
-class Sample(Struct, frozen=True):
+class Sample(Struct, frozen=True, kw_only=True):
     """A published image: one tag that is an index of three platforms, one that is a single ImageManifest."""
 
     image: str
@@ -57,7 +57,9 @@ class Sample(Struct, frozen=True):
         layers = {platform: _layer(f"{name} for {platform}".encode(), size) for platform in PLATFORMS}
         children = {platform: image_manifest([layer], {"made.for": name}) for platform, layer in layers.items()}
         index = image_index([child_entry(child, platform) for platform, child in children.items()])
-        return cls(PLUGIN_ROOT + name, "v1.2.3", "v1.0.0", index, children, layers)
+        return cls(
+            image=PLUGIN_ROOT + name, tag="v1.2.3", single_tag="v1.0.0", index=index, children=children, layers=layers
+        )
 
     @property
     def single(self) -> ManifestBytes:
@@ -77,7 +79,15 @@ class Sample(Struct, frozen=True):
         """Ask for the layer of one platform."""
         layer = self.layers[platform]
         child = self.children[platform].digest
-        return LayerRequest(self.image, self.tag, platform, self.index.digest, child, Digest.of(layer), len(layer))
+        return LayerRequest(
+            image=self.image,
+            tag=self.tag,
+            platform=platform,
+            index=self.index.digest,
+            child=child,
+            layer=Digest.of(layer),
+            size=len(layer),
+        )
 
 
 def _reader(blob: bytes) -> Callable[[], io.BytesIO]:

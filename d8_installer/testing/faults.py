@@ -75,7 +75,7 @@ def status(code: int, body: str = "", *, retry_after: str | None = None) -> Faul
         if retry_after is not None:
             headers["retry-after"] = retry_after
         raw = (body or _usual_body(code, reply.place)).encode()
-        return Reply(reply.place, code, headers, raw, len(raw))
+        return Reply(place=reply.place, status=code, headers=headers, body=raw, length=len(raw))
 
     return refuse
 
@@ -173,13 +173,15 @@ def header(name: str, value: str | None) -> Fault:
 
 def redirected(location: str, code: int = 302) -> Fault:
     """Send the client elsewhere."""
-    return lambda reply: Reply(reply.place, code, {"location": location}, b"", 0)
+    return lambda reply: Reply(place=reply.place, status=code, headers={"location": location}, body=b"", length=0)
 
 
 def captive_portal() -> Fault:
     """Answer 200 with a login page, as networks do that want a click first."""
     page = b"<!DOCTYPE html><html><title>Log in</title><body>Accept our terms to go on.</body></html>\n"
-    return lambda reply: Reply(reply.place, 200, {"content-type": "text/html; charset=utf-8"}, page, len(page))
+    return lambda reply: Reply(
+        place=reply.place, status=200, headers={"content-type": "text/html; charset=utf-8"}, body=page, length=len(page)
+    )
 
 
 def compressed() -> Fault:
@@ -190,14 +192,14 @@ def compressed() -> Fault:
 # --- the server -----------------------------------------------------------------------------------------------
 
 
-class _Rule(Struct):
+class _Rule(Struct, kw_only=True):
     place: Place | None
     faults: tuple[Fault, ...]
     left: int | None
     skipped: int
 
 
-class FaultServer(Struct):
+class FaultServer(Struct, kw_only=True):
     """A running server: where it is, what it shall do wrong, and what it was asked. Safe for threads.
 
     ``ignores_platform``: it serves linux/amd64 for whatever was asked, under the index's digest, as a proxy does
@@ -220,7 +222,7 @@ class FaultServer(Struct):
         The first *after* answers stay right. Rules add up in the order in which they were given.
         """
         with self._lock:
-            self._rules.append(_Rule(place, faults, times, after))
+            self._rules.append(_Rule(place=place, faults=faults, left=times, skipped=after))
 
     def reset(self) -> None:
         """Forget every fault and every request."""
@@ -276,7 +278,7 @@ def fault_server(source: Source, tls: ssl.SSLContext | None = None, wire: Wire |
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
-    running = FaultServer(url, source, wire or RppWire())
+    running = FaultServer(url=url, source=source, wire=wire or RppWire())
     server.faults = running
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -306,7 +308,9 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         faults = cast("_HttpServer", self.server).faults
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = faults.reply(Seen(faults.wire.place(self.path), self.command, self.path, headers))
+        reply = faults.reply(
+            Seen(place=faults.wire.place(self.path), method=self.command, target=self.path, headers=headers)
+        )
         # Whoever does not keep the promised length cannot keep the connection either.
         self.close_connection = reply.drops or reply.stalls or reply.length != len(reply.body)
         if reply.drops:

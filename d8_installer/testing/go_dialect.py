@@ -152,7 +152,18 @@ def _last_layer(source: Source, image: str, digest: Digest) -> bytes:
     last = json.loads(manifest.raw)["layers"][-1]
     layer, size = Digest.parse(last["digest"]), int(last["size"])
     try:
-        with source.layer(LayerRequest(image, "", None, None, manifest.digest, layer, size, by_digest=True)) as chunks:
+        with source.layer(
+            LayerRequest(
+                image=image,
+                tag="",
+                platform=None,
+                index=None,
+                child=manifest.digest,
+                layer=layer,
+                size=size,
+                by_digest=True,
+            )
+        ) as chunks:
             return b"".join(chunks)
     except NotFoundError as error:
         raise LookupError("a blob that is missing is not an answer of the registry's about a version") from error
@@ -200,4 +211,4 @@ def _failed(error: Exception, missing: str, failed: str) -> _Answer:
 
 
 def _reply(request: Seen, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-    return Reply(request.place, status, headers, body, len(body))
+    return Reply(place=request.place, status=status, headers=headers, body=body, length=len(body))

@@ -50,7 +50,16 @@ EVENTS = (
     Event("finished", "done", {"error": ""}),
 )
 """One event of each kind."""
-SWITCH = SwitchFacts("the user's profile", 1, 2, "sync", ("new",), ("changed",), ("old",), "/home/me/bin")
+SWITCH = SwitchFacts(
+    profile="the user's profile",
+    before=1,
+    after=2,
+    reason="sync",
+    added=("new",),
+    changed=("changed",),
+    removed=("old",),
+    bin_directory="/home/me/bin",
+)
 """A switch in which something of everything happens."""
 
 
@@ -81,7 +90,7 @@ _LABEL = "the plugin"
 def hooks_of(plugin: object) -> PluginUnderTest:
     """Take *plugin* (a module, or any object) as the tool would; ConfigError if it does not fit."""
     hooks = examine(_LABEL, plugin)
-    loaded = LoadedPlugin("the-plugin", "1.0", {_LABEL: plugin}, hooks)
+    loaded = LoadedPlugin(name="the-plugin", version="1.0", objects={_LABEL: plugin}, hooks=hooks)
     return PluginUnderTest(hooks, Hooks(Loaded((loaded,))))
 
 
@@ -89,8 +98,15 @@ def check_context(**facts: object) -> CheckContext:
     """Return a house where all is well; *facts* are fields that are otherwise."""
     endpoint = "https://proxy.example"
     well = CheckContext(
-        *("doctor", "/home/me/d8", "/home/me/d8/bin", True, True, endpoint, _PLATFORM, "the user's profile"),
-        sources=(AskedSource(endpoint, "the kubeconfig"),),
+        moment="doctor",
+        home="/home/me/d8",
+        bin_directory="/home/me/d8/bin",
+        is_on_path=True,
+        home_runs_programs=True,
+        endpoint=endpoint,
+        platform=_PLATFORM,
+        profile="the user's profile",
+        sources=(AskedSource(address=endpoint, token_from="the kubeconfig"),),
     )
     return replace(well, **facts)  # a wrong field is a TypeError at once
 
@@ -103,15 +119,15 @@ def verify_subject(sample: Sample, source: Source, platform: Platform = _PLATFOR
         return source.manifest(sample.image, ref)
 
     return VerifySubject(
-        request.image,
-        request.tag,
-        request.index,
-        request.child,
-        request.layer,
-        request.size,
-        platform,
-        source.name,
-        read,
+        image=request.image,
+        tag=request.tag,
+        index=request.index,
+        child=request.child,
+        layer=request.layer,
+        size=request.size,
+        platform=platform,
+        source=source.name,
+        manifest=read,
     )
 
 
@@ -175,7 +191,7 @@ class CredentialContract:
         expect(token not in repr(credential), "the token is not in the record's repr")
 
     def test_without_anything_to_go_by_it_says_none(self, credential: Credential) -> None:
-        expect(credential.token(CredentialRequest("https://proxy.example")) is None, "None, and no exception")
+        expect(credential.token(CredentialRequest(endpoint="https://proxy.example")) is None, "None, and no exception")
 
 
 class ReporterContract:

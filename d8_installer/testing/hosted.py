@@ -29,7 +29,7 @@ USER, PASSWORD = "robot", "hosted-secret"
 _ROUTE = re.compile(r"/v2/(.+)/(tags/list|manifests/[^/]+|blobs/uploads/[^/]*|blobs/[^/]+)")
 
 
-class Habits(Struct, frozen=True):
+class Habits(Struct, frozen=True, kw_only=True):
     """What this registry does that others do not.
 
     ``challenge``: the actions that its challenges name, whatever a request needs. ``public``: everybody may read.
@@ -49,7 +49,7 @@ class Habits(Struct, frozen=True):
     upload_location: bool = True
 
 
-class Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True, kw_only=True):
     """A request that arrived; header names are in lower case."""
 
     server: str
@@ -67,7 +67,7 @@ class Told(Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Hosted(Struct):
+class Hosted(Struct, kw_only=True):
     """A running registry: its ``host``, and all requests to it and to its ``store``, in order. Safe for threads.
 
     ``begun`` counts the uploads.
@@ -227,7 +227,7 @@ def _error(status: int, code: str, headers: Mapping[str, str] | None = None) -> 
 @contextmanager
 def hosted_registry(habits: Habits) -> Iterator[Hosted]:
     """Run a registry with these *habits*, and its store, on free ports of 127.0.0.1 while the context lasts."""
-    running = Hosted(habits)
+    running = Hosted(habits=habits)
     with ExitStack() as stack:
         running.host = stack.enter_context(_listening("registry", running.answer))
         running.store = stack.enter_context(_listening("store", running.answer))
@@ -242,7 +242,7 @@ def _listening(name: str, answer: Callable[[Asked], Told]) -> Iterator[str]:
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {key.lower(): value for key, value in self.headers.items()}
-            told = answer(Asked(name, self.command, self.path, headers, body))
+            told = answer(Asked(server=name, method=self.command, target=self.path, headers=headers, body=body))
             self.send_response_only(told.status)
             for key, value in {**told.headers, "content-length": str(len(told.body))}.items():
                 self.send_header(key, value)

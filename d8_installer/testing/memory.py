@@ -33,7 +33,7 @@ class Call(Struct, frozen=True):
     ref: str = ""
 
 
-class _Fault(Struct):
+class _Fault(Struct, kw_only=True):
     operation: Operation
     error: D8Error
     image: str | None
@@ -50,7 +50,7 @@ class _Fault(Struct):
         return self.times >= 0
 
 
-class MemoryBody(Struct):
+class MemoryBody(Struct, kw_only=True):
     """A layer as it would arrive: *data* in chunks; ``announced`` is what the sender says of its size."""
 
     data: bytes
@@ -72,7 +72,7 @@ class MemoryBody(Struct):
             yield self.data[at : at + self.chunk]
 
 
-class _Repository(Struct):
+class _Repository(Struct, kw_only=True):
     tags: dict[str, ManifestBytes] = field(default_factory=dict)
     manifests: dict[str, ManifestBytes] = field(default_factory=dict)
     blobs: dict[Digest, bytes] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class MemorySource:
 
         The ref of a layer or blob is its digest.
         """
-        self._faults.append(_Fault(operation, error, image, ref, times))
+        self._faults.append(_Fault(operation=operation, error=error, image=image, ref=ref, times=times))
 
     def add_tag(self, image: str, tag: str, manifest: ManifestBytes) -> None:
         """Let *tag* name *manifest*, which can be had by digest too."""
@@ -188,7 +188,7 @@ class MemorySource:
         if data is None:
             raise NotFoundError(f"{request.image} has no blob {request.layer} in {self._name}")
         path = repository.paths.get(request.layer)
-        yield MemoryBody(data, len(data), path, before_chunk=self.before_chunk)
+        yield MemoryBody(data=data, announced=len(data), path=path, before_chunk=self.before_chunk)
 
     def close(self) -> None:
         """Remember that it was closed."""

@@ -60,12 +60,14 @@ class OciWire:
         headers = {"content-type": "application/octet-stream", "accept-ranges": "bytes", "etag": etag}
         match = _RANGE.fullmatch(request.headers.get("range", ""))
         if match is None or not self.ranges or request.headers.get("if-range", etag) != etag:
-            return Reply(request.place, 200, headers, body, len(body))
+            return Reply(place=request.place, status=200, headers=headers, body=body, length=len(body))
         start = int(match[1])
         if start >= len(body):
-            return Reply(request.place, 416, {"content-range": f"bytes */{len(body)}"}, b"", 0)
+            return Reply(
+                place=request.place, status=416, headers={"content-range": f"bytes */{len(body)}"}, body=b"", length=0
+            )
         headers["content-range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        return Reply(request.place, 206, headers, body[start:], len(body) - start)
+        return Reply(place=request.place, status=206, headers=headers, body=body[start:], length=len(body) - start)
 
     def _find(self, source: Source, image: str, digest: str) -> LayerRequest:
         """A Source is asked for layers by all that a lock knows of them, so look through the image's manifests."""
@@ -83,31 +85,55 @@ def _layers(source: Source, image: str, tag: str) -> Iterator[LayerRequest]:
     top = source.manifest(image, tag)
     parsed = parse_manifest(top.raw)
     if not isinstance(parsed, ImageIndex):
-        yield from _requests(LayerRequest(image, tag, None, None, top.digest, top.digest, 0), parsed)
+        yield from _requests(
+            LayerRequest(image=image, tag=tag, platform=None, index=None, child=top.digest, layer=top.digest, size=0),
+            parsed,
+        )
         return
     for child in parsed.children:
         manifest = parse_manifest(source.manifest(image, str(child.digest)).raw)
         if not isinstance(manifest, ImageIndex):
             yield from _requests(
-                LayerRequest(image, tag, child.platform, top.digest, child.digest, child.digest, 0), manifest
+                LayerRequest(
+                    image=image,
+                    tag=tag,
+                    platform=child.platform,
+                    index=top.digest,
+                    child=child.digest,
+                    layer=child.digest,
+                    size=0,
+                ),
+                manifest,
             )
 
 
 def _requests(known: LayerRequest, manifest: ImageManifest) -> Iterator[LayerRequest]:
     for layer in manifest.layers:
-        yield LayerRequest(known.image, known.tag, known.platform, known.index, known.child, layer.digest, layer.size)
+        yield LayerRequest(
+            image=known.image,
+            tag=known.tag,
+            platform=known.platform,
+            index=known.index,
+            child=known.child,
+            layer=layer.digest,
+            size=layer.size,
+        )
 
 
 def _manifest(request: Seen, manifest: ManifestBytes) -> Reply:
     headers = {"content-type": manifest.media_type, "docker-content-digest": str(manifest.digest)}
-    return Reply(request.place, 200, headers, manifest.raw, len(manifest.raw))
+    return Reply(place=request.place, status=200, headers=headers, body=manifest.raw, length=len(manifest.raw))
 
 
 def _json(request: Seen, document: object) -> Reply:
     body = json.dumps(document).encode()
-    return Reply(request.place, 200, {"content-type": "application/json"}, body, len(body))
+    return Reply(
+        place=request.place, status=200, headers={"content-type": "application/json"}, body=body, length=len(body)
+    )
 
 
 def _error(request: Seen, status: int, code: str) -> Reply:
     body = json.dumps({"errors": [{"code": code, "message": "as the registry says"}]}).encode()
-    return Reply(request.place, status, {"content-type": "application/json"}, body, len(body))
+    return Reply(
+        place=request.place, status=status, headers={"content-type": "application/json"}, body=body, length=len(body)
+    )

@@ -15,7 +15,7 @@ Place = Literal["tags", "index", "child", "layer", "other"]
 """What was asked for: the tag list, a manifest by its tag, one by its digest, a layer, or something else."""
 
 
-class Seen(Struct, frozen=True):
+class Seen(Struct, frozen=True, kw_only=True):
     """A request that arrived; header names are in lower case."""
 
     place: Place
@@ -24,7 +24,7 @@ class Seen(Struct, frozen=True):
     headers: Mapping[str, str]
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, kw_only=True):
     """An answer to *place* before it is sent. Header names are in lower case, Content-Length is not among them.
 
     ``length`` is what Content-Length promises; None leaves it out, and the connection's end is the body's.

@@ -44,7 +44,9 @@ class RppWire:
         query = "" if ignores_platform else request.target.partition("?")[2]
         answer = _right_answer(source, request, query, ignores_platform=ignores_platform)
         headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
-        return Reply(request.place, answer.status, headers, answer.body, len(answer.body))
+        return Reply(
+            place=request.place, status=answer.status, headers=headers, body=answer.body, length=len(answer.body)
+        )
 
 
 def _right_answer(source: Source, request: Seen, query: str, *, ignores_platform: bool) -> Answer:
@@ -80,4 +82,6 @@ def _layer(source: Source, route: Route, platform: Platform | None, *, by_digest
             body = b"".join(chunks)
     except D8Error as error:
         return answers.failure("package", error)
-    return Answer(200, answers.layer_headers(route.image, route.ref, package.digest, len(body)), body)
+    return Answer(
+        status=200, headers=answers.layer_headers(route.image, route.ref, package.digest, len(body)), body=body
+    )

@@ -29,7 +29,7 @@ _OURS = ("manifest", "mode", "platform", "lock")
 _HATCHS = ("dependencies", "enable-by-default", "require-runtime-dependencies", "require-runtime-features")
 
 
-class _Parts(Struct, frozen=True):
+class _Parts(Struct, frozen=True, kw_only=True):
     """What ``wheel --parts`` says that the wheel needs."""
 
     platform_tag: str

@@ -35,14 +35,14 @@ def parse(text: str) -> Config:
 def test_every_setting() -> None:
     config = parse(FULL)
     assert config == Config(
-        "https://rpp",
-        "/ca",
-        ("oci://x", "bundle:y"),
-        ("a",),
-        ("ls",),
-        {"d8": "deckhouse-cli"},
-        ("kubeconfig",),
-        3,
+        endpoint="https://rpp",
+        ca_file="/ca",
+        sources=("oci://x", "bundle:y"),
+        allow=("a",),
+        reserved=("ls",),
+        owners={"d8": "deckhouse-cli"},
+        plugins=("kubeconfig",),
+        retention=3,
         token_file="/token",
     )
     assert config.as_json() == {

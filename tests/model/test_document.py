@@ -343,7 +343,7 @@ def test_what_is_there_and_right_is_handed_out() -> None:
 
 
 def test_a_null_of_json_is_not_an_absent_value() -> None:
-    table = Table({"x": None}, read("").origin)
+    table = Table(data={"x": None}, origin=read("").origin)
     with pytest.raises(DocumentError, match="must be a number"):
         table.optional("x", int, "a number")
 
@@ -404,7 +404,7 @@ def test_any_text_can_be_edited_or_not(text: str) -> None:
 @steady
 @given(json_values)
 def test_tables_of_any_values_complain_and_never_break(value: object) -> None:
-    table = Table({"x": value}, read("").origin)
+    table = Table(data={"x": value}, origin=read("").origin)
     asks: list[Callable[[], object]] = [
         lambda: table.text("x"),
         lambda: table.list_of("x", parse_even),

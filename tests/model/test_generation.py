@@ -63,8 +63,12 @@ def test_any_changed_value_is_a_generation_or_damage(generation: Generation, dat
     ],
 )
 def test_damage(old: str, new: str) -> None:
-    placement = Placement("d8", ImageName("a"), "v1", Digest("a" * 64), "plugin", ())
-    text = Generation(1, LINUX, "", "", (Placed(placement, Digest("b" * 64), 1),), "").render()
+    placement = Placement(
+        binary="d8", name=ImageName("a"), version="v1", layer=Digest("a" * 64), member="plugin", requests=()
+    )
+    text = Generation(
+        number=1, platform=LINUX, time="", reason="", placed=(Placed(placement, Digest("b" * 64), 1),), lock=""
+    ).render()
     changed = re.sub(r'"requests": \[\s*\]', '"requests": []', text).replace(old, new)
     assert Generation.parse(text.encode(), "g.json")
     assert changed != text
@@ -73,7 +77,7 @@ def test_damage(old: str, new: str) -> None:
 
 
 def test_a_newer_schema_is_no_damage() -> None:
-    generation = Generation(1, LINUX, "", "", (), "")
+    generation = Generation(number=1, platform=LINUX, time="", reason="", placed=(), lock="")
     newer = generation.render().replace('"schema": 1', '"schema": 2')
     with pytest.raises(ConfigError, match=r"^g\.json was written by a newer d8-installer"):
         Generation.parse(newer.encode(), "g.json")

@@ -149,14 +149,14 @@ def test_two_edits_of_an_entry_change_its_mark_differently(one: LockedImage, oth
 def test_the_value() -> None:
     (image,) = parse(TEXT).images
     assert image == LockedImage(
-        ImageName("stronghold"),
-        "v1.4.2",
-        Digest.parse(D[0]),
-        (("d8-stronghold", "plugin"),),
-        (("d8-plug-vault", Digest.parse(D[1])), ("d8.toml", Digest.parse(D[2]))),
-        (
-            ("darwin-arm64", Pin(Digest.parse(D[3]), Digest.parse(D[4]), 1)),
-            ("linux-amd64", Pin(Digest.parse(D[5]), Digest.parse(D[6]), 12345678)),
+        name=ImageName("stronghold"),
+        version="v1.4.2",
+        index=Digest.parse(D[0]),
+        binaries=(("d8-stronghold", "plugin"),),
+        requests=(("d8-plug-vault", Digest.parse(D[1])), ("d8.toml", Digest.parse(D[2]))),
+        platforms=(
+            ("darwin-arm64", Pin(child=Digest.parse(D[3]), layer=Digest.parse(D[4]), size=1)),
+            ("linux-amd64", Pin(child=Digest.parse(D[5]), layer=Digest.parse(D[6]), size=12345678)),
         ),
     )
     assert (image.pin_for(LINUX), image.pin_for(WINDOWS)) == (dict(image.platforms)["linux-amd64"], None)

@@ -64,7 +64,10 @@ def test_an_index_says_its_children_in_their_order(children: list[tuple[Digest, 
         for digest, size, platform in children
     ]
     index = parse_index(*entries)
-    assert index.children == tuple(Descriptor(OCI_MANIFEST, *child) for child in children)
+    assert index.children == tuple(
+        Descriptor(media_type=OCI_MANIFEST, digest=digest, size=size, platform=platform)
+        for digest, size, platform in children
+    )
     assert index.platforms == tuple(sorted({platform for _, _, platform in children if platform}))
     for platform in (LINUX, MAC, WINDOWS):
         firsts = [child for child in index.children if child.platform == platform]
@@ -74,7 +77,9 @@ def test_an_index_says_its_children_in_their_order(children: list[tuple[Digest, 
 def test_a_manifest_says_its_layers() -> None:
     manifest = parse_manifest(image_manifest(b"low", b"high"))
     assert isinstance(manifest, ImageManifest)
-    assert manifest.layers == tuple(Descriptor(OCI_LAYER_GZIP, Digest.of(d), len(d)) for d in (b"low", b"high"))
+    assert manifest.layers == tuple(
+        Descriptor(media_type=OCI_LAYER_GZIP, digest=Digest.of(d), size=len(d)) for d in (b"low", b"high")
+    )
     assert manifest.config is not None
     assert manifest.config.digest == Digest.of(b"{}")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @steady
 @given(locks, locks, locks)
 def test_what_the_driver_leaves_is_known_but_for_its_conflicts(base: Lock, ours: Lock, theirs: Lock) -> None:
-    versions = Versions(base, ours, theirs)
+    versions = Versions(base=base, ours=ours, theirs=theirs)
     merged = merge(versions)
     left = {clash.name for clash in merged.clashes if clash.name is not None} | merged.unsettled
     torn = read_torn(render(versions, merged), "d8.lock")
@@ -37,9 +37,11 @@ def test_a_base_that_was_merged_itself(first: Lock, one: Lock, two: Lock, ours: 
 
     Read again from the text that the driver leaves, all is as it was.
     """
-    bases = Versions(first, one, two)
+    bases = Versions(base=first, ours=one, theirs=two)
     torn = read_torn(render(bases, merge(bases)), "d8.lock")
-    versions = Versions(torn.lock, ours, theirs, torn={("base", name): text for name, text in torn.said.items()})
+    versions = Versions(
+        base=torn.lock, ours=ours, theirs=theirs, torn={("base", name): text for name, text in torn.said.items()}
+    )
     merged = merge(versions)
     clashing = {clash.name for clash in merged.clashes}
     for name in torn.said:

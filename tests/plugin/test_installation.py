@@ -26,7 +26,7 @@ _BY_NAME = re.compile(
 def tool(prefix: Path) -> Installation:
     """An environment with pip."""
     library = installed.library(prefix)
-    return Installation(str(prefix), f"{prefix}/bin/python", str(library), is_virtual=True)
+    return Installation(prefix=str(prefix), python=f"{prefix}/bin/python", library=str(library), is_virtual=True)
 
 
 def pipx(prefix: Path) -> Installation:

@@ -54,7 +54,7 @@ def execing(tmp_path: Path, code: str) -> dict[str, object]:
 def asked(file: Path | None, **more: str | None) -> str | None:
     """Ask for the token with ``--kubeconfig``."""
     typed = None if file is None else str(file)
-    return CREDENTIAL.token(CredentialRequest(ENDPOINT, dict(os.environ), kubeconfig=typed, **more))
+    return CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, env=dict(os.environ), kubeconfig=typed, **more))
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ class TestKubeconfig(CredentialContract):
         place.parent.mkdir()
         place.write_text(config({"token": SECRET}))
         if request.param == "typed":
-            return CredentialRequest(ENDPOINT, kubeconfig=str(place))
+            return CredentialRequest(endpoint=ENDPOINT, kubeconfig=str(place))
         if request.param == "variable":
-            return CredentialRequest(ENDPOINT, {"KUBECONFIG": f"/no/such{os.pathsep}{place}"})
-        return CredentialRequest(ENDPOINT, {"HOME": str(tmp_path)})
+            return CredentialRequest(endpoint=ENDPOINT, env={"KUBECONFIG": f"/no/such{os.pathsep}{place}"})
+        return CredentialRequest(endpoint=ENDPOINT, env={"HOME": str(tmp_path)})
 
 
 def test_each_kind_of_user(file: Path, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_of_several_files_the_first_that_has_it_counts(tmp_path: Path) -> None:
     first.write_text(config({"token": "first"}, current="there"))
     second.write_text(config({"token": "second"}, context="there"))
     names = os.pathsep.join(map(str, (tmp_path / "none", first, second)))
-    assert CREDENTIAL.token(CredentialRequest(ENDPOINT, {"KUBECONFIG": names})) == "second"
+    assert CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, env={"KUBECONFIG": names})) == "second"
 
 
 def test_without_the_extra_only_who_asked_for_it_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_without_the_extra_only_who_asked_for_it_is_told(file: Path, monkeypatch
     with pytest.raises(ConfigError) as caught:
         asked(file)
     assert "'lightkube>=" in (caught.value.hint or "")
-    assert CREDENTIAL.token(CredentialRequest(ENDPOINT, {"KUBECONFIG": str(file)})) is None
+    assert CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, env={"KUBECONFIG": str(file)})) is None
 
 
 BAD = {

@@ -109,7 +109,7 @@ class TestTypedToken(CredentialContract):
 
     @pytest.fixture
     def request_for_token(self, token_file: Path) -> CredentialRequest:
-        return CredentialRequest("https://x", {"D8_RPP_TOKEN": "t"}, token_file=str(token_file))
+        return CredentialRequest(endpoint="https://x", env={"D8_RPP_TOKEN": "t"}, token_file=str(token_file))
 
 
 class TestExportedToken(CredentialContract):
@@ -119,7 +119,9 @@ class TestExportedToken(CredentialContract):
 
     @pytest.fixture
     def request_for_token(self, token_file: Path) -> CredentialRequest:
-        return CredentialRequest("https://x", {"D8_RPP_TOKEN": "of-the-variable"}, configured_file=str(token_file))
+        return CredentialRequest(
+            endpoint="https://x", env={"D8_RPP_TOKEN": "of-the-variable"}, configured_file=str(token_file)
+        )
 
 
 class TestConfiguredToken(CredentialContract):
@@ -129,7 +131,7 @@ class TestConfiguredToken(CredentialContract):
 
     @pytest.fixture
     def request_for_token(self, token_file: Path) -> CredentialRequest:
-        return CredentialRequest("https://x", configured_file=str(token_file))
+        return CredentialRequest(endpoint="https://x", configured_file=str(token_file))
 
 
 @pytest.mark.parametrize("number", [0, 2])
@@ -141,7 +143,7 @@ def test_a_file_without_a_token_is_a_configuration_error(number: int, content: b
     ask = token.d8_credentials()[number].token
     for path, says in ((file, "missing or empty"), (tmp_path, "cannot be read")):
         with pytest.raises(ConfigError, match=says):
-            ask(CredentialRequest("https://x", token_file=str(path), configured_file=str(path)))
+            ask(CredentialRequest(endpoint="https://x", token_file=str(path), configured_file=str(path)))
 
 
 class TestReporter(ReporterContract):
@@ -224,10 +226,10 @@ def test_our_checks_say_what_is_wrong() -> None:
     assert levels() == well
     assert levels(is_on_path=False) == well | {"path": ["warning"]}
     assert levels(endpoint=None) == well | {"endpoint": ["warning"]}
-    dead = AskedSource("https://a", None, "cannot connect", "check the address")
+    dead = AskedSource(address="https://a", token_from=None, problem="cannot connect", hint="check the address")
     assert levels(sources=(dead,)) == well | {"endpoint": ["error"]}
-    assert levels(sources=(AskedSource("https://a"), dead)) == well | {"endpoint": ["ok", "warning"]}
-    assert levels(sources=(AskedSource("https://a", was_asked=False),)) == well | {"endpoint": ["warning"]}
+    assert levels(sources=(AskedSource(address="https://a"), dead)) == well | {"endpoint": ["ok", "warning"]}
+    assert levels(sources=(AskedSource(address="https://a", was_asked=False),)) == well | {"endpoint": ["warning"]}
     assert levels(home_runs_programs=False) == well | {"home": ["error"]}
     assert levels(generation=3, binaries=("a",), missing=("a",)) == well | {"binaries": ["error"]}
     wrong = {"not_enabled": ("x",), "absent": ("y",), "broken": (("z", "why"),)}

@@ -83,16 +83,23 @@ class World:
         """Return a project whose images are locked at *versions*, where its ranges allow them."""
         manifest = Manifest.parse(manifest_text(wants).encode(), "d8.toml")
         pinned = Lock.of(self._pinned(name, version) for name, version in versions.items() if name in wants)
-        wanted = Wanted(manifest.requirements(OWN_MANIFEST), frozenset([OWN_MANIFEST]), pinned)
+        wanted = Wanted(
+            requirements=manifest.requirements(OWN_MANIFEST), present=frozenset([OWN_MANIFEST]), locked=pinned
+        )
         resolution = drive(resolve(wanted), lambda: self._source, 1)
         return Branch(wants, drive(pin(resolution, wanted, Trust({})), lambda: self._source, 1))
 
     def _pinned(self, name: str, version: str) -> LockedImage:
         """Return an entry that says the version and is otherwise of no use, so that all the rest is made anew."""
         image = ImageName(name)
-        pins = (("linux-amd64", Pin(_NOTHING, _NOTHING, 1)),)
+        pins = (("linux-amd64", Pin(child=_NOTHING, layer=_NOTHING, size=1)),)
         return LockedImage(
-            image, version, self._tops[name, version], (image.default_binary,), ((OWN_MANIFEST, _NOTHING),), pins
+            name=image,
+            version=version,
+            index=self._tops[name, version],
+            binaries=(image.default_binary,),
+            requests=((OWN_MANIFEST, _NOTHING),),
+            platforms=pins,
         )
 
 

@@ -134,7 +134,7 @@ def join_conflicts(raw: bytes) -> None:
     sides = take_apart(raw.decode(), "d8.lock")
     assert sides is not None
     ours, theirs = (Lock.parse(text.encode(), "d8.lock") for text in (sides.ours, sides.theirs))
-    merge(Versions(Lock(), ours, theirs))
+    merge(Versions(base=Lock(), ours=ours, theirs=theirs))
 
 
 def join_doubles(raw: bytes) -> None:

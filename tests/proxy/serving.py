@@ -46,7 +46,7 @@ def main(argument: str) -> None:
     if options.pop("stuck", False):
         source.before_chunk = _stop_halfway
     log = _say if options.pop("access_log", True) else None
-    serve(ServeOptions("memory:", log=log, **options), lambda _: source, _announce)
+    serve(ServeOptions(registry="memory:", log=log, **options), lambda _: source, _announce)
     _say(f"stopped, source closed: {source.closed}")
 
 

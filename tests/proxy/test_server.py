@@ -182,7 +182,7 @@ def test_it_ends_with_its_parent(exit_with_parent: bool) -> None:
 
 def refused(**options: object) -> str:
     with pytest.raises(ConfigError) as caught:
-        serve(ServeOptions("memory:", **options), lambda _: MemorySource(), lambda _: None)  # type: ignore[arg-type]
+        serve(ServeOptions(registry="memory:", **options), lambda _: MemorySource(), lambda _: None)  # type: ignore[arg-type]
     assert caught.value.exit_code == 78
     return f"{caught.value.message} | {caught.value.hint}"
 

@@ -31,7 +31,13 @@ IMAGE = "deckhouse-cli/plugins/tool"
 BODY = b"a layer"
 OPTIONS = ClientOptions(read_timeout=1, retry=RetryPolicy(tries=1))
 REQUEST = LayerRequest(
-    IMAGE, "v1", Platform("linux", "amd64"), Digest.of(b"i"), Digest.of(b"c"), Digest.of(BODY), len(BODY)
+    image=IMAGE,
+    tag="v1",
+    platform=Platform("linux", "amd64"),
+    index=Digest.of(b"i"),
+    child=Digest.of(b"c"),
+    layer=Digest.of(BODY),
+    size=len(BODY),
 )
 STATUSES = [
     *(101, 199, *range(201, 209), 226, *range(300, 309), *range(400, 432), 451, 499),

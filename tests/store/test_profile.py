@@ -45,7 +45,15 @@ def generation(profile: ProfileStore, number: int, *, in_bin: bool = True) -> Ge
         with incoming.create("plugin") as file:
             fs.write(file, data)
         profile.store.admit(layer, {"plugin": (str(file.name), stored)}, {"plugin": "tool"})
-    placement = Placement("tool", ImageName.parse("tool"), f"v{number}.0.0", layer, "plugin", (REQUEST,), in_bin)
+    placement = Placement(
+        binary="tool",
+        name=ImageName.parse("tool"),
+        version=f"v{number}.0.0",
+        layer=layer,
+        member="plugin",
+        requests=(REQUEST,),
+        in_bin=in_bin,
+    )
     made = (Platform.parse("linux-amd64"), "2026-01-01T00:00:00Z", "a test")
     return generation_of(number, made, [Placed(placement, stored.digest, stored.size)], "the lock's text\n")
 

@@ -52,8 +52,8 @@ def test_the_members_come_back_sorted_with_digest_size_head_and_mode(pack: Calla
     raw = archive(Member("z/plugin", NOISE), Member("README", b"text"), Member("./empty"))
     found, ingest = run(pack(raw), frozenset({"plugin", "empty"}))
     assert found == (
-        Extracted("empty", Digest.of(b""), 0, b"", 0o555),
-        Extracted("plugin", Digest.of(NOISE), len(NOISE), NOISE[:HEAD_BYTES], 0o555),
+        Extracted(member="empty", digest=Digest.of(b""), size=0, head=b"", mode=0o555),
+        Extracted(member="plugin", digest=Digest.of(NOISE), size=len(NOISE), head=NOISE[:HEAD_BYTES], mode=0o555),
     )
     assert ingest.contents == {"empty": b"", "plugin": NOISE}
 

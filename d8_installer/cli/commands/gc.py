@@ -33,7 +33,9 @@ def execute(context: Context) -> Outcome:
     typed = context.arguments
     age = None if typed.older_than is None else parse_age(typed.older_than)
     with context.session() as session:
-        result = collect_garbage(session, GcOptions(typed.keep, age, typed.missing, typed.dry_run))
+        result = collect_garbage(
+            session, GcOptions(keep=typed.keep, older_than=age, missing=typed.missing, dry_run=typed.dry_run)
+        )
     for reason in result.spared:
         context.talk.note(f"kept: {reason}")
     verb = "would remove" if result.dry_run else "removed"

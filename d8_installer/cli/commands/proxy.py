@@ -39,9 +39,9 @@ def execute(context: Context) -> RawOutput:
         open_source(typed.upstream, access).close()
         check_files(access.ca_file, access.client_cert, access.client_key, insecure=access.insecure, env=access.env)
         options = ServeOptions(
-            typed.upstream,
-            host,
-            port,
+            registry=typed.upstream,
+            host=host,
+            port=port,
             cache_dir=typed.cache,
             cache_bytes=typed.cache_size << 20,
             token_file=typed.token_file,

@@ -43,7 +43,12 @@ def execute(context: Context) -> Outcome:
     if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
         raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
     options = SyncOptions(
-        typed.locked, typed.frozen, typed.prune, typed.dry_run, typed.to, given=tuple(typed.environments)
+        locked=typed.locked,
+        frozen=typed.frozen,
+        prune=typed.prune,
+        dry_run=typed.dry_run,
+        to=typed.to,
+        given=tuple(typed.environments),
     )
     with context.session() as session:
         if typed.endpoint is not None:

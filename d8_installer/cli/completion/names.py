@@ -10,7 +10,7 @@ import json
 import os
 
 from d8_installer.errors import D8Error
-from d8_installer.pipeline.profile_access import Choice
+from d8_installer.pipeline.profile_access import ProfileAccess
 from d8_installer.store import fs
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def names(words: Sequence[str], environ: Mapping[str, str], directory: str) -> l
     if command is None:
         return []
     home, kind = _options(words, environ)
-    choice = Choice(home, kind, environ, directory)
+    choice = ProfileAccess(home, kind, environ, directory)
     try:
         place = choice.find_home()
         profile = choice.find_profile(lambda: place, kind or ("user" if command in _OF_PERSON else None))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FILES = frozenset(["F", "FILE", "PATH", "DIR", "WHEEL", "PLATFORM=PATH"])
 
 
-class Option(Struct, frozen=True):
+class Option(Struct, frozen=True, kw_only=True):
     """An option: its spellings, whether a value follows, which values there are, and whether that is a file."""
 
     spellings: tuple[str, ...]
@@ -31,7 +31,7 @@ class Word(Struct, frozen=True):
     help: str
 
 
-class Level(Struct, frozen=True):
+class Level(Struct, frozen=True, kw_only=True):
     """What may follow the words *path* (the command, and its own command if it has some).
 
     ``has_names``: the names that are in place; all of them may follow, or (``only_first``) one.
@@ -59,7 +59,14 @@ def levels(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Itera
         takes_file = first.metavar in _FILES
     named = COMPLETED.get(path[0]) if len(path) == 1 else None
     many = first is not None and first.nargs in {"+", "*"}
-    yield Level(path, tuple(_options(actions)), tuple(words), takes_file, named is not None, only_first=not many)
+    yield Level(
+        path=path,
+        options=tuple(_options(actions)),
+        words=tuple(words),
+        takes_file=takes_file,
+        has_names=named is not None,
+        only_first=not many,
+    )
     for commands in inner:
         for name, below in commands.choices.items():
             yield from levels(below, (*path, name))
@@ -70,4 +77,10 @@ def _options(actions: Sequence[argparse.Action]) -> Iterator[Option]:
         if action.option_strings and action.help != argparse.SUPPRESS:
             choices = tuple(map(str, action.choices or ()))
             is_file = isinstance(action.metavar, tuple) or action.metavar in _FILES
-            yield Option(tuple(action.option_strings), action.nargs != 0, choices, is_file, action.help or "")
+            yield Option(
+                spellings=tuple(action.option_strings),
+                takes_value=action.nargs != 0,
+                choices=choices,
+                takes_file=is_file,
+                help=action.help or "",
+            )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class EnsuredPath(Struct, frozen=True):
+class EnsuredPath(Struct, frozen=True, kw_only=True):
     """``files`` were changed; ``already``: PATH had the directory before.
 
     ``not_changed``: the files that could not be written, each with the reason and the line that belongs there.
@@ -68,7 +68,14 @@ def ensure_path(session: Session) -> EnsuredPath:
     if len(errors) == len(not_changed) == sum(file.wanted for file in files) == 1:
         raise errors[0]  # there is nothing else to tell
     unknown = None if by_hand is None else by_hand[0]
-    return EnsuredPath(directory, tuple(changed), already, tuple(not_changed), unknown, tuple(errors))
+    return EnsuredPath(
+        directory=directory,
+        files=tuple(changed),
+        already=already,
+        not_changed=tuple(not_changed),
+        by_hand=unknown,
+        errors=tuple(errors),
+    )
 
 
 def _unknown_shell(session: Session, directory: str) -> tuple[tuple[str, str | None], D8Error] | None:

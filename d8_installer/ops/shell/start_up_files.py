@@ -26,7 +26,7 @@ _LIMIT = 4 << 20
 _ZSH_SECONDS = 5.0
 
 
-class StartUpFile(Struct, frozen=True):
+class StartUpFile(Struct, frozen=True, kw_only=True):
     """A file that a shell reads, and our line in it; ``wanted``: ``ensurepath`` writes it.
 
     ``older`` is the line that earlier versions wrote.
@@ -58,7 +58,9 @@ def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
 
 
 def _file(shell: str, path: str, directory: str, *, wanted: bool = True) -> StartUpFile:
-    return StartUpFile(path, last_on_path(shell, directory), older_last_on_path(shell, directory), wanted)
+    return StartUpFile(
+        path=path, line=last_on_path(shell, directory), older=older_last_on_path(shell, directory), wanted=wanted
+    )
 
 
 def _of_sh(home: str, shell: str) -> Iterator[tuple[str, str, bool]]:

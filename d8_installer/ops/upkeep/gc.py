@@ -30,7 +30,7 @@ _AGE = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-class GcOptions(Struct, frozen=True):
+class GcOptions(Struct, frozen=True, kw_only=True):
     """``keep``: the newest generations that stay (None: the setting ``retention``); ``older_than``: and none older.
 
     ``missing``: also the profiles of projects whose disk may only not be mounted.
@@ -54,7 +54,7 @@ class Removed(Struct, frozen=True):
         return {"kind": self.kind, "name": self.name, "bytes": self.size}
 
 
-class Collected(Struct, frozen=True):
+class Collected(Struct, frozen=True, kw_only=True):
     """What went (with ``dry_run``: would go), and what stays although it looks like garbage, with the reason."""
 
     home: str
@@ -74,7 +74,7 @@ class Collected(Struct, frozen=True):
         return {**facts, "removed": removed, "spared": list(self.spared)}
 
 
-class _Garbage(Struct):
+class _Garbage(Struct, kw_only=True):
     """What was decided: lines that go whole, single generations, and the digests that something still reaches."""
 
     whole: list[Line] = field(default_factory=list)
@@ -96,7 +96,7 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
     """Remove what nothing needs; the active generation of a profile is never touched."""
     home = session.home
     if not os.path.exists(home.schema):
-        return Collected(home.root, (), (), options.dry_run)
+        return Collected(home=home.root, removed=(), spared=(), dry_run=options.dry_run)
     if options.dry_run:
         return _result(session, _decide(session, options), dry_run=True)
     session.refuse_foreign(home.root)
@@ -226,7 +226,7 @@ def _result(session: Session, garbage: _Garbage, *, dry_run: bool) -> Collected:
         Removed("executable", f"sha256:{digest}", status.tree_size(home.executables(digest)))
         for digest in _unreached(store.executables(), garbage.executables)
     ]
-    return Collected(home.root, tuple(removed), tuple(garbage.spared), dry_run)
+    return Collected(home=home.root, removed=tuple(removed), spared=tuple(garbage.spared), dry_run=dry_run)
 
 
 def _unreached(found: Iterable[str], reached: set[str]) -> list[str]:

@@ -32,7 +32,7 @@ def of_files(line: Line, leads: Leads) -> Iterator[Wrong]:
     """Yield what is wrong in the files of one line."""
     if line.is_nobodys and line.generations.numbers():
         yield Wrong(
-            "project", line.paths.project, "does not name the project that this profile is of",
+            kind="project", path=line.paths.project, problem="does not name the project that this profile is of",
             owner=line.title, way_out="type `d8-installer sync` in that project",
         )  # fmt: skip
     if line.project is None and os.path.lexists(line.paths.lock):
@@ -40,7 +40,7 @@ def of_files(line: Line, leads: Leads) -> Iterator[Wrong]:
         if problem:
             active = leads.active(line)
             way_out = FIX if active is not None else f"remove it, then {sync_of(line)}"
-            yield Wrong("lock", line.paths.lock, problem, owner=line.title, way_out=way_out)
+            yield Wrong(kind="lock", path=line.paths.lock, problem=problem, owner=line.title, way_out=way_out)
 
 
 def _of_lock(line: Line, active: Generation | None) -> str:
@@ -77,12 +77,12 @@ def _other_pins(lock: Lock, active: Generation) -> Iterator[str]:
 def of_tags(session: Session, leads: Leads) -> Iterator[Wrong]:
     """Yield a memory of tags that is damaged, or missing although something was installed."""
     if not os.path.lexists(session.home.tags) and any(leads.active(line) is not None for line in leads.lines):
-        yield Wrong("tags", session.home.tags, "is missing")
+        yield Wrong(kind="tags", path=session.home.tags, problem="is missing")
         return
     try:
         documents.load_tags(session.home)
     except DocumentError:
-        yield Wrong("tags", session.home.tags, "is damaged")
+        yield Wrong(kind="tags", path=session.home.tags, problem="is damaged")
 
 
 def of_modes(session: Session, leads: Leads) -> Iterator[Wrong]:
@@ -109,4 +109,9 @@ def _of_mode(path: str, forbidden: int, line: Line | None = None) -> Iterator[Wr
     mode = None if os.path.islink(path) else status.mode(path)
     if mode is not None and mode & forbidden:
         who = "everybody" if mode & OTHERS else "its group"
-        yield Wrong("mode", path, f"may be changed by {who} (mode {mode:04o})", owner=line.title if line else None)
+        yield Wrong(
+            kind="mode",
+            path=path,
+            problem=f"may be changed by {who} (mode {mode:04o})",
+            owner=line.title if line else None,
+        )

@@ -31,7 +31,7 @@ _LIMIT = 1 << 20
 FIX = "type `d8-installer verify --fix`"
 
 
-class Wrong(Struct, frozen=True):
+class Wrong(Struct, frozen=True, kw_only=True):
     """One thing that differs: its kind, where it is, what is the matter; ``digest`` (hex) of the stored file or layer.
 
     ``owner`` and ``number`` say of which generation it is, where it is one's. ``way_out`` is what to type where
@@ -106,7 +106,15 @@ class Leads:
         if problem:
             way_out = f"{sync_of(line)}, which makes a new generation" if active else None
             kind: Kind = "current" if active else "record"
-            yield Wrong(kind, line.paths.record(number), problem, None, line.title, number, way_out)
+            yield Wrong(
+                kind=kind,
+                path=line.paths.record(number),
+                problem=problem,
+                digest=None,
+                owner=line.title,
+                number=number,
+                way_out=way_out,
+            )
             return
         self.generations.append((line, generation))
         yield from self._of_generation(line, generation)
@@ -129,19 +137,42 @@ class Leads:
             stored = home.executable(placed.digest.hex, file_name(placed.placement.binary, suffix))
             if not fs.list_directory(home.executables(placed.digest.hex)):
                 gone.add(stored)
-                yield Wrong("missing", stored, "is gone from the store", placed.digest.hex, owner, number)
+                yield Wrong(
+                    kind="missing",
+                    path=stored,
+                    problem="is gone from the store",
+                    digest=placed.digest.hex,
+                    owner=owner,
+                    number=number,
+                )
             elif fs.file_size(stored) is None and os.path.lexists(stored):
                 gone.add(stored)  # reported with the stored files
             elif fs.file_size(stored) is None:
                 gone.add(stored)
-                yield Wrong("link", stored, "is gone from the store", placed.digest.hex, owner, number)
+                yield Wrong(
+                    kind="link",
+                    path=stored,
+                    problem="is gone from the store",
+                    digest=placed.digest.hex,
+                    owner=owner,
+                    number=number,
+                )
         for placed, path in self._astray(line, generation):
             if home.executable(placed.digest.hex, os.path.basename(path)) not in gone:
-                yield Wrong("link", path, "does not lead to its stored file", placed.digest.hex, owner, number)
+                yield Wrong(
+                    kind="link",
+                    path=path,
+                    problem="does not lead to its stored file",
+                    digest=placed.digest.hex,
+                    owner=owner,
+                    number=number,
+                )
         yield from self._strangers(line, generation)
         if not line.generations.is_summed_up(generation):
             problem = "does not say what the generation's record says"
-            yield Wrong("link", line.paths.summary(number), problem, None, owner, number)
+            yield Wrong(
+                kind="link", path=line.paths.summary(number), problem=problem, digest=None, owner=owner, number=number
+            )
 
     @staticmethod
     def _astray(line: Line, generation: Generation) -> Iterator[tuple[Placed, str]]:
@@ -162,7 +193,14 @@ class Leads:
             paths = [os.path.join(where, name) for name in (*directories, *names)]
             for path in paths:
                 if path not in ours and (os.path.islink(path) or not os.path.isdir(path)):
-                    yield Wrong("link", path, "is not of this generation", None, line.title, number)
+                    yield Wrong(
+                        kind="link",
+                        path=path,
+                        problem="is not of this generation",
+                        digest=None,
+                        owner=line.title,
+                        number=number,
+                    )
 
     def of_layers(self) -> Iterator[Wrong]:
         """Yield the records of layers that are damaged, say something false, or are missing although one is needed."""
@@ -171,9 +209,14 @@ class Leads:
         for digest in sorted(set(store.layers()) | needed.keys()):
             said = _read_record(home.layer(digest))
             if said is None:
-                yield Wrong("layer", home.layer(digest), "is damaged or missing", digest)
+                yield Wrong(kind="layer", path=home.layer(digest), problem="is damaged or missing", digest=digest)
             elif any(said.get(member) != stored for member, stored in needed.get(digest, {}).items()):
-                yield Wrong("layer", home.layer(digest), "says something else than the generations", digest)
+                yield Wrong(
+                    kind="layer",
+                    path=home.layer(digest),
+                    problem="says something else than the generations",
+                    digest=digest,
+                )
 
     def members(self) -> dict[str, dict[str, Stored]]:
         """Return what the generations say of layers: digest (hex) to member to what it is."""
@@ -192,10 +235,10 @@ class Leads:
             return
         wanted = {os.path.relpath(line.paths.bin, home.root) for line in exposed}
         if not os.path.lexists(home.bin):
-            yield Wrong("bin", home.bin, "is missing: it leads to the active binaries")
+            yield Wrong(kind="bin", path=home.bin, problem="is missing: it leads to the active binaries")
         elif not os.path.islink(home.bin) or os.readlink(home.bin) not in wanted:
             way_out = f"move it away, then {sync_of(exposed[0])}"
-            yield Wrong("bin", home.bin, "does not lead to the active binaries", way_out=way_out)
+            yield Wrong(kind="bin", path=home.bin, problem="does not lead to the active binaries", way_out=way_out)
 
 
 def sync_of(line: Line) -> str:
@@ -206,7 +249,7 @@ def sync_of(line: Line) -> str:
 
 
 def _astray(line: Line, problem: str, way_out: str) -> Wrong:
-    return Wrong("current", line.paths.current, problem, owner=line.title, way_out=way_out)
+    return Wrong(kind="current", path=line.paths.current, problem=problem, owner=line.title, way_out=way_out)
 
 
 def _had_current(line: Line, numbers: list[int]) -> bool:

@@ -28,7 +28,7 @@ _PROJECT = re.compile(r"[0-9a-f]{16}")
 _RUN = re.compile(r"[0-9a-f]{64}")
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, kw_only=True):
     """One profile or run: its name for people, its generations, and the project's directory where it has one."""
 
     title: str
@@ -58,14 +58,14 @@ def lines(session: Session) -> Iterator[Line]:
     for name in fs.list_directory(home.profiles):
         paths = home.profile(name)
         if name in ("user", "system"):
-            yield Line(f"the {name}'s profile", _store(session, paths))
+            yield Line(title=f"the {name}'s profile", generations=_store(session, paths))
         elif _PROJECT.fullmatch(name):
             project = _project(paths)
             title = f"the project {project}" if project else f"the profile {name}, whose project is not known"
-            yield Line(title, _store(session, paths), project)
+            yield Line(title=title, generations=_store(session, paths), project=project)
     for name in fs.list_directory(home.runs):
         if _RUN.fullmatch(name):
-            yield Line(f"the run {name[:12]}", _store(session, home.run(name)), is_run=True)
+            yield Line(title=f"the run {name[:12]}", generations=_store(session, home.run(name)), is_run=True)
 
 
 def tidy(session: Session) -> None:

@@ -61,7 +61,7 @@ def verify_and_mend(session: Session) -> Verified:
     mended = tuple(one for one in before.wrong if one not in after)
     wrong = (*before.wrong, *(one for one in unmended if one not in before.wrong))
     rest = tuple((one, str(why), one.way_out or why.hint or one.hint) for one, why in unmended.items())
-    return Verified(before.home, hashed.files, hashed.size, wrong, mended, rest)
+    return Verified(home=before.home, files=hashed.files, size=hashed.size, wrong=wrong, mended=mended, unmended=rest)
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------
@@ -96,8 +96,8 @@ def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
     from d8_installer.pipeline.fetch import fetch_all
 
     placement = placed.placement
-    step = Fetch(placement.name, _request(generation, placed), (placement.member,), anew=True)
-    fetch_all(session, Plan(generation.platform, (step,), (placement,)))
+    step = Fetch(name=placement.name, request=_request(generation, placed), members=(placement.member,), anew=True)
+    fetch_all(session, Plan(platform=generation.platform, steps=(step,), target=(placement,)))
     name = file_name(placement.binary, generation.platform.executable_suffix)
     session.store.rename_all(Stored(placed.digest, placed.size), name)
 
@@ -118,7 +118,15 @@ def _request(generation: Generation, placed: Placed) -> LayerRequest:
     if image is None or pin is None or pin.layer != placement.layer:
         raise NotFoundError(f"the lock of generation {generation.number} does not say where it is from")
     platform = generation.platform if image.index is not None else None
-    return LayerRequest(image.name.path, image.version, platform, image.index, pin.child, pin.layer, pin.size)
+    return LayerRequest(
+        image=image.name.path,
+        tag=image.version,
+        platform=platform,
+        index=image.index,
+        child=pin.child,
+        layer=pin.layer,
+        size=pin.size,
+    )
 
 
 def _read(session: Session) -> Leads:

@@ -30,7 +30,7 @@ _NOTED_FROM = 256 << 20
 """Bytes from which hashing takes long enough to be worth a line."""
 
 
-class Verified(Struct, frozen=True):
+class Verified(Struct, frozen=True, kw_only=True):
     """What was looked at, what was found wrong, and (after ``--fix``) what of it still is, with reason and hint."""
 
     home: str
@@ -70,7 +70,7 @@ def verify(session: Session, hashed: Hashed) -> Verified:
         with session.switching():
             wrong = tuple(found(session, hashed))
         hashed.files, hashed.size = files, size
-    return Verified(session.home.root, hashed.files, hashed.size, wrong)
+    return Verified(home=session.home.root, files=hashed.files, size=hashed.size, wrong=wrong)
 
 
 def _may_wait(session: Session) -> bool:
@@ -120,7 +120,9 @@ def _judge(hashed: Hashed, digest: str, path: str) -> tuple[Wrong | None, int]:
         if not os.path.lexists(path):
             return None, 0  # removed meanwhile
         kind = f"a link to {os.readlink(path)}" if os.path.islink(path) else "not a regular file"
-        return Wrong("executable", path, f"is {kind}, which is not what was installed", digest), 0
+        return Wrong(
+            kind="executable", path=path, problem=f"is {kind}, which is not what was installed", digest=digest
+        ), 0
     try:
         with open(path, "rb", buffering=0) as file:
             facts = os.fstat(file.fileno())
@@ -129,11 +131,15 @@ def _judge(hashed: Hashed, digest: str, path: str) -> tuple[Wrong | None, int]:
     except FileNotFoundError:
         return None, 0
     except OSError as error:
-        return Wrong("executable", path, f"cannot be read: {(error.strerror or '').lower()}", digest), 0
+        return Wrong(
+            kind="executable", path=path, problem=f"cannot be read: {(error.strerror or '').lower()}", digest=digest
+        ), 0
     if not same:
-        return Wrong("executable", path, "has other bytes than its name says", digest), size
+        return Wrong(kind="executable", path=path, problem="has other bytes than its name says", digest=digest), size
     hashed.sound.add(known)
     mode = status.mode(path)
     if os.name == "posix" and mode is not None and mode != EXECUTABLE:
-        return Wrong("mode", path, f"has the mode {mode:04o}, not {EXECUTABLE:04o}", digest), size
+        return Wrong(
+            kind="mode", path=path, problem=f"has the mode {mode:04o}, not {EXECUTABLE:04o}", digest=digest
+        ), size
     return None, size
