@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import Coverage
 
-from d8_installer.testing.registry import PROGRAM, RunningRegistry, docker_registry, is_installed
+from d8_installer.testing.docker_registry import PROGRAM, RunningRegistry, docker_registry, is_installed
 from tests.faults.driver import Driver
 from tests.measured import collected
 
@@ -51,7 +51,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegist
 
 @pytest.fixture(scope="session")
 def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
-    """A docker-registry that wants testing.registry.USER and PASSWORD; shared as well."""
+    """A docker-registry that wants testing.docker_registry.USER and PASSWORD; shared as well."""
     _need_registry()
     with docker_registry(str(tmp_path_factory.mktemp("locked-registry")), with_password=True) as running:
         yield running

@@ -17,7 +17,7 @@ from d8_installer.model.plurals import counted
 from d8_installer.model.source import AllByDigest, LayerRequest, Tagged, Traced
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.driver import workers
-from d8_installer.registry.fallback import ChainSource
+from d8_installer.registry.fallback import FallbackSource
 from d8_installer.registry.rpp_wire import judge_etag
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Un
 
 
 def _first(source: Source, ask: Callable[[Source], T]) -> T:
-    return source.first(ask) if isinstance(source, ChainSource) else ask(source)
+    return source.first(ask) if isinstance(source, FallbackSource) else ask(source)
 
 
 def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> Top:

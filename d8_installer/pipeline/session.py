@@ -227,10 +227,10 @@ class Session:
         """The source, or all of them as one; opened at first use and closed with the session."""
         if len(self.endpoints) == 1:
             return self.open_source(self.endpoint)
-        from d8_installer.registry.fallback import ChainSource, Link
+        from d8_installer.registry.fallback import Candidate, FallbackSource
 
         say = self.reporter.detail if self.is_offline else self.reporter.warn
-        return ChainSource([Link(url, self.open_source) for url in self.endpoints], say, self.reporter.warn)
+        return FallbackSource([Candidate(url, self.open_source) for url in self.endpoints], say, self.reporter.warn)
 
     def open_source(self, url: str, access: Access | None = None) -> Source:
         """Open the source at *url*, to be closed with the session. The token is for the endpoint alone."""

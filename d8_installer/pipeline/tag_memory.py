@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError
 from d8_installer.pipeline.driver import workers
-from d8_installer.registry.fallback import ChainSource
+from d8_installer.registry.fallback import FallbackSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> 
 def giver(session: Session, image: str, tag: str) -> str:
     """Return the name of the source that said what a tag means."""
     source = session.source
-    return source.giver(image, tag) if isinstance(source, ChainSource) else source.name
+    return source.giver(image, tag) if isinstance(source, FallbackSource) else source.name
 
 
 def moved_tags(session: Session, tops: Mapping[tuple[str, str], Digest]) -> tuple[MismatchError, ...]:

@@ -18,7 +18,7 @@ from d8_installer.model.source import LayerRequest, TagsAtHand
 from d8_installer.model.value import Struct
 from d8_installer.proxy.children import asked_child, default_child, is_index
 from d8_installer.proxy.roots import RootProbe
-from d8_installer.registry.manifest_cache import RememberedManifests
+from d8_installer.registry.manifest_cache import ManifestCache
 from d8_installer.registry.oci_address import OCI_SCHEMES
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Upstream:
         self._lock = threading.Lock()
         self._sources: dict[str, Source] = {}
         self._at_hand: dict[str, TagsAtHand] = {}
-        self._manifests = RememberedManifests(MAX_REMEMBERED_BYTES)
+        self._manifests = ManifestCache(MAX_REMEMBERED_BYTES)
         self.probe = RootProbe()
 
     def tags(self, image: str) -> Sequence[str]:

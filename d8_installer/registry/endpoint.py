@@ -14,7 +14,7 @@ from d8_installer.model.value import Struct
 from d8_installer.registry.rpp_routes import BAD_ESCAPE
 
 if TYPE_CHECKING:
-    from d8_installer.registry.rpp_wire import Request
+    from d8_installer.registry.rpp_wire import ProxyCall
 
 Compat = Literal["d8", "go"]
 
@@ -58,7 +58,7 @@ class Endpoint(Struct, frozen=True):
         """The path in ``base``, which stands before that of every request; empty if there is none."""
         return urlsplit(self.base).path
 
-    def url(self, request: Request) -> str:
+    def url(self, request: ProxyCall) -> str:
         """The whole URL of *request* here."""
         return self.base + request.target
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 _NEXT_HINT = "see `d8-installer config get sources`, or name one source with --endpoint URL"
 
 
-class Link:
+class Candidate:
     """One source of a chain, opened at first use."""
 
     def __init__(self, url: str, open_source: Callable[[str], Source]) -> None:
@@ -68,14 +68,14 @@ class Link:
             self._source.close()
 
 
-class ChainSource:
+class FallbackSource:
     """Sources in their order; safe for threads.
 
     *say* is told once of each that does not answer, *warn* of each that is not there or has other bytes than locked.
     """
 
     def __init__(
-        self, links: Sequence[Link], say: Callable[[str], None], warn: Callable[[str], None] | None = None
+        self, links: Sequence[Candidate], say: Callable[[str], None], warn: Callable[[str], None] | None = None
     ) -> None:
         self._links = tuple(links)
         self._say = say
@@ -141,9 +141,9 @@ class ChainSource:
         for link in self._links:
             link.close()
 
-    def _first(self, ask: Callable[[Source], T], *, skip: int = 0, locked: bool = False) -> tuple[Link, T]:
+    def _first(self, ask: Callable[[Source], T], *, skip: int = 0, locked: bool = False) -> tuple[Candidate, T]:
         """Ask one after the other; *locked*: the answer is proven by a lock, so that no lie of another is believed."""
-        failures: list[tuple[Link, D8Error]] = []
+        failures: list[tuple[Candidate, D8Error]] = []
         at = skip % len(self._links)
         links = (*self._links[at:], *self._links[:at])
         for link in sorted(links, key=lambda one: one.is_down):  # stable: those that did not answer come last
@@ -163,7 +163,7 @@ class ChainSource:
                 self._pass_by(link, error)
         raise _none(failures)
 
-    def _pass_by(self, link: Link, error: D8Error) -> None:
+    def _pass_by(self, link: Candidate, error: D8Error) -> None:
         if link.is_down or len(self._links) == 1:
             return
         link.is_down = True
@@ -172,7 +172,7 @@ class ChainSource:
         else:
             self._say(f"{link.name} does not answer, so the other sources are asked first: {error}")
 
-    def _say_it_has_others(self, link: Link, error: MismatchError) -> None:
+    def _say_it_has_others(self, link: Candidate, error: MismatchError) -> None:
         if not link.has_others and len(self._links) > 1:
             link.has_others = True
             self._warn(f"{link.name} has other bytes than the locked ones, so the other sources are asked: {error}")
@@ -190,14 +190,14 @@ def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
     return answer
 
 
-def _named(link: Link, error: D8Error) -> D8Error:
+def _named(link: Candidate, error: D8Error) -> D8Error:
     """Return the error with the source's name in it."""
     if link.name in error.message:
         return error
     return type(error)(f"{link.name}: {error.message}", hint=error.hint or _NEXT_HINT)
 
 
-def _none(failures: Sequence[tuple[Link, D8Error]]) -> D8Error:
+def _none(failures: Sequence[tuple[Candidate, D8Error]]) -> D8Error:
     """Return one error for all: that nobody has it only where everybody has said so."""
     if len(failures) == 1:
         return failures[0][1]
@@ -209,5 +209,5 @@ def _none(failures: Sequence[tuple[Link, D8Error]]) -> D8Error:
     return kind(f"no source has the answer: {said}", hint=hint or _NEXT_HINT)
 
 
-def _any(failures: Sequence[tuple[Link, D8Error]], kind: type[D8Error]) -> bool:
+def _any(failures: Sequence[tuple[Candidate, D8Error]], kind: type[D8Error]) -> bool:
     return any(isinstance(error, kind) for _, error in failures)

@@ -13,7 +13,7 @@ SOURCE_BYTES = 8 << 20
 """What one source remembers at most, in bytes of manifests."""
 
 
-class RememberedManifests:
+class ManifestCache:
     """Manifests by image and digest, for many threads; the ones not used for longest go first."""
 
     def __init__(self, most: int = SOURCE_BYTES) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct, replace
-from d8_installer.registry.oci_registry import ACCEPT, Call, RegistrySource
+from d8_installer.registry.oci_registry import ACCEPT, RegistryCall, RegistrySource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,11 +81,11 @@ class RegistryDestination:
             location = self._location(begin, stream)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
-        put = Call("PUT", url, begin.scope, headers, blob.chunks)
+        put = RegistryCall("PUT", url, begin.scope, headers, blob.chunks)
         with self._registry.exchange(put) as stream:
             self._registry.check(put, stream, 201, 204)
 
-    def _location(self, begin: Call, stream: Stream) -> str:
+    def _location(self, begin: RegistryCall, stream: Stream) -> str:
         """Return where the upload goes on; some registries only give its name (docker's API before the spec)."""
         name = stream.headers.get("docker-upload-uuid", "")
         if "location" not in stream.headers and _UPLOAD_ID.fullmatch(name):
@@ -106,7 +106,7 @@ class RegistryDestination:
         """Close the connections."""
         self._registry.client.close()
 
-    def _call(self, method: str, image: str, tail: str) -> Call:
+    def _call(self, method: str, image: str, tail: str) -> RegistryCall:
         return self._registry.call(method, image, tail, "pull,push")
 
 

@@ -25,7 +25,7 @@ from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.go_json import member
-from d8_installer.registry.manifest_cache import RememberedManifests
+from d8_installer.registry.manifest_cache import ManifestCache
 from d8_installer.registry.oci_address import OciAddress
 from d8_installer.registry.origin import Origin, resolve
 from d8_installer.registry.pages import next_page
@@ -51,7 +51,7 @@ _NO_LIST = "check that this is an OCI registry, or use another source"
 _CHUNK = 256 << 10
 
 
-class Call(Struct, frozen=True):
+class RegistryCall(Struct, frozen=True):
     """One request to the registry; ``scope`` is what its token must allow.
 
     ``content`` is the body, or opens it again for each time that it is sent.
@@ -76,15 +76,15 @@ class Registry:
         self.client = client
         self._auth = RegistryAuth(client, self.address.origin, self.address.login, env)
 
-    def call(self, method: str, image: str, tail: str, actions: str = "pull") -> Call:
+    def call(self, method: str, image: str, tail: str, actions: str = "pull") -> RegistryCall:
         """Return the request for ``/v2/<root>/<image>/<tail>``; an image outside the grammar is a NotFoundError."""
         if not all(map(is_image_name, image.split("/"))):
             raise NotFoundError(f"{image[:100]!r} is not the name of an image")
         repository = self.address.repository(image)
-        return Call(method, f"{self.address.api}{repository}/{tail}", f"repository:{repository}:{actions}")
+        return RegistryCall(method, f"{self.address.api}{repository}/{tail}", f"repository:{repository}:{actions}")
 
     @contextmanager
-    def exchange(self, call: Call) -> Iterator[Stream]:
+    def exchange(self, call: RegistryCall) -> Iterator[Stream]:
         """Open the answer to *call*, whatever its status: authorized as needed, redirects followed.
 
         A method other than GET and HEAD follows 307 and 308 alone: the others would make a GET of it (RFC 9110
@@ -122,7 +122,7 @@ class Registry:
             )
         return target
 
-    def _authorized(self, stack: ExitStack, call: Call) -> Stream:
+    def _authorized(self, stack: ExitStack, call: RegistryCall) -> Stream:
         """Send with the token known for the scope, and after a 401 once more with a new one.
 
         Another origin gets neither.
@@ -136,7 +136,7 @@ class Registry:
         stack.close()
         return self._send(stack, call, self._auth.answer(challenges, call.scope, known))
 
-    def _send(self, stack: ExitStack, call: Call, authorization: str | None) -> Stream:
+    def _send(self, stack: ExitStack, call: RegistryCall, authorization: str | None) -> Stream:
         headers = dict(call.headers) if authorization is None else {**call.headers, "Authorization": authorization}
         content = call.content() if callable(call.content) else call.content
         # Where the registry leads to is its own choice, so it must not lead into this machine.
@@ -144,7 +144,7 @@ class Registry:
         outside = Origin.parse(call.url) != own and self.client.is_elsewhere(own)
         return stack.enter_context(self.client.open(call.method, call.url, headers, content, outside=outside))
 
-    def check(self, call: Call, stream: Stream, *good: int) -> None:
+    def check(self, call: RegistryCall, stream: Stream, *good: int) -> None:
         """Return if the status is one of *good*; else raise what it means (distribution-spec, Error Codes)."""
         if stream.status in good:
             return
@@ -172,7 +172,7 @@ class RegistrySource:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known = RememberedManifests()
+        self._known = ManifestCache()
         self.name = registry.name
 
     def tags(self, image: str) -> Sequence[str]:
@@ -210,7 +210,7 @@ class RegistrySource:
         headers, raw = self._whole(call, MAX_MANIFEST_BYTES)
         return self._known.add(image, ManifestBytes(raw, headers.get("content-type", "").partition(";")[0].strip()))
 
-    def _whole(self, call: Call, cap: int) -> tuple[Mapping[str, str], bytes]:
+    def _whole(self, call: RegistryCall, cap: int) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of the answer to *call*; a cut one is asked for anew."""
         attempts = self._registry.client.attempts()
         while True:

@@ -48,7 +48,7 @@ def _epoch(date: str) -> float | None:
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often and how long: at most *tries* requests, waiting at most *patience* seconds in total.
+    """How often and how long: at most *tries* requests, waiting at most *max_wait* seconds in total.
 
     The n-th wait is ``jitter(min(ceiling, base * 2**n))`` seconds, or what the server asked for.
     """
@@ -56,7 +56,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     tries: int = 4
     base: float = 0.5
     ceiling: float = 8.0
-    patience: float = 30.0
+    max_wait: float = 30.0
     jitter: Callable[[float], float] = full_jitter
 
 
@@ -70,13 +70,13 @@ class Attempts(Struct):
     def next_delay(self, asked: float | None = None) -> float | None:
         """Return the seconds to wait before one more try, and count it; None when it is time to give up.
 
-        *asked* is what the server wants. More than what is left of the patience ends it at once: to come
+        *asked* is what the server wants. More than what is left of *max_wait* ends it at once: to come
         back earlier than told would only be refused again.
         """
         policy = self.policy
         upper = min(policy.ceiling, policy.base * 2 ** (self.made - 1))
         delay = policy.jitter(upper) if asked is None else asked
-        if self.made >= policy.tries or self.waited + delay > policy.patience:
+        if self.made >= policy.tries or self.waited + delay > policy.max_wait:
             return None
         self.made += 1
         self.waited += delay

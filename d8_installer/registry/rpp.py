@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.registry import rpp_wire
-from d8_installer.registry.manifest_cache import RememberedManifests
+from d8_installer.registry.manifest_cache import ManifestCache
 from d8_installer.registry.rpp_refusals import absent, refused_identity
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class RppSource:
         self._endpoint = endpoint
         self._client = client
         self._token_from = token_from
-        self._known = RememberedManifests()
+        self._known = ManifestCache()
         self.name = shown(endpoint.base)
 
     def tags(self, image: str) -> Sequence[str]:
@@ -102,7 +102,7 @@ class RppSource:
         except _ElsewhereError as error:
             raise error.error from error
 
-    def _open(self, stack: ExitStack, request: LayerRequest, asked: rpp_wire.Request) -> Stream:
+    def _open(self, stack: ExitStack, request: LayerRequest, asked: rpp_wire.ProxyCall) -> Stream:
         """Open the answer to *asked*; one that tells of other bytes is an _ElsewhereError."""
         with ExitStack() as attempt:
             stream = attempt.enter_context(self._client.stream(self._endpoint.url(asked), dict(asked.headers)))
@@ -126,7 +126,9 @@ class RppSource:
             stack.push(attempt.pop_all())
         return stream
 
-    def _require(self, request: rpp_wire.Request, status: int, body: bytes, gone: NotFoundError | None = None) -> None:
+    def _require(
+        self, request: rpp_wire.ProxyCall, status: int, body: bytes, gone: NotFoundError | None = None
+    ) -> None:
         """Return on 200; else raise the status's error; *gone* is that of a 404.
 
         Another success (a part, nothing) is not an answer of such a proxy (rpp.md §2).
@@ -146,11 +148,11 @@ class RppSource:
         """Close the connections."""
         self._client.close()
 
-    def _get(self, request: rpp_wire.Request, cap: int) -> Response:
+    def _get(self, request: rpp_wire.ProxyCall, cap: int) -> Response:
         return self._client.get(self._endpoint.url(request), dict(request.headers), cap)
 
 
-def _gone(address: Shown, request: LayerRequest, asked: rpp_wire.Request) -> NotFoundError:
+def _gone(address: Shown, request: LayerRequest, asked: rpp_wire.ProxyCall) -> NotFoundError:
     """Return the error of a 404 to *asked*, which names the layer by its tag or by its child's digest."""
     if str(request.child) in asked.path:
         return absent(address, request.image, str(request.child))

@@ -48,7 +48,7 @@ __all__ = [
     "MAX_TAGS_BYTES",
     "Generation",
     "InvalidPlatform",
-    "Request",
+    "ProxyCall",
     "Route",
     "has_manifest_route",
     "judge_etag",
@@ -77,7 +77,7 @@ IMAGE_NOT_FOUND_BODY = "image not found\n"
 # --- requests -------------------------------------------------------------------------------------------------
 
 
-class Request(Struct, frozen=True):
+class ProxyCall(Struct, frozen=True):
     """One GET or HEAD below an endpoint: ``target`` is the percent-encoded path and query."""
 
     method: str
@@ -90,19 +90,19 @@ class Request(Struct, frozen=True):
         return self.target.partition("?")[0]
 
 
-def tags_request(image: str) -> Request:
+def tags_request(image: str) -> ProxyCall:
     """Ask for every tag of *image* (R1); DocumentError if the image is outside the grammar (rpp.md §4.1)."""
     return _request(image, "tags", accept="application/json")
 
 
-def manifest_request(image: str, ref: str) -> Request:
+def manifest_request(image: str, ref: str) -> ProxyCall:
     """Ask for the manifest that *ref*, a tag or digest, names (R3); DocumentError if outside the grammar."""
     if not is_manifest_ref(ref):
         raise _invalid_reference(image, ref)
     return _request(image, f"manifests/{quote(ref, safe=':')}", accept=MANIFEST_ACCEPT)
 
 
-def layer_request(image: str, ref: str | Digest, platform: Platform | None) -> Request:
+def layer_request(image: str, ref: str | Digest, platform: Platform | None) -> ProxyCall:
     """Ask for the last layer of *ref* on *platform* (R2, no Accept); DocumentError if outside the grammar.
 
     *ref* is a tag, or the Digest of a child: the proxy hands either to the registry (rpp.md §18.1).
@@ -113,12 +113,12 @@ def layer_request(image: str, ref: str | Digest, platform: Platform | None) -> R
     return _request(image, f"images/{quote(str(ref), safe=':')}{query}", accept=None)
 
 
-def _request(image: str, tail: str, accept: str | None) -> Request:
+def _request(image: str, tail: str, accept: str | None) -> ProxyCall:
     if not is_allowed_image(image) or not is_image_name(image.rpartition("/")[2]):
         raise _invalid_reference(image, None)
     # identity: a compressing ingress would break every digest
     headers = (("Accept-Encoding", "identity"),)
-    return Request("GET", f"{PREFIX}{image}/{tail}", headers if accept is None else (("Accept", accept), *headers))
+    return ProxyCall("GET", f"{PREFIX}{image}/{tail}", headers if accept is None else (("Accept", accept), *headers))
 
 
 def _invalid_reference(image: str, ref: str | None) -> DocumentError:
@@ -164,7 +164,7 @@ def parse_manifest_body(body: bytes, media_type: str) -> ManifestBytes:
     return ManifestBytes(body, media_type.partition(";")[0].strip())
 
 
-def raise_for_status(request: Request, status: int, body: bytes, prefix: str = "", *, plain: bool = False) -> None:
+def raise_for_status(request: ProxyCall, status: int, body: bytes, prefix: str = "", *, plain: bool = False) -> None:
     """Return on 2xx; else raise what rpp.md §4.3 calls the status, with a hint of what to type next.
 
     401, 403 NotAllowedError; 404 NotFoundError; 408, 425, 429 and 5xx TryAgainError. Every other status,
@@ -189,7 +189,7 @@ _ADDRESS = "`d8-installer config get endpoint`, or --endpoint URL"
 _LOGIN_PAGE = "a registry-packages-proxy never redirects, so this may be a login page; check the address"
 
 
-def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error], str, str]:
+def _verdict(request: ProxyCall, status: int, body: bytes) -> tuple[type[D8Error], str, str]:
     sentinel = _SENTINELS.get(status)
     if sentinel is not None:
         return NotFoundError if status == 404 else NotAllowedError, sentinel, _hint(request, status, body)
@@ -207,7 +207,7 @@ def _verdict(request: Request, status: int, body: bytes) -> tuple[type[D8Error],
     return UnreachableError, f"unexpected status {status}", f"check the address: {_ADDRESS}"
 
 
-def _hint(request: Request, status: int, body: bytes) -> str:
+def _hint(request: ProxyCall, status: int, body: bytes) -> str:
     if status == 401:
         return "give a bearer token: D8_RPP_TOKEN or --token-file FILE"
     if status == 403:

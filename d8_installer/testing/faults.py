@@ -12,7 +12,7 @@ and per count::
         assert done.returncode == 0
         assert len(proxy.seen("layer")) == 2
 
-Lives here: the server and the faults. Right answers (``rpp_wire``, ``oci_wire``) and images (``memory``) do not.
+Lives here: the server and the faults. Right answers (``rpp_answers``, ``oci_answers``) and images (``memory``) do not.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, cast
 
 from d8_installer.model.value import Struct, field, replace
-from d8_installer.testing.replies import Fault, Place, Reply, Seen
-from d8_installer.testing.rpp_wire import RppWire
+from d8_installer.testing.replies import Fault, Reply, Resource, Seen
+from d8_installer.testing.rpp_answers import RppWire
 
 if TYPE_CHECKING:
     import socket
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Fault",
     "FaultServer",
-    "Place",
     "Reply",
+    "Resource",
     "Seen",
     "captive_portal",
     "compressed",
@@ -74,14 +74,14 @@ def status(code: int, body: str = "", *, retry_after: str | None = None) -> Faul
         headers = {"content-type": "text/plain; charset=utf-8"}
         if retry_after is not None:
             headers["retry-after"] = retry_after
-        raw = (body or _usual_body(code, reply.place)).encode()
-        return Reply(place=reply.place, status=code, headers=headers, body=raw, length=len(raw))
+        raw = (body or _usual_body(code, reply.resource)).encode()
+        return Reply.whole(reply.resource, code, headers, raw)
 
     return refuse
 
 
-def _usual_body(code: int, place: Place) -> str:
-    subject, failed = _WORDS.get(place, ("404 page", "failed"))
+def _usual_body(code: int, resource: Resource) -> str:
+    subject, failed = _WORDS.get(resource, ("404 page", "failed"))
     usual = {
         401: "Unauthorized",
         403: "Forbidden (user=somebody, verb=get, resource=deployments, subresource=cli-binary)",
@@ -92,7 +92,7 @@ def _usual_body(code: int, place: Place) -> str:
     return usual.get(code, f"status {code}") + "\n"
 
 
-_WORDS: Mapping[Place, tuple[str, str]] = {
+_WORDS: Mapping[Resource, tuple[str, str]] = {
     "tags": ("image", "failed to list tags"),
     "index": ("manifest", "failed to read manifest"),
     "child": ("manifest", "failed to read manifest"),
@@ -173,14 +173,18 @@ def header(name: str, value: str | None) -> Fault:
 
 def redirected(location: str, code: int = 302) -> Fault:
     """Send the client elsewhere."""
-    return lambda reply: Reply(place=reply.place, status=code, headers={"location": location}, body=b"", length=0)
+    return lambda reply: Reply.whole(reply.resource, code, {"location": location}, b"")
 
 
 def captive_portal() -> Fault:
     """Answer 200 with a login page, as networks do that want a click first."""
     page = b"<!DOCTYPE html><html><title>Log in</title><body>Accept our terms to go on.</body></html>\n"
     return lambda reply: Reply(
-        place=reply.place, status=200, headers={"content-type": "text/html; charset=utf-8"}, body=page, length=len(page)
+        resource=reply.resource,
+        status=200,
+        headers={"content-type": "text/html; charset=utf-8"},
+        body=page,
+        length=len(page),
     )
 
 
@@ -193,7 +197,7 @@ def compressed() -> Fault:
 
 
 class _Rule(Struct, kw_only=True):
-    place: Place | None
+    resource: Resource | None
     faults: tuple[Fault, ...]
     left: int | None
     skipped: int
@@ -216,13 +220,13 @@ class FaultServer(Struct, kw_only=True):
     _seen: list[Seen] = field(default_factory=list)
     _rules: list[_Rule] = field(default_factory=list)
 
-    def on(self, place: Place | None, *faults: Fault, times: int | None = None, after: int = 0) -> None:
-        """Apply *faults*, in this order, to the answers of *place* (None: all), *times* times or always.
+    def on(self, resource: Resource | None, *faults: Fault, times: int | None = None, after: int = 0) -> None:
+        """Apply *faults*, in this order, to the answers to *resource* (None: all), *times* times or always.
 
         The first *after* answers stay right. Rules add up in the order in which they were given.
         """
         with self._lock:
-            self._rules.append(_Rule(place=place, faults=faults, left=times, skipped=after))
+            self._rules.append(_Rule(resource=resource, faults=faults, left=times, skipped=after))
 
     def reset(self) -> None:
         """Forget every fault and every request."""
@@ -232,10 +236,10 @@ class FaultServer(Struct, kw_only=True):
         self.ignores_platform = False
         self.stalling.clear()
 
-    def seen(self, place: Place | None = None) -> tuple[Seen, ...]:
-        """Return the requests that arrived, for *place* or all, in order."""
+    def seen(self, resource: Resource | None = None) -> tuple[Seen, ...]:
+        """Return the requests that arrived, for *resource* or all, in order."""
         with self._lock:
-            return tuple(request for request in self._seen if place in (None, request.place))
+            return tuple(request for request in self._seen if resource in (None, request.resource))
 
     def reply(self, request: Seen) -> Reply:
         """Note *request* and return its answer, faults applied."""
@@ -258,7 +262,7 @@ class FaultServer(Struct, kw_only=True):
 
     @staticmethod
     def _strikes(rule: _Rule, request: Seen) -> bool:
-        if rule.place not in (None, request.place) or rule.left == 0:
+        if rule.resource not in (None, request.resource) or rule.left == 0:
             return False
         if rule.skipped:
             rule.skipped -= 1
@@ -309,7 +313,7 @@ class _Handler(BaseHTTPRequestHandler):
         faults = cast("_HttpServer", self.server).faults
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = faults.reply(
-            Seen(place=faults.wire.place(self.path), method=self.command, target=self.path, headers=headers)
+            Seen(resource=faults.wire.resource(self.path), method=self.command, target=self.path, headers=headers)
         )
         # Whoever does not keep the promised length cannot keep the connection either.
         self.close_connection = reply.drops or reply.stalls or reply.length != len(reply.body)

@@ -16,7 +16,7 @@ from d8_installer.errors import D8Error, DocumentError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.source import LayerRequest
 from d8_installer.model.value import Struct
-from d8_installer.testing.replies import Place, Reply, Seen
+from d8_installer.testing.replies import Reply, Resource, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ _IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 class _Asked(Struct, frozen=True):
-    place: Place
+    resource: Resource
     image: str
     ref: str = ""
 
@@ -49,10 +49,10 @@ class GoDialect(Struct, frozen=True):
 
     go: tuple[int, int] = (1, 25)
 
-    def place(self, target: str) -> Place:
+    def resource(self, target: str) -> Resource:
         """Say what the target asks for."""
         asked = _parse(unquote(target.partition("?")[0]))
-        return "other" if asked is None else asked.place
+        return "other" if asked is None else asked.resource
 
     def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
         """Answer as the Go program does; one that *ignores_platform* does not look at the query."""
@@ -87,8 +87,8 @@ def _parse(path: str) -> _Asked | None:
     for word in ("images", "manifests"):
         image, found, ref = rest.rpartition(f"/{word}/")
         if found and image and ref and "/" not in ref:
-            place: Place = "layer" if word == "images" else "child" if _is_digest(ref) else "index"
-            return _Asked(place, image, ref)
+            resource: Resource = "layer" if word == "images" else "child" if _is_digest(ref) else "index"
+            return _Asked(resource, image, ref)
     return None
 
 
@@ -96,11 +96,11 @@ def _answer(source: Source, request: Seen, query: str) -> Reply:
     asked = _parse(unquote(request.target.partition("?")[0]))
     if asked is None or not _IMAGE.fullmatch(asked.image):
         raise _Answer(404, "404 page not found")
-    if request.method not in (("GET", "HEAD") if asked.place == "layer" else ("GET",)):
+    if request.method not in (("GET", "HEAD") if asked.resource == "layer" else ("GET",)):
         raise _Answer(405, "method not allowed")
-    if asked.place == "tags":
+    if asked.resource == "tags":
         return _tags(source, request, asked)
-    if asked.place == "layer":
+    if asked.resource == "layer":
         return _layer(source, request, asked, _platform(query))
     try:
         found = _manifest(source, asked.image, asked.ref)
@@ -211,4 +211,4 @@ def _failed(error: Exception, missing: str, failed: str) -> _Answer:
 
 
 def _reply(request: Seen, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-    return Reply(place=request.place, status=status, headers=headers, body=body, length=len(body))
+    return Reply.whole(request.resource, status, headers, body)

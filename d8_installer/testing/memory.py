@@ -25,7 +25,7 @@ Operation = Literal["tags", "manifest", "layer", "tag_digest", "has_blob", "put_
 CHUNK = 256 * 1024
 
 
-class Call(Struct, frozen=True):
+class SourceCall(Struct, frozen=True):
     """One call that reached the source: what was asked, of which image, by which tag or digest."""
 
     operation: Operation
@@ -40,7 +40,7 @@ class _Fault(Struct, kw_only=True):
     ref: str | None
     times: int | None
 
-    def strikes(self, call: Call) -> bool:
+    def strikes(self, call: SourceCall) -> bool:
         """Whether *call* is the one to fail; counts down ``times``."""
         if self.operation != call.operation or self.image not in (None, call.image) or self.ref not in (None, call.ref):
             return False
@@ -91,7 +91,7 @@ class MemorySource:
         self._lock = threading.Lock()
         self._repositories: dict[str, _Repository] = {}
         self._faults: list[_Fault] = []
-        self.calls: list[Call] = []
+        self.calls: list[SourceCall] = []
         self.before_chunk: Callable[[int], None] | None = None
         self.closed = False
 
@@ -167,12 +167,12 @@ class MemorySource:
 
     def tags(self, image: str) -> Sequence[str]:
         """The tags in the order they were put in."""
-        self._enter(Call("tags", image))
+        self._enter(SourceCall("tags", image))
         return tuple(self._existing(image).tags)
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """The manifest under a tag or digest."""
-        self._enter(Call("manifest", image, ref))
+        self._enter(SourceCall("manifest", image, ref))
         repository = self._existing(image)
         found = repository.manifests.get(ref) or repository.tags.get(ref)
         if found is None:
@@ -182,7 +182,7 @@ class MemorySource:
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[MemoryBody]:
         """The blob by its layer digest; tag and platform are not looked at."""
-        self._enter(Call("layer", request.image, str(request.layer)))
+        self._enter(SourceCall("layer", request.image, str(request.layer)))
         repository = self._existing(request.image)
         data = repository.blobs.get(request.layer)
         if data is None:
@@ -198,24 +198,24 @@ class MemorySource:
 
     def tag_digest(self, image: str, tag: str) -> Digest | None:
         """The digest of what *tag* names, or None."""
-        self._enter(Call("tag_digest", image, tag))
+        self._enter(SourceCall("tag_digest", image, tag))
         manifest = self._repository(image).tags.get(tag)
         return None if manifest is None else manifest.digest
 
     def has_blob(self, image: str, digest: Digest) -> bool:
         """Whether the blob was put."""
-        self._enter(Call("has_blob", image, str(digest)))
+        self._enter(SourceCall("has_blob", image, str(digest)))
         return digest in self._repository(image).blobs
 
     def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
         """Take a blob as it comes; *size* is not compared."""
-        self._enter(Call("put_blob", image, str(digest)))
+        self._enter(SourceCall("put_blob", image, str(digest)))
         with open_blob() as stream:
             self._repository(image).blobs[digest] = stream.read(size)
 
     def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
         """Take a manifest under a tag or its digest."""
-        self._enter(Call("put_manifest", image, ref))
+        self._enter(SourceCall("put_manifest", image, ref))
         if ref.startswith("sha256:"):
             self.add_manifest(image, manifest, ref)
         else:
@@ -229,7 +229,7 @@ class MemorySource:
             raise NotFoundError(f"no image {image} in {self._name}")
         return self._repositories[image]
 
-    def _enter(self, call: Call) -> None:
+    def _enter(self, call: SourceCall) -> None:
         with self._lock:
             self.calls.append(call)
             fault = next((fault for fault in self._faults if fault.strikes(call)), None)

@@ -30,7 +30,7 @@ def client_options(access: Access, origin: Origin) -> ClientOptions:
         connect_timeout=min(access.stall, CONNECT_TIMEOUT),
         read_timeout=access.stall,
         certificate=certificate,
-        retry=RetryPolicy(tries=access.tries, patience=access.patience),
+        retry=RetryPolicy(tries=access.tries, max_wait=access.patience),
         wait=access.wait,
         secrets=access.secrets,
         trace=access.trace,

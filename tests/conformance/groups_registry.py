@@ -30,7 +30,7 @@ from d8_installer.proxy.roots import RootProbe, candidate_roots, trimmed_root
 from d8_installer.proxy.upstream import Upstream
 from d8_installer.registry import rpp_wire
 from d8_installer.registry.endpoint import Endpoint, check_tls_options
-from d8_installer.testing.memory import Call, MemorySource, child_entry, image_index, image_manifest
+from d8_installer.testing.memory import MemorySource, SourceCall, child_entry, image_index, image_manifest
 from tests.conformance.group import text_of
 from tests.proxy.asgi import Reply, ask
 
@@ -131,9 +131,9 @@ def _error_mapping(case: Input) -> Output:
     return {"ok": True}
 
 
-def _request(operation: str, case: Input) -> rpp_wire.Request:
+def _request(operation: str, case: Input) -> rpp_wire.ProxyCall:
     if "path" in case:
-        return rpp_wire.Request(str(case.get("method", "GET")), str(case["path"]), ())
+        return rpp_wire.ProxyCall(str(case.get("method", "GET")), str(case["path"]), ())
     image, tag = str(case.get("image", "deckhouse-cli")), str(case.get("tag", case.get("ref", "v1.0.0")))
     if operation == "pull":
         return rpp_wire.layer_request(image, tag, None)
@@ -274,7 +274,7 @@ def _proxy_response(case: Input) -> Output:
         "body": None if upstream is None and reply.status == 200 else reply.body.decode(),
         "headers": {_HEADER_NAMES.get(name, name.title()): value for name, value in reply.headers.items()},
         "upstream_calls": len(registry.source.calls),
-        "tag_resolutions": registry.source.calls.count(Call("manifest", route.image, route.ref)),
+        "tag_resolutions": registry.source.calls.count(SourceCall("manifest", route.image, route.ref)),
         "layer_fetches": registry.source.count("layer"),
     }
 

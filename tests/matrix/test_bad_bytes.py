@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.testing.faults import Place, cut, flipped, header, longer, overrunning, short, unmeasured
+from d8_installer.testing.faults import Resource, cut, flipped, header, longer, overrunning, short, unmeasured
 from tests.matrix.layers import HOST
 from tests.matrix.machine import IMAGE, NAME, NEW, TO_NEW
 
@@ -39,15 +39,15 @@ def test_layer_short_and_its_length_untold(machine: Machine, share: float) -> No
     machine.refuses(*TO_NEW, code=76, says=r"the layer ended after \d+ of \d+ bytes")
 
 
-@pytest.mark.parametrize("place", ["tags", "index", "child"])
-def test_document_cut(machine: Machine, place: Place) -> None:
-    machine.proxy.on(place, cut(0.5))
+@pytest.mark.parametrize("resource", ["tags", "index", "child"])
+def test_document_cut(machine: Machine, resource: Resource) -> None:
+    machine.proxy.on(resource, cut(0.5))
     machine.refuses(*TO_NEW, code=75, says="the transfer was cut")
 
 
-@pytest.mark.parametrize(("place", "share"), [("tags", 0.0), ("tags", 0.99), ("index", 0.99), ("child", 0.99)])
-def test_document_short(machine: Machine, place: Place, share: float) -> None:
-    machine.proxy.on(place, unmeasured(), short(share))
+@pytest.mark.parametrize(("resource", "share"), [("tags", 0.0), ("tags", 0.99), ("index", 0.99), ("child", 0.99)])
+def test_document_short(machine: Machine, resource: Resource, share: float) -> None:
+    machine.proxy.on(resource, unmeasured(), short(share))
     machine.refuses(*TO_NEW, code=76, says="decode tags|not JSON|arrived as")
 
 
@@ -72,9 +72,9 @@ def test_layer_longer_and_its_length_untold(machine: Machine, extra: int) -> Non
     machine.refuses(*TO_NEW, code=76, says="the layer is longer than the promised")
 
 
-@pytest.mark.parametrize("place", ["tags", "layer"])
-def test_bytes_behind_the_promised_length_are_nobodys(machine: Machine, place: Place) -> None:
-    machine.proxy.on(place, overrunning(100_000))
+@pytest.mark.parametrize("resource", ["tags", "layer"])
+def test_bytes_behind_the_promised_length_are_nobodys(machine: Machine, resource: Resource) -> None:
+    machine.proxy.on(resource, overrunning(100_000))
     machine.succeeds(*TO_NEW)
     assert machine.say() == f"{NEW} {HOST} !\n"
 

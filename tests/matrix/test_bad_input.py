@@ -11,7 +11,7 @@ import trustme
 
 from d8_installer.testing.faults import (
     Fault,
-    Place,
+    Resource,
     captive_portal,
     compressed,
     dropped,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tests.matrix.machine import Machine
 
-PLACES: tuple[Place, ...] = ("tags", "index", "child", "layer")
+RESOURCES: tuple[Resource, ...] = ("tags", "index", "child", "layer")
 
 
 # --- where is it? ---------------------------------------------------------------------------------------------
@@ -164,39 +164,39 @@ STATUSES = {400: 69, 401: 77, 403: 77, 404: 69, 405: 69, 410: 69, 429: 75, 500: 
 
 
 @pytest.mark.parametrize(
-    ("code", "place"),
+    ("code", "resource"),
     [
-        *((code, place) for code in (404, 500) for place in PLACES),
+        *((code, resource) for code in (404, 500) for resource in RESOURCES),
         *((401, "tags"), (401, "layer"), (403, "index"), (403, "child")),
         *((400, "tags"), (405, "index"), (410, "child"), (429, "index"), (429, "layer"), (502, "tags"), (502, "layer")),
     ],
 )
-def test_status(machine: Machine, code: int, place: Place) -> None:
-    machine.proxy.on(place, status(code))
+def test_status(machine: Machine, code: int, resource: Resource) -> None:
+    machine.proxy.on(resource, status(code))
     says = "status|no image|has no version|no longer has|has no manifests|without a manifest"
     machine.refuses(*TO_NEW, code=STATUSES[code], says=says)
-    requests = machine.proxy.seen(place)
+    requests = machine.proxy.seen(resource)
     passing = STATUSES[code] == 75
     most = max(Counter(request.target for request in requests).values())
     assert most == (4 if passing else 1)
 
 
 @pytest.mark.parametrize(
-    ("place", "wrong"),
+    ("resource", "wrong"),
     [("tags", status(429, retry_after="0")), ("index", status(503)), ("child", dropped()), ("layer", status(502))],
     ids=["tags", "index", "child", "layer"],
 )
-def test_a_passing_fault_is_not_even_noticed(machine: Machine, place: Place, wrong: Fault) -> None:
-    machine.proxy.on(place, wrong, times=1)
+def test_a_passing_fault_is_not_even_noticed(machine: Machine, resource: Resource, wrong: Fault) -> None:
+    machine.proxy.on(resource, wrong, times=1)
     machine.succeeds(*TO_NEW)
     assert machine.say() == f"{NEW} {HOST} !\n"
 
 
-@pytest.mark.parametrize("place", ["tags", "layer"])
-def test_too_many_requests_with_a_short_wait_is_repeated(machine: Machine, place: Place) -> None:
-    machine.proxy.on(place, status(429, retry_after="0"))
+@pytest.mark.parametrize("resource", ["tags", "layer"])
+def test_too_many_requests_with_a_short_wait_is_repeated(machine: Machine, resource: Resource) -> None:
+    machine.proxy.on(resource, status(429, retry_after="0"))
     machine.refuses(*TO_NEW, code=75, says="unexpected status 429")
-    assert len(machine.proxy.seen(place)) == 4
+    assert len(machine.proxy.seen(resource)) == 4
 
 
 @pytest.mark.parametrize("asked", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
@@ -233,23 +233,23 @@ def test_something_else_answers(machine: Machine) -> None:
     machine.refuses(*TO_NEW, code=69, says="is not a registry-packages-proxy")
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_captive_portal(machine: Machine, place: Place) -> None:
-    machine.proxy.on(place, captive_portal())
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_captive_portal(machine: Machine, resource: Resource) -> None:
+    machine.proxy.on(resource, captive_portal())
     machine.refuses(*TO_NEW, code=76, says="decode tags|not JSON|arrived as|expected|promised")
 
 
-@pytest.mark.parametrize(("code", "place"), [(302, "tags"), (301, "index"), (308, "child"), (307, "layer")])
-def test_redirect_is_refused(machine: Machine, code: int, place: Place) -> None:
+@pytest.mark.parametrize(("code", "resource"), [(302, "tags"), (301, "index"), (308, "child"), (307, "layer")])
+def test_redirect_is_refused(machine: Machine, code: int, resource: Resource) -> None:
     with fault_server(machine.images) as elsewhere:
-        machine.proxy.on(place, redirected(f"{elsewhere.url}/v1/images/deckhouse-cli/tags", code))
+        machine.proxy.on(resource, redirected(f"{elsewhere.url}/v1/images/deckhouse-cli/tags", code))
         machine.refuses(*TO_NEW, code=69, says=rf"redirects \(status {code}\)")
         assert elsewhere.seen() == ()
 
 
-@pytest.mark.parametrize("place", ["index", "layer"])
-def test_compressing_ingress(machine: Machine, place: Place) -> None:
-    machine.proxy.on(place, compressed())
+@pytest.mark.parametrize("resource", ["index", "layer"])
+def test_compressing_ingress(machine: Machine, resource: Resource) -> None:
+    machine.proxy.on(resource, compressed())
     machine.refuses(*TO_NEW, code=76, says="the answer is compressed on its way")
     assert {request.headers["accept-encoding"] for request in machine.proxy.seen()} == {"identity"}
 
@@ -281,9 +281,9 @@ def test_endless_tags(machine: Machine, measured: bool) -> None:
     machine.refuses(*TO_NEW, code=76, says="longer than 4194304 bytes")
 
 
-@pytest.mark.parametrize(("place", "measured"), [("index", True), ("child", False)])
-def test_endless_manifest(machine: Machine, place: Place, measured: bool) -> None:
-    machine.proxy.on(place, *(() if measured else (unmeasured(),)), longer(2 * MEBIBYTE))
+@pytest.mark.parametrize(("resource", "measured"), [("index", True), ("child", False)])
+def test_endless_manifest(machine: Machine, resource: Resource, measured: bool) -> None:
+    machine.proxy.on(resource, *(() if measured else (unmeasured(),)), longer(2 * MEBIBYTE))
     machine.refuses(*TO_NEW, code=76, says="longer than 1048576 bytes")
 
 

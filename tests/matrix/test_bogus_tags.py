@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.testing.faults import fault_server, status, tags
-from d8_installer.testing.oci_wire import OciWire
+from d8_installer.testing.oci_answers import OciWire
 from tests.matrix.machine import NAME, NEW, OLD
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import pytest
 from d8_installer.model.value import replace
 from d8_installer.testing.faults import (
     FaultServer,
-    Place,
     Reply,
+    Resource,
     captive_portal,
     cut,
     dropped,
@@ -32,8 +32,8 @@ from d8_installer.testing.faults import (
     status,
     unmeasured,
 )
-from d8_installer.testing.oci_wire import OciWire
-from d8_installer.testing.rpp_wire import RppWire
+from d8_installer.testing.oci_answers import OciWire
+from d8_installer.testing.rpp_answers import RppWire
 from tests.matrix.layers import HOST, noisy
 from tests.matrix.machine import TO_NEW, Machine, add_version, catalogue, check_complaint
 
@@ -52,7 +52,7 @@ BOUND = 30 * PATIENCE
 """No command may take longer, whatever the server does."""
 AT_ONCE = 3
 """Cases in a HOME and with a server of their own; most of their time is patience."""
-PLACES: tuple[Place, ...] = ("tags", "index", "child", "layer")
+RESOURCES: tuple[Resource, ...] = ("tags", "index", "child", "layer")
 CODES = {69, 75, 76}
 STATUSES = (429, 500, 502, 503, 504)
 LAYER = noisy("v1.4.2", 600_000)
@@ -96,26 +96,26 @@ class Case:
     """One fault at one kind of answer, *lasting* or once."""
 
     name: str
-    place: Place
+    resource: Resource
     lasting: bool
 
     def program(self, server: FaultServer) -> None:
         """Let the server do it; where the ETag is what is wrong, a cut makes it matter."""
         after = 0
-        if "ETag" in self.name and self.place == "layer":
+        if "ETag" in self.name and self.resource == "layer":
             server.on("layer", cut(0.6), times=1)
             after = 1
-        server.on(self.place, *FAULTS[self.name], times=None if self.lasting else 1, after=after)
+        server.on(self.resource, *FAULTS[self.name], times=None if self.lasting else 1, after=after)
 
 
 def cases(wire: type[Wire]) -> Iterator[Case]:
     for number, name in enumerate(FAULTS):
-        for at, place in enumerate(PLACES):
+        for at, resource in enumerate(RESOURCES):
             if THOROUGH:
-                yield Case(name, place, lasting=False)
-                yield Case(name, place, lasting=True)
-            elif number % len(PLACES) == at and number % 3 % 2 == (wire is OciWire):
-                yield Case(name, place, lasting=bool(number // len(PLACES) % 2))
+                yield Case(name, resource, lasting=False)
+                yield Case(name, resource, lasting=True)
+            elif number % len(RESOURCES) == at and number % 3 % 2 == (wire is OciWire):
+                yield Case(name, resource, lasting=bool(number // len(RESOURCES) % 2))
 
 
 @pytest.mark.parametrize("wire", [RppWire, OciWire])

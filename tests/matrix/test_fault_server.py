@@ -12,7 +12,7 @@ from d8_installer.plugin.source_records import Access
 from d8_installer.testing.contract import Sample, SourceContract
 from d8_installer.testing.faults import FaultServer, fault_server, status
 from d8_installer.testing.memory import MemorySource
-from d8_installer.testing.oci_wire import OciWire
+from d8_installer.testing.oci_answers import OciWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

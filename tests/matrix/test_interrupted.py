@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.testing.faults import Place, stalled
+from d8_installer.testing.faults import Resource, stalled
 from tests import command
 from tests.matrix.layers import HOST, program
 from tests.matrix.machine import NAME, NEW, TO_NEW
@@ -37,10 +37,10 @@ def interrupt(machine: Machine, *words: str) -> command.Completed:
     return command.Completed(process.returncode, out, err)
 
 
-@pytest.mark.parametrize("place", ["tags", "index", "child", "layer"])
-def test_interrupted(machine: Machine, place: Place) -> None:
+@pytest.mark.parametrize("resource", ["tags", "index", "child", "layer"])
+def test_interrupted(machine: Machine, resource: Resource) -> None:
     before = machine.state()
-    machine.proxy.on(place, stalled())
+    machine.proxy.on(resource, stalled())
     done = interrupt(machine, *TO_NEW)
     assert done.code == 130, done
     assert done.err.endswith("interrupted\n")

@@ -27,8 +27,8 @@ from tests.matrix.machine import NAME, NEW, check_complaint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d8_installer.testing.faults import Fault, Place, Reply
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
+    from d8_installer.testing.faults import Fault, Reply, Resource
     from tests.matrix.machine import Machine
 
 CHECK = ("lock", "--check", "--user")
@@ -64,7 +64,7 @@ def test_no_layer_is_read(locked: Machine) -> None:
     locked.succeeds(*CHECK)
 
 
-FAULTS: list[tuple[str, Place, Fault, int, str]] = [
+FAULTS: list[tuple[str, Resource, Fault, int, str]] = [
     ("the tag means other bytes", "index", longer(1), 76, f"{NAME} {NEW}: {NEW} is now sha256:.* is locked"),
     ("a bit of the index", "index", flipped(10), 76, f"{NAME} {NEW}: {NEW} is now sha256:"),
     ("the tag is gone", "index", status(404), 69, rf"{NAME} {NEW} \(.*\): sha256:.* is gone"),
@@ -77,9 +77,9 @@ FAULTS: list[tuple[str, Place, Fault, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "fault", "code", "says"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
-def test_what_differs_is_named(locked: Machine, place: Place, fault: Fault, code: int, says: str) -> None:
-    locked.proxy.on(place, fault, times=1)
+@pytest.mark.parametrize(("resource", "fault", "code", "says"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
+def test_what_differs_is_named(locked: Machine, resource: Resource, fault: Fault, code: int, says: str) -> None:
+    locked.proxy.on(resource, fault, times=1)
     check_complaint(locked.run(*CHECK), code, says)
     locked.succeeds(*CHECK)
 
@@ -115,13 +115,13 @@ def test_one_silent_answer_is_no_proof_of_the_others(locked: Machine) -> None:
 
 
 def test_the_way_out_is_the_sources_own(locked: Machine) -> None:
-    for place, fault, hint in (
+    for resource, fault, hint in (
         ("layer", status(404), f"hint: see `d8-installer versions {NAME}`"),
         ("child", status(404), f"hint: its tag was moved or removed: use .* lock --upgrade-image {NAME}`"),
         ("layer", header("etag", '"sha256:0"'), rf"hint: use .* lock --accept-moved \S+/{NAME}:{NEW}"),
     ):
         locked.proxy.reset()
-        locked.proxy.on(place, fault, times=1)  # type: ignore[arg-type]  # a place by its name
+        locked.proxy.on(resource, fault, times=1)  # type: ignore[arg-type]  # a resource by its name
         assert re.search(hint, locked.run(*CHECK).err)
 
 

@@ -13,7 +13,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.testing.faults import fault_server, header, status, unmeasured
 from d8_installer.testing.go_dialect import GoDialect
-from d8_installer.testing.rpp_wire import RppWire
+from d8_installer.testing.rpp_answers import RppWire
 from tests.matrix.layers import HOST, OTHER, program
 from tests.matrix.machine import IMAGE, NAME, NEW, OLD, TO_NEW, Machine, add_version, catalogue, check_complaint
 

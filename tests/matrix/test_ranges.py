@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.testing.faults import FaultServer, cut, fault_server, flipped, header, stalled, status
-from d8_installer.testing.oci_wire import OciWire
+from d8_installer.testing.oci_answers import OciWire
 from tests import command
 from tests.matrix.layers import HOST, noisy
 from tests.matrix.machine import IMAGE, NAME, TO_NEW, Machine, add_version, catalogue

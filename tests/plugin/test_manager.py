@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
 
 ACCESS = Access(tries=1)
 

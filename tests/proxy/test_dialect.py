@@ -88,7 +88,7 @@ TARGETS = [
 def test_answers_are_the_real_ones(registry: MemorySource, ours: ProxyApp, target: str) -> None:
     wire = GoDialect()
     for method in ("GET", "HEAD", "POST"):
-        seen = Seen(place=wire.place(target), method=method, target=target, headers={})
+        seen = Seen(resource=wire.resource(target), method=method, target=target, headers={})
         expected, got = wire.reply(registry, seen, ignores_platform=False), ask_once(ours, target, method=method)
         assert got.status == expected.status
         if expected.status == 301:
@@ -103,6 +103,6 @@ def test_answers_are_the_real_ones(registry: MemorySource, ours: ProxyApp, targe
 def test_go_1_26_redirects_otherwise(registry: MemorySource) -> None:
     wire = GoDialect((1, 26))
     reply = wire.reply(
-        registry, Seen(place="other", method="GET", target="/v1/images", headers={}), ignores_platform=False
+        registry, Seen(resource="other", method="GET", target="/v1/images", headers={}), ignores_platform=False
     )
     assert (reply.status, reply.headers["location"]) == (307, "/v1/images/")

@@ -20,7 +20,7 @@ from tests.images import host_platform
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
 
 # One worker fetches and publishes for all of them.
 pytestmark = pytest.mark.xdist_group("real")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.oci_registry import Registry
 from d8_installer.registry.retry import RetryPolicy
-from d8_installer.testing.registry import PASSWORD, USER
+from d8_installer.testing.docker_registry import PASSWORD, USER
 from tests.registry.servers import Answer, Received, Running, serving
 
 if TYPE_CHECKING:

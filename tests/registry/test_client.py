@@ -165,7 +165,7 @@ def test_any_retry_after_is_understood_or_ignored(text: str, date: str) -> None:
     asked=st.lists(st.none() | st.floats(0, 100), min_size=10, max_size=10),
 )
 def test_patience_is_never_exceeded(tries: int, patience: float, share: float, asked: list[float | None]) -> None:
-    attempts = Attempts(RetryPolicy(tries=tries, patience=patience, jitter=lambda upper: upper * share))
+    attempts = Attempts(RetryPolicy(tries=tries, max_wait=patience, jitter=lambda upper: upper * share))
     delays = list(itertools.takewhile(lambda delay: delay is not None, map(attempts.next_delay, asked)))
     assert len(delays) < tries
     assert sum(delay for delay in delays if delay is not None) <= patience * 1.000001

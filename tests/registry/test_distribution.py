@@ -24,8 +24,8 @@ from d8_installer.model.digest import Digest
 from d8_installer.registry.oci_push import RegistryDestination
 from d8_installer.registry.oci_registry import RegistrySource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
+from d8_installer.testing.docker_registry import PASSWORD
 from d8_installer.testing.memory import image_manifest
-from d8_installer.testing.registry import PASSWORD
 from tests.registry.registries import BASIC, asking, logged_in, opened
 from tests.registry.servers import Answer, Received, cut, serving
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d8_installer.model.source import Source
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
 
 IMAGE = "deckhouse-cli/plugins/x"
 PUBLISHED = Sample.make("distribution")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.model.value import replace
-from d8_installer.testing.hosted import PASSWORD, USER, Habits, Hosted, hosted_registry
+from d8_installer.testing.hosted_registry import PASSWORD, USER, Habits, Hosted, hosted_registry
 from tests.command import Completed, run
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 IMAGE = "deckhouse-cli/plugins/tool"
 GOOD = b"HTTP/1.1 200 OK\r\n"
 BODY = b'{"tags":["v1"]}'
-OPTIONS = ClientOptions(read_timeout=0.3, retry=RetryPolicy(tries=2, patience=1))
+OPTIONS = ClientOptions(read_timeout=0.3, retry=RetryPolicy(tries=2, max_wait=1))
 ANSWERS = {
     "a length of 23 digits": GOOD + b"content-length: " + b"9" * 23 + b"\r\n\r\n" + BODY,
     "a length of 5000 digits": GOOD + b"content-length: " + b"9" * 5000 + b"\r\n\r\n" + BODY,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d8_installer.model.source import Source
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
 
 ROOT = os.path.dirname(os.path.dirname(d8_installer.__file__))
 IMAGE = "deckhouse-cli/plugins/x"

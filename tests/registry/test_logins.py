@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from d8_installer.testing.registry import PASSWORD, USER, docker_registry
+from d8_installer.testing.docker_registry import PASSWORD, USER, docker_registry
 from tests.command import Completed, ended, run, start
 from tests.registry.token_service import TokenService, token_registry
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
     from tests.registry.servers import Running
 
 pytestmark = pytest.mark.registry

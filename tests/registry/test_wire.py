@@ -245,7 +245,7 @@ def test_a_message_is_one_short_clean_line(status: int, body: bytes) -> None:
         (rpp_wire.tags_request(PLUGIN_ROOT + "foo"), 404, b"", "check the image's name"),
     ],
 )
-def test_a_hint_says_what_to_type(request_: rpp_wire.Request, status: int, body: bytes, hint: str) -> None:
+def test_a_hint_says_what_to_type(request_: rpp_wire.ProxyCall, status: int, body: bytes, hint: str) -> None:
     with pytest.raises(D8Error) as caught:
         rpp_wire.raise_for_status(request_, status, body)
     assert hint in str(caught.value.hint)

@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-from d8_installer.testing.registry import PASSWORD, USER, docker_registry
+from d8_installer.testing.docker_registry import PASSWORD, USER, docker_registry
 from tests.registry.servers import Answer, Received, Running, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from d8_installer.testing.registry import RunningRegistry
+    from d8_installer.testing.docker_registry import RunningRegistry
 
 ISSUER, SERVICE = "the tests' token service", "registry of the tests"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.source import LayerRequest
-from d8_installer.testing.replies import Place, Reply, Seen
+from d8_installer.testing.replies import Reply, Resource, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ class OciWire:
         self._lock = threading.Lock()
         self._blobs: dict[tuple[str, str], LayerRequest] = {}
 
-    def place(self, target: str) -> Place:
+    def resource(self, target: str) -> Resource:
         """Say what the target asks for."""
         match = _ROUTE.match(target)
         if match is None:
@@ -60,14 +60,20 @@ class OciWire:
         headers = {"content-type": "application/octet-stream", "accept-ranges": "bytes", "etag": etag}
         match = _RANGE.fullmatch(request.headers.get("range", ""))
         if match is None or not self.ranges or request.headers.get("if-range", etag) != etag:
-            return Reply(place=request.place, status=200, headers=headers, body=body, length=len(body))
+            return Reply.whole(request.resource, 200, headers, body)
         start = int(match[1])
         if start >= len(body):
             return Reply(
-                place=request.place, status=416, headers={"content-range": f"bytes */{len(body)}"}, body=b"", length=0
+                resource=request.resource,
+                status=416,
+                headers={"content-range": f"bytes */{len(body)}"},
+                body=b"",
+                length=0,
             )
         headers["content-range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        return Reply(place=request.place, status=206, headers=headers, body=body[start:], length=len(body) - start)
+        return Reply(
+            resource=request.resource, status=206, headers=headers, body=body[start:], length=len(body) - start
+        )
 
     def _find(self, source: Source, image: str, digest: str) -> LayerRequest:
         """A Source is asked for layers by all that a lock knows of them, so look through the image's manifests."""
@@ -122,18 +128,20 @@ def _requests(known: LayerRequest, manifest: ImageManifest) -> Iterator[LayerReq
 
 def _manifest(request: Seen, manifest: ManifestBytes) -> Reply:
     headers = {"content-type": manifest.media_type, "docker-content-digest": str(manifest.digest)}
-    return Reply(place=request.place, status=200, headers=headers, body=manifest.raw, length=len(manifest.raw))
+    return Reply.whole(request.resource, 200, headers, manifest.raw)
 
 
 def _json(request: Seen, document: object) -> Reply:
     body = json.dumps(document).encode()
-    return Reply(
-        place=request.place, status=200, headers={"content-type": "application/json"}, body=body, length=len(body)
-    )
+    return Reply.whole(request.resource, 200, {"content-type": "application/json"}, body)
 
 
 def _error(request: Seen, status: int, code: str) -> Reply:
     body = json.dumps({"errors": [{"code": code, "message": "as the registry says"}]}).encode()
     return Reply(
-        place=request.place, status=status, headers={"content-type": "application/json"}, body=body, length=len(body)
+        resource=request.resource,
+        status=status,
+        headers={"content-type": "application/json"},
+        body=body,
+        length=len(body),
     )

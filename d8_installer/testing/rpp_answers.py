@@ -11,7 +11,7 @@ from d8_installer.proxy import answers
 from d8_installer.proxy.answers import Answer
 from d8_installer.proxy.upstream import Upstream, is_digest
 from d8_installer.registry.rpp_wire import InvalidPlatform, parse_path, parse_platform_query
-from d8_installer.testing.replies import Place, Reply, Seen
+from d8_installer.testing.replies import Reply, Resource, Seen
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
@@ -24,7 +24,7 @@ def _route(target: str) -> Route | None:
     return route if route is not None and is_allowed_image(route.image) else None
 
 
-def _place(route: Route | None) -> Place:
+def _resource(route: Route | None) -> Resource:
     if route is None:
         return "other"
     if route.action == "manifest":
@@ -35,18 +35,16 @@ def _place(route: Route | None) -> Place:
 class RppWire:
     """RPP as it is (generation G3)."""
 
-    def place(self, target: str) -> Place:
+    def resource(self, target: str) -> Resource:
         """Say what the target asks for."""
-        return _place(_route(target))
+        return _resource(_route(target))
 
     def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
         """Answer as the proxy does."""
         query = "" if ignores_platform else request.target.partition("?")[2]
         answer = _right_answer(source, request, query, ignores_platform=ignores_platform)
         headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
-        return Reply(
-            place=request.place, status=answer.status, headers=headers, body=answer.body, length=len(answer.body)
-        )
+        return Reply.whole(request.resource, answer.status, headers, answer.body)
 
 
 def _right_answer(source: Source, request: Seen, query: str, *, ignores_platform: bool) -> Answer:

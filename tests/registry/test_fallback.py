@@ -17,7 +17,7 @@ from d8_installer.errors import (
 )
 from d8_installer.model.value import replace
 from d8_installer.registry.bundle import BundleSource
-from d8_installer.registry.fallback import ChainSource, Link
+from d8_installer.registry.fallback import Candidate, FallbackSource
 from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.memory import MemorySource, image_manifest
@@ -40,7 +40,7 @@ def sample() -> Sample:
 
 
 class Pair:
-    """Two sources with the same in them, and the chain of both."""
+    """Two sources with the same in them, and a fallback over both."""
 
     def __init__(self, sample: Sample) -> None:
         self.first, self.second = MemorySource("first"), MemorySource("second")
@@ -49,15 +49,15 @@ class Pair:
         self.first.calls.clear()
         self.said: list[str] = []
         self.sample = sample
-        sources = {"a": self.first, "b": self.second}
-        self.chain = ChainSource([Link(url, sources.__getitem__) for url in "ab"], self.said.append)
+        by_url = {"a": self.first, "b": self.second}
+        self.sources = FallbackSource([Candidate(url, by_url.__getitem__) for url in "ab"], self.said.append)
 
     def do(self, operation: Operation) -> object:
         if operation == "tags":
-            return self.chain.tags(self.sample.image)
+            return self.sources.tags(self.sample.image)
         if operation == "manifest":
-            return self.chain.manifest(self.sample.image, self.sample.tag)
-        return read_layer(self.chain, self.sample.request(PLATFORMS[0]))
+            return self.sources.manifest(self.sample.image, self.sample.tag)
+        return read_layer(self.sources, self.sample.request(PLATFORMS[0]))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ class TestContract(SourceContract):
         sample.publish(LayoutDestination(good))
         Sample.make("something-else", size=500).publish(LayoutDestination(other))
         order = (good, other) if request.param == "the first has it" else (other, good)
-        return ChainSource([Link(url, LayoutSource) for url in order], pytest.fail, lambda _: None)
+        return FallbackSource([Candidate(url, LayoutSource) for url in order], pytest.fail, lambda _: None)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -124,23 +124,23 @@ def test_one_that_is_not_there_is_passed_by_and_named(sample: Sample, tmp_path: 
         kind, _, path = url.partition(":")
         return kinds[kind](str(tmp_path / path)) if kind in kinds else memory
 
-    chain = ChainSource(
-        [Link(url, opened) for url in ("oci-layout:layout", "bundle:file", "c")], said.append, warned.append
+    sources = FallbackSource(
+        [Candidate(url, opened) for url in ("oci-layout:layout", "bundle:file", "c")], said.append, warned.append
     )
-    assert chain.tags(sample.image)
-    assert chain.manifest(sample.image, sample.tag).digest == sample.index.digest
+    assert sources.tags(sample.image)
+    assert sources.manifest(sample.image, sample.tag).digest == sample.index.digest
     assert [line.partition(", so")[0] for line in warned] == [
         "oci-layout:layout is not there",
         "bundle:file is not there",
     ]
     assert said == []
-    assert chain.giver(sample.image, sample.tag) == "second"
+    assert sources.giver(sample.image, sample.tag) == "second"
     with pytest.raises(UnreachableError, match=r"nobody in second; .*layout.*; .*bundle") as error:
-        chain.tags("nobody")
+        sources.tags("nobody")
     assert error.value.hint
     (tmp_path / "layout").write_text("a file")
     with pytest.raises(ConfigError, match="is not a directory"):
-        ChainSource([Link(url, opened) for url in ("oci-layout:layout", "c")], said.append).tags(sample.image)
+        FallbackSource([Candidate(url, opened) for url in ("oci-layout:layout", "c")], said.append).tags(sample.image)
 
 
 def test_another_manifest_than_asked_for_ends_it(pair: Pair) -> None:
@@ -148,16 +148,16 @@ def test_another_manifest_than_asked_for_ends_it(pair: Pair) -> None:
     child = pair.sample.children[PLATFORMS[0]]
     pair.first.add_manifest(pair.sample.image, image_manifest([b"evil"]), str(child.digest))
     with pytest.raises(MismatchError, match=r"^first:.*was asked for"):
-        pair.chain.manifest(pair.sample.image, str(child.digest))
+        pair.sources.manifest(pair.sample.image, str(child.digest))
     pair.first.add_manifest(pair.sample.image, replace(child, raw=b"<html>"), pair.sample.tag)
     with pytest.raises(MismatchError, match=r"^first:.*not JSON"):
-        pair.chain.manifest(pair.sample.image, pair.sample.tag)
+        pair.sources.manifest(pair.sample.image, pair.sample.tag)
     assert pair.second.count("manifest") == 0
 
 
 def test_wrong_bytes_found_by_the_reader_name_the_source(pair: Pair) -> None:
     def read() -> None:
-        with pair.chain.layer(pair.sample.request(PLATFORMS[0])):
+        with pair.sources.layer(pair.sample.request(PLATFORMS[0])):
             raise MismatchError("the layer's bytes have another digest", hint="h")
 
     with pytest.raises(MismatchError, match=r"^first: the layer's bytes"):
@@ -201,7 +201,9 @@ def test_a_second_source_is_opened_only_when_it_is_needed(sample: Sample) -> Non
         opened.append(url)
         return memory
 
-    chain = ChainSource([Link("a", open_source), Link("https://me:secret@host", open_source)], lambda _: None)
-    assert chain.tags(sample.image)
+    sources = FallbackSource(
+        [Candidate("a", open_source), Candidate("https://me:secret@host", open_source)], lambda _: None
+    )
+    assert sources.tags(sample.image)
     assert opened == ["a"]
-    assert "secret" not in chain.name
+    assert "secret" not in sources.name

@@ -23,7 +23,7 @@ from d8_installer.model.value import Struct, field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Asked", "Habits", "Hosted", "Told", "hosted_registry"]
+__all__ = ["Habits", "Hosted", "HostedAnswer", "HostedRequest", "hosted_registry"]
 
 USER, PASSWORD = "robot", "hosted-secret"
 _ROUTE = re.compile(r"/v2/(.+)/(tags/list|manifests/[^/]+|blobs/uploads/[^/]*|blobs/[^/]+)")
@@ -49,7 +49,7 @@ class Habits(Struct, frozen=True, kw_only=True):
     upload_location: bool = True
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class HostedRequest(Struct, frozen=True, kw_only=True):
     """A request that arrived; header names are in lower case."""
 
     server: str
@@ -59,7 +59,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     body: bytes = b""
 
 
-class Told(Struct, frozen=True):
+class HostedAnswer(Struct, frozen=True):
     """An answer."""
 
     status: int
@@ -76,7 +76,7 @@ class Hosted(Struct, kw_only=True):
     habits: Habits
     host: str = ""
     store: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[HostedRequest] = field(default_factory=list)
     begun: int = 0
     _content: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     _tokens: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -88,11 +88,11 @@ class Hosted(Struct, kw_only=True):
         """What ``open_source`` and ``open_destination`` take."""
         return f"oci://{self.host}/root"
 
-    def seen(self, method: str, part: str = "") -> list[Asked]:
+    def seen(self, method: str, part: str = "") -> list[HostedRequest]:
         """Return the requests of *method* with *part* in their target."""
         return [one for one in self.asked if one.method == method and part in one.target]
 
-    def answer(self, asked: Asked) -> Told:
+    def answer(self, asked: HostedRequest) -> HostedAnswer:
         """Note a request and answer it."""
         with self._lock:
             self.asked.append(asked)
@@ -103,7 +103,7 @@ class Hosted(Struct, kw_only=True):
 
     # -- tokens --
 
-    def _token(self, asked: Asked, query: Mapping[str, list[str]]) -> Told:
+    def _token(self, asked: HostedRequest, query: Mapping[str, list[str]]) -> HostedAnswer:
         """Grant what is asked for; for a repository that is not there only to somebody who asks to push to it."""
         known = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         given = asked.headers.get("authorization")
@@ -119,18 +119,18 @@ class Hosted(Struct, kw_only=True):
         self._tokens[token] = frozenset(granted)
         return _json(200, {"token": token, "expires_in": 300})
 
-    def _may(self, asked: Asked, name: str, action: str) -> bool:
+    def _may(self, asked: HostedRequest, name: str, action: str) -> bool:
         token = asked.headers.get("authorization", "").removeprefix("Bearer ")
         return f"repository:{name}:{action}" in self._tokens.get(token, ())
 
-    def _challenge(self, name: str) -> Told:
+    def _challenge(self, name: str) -> HostedAnswer:
         scope = f"repository:{name}:{self.habits.challenge}"
         header = f'Bearer realm="http://{self.host}/token",service="{self.host}",scope="{scope}"'
         return _error(401, "UNAUTHORIZED", {"www-authenticate": header})
 
     # -- the registry's interface --
 
-    def _api(self, asked: Asked, path: str) -> Told:
+    def _api(self, asked: HostedRequest, path: str) -> HostedAnswer:
         match = _ROUTE.fullmatch(path)
         if match is None:
             return _error(404, "UNSUPPORTED")
@@ -143,22 +143,22 @@ class Hosted(Struct, kw_only=True):
             return self._put_manifest(asked, name, what.partition("/")[2])
         return self._get(name, what.rpartition("/")[2] if what != "tags/list" else what)
 
-    def _get(self, name: str, key: str) -> Told:
+    def _get(self, name: str, key: str) -> HostedAnswer:
         found = self._tags(name) if key == "tags/list" else self._content.get((name, key))
         if found is None:
             return _error(404, "MANIFEST_UNKNOWN")
         if self.habits.redirect is not None:
             link = self._link(f"/{name}/{key}", "GET")
-            return Told(self.habits.redirect, headers={"location": link})
+            return HostedAnswer(self.habits.redirect, headers={"location": link})
         media_type, body = found
-        return Told(200, body, {"content-type": media_type, "docker-content-digest": _digest(body)})
+        return HostedAnswer(200, body, {"content-type": media_type, "docker-content-digest": _digest(body)})
 
     def _tags(self, name: str) -> tuple[str, bytes] | None:
         keys = [key for repository, key in self._content if repository == name]
         names = sorted(key for key in keys if ":" not in key)
         return ("application/json", json.dumps({"name": name, "tags": names}).encode()) if keys else None
 
-    def _upload(self, asked: Asked, name: str) -> Told:
+    def _upload(self, asked: HostedRequest, name: str) -> HostedAnswer:
         if asked.method == "PUT":
             return self._finish(asked, name)
         upload = secrets.token_hex(8)
@@ -170,23 +170,23 @@ class Hosted(Struct, kw_only=True):
             headers["location"] = self._link(f"/{name}/uploads/{upload}", "PUT")
         elif self.habits.upload_location:
             headers["location"] = f"/v2/{name}/blobs/uploads/{upload}?_state={secrets.token_urlsafe(9)}"
-        return Told(202, headers=headers)
+        return HostedAnswer(202, headers=headers)
 
-    def _finish(self, asked: Asked, name: str) -> Told:
+    def _finish(self, asked: HostedRequest, name: str) -> HostedAnswer:
         digest = parse_qs(urlsplit(asked.target).query).get("digest", [""])[0]
         if _digest(asked.body) != digest:
             return _error(400, "DIGEST_INVALID")
         self._content[name, digest] = ("application/octet-stream", asked.body)
-        return Told(201, headers={"location": f"/v2/{name}/blobs/{digest}"})
+        return HostedAnswer(201, headers={"location": f"/v2/{name}/blobs/{digest}"})
 
-    def _put_manifest(self, asked: Asked, name: str, ref: str) -> Told:
+    def _put_manifest(self, asked: HostedRequest, name: str, ref: str) -> HostedAnswer:
         if self.habits.immutable and ":" not in ref and (name, ref) in self._content:
             status, code = self.habits.immutable
             return _error(status, code)
         media_type = asked.headers.get("content-type", "")
         for key in (ref, _digest(asked.body)):
             self._content[name, key] = (media_type, asked.body)
-        return Told(201, headers={"docker-content-digest": _digest(asked.body)})
+        return HostedAnswer(201, headers={"docker-content-digest": _digest(asked.body)})
 
     # -- the store --
 
@@ -195,32 +195,32 @@ class Hosted(Struct, kw_only=True):
         self._signatures.add(signature)
         return f"http://{self.store}{path}?X-Amz-Signature={signature}"
 
-    def _stored(self, asked: Asked) -> Told:
+    def _stored(self, asked: HostedRequest) -> HostedAnswer:
         """As S3: a link is for one method, and an Authorization beside the signature is an error."""
         url = urlsplit(asked.target)
         signature = parse_qs(url.query).get("X-Amz-Signature", [""])[0]
         method = asked.method if self.habits.store_refuses_head else asked.method.replace("HEAD", "GET")
         if "authorization" in asked.headers:
-            return Told(400, b"<Error><Code>InvalidArgument</Code></Error>")
+            return HostedAnswer(400, b"<Error><Code>InvalidArgument</Code></Error>")
         if signature not in self._signatures or not signature.startswith(method):
-            return Told(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+            return HostedAnswer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
         if asked.method == "PUT":
             return self._finish(asked, url.path[1:].partition("/uploads/")[0])
         listed = url.path.endswith("/tags/list")
         name, _, key = url.path[1:].removesuffix("/tags/list").rpartition("/")
         found = self._tags(f"{name}/{key}") if listed else self._content.get((name, key))
-        return Told(404) if found is None else Told(200, found[1], {"content-type": found[0]})
+        return HostedAnswer(404) if found is None else HostedAnswer(200, found[1], {"content-type": found[0]})
 
 
 def _digest(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def _json(status: int, document: object, headers: Mapping[str, str] | None = None) -> Told:
-    return Told(status, json.dumps(document).encode(), {"content-type": "application/json", **(headers or {})})
+def _json(status: int, document: object, headers: Mapping[str, str] | None = None) -> HostedAnswer:
+    return HostedAnswer(status, json.dumps(document).encode(), {"content-type": "application/json", **(headers or {})})
 
 
-def _error(status: int, code: str, headers: Mapping[str, str] | None = None) -> Told:
+def _error(status: int, code: str, headers: Mapping[str, str] | None = None) -> HostedAnswer:
     return _json(status, {"errors": [{"code": code, "message": "as the registry says"}]}, headers)
 
 
@@ -235,14 +235,14 @@ def hosted_registry(habits: Habits) -> Iterator[Hosted]:
 
 
 @contextmanager
-def _listening(name: str, answer: Callable[[Asked], Told]) -> Iterator[str]:
+def _listening(name: str, answer: Callable[[HostedRequest], HostedAnswer]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {key.lower(): value for key, value in self.headers.items()}
-            told = answer(Asked(server=name, method=self.command, target=self.path, headers=headers, body=body))
+            told = answer(HostedRequest(server=name, method=self.command, target=self.path, headers=headers, body=body))
             self.send_response_only(told.status)
             for key, value in {**told.headers, "content-length": str(len(told.body))}.items():
                 self.send_header(key, value)
