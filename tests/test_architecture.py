@@ -243,7 +243,7 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
     public_api_has_docstrings: (
         [
             ("d8_installer/model/digest.py", "class Digest: ..."),
-            ("d8_installer/plugin/source_records.py", "def source(): ..."),
+            ("d8_installer/plugin/records.py", "def source(): ..."),
             ("d8_installer/registry/client.py", "async def get(): ..."),
         ],
         [

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from d8_installer.cli.parser import UnknownCommandError
     from d8_installer.cli.screen import Screen
     from d8_installer.pipeline.session import Session
-    from d8_installer.plugin.command_records import Command, CommandContext
-    from d8_installer.plugin.schemes import Owned
+    from d8_installer.plugin.calling import Offer
+    from d8_installer.plugin.records import Command, CommandContext
 
 _READER_GONE = 128 + 13
 """What a command ends with that could not go on since its pipe was closed: what it would have returned is not known."""
@@ -59,26 +59,26 @@ def _read_globals(typed: argparse.Namespace) -> None:
     parser.parse_known_args(typed.rest, typed)
 
 
-def _find(session: Session, name: str) -> Owned[Command] | None:
-    from d8_installer.plugin.command_records import Command
+def _find(session: Session, name: str) -> Offer[Command] | None:
+    from d8_installer.plugin.records import Command
 
     if not _NAME.fullmatch(name) or not session.has_plugins or not session.hooks.implements("d8_commands"):
         return None
     commands = session.hooks.records("d8_commands", Command)
-    for owned in commands:
-        if owned.record.name in grammar.COMMANDS:
-            session.reporter.warn(f"plugin {owned.owner} offers the command {owned.record.name!r}, which is ours")
-    return next((owned for owned in commands if owned.record.name == name), None)
+    for offer in commands:
+        if offer.record.name in grammar.COMMANDS:
+            session.reporter.warn(f"plugin {offer.plugin} offers the command {offer.record.name!r}, which is ours")
+    return next((offer for offer in commands if offer.record.name == name), None)
 
 
-def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace, screen: Screen) -> int:
-    from d8_installer.plugin.schemes import PLUGIN_HINT, guarded
+def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, screen: Screen) -> int:
+    from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 
-    command = owned.record
+    command = offer.record
     what = f"the command {command.name!r}"
     parser = grammar.Parser(prog=f"{grammar.PROGRAM} {command.name}", description=command.summary, allow_abbrev=False)
     grammar.add_globals(parser, repeated=True)
-    guarded(owned.owner, what, lambda: command.configure(parser))
+    guarded(offer.plugin, what, lambda: command.configure(parser))
     try:
         arguments = parser.parse_args(typed.rest, typed)
     except SystemExit as ended:  # --help
@@ -93,14 +93,14 @@ def _run(session: Session, owned: Owned[Command], typed: argparse.Namespace, scr
                 raise
             raise _ReaderGoneError("the reader of its output has gone") from error
 
-    code = guarded(owned.owner, what, run, keep_stdout=True)
+    code = guarded(offer.plugin, what, run, keep_stdout=True)
     if isinstance(code, int) and 0 <= code <= 255:
         return int(code)
-    raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT)
+    raise ConfigError(f"plugin {offer.plugin} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT)
 
 
 def _context(session: Session) -> CommandContext:
-    from d8_installer.plugin.command_records import CommandContext
+    from d8_installer.plugin.records import CommandContext
     from d8_installer.plugin.run_self import run_tool
 
     return CommandContext(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.checks import Found, run_checks
-from d8_installer.plugin.check_records import Finding
+from d8_installer.plugin.records import Finding
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error

@@ -104,7 +104,7 @@ def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
     """Tell the plugins, now that nothing can be stopped any more."""
     from d8_installer.pipeline.admission import tell_switched
     from d8_installer.pipeline.apply import bin_of
-    from d8_installer.plugin.event_records import SwitchFacts
+    from d8_installer.plugin.records import SwitchFacts
 
     made = done.differences or ()
     added = tuple(one.binary for one in made if one.before is None)

@@ -8,7 +8,7 @@ from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.plugin_search import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
-from d8_installer.plugin.installed import own_distributions
+from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.store import documents, status
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
+    from d8_installer.plugin.calling import LoadedPlugin, UnusablePlugin
     from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
-    from d8_installer.plugin.hooks import LoadedPlugin, UnusablePlugin
 
 State = Literal["enabled", "not enabled", "broken", "not found"]
 
@@ -154,7 +154,7 @@ def _coded(session: Session) -> tuple[PluginRow, ...]:
     loaded = {plugin.name: plugin for plugin in session.plugins.plugins}
     wrong = {plugin.name: plugin for plugin in session.plugins.unusable}
     enabled = _enabled(session.config)
-    found = own_distributions()
+    found = distributions_with_hooks()
     rows = []
     for name in sorted({*found, *enabled}):
         distribution = found.get(name)
@@ -188,9 +188,9 @@ def _why(distribution: Distribution | None, unusable: UnusablePlugin | None) -> 
 def enable(session: Session, name: str) -> PluginsResult:
     """Let the plugin's code run from now on; one that is not in the tool's own environment is a UsageError."""
     name = normalised(name)
-    distribution = own_distributions().get(name)
+    distribution = distributions_with_hooks().get(name)
     if distribution is None:
-        from d8_installer.plugin.own_installation import running, to_add
+        from d8_installer.plugin.installation import running, to_add
 
         raise UsageError(
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
@@ -219,7 +219,7 @@ def enable(session: Session, name: str) -> PluginsResult:
 def disable(session: Session, name: str) -> PluginsResult:
     """Let the plugin's code run no more, wherever it is; one that is neither enabled nor here is a UsageError."""
     name = normalised(name)
-    distribution = own_distributions().get(name)
+    distribution = distributions_with_hooks().get(name)
     enabled = _enabled(session.config)
     if distribution is None and name not in enabled:
         raise UsageError(

@@ -12,12 +12,10 @@ from d8_installer.model.plurals import sized
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.pipeline.checks import refuse_unready
 from d8_installer.pipeline.events import tell
-from d8_installer.plugin.check_records import Verifier, VerifySubject
+from d8_installer.plugin.calling import guarded
 from d8_installer.plugin.discovery import VERIFIERS, normalised
-from d8_installer.plugin.event_records import Event, SwitchFacts
-from d8_installer.plugin.installed import own_distributions
-from d8_installer.plugin.schemes import guarded
-from d8_installer.plugin.source_records import ManifestsRequest, ManifestText
+from d8_installer.plugin.installed import distributions_with_hooks
+from d8_installer.plugin.records import Event, ManifestsRequest, ManifestText, SwitchFacts, Verifier, VerifySubject
 from d8_installer.store import documents
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes
     from d8_installer.pipeline.session import Session
     from d8_installer.pipeline.spares import Spares
-    from d8_installer.plugin.hooks import UnusablePlugin
+    from d8_installer.plugin.calling import UnusablePlugin
 
 _REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
@@ -48,14 +46,14 @@ def hooked_manifests(session: Session, profile: Profile) -> tuple[dict[str, Mani
     request = ManifestsRequest(profile.kind, profile.project)
     offers = session.hooks.records("d8_manifests", ManifestText, {"request": request}, problems.append)
     manifests: dict[str, Manifest] = {}
-    for owned in offers:
+    for offer in offers:
         try:
-            name, manifest = _parsed(owned.record)
+            name, manifest = _parsed(offer.record)
             if name in manifests:
-                raise DocumentError(f"{name} has two manifests", file=owned.record.file)
+                raise DocumentError(f"{name} has two manifests", file=offer.record.file)
             manifests[name] = manifest
         except DocumentError as error:
-            problems.append(DocumentError(f"plugin {owned.owner}: a manifest is left out: {error}", hint=error.hint))
+            problems.append(DocumentError(f"plugin {offer.plugin}: a manifest is left out: {error}", hint=error.hint))
     return manifests, tuple(problems)
 
 
@@ -96,8 +94,8 @@ class Gate:
         verifiers = session.hooks.records("d8_verifiers", Verifier) if session.has_plugins else []
         for name, subject in self._subjects(lock) if verifiers else ():
             try:
-                for owned in verifiers:
-                    _verify(owned.owner, owned.record, subject)
+                for offer in verifiers:
+                    _verify(offer.plugin, offer.record, subject)
             except D8Error as error:
                 spares.leave_out(error, name)
 
@@ -172,7 +170,7 @@ def remember_verifiers(session: Session) -> None:
     """Write down which enabled plugins verify, so that one that vanishes from the environment is missed."""
     enabled = set(map(normalised, session.config.plugins))
     known = documents.load_known_plugins(session.home)
-    for name, found in own_distributions().items():
+    for name, found in distributions_with_hooks().items():
         if not found.problem:
             known[name] = known.get(name, False) or VERIFIERS in found.groups
     documents.save_known_plugins(session.home, {name: known[name] for name in known.keys() & enabled})
@@ -205,7 +203,7 @@ def refuse_without_verifiers(session: Session) -> None:
 def _way_out(plugin: UnusablePlugin) -> str:
     way = "repair it"
     if plugin.version is None:  # also where a launcher's environment is not the one that has it
-        from d8_installer.plugin.own_installation import running, to_add
+        from d8_installer.plugin.installation import running, to_add
 
         way = f"type `d8-installer sync` where it is installed, or `{to_add(running(), plugin.name)}`"
     return f"{way}, or `d8-installer plugins disable {plugin.name}`; --no-plugins goes on without it"

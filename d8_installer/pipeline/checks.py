@@ -15,10 +15,10 @@ from d8_installer.pipeline.host import host_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
 from d8_installer.pipeline.plugin_search import look
 from d8_installer.pipeline.shadows import shadows, told
-from d8_installer.plugin.check_records import Check, CheckContext, Finding, Level
+from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.discovery import normalised
-from d8_installer.plugin.installed import own_distributions
-from d8_installer.plugin.schemes import PLUGIN_HINT, guarded
+from d8_installer.plugin.installed import distributions_with_hooks
+from d8_installer.plugin.records import Check, CheckContext, Finding, FindingLevel
 from d8_installer.store import documents
 from d8_installer.store.generations import file_name
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
-    from d8_installer.plugin.check_records import AskedSource, Moment
-    from d8_installer.plugin.schemes import Owned
+    from d8_installer.plugin.calling import Offer
+    from d8_installer.plugin.records import AskedSource, Moment
 
 Fact = TypeVar("Fact")
 
@@ -55,26 +55,26 @@ def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], Non
     """Yield the findings of every check of *moment*, by the checks' names; a check that fails is told to *report*."""
     checks = session.hooks.records("d8_checks", Check, report=report)
     context = _context(session, moment, report)
-    for owned in checks:
+    for offer in checks:
         try:
-            if moment in owned.record.moments:
-                yield from [Found(owned.record.name, finding) for finding in _findings(owned, context)]
+            if moment in offer.record.moments:
+                yield from [Found(offer.record.name, finding) for finding in _findings(offer, context)]
         except D8Error as error:
             report(error)
 
 
-def _findings(owned: Owned[Check], context: CheckContext) -> list[Finding]:
-    what = f"the check {owned.record.name!r}"
-    findings: object = guarded(owned.owner, what, lambda: owned.record.run(context))
+def _findings(offer: Offer[Check], context: CheckContext) -> list[Finding]:
+    what = f"the check {offer.record.name!r}"
+    findings: object = guarded(offer.plugin, what, lambda: offer.record.run(context))
     if isinstance(findings, list) and all(_is_finding(finding) for finding in findings):
         return findings
-    raise ConfigError(f"plugin {owned.owner} failed in {what}: it must return a list of Finding", hint=PLUGIN_HINT)
+    raise ConfigError(f"plugin {offer.plugin} failed in {what}: it must return a list of Finding", hint=PLUGIN_HINT)
 
 
 def _is_finding(finding: object) -> bool:
     if not isinstance(finding, Finding):
         return False
-    return finding.level in get_args(Level) and isinstance(finding.message, str) and bool(finding.message)
+    return finding.level in get_args(FindingLevel) and isinstance(finding.message, str) and bool(finding.message)
 
 
 def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
@@ -101,7 +101,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         generation=None if active is None else active.number,
         binaries=tuple(sorted(one.placement.binary for one in placed if one.placement.in_bin)),
         missing=tuple(_missing(session, profile, active)),
-        not_enabled=tuple(sorted(own_distributions().keys() - enabled)),
+        not_enabled=tuple(sorted(distributions_with_hooks().keys() - enabled)),
         absent=tuple(plugin.name for plugin in unusable if plugin.version is None),
         broken=tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
         env=without_secrets(session.environ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError
 from d8_installer.model.value import Struct
 from d8_installer.plugin.discovery import VERIFIERS, normalised
-from d8_installer.plugin.installed import own_distributions
+from d8_installer.plugin.installed import distributions_with_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ def refuse_contested_verifiers(session: Session, requesters: Requesters) -> None
     enabled = set(map(normalised, session.config.plugins))
     if not enabled or not session.options.plugins:
         return
-    verifying = {name for name, found in own_distributions().items() if VERIFIERS in found.groups}
+    verifying = {name for name, found in distributions_with_hooks().items() if VERIFIERS in found.groups}
     verifying |= {d.name for d in requesters.scan.distributions if VERIFIERS in d.groups}
     for other in requesters.others:
         if other.name in enabled & verifying:

@@ -6,15 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
-from d8_installer.plugin.schemes import PLUGIN_HINT, guarded
-from d8_installer.plugin.source_records import Credential
+from d8_installer.plugin.calling import PLUGIN_HINT, guarded
+from d8_installer.plugin.records import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d8_installer.plugin.hooks import Hooks
-    from d8_installer.plugin.schemes import Owned
-    from d8_installer.plugin.source_records import CredentialRequest
+    from d8_installer.plugin.calling import Hooks, Offer
+    from d8_installer.plugin.records import CredentialRequest
 
 
 class Token:
@@ -42,10 +41,10 @@ class Token:
     def _ask(self) -> str | None:
         request = self._request()
         offers = self._hooks().records("d8_credentials", Credential)
-        for owned in sorted(offers, key=lambda owned: (owned.record.order, owned.record.name)):
-            token = _of(owned, request)
+        for offer in sorted(offers, key=lambda offer: (offer.record.order, offer.record.name)):
+            token = _of(offer, request)
             if token is not None:
-                self.origin = owned.record.name
+                self.origin = offer.record.name
                 return token
         return None
 
@@ -61,11 +60,11 @@ def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None
     return certificate, key
 
 
-def _of(owned: Owned[Credential], request: CredentialRequest) -> str | None:
-    name, ask = owned.record.name, owned.record.token
-    token: object = guarded(owned.owner, f"the credential {name!r}", lambda: ask(request), secret=True)
+def _of(offer: Offer[Credential], request: CredentialRequest) -> str | None:
+    name, ask = offer.record.name, offer.record.token
+    token: object = guarded(offer.plugin, f"the credential {name!r}", lambda: ask(request), secret=True)
     if token is None or isinstance(token, str):
         return token
     raise ConfigError(
-        f"plugin {owned.owner} failed in the credential {name!r}: it must return text or None", hint=PLUGIN_HINT
+        f"plugin {offer.plugin} failed in the credential {name!r}: it must return text or None", hint=PLUGIN_HINT
     )

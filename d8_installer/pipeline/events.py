@@ -7,13 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
-from d8_installer.plugin.event_records import Event, EventReporter
-from d8_installer.plugin.schemes import guarded
+from d8_installer.plugin.calling import guarded
+from d8_installer.plugin.records import Event, EventReporter
 
 if TYPE_CHECKING:
     from d8_installer.pipeline.reporter import Reporter, Task
-    from d8_installer.plugin.hooks import Hooks
-    from d8_installer.plugin.schemes import Owned
+    from d8_installer.plugin.calling import Hooks, Offer
 
 
 def with_reporters(reporter: Reporter, hooks: Hooks) -> Reporter:
@@ -39,7 +38,7 @@ def tell_end(reporter: Reporter, error: BaseException | None) -> None:
 class EventTee:
     """A Reporter: all goes to the person's, and as events to those of plugins, one at a time."""
 
-    def __init__(self, inner: Reporter, reporters: list[Owned[EventReporter]]) -> None:
+    def __init__(self, inner: Reporter, reporters: list[Offer[EventReporter]]) -> None:
         self._inner = inner
         self._reporters = reporters
         self._lock = threading.RLock()
@@ -66,12 +65,12 @@ class EventTee:
     def tell(self, event: Event) -> None:
         """Tell the plugins; who fails is named once, and not told again."""
         with self._lock:
-            for owned in list(self._reporters):
+            for offer in list(self._reporters):
                 try:
-                    reporter = owned.record
-                    guarded(owned.owner, f"the reporter {reporter.name!r}", partial(reporter.event, event))
+                    reporter = offer.record
+                    guarded(offer.plugin, f"the reporter {reporter.name!r}", partial(reporter.event, event))
                 except D8Error as error:
-                    self._reporters.remove(owned)
+                    self._reporters.remove(offer)
                     self._inner.warn(f"{error}; it is told nothing more")
 
 

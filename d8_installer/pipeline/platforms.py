@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.platform import Platform
-from d8_installer.plugin.schemes import PLUGIN_HINT
-from d8_installer.plugin.source_records import PlatformChoice
+from d8_installer.plugin.calling import PLUGIN_HINT
+from d8_installer.plugin.records import PlatformChoice
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import HostFacts
-    from d8_installer.plugin.hooks import Hooks
+    from d8_installer.plugin.calling import Hooks
 
 
 def chosen_platform(hooks: Hooks, facts: HostFacts) -> Platform:
@@ -20,11 +20,11 @@ def chosen_platform(hooks: Hooks, facts: HostFacts) -> Platform:
         return Platform.of_host(facts)
     choices = hooks.records("d8_platforms", PlatformChoice, {"host": facts})
     platforms: dict[Platform, str] = {}
-    for owned in choices:
-        platform: object = owned.record.platform
+    for offer in choices:
+        platform: object = offer.record.platform
         if not isinstance(platform, Platform):
-            raise ConfigError(f"plugin {owned.owner} failed in d8_platforms: no Platform is in it", hint=PLUGIN_HINT)
-        platforms.setdefault(platform, owned.owner)
+            raise ConfigError(f"plugin {offer.plugin} failed in d8_platforms: no Platform is in it", hint=PLUGIN_HINT)
+        platforms.setdefault(platform, offer.plugin)
     if len(platforms) > 1:
         said = " and ".join(f"{owner} chooses {platform}" for platform, owner in platforms.items())
         raise ConfigError(

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from d8_installer.model.source import Destination, Source
     from d8_installer.pipeline.credentials import Token
     from d8_installer.pipeline.reporter import Reporter
-    from d8_installer.plugin.hooks import Hooks, Loaded
-    from d8_installer.plugin.source_records import Access
+    from d8_installer.plugin.calling import Hooks, Loaded
+    from d8_installer.plugin.records import Access
     from d8_installer.store.flock import Patience
     from d8_installer.store.paths import Home, ProfilePaths
 
@@ -173,21 +173,21 @@ class Session:
     @cached_property
     def plugins(self) -> Loaded:
         """The enabled plugins, imported; what is wrong with one is in it, and nothing is said of it."""
-        from d8_installer.plugin.hooks import Loaded
+        from d8_installer.plugin.calling import Loaded
 
         if not self.has_plugins:
             return Loaded()
-        from d8_installer.plugin.installed import own_distributions
-        from d8_installer.plugin.loading import keep_strangers_out, load
+        from d8_installer.plugin.installed import distributions_with_hooks
+        from d8_installer.plugin.loading import isolate_sys_path, load
 
-        keep_strangers_out(self.directory)
-        return load(self.config.plugins, own_distributions(), documents.load_known_plugins(self.home))
+        isolate_sys_path(self.directory)
+        return load(self.config.plugins, distributions_with_hooks(), documents.load_known_plugins(self.home))
 
     @cached_property
     def hooks(self) -> Hooks:
         """All hooks, those of the enabled plugins and ours; an unusable plugin is warned of, and not asked."""
         from d8_installer.pipeline.events import with_reporters
-        from d8_installer.plugin.hooks import Hooks
+        from d8_installer.plugin.calling import Hooks
 
         for unusable in self.plugins.unusable:
             self.reporter.warn(f"the plugin {unusable.name} is left out: {unusable.why}")
@@ -258,7 +258,7 @@ class Session:
     def token(self) -> Token:
         """The endpoint's bearer token, which is asked for at the first request that needs it."""
         from d8_installer.pipeline.credentials import Token
-        from d8_installer.plugin.source_records import CredentialRequest
+        from d8_installer.plugin.records import CredentialRequest
 
         options = self.options
         return Token(
@@ -277,7 +277,7 @@ class Session:
     def access(self) -> Access:
         """How sources and destinations are reached."""
         from d8_installer.pipeline.credentials import certificate_files
-        from d8_installer.plugin.source_records import Access
+        from d8_installer.plugin.records import Access
 
         certificate, key = certificate_files(
             (self.options.client_cert, self.options.client_key),
@@ -293,8 +293,8 @@ class Session:
             insecure=self.options.insecure,
             env=self.environ,
             connections=self.options.connections,
-            patience=self.patience,
-            stall=self.patience,
+            max_wait=self.patience,
+            stall_timeout=self.patience,
             offline=self.is_offline,
             secrets=self.secrets,
             trace=self.reporter.detail,

@@ -9,7 +9,7 @@ from d8_installer.errors import ConfigError, D8Error, NotFoundError
 from d8_installer.model.address import shown
 from d8_installer.model.reference import CLI_IMAGE, ImageName
 from d8_installer.model.value import replace
-from d8_installer.plugin.check_records import AskedSource
+from d8_installer.plugin.records import AskedSource
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
@@ -34,7 +34,7 @@ def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
     if session.is_offline and url.partition(":")[0] not in _LOCAL:
         return AskedSource(address=shown(url), was_asked=False)
     try:
-        source = session.open_source(url, replace(session.access, tries=1, patience=limit, stall=limit))
+        source = session.open_source(url, replace(session.access, tries=1, max_wait=limit, stall_timeout=limit))
         with contextlib.suppress(NotFoundError):
             source.tags(image.path)
     except ConfigError as error:

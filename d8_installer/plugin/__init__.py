@@ -1,26 +1,33 @@
-"""What plugin authors import: ``from d8_installer.plugin import hookimpl, Check, Finding``.
+"""What plugin authors import, and the only public part of this package: ``from d8_installer.plugin import hookimpl``.
 
-The names are imported on use: the house's quick commands pass through this package and must stay light. The house's
-own side (``schemes``, ``loading``, ``hooks``, ``discovery`` …) is not a part of what is promised here.
+The names are imported on use: quick commands pass through this package and must start fast.
 """
 
 from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from d8_installer.plugin.check_records import AskedSource, Check, CheckContext, Finding, Verifier, VerifySubject
-    from d8_installer.plugin.command_records import Command, CommandContext
-    from d8_installer.plugin.event_records import Event, EventReporter, SwitchFacts
     from d8_installer.plugin.hookspec import hookimpl
-    from d8_installer.plugin.source_records import (
+    from d8_installer.plugin.records import (
         Access,
+        AskedSource,
+        Check,
+        CheckContext,
+        Command,
+        CommandContext,
         Credential,
         CredentialRequest,
         DestinationScheme,
+        Event,
+        EventReporter,
+        Finding,
         ManifestsRequest,
         ManifestText,
         PlatformChoice,
         SourceScheme,
+        SwitchFacts,
+        Verifier,
+        VerifySubject,
     )
 
 __all__ = [
@@ -46,21 +53,10 @@ __all__ = [
     "hookimpl",
 ]
 
-_MODULES = {
-    "command_records": ("Command", "CommandContext"),
-    "hookspec": ("hookimpl",),
-    "check_records": ("AskedSource", "Check", "CheckContext", "Finding", "Verifier", "VerifySubject"),
-    "source_records": (
-        *("Access", "Credential", "CredentialRequest", "DestinationScheme", "ManifestsRequest", "ManifestText"),
-        *("PlatformChoice", "SourceScheme"),
-    ),
-    "event_records": ("Event", "EventReporter", "SwitchFacts"),
-}
-
 
 def __getattr__(name: str) -> object:
-    """Import the module that has *name*."""
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Return the public *name*, and import its module if need be."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "hookspec" if name == "hookimpl" else "records"
+    return getattr(import_module(f"{__name__}.{module}"), name)

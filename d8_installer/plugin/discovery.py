@@ -17,7 +17,7 @@ from d8_installer.errors import DocumentError
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plurals import sized
 from d8_installer.model.value import Struct, field, replace
-from d8_installer.plugin.dist_record import MAX_RECORD, claims, is_administrators, promised, read_file
+from d8_installer.plugin.dist_info import MAX_RECORD, claims, is_administrators, promised, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

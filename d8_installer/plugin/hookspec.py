@@ -13,16 +13,18 @@ import pluggy
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import HostFacts
-    from d8_installer.plugin.check_records import Check, Verifier
-    from d8_installer.plugin.command_records import Command
-    from d8_installer.plugin.event_records import EventReporter, SwitchFacts
-    from d8_installer.plugin.source_records import (
+    from d8_installer.plugin.records import (
+        Check,
+        Command,
         Credential,
         DestinationScheme,
+        EventReporter,
         ManifestsRequest,
         ManifestText,
         PlatformChoice,
         SourceScheme,
+        SwitchFacts,
+        Verifier,
     )
 
 PROJECT = "d8_installer"

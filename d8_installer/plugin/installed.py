@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OWN = "d8-installer's own"
 
 
-def own_distributions() -> dict[str, Distribution]:
+def distributions_with_hooks() -> dict[str, Distribution]:
     """Return the distributions of the tool's own environment that have hooks, by name.
 
     That is the libraries of ``sys.prefix``, and the one that this package was installed into (a user site); of two the

@@ -1,7 +1,7 @@
-"""Imports the enabled plugins, one by one: whatever goes wrong in one is its own, and named.
+"""Imports the enabled plugins, one by one, so that a plugin that fails is named and does not stop the others.
 
-That this module is imported says that foreign code may have run: ``cli.main`` then ends the process without waiting for
-what such code left behind (threads, exit handlers).
+``cli.main`` takes the import of this module as the sign that a plugin's code may have run. It then ends the process
+without waiting for the plugin's threads and exit handlers.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from inspect import isroutine
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
+from d8_installer.plugin.calling import Loaded, LoadedPlugin, UnusablePlugin, guarded, new_manager
 from d8_installer.plugin.discovery import HOOKS, VERIFIERS, normalised
-from d8_installer.plugin.hooks import Loaded, LoadedPlugin, UnusablePlugin
-from d8_installer.plugin.schemes import guarded, new_manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from d8_installer.plugin.discovery import Distribution
 
-_VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*))?\s*(?:\[.*\])?")
+_VALUE = r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*))?\s*(?:\[.*\])?"
+"""The value of an entry point: ``MODULE`` or ``MODULE:NAME``, perhaps with extras (PyPA entry points specification)."""
 _VERIFY = "d8_verifiers"
 
 
 def load(enabled: Iterable[str], found: Mapping[str, Distribution], known: Mapping[str, bool] | None = None) -> Loaded:
-    """Import the *enabled* ones of the distributions *found*, by name, and return those that fit and those that do not.
+    """Import the *enabled* plugins among the distributions *found* (by name). Return those that work and the others.
 
-    *known* says of plugins that were seen before whether they verify images. One that cannot be found, or does not
-    count as its own, may verify unless it is known to verify nothing.
+    *known* tells of plugins that were loaded before whether they verify images. A plugin that is not found, or whose
+    distribution has a problem, counts as a verifier unless it is known not to be one.
     """
     plugins, unusable = [], []
     may_verify = known or {}
@@ -56,10 +56,10 @@ def load(enabled: Iterable[str], found: Mapping[str, Distribution], known: Mappi
     return Loaded(tuple(plugins), tuple(unusable))
 
 
-def keep_strangers_out(directory: str) -> None:
-    """Take the script's or the working directory, and PYTHONPATH's, out of ``sys.path`` for good.
+def isolate_sys_path(directory: str) -> None:
+    """Remove the script's and the working *directory*, and the entries of PYTHONPATH, from ``sys.path`` for good.
 
-    Plugins, and what they import later, come from the tool's own environment and from nowhere else.
+    Plugins and their imports then come from the tool's own environment only.
     """
     libraries = {os.path.realpath(entry) for entry in sys.path if "-packages" in os.path.basename(entry)}
     chosen = {os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
@@ -71,9 +71,9 @@ def keep_strangers_out(directory: str) -> None:
 
 
 def examine(label: str, plugin: object) -> tuple[str, ...]:
-    """Return the hooks that *plugin* implements; a ConfigError tells what does not fit.
+    """Return the names of the hooks that *plugin* implements.
 
-    What looks like a hook has to be one: a misspelt name, a missing ``@hookimpl``, a wrapper are refused.
+    Raise ConfigError for a misspelt hook, a missing ``@hookimpl``, a hook wrapper, or a plugin without any hook.
     """
     manager = new_manager({label: plugin})
     callers = manager.get_hookcallers(plugin) or []
@@ -98,7 +98,7 @@ def _loaded(distribution: Distribution) -> LoadedPlugin:
     hooks: set[str] = set()
     for value in values:
         plugin = _imported(title, value)
-        if any(plugin is known for known in objects.values()):
+        if any(plugin is one for one in objects.values()):
             continue
         label = title if not objects else f"{title} ({value})"
         hooks |= set(examine(label, plugin))
@@ -113,7 +113,7 @@ def _loaded(distribution: Distribution) -> LoadedPlugin:
 
 
 def _imported(title: str, value: str) -> object:
-    match = _VALUE.fullmatch(value)
+    match = re.fullmatch(_VALUE, value)
     if match is None:
         raise _unfit(title, f"its entry point {value[:100]!r} is not MODULE or MODULE:NAME")
     found: object = guarded(title, "its import", lambda: import_module(match[1]))

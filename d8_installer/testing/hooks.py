@@ -25,19 +25,24 @@ from d8_installer.errors import D8Error, UnreachableError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.value import Struct, replace
-from d8_installer.plugin.check_records import AskedSource, CheckContext, Finding, Level, VerifySubject
-from d8_installer.plugin.event_records import Event, SwitchFacts
-from d8_installer.plugin.hooks import Hooks, Loaded, LoadedPlugin
+from d8_installer.plugin.calling import Hooks, Loaded, LoadedPlugin
 from d8_installer.plugin.loading import examine
-from d8_installer.plugin.source_records import CredentialRequest
+from d8_installer.plugin.records import (
+    AskedSource,
+    CheckContext,
+    CredentialRequest,
+    Event,
+    Finding,
+    FindingLevel,
+    SwitchFacts,
+    VerifySubject,
+)
 from d8_installer.testing.contract import expect, expect_raises
 
 if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes, Source
-    from d8_installer.plugin.check_records import Check, Verifier
-    from d8_installer.plugin.event_records import EventReporter
-    from d8_installer.plugin.schemes import Record
-    from d8_installer.plugin.source_records import Credential
+    from d8_installer.plugin.calling import Record
+    from d8_installer.plugin.records import Check, Credential, EventReporter, Verifier
     from d8_installer.testing.contract import Sample
 
 _PLATFORM = Platform("linux", "amd64")
@@ -74,8 +79,8 @@ class PluginUnderTest(Struct, frozen=True):
 
         Raises ConfigError for whatever the tool would not take, with the words that a person would see.
         """
-        owned = self._asked.records(hook, kind, facts)
-        return [one.record for one in owned if one.owner == _LABEL]
+        offers = self._asked.records(hook, kind, facts)
+        return [offer.record for offer in offers if offer.plugin == _LABEL]
 
     def call(self, hook: str, **facts: object) -> None:
         """Call a hook that returns nothing; raises what the tool would hear."""
@@ -176,7 +181,7 @@ class CheckContract:
 def _expect_finding(name: str, finding: object) -> None:
     if not isinstance(finding, Finding):
         raise AssertionError(f"{name} returns {finding!r}, which is no Finding")
-    expect(finding.level in get_args(Level), f"{name}: {finding.level} is a level")
+    expect(finding.level in get_args(FindingLevel), f"{name}: {finding.level} is a level")
     expect(finding.message and "\n" not in finding.message, f"{name}: the message is one line")
     expect(not finding.message.endswith("."), f"{name}: the message has no final stop")
 

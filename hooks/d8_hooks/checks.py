@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from d8_installer.plugin.check_records import Check, Finding
 from d8_installer.plugin.hookspec import hookimpl
+from d8_installer.plugin.records import Check, Finding
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.check_records import AskedSource, CheckContext, Level
+    from d8_installer.plugin.records import AskedSource, CheckContext, FindingLevel
 
 
 @hookimpl
@@ -59,7 +59,7 @@ def _source(source: AskedSource, *, is_first: bool) -> Finding:
     token = f" (token from {source.token_from})" if source.token_from else ""
     if source.problem is None:
         return Finding("ok", f"{source.address} answers{token}")
-    level: Level = "error" if is_first else "warning"
+    level: FindingLevel = "error" if is_first else "warning"
     return Finding(level, f"{source.address}{token}: {source.problem}", hint=source.hint)
 
 
@@ -138,6 +138,6 @@ def _plugins(context: CheckContext) -> list[Finding]:
 
 
 def _to_add(package: str) -> str:
-    from d8_installer.plugin.own_installation import running, to_add
+    from d8_installer.plugin.installation import running, to_add
 
     return to_add(running(), package)

@@ -9,7 +9,7 @@ from d8_installer.registry.retry import RetryPolicy
 from d8_installer.registry.trust import ClientCertificate
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.source_records import Access
+    from d8_installer.plugin.records import Access
     from d8_installer.registry.origin import Origin
 
 
@@ -27,10 +27,10 @@ def client_options(access: Access, origin: Origin) -> ClientOptions:
         env=access.env,
         offline=access.offline,
         connections=access.connections,
-        connect_timeout=min(access.stall, CONNECT_TIMEOUT),
-        read_timeout=access.stall,
+        connect_timeout=min(access.stall_timeout, CONNECT_TIMEOUT),
+        read_timeout=access.stall_timeout,
         certificate=certificate,
-        retry=RetryPolicy(tries=access.tries, max_wait=access.patience),
+        retry=RetryPolicy(tries=access.tries, max_wait=access.max_wait),
         wait=access.wait,
         secrets=access.secrets,
         trace=access.trace,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError
 from d8_installer.model.secrets import without_secrets
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.source_records import Credential
+from d8_installer.plugin.records import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lightkube.config.kubeconfig import KubeConfig
     from lightkube.config.models import Context, User, UserExec
 
-    from d8_installer.plugin.source_records import CredentialRequest
+    from d8_installer.plugin.records import CredentialRequest
 
 _LIMIT = 8 << 20
 _API = "client.authentication.k8s.io/"
@@ -42,7 +42,7 @@ def _token(request: CredentialRequest) -> str | None:
     except ImportError as error:
         if request.kubeconfig is None and request.context is None:
             return None
-        from d8_installer.plugin.own_installation import hint_for_extra
+        from d8_installer.plugin.installation import hint_for_extra
 
         raise ConfigError(
             "reading a kubeconfig needs the extra [cluster], which is not installed", hint=hint_for_extra("cluster")

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.source_records import DestinationScheme, SourceScheme
+from d8_installer.plugin.records import DestinationScheme, SourceScheme
 from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.source_records import Access
+    from d8_installer.plugin.records import Access
 
 _NAME = "oci-layout"
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from d8_hooks.connection import client_options
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.source_records import DestinationScheme, SourceScheme
+from d8_installer.plugin.records import DestinationScheme, SourceScheme
 from d8_installer.registry.client import Client
 from d8_installer.registry.oci_address import OCI_SCHEMES, OciAddress
 from d8_installer.registry.oci_push import RegistryDestination
 from d8_installer.registry.oci_registry import Registry, RegistrySource
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.source_records import Access
+    from d8_installer.plugin.records import Access
 
 
 @hookimpl

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from d8_hooks.connection import client_options
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.source_records import SourceScheme
+from d8_installer.plugin.records import SourceScheme
 from d8_installer.registry.client import BearerToken, Client
 from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.rpp import RppSource
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.source_records import Access
+    from d8_installer.plugin.records import Access
 
 
 @hookimpl

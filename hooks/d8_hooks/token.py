@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.source_records import Credential
+from d8_installer.plugin.records import Credential
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.source_records import CredentialRequest
+    from d8_installer.plugin.records import CredentialRequest
 
 _LIMIT = 1 << 16
 

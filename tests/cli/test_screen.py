@@ -385,7 +385,7 @@ def d8_commands():
 """
 PRINTS_IN_THREADS = """
 import threading
-from d8_installer.plugin.schemes import guarded
+from d8_installer.plugin.calling import guarded
 outside, inside = sys.stdout, threading.Barrier(2)
 
 def long():

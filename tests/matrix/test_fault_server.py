@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import TryAgainError
+from d8_installer.plugin.records import Access
 from d8_installer.plugin.schemes import open_source
-from d8_installer.plugin.source_records import Access
 from d8_installer.testing.contract import Sample, SourceContract
 from d8_installer.testing.faults import FaultServer, fault_server, status
 from d8_installer.testing.memory import MemorySource

@@ -14,8 +14,7 @@ import pytest
 import d8_installer.plugin as api
 from d8_installer import plugin
 from d8_installer.model.platform import HostFacts, Platform
-from d8_installer.plugin import check_records, command_records, event_records, hookspec
-from d8_installer.plugin import source_records as records
+from d8_installer.plugin import hookspec, records
 from d8_installer.testing.hooks import SWITCH, hooks_of
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def example(name: str) -> types.ModuleType:
 
 def record_type(name: str) -> type[records.SourceScheme]:
     """Return the kind of records that a hook's signature promises."""
-    modules = (records, check_records, event_records, command_records)
-    known = {key: value for module in modules for key, value in vars(module).items()} | {"HostFacts": HostFacts}
+    known = vars(records) | {"HostFacts": HostFacts}
     returned = get_type_hints(spec(name), known)["return"]
     (kind,) = returned.__args__
     assert isinstance(kind, type)
@@ -102,9 +100,8 @@ def test_all_that_authors_import_is_there_and_nothing_else_is_promised() -> None
     assert all(getattr(api, name) is not None for name in plugin.__all__)
     public = {
         name
-        for module in (records, check_records, event_records, command_records)
-        for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__
+        for name, value in vars(records).items()
+        if isinstance(value, type) and value.__module__ == records.__name__
     }
     assert set(plugin.__all__) == public | {"hookimpl"}
     with pytest.raises(AttributeError, match="nonsense"):

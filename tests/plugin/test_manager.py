@@ -11,9 +11,10 @@ import pytest
 
 import d8_installer.plugin.hookspec as spec
 from d8_installer.errors import ConfigError, NotFoundError, UnreachableError
+from d8_installer.plugin.calling import new_manager
 from d8_installer.plugin.hookspec import hookimpl
-from d8_installer.plugin.schemes import FIRST_PARTY, new_manager, open_destination, open_source
-from d8_installer.plugin.source_records import Access, DestinationScheme, SourceScheme
+from d8_installer.plugin.records import Access, DestinationScheme, SourceScheme
+from d8_installer.plugin.schemes import FIRST_PARTY, open_destination, open_source
 from d8_installer.testing.contract import Sample
 from d8_installer.testing.memory import MemorySource
 
@@ -160,7 +161,7 @@ def test_every_hook_says_when_order_returns_raises_and_gives_an_example(name: st
 
 def test_the_plugin_api_is_light() -> None:
     program = (
-        "import sys; import d8_installer.plugin.schemes, d8_installer.plugin.source_records;"
+        "import sys; import d8_installer.plugin.schemes, d8_installer.plugin.records;"
         "print([n for n in ('pluggy', 'httpx2', 'd8_hooks', 'd8_installer.registry') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

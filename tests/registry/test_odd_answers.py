@@ -7,8 +7,8 @@ import json
 import pytest
 
 from d8_installer.errors import ConfigError, MismatchError, NotAllowedError, TryAgainError, UnreachableError
+from d8_installer.plugin.records import Access
 from d8_installer.plugin.schemes import open_destination
-from d8_installer.plugin.source_records import Access
 from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
 from d8_installer.registry.rpp_wire import parse_tags, raise_for_status, tags_request

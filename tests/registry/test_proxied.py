@@ -12,8 +12,8 @@ import pytest
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.platform import Platform
+from d8_installer.plugin.records import Access
 from d8_installer.plugin.schemes import open_source
-from d8_installer.plugin.source_records import Access
 from d8_installer.registry.client import BearerToken, Client, ClientOptions
 from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.origin import Origin
