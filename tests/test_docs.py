@@ -20,7 +20,7 @@ from d8_installer.model.manifest import Manifest
 from tests.command import run
 
 ROOT = Path(__file__).resolve().parent.parent
-_NAMES = ("install", "commands", "hooks", "lock", "merging", "shells", "homes")
+_NAMES = ("architecture", "install", "commands", "hooks", "lock", "merging", "shells", "homes")
 PAGES = ("README.md", *(f"docs/{page}.md" for page in _NAMES))
 
 
