@@ -1,27 +1,32 @@
-"""The error tree: every failure a person can meet, and nothing else.
+"""The error tree: every failure that a person can meet.
 
-The class says whose fault it is, the attributes hold the facts, ``hint`` is what to type next and
-``exit_code`` is what the process ends with (the sysexits numbers that DESIGN.md lists).
+The class says where the fault lies, the attributes hold the facts, ``hint`` is what to type next, and ``exit_code``
+is the exit status of the process (the numbers of sysexits.h).
 
-    D8Error                       1   a failure that has no better name below
+    D8Error                       1   a failure that fits no class below
     ├── UsageError                2   the command line
     ├── DocumentError            65   a manifest, a lock, or what they ask for
-    │   ├── StaleLockError       65   the lock does not say what the manifests want
-    │   └── ConflictError        65   two requesters cannot both be right
+    │   ├── StaleLockError       65   the lock does not match the manifests
+    │   └── ConflictError        65   two requests exclude each other
     ├── UnreachableError         69   no source answers, or its certificate is not trusted
-    ├── NotFoundError            69   the source answers; the image, version or platform is not there
+    ├── NotFoundError            69   the source answers, but does not have the image, version or platform
     ├── DiskError                73   the operating system refused a file operation
     ├── TryAgainError            75   the same command may work later (429, 5xx, a cut transfer, a held lock)
-    ├── MismatchError            76   what arrived is not what was promised
-    ├── NotAllowedError          77   401, 403, or a place that is not ours to write
-    └── ConfigError              78   configuration, flags of trust, a home of another schema
-        └── AbsentSourceError    78   the file or directory that a local source is, is not there
+    ├── MismatchError            76   the bytes that arrived are not the promised ones
+    ├── NotAllowedError          77   401, 403, or a file that belongs to someone else
+    └── ConfigError              78   the configuration, the options of trust, a home with a newer schema
+        └── AbsentSourceError    78   the file or directory of a local source does not exist
 
-Anything that is not a D8Error is our bug and ends with 70 (``cli.main`` alone catches it); an interrupt
-ends with 130. Messages are one lowercase clause, without a final stop. No message holds a token.
+Any other exception is a bug in the tool and exits with 70 (only ``cli.main`` catches it). An interrupt exits with 130.
+A message is one lowercase clause without a full stop, and never contains a token. An outer layer adds what it knows
+with ``within``, and in no other way.
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 EXIT_OK = 0
 EXIT_BUG = 70
@@ -29,7 +34,7 @@ EXIT_INTERRUPTED = 130
 
 
 class D8Error(Exception):
-    """A failure for the person at the keyboard: one clause, and a hint of what to type next."""
+    """A failure as the person reads it: one clause, and a hint what to type next."""
 
     exit_code = 1
 
@@ -38,8 +43,21 @@ class D8Error(Exception):
         self.message = message
         self.hint = hint
 
+    def within(self, prefix: str = "", *, more: str = "", hint: str | None = None) -> Self:
+        """Return a copy with *prefix* before the message, *more* behind it, and *hint* in place of the error's own.
+
+        The class, all facts and the cause stay. To keep a hint that is already there, write ``hint=error.hint or …``.
+        """
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.message = (f"{prefix}: " if prefix else "") + self.message + (f"; {more}" if more else "")
+        copy.args = (copy.message, *self.args[1:])
+        copy.hint = hint if hint is not None else self.hint
+        copy.__cause__ = self.__cause__
+        return copy.with_traceback(self.__traceback__)
+
     def as_json(self) -> dict[str, object]:
-        """Return the entry of the envelope's ``errors``: kind, message, hint and exit code."""
+        """Return the error as an entry of ``errors`` in the JSON output."""
         return {
             "kind": type(self).__name__.removesuffix("Error"),
             "message": self.message,
@@ -49,17 +67,17 @@ class D8Error(Exception):
 
 
 class UsageError(D8Error):
-    """The command line asks for something that makes no sense."""
+    """The command line cannot be understood, or asks for something that is impossible."""
 
     exit_code = 2
 
 
-_PREDICATES = ("is ", "has ", "holds ", "lists ", "asks ", "cannot ", "names ", "leads ")
-"""What a message about a whole file begins with: "d8.lock is missing" is a sentence, "d8.lock: is missing" is not."""
-
-
 class DocumentError(D8Error):
-    """A manifest, lock or other document of the user is malformed; says which file, key and line."""
+    """A manifest, a lock or another document is wrong; the message names the file, the line and the key.
+
+    ``problem`` is the message without these. *about_file*: the problem is a sentence whose subject is the file
+    ("d8.lock is missing"), so that no colon separates the two unless a line or a key stands between them.
+    """
 
     exit_code = 65
 
@@ -71,24 +89,27 @@ class DocumentError(D8Error):
         key: str | None = None,
         line: int | None = None,
         hint: str | None = None,
+        about_file: bool = False,
     ) -> None:
         where = (file or "") + (f":{line}" if line is not None else "")
         parts = [part for part in (where, key, message) if part]
-        is_about_the_file = file is not None and line is None and key is None and message.startswith(_PREDICATES)
-        super().__init__((" " if is_about_the_file else ": ").join(parts), hint=hint)
+        is_sentence = about_file and line is None and key is None
+        super().__init__((" " if is_sentence else ": ").join(parts), hint=hint)
         self.problem = message
         self.file = file
         self.key = key
         self.line = line
+        self.about_file = about_file
 
-    def at(self, *, file: str | None = None, key: str | None = None, line: int | None = None) -> DocumentError:
-        """Return the same error with the facts that only an outer layer knew; known facts stay."""
+    def at(self, *, file: str | None = None, key: str | None = None, line: int | None = None) -> Self:
+        """Return this error with the place that only an outer layer knew; facts that are known already stay."""
         return type(self)(
             self.problem,
             file=self.file or file,
             key=self.key or key,
             line=self.line if self.line is not None else line,
             hint=self.hint,
+            about_file=self.about_file,
         )
 
 
@@ -97,28 +118,28 @@ class StaleLockError(DocumentError):
 
 
 class ConflictError(DocumentError):
-    """Two requesters (or two images, or two sides of a merge) want things that exclude each other; names both.
+    """Two requests, two images or the two sides of a merge exclude each other; the message names both.
 
-    ``conflicts``: of a merge each image, as the entry of the envelope's ``errors`` has it.
+    ``conflicts`` are the images that conflict in a merge, each as the JSON output has it.
     """
 
     conflicts: tuple[dict[str, object], ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return the entry of the envelope's ``errors``, with what conflicts in a merge."""
+        """Return the error as an entry of ``errors`` in the JSON output, with the conflicts of a merge."""
         return super().as_json() | ({"conflicts": list(self.conflicts)} if self.conflicts else {})
 
 
 class UnreachableError(D8Error):
-    """No answer from the source: connection, name resolution or certificate."""
+    """The source does not answer: the connection, the name resolution or the certificate failed."""
 
     exit_code = 69
 
 
 class NotFoundError(D8Error):
-    """The source answered, and has no such image, version or platform.
+    """The source answers, but does not have the image, version or platform.
 
-    ``image`` is the short name of the image where the source has no image of that name, else None.
+    ``image`` is the image's short name if the source has no image of that name, else None.
     """
 
     exit_code = 69
@@ -132,28 +153,28 @@ class DiskError(D8Error):
 
 
 class TryAgainError(D8Error):
-    """A passing fault: rate limit, upstream failure, a transfer cut short, a lock held too long."""
+    """A temporary fault: a rate limit, an upstream failure, a cut transfer, a lock that is held too long."""
 
     exit_code = 75
 
 
 class MismatchError(D8Error):
-    """Bytes, a digest, a tag or an executable's header differ from what was promised."""
+    """Bytes, a digest, a tag or the header of an executable differ from what was promised."""
 
     exit_code = 76
 
 
 class NotAllowedError(D8Error):
-    """The source or the operating system says no to this identity."""
+    """The source or the operating system refuses this user."""
 
     exit_code = 77
 
 
 class ConfigError(D8Error):
-    """Configuration is missing or wrong, or the home belongs to a newer tool."""
+    """The configuration is missing or wrong, or the home belongs to a newer version of the tool."""
 
     exit_code = 78
 
 
 class AbsentSourceError(ConfigError):
-    """A local source's file or directory is not there: mistyped, or a disk that is not mounted now."""
+    """The file or directory of a local source does not exist: it is mistyped, or its disk is not mounted."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.digest import Digest
-from d8_installer.model.generation import Generation, Placed, generation_of
+from d8_installer.model.generation import Generation, Placed
 from d8_installer.model.lock import ANY_PLATFORM, Lock, LockedImage, Pin
 from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.platform import Platform
@@ -61,7 +61,7 @@ def applied(done: Plan, stored: Stored) -> Generation:
     for placement in done.target:
         assert placement.member in stored[placement.layer], "everything that is placed was fetched"
     placed = [Placed(one, of(f"{one.layer}{one.member}"), 1) for one in done.target]
-    return generation_of(1, (done.platform, "", ""), placed, "")
+    return Generation(number=1, platform=done.platform, time="", reason="", placed=tuple(sorted(placed)), lock="")
 
 
 def names(steps: Iterable[Step], kind: type[Link] | type[Unlink]) -> list[str]:
@@ -110,7 +110,7 @@ def test_a_plan_applied_twice_is_empty(lock: Lock, situation: Situation) -> None
     done = make_plan(lock, situation)
     stored = {layer: set(members) for layer, members in situation.stored.items()}
     seen = [*(step.request for step in done.fetches), *done.unproven]
-    proven = {request.layer: {one.chain for one in seen if one.layer == request.layer} for request in seen}
+    proven = {request.layer: {one.provenance for one in seen if one.layer == request.layer} for request in seen}
     again = make_plan(lock, replace(situation, active=applied(done, stored), stored=stored, proven=proven))
     assert again.is_empty
     assert again == replace(done, steps=(), unproven=())

@@ -23,5 +23,5 @@ def with_suggestions(session: Session) -> Iterator[Session]:
             if error.image is not None:
                 from d8_installer.ops.names.did_you_mean import suggest
 
-                suggest(session, error)
+                raise suggest(session, error) from error
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.conflict_markers import first_marker
@@ -27,9 +27,10 @@ _MAX_DEPTH = 32
 _MAX_INTEGER = 1 << 63
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
-class Origin(Struct, frozen=True):
+class FileText(Struct, frozen=True):
     """Where a document comes from: the file's name for people, and its text for finding lines."""
 
     file: str
@@ -48,21 +49,30 @@ class Origin(Struct, frozen=True):
         return lines.get(path)
 
 
+class Document(Struct, Generic[V], frozen=True):
+    """A document as it was read: its text, which edits keep, and its value."""
+
+    text: str
+    value: V
+
+
 def parse_toml(text: str, file: str, *, limit: int) -> Table:
     """Read TOML of at most *limit* characters; a syntax error is a DocumentError with the exact line."""
     import tomllib
 
     if len(text) > limit:
-        raise DocumentError(f"has {len(text)} characters; at most {limit} are read", file=file)
+        raise DocumentError(f"has {len(text)} characters; at most {limit} are read", file=file, about_file=True)
     _refuse_long_keys(text, file)
     try:
         data: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(str(error), text, file) from error
     except (RecursionError, ValueError) as error:
-        raise DocumentError("is nested too deeply or holds a number too long to read", file=file) from error
+        raise DocumentError(
+            "is nested too deeply or holds a number too long to read", file=file, about_file=True
+        ) from error
     _refuse_extremes(data, file)
-    return Table(data=data, origin=Origin(file, text))
+    return Table(data=data, origin=FileText(file, text))
 
 
 def _refuse_long_keys(text: str, file: str) -> None:
@@ -94,7 +104,7 @@ def _refuse_extremes(data: object, file: str) -> None:
     level = [data]
     for _ in range(_MAX_DEPTH + 1):
         if any(type(value) is int and not -_MAX_INTEGER <= value < _MAX_INTEGER for value in level):
-            raise DocumentError("holds a number of more than 64 bits", file=file)
+            raise DocumentError("holds a number of more than 64 bits", file=file, about_file=True)
         level = [
             inner
             for value in level
@@ -102,7 +112,7 @@ def _refuse_extremes(data: object, file: str) -> None:
             for inner in (value.values() if isinstance(value, dict) else value)
         ]
     if level:
-        raise DocumentError(f"is nested more than {_MAX_DEPTH} levels deep", file=file)
+        raise DocumentError(f"is nested more than {_MAX_DEPTH} levels deep", file=file, about_file=True)
 
 
 def _spelled(name: str) -> str:
@@ -142,7 +152,7 @@ class Table(Struct, kw_only=True):
     """
 
     data: dict[str, object]
-    origin: Origin
+    origin: FileText
     path: str = ""
     shown: str = ""
     seen: set[str] = field(default_factory=set)

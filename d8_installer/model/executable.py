@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 4096
 """How many of a file's first bytes are enough; whoever has fewer gives the whole file."""
 
-Kind = Literal["ELF", "Mach-O", "PE", "script"]
+ExecutableFormat = Literal["ELF", "Mach-O", "PE", "script"]
 
 # (e_machine, 64-bit, little-endian) -> GOARCH. What is missing, as x86-64 in 32-bit files (x32), Go does not build.
 _ELF_MACHINES = {
@@ -57,7 +57,7 @@ class Executable(Struct, frozen=True):
     A script states neither and both sets are empty. Elsewhere an empty set is a system or machine unknown to us.
     """
 
-    kind: Kind
+    kind: ExecutableFormat
     systems: frozenset[str]
     architectures: frozenset[str]
 

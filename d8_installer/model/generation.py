@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
 from d8_installer.model.value import Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SCHEMA = 1
 
@@ -93,16 +89,8 @@ class Generation(Struct, frozen=True, kw_only=True):
             )
         except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError, DocumentError) as error:
             raise DocumentError(
-                "is damaged", file=file, hint="run `d8-installer sync`, which makes a new generation"
+                "is damaged", file=file, hint="run `d8-installer sync`, which makes a new generation", about_file=True
             ) from error
-
-
-def generation_of(number: int, made: tuple[Platform, str, str], placed: Iterable[Placed], lock: str) -> Generation:
-    """Return generation *number*; *made* is its platform, time and reason."""
-    platform, time, reason = made
-    return Generation(
-        number=number, platform=platform, time=time, reason=reason, placed=tuple(sorted(placed)), lock=lock
-    )
 
 
 def _render(placed: Placed) -> dict[str, object]:

@@ -10,13 +10,14 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING, TypeVar
 
-from d8_installer.errors import DocumentError
+from d8_installer.errors import DocumentError, NotFoundError
 from d8_installer.model.conflict_markers import take_apart
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member
 from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
+from d8_installer.model.source import LayerRequest
 from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
@@ -72,6 +73,28 @@ class LockedImage(Struct, frozen=True, kw_only=True):
         pins = dict(self.platforms)
         return pins.get(str(platform)) or pins.get(ANY_PLATFORM)
 
+    def layer_request(self, platform: Platform | None) -> LayerRequest:
+        """Return the request for the layer that serves *platform*, None for that of a single ImageManifest.
+
+        NotFoundError where the image is not locked for it.
+        """
+        pin = self.platforms[0][1] if platform is None else self.pin_for(platform)
+        if pin is None:
+            raise NotFoundError(f"{self.name} {self.version} is not locked for {platform}")
+        return LayerRequest(
+            image=self.name.path,
+            tag=self.version,
+            platform=platform,
+            index=self.index,
+            child=pin.child,
+            layer=pin.layer,
+            size=pin.size,
+        )
+
+    def layer_requests(self) -> Iterator[LayerRequest]:
+        """Yield the request of every platform that is locked."""
+        return (self.layer_request(platform_of(key)) for key, _ in self.platforms)
+
     @property
     def is_own(self) -> bool:
         """Whether the profile's own manifest wants it."""
@@ -110,6 +133,11 @@ class LockedImage(Struct, frozen=True, kw_only=True):
         import tomli_w
 
         return _mark(tomli_w.dumps({"images": [_render_image(self)]}))
+
+
+def platform_of(key: str) -> Platform | None:
+    """Return the platform that a key of ``platforms`` names, or None for ``any``."""
+    return None if key == ANY_PLATFORM else Platform.parse(key)
 
 
 class Lock(Struct, frozen=True):
@@ -214,7 +242,7 @@ def _table(text: str, file: str) -> Table:
         return parse_toml(text, file, limit=_MAX_LOCK_TOML)
     except DocumentError as error:
         if take_apart(text, file) is not None:  # which says more of a marker that stands alone
-            error.hint = _JOIN
+            raise error.within(hint=_JOIN) from error
         raise
 
 

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    Kind = Literal["user", "project", "system", "run"]
+    ProfileKind = Literal["user", "project", "system", "run"]
 
 
 class Profile:
@@ -20,7 +20,7 @@ class Profile:
 
     __slots__ = ("directory", "kind", "lock", "manifest", "project")
 
-    def __init__(self, kind: Kind, directory: str, manifest: str, lock: str, project: str | None = None) -> None:
+    def __init__(self, kind: ProfileKind, directory: str, manifest: str, lock: str, project: str | None = None) -> None:
         self.kind = kind
         self.directory = directory
         self.manifest = manifest

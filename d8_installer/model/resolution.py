@@ -37,6 +37,11 @@ class ManifestOf(Struct, frozen=True, kw_only=True):
     spare: bool = False
 
 
+if TYPE_CHECKING:
+    Needs = tuple[TagsOf | ManifestOf, ...]
+    """One round of questions, to be answered at once and in any order."""
+
+
 class Answers(Struct, frozen=True, kw_only=True):
     """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks.
 
@@ -105,7 +110,7 @@ class LeftOut(Struct, frozen=True):
     error: D8Error
 
 
-class Held(Struct, frozen=True, kw_only=True):
+class HeldBack(Struct, frozen=True, kw_only=True):
     """An image that was to be upgraded and is not at its newest stable version: who does not allow that one."""
 
     name: ImageName
@@ -119,7 +124,7 @@ class Resolution(Struct, frozen=True):
 
     choices: tuple[Choice, ...]
     left_out: tuple[LeftOut, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldBack, ...] = ()
 
 
 class Detail(Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
+from d8_installer.errors import MismatchError
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct
 
@@ -26,8 +27,14 @@ class ManifestBytes(Struct, frozen=True):
         """The sha256 of the bytes that arrived."""
         return Digest.of(self.raw)
 
+    def require(self, digest: Digest) -> ManifestBytes:
+        """Return these bytes if they have *digest*, else raise a MismatchError."""
+        if self.digest != digest:
+            raise MismatchError(f"{digest} was asked for, and {self.digest} came")
+        return self
 
-Chain = tuple[str, ...]
+
+Provenance = tuple[str, ...]
 """What leads to a layer: repository path, index and platform (empty for a single ImageManifest), child, size."""
 
 
@@ -54,7 +61,7 @@ class LayerRequest(Struct, frozen=True, kw_only=True):
         return self.child if self.index is None or self.platform is None else self.index
 
     @property
-    def chain(self) -> Chain:
+    def provenance(self) -> Provenance:
         """The claim that *layer* is what its image, index, platform and child lead to, as plain text."""
         leads = self.index is not None and self.platform is not None
         index, platform = (str(self.index), str(self.platform)) if leads else ("", "")

@@ -48,7 +48,7 @@ def read_torn(text: str, file: str) -> Torn:
             said[name] = put_together(texts[0], "", texts[-1], inner=True)
     same = all(leaf.head == leaves[0].head for leaf in leaves)
     if not said and same:
-        raise DocumentError("is no lock, whichever side is taken", file=file)
+        raise DocumentError("is no lock, whichever side is taken", file=file, about_file=True)
     return Torn(Lock.of(images, leaves[0].head.extra if same else {}), said)
 
 
@@ -75,7 +75,9 @@ def _leaves(text: str, file: str, levels: int) -> list[str]:
     if sides is None:
         return [text]
     if not levels:
-        raise DocumentError("has conflict markers inside of conflict markers inside of others", file=file)
+        raise DocumentError(
+            "has conflict markers inside of conflict markers inside of others", file=file, about_file=True
+        )
     return [leaf for side in (sides.ours, sides.theirs) for leaf in _leaves(side, file, levels - 1)]
 
 

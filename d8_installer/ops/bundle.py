@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.digest import Digest
-from d8_installer.model.lock import ANY_PLATFORM
-from d8_installer.model.platform import Platform, typed_platform
-from d8_installer.model.source import LayerRequest
+from d8_installer.model.lock import ANY_PLATFORM, platform_of
+from d8_installer.model.platform import typed_platform
 from d8_installer.model.value import Struct, replace
 from d8_installer.ops.output import output_file
 from d8_installer.pipeline.driver import workers
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.lock import Lock, LockedImage, Pin
-    from d8_installer.model.source import ManifestBytes
+    from d8_installer.model.platform import Platform
+    from d8_installer.model.source import LayerRequest, ManifestBytes
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session, Workspace
     from d8_installer.pipeline.tag_digests import Manifests
@@ -117,7 +117,7 @@ def _layers(lock: Lock, platforms: tuple[Platform, ...]) -> list[LayerRequest]:
     found: dict[Digest, LayerRequest] = {}
     for image in lock.images:
         for key, pin in _pins(image, platforms):
-            found.setdefault(pin.layer, _request(image, key, pin))
+            found.setdefault(pin.layer, image.layer_request(platform_of(key)))
     return [found[digest] for digest in sorted(found, key=str)]
 
 
@@ -135,19 +135,6 @@ def _pins(image: LockedImage, platforms: tuple[Platform, ...]) -> Iterator[tuple
                 f"{image.name} {image.version} is not locked for {platform}",
                 hint=f"it is locked for {', '.join(pins)}; see `d8-installer lock --platform {platform}`",
             )
-
-
-def _request(image: LockedImage, key: str, pin: Pin) -> LayerRequest:
-    platform = None if key == ANY_PLATFORM else Platform.parse(key)
-    return LayerRequest(
-        image=image.name.path,
-        tag=image.version,
-        platform=platform,
-        index=image.index,
-        child=pin.child,
-        layer=pin.layer,
-        size=pin.size,
-    )
 
 
 class _Kept(Struct, frozen=True):
@@ -169,8 +156,7 @@ def _manifests(session: Session, lock: Lock, tops: Tops) -> dict[str, bytes]:
     found: dict[str, ManifestBytes] = {}
 
     def prove(image: LockedImage) -> None:
-        for key, pin in image.platforms:
-            request = _request(image, key, pin)
+        for request in image.layer_requests():
             prove_chain(_Kept(tops.of(request), found), request)
 
     with workers(session.options.connections) as pool:

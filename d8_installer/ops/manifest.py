@@ -64,7 +64,9 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     """
     path = os.path.join(session.directory, file)
     if not os.path.isfile(path):
-        raise DocumentError("is missing", file=path, hint=f"make one: `d8-installer manifest init NAME --file {file}`")
+        raise DocumentError(
+            "is missing", file=path, hint=f"make one: `d8-installer manifest init NAME --file {file}`", about_file=True
+        )
     _, manifest = documents.load_manifest(path, of_plugin=True)
     if not manifest.requests:
         raise DocumentError("asks for no image", file=path, key="images", hint="add one under [[images]]")

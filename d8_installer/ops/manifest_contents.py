@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.executable import check_executable
-from d8_installer.model.lock import ANY_PLATFORM
-from d8_installer.model.platform import Platform
-from d8_installer.model.source import LayerRequest
 from d8_installer.store.unpack import Layer, unpack
 
 if TYPE_CHECKING:
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.source import LayerRequest
     from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
 
@@ -28,22 +26,8 @@ def check_contents(session: Session, lock: Lock) -> None:
     executable of another platform, each with the image, its tag and the platform, and whatever the source raises.
     """
     for image in lock.images:
-        for request in _requests(image):
+        for request in image.layer_requests():
             _check_layer(session, image, request)
-
-
-def _requests(image: LockedImage) -> Iterator[LayerRequest]:
-    for key, pin in image.platforms:
-        platform = None if key == ANY_PLATFORM else Platform.parse(key)
-        yield LayerRequest(
-            image=image.name.path,
-            tag=image.version,
-            platform=platform,
-            index=image.index,
-            child=pin.child,
-            layer=pin.layer,
-            size=pin.size,
-        )
 
 
 def _check_layer(session: Session, image: LockedImage, request: LayerRequest) -> None:
@@ -56,7 +40,7 @@ def _check_layer(session: Session, image: LockedImage, request: LayerRequest) ->
             files = unpack(_counted(body, task), layer, frozenset(image.members), _nowhere)
         is_whole = True
     except (MismatchError, NotFoundError) as error:
-        raise type(error)(f"{what}: {error}", hint=error.hint) from error
+        raise error.within(what) from error
     finally:
         task.finish(is_whole=is_whole)
     for file in files:

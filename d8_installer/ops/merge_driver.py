@@ -132,6 +132,7 @@ def _versions(path: str, sides: Sides) -> Versions:
             f"has conflict markers that leave no whole lock on either side: {why}",
             file=path,
             hint=TAKE_ONE,
+            about_file=True,
         ) from error
 
 

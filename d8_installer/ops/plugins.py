@@ -198,7 +198,10 @@ def enable(session: Session, name: str) -> PluginsResult:
         )
     if distribution.problem:
         raise DocumentError(
-            distribution.problem, file=distribution.directory, hint=f"uninstall what planted it, and {name}"
+            distribution.problem,
+            file=distribution.directory,
+            hint=f"uninstall what planted it, and {name}",
+            about_file=True,
         )
     enabled = _enabled(session.config)
     verifies = VERIFIERS in distribution.groups

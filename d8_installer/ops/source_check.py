@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import MismatchError, NotFoundError
-from d8_installer.model.lock import ANY_PLATFORM
+from d8_installer.model.lock import platform_of
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
-from d8_installer.model.platform import Platform
 from d8_installer.model.plurals import counted
-from d8_installer.model.source import AllByDigest, LayerRequest, Tagged, Traced
+from d8_installer.model.source import AllByDigest, Tagged, Traced
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.driver import workers
 from d8_installer.registry.fallback import FallbackSource
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage, Pin
-    from d8_installer.model.source import Source
+    from d8_installer.model.source import LayerRequest, Source
     from d8_installer.pipeline.session import Session
 
 T = TypeVar("T")
@@ -109,16 +108,7 @@ def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Un
     """Return what is wrong with one platform's build, or not proven of it, or None."""
     pin = dict(image.platforms)[key]
     what = f"{image.name} {image.version} for {key}"
-    platform = None if key == ANY_PLATFORM else Platform.parse(key)
-    request = LayerRequest(
-        image=image.name.path,
-        tag=image.version,
-        platform=platform,
-        index=image.index,
-        child=pin.child,
-        layer=pin.layer,
-        size=pin.size,
-    )
+    request = image.layer_request(platform_of(key))
 
     def shown(one: Source) -> str | None:
         manifest = top if isinstance(top, ImageManifest) else _child(one, image, _promised(top, key, pin))
@@ -150,7 +140,8 @@ def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> T
 
 
 def _promised(index: ImageIndex, key: str, pin: Pin) -> Digest:
-    child = None if key == ANY_PLATFORM else index.child_for(Platform.parse(key))
+    platform = platform_of(key)
+    child = None if platform is None else index.child_for(platform)
     if child is None or child.digest != pin.child:
         says = "no build" if child is None else str(child.digest)
         raise MismatchError(f"the locked index names {says}, and {pin.child} is locked", hint=_HINT)

@@ -54,7 +54,9 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
     differences = staleness(replace(wanted, locked=own))
     if differences:
         clauses = "; ".join(map(str, differences))
-        raise StaleLockError(f"is stale: {clauses}", file=file, hint="type `d8-installer lock` beside the manifest")
+        raise StaleLockError(
+            f"is stale: {clauses}", file=file, hint="type `d8-installer lock` beside the manifest", about_file=True
+        )
     refuse_moved(session, own)
     return own
 

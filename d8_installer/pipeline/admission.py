@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, D8Error, DocumentError, MismatchError
+from d8_installer.model.digest import Digest
 from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plan import Link, Unlink
 from d8_installer.model.plurals import sized
@@ -21,7 +22,6 @@ from d8_installer.store import documents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation
     from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.plan import Plan
@@ -65,7 +65,7 @@ def _parsed(record: ManifestText) -> tuple[str, Manifest]:
         raise DocumentError("is not text")
     raw = record.text.encode("utf-8", "replace")
     if len(raw) > MAX_MANIFEST_TOML:
-        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file)
+        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file, about_file=True)
     return name, Manifest.parse_plugins(raw, record.file)
 
 
@@ -160,10 +160,7 @@ def switch_facts(
 
 def named(owner: str, error: D8Error) -> D8Error:
     """Return a plugin's own refusal with whose it is; a ConfigError of ours says so already."""
-    if owner not in error.message:
-        error.message = f"{owner}: {error.message}"
-        error.args = (error.message,)
-    return error
+    return error if owner in error.message else error.within(owner)
 
 
 def remember_verifiers(session: Session) -> None:
@@ -236,8 +233,11 @@ def _source_name(session: Session) -> str:
 def _reader(session: Session, image: str) -> Callable[[str], ManifestBytes]:
     def read(ref: str) -> ManifestBytes:
         answer = session.source.manifest(image, ref)
-        if ref.startswith("sha256:") and str(answer.digest) != ref:
-            raise MismatchError(f"{image}: {ref} was asked for, and {answer.digest} came", hint="try another source")
-        return answer
+        if not ref.startswith("sha256:"):
+            return answer
+        try:
+            return answer.require(Digest.parse(ref))
+        except MismatchError as error:
+            raise error.within(image, hint="try another source") from error
 
     return read

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
-from d8_installer.model.generation import Placed, generation_of
+from d8_installer.model.generation import Generation, Placed
 from d8_installer.model.plan import Fetch, Link, Unlink
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.activation import activate, warned_of
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
-    from d8_installer.model.generation import Generation, Placement
+    from d8_installer.model.generation import Placement
     from d8_installer.model.lock import Lock, Pin
     from d8_installer.model.plan import Plan
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.source import Chain
+    from d8_installer.model.source import Provenance
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session, Workspace
 
@@ -206,7 +206,16 @@ def _activate(session: Session, workspace: Workspace, change: Change, made: tupl
     generations = workspace.generations
     text = change.lock_text if change.lock_text is not None else workspace.lock_text
     time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    generations.build(generation_of(number, (plan.platform, time, change.reason), _placed(session, plan), text))
+    generations.build(
+        Generation(
+            number=number,
+            platform=plan.platform,
+            time=time,
+            reason=change.reason,
+            placed=tuple(sorted(_placed(session, plan))),
+            lock=text,
+        )
+    )
     try:
         _write(session, workspace, change)
     except BaseException:
@@ -229,11 +238,11 @@ def situation(session: Session, change: Change, active: Generation | None) -> Si
 
 def held_of(
     session: Session, pins: Iterable[Pin]
-) -> tuple[dict[Digest, frozenset[str]], dict[Digest, Sequence[Chain]]]:
+) -> tuple[dict[Digest, frozenset[str]], dict[Digest, Sequence[Provenance]]]:
     """Return which members of the pins' layers the store has, and by which chains each was seen to be reached."""
     held = {layer: session.store.held(layer) for layer in {pin.layer for pin in pins}}
-    stored = {layer: frozenset(members) for layer, (members, _) in held.items()}
-    return stored, {layer: chains for layer, (_, chains) in held.items()}
+    stored = {layer: frozenset(one.members) for layer, one in held.items()}
+    return stored, {layer: one.provenance for layer, one in held.items()}
 
 
 def watched_files(session: Session, workspace: Workspace) -> list[str]:

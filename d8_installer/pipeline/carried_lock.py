@@ -47,6 +47,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
                 f"is not what is wanted here: {'; '.join(map(str, differences))}",
                 file=f"{name}:{FILE_NAME}",
                 hint="leave --frozen out: then `sync` takes the images from there, and locks what is wanted here",
+                about_file=True,
             )
         asked = asked_by(wanted.requirements)
     session.reporter.note(f"there is no lock here: taking the one of {name}")
@@ -106,11 +107,14 @@ def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, st
     """Return the lock that the source brings with it, as a bundle does, its text, and the source's name."""
     source: object = session.source if session.named_sources else None
     if not isinstance(source, CarriesLock):
-        raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
+        raise StaleLockError(
+            "is missing", file=workspace.profile.lock, hint="type `d8-installer lock`", about_file=True
+        )
     raw, name = source.lock_text(), session.source.name
     try:
         return Lock.parse(raw, f"{name}:{FILE_NAME}"), raw.decode(), name
     except DocumentError as error:
         if error.key != "lock_version":  # else it is a newer tool's
-            error.hint = "copy the bundle anew, or make it again: `d8-installer bundle create -o FILE`"
+            hint = "copy the bundle again, or make a new one: `d8-installer bundle create -o FILE`"
+            raise error.within(hint=hint) from error
         raise

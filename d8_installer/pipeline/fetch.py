@@ -191,7 +191,7 @@ class _Job:
     def prove(self, request: LayerRequest) -> None:
         """Prove that a stored layer is what the lock calls it; an image of the same bytes may have brought it here."""
         store = self._session.store
-        if request.chain in store.held(request.layer)[1]:
+        if request.provenance in store.held(request.layer).provenance:
             return
         try:
             prove_chain(self.tops.of(request), request)
@@ -200,7 +200,7 @@ class _Job:
                 f"the store has bytes for {request.image}:{request.tag}, but nothing shows that they are its: {error}",
                 hint=error.hint,
             ) from error
-        store.reached(request.layer, request.chain)
+        store.reached(request.layer, request.provenance)
 
     def _transfer(self, step: Fetch) -> None:
         transfer = Transfer(self._source, step.request, self._session.store.arriving)
@@ -291,7 +291,7 @@ class _Job:
                 check_executable(file.head, request.platform, f"{file.member!r} of {step.name} {request.tag}")
             proven[file.member] = (temporary[file.member], Stored(file.digest, file.size))
         names = {member: self._names[request.layer.hex, member] for member in step.members}
-        self._session.store.admit(request.layer, proven, names, request.chain)
+        self._session.store.admit(request.layer, proven, names, request.provenance)
 
     def _watched(self, body: Iterable[bytes], task: Task) -> Iterator[bytes]:
         try:
@@ -359,8 +359,10 @@ def _promised(source: Manifests, request: LayerRequest, digest: Digest) -> Image
         answer = source.manifest(request.image, str(digest))
     except NotFoundError as error:
         raise NotFoundError(f"{request.image}:{request.tag} as locked is gone: {error}", hint=error.hint) from error
-    if answer.digest != digest:
-        raise _broken(request, f"{digest} was asked for, and {answer.digest} came")
+    try:
+        answer.require(digest)
+    except MismatchError as error:
+        raise _broken(request, error.message) from error
     return parse_manifest(answer.raw)
 
 

@@ -30,7 +30,7 @@ def naming_gone(wanted: Wanted) -> Iterator[None]:
         if not wanted.gone:
             raise
         tags = ", ".join(sorted(tag for _, tag in wanted.gone))
-        raise type(error)(
-            f"{error.message}; listed, but without a manifest: {tags}",
+        raise error.within(
+            more=f"listed, but without a manifest: {tags}",
             hint="tell whoever runs this source, or name another one with --endpoint",
         ) from error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from d8_installer.model.generation import Generation, Placement
-    from d8_installer.model.profile import Kind, Profile
+    from d8_installer.model.profile import Profile, ProfileKind
     from d8_installer.model.reference import ImageName
 
 _OF_THE_USER = frozenset(["install", "uninstall", "upgrade", "use"])
@@ -80,7 +80,7 @@ def others_have(session: Session, profile: Profile) -> str | None:
 
 def _beside(session: Session, profile: Profile) -> Iterator[tuple[Profile, Generation]]:
     """Yield the other profiles that have something in place, each with its active generation."""
-    for kind in cast("tuple[Kind, ...]", ("user", "project", "system")):
+    for kind in cast("tuple[ProfileKind, ...]", ("user", "project", "system")):
         if kind == profile.kind:
             continue
         home = None if "system" in (kind, profile.kind) else session.options.home

@@ -83,4 +83,5 @@ def refuse_leading_out(profile: Profile) -> None:
                 "is a link that leads out of the project",
                 file=file,
                 hint="put the file itself there, or remove it",
+                about_file=True,
             )

@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from d8_installer.model.profile import Kind
+    from d8_installer.model.profile import ProfileKind
     from d8_installer.store.flock import Patience
     from d8_installer.store.paths import ProfilePaths
     from d8_installer.store.switch import Switch
@@ -42,7 +42,7 @@ class ProfileAccess:
 
     __slots__ = ("directory", "environ", "home", "kind")
 
-    def __init__(self, home: str | None, kind: Kind | None, environ: Mapping[str, str], directory: str) -> None:
+    def __init__(self, home: str | None, kind: ProfileKind | None, environ: Mapping[str, str], directory: str) -> None:
         self.home = home
         self.kind = kind
         self.environ = environ
@@ -70,7 +70,7 @@ class ProfileAccess:
         documents.check_schema(home)
         return home
 
-    def find_profile(self, home: Callable[[], Home], kind: Kind | None) -> Profile:
+    def find_profile(self, home: Callable[[], Home], kind: ProfileKind | None) -> Profile:
         """Return the profile of that *kind*; None: the project's that we are in, else the user's."""
         if kind == "system":
             return Profile("system", "system", home().config_manifest, home().profile("system").lock)

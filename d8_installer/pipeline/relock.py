@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Difference, Held, LeftOut, Resolution, Wanted
+    from d8_installer.model.resolution import Difference, HeldBack, LeftOut, Resolution, Wanted
     from d8_installer.pipeline.session import Session, Workspace
 
 
@@ -43,7 +43,7 @@ class Relocked(Struct, frozen=True, kw_only=True):
     text: str
     left_out: tuple[LeftOut, ...] = ()
     shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldBack, ...] = ()
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
@@ -77,7 +77,9 @@ def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
 def refuse_missing(workspace: Workspace) -> None:
     """Raise a StaleLockError where there is no lock."""
     if workspace.lock is None:
-        raise StaleLockError("is missing", file=workspace.profile.lock, hint="type `d8-installer lock`")
+        raise StaleLockError(
+            "is missing", file=workspace.profile.lock, hint="type `d8-installer lock`", about_file=True
+        )
 
 
 def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
@@ -89,7 +91,7 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
     if outsiders := sorted({who for difference in every for who in difference.outsiders}):
         names = " and ".join(outsiders)
         hint += f"; if it leaves {names} out, loosen a range, or do without {names}"
-    return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint)
+    return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint, about_file=True)
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from d8_installer.model.config import Config
     from d8_installer.model.digest import Digest
     from d8_installer.model.generation import Generation
-    from d8_installer.model.profile import Kind, Profile
+    from d8_installer.model.profile import Profile, ProfileKind
     from d8_installer.model.source import Destination, Source
     from d8_installer.pipeline.credentials import Token
     from d8_installer.pipeline.reporter import Reporter
@@ -58,7 +58,7 @@ class Options(Struct, frozen=True):
     insecure: bool = False
     offline: bool = False
     platform: str | None = None
-    profile: Kind | None = None
+    profile: ProfileKind | None = None
     connections: int = DEFAULT_CONNECTIONS
     accept_moved: tuple[str, ...] = ()
     witness: str | None = None
@@ -317,7 +317,7 @@ class Session:
 
     # -- profiles --------------------------------------------------------------------------------------------
 
-    def profile(self, *, default: Kind | None = None) -> Profile:
+    def profile(self, *, default: ProfileKind | None = None) -> Profile:
         """Return the profile that the command means: the one asked for, *default*, else the project's or the user's."""
         return self._choice.find_profile(lambda: self.home, self.options.profile or default)
 

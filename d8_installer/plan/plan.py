@@ -17,7 +17,6 @@ from d8_installer.model.generation import Generation, Placement
 from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.reference import ImageName, is_never_a_plugins
 from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.model.source import LayerRequest
 from d8_installer.model.value import Struct, field, replace
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.platform import Platform
-    from d8_installer.model.source import Chain
+    from d8_installer.model.source import LayerRequest, Provenance
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -48,7 +47,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 class Situation(Struct, frozen=True, kw_only=True):
     """Where a plan starts: the platform, what is in place, and which members of which layers the store has.
 
-    ``proven``: by which chains each layer was seen to be reached.
+    ``proven``: the provenance by which each layer was seen to be reached.
     ``lost``: what the active generation should have in place and has not.
     """
 
@@ -56,7 +55,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     active: Generation | None
     stored: Mapping[Digest, Collection[str]]
     policy: Policy = Policy()
-    proven: Mapping[Digest, Collection[Chain]] = field(default_factory=dict)
+    proven: Mapping[Digest, Collection[Provenance]] = field(default_factory=dict)
     lost: frozenset[Placement] = frozenset()
 
 
@@ -190,7 +189,7 @@ def _fetches(
         members = needed.get((image.name, pin.layer))
         if members:
             yield Fetch(
-                name=image.name, request=_request(image, pin, situation.platform), members=tuple(sorted(members))
+                name=image.name, request=image.layer_request(situation.platform), members=tuple(sorted(members))
             )
 
 
@@ -202,22 +201,11 @@ def _unproven(
     # A layer that is fetched is proven on the way.
     fetched = {(p.name, p.layer) for p in target if p.member not in situation.stored.get(p.layer, ())}
     for image, pin in selected:
-        request = _request(image, pin, situation.platform)
-        if (image.name, pin.layer) in placed - fetched and request.chain not in situation.proven.get(pin.layer, ()):
+        request = image.layer_request(situation.platform)
+        if (image.name, pin.layer) in placed - fetched and request.provenance not in situation.proven.get(
+            pin.layer, ()
+        ):
             yield request
-
-
-def _request(image: LockedImage, pin: Pin, platform: Platform) -> LayerRequest:
-    # A single ImageManifest is asked for with the platform all the same: the proxy ignores it there.
-    return LayerRequest(
-        image=image.name.path,
-        tag=image.version,
-        platform=platform,
-        index=image.index,
-        child=pin.child,
-        layer=pin.layer,
-        size=pin.size,
-    )
 
 
 def _links(target: Iterable[Placement], situation: Situation) -> Iterable[Step]:

@@ -104,8 +104,7 @@ def scan(found: Iterable[Environment]) -> Scan:
             try:
                 plugins.append(_plugin(distribution))
             except DocumentError as error:
-                error.hint = error.hint or _ITS_AUTHOR
-                broken.append(BrokenPlugin(distribution, error))
+                broken.append(BrokenPlugin(distribution, error.within(hint=error.hint or _ITS_AUTHOR)))
             except (OSError, ValueError, RecursionError) as error:
                 odd = _refused(distribution.directory, f"cannot be read: {type(error).__name__}: {str(error)[:200]}")
                 broken.append(BrokenPlugin(distribution, odd))
@@ -259,7 +258,7 @@ def _manifest(distribution: Distribution, value: str, *, editable: bool) -> tupl
     match = _VALUE.fullmatch(value)
     if match is None:
         where = os.path.join(distribution.directory, "entry_points.txt")
-        raise _refused(where, f"{value[:100]!r} is not PACKAGE:FILE", hint="such as d8_plug_vault:d8.toml")
+        raise _refused(where, f"names {value[:100]!r}, which is not PACKAGE:FILE", hint="such as d8_plug_vault:d8.toml")
     inside = f"{match[1].replace('.', '/')}/{match[2]}"
     if editable:
         return _editable_manifest(distribution, inside)
@@ -290,7 +289,7 @@ def _proven(file: str, promised: str) -> bytes:
     raw = _bytes_of(file)
     algorithm, _, encoded = promised.partition("=")
     if algorithm not in {"sha256", "sha384", "sha512"}:
-        raise _refused(file, f"its RECORD has no sha256 for it, but {promised[:20]!r}")
+        raise _refused(file, f"has no sha256 in its RECORD, but {promised[:20]!r}")
     digest = hashlib.new(algorithm, raw).digest()
     if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != encoded.rstrip("="):
         raise _refused(file, "is not the file that was installed: its RECORD has another hash")
@@ -362,4 +361,4 @@ def _bytes_of(file: str) -> bytes:
 
 
 def _refused(file: str, problem: str, *, hint: str | None = None) -> DocumentError:
-    return DocumentError(problem, file=file, hint=hint or _ITS_AUTHOR)
+    return DocumentError(problem, file=file, hint=hint or _ITS_AUTHOR, about_file=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.platform import Platform
-    from d8_installer.model.profile import Kind
+    from d8_installer.model.profile import ProfileKind
     from d8_installer.model.source import Destination, ManifestBytes, Source
     from d8_installer.plugin.run_self import ToolResult
 
@@ -82,7 +82,7 @@ class DestinationScheme(Struct, frozen=True):
 class ManifestsRequest(Struct, frozen=True):
     """Whose manifests are wanted: the profile's kind, and the project's directory where it is a project's."""
 
-    kind: Kind
+    kind: ProfileKind
     project: str | None = None
 
 

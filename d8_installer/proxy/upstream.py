@@ -190,8 +190,10 @@ class Upstream:
         if known is not None:
             return known
         manifest = source.manifest(image, str(digest))
-        if manifest.digest != digest:
-            raise MismatchError(f"{root}: {image}@{digest} has other bytes: {manifest.digest}")
+        try:
+            manifest.require(digest)
+        except MismatchError as error:
+            raise error.within(f"{root}: {image}") from error
         self._manifests.put((image, str(digest)), manifest)
         return manifest
 

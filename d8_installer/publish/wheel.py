@@ -75,7 +75,9 @@ def open_package(path: str, manifest: str | None) -> Package:
         )
     wheel.metadata("METADATA")
     if not wheel_metadata.is_known_format(wheel.metadata("WHEEL")):
-        raise DocumentError("has no Wheel-Version 1.x", file=path, hint="build it with a tool that writes version 1.0")
+        raise DocumentError(
+            "has no Wheel-Version 1.x", file=path, hint="build it with a tool that writes version 1.0", about_file=True
+        )
     members, had_launchers = _without_launchers(wheel)
     groups = _entry_points(wheel)
     had_console = _take_console(groups)
@@ -130,13 +132,17 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
         value = next(iter(entries.values()), "")
     if not value:
         raise DocumentError(
-            f"has no [{MANIFESTS}], so this is not a plugin's wheel", file=file, hint="type --manifest PACKAGE/d8.toml"
+            f"has no [{MANIFESTS}], so this is not a plugin's wheel",
+            file=file,
+            hint="type --manifest PACKAGE/d8.toml",
+            about_file=True,
         )
     if set(entries.values()) != {value}:
         raise DocumentError(
             f"names {len(entries)} manifests in [{MANIFESTS}]" if typed is None else f"names another than {typed}",
             file=file,
             hint="put all [[images]] into one d8.toml, and name that",
+            about_file=True,
         )
     path = wheel_metadata.manifest_path(value, file)
     member = wheel.find(path)
@@ -145,6 +151,7 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
             f"names {path}, which is not in this wheel",
             file=file,
             hint="make your build back end include it as package data",
+            about_file=True,
         )
     return Declared(path, f"{wheel.path}/{path}", _parsed(Manifest.parse_plugins, member, wheel))
 
@@ -159,8 +166,8 @@ def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T
     try:
         return parse(member.data, f"{wheel.path}/{member.name}")
     except DocumentError as error:
-        error.hint = error.hint or "correct it in the project, then build the wheel again"
-        raise
+        hint = error.hint or "correct it in the project, then build the wheel again"
+        raise error.within(hint=hint) from error
 
 
 # -- writing -------------------------------------------------------------------------------------------------

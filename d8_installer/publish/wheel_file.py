@@ -96,7 +96,9 @@ class Wheel(Struct, frozen=True, kw_only=True):
         """Return a file of the metadata; one that is missing is a DocumentError."""
         member = self.find(f"{self.dist_info}/{name}")
         if member is None:
-            raise DocumentError(f"has no {self.dist_info}/{name}", file=self.path, hint="build the wheel again")
+            raise DocumentError(
+                f"has no {self.dist_info}/{name}", file=self.path, hint="build the wheel again", about_file=True
+            )
         return member.data
 
     def file_name(self, platform: str) -> str:
@@ -118,12 +120,14 @@ def read_wheel(path: str) -> Wheel:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or 'no reason given').lower()}", hint=_HINT) from error
     except _BROKEN as error:
-        raise DocumentError("is not a sound zip archive", file=path, hint="build the wheel again") from error
+        raise DocumentError(
+            "is not a sound zip archive", file=path, hint="build the wheel again", about_file=True
+        ) from error
     stem = _stem(members, path)
     prefix = f"{stem}.dist-info/"
     record = next((member.data for member in members if member.name == f"{prefix}RECORD"), None)
     if record is None:
-        raise DocumentError(f"has no {prefix}RECORD", file=path, hint="build the wheel again")
+        raise DocumentError(f"has no {prefix}RECORD", file=path, hint="build the wheel again", about_file=True)
     unlisted = {prefix + name for name in ("RECORD", *_SIGNATURES)}
     kept = tuple(sorted((m for m in members if m.name not in unlisted), key=lambda member: member.name))
     _prove(kept, _promises(record, f"{path}/{prefix}RECORD"), path, unlisted)
@@ -147,14 +151,14 @@ def _members(archive: zipfile.ZipFile, path: str) -> Iterator[Member]:
     total = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_MEMBERS or total > MAX_WHEEL_BYTES or any(e.file_size > MAX_MEMBER_BYTES for e in entries):
         problem = f"holds more than {MAX_MEMBERS} files or {sized(MAX_WHEEL_BYTES)}"
-        raise DocumentError(problem, file=path, hint="a plugin's wheel is small: see what got into it")
+        raise DocumentError(problem, file=path, hint="a plugin's wheel is small: see what got into it", about_file=True)
     seen: set[str] = set()
     for entry in entries:
         mode = entry.external_attr >> 16
         name = entry.filename
         if _is_bad(name.removesuffix("/")) or name in seen or entry.flag_bits & 1 or stat.S_ISLNK(mode):
             problem = f"holds {name[:200]!r}, which is twice there, encrypted, a link, or leads out of the wheel"
-            raise DocumentError(problem, file=path, hint="build the wheel again")
+            raise DocumentError(problem, file=path, hint="build the wheel again", about_file=True)
         seen.add(name)
         if not entry.is_dir():
             yield Member(name, archive.read(entry), executable=bool(mode & 0o111))
@@ -181,6 +185,7 @@ def _stem(members: Iterable[Member], path: str) -> str:
             "does not hold just one .dist-info directory, of the name and version of its file name",
             file=path,
             hint="build the wheel again, and do not rename it",
+            about_file=True,
         )
     return stems[0]
 
@@ -192,10 +197,14 @@ def _promises(record: bytes, file: str) -> dict[str, str]:
             if not row:
                 continue
             if len(row) != 3 or row[0] in promises:
-                raise DocumentError(f"lists {row[0][:200]!r} twice, or not in three columns", file=file, hint=_CHANGED)
+                raise DocumentError(
+                    f"lists {row[0][:200]!r} twice, or not in three columns", file=file, hint=_CHANGED, about_file=True
+                )
             promises[row[0]] = row[1]
     except (csv.Error, UnicodeError) as error:
-        raise DocumentError("is not a sound CSV file", file=file, hint="build the wheel again") from error
+        raise DocumentError(
+            "is not a sound CSV file", file=file, hint="build the wheel again", about_file=True
+        ) from error
     return promises
 
 

@@ -77,6 +77,7 @@ def manifest_value(path: str) -> str:
             "is not inside a Python package, so no entry point can name it",
             file=path[:200],
             hint="put it beside the package's __init__.py, such as d8_plug_vault/d8.toml",
+            about_file=True,
         )
     return value
 

@@ -66,6 +66,7 @@ def check_names(declared: Declared, taken: Iterable[str]) -> None:
             "asks for no image, so there would be no launcher, and pipx and uv refuse a package without a script",
             file=declared.file,
             hint="add an [[images]] entry",
+            about_file=True,
         )
     for number, request in enumerate(declared.manifest.requests):
         for binary, _ in request.binaries:

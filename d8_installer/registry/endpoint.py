@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import ipaddress
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from d8_installer.errors import ConfigError
@@ -14,9 +14,8 @@ from d8_installer.model.value import Struct
 from d8_installer.registry.rpp_routes import BAD_ESCAPE
 
 if TYPE_CHECKING:
+    from d8_installer.model.version import Compat
     from d8_installer.registry.rpp_wire import ProxyCall
-
-Compat = Literal["d8", "go"]
 
 
 class Endpoint(Struct, frozen=True):

@@ -23,6 +23,7 @@ from d8_installer.errors import (
     UnreachableError,
 )
 from d8_installer.model.address import shown
+from d8_installer.model.digest import Digest
 from d8_installer.model.oci import parse_manifest
 from d8_installer.model.source import Resumable
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from d8_installer.model.digest import Digest
     from d8_installer.model.source import Body, LayerRequest, ManifestBytes, Source
 
 T = TypeVar("T")
@@ -182,19 +182,20 @@ def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
     """Look at it here, where the source that gave it still has a name."""
     answer = source.manifest(image, ref)
     parse_manifest(answer.raw)
-    if ref.startswith("sha256:") and str(answer.digest) != ref:
-        raise MismatchError(
-            f"{image}: {ref} was asked for, and {answer.digest} came",
-            hint=f"this source is damaged or lies: take it out of `sources`, or {_NEXT_HINT}",
-        )
-    return answer
+    if not ref.startswith("sha256:"):
+        return answer
+    try:
+        return answer.require(Digest.parse(ref))
+    except MismatchError as error:
+        hint = f"this source is damaged or lies: take it out of `sources`, or {_NEXT_HINT}"
+        raise error.within(image, hint=hint) from error
 
 
 def _named(link: Candidate, error: D8Error) -> D8Error:
     """Return the error with the source's name in it."""
     if link.name in error.message:
         return error
-    return type(error)(f"{link.name}: {error.message}", hint=error.hint or _NEXT_HINT)
+    return error.within(link.name, hint=error.hint or _NEXT_HINT)
 
 
 def _none(failures: Sequence[tuple[Candidate, D8Error]]) -> D8Error:

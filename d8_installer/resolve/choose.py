@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.model.resolution import Answers, Choice, Held, LeftOut, ManifestOf, Resolution, TagsOf
+from d8_installer.model.resolution import Answers, Choice, HeldBack, LeftOut, ManifestOf, Resolution, TagsOf
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.resolve.dates import dates_of
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import LockedImage
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import Wanted
-
-Asked = tuple[TagsOf | ManifestOf, ...]
+    from d8_installer.model.resolution import Needs, Wanted
 
 
-def resolve(wanted: Wanted) -> Generator[Asked, Answers, Resolution]:
+def resolve(wanted: Wanted) -> Generator[Needs, Answers, Resolution]:
     """Choose one version for every wanted image: the locked one while it will do, else the newest that all allow.
 
     Raises NotFoundError where no version is allowed, ConflictError naming both requesters where they exclude each
@@ -87,14 +85,14 @@ def _with_cutoff(
     error = undecided.error
     if wanted.created_before is None or not dated:
         return error
-    return type(error)(
-        f"{error.message}; versions without a date, or from {spelled(wanted.created_before)} on, are excluded",
+    return error.within(
+        more=f"versions without a date, or from {spelled(wanted.created_before)} on, are excluded",
         hint=f"see `d8-installer lock --explain {undecided.name}` with the same --exclude-newer",
     )
 
 
 def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]], answers: Answers) -> Resolution:
-    choices, left_out, held = [], list[LeftOut](), list[Held]()
+    choices, left_out, held = [], list[LeftOut](), list[HeldBack]()
     for name, group in groups.items():
         locked = wanted.locked.find(name)
         if locked is not None and locked_will_do(wanted, name, group):
@@ -121,7 +119,7 @@ def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]],
     return Resolution((*choices, *absent(wanted, groups)), tuple(left_out), tuple(held))
 
 
-def _held(wanted: Wanted, choice: Choice, tags: Sequence[str]) -> Iterator[Held]:
+def _held(wanted: Wanted, choice: Choice, tags: Sequence[str]) -> Iterator[HeldBack]:
     """Yield the image if it was to be upgraded, and a range keeps it from its newest stable version."""
     if wanted.upgrade is not None and choice.name not in wanted.upgrade:
         return
@@ -131,7 +129,7 @@ def _held(wanted: Wanted, choice: Choice, tags: Sequence[str]) -> Iterator[Held]
         return
     holders = tuple(requirement for requirement in choice.requirements if not allows(requirement, best.text))
     if holders:
-        yield Held(name=choice.name, tag=choice.tag, newest=best.text, holders=holders)
+        yield HeldBack(name=choice.name, tag=choice.tag, newest=best.text, holders=holders)
 
 
 def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ...]) -> Choice:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import MismatchError
 from d8_installer.model.date import parse_date
 from d8_installer.model.oci import ImageIndex, parse_manifest
-from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
+from d8_installer.model.resolution import Answers, ManifestOf
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
     from datetime import datetime
 
     from d8_installer.model.oci import ImageManifest
+    from d8_installer.model.resolution import Needs
     from d8_installer.model.source import ManifestBytes
 
 CREATED = "org.opencontainers.image.created"
-Asked = tuple[TagsOf | ManifestOf, ...]
 
 
-def dates_of(tops: Iterable[ManifestOf]) -> Generator[Asked, Answers, dict[ManifestOf, datetime | None]]:
+def dates_of(tops: Iterable[ManifestOf]) -> Generator[Needs, Answers, dict[ManifestOf, datetime | None]]:
     """Return when each of *tops* was created, None where nothing says so."""
     asked = tuple(tops)
     answers = yield asked

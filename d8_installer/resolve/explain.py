@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import LeftOut, Wanted
+    from d8_installer.model.resolution import LeftOut, Needs, Wanted
 
 MAX_READ = 32
 """Allowed versions whose manifests are read for dates and platforms, the newest first."""
-Asked = tuple[TagsOf | ManifestOf, ...]
 
 
-def explain(wanted: Wanted, name: ImageName) -> Generator[Asked, Answers, Explanation]:
+def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explanation]:
     """Return who asks for *name* and what becomes of every tag of it. Changes nothing.
 
     Raises NotFoundError where the source lacks the image.

@@ -34,4 +34,4 @@ def naming(requirement: Requirement, error: D8Error) -> D8Error:
     """Return *error* so that it names whose request it is about."""
     if requirement.requester == OWN_MANIFEST or requirement.requester in error.message:
         return error
-    return type(error)(f"{requirement}: {error}", hint=error.hint)
+    return error.within(str(requirement))

@@ -9,7 +9,7 @@ from d8_installer.errors import ConflictError, D8Error, MismatchError, NotAllowe
 from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedImage, Pin
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
-from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, Trust, Wanted
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.resolve.demand import absent_lines
 from d8_installer.resolve.left_out import may_leave_out, naming
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.oci import Descriptor
     from d8_installer.model.requirement import Requirement
+    from d8_installer.model.resolution import Needs
     from d8_installer.model.source import ManifestBytes
-
-Asked = tuple[TagsOf | ManifestOf, ...]
 
 
 MAX_PASSED = 10
@@ -42,7 +41,7 @@ class Pinned(Struct, frozen=True):
     gone: Mapping[tuple[str, str], D8Error] = field(default_factory=dict)
 
 
-def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Lock]:
+def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Needs, Answers, Lock]:
     """Pin every choice by digest, for all its platforms, from manifests alone.
 
     Raises MismatchError where a tag now means other bytes than remembered or demanded, where a child is not what
@@ -54,7 +53,7 @@ def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked
     return pinned.lock
 
 
-def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Asked, Answers, Pinned]:
+def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Needs, Answers, Pinned]:
     """As ``pin``; but where ``wanted`` is lenient, a fault of requests that may be left out is not raised.
 
     Their images are then not in the lock, for the others who want them may get another version: resolve again. So it is
@@ -127,7 +126,7 @@ class _Faults:
 
 def _top(
     choice: Choice, need: ManifestOf, answers: Answers, by: tuple[Wanted, Trust]
-) -> Generator[Asked, Answers, _Top]:
+) -> Generator[Needs, Answers, _Top]:
     """Return what the choice's tag means; *by* what is wanted and remembered."""
     wanted, trust = by
     if need in answers.failed:

@@ -39,8 +39,7 @@ def _advice(hint: str) -> Iterator[None]:
     try:
         yield
     except DocumentError as error:
-        error.hint = error.hint or hint
-        raise
+        raise error.within(hint=error.hint or hint) from error
 
 
 @contextlib.contextmanager
@@ -51,9 +50,10 @@ def _in_its_place(able: str) -> Iterator[None]:
     except DiskError as error:
         cause = error.__cause__
         if isinstance(cause, PermissionError):
-            error.hint = f"make it {able} for you"
-        elif isinstance(cause, OSError) and cause.errno == errno.EROFS:
-            error.hint = "its file system is read-only; make it writable, or work in a copy of the directory"
+            raise error.within(hint=f"make it {able} for you") from cause
+        if isinstance(cause, OSError) and cause.errno == errno.EROFS:
+            hint = "its file system is read-only; make it writable, or work in a copy of the directory"
+            raise error.within(hint=hint) from cause
         raise
 
 
@@ -61,7 +61,9 @@ def _read(path: str, limit: int) -> bytes | None:
     """Read a document of the person's; one that is far too long is that document's fault, not the disk's."""
     with _in_its_place("readable"):
         if (fs.file_size(os.path.realpath(path)) or 0) > limit:
-            raise DocumentError(f"has more than {sized(limit)}", file=path, hint="see what wrote it, and remove it")
+            raise DocumentError(
+                f"has more than {sized(limit)}", file=path, hint="see what wrote it, and remove it", about_file=True
+            )
         return fs.read(path, limit=limit)
 
 
@@ -97,8 +99,7 @@ def load_lock(path: str) -> tuple[str, Lock] | None:
         try:
             return text, Lock.parse(raw, path)
         except DocumentError as error:
-            error.hint = torn_hint(text, path, error) or error.hint
-            raise
+            raise error.within(hint=torn_hint(text, path, error)) from error
 
 
 def torn_hint(text: str, path: str, error: DocumentError) -> str | None:
@@ -167,6 +168,7 @@ def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
             "is damaged",
             file=home.tags,
             hint="type `d8-installer verify --fix`, or remove it: tags are then trusted again as if they were new",
+            about_file=True,
         ) from error
 
 

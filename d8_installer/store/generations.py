@@ -43,10 +43,10 @@ class ProfileStore(Struct, frozen=True):
         file = self.paths.record(number)
         raw = fs.read(file, limit=_RECORD_LIMIT)
         if raw is None:
-            raise DocumentError("is missing", file=file, hint=_ANEW)
+            raise DocumentError("is missing", file=file, hint=_ANEW, about_file=True)
         generation = Generation.parse(raw, file)
         if self._is_gainsaid(number, raw):
-            raise DocumentError("is damaged", file=file, hint=_ANEW)
+            raise DocumentError("is damaged", file=file, hint=_ANEW, about_file=True)
         return generation
 
     def _is_gainsaid(self, number: int, record: bytes) -> bool:

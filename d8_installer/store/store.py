@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-    from d8_installer.model.source import Chain
+    from d8_installer.model.source import Provenance
     from d8_installer.store.paths import Home
 
 _RECORD_LIMIT = 1 << 20
@@ -39,6 +39,13 @@ class Stored(Struct, frozen=True):
 
     digest: Digest
     size: int
+
+
+class HeldLayer(Struct, frozen=True):
+    """What the store has of one layer: its executables by member, and how the layer was seen to be reached."""
+
+    members: Mapping[str, Stored]
+    provenance: Sequence[Provenance] = ()
 
 
 class Incoming:
@@ -64,14 +71,15 @@ class Store:
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
         """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
-        return self.held(layer)[0]
+        return self.held(layer).members
 
-    def held(self, layer: Digest) -> tuple[Mapping[str, Stored], Sequence[Chain]]:
-        """Return what ``members`` says, and by which chains the layer was seen to be reached."""
-        members, chains = self._read(layer)
-        return {name: stored for name, stored in members.items() if self._any_name(stored) is not None}, chains
+    def held(self, layer: Digest) -> HeldLayer:
+        """Return what ``members`` says, and how the layer was seen to be reached."""
+        known = self._read(layer)
+        members = {name: stored for name, stored in known.members.items() if self._any_name(stored) is not None}
+        return HeldLayer(members, known.provenance)
 
-    def _read(self, layer: Digest) -> tuple[Mapping[str, Stored], tuple[Chain, ...]]:
+    def _read(self, layer: Digest) -> HeldLayer:
         raw = fs.read(self._home.layer(layer.hex), limit=_RECORD_LIMIT)
         try:
             record = json.loads(raw) if raw is not None else {"members": {}}
@@ -79,9 +87,9 @@ class Store:
                 raise ValueError("it is not as it was written")
             entries, chains = record["members"].items(), record.get("chains", [])
             members = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries}
-            return members, tuple(tuple(map(str, chain)) for chain in chains)
+            return HeldLayer(members, tuple(tuple(map(str, chain)) for chain in chains))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError):
-            return {}, ()  # a damaged record is worth no more than none: the layer is fetched again
+            return HeldLayer({})  # a damaged record is worth no more than none: the layer is fetched again
 
     def _any_name(self, stored: Stored) -> str | None:
         directory = self._home.executables(stored.digest.hex)
@@ -134,7 +142,7 @@ class Store:
         layer: Digest,
         proven: Mapping[str, tuple[str, Stored]],
         names: Mapping[str, str],
-        chain: Chain | None = None,
+        chain: Provenance | None = None,
     ) -> None:
         """Take executables whose layer is proven into the store: mode, fsync, rename, then the layer's record.
 
@@ -157,14 +165,14 @@ class Store:
         with self._guard():
             self._write(layer, members)
 
-    def reached(self, layer: Digest, chain: Chain) -> None:
+    def reached(self, layer: Digest, chain: Provenance) -> None:
         """Remember that *chain* was seen to lead to a layer that the store has."""
         with self._guard():
             if members := self.members(layer):  # else somebody collected it meanwhile
                 self._write(layer, members, chain)
 
-    def _write(self, layer: Digest, members: Mapping[str, Stored], chain: Chain | None = None) -> None:
-        known = [one for one in self._read(layer)[1] if one != chain]
+    def _write(self, layer: Digest, members: Mapping[str, Stored], chain: Provenance | None = None) -> None:
+        known = [one for one in self._read(layer).provenance if one != chain]
         chains = [*known, chain][-_MOST_CHAINS:] if chain is not None else known
         fs.replace_file(self._home.layer(layer.hex), _record(members, chains), durable=False)
 
@@ -229,7 +237,7 @@ class Store:
         recovery.sweep_store(self._home, self._patience)
 
 
-def _record(members: Mapping[str, Stored], chains: Sequence[Chain]) -> bytes:
+def _record(members: Mapping[str, Stored], chains: Sequence[Provenance]) -> bytes:
     entries = {name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(members.items())}
     record = {"members": entries, "chains": chains}
     return json.dumps({**record, "mark": mark_of(record)}, indent=1).encode()

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, BinaryIO, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from d8_installer.errors import DiskError, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence, Set
     from concurrent.futures import Future
 
-Compat = Literal["d8", "go"]
+    from d8_installer.model.version import Compat
+
 Batch = tuple[bytes, ...]
 Item = TypeVar("Item")
 

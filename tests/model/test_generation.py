@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import ConfigError, D8Error, DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.model.generation import Generation, Placed, Placement, generation_of
+from d8_installer.model.generation import Generation, Placed, Placement
 from d8_installer.model.reference import ImageName
 from tests.strategies import LINUX, any_bytes, built, digests, generations, json_values, placements, steady
 
@@ -86,7 +86,14 @@ def test_a_newer_schema_is_no_damage() -> None:
 @steady
 @given(st.lists(built(Placed, placements, digests, st.integers(1, 9)), max_size=4))
 def test_what_is_placed_is_sorted_and_found(placed: list[Placed]) -> None:
-    generation = generation_of(3, (LINUX, "2026-01-02T03:04:05Z", "sync"), placed, "lock")
+    generation = Generation(
+        number=3,
+        platform=LINUX,
+        time="2026-01-02T03:04:05Z",
+        reason="sync",
+        placed=tuple(sorted(placed)),
+        lock="lock",
+    )
     assert (generation.number, generation.reason, list(generation.placed)) == (3, "sync", sorted(placed))
     assert generation.placements == {one.placement for one in placed}
     for one in placed:
@@ -96,4 +103,4 @@ def test_what_is_placed_is_sorted_and_found(placed: list[Placed]) -> None:
 
 
 def test_what_is_not_in_bin_is_not_found() -> None:
-    assert generation_of(1, (LINUX, "", ""), [], "").find("d8") is None
+    assert Generation(number=1, platform=LINUX, time="", reason="", placed=(), lock="").find("d8") is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.model.generation import Generation, Placed, Placement, generation_of
+from d8_installer.model.generation import Generation, Placed, Placement
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.store import fs
@@ -54,8 +54,14 @@ def generation(profile: ProfileStore, number: int, *, in_bin: bool = True) -> Ge
         requests=(REQUEST,),
         in_bin=in_bin,
     )
-    made = (Platform.parse("linux-amd64"), "2026-01-01T00:00:00Z", "a test")
-    return generation_of(number, made, [Placed(placement, stored.digest, stored.size)], "the lock's text\n")
+    return Generation(
+        number=number,
+        platform=Platform.parse("linux-amd64"),
+        time="2026-01-01T00:00:00Z",
+        reason="a test",
+        placed=(Placed(placement, stored.digest, stored.size),),
+        lock="the lock's text\n",
+    )
 
 
 def place(profile: ProfileStore, number: int) -> Generation:

@@ -17,12 +17,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from d8_installer.model.profile import Kind
+    from d8_installer.model.profile import ProfileKind
 
 COMPLETED = {"uninstall": "images", "upgrade": "images", "use": "images", "which": "binaries", "run": "binaries"}
 """The commands whose NAME is one that is in place, and which names those are."""
 _OF_PERSON = frozenset(["uninstall", "upgrade", "use"])
-_KINDS: Mapping[str, Kind] = {"--user": "user", "--project": "project", "--global": "system"}
+_KINDS: Mapping[str, ProfileKind] = {"--user": "user", "--project": "project", "--global": "system"}
 _LIMIT = 16 << 20
 
 
@@ -41,7 +41,7 @@ def names(words: Sequence[str], environ: Mapping[str, str], directory: str) -> l
         return []
 
 
-def _options(words: Sequence[str], environ: Mapping[str, str]) -> tuple[str | None, Kind | None]:
+def _options(words: Sequence[str], environ: Mapping[str, str]) -> tuple[str | None, ProfileKind | None]:
     home = kind = None
     for number, word in enumerate(words):
         option, equals, value = word.partition("=")

@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def suggest(session: Session, error: NotFoundError) -> None:
-    """Change the hint of an error about an absent image into the name that is spelled most like it, if there is one.
+def suggest(session: Session, error: NotFoundError) -> NotFoundError:
+    """Return an error about an absent image with the name that is spelled most like it as its hint, if there is one.
 
     Known names are those of manifests, locks, plugins and of the remembered tags. What cannot be read is passed over.
     """
     if error.image is None:
-        return
+        return error
     near = difflib.get_close_matches(error.image, set(_known(session)) - {error.image}, n=1)
-    if near:
-        error.hint = f"did you mean {near[0]}?"
+    return error.within(hint=f"did you mean {near[0]}?") if near else error
 
 
 def _known(session: Session) -> Iterator[str]:

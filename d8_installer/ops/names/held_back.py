@@ -10,7 +10,7 @@ from d8_installer.pipeline.absent_requesters import named
 from d8_installer.pipeline.other_profiles import typed_command
 
 if TYPE_CHECKING:
-    from d8_installer.model.resolution import Held, Wanted
+    from d8_installer.model.resolution import HeldBack, Wanted
     from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.session import Session, Workspace
 
@@ -28,7 +28,7 @@ def say_held(session: Session, workspace: Workspace, wanted: Wanted, relocked: R
             )
 
 
-def _why(session: Session, workspace: Workspace, held: Held) -> str:
+def _why(session: Session, workspace: Workspace, held: HeldBack) -> str:
     """Say who holds it; a person can change their own range, and a plugin's by another version of the plugin."""
     plugins = [one for one in held.holders if one.requester != OWN_MANIFEST]
     if plugins:

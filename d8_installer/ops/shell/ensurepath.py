@@ -61,7 +61,7 @@ def ensure_path(session: Session) -> EnsuredPath:
                 changed += [file.path] if add_line(file) else []
             except (DiskError, NotAllowedError) as error:
                 not_changed.append((file, error))
-                errors.append(type(error)(error.message, hint=f"add this line to it by hand: {file.line}"))
+                errors.append(error.within(hint=f"add this line to it by hand: {file.line}"))
     by_hand = None if already or session.is_global else _unknown_shell(session, directory)
     errors += [] if by_hand is None else [by_hand[1]]
     errors += leave_fish_paths(session, directory) if filled else ()

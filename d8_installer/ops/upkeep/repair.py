@@ -13,7 +13,6 @@ from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
-from d8_installer.model.source import LayerRequest
 from d8_installer.ops.upkeep.inspect_files import GROUP, OTHERS
 from d8_installer.ops.upkeep.inspect_generations import Leads, Wrong, raise_the_systems
 from d8_installer.ops.upkeep.profiles_on_disk import lines, tidy
@@ -26,6 +25,7 @@ from d8_installer.store.store import EXECUTABLE, Stored
 
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.source import LayerRequest
     from d8_installer.ops.upkeep.profiles_on_disk import Line
     from d8_installer.pipeline.session import Session
 
@@ -118,15 +118,7 @@ def _request(generation: Generation, placed: Placed) -> LayerRequest:
     if image is None or pin is None or pin.layer != placement.layer:
         raise NotFoundError(f"the lock of generation {generation.number} does not say where it is from")
     platform = generation.platform if image.index is not None else None
-    return LayerRequest(
-        image=image.name.path,
-        tag=image.version,
-        platform=platform,
-        index=image.index,
-        child=pin.child,
-        layer=pin.layer,
-        size=pin.size,
-    )
+    return image.layer_request(platform)
 
 
 def _read(session: Session) -> Leads:
