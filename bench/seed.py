@@ -12,7 +12,7 @@ from contextlib import closing
 
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
-from d8_installer.publish.image import Options
+from d8_installer.publish.image import ImageOptions
 from d8_installer.publish.push import publish
 from d8_installer.registry.oci_layout import LayoutDestination
 
@@ -23,7 +23,7 @@ def main(layout: str, count: int, platforms: list[str]) -> None:
         for number in range(count):
             name = f"tool-{number:04}"
             builds = [(Platform.parse(platform), _script(folder, name, platform)) for platform in platforms]
-            publish(builds, ImageName.parse(name), "v1.0.0", destination, Options())
+            publish(builds, ImageName.parse(name), "v1.0.0", destination, ImageOptions())
 
 
 def _script(folder: str, name: str, platform: str) -> str:

@@ -48,7 +48,7 @@ def unchanged(context: Context) -> Outcome | None:
         own = home.config_manifest if chosen else os.path.join(home_paths.config_directory(environ), "d8.toml")
         manifest, lock = own, paths.lock
         profile, bin_directory = Profile("user", "", manifest, lock), home.bin
-    if trusted_directories.stranger_in_home((), home.root, environ) or one_file_system.scattered(home, paths):
+    if trusted_directories.foreign_owner_of_home((), home.root, environ) or one_file_system.scattered(home, paths):
         return None
     facts = stamp.matching(paths, (manifest, lock, config_file, paths.environments))
     if facts is None or not facts.keys() >= _FACTS or facts["roots"] != _roots(environ, project):
@@ -56,7 +56,7 @@ def unchanged(context: Context) -> Outcome | None:
     if (
         project is not None
         and not facts["safe_by_settings"]
-        and trusted_directories.stranger_in_project(project, environ)
+        and trusted_directories.foreign_owner_of_project(project, environ)
     ):
         return None
     context.talk.note(f"syncing {profile}")

@@ -80,7 +80,7 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
     with status.readable_by_all(wanted=session.is_global):
         session.prepare_home()
-    with session.store.arriving.alone(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
+    with session.store.partial_layers.only_fetcher(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
         fs.sweep(*os.path.split(path))
         with fs.replacing(path) as file:
             writer = _Writer(session, file, tops)

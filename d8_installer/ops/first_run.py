@@ -27,7 +27,7 @@ from d8_installer.pipeline.strangers import refuse_strangers_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
 from d8_installer.plugin.launcher import PROFILE_LINK
-from d8_installer.store import documents
+from d8_installer.store import documents, home_state
 from d8_installer.store.generations import file_name
 from d8_installer.store.paths import Home, ProfilePaths, chosen_home, default_home, settings_file
 
@@ -198,9 +198,9 @@ def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
     roots = [root for root in default_roots(session, workspace.profile) if root.path != sys.prefix]
     known = {os.path.realpath(environment.path) for environment in environments(roots)}
     paths = workspace.generations.paths
-    remembered = documents.load_environments(paths)
+    remembered = home_state.load_environments(paths)
     if os.path.realpath(prefix) not in known and prefix not in remembered:
-        documents.save_environments(paths, sorted({*remembered, prefix}))
+        home_state.save_environments(paths, sorted({*remembered, prefix}))
 
 
 def _said(plugin: DiscoveredPlugin, applied: Applied) -> str:
@@ -223,7 +223,7 @@ def _places(launch: Launch, environ: Mapping[str, str]) -> tuple[Home, ProfilePa
 
 
 def _project_of(profile: ProfilePaths) -> str | None:
-    project = documents.load_project(profile)
+    project = home_state.load_project(profile)
     return project if project is not None and os.path.isfile(os.path.join(project, "d8.toml")) else None
 
 

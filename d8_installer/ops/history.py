@@ -97,7 +97,7 @@ class _Records:
 
     def lay_out(self, target: Summary) -> None:
         self._reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
-        self._generations.lay_out_again(self._generations.load(target.number))
+        self._generations.rebuild(self._generations.load(target.number))
 
 
 def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:

@@ -157,7 +157,7 @@ def _problems(session: Session, profile: Profile, active: Generation, only: str 
     """Warn of a home that is another user's, and of stored files that were changed; return what of each is wrong."""
     _warn_of_stranger(session)
     problems = {}
-    for placed, path, problem in session.generations(profile).altered(active):
+    for placed, path, problem in session.generations(profile).altered_executables(active):
         if only in (None, placed.placement.binary):
             session.reporter.warn(altered_text(placed, path, problem))
             problems[placed] = problem

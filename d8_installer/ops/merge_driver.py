@@ -41,7 +41,7 @@ class Merging(Struct, kw_only=True):
 
     def load(self, path: str) -> tuple[str, Lock] | None:
         """Return the file's text and the lock it means; what both sides changed is a ConflictError naming all of it."""
-        text = documents.load_text(path)
+        text = documents.load_lock_text(path)
         sides = None if text is None else _sides(text, path)
         if text is None or sides is None:
             if self.taken:
@@ -199,7 +199,7 @@ def drive(directory: str, files: Sequence[str]) -> Driven:
     gitattributes(5) wants it of a driver.
     """
     paths = [os.path.join(directory, file) for file in files]
-    texts = [documents.load_text(path) for path in paths]
+    texts = [documents.load_lock_text(path) for path in paths]
     missing = [path for path, text in zip(paths, texts, strict=True) if text is None]
     if missing:
         raise UsageError(f"{missing[0]} is not there", hint="type the three files that git gives to a merge driver")

@@ -25,7 +25,7 @@ from d8_installer.ops.upkeep.profiles_on_disk import lines
 from d8_installer.plugin.environments import project_roots
 from d8_installer.plugin.installation import running, to_remove
 from d8_installer.plugin.launcher import PROFILE_LINK
-from d8_installer.store import documents, fs, inventory
+from d8_installer.store import fs, home_state, inventory
 from d8_installer.store.paths import config_directory, known_home_directory, shared_directories
 
 if TYPE_CHECKING:
@@ -122,12 +122,12 @@ def _of_home(session: Session) -> _Part:
         inventory.refuse_foreign_directory(home)
         if not os.path.lexists(home.mutex):  # nothing of ours was ever begun there
             return _Part()
-    own = inventory.own(home)
+    own = inventory.ours(home)
     if session.config_file == home.config:
         own = [*_documents(home.root, "config.toml", "config.toml.mutex"), *own]
     if not os.path.isfile(home.schema):
         own = [path for path in own if path != home.config_manifest]  # somebody's, for a home that did not come to be
-    kept = _kept(home.root, [path for path in inventory.others(home) if path not in own])
+    kept = _kept(home.root, [path for path in inventory.foreign(home) if path not in own])
     return _Part(
         files=tuple(own), directories=tuple(inventory.directories(home)), kept=kept, told=() if kept else (home.root,)
     )
@@ -140,7 +140,7 @@ def _of_person(session: Session) -> _Part:
     config = config_directory(session.environ)
     own = _documents(config, *_SETTINGS)
     strange = [path for name in fs.list_directory(config) if (path := os.path.join(config, name)) not in own]
-    made = documents.load_made(session.home)
+    made = home_state.load_made(session.home)
     shared = [path for path in shared_directories(session.environ) if path in made]
     told = tuple(path for path in own if path.endswith(".toml"))
     return _Part(files=tuple(own), directories=(config, *shared), kept=_kept(config, strange), told=told)
@@ -149,7 +149,7 @@ def _of_person(session: Session) -> _Part:
 def _documents(directory: str, *names: str) -> list[str]:
     """Return those of the files *names* that are there, and what killed commands left beside them."""
     whole = [path for name in names if os.path.lexists(path := os.path.join(directory, name))]
-    return [*whole, *(path for path, name in fs.unfinished(directory) if name in names)]
+    return [*whole, *(path for path, name in fs.temporary_files(directory) if name in names)]
 
 
 def _kept(directory: str, strange: Collection[str]) -> tuple[tuple[str, str], ...]:
@@ -177,7 +177,7 @@ def _links(session: Session) -> Iterator[str]:
     profiles = os.path.realpath(session.home.profiles)
     seen = set()
     for line in lines(session):
-        places = list(documents.load_environments(line.paths))
+        places = list(home_state.load_environments(line.paths))
         if line.project is not None:
             places += [root.path for root in project_roots(session.environ, line.project)]
         for place in places:

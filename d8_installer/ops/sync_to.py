@@ -59,7 +59,7 @@ def _stored(session: Session, plan: Plan, placement: Placement, name: str) -> st
     """
     stored = session.store.path(session.store.members(placement.layer)[placement.member], name)
     what = f"{placement.member!r} of {placement.name} {placement.version}"
-    check_executable(fs.head(stored, HEAD_BYTES), plan.platform, what)
+    check_executable(fs.read_head(stored, HEAD_BYTES), plan.platform, what)
     return stored
 
 
@@ -92,6 +92,6 @@ def check_directory(session: Session, directory: str) -> str:
 
 def _refuse_foreign(session: Session, path: str) -> None:
     """A file that this store never held was not laid out by us, and is somebody's."""
-    mark = stamp.file_mark(path)
+    mark = stamp.file_checksum(path)
     if mark is not None and not fs.list_directory(session.home.executables(mark)):
         raise DiskError(f"{path} is in the way: it is not a binary of d8-installer", hint="move it away")

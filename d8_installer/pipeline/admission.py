@@ -17,7 +17,7 @@ from d8_installer.plugin.calling import guarded
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.plugin.records import Event, ManifestsRequest, ManifestText, SwitchFacts, Verifier, VerifySubject
-from d8_installer.store import documents
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,11 +166,11 @@ def named(owner: str, error: D8Error) -> D8Error:
 def remember_verifiers(session: Session) -> None:
     """Write down which enabled plugins verify, so that one that vanishes from the environment is missed."""
     enabled = set(map(normalised, session.config.plugins))
-    known = documents.load_known_plugins(session.home)
+    known = home_state.load_known_plugins(session.home)
     for name, found in distributions_with_hooks().items():
         if not found.problem:
             known[name] = known.get(name, False) or VERIFIERS in found.groups
-    documents.save_known_plugins(session.home, {name: known[name] for name in known.keys() & enabled})
+    home_state.save_known_plugins(session.home, {name: known[name] for name in known.keys() & enabled})
 
 
 def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageName, Digest]]:
@@ -184,7 +184,7 @@ def refuse_without_verifiers(session: Session) -> None:
         return
     remember_verifiers(session)
     if not session.options.plugins:
-        known = documents.load_known_plugins(session.home)
+        known = home_state.load_known_plugins(session.home)
         names = sorted(name for name in set(map(normalised, session.config.plugins)) if known.get(name, True))
         if names:
             session.reporter.warn(f"--no-plugins: images are not verified by {', '.join(names)}")

@@ -23,6 +23,6 @@ def altered_facts(generations: ProfileStore, active: Generation) -> tuple[tuple[
     """Return the binaries of a generation whose stored file was changed, and how; those that are gone are left out."""
     return tuple(
         (placed.placement.binary, f"{path} {problem}")
-        for placed, path, problem in generations.altered(active)
+        for placed, path, problem in generations.altered_executables(active)
         if os.path.lexists(path)
     )

@@ -21,7 +21,7 @@ from d8_installer.pipeline.spares import Spares
 from d8_installer.pipeline.store_guard import all_stored
 from d8_installer.plan.plan import Policy, Situation, is_own, make_plan
 from d8_installer.plugin.discovery import normalised
-from d8_installer.store import documents, fs, stamp, status, trusted_directories
+from d8_installer.store import documents, fs, home_state, stamp, status, trusted_directories
 from d8_installer.store.generations import file_name
 from d8_installer.store.store import EXECUTABLE, Stored
 
@@ -162,8 +162,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
 
 def _lost(session: Session, workspace: Workspace, active: Generation, *, dry_run: bool) -> frozenset[Placement]:
     """Return what the active generation lacks, or has no longer as it was installed; the latter is warned of."""
-    lost = {placed.placement for placed, _ in workspace.generations.lost(active)}
-    for placed, path, problem in workspace.generations.altered(active):
+    lost = {placed.placement for placed, _ in workspace.generations.missing_files(active)}
+    for placed, path, problem in workspace.generations.altered_executables(active):
         placement = placed.placement
         undone = "" if dry_run else "putting back what was installed: "
         session.reporter.warn(f"{undone}{altered_text(placed, path, problem)}")
@@ -261,7 +261,7 @@ def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, 
         "withheld": sorted({placement.binary for placement in plan.withheld}),
         "roots": requesters.default_roots,
         "safe_by_settings": project is not None
-        and trusted_directories.stranger_in_project(project, session.environ) is not None,
+        and trusted_directories.foreign_owner_of_project(project, session.environ) is not None,
     }
     paths = workspace.generations.paths
     places = [*_watched_places(session, workspace, plan, number), *requesters.watched]
@@ -274,7 +274,7 @@ def _executables(session: Session, generation: Generation) -> list[str]:
     """Return the stored files of a generation."""
     suffix = generation.platform.executable_suffix
     return [
-        session.store.place_of(Stored(placed.digest, placed.size), file_name(placed.placement.binary, suffix))
+        session.store.expected_path(Stored(placed.digest, placed.size), file_name(placed.placement.binary, suffix))
         for placed in generation.placed
     ]
 
@@ -297,7 +297,7 @@ def _readable(session: Session, workspace: Workspace) -> Generation | None:
     except DocumentError as error:
         session.reporter.warn(f"{error}; making a new generation from the lock")
         return None
-    if active is None or active.lock == workspace.lock_text or generations.is_vouched_for(active.number):
+    if active is None or active.lock == workspace.lock_text or generations.summary_matches_record(active.number):
         return active
     if agrees(active):
         return active
@@ -329,7 +329,7 @@ def asked_by(requirements: Iterable[Requirement]) -> dict[tuple[str, str], froze
 
 def refuse_moved(session: Session, lock: Lock) -> None:
     """A lock may come from anywhere: where it calls other bytes by a tag that is remembered, the tag was moved."""
-    known = documents.load_tags(session.home)
+    known = home_state.load_tags(session.home)
     for image in lock.images:
         before = known.get((image.name.path, image.version))
         tag = f"{image.name}:{image.version}"

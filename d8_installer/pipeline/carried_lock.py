@@ -22,7 +22,7 @@ from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import say_first_trust
 from d8_installer.plan.plan import make_plan
 from d8_installer.resolve import seen_from_here, staleness
-from d8_installer.store import documents
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
@@ -51,7 +51,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
             )
         asked = asked_by(wanted.requirements)
     session.reporter.note(f"there is no lock here: taking the one of {name}")
-    known = documents.load_tags(session.home)
+    known = home_state.load_tags(session.home)
     tags = [(image.name, image.version) for image in lock.images]
     say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
     change = Change(lock=lock, reason="sync", lock_text=text, asked=asked)

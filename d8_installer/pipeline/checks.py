@@ -19,7 +19,7 @@ from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.discovery import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.plugin.records import Check, CheckContext, Finding, FindingLevel
-from d8_installer.store import documents
+from d8_installer.store import home_state
 from d8_installer.store.generations import file_name
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
     if moment == "doctor":
         _told(lambda: session.read(profile), report)
-        _told(lambda: documents.load_tags(session.home), report)
+        _told(lambda: home_state.load_tags(session.home), report)
     looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
     enabled = set(map(normalised, session.config.plugins))
     unusable = session.plugins.unusable
@@ -157,7 +157,7 @@ def _missing(session: Session, profile: Profile, active: Generation | None) -> I
     """Yield the binaries whose file is gone, from the store or from where the generation has it."""
     if active is None:
         return
-    lost = {placed for placed, _ in session.generations(profile).lost(active)}
+    lost = {placed for placed, _ in session.generations(profile).missing_files(active)}
     for placed in active.placed:
         name = file_name(placed.placement.binary, active.platform.executable_suffix)
         if placed in lost or not os.path.lexists(session.home.executable(placed.digest.hex, name)):

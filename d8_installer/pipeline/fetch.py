@@ -17,7 +17,7 @@ from d8_installer.pipeline.tag_digests import Tops
 from d8_installer.pipeline.timeouts import OTHERS_PATIENCE
 from d8_installer.pipeline.transfer import Transfer
 from d8_installer.store.generations import file_name
-from d8_installer.store.store import Stored
+from d8_installer.store.store import NewFile, Stored
 from d8_installer.store.unpack import Layer, WrongBytesError, unpack
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class _Job:
     def fetch(self, step: Fetch) -> None:
         """Fetch one layer, unless another process does: then wait for it, and find the layer in the store."""
         store, layer = self._session.store, step.request.layer
-        with store.arriving.alone(layer, self._waiting(step)):
+        with store.partial_layers.only_fetcher(layer, self._waiting(step)):
             if not step.anew and store.members(layer).keys() >= set(step.members):
                 self._session.reporter.detail(f"{step.name}: the store has it by now")
                 self.prove(step.request)
@@ -200,10 +200,10 @@ class _Job:
                 f"the store has bytes for {request.image}:{request.tag}, but nothing shows that they are its: {error}",
                 hint=error.hint,
             ) from error
-        store.reached(request.layer, request.provenance)
+        store.add_provenance(request.layer, request.provenance)
 
     def _transfer(self, step: Fetch) -> None:
-        transfer = Transfer(self._source, step.request, self._session.store.arriving)
+        transfer = Transfer(self._source, step.request, self._session.store.partial_layers)
         self._persist(step, transfer)
         transfer.drop()
 
@@ -285,13 +285,13 @@ class _Job:
             is_whole = True
         finally:
             task.finish(is_whole=is_whole)
-        proven = {}
+        files = {}
         for file in extracted:
             if request.platform is not None:
                 check_executable(file.head, request.platform, f"{file.member!r} of {step.name} {request.tag}")
-            proven[file.member] = (temporary[file.member], Stored(file.digest, file.size))
-        names = {member: self._names[request.layer.hex, member] for member in step.members}
-        self._session.store.admit(request.layer, proven, names, request.provenance)
+            name = self._names[request.layer.hex, file.member]
+            files[file.member] = NewFile(temporary[file.member], Stored(file.digest, file.size), name)
+        self._session.store.admit(request.layer, files, request.provenance)
 
     def _watched(self, body: Iterable[bytes], task: Task) -> Iterator[bytes]:
         try:

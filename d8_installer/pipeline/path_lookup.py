@@ -33,7 +33,7 @@ def is_command_elsewhere(session: Session, binary: str) -> bool:
     found = shutil.which(binary, path=os.pathsep.join(entries))
     if found is None:
         return False
-    launched = request_of(fs.head(found, HEAD_BYTES))
+    launched = request_of(fs.read_head(found, HEAD_BYTES))
     return launched is None or launched[0] != binary
 
 

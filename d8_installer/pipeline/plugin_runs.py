@@ -15,7 +15,7 @@ from d8_installer.errors import D8Error
 from d8_installer.pipeline.image_runs import of_image
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, libraries_of
-from d8_installer.store import documents
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +32,12 @@ def provide_apart(session: Session, apart: Apart, binary: str) -> Runnable:
     Raises whatever resolving and fetching raise.
     """
     paths = session.home.run(apart.request.hash.hex)
-    owners = documents.load_environments(paths)
+    owners = home_state.load_environments(paths)
     is_ours = bool(owners) or not os.path.lexists(paths.current)
     run = of_image(session, apart.request, binary, apart.plugin.name)
     prefix = apart.plugin.distribution.environment.path
     if is_ours and prefix not in owners:  # one that a person made by `run` stays theirs
-        documents.save_environments(paths, sorted({*owners, prefix}))
+        home_state.save_environments(paths, sorted({*owners, prefix}))
     return run
 
 
@@ -66,7 +66,7 @@ def _other_way(apart: Apart) -> str:
 
 def is_abandoned(paths: ProfilePaths) -> bool:
     """Whether a run was made for plugins, and no environment has one that asks for it."""
-    prefixes = documents.load_environments(paths)
+    prefixes = home_state.load_environments(paths)
     if not prefixes:
         return False
     found = [Environment(prefix, "", tuple(libraries_of(prefix))) for prefix in prefixes]

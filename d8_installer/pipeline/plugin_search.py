@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from d8_installer.model.value import Struct
 from d8_installer.plugin.discovery import Scan, scan
 from d8_installer.plugin.environments import Root, environments, prefix_of, project_roots, user_roots
-from d8_installer.store import documents
+from d8_installer.store import home_state
 from d8_installer.store.paths import home_directory_or_nowhere
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: 
     prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
     roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
     roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
-    roots += [Root(path, REMEMBERED) for path in documents.load_environments(session.generations(profile).paths)]
+    roots += [Root(path, REMEMBERED) for path in home_state.load_environments(session.generations(profile).paths)]
     found = environments(roots)
     read = scan(found)
     lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}

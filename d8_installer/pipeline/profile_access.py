@@ -12,7 +12,7 @@ from d8_installer.errors import UsageError
 from d8_installer.model.profile import Profile
 from d8_installer.pipeline.ownership import refuse_foreign, settle_system_home
 from d8_installer.pipeline.strangers import refuse_strangers_home, refuse_untrusted_project
-from d8_installer.store import documents, fs, one_file_system, recovery, status
+from d8_installer.store import documents, fs, home_state, one_file_system, recovery, status
 from d8_installer.store.paths import (
     Home,
     absent_directories,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from d8_installer.model.profile import ProfileKind
-    from d8_installer.store.flock import Patience
+    from d8_installer.store.flock import WaitPolicy
     from d8_installer.store.paths import ProfilePaths
     from d8_installer.store.switch import Switch
 
@@ -67,7 +67,7 @@ class ProfileAccess:
         """Return the home; one that a newer tool wrote is a ConfigError."""
         usual = global_home if self.is_global else default_home
         home = Home(self.chosen_home or usual(self.environ))
-        documents.check_schema(home)
+        home_state.check_schema(home)
         return home
 
     def find_profile(self, home: Callable[[], Home], kind: ProfileKind | None) -> Profile:
@@ -99,7 +99,7 @@ class Place:
 
     __slots__ = ("choice", "home", "patience", "profile")
 
-    def __init__(self, choice: ProfileAccess, home: Home, profile: Profile, patience: Patience) -> None:
+    def __init__(self, choice: ProfileAccess, home: Home, profile: Profile, patience: WaitPolicy) -> None:
         self.choice = choice
         self.home = home
         self.profile = profile
@@ -144,14 +144,14 @@ class Place:
 
 
 @contextlib.contextmanager
-def alone(choice: ProfileAccess, home: Home, paths: ProfilePaths, patience: Patience) -> Iterator[None]:
+def alone(choice: ProfileAccess, home: Home, paths: ProfilePaths, patience: WaitPolicy) -> Iterator[None]:
     """Hold one profile's (or run's) own lock in a home that is ready."""
     prepare_home(choice, home, patience)
     with fs.exclusive(paths.mutex, patience):
         yield
 
 
-def prepare_home(choice: ProfileAccess, home: Home, patience: Patience) -> None:
+def prepare_home(choice: ProfileAccess, home: Home, patience: WaitPolicy) -> None:
     """Make the home ready to be written to.
 
     Raises ConfigError where its directory holds other things or is scattered, NotAllowedError where it is another
@@ -162,4 +162,4 @@ def prepare_home(choice: ProfileAccess, home: Home, patience: Patience) -> None:
     refuse_strangers_home(home, choice.environ, lambda: choice.find_config(lambda: home))
     one_file_system.refuse_scattered(home)
     absent = [] if choice.has_own_files else absent_directories(choice.environ)
-    documents.prepare_home(home, patience.for_moments(), absent)
+    home_state.prepare_home(home, patience.for_moments(), absent)

@@ -16,7 +16,7 @@ from d8_installer.pipeline.gone_versions import naming_gone, say_gone
 from d8_installer.pipeline.other_profiles import hint_elsewhere
 from d8_installer.pipeline.tag_memory import say_first_trust
 from d8_installer.resolve import pin_what_can_be, resolve, staleness, without
-from d8_installer.store import documents
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,7 +101,7 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     """
     accepted = accepted_moves(session.options.accept_moved)
     wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
-    trust = Trust(documents.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
+    trust = Trust(home_state.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
     resolution, locked, left_out = _resolved(session, wanted, trust)
     ask_witness(session, locked)
     say_first_trust(session, _first_seen(resolution, trust))

@@ -14,7 +14,7 @@ from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
 from d8_installer.resolve import seen_from_here
-from d8_installer.store import documents
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -165,7 +165,7 @@ def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> No
     }
     if not prune:
         extra |= {root.path for root in requesters.roots if root.manager == REMEMBERED and os.path.isdir(root.path)}
-    documents.save_environments(workspace.generations.paths, sorted(extra))
+    home_state.save_environments(workspace.generations.paths, sorted(extra))
 
 
 def _is_extra(environment: Environment) -> bool:

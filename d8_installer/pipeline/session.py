@@ -17,7 +17,7 @@ from d8_installer.pipeline.host import host_facts
 from d8_installer.pipeline.ownership import refuse_foreign, refuse_leading_out
 from d8_installer.pipeline.profile_access import Place, ProfileAccess, alone, prepare_home
 from d8_installer.pipeline.timeouts import typed_patience, with_others
-from d8_installer.store import documents, fs
+from d8_installer.store import documents, fs, home_state
 from d8_installer.store.generations import ProfileStore
 from d8_installer.store.store import Store
 from d8_installer.store.switch import switch_for_this_system
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.reporter import Reporter
     from d8_installer.plugin.calling import Hooks, Loaded
     from d8_installer.plugin.records import Access
-    from d8_installer.store.flock import Patience
+    from d8_installer.store.flock import WaitPolicy
     from d8_installer.store.paths import Home, ProfilePaths
 
     LoadLock = Callable[[str], tuple[str, Lock] | None]
@@ -181,7 +181,7 @@ class Session:
         from d8_installer.plugin.loading import isolate_sys_path, load
 
         isolate_sys_path(self.directory)
-        return load(self.config.plugins, distributions_with_hooks(), documents.load_known_plugins(self.home))
+        return load(self.config.plugins, distributions_with_hooks(), home_state.load_known_plugins(self.home))
 
     @cached_property
     def hooks(self) -> Hooks:
@@ -394,10 +394,10 @@ class Session:
 
     def remember_tags(self, tops: Mapping[tuple[str, str], Digest]) -> None:
         """Add what was resolved to ``tags.json``."""
-        documents.remember_tags(self.home, tops, self._with_others.for_moments())
+        home_state.remember_tags(self.home, tops, self._with_others.for_moments())
 
     @cached_property
-    def _with_others(self) -> Patience:
+    def _with_others(self) -> WaitPolicy:
         """How long another process that is at work in the home is waited for."""
         return with_others(self.reporter.note, self.patience)
 

@@ -53,5 +53,5 @@ def _is_ours(file: str, name: str, home: Home) -> bool:
         return True
     from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 
-    launched = request_of(fs.head(file, HEAD_BYTES))
+    launched = request_of(fs.read_head(file, HEAD_BYTES))
     return launched is not None and launched[0] == os.path.splitext(name)[0]

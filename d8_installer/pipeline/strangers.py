@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from d8_installer.store.paths import Home
-    from d8_installer.store.trusted_directories import Stranger
+    from d8_installer.store.trusted_directories import ForeignOwner
 
     ConfigFile = Callable[[], str]
 
@@ -24,7 +24,7 @@ def refuse_untrusted_project(project: str, environ: Mapping[str, str], config_fi
     Trusted are the files of this user, of root, and for root those of SUDO_UID; else ``safe_directories`` in the
     settings, or D8_SAFE_DIRECTORIES.
     """
-    found = trusted_directories.stranger_in_project(project, environ)
+    found = trusted_directories.foreign_owner_of_project(project, environ)
     if found is None:
         return
     safe = _safe_directories(config_file)
@@ -40,9 +40,11 @@ def refuse_untrusted_project(project: str, environ: Mapping[str, str], config_fi
     )
 
 
-def stranger_in_home(home: Home, environ: Mapping[str, str], config_file: ConfigFile, *paths: str) -> Stranger | None:
+def stranger_in_home(
+    home: Home, environ: Mapping[str, str], config_file: ConfigFile, *paths: str
+) -> ForeignOwner | None:
     """Return who else owns the home, or one of *paths* in it, unless the home is named as safe."""
-    found = trusted_directories.stranger_in_home(paths, home.root, environ)
+    found = trusted_directories.foreign_owner_of_home(paths, home.root, environ)
     return None if found is None or trusted_directories.is_listed(home.root, _safe_directories(config_file)) else found
 
 

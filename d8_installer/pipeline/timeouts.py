@@ -6,7 +6,7 @@ The quick ``rollback`` passes through here: nothing is imported that it can do w
 from __future__ import annotations
 
 from d8_installer.errors import ConfigError
-from d8_installer.store.flock import Patience
+from d8_installer.store.flock import WaitPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def typed_patience(text: str) -> float:
     return seconds
 
 
-def with_others(note: Callable[[str], None], patience: float) -> Patience:
+def with_others(note: Callable[[str], None], patience: float) -> WaitPolicy:
     """Return the patience with another process that holds a lock, from that with a source; *note* says that we wait."""
 
     def say(holder: str) -> None:
         note(f"waiting for another d8-installer (process {holder})")
 
-    return Patience(say, OTHERS_PATIENCE * patience)
+    return WaitPolicy(say, OTHERS_PATIENCE * patience)

@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from d8_installer.model.source import LayerRequest, Source
-    from d8_installer.store.partial import Arriving
+    from d8_installer.store.partial import PartialLayers
 
 WORTH_KEEPING = 256 << 10
 """Layers below this size, in bytes, are begun anew."""
 
 
 class Transfer:
-    """The transfer of one layer, which only its one fetcher may make (``Arriving.alone``)."""
+    """The transfer of one layer, which only its one fetcher may make (``PartialLayers.only_fetcher``)."""
 
-    def __init__(self, source: Source, request: LayerRequest, arriving: Arriving) -> None:
+    def __init__(self, source: Source, request: LayerRequest, partial_layers: PartialLayers) -> None:
         self._source = source
         self._request = request
-        self._arriving = arriving
+        self._partial_layers = partial_layers
         self.went_on = 0
         """How many bytes of the last body came out of an earlier transfer."""
 
     @property
     def kept(self) -> int:
         """The bytes that a next transfer need not fetch."""
-        return self._arriving.kept(self._request.layer)[0]
+        return self._partial_layers.kept(self._request.layer).size
 
     def drop(self) -> None:
         """Keep nothing: the layer is in the store, or its bytes are not the promised ones."""
-        self._arriving.drop(self._request.layer)
+        self._partial_layers.discard(self._request.layer)
 
     @contextmanager
     def body(self) -> Iterator[Iterable[bytes]]:
@@ -52,19 +52,20 @@ class Transfer:
             with source.layer(request) as plain:
                 yield plain
             return
-        size, etag = self._arriving.kept(request.layer)
+        kept = self._partial_layers.kept(request.layer)
+        size = kept.size
         if size > request.size:
             self.drop()
             size = 0
         if size == request.size:
             self.went_on = size
-            yield self._arriving.beginning(request.layer, size)
+            yield self._partial_layers.read(request.layer, size)
             return
-        with source.layer_from(request, size, etag) as body:
+        with source.layer_from(request, size, kept.etag) as body:
             yield self._joined(body) if isinstance(body, Rest) else body
 
     def _joined(self, rest: Rest) -> Iterable[bytes]:
         layer, start = self._request.layer, rest.start
         self.went_on = start
-        before = self._arriving.beginning(layer, start) if start else ()
-        return chain(before, self._arriving.keeping(layer, start, rest.etag, rest))
+        before = self._partial_layers.read(layer, start) if start else ()
+        return chain(before, self._partial_layers.keep(layer, start, rest.etag, rest))

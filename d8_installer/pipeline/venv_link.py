@@ -9,7 +9,7 @@ from d8_installer.errors import DiskError
 from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED
 from d8_installer.plugin.environments import environments
 from d8_installer.plugin.launcher import PROFILE_LINK
-from d8_installer.store import documents, fs
+from d8_installer.store import fs, home_state
 from d8_installer.store.paths import ProfilePaths
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _drop_dead(session: Session, requesters: Requesters) -> None:
             continue
         profile = ProfilePaths(os.path.realpath(link))
         ours = os.path.dirname(profile.root) == os.path.dirname(session.home.profile("user").root)
-        project = documents.load_project(profile)
+        project = home_state.load_project(profile)
         if ours and (project is None or not os.path.isfile(os.path.join(project, "d8.toml"))):
             fs.remove(link)
 

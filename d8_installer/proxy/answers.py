@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes
 
 Headers = tuple[tuple[bytes, bytes], ...]
-Step = Literal["tags", "resolve", "package", "manifest"]
+Stage = Literal["tags", "resolve", "package", "manifest"]
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -55,13 +55,13 @@ HEALTHY = Answer(
     status=200, headers=((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"2")), body=b"ok"
 )
 
-_MISSING: Mapping[Step, Answer] = {
+_MISSING: Mapping[Stage, Answer] = {
     "tags": error(404, "image not found\n"),
     "resolve": error(404, "version not found\n"),
     "package": error(404, "package not found\n"),
     "manifest": error(404, MANIFEST_NOT_FOUND_BODY),
 }
-_FAILED: Mapping[Step, Answer] = {
+_FAILED: Mapping[Stage, Answer] = {
     "tags": error(502, "failed to list tags\n"),
     "resolve": error(502, "failed to resolve version\n"),
     "package": error(502, "failed to fetch package\n"),
@@ -69,7 +69,7 @@ _FAILED: Mapping[Step, Answer] = {
 }
 
 
-def failure(step: Step, error: D8Error) -> Answer:
+def failure(step: Stage, error: D8Error) -> Answer:
     """What a source's error is to the client: 404 for NotFoundError, 500 without configuration, else 502."""
     if isinstance(error, ConfigError):
         return replace(NO_REGISTRY, problem=error.message)

@@ -30,7 +30,7 @@ class _Entry(Struct, frozen=True):
     used_ns: int
 
 
-class Incoming(Struct, frozen=True):
+class TemporaryLayer(Struct, frozen=True):
     """A layer being written: a temp file of the cache that has no digest's name yet."""
 
     file: BinaryIO
@@ -97,15 +97,15 @@ class LayerCache:
         self._verified[path] = mark
         return True
 
-    def begin(self) -> Incoming:
+    def begin(self) -> TemporaryLayer:
         """Open a temp file for a layer on its way."""
         try:
             handle, path = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
             raise DiskError(f"cannot write to the cache: {error.strerror}") from error
-        return Incoming(os.fdopen(handle, "wb"), path)
+        return TemporaryLayer(os.fdopen(handle, "wb"), path)
 
-    def commit(self, incoming: Incoming, layer: Digest, written: str) -> str:
+    def commit(self, incoming: TemporaryLayer, layer: Digest, written: str) -> str:
         """Give a whole temp file its name if *written*, its sha256 in hex, is the layer's; else MismatchError."""
         if written != layer.hex:
             raise MismatchError(f"layer {layer} arrived with other bytes: sha256:{written}")
@@ -121,7 +121,7 @@ class LayerCache:
         self.evict()
         return path
 
-    def abandon(self, incoming: Incoming) -> None:
+    def abandon(self, incoming: TemporaryLayer) -> None:
         """Remove a temp file that came to nothing."""
         incoming.file.close()
         remove_if_there(incoming.path)

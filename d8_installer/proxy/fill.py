@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.source import Body, LayerRequest, Source
-    from d8_installer.proxy.cache import Incoming, LayerCache
+    from d8_installer.proxy.cache import LayerCache, TemporaryLayer
     from d8_installer.proxy.workers import Workers
 
 
@@ -117,7 +117,7 @@ class Fill:
             raise MismatchError(f"{path} does not have the bytes of {self._request.layer}")
         self.local = path
 
-    def _receive(self, body: Body, incoming: Incoming) -> str:
+    def _receive(self, body: Body, incoming: TemporaryLayer) -> str:
         """Write the body to the temp file; returns its sha256 in hex."""
         size, written, digest = self._request.size, 0, hashlib.sha256()
         for chunk in body:

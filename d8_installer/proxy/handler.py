@@ -19,8 +19,8 @@ from d8_installer.registry.rpp_routes import PREFIX, InvalidPlatform, Route, par
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
-    from d8_installer.proxy.access import Access
     from d8_installer.proxy.cache import LayerCache
+    from d8_installer.proxy.token_file import TokenFile
     from d8_installer.proxy.upstream import Package, Upstream
 
 _QUESTIONS = 32
@@ -48,7 +48,7 @@ class LayerAnswer(Struct, frozen=True):
 class Handler:
     """Answers requests from one upstream. Belongs to one event loop; ``close`` ends what runs."""
 
-    def __init__(self, upstream: Upstream, cache: LayerCache, access: Access | None = None) -> None:
+    def __init__(self, upstream: Upstream, cache: LayerCache, access: TokenFile | None = None) -> None:
         self._upstream = upstream
         self._cache = cache
         self._access = access

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.value import Struct
-from d8_installer.proxy.access import Access
 from d8_installer.proxy.app import ProxyApp
 from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler
+from d8_installer.proxy.token_file import TokenFile
 from d8_installer.proxy.upstream import Upstream
 from d8_installer.registry.endpoint import is_loopback
 
@@ -62,7 +62,7 @@ class ServeOptions(Struct, frozen=True, kw_only=True):
     """How to serve. ``registry`` is a source's URL, the root that images lie below; port 0 takes a free one.
 
     Without ``cache_dir`` layers are cached in a temporary directory until the end; ``cache_bytes`` caps it.
-    ``token_file`` is read once (``Access.parse``); without one everybody is let in, and only loopback is served.
+    ``token_file`` is read once (``TokenFile.parse``); without one everybody is let in, and only loopback is served.
     ``log`` gets a line a request, None switches it off. With ``exit_with_parent`` the proxy ends when the
     process that started it does.
     """
@@ -84,7 +84,7 @@ def serve(options: ServeOptions, open_source: Callable[[str], Source], announce:
     is missing, the address cannot be had, or it is beyond loopback without a token file.
     """
     parent = os.getppid()
-    access = None if options.token_file is None else Access.parse(_read(options.token_file))
+    access = None if options.token_file is None else TokenFile.parse(_read(options.token_file))
     host = _address(options.host)
     if access is None and not is_loopback(host):
         raise ConfigError(

@@ -46,7 +46,7 @@ _MODE = 0o755
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
-class Options(Struct, frozen=True):
+class ImageOptions(Struct, frozen=True):
     """How to publish: may a tag get other bytes, SOURCE_DATE_EPOCH in seconds, more annotations for the index."""
 
     replace: bool = False
@@ -95,7 +95,7 @@ def check_tag(tag: str) -> None:
 
 
 def build_image(
-    builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, folder: str, options: Options
+    builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, folder: str, options: ImageOptions
 ) -> BuiltImage:
     """Build the image of *builds*, pairs of a platform and an executable's or directory's path; layers go to *folder*.
 
@@ -191,7 +191,7 @@ def _check_head(head: bytes, platform: Platform, path: str) -> None:
 # -- one platform --------------------------------------------------------------------------------------------
 
 
-def _child(platform: Platform, members: Sequence[_Member], folder: str, options: Options) -> BuiltChild:
+def _child(platform: Platform, members: Sequence[_Member], folder: str, options: ImageOptions) -> BuiltChild:
     layer = _write_layer(members, os.path.join(folder, f"{platform}.tar.gz"))
     config: dict[str, object] = {
         "architecture": platform.architecture,
@@ -290,7 +290,7 @@ def _header(name: str, size: int) -> bytes:
 # -- the documents -------------------------------------------------------------------------------------------
 
 
-def _index(children: Sequence[BuiltChild], image: ImageName, tag: str, options: Options) -> ManifestBytes:
+def _index(children: Sequence[BuiltChild], image: ImageName, tag: str, options: ImageOptions) -> ManifestBytes:
     entries = []
     for child in children:
         entry = _descriptor(OCI_MANIFEST, child.manifest.digest, len(child.manifest.raw))

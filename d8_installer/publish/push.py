@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from d8_installer.errors import DiskError, NotAllowedError
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct
-from d8_installer.publish.image import BuiltChild, BuiltImage, Options, build_image
+from d8_installer.publish.image import BuiltChild, BuiltImage, ImageOptions, build_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,7 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 def publish(
-    builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, destination: Destination, options: Options
+    builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, destination: Destination, options: ImageOptions
 ) -> Published:
     """Build the image and push it; see ``build_image`` and ``push`` for what they refuse."""
     try:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Package(Struct, frozen=True):
+class WheelPackage(Struct, frozen=True):
     """A wheel without what we add to one: its files, its entry points, and the manifest that it declares.
 
     ``was_thin``: launchers of ours, or their console scripts, were in it. ``lock``: the ``d8.lock`` beside the
@@ -61,7 +61,7 @@ class Packed(Struct, frozen=True, kw_only=True):
         return {"file": self.path, "tag": self.tag, "size": self.size, "digest": str(self.digest)}
 
 
-def open_package(path: str, manifest: str | None) -> Package:
+def open_package(path: str, manifest: str | None) -> WheelPackage:
     """Read a plugin's wheel; *manifest* is its path inside, for a wheel that has no entry point for it yet.
 
     Raises what ``read_wheel`` raises, and DocumentError for a manifest that is not there, is not sound, or has a binary
@@ -84,7 +84,7 @@ def open_package(path: str, manifest: str | None) -> Package:
     declared = _declared(wheel, groups, manifest)
     check_names(declared, _scripts(wheel, members, groups))
     lock = _lock_beside(wheel, declared.path)
-    return Package(wheel, members, groups, declared, had_launchers or had_console, lock)
+    return WheelPackage(wheel, members, groups, declared, had_launchers or had_console, lock)
 
 
 def _is_windows_thin(wheel: Wheel) -> bool:
@@ -173,7 +173,7 @@ def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def pack(package: Package, parts: Sequence[Parts], directory: str, epoch: int | None) -> tuple[Packed, ...]:
+def pack(package: WheelPackage, parts: Sequence[Parts], directory: str, epoch: int | None) -> tuple[Packed, ...]:
     """Write one wheel for each of *parts* into *directory*, replacing those of the same names once all are complete."""
     fs.make_directories(directory)
     with contextlib.ExitStack() as stack:
@@ -191,7 +191,7 @@ def pack(package: Package, parts: Sequence[Parts], directory: str, epoch: int | 
     )
 
 
-def _pack_one(package: Package, parts: Parts, folder: str, epoch: int | None) -> Packed:
+def _pack_one(package: WheelPackage, parts: Parts, folder: str, epoch: int | None) -> Packed:
     wheel = package.wheel
     path = os.path.join(folder, wheel.file_name(parts.tag))
     write_wheel(path, _members(package, parts), wheel.dist_info, epoch)
@@ -205,7 +205,7 @@ def _pack_one(package: Package, parts: Parts, folder: str, epoch: int | None) ->
     )
 
 
-def _members(package: Package, parts: Parts) -> Iterator[Member]:
+def _members(package: WheelPackage, parts: Parts) -> Iterator[Member]:
     wheel = package.wheel
     changed = _metadata(package, parts)
     yield from (member for member in package.members if member.name not in changed)
@@ -213,7 +213,7 @@ def _members(package: Package, parts: Parts) -> Iterator[Member]:
     yield from (Member(f"{wheel.scripts}/{name}", content, executable=True) for name, content in parts.scripts)
 
 
-def _metadata(package: Package, parts: Parts) -> dict[str, bytes]:
+def _metadata(package: WheelPackage, parts: Parts) -> dict[str, bytes]:
     """Return the metadata that differs, by path; an empty one is left out."""
     wheel = package.wheel
     groups = {**package.entry_points, CONSOLE: {**package.entry_points.get(CONSOLE, {}), **parts.console_entries()}}

@@ -30,7 +30,7 @@ _MOMENT = 2.0
 """Seconds."""
 
 
-class Patience:
+class WaitPolicy:
     """How long to wait for another process that holds a lock, and what it is told when that begins.
 
     ``say`` is called once, with the holder's process number, after ``quiet`` seconds of waiting; after ``seconds`` in
@@ -44,13 +44,17 @@ class Patience:
         self.seconds = seconds
         self.quiet = quiet
 
-    def for_moments(self) -> Patience:
+    def for_moments(self) -> WaitPolicy:
         """Return the same for a lock that is held for moments only: such a wait is not worth a word at first."""
-        return Patience(self.say, self.seconds, _MOMENT)
+        return WaitPolicy(self.say, self.seconds, _MOMENT)
 
-    def hurried(self) -> Patience:
+    def hurried(self) -> WaitPolicy:
         """Return that of somebody on the way out: who waits for just a moment, without a word."""
-        return Patience(self.say, _MOMENT, _MOMENT)
+        return WaitPolicy(self.say, _MOMENT, _MOMENT)
+
+
+def say_nothing(_holder: str) -> None:
+    """The ``say`` of a wait that is not reported."""
 
 
 def open_lock(path: str) -> BinaryIO:

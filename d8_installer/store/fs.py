@@ -15,7 +15,7 @@ import stat
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.model.plurals import sized
 from d8_installer.store import flock
-from d8_installer.store.flock import Patience
+from d8_installer.store.flock import WaitPolicy
 from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED
 from d8_installer.store.os_errors import refusals as _refusals
 from d8_installer.store.status import refuse_dangling
@@ -49,7 +49,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def head(path: str, count: int) -> bytes:
+def read_head(path: str, count: int) -> bytes:
     """Return the first *count* bytes of a file; of one that cannot be read, nothing."""
     try:
         with open(path, "rb", buffering=0, opener=_at_once) as file:
@@ -202,7 +202,7 @@ def replace_link(target: str, path: str) -> None:
         raise
 
 
-def same_file(old: str, new: str) -> None:
+def link_or_copy(old: str, new: str) -> None:
     """Make *new* another name of the file *old*: a hard link, or a copy where the file system has none."""
     with _refusals("link", new):
         try:
@@ -307,7 +307,7 @@ def _beside(path: str) -> str:
     return f"{path}.{int.from_bytes(os.urandom(6), 'big')}.tmp"
 
 
-def unfinished(directory: str) -> Iterator[tuple[str, str]]:
+def temporary_files(directory: str) -> Iterator[tuple[str, str]]:
     """Yield what killed calls of ``replace_file`` left in *directory*: the path, and the name it was to have."""
     for found in list_directory(directory):
         name, _, number = found.removesuffix(".tmp").rpartition(".")
@@ -321,7 +321,7 @@ def sweep(directory: str, *names: str) -> None:
     Only for whoever excludes that another process is writing there now. What cannot be removed waits for the next.
     """
     with contextlib.suppress(DiskError):
-        for path, name in unfinished(directory):
+        for path, name in temporary_files(directory):
             if name in names:
                 remove(path)
 
@@ -330,12 +330,12 @@ def sweep(directory: str, *names: str) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: str, waiting: Callable[[str], None] | Patience) -> Iterator[None]:
+def exclusive(path: str, waiting: Callable[[str], None] | WaitPolicy) -> Iterator[None]:
     """Hold the lock file *path* while the context lasts; a killed process holds nothing.
 
     Where another process has it, *waiting* says what then; a mere function is what it says, and waits for ever.
     """
-    patience = waiting if isinstance(waiting, Patience) else Patience(waiting)
+    patience = waiting if isinstance(waiting, WaitPolicy) else WaitPolicy(waiting)
     while True:
         make_directories(os.path.dirname(path))
         with flock.open_lock(path) as file:
@@ -355,7 +355,7 @@ def _holding(file: BinaryIO) -> Iterator[None]:
         flock.give_back(file)
 
 
-def _lock(file: BinaryIO, path: str, patience: Patience) -> None:
+def _lock(file: BinaryIO, path: str, patience: WaitPolicy) -> None:
     with _refusals("lock", path, NO_LOCKS):
         if flock.take(file):
             return

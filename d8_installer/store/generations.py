@@ -57,7 +57,7 @@ class ProfileStore(Struct, frozen=True):
             return False
         return raw is not None and speaks_against(raw, record)
 
-    def is_summed_up(self, generation: Generation) -> bool:
+    def has_true_summary(self, generation: Generation) -> bool:
         """Whether the generation's summary says what its record says; one without any is as good."""
         summary, record = self.paths.summary(generation.number), self.paths.record(generation.number)
         size = fs.file_size(summary)
@@ -68,7 +68,7 @@ class ProfileStore(Struct, frozen=True):
         raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
         return raw is not None and of is not None and raw == summary_of(generation).render(of)
 
-    def is_vouched_for(self, number: int) -> bool:
+    def summary_matches_record(self, number: int) -> bool:
         """Whether the generation has a sound summary that answers for its record: then that is as it was written."""
         raw = fs.read(self.paths.summary(number), limit=_RECORD_LIMIT)
         record = fs.read(self.paths.record(number), limit=_RECORD_LIMIT)
@@ -114,17 +114,17 @@ class ProfileStore(Struct, frozen=True):
         fs.set_mode(final, _READ_ONLY)
         fs.sync_directory(self.paths.generations)
 
-    def lay_out_again(self, generation: Generation) -> None:
+    def rebuild(self, generation: Generation) -> None:
         """Put every file of a generation that is there in its place anew, each in one rename, and take others out."""
         draft = f"{self.paths.generation(generation.number)}{recovery.DRAFT}"
         fs.remove_tree(draft)
         try:
-            self._lay_out_again(generation, draft)
+            self._rebuild(generation, draft)
         finally:
             with contextlib.suppress(DiskError):
                 fs.remove_tree(draft)
 
-    def _lay_out_again(self, generation: Generation, draft: str) -> None:
+    def _rebuild(self, generation: Generation, draft: str) -> None:
         final = self.paths.generation(generation.number)
         fs.set_mode(final, 0o755)
         for place in sorted(_directories(final, generation), key=len):
@@ -163,7 +163,7 @@ class ProfileStore(Struct, frozen=True):
         """Return the numbers of the generations that are there, ascending."""
         return recovery.numbers(self.paths)
 
-    def lost(self, generation: Generation) -> Iterator[tuple[Placed, str]]:
+    def missing_files(self, generation: Generation) -> Iterator[tuple[Placed, str]]:
         """Yield the files of a generation, and of ``current`` where that holds files, that are not as they were placed.
 
         A directory of theirs that is a link now leads nobody knows where: all in it count as lost.
@@ -171,11 +171,11 @@ class ProfileStore(Struct, frozen=True):
         for directory in self.directories(generation.number):
             astray = {place for place in _directories(directory, generation) if os.path.islink(place)}
             for placed, path in self.files(directory, generation):
-                stored = self.store.place_of(Stored(placed.digest, placed.size), os.path.basename(path))
+                stored = self.store.expected_path(Stored(placed.digest, placed.size), os.path.basename(path))
                 if not astray.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
                     yield placed, path
 
-    def altered(self, generation: Generation) -> Iterator[tuple[Placed, str, str]]:
+    def altered_executables(self, generation: Generation) -> Iterator[tuple[Placed, str, str]]:
         """Yield the stored executables of a generation that are not the files that were put there, and how they differ.
 
         Their bytes are not read.
@@ -183,7 +183,7 @@ class ProfileStore(Struct, frozen=True):
         suffix = generation.platform.executable_suffix
         for placed in generation.placed:
             name = file_name(placed.placement.binary, suffix)
-            path = self.store.place_of(Stored(placed.digest, placed.size), name)
+            path = self.store.expected_path(Stored(placed.digest, placed.size), name)
             problem = status.altered(path, placed.size)
             if problem is not None:
                 yield placed, path, problem

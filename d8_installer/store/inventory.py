@@ -70,16 +70,16 @@ def _foreign_to_a_new(home: Home) -> Iterator[str]:
 
 def _is_lock(path: str) -> bool:
     """Whether it is a lock file of ours, which holds a process's number or nothing: taking it writes into it."""
-    return os.path.isfile(path) and not fs.head(path, 20).strip(b"0123456789\n")
+    return os.path.isfile(path) and not fs.read_head(path, 20).strip(b"0123456789\n")
 
 
-def own(home: Home) -> list[str]:
+def ours(home: Home) -> list[str]:
     """Return what is ours below the home, whole trees and files; ``schema``, which says so, is the last."""
     found = sorted(path for path, ours in _walk(home.root, _HOME) if ours)
     return [*(path for path in found if path != home.schema), *(path for path in found if path == home.schema)]
 
 
-def others(home: Home) -> list[str]:
+def foreign(home: Home) -> list[str]:
     """Return what is not ours below the home, and what is not a directory where ours would be one."""
     return [path for path, ours in _walk(home.root, _HOME) if not ours]
 

@@ -15,7 +15,7 @@ from d8_installer.errors import MismatchError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
 
-    from d8_installer.store.tar import Entry
+    from d8_installer.store.tar import TarMember
 
 _SHOWN = 5
 _MAX_NAME = 1024
@@ -48,7 +48,7 @@ class Search:
         self._deleted: set[str] = set()
         self._others: list[str] = []
 
-    def claims(self, entry: Entry) -> tuple[str, ...]:
+    def claims(self, entry: TarMember) -> tuple[str, ...]:
         """Return the wanted members that *entry* is the first file of, and note what else it says."""
         name = entry.name[:_MAX_NAME]
         base, path = base_name(entry.name), path_of(entry.name)

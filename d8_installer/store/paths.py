@@ -84,15 +84,15 @@ class Home:
         """Where the beginnings of layers are kept whose transfer was cut, and the locks of those under way."""
         return os.path.join(self.root, "arriving")
 
-    def kept(self, layer: str) -> str:
+    def partial_layer(self, layer: str) -> str:
         """The kept beginning of the layer with that digest (64 hex digits)."""
         return os.path.join(self.arriving, layer)
 
-    def kept_etag(self, layer: str) -> str:
+    def partial_layer_etag(self, layer: str) -> str:
         """What the sender of the kept bytes called the whole."""
         return os.path.join(self.arriving, f"{layer}.etag")
 
-    def arriving_mutex(self, layer: str) -> str:
+    def partial_layer_mutex(self, layer: str) -> str:
         """The lock file that is held by who fetches the layer."""
         return os.path.join(self.arriving, f"{layer}.mutex")
 

@@ -10,11 +10,11 @@ import os
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs, removal
-from d8_installer.store.partial import Arriving, is_digest
+from d8_installer.store.partial import PartialLayers, is_hex_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from d8_installer.store.flock import Patience
+    from d8_installer.store.flock import WaitPolicy
     from d8_installer.store.partial import Guard
     from d8_installer.store.paths import Home, ProfilePaths
     from d8_installer.store.switch import Switch
@@ -23,7 +23,7 @@ DRAFT = ".new"
 """How the name of a generation ends that is being made."""
 
 
-def guarding(home: Home, patience: Patience) -> Guard:
+def home_guard(home: Home, patience: WaitPolicy) -> Guard:
     """Return the home's lock: making, sweeping and removing directories exclude each other.
 
     Else a sweep could take a newborn one.
@@ -35,23 +35,19 @@ def guarding(home: Home, patience: Patience) -> Guard:
     return guard
 
 
-def silent(_holder: str) -> None:
-    """Nobody is told."""
-
-
 def mutex_of(directory: str) -> str:
     """Return the lock file of a process's own directory under ``incoming``."""
     return os.path.join(directory, "mutex")
 
 
-def sweep_store(home: Home, patience: Patience) -> None:
+def sweep_store(home: Home, patience: WaitPolicy) -> None:
     """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
-    guard = guarding(home, patience)
+    guard = home_guard(home, patience)
     with contextlib.suppress(DiskError), guard():
-        for path, name in fs.unfinished(home.layers):
-            if is_digest(name.removesuffix(".json")):
+        for path, name in fs.temporary_files(home.layers):
+            if is_hex_digest(name.removesuffix(".json")):
                 fs.remove(path)
-        Arriving(home, guard).sweep()
+        PartialLayers(home, guard).sweep()
         for name in fs.list_directory(home.incoming):
             if _is_incoming(name):
                 _sweep_one(os.path.join(home.incoming, name))

@@ -39,7 +39,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def active_mark(paths: ProfilePaths) -> str | None:
+def active_pointer(paths: ProfilePaths) -> str | None:
     """Return what says which generation is active, as text, or None."""
     try:
         return os.readlink(paths.current)
@@ -52,7 +52,7 @@ def active_mark(paths: ProfilePaths) -> str | None:
         return None
 
 
-def file_mark(path: str) -> str | None:
+def file_checksum(path: str) -> str | None:
     """Return the sha256 of a file's bytes, or None where there is none; one longer than any of ours is not read."""
     try:
         status = os.stat(path)
@@ -68,7 +68,7 @@ def file_mark(path: str) -> str | None:
         return f"unreadable: {error.errno}"
 
 
-def time_mark(path: str) -> int | None:
+def modification_time(path: str) -> int | None:
     """Return the modification time in nanoseconds of a directory, or of a file too big to read; None if it is gone."""
     try:
         return os.stat(path).st_mtime_ns
@@ -76,7 +76,7 @@ def time_mark(path: str) -> int | None:
         return None
 
 
-def executable_mark(path: str) -> list[int] | None:
+def executable_state(path: str) -> list[int] | None:
     """Return what tells that an executable was replaced: time, size and kind of the file itself; None if it is gone."""
     try:
         status = os.lstat(path)
@@ -105,10 +105,10 @@ def seen(
     document = {
         "schema": SCHEMA,
         "host": host_facts(),
-        "current": active_mark(paths),
-        "files": {path: file_mark(path) for path in files},
-        "places": {path: time_mark(path) for path in places},
-        "executables": {path: executable_mark(path) for path in executables},
+        "current": active_pointer(paths),
+        "files": {path: file_checksum(path) for path in files},
+        "places": {path: modification_time(path) for path in places},
+        "executables": {path: executable_state(path) for path in executables},
         "facts": facts,
         "mark": _mark(facts),
     }
@@ -123,12 +123,12 @@ def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | N
         same = (
             document["schema"] == SCHEMA
             and document["current"] is not None
-            and document["current"] == active_mark(paths)
+            and document["current"] == active_pointer(paths)
             and document["host"] == host_facts()
             and set(document["files"]) == set(files)
-            and all(file_mark(path) == mark for path, mark in document["files"].items())
-            and all(time_mark(path) == mark for path, mark in document["places"].items())
-            and all(executable_mark(path) == mark for path, mark in document["executables"].items())
+            and all(file_checksum(path) == mark for path, mark in document["files"].items())
+            and all(modification_time(path) == mark for path, mark in document["places"].items())
+            and all(executable_state(path) == mark for path, mark in document["executables"].items())
             and document["mark"] == _mark(document["facts"])
         )
         facts = document["facts"]

@@ -1,4 +1,25 @@
-"""The store: executables named by their digest, the records of layers, and the place where bytes wait for proof."""
+"""The store: executables named by their digest, the records of layers, and the directories for unverified bytes.
+
+How it works. Everything below is under one home (``paths.Home``):
+
+- ``incoming/<process>.<random>/``: files without a trustworthy name, one directory for each command. A lock file in
+  the directory is held while the command runs, so ``sweep`` can tell a killed process's leftovers from live files.
+- ``arriving/<layer>``: the first bytes of layers whose transfer was cut (``partial``). They are hashed again.
+- ``store/sha256/<digest>/<name>``: one executable. The directory's name is the file's digest, and every name in the
+  directory is the same file. Files and directories are 0555, so that a program cannot replace itself.
+- ``store/layers/<layer>.json``: the members of a layer that the store holds, and the provenances proven for it
+  (index → child → layer). A record is a cache: a damaged or lost one costs a download, never correctness. For this
+  reason it is written without fsync, and carries a checksum.
+
+The order of ``admit`` is the crash protocol. The caller has verified the layer's digest. The file gets its mode and is
+made durable, then it is renamed into its digest's directory, then the directory is made durable, then the record is
+written. A process killed between two steps leaves unnamed bytes (which ``sweep`` removes) or a complete executable
+that no record mentions (which the next fetch of the layer replaces, and ``gc`` removes).
+
+Generations link to executables; the store itself does not know which are in use. Only ``ops.upkeep.gc`` and ``repair``
+discard files, while they hold the home's ``switching`` lock, so that no generation is made meanwhile. All changes hold
+the home's mutex, for moments only: nothing is downloaded or hashed under it.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +34,8 @@ from d8_installer.errors import DiskError, DocumentError, TryAgainError
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, status
-from d8_installer.store.flock import Patience
-from d8_installer.store.partial import Arriving
+from d8_installer.store.flock import WaitPolicy, say_nothing
+from d8_installer.store.partial import PartialLayers, is_hex_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,106 +48,186 @@ _RECORD_LIMIT = 1 << 20
 EXECUTABLE = 0o555
 """The mode of every stored executable."""
 SEALED = 0o555
-"""The mode of its directory: a program that replaces its own file would make the store tell a lie."""
-
-
-_MOST_CHAINS = 64
-"""So many chains are remembered of one layer; the oldest go first."""
+"""The mode of an executable's directory: a program that replaces its own file would falsify the directory's name."""
+_MOST_PROVENANCES = 64
+"""The number of provenances remembered for one layer; the oldest are dropped first."""
 
 
 class Stored(Struct, frozen=True):
-    """One member of a layer that the store holds: the digest and the bytes of the executable."""
+    """One stored executable: its digest and its size in bytes."""
 
     digest: Digest
     size: int
 
 
 class HeldLayer(Struct, frozen=True):
-    """What the store has of one layer: its executables by member, and how the layer was seen to be reached."""
+    """The parts of a layer that the store holds: executables by member, and the provenances proven for the layer."""
 
     members: Mapping[str, Stored]
-    provenance: Sequence[Provenance] = ()
+    provenance: Sequence[Provenance]
+
+
+class NewFile(Struct, frozen=True):
+    """A verified file that is to be admitted: its temporary path, what it is, and its first name in the store."""
+
+    temporary: str
+    stored: Stored
+    name: str
 
 
 class Incoming:
-    """This process's own directory for unverified bytes; its lock says that we still live."""
+    """This process's own directory for unverified bytes. Its lock shows other processes that this one is alive."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
 
     def create(self, member: str) -> BinaryIO:
-        """Create a fresh file; *member* only makes it recognisable, and never becomes a path."""
+        """Create a new file; *member* only makes its name recognizable, and is never used as a path."""
         readable = "".join(char if char.isalnum() else "_" for char in member[:32])
         return fs.create(os.path.join(self._directory, f"{readable}.{secrets.token_hex(8)}"))
 
 
 class Store:
-    """Immutable files of one home. Nothing gets a name here before its bytes are proven."""
+    """The immutable files of one home. A file gets a name here only after its bytes are verified."""
 
-    def __init__(self, home: Home, patience: Patience | None = None) -> None:
+    def __init__(self, home: Home, waiting: WaitPolicy | None = None) -> None:
         self._home = home
-        self._patience = patience or Patience(recovery.silent)
-        self._guard = recovery.guarding(home, self._patience)
-        self.arriving = Arriving(home, self._guard)
+        self._waiting = waiting or WaitPolicy(say_nothing)
+        self._guard = recovery.home_guard(home, self._waiting)
+        self.partial_layers = PartialLayers(home, self._guard)
+
+    # -- reading -------------------------------------------------------------------------------------------------
 
     def members(self, layer: Digest) -> Mapping[str, Stored]:
-        """Return what is held of *layer*, by member; a record whose executable is gone or damaged does not count."""
+        """Return the executables of *layer* that the store holds, by member."""
         return self.held(layer).members
 
     def held(self, layer: Digest) -> HeldLayer:
-        """Return what ``members`` says, and how the layer was seen to be reached."""
-        known = self._read(layer)
-        members = {name: stored for name, stored in known.members.items() if self._any_name(stored) is not None}
-        return HeldLayer(members, known.provenance)
+        """Return what the store holds of *layer*; a missing or damaged executable does not count as held."""
+        record = self._read(layer)
+        return HeldLayer({name: one for name, one in record.members.items() if self.holds(one)}, record.provenance)
 
     def _read(self, layer: Digest) -> HeldLayer:
         raw = fs.read(self._home.layer(layer.hex), limit=_RECORD_LIMIT)
+        if raw is None:
+            return HeldLayer({}, ())
         try:
-            record = json.loads(raw) if raw is not None else {"members": {}}
-            if record.get("mark") not in (None, mark_of(record)):
-                raise ValueError("it is not as it was written")
+            record = json.loads(raw)
+            if record.get("mark") not in (None, record_checksum(record)):
+                raise ValueError("the checksum does not match")
             entries, chains = record["members"].items(), record.get("chains", [])
             members = {name: Stored(Digest.parse(entry["digest"]), int(entry["size"])) for name, entry in entries}
             return HeldLayer(members, tuple(tuple(map(str, chain)) for chain in chains))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DocumentError):
-            return HeldLayer({})  # a damaged record is worth no more than none: the layer is fetched again
+            return HeldLayer({}, ())  # the layer is fetched again
 
-    def _any_name(self, stored: Stored) -> str | None:
+    def holds(self, stored: Stored) -> bool:
+        """Whether the executable is in the store, under any name."""
+        return self._any_path(stored) is not None
+
+    def _any_path(self, stored: Stored) -> str | None:
         directory = self._home.executables(stored.digest.hex)
         for name in fs.list_directory(directory):
             if fs.file_size(os.path.join(directory, name)) == stored.size:
                 return os.path.join(directory, name)
         return None
 
-    def holds(self, stored: Stored) -> bool:
-        """Whether the executable is there, under whatever name."""
-        return self._any_name(stored) is not None
-
-    def place_of(self, stored: Stored, file_name: str) -> str:
-        """Return where the executable is to be under *file_name*, whether it is or not."""
+    def expected_path(self, stored: Stored, file_name: str) -> str:
+        """Return the path of the executable under *file_name*, whether or not the file exists."""
         return self._home.executable(stored.digest.hex, file_name)
 
+    def executables(self) -> list[Digest]:
+        """Return the digests of all executables; foreign names in their directory are ignored."""
+        return [Digest(name) for name in fs.list_directory(self._home.stored) if is_hex_digest(name)]
+
+    def layers(self) -> list[Digest]:
+        """Return the digests of all layers that have a record."""
+        names = [name.removesuffix(".json") for name in fs.list_directory(self._home.layers) if name.endswith(".json")]
+        return [Digest(name) for name in names if is_hex_digest(name)]
+
+    # -- adding --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def incoming(self) -> Iterator[Incoming]:
+        """Give a directory for unverified bytes while the context lasts, and remove it with all files at the end."""
+        directory = os.path.join(self._home.incoming, f"{os.getpid()}.{secrets.token_hex(4)}")
+        with contextlib.ExitStack() as alive:
+            try:
+                with self._guard():
+                    fs.make_directories(directory)
+                    alive.enter_context(fs.exclusive(recovery.mutex_of(directory), say_nothing))
+                yield Incoming(directory)
+            finally:
+                # Files that cannot be removed now are removed by the sweep of a later command.
+                with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
+                    fs.remove_tree(directory)
+
+    def admit(self, layer: Digest, files: Mapping[str, NewFile], provenance: Provenance | None = None) -> None:
+        """Take verified executables into the store, and record them as members of *layer*.
+
+        *files* are by member. *provenance* was proven to lead to the layer.
+        """
+        for file in files.values():
+            fs.set_mode(file.temporary, EXECUTABLE)
+            fs.sync_file(file.temporary)
+        with self._guard():
+            for file in files.values():
+                with self._unsealed(file.stored.digest) as directory:
+                    fs.rename(file.temporary, os.path.join(directory, file.name))
+                    fs.sync_directory(directory)
+            new = {member: file.stored for member, file in files.items()}
+            self._write(layer, {**self.members(layer), **new}, provenance)
+
+    def write_record(self, layer: Digest, members: Mapping[str, Stored]) -> None:
+        """Replace a layer's record by one with these members, which are known from elsewhere."""
+        with self._guard():
+            self._write(layer, members)
+
+    def add_provenance(self, layer: Digest, provenance: Provenance) -> None:
+        """Remember a provenance that was proven for a layer in the store."""
+        with self._guard():
+            if members := self.members(layer):  # it is empty if another process has collected the layer meanwhile
+                self._write(layer, members, provenance)
+
+    def _write(self, layer: Digest, members: Mapping[str, Stored], provenance: Provenance | None = None) -> None:
+        known = [one for one in self._read(layer).provenance if one != provenance]
+        provenances = [*known, provenance][-_MOST_PROVENANCES:] if provenance is not None else known
+        fs.replace_file(self._home.layer(layer.hex), _record(members, provenances), durable=False)
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
     def path(self, stored: Stored, file_name: str) -> str:
-        """Return the stored executable's path under *file_name*, giving it that name if it has only others."""
+        """Return the stored executable's path under *file_name*, and add that name if it is missing or damaged."""
         path = self._home.executable(stored.digest.hex, file_name)
         if fs.file_size(path) != stored.size:
-            other = self._any_name(stored)
+            other = self._any_path(stored)
             if other is None:
                 raise DiskError(f"{path} is gone", hint="run `d8-installer sync` again")
             temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
-            with self._guard(), self._unsealed(stored.digest.hex):
+            with self._guard(), self._unsealed(stored.digest):
                 fs.make_directories(self._home.incoming)
-                fs.same_file(other, temporary)
+                fs.link_or_copy(other, temporary)
                 fs.rename(temporary, path)
         elif status.mode(os.path.dirname(path)) != SEALED:
-            with self._guard(), self._unsealed(stored.digest.hex):
+            with self._guard(), self._unsealed(stored.digest):
                 pass
         return path
 
+    def replace_names(self, stored: Stored, sound: str) -> None:
+        """Make every name of an executable a name of the file *sound* in the same directory, each by one rename."""
+        with self._guard(), self._unsealed(stored.digest) as directory:
+            for name in fs.list_directory(directory):
+                path = os.path.join(directory, name)
+                if name != sound and not os.path.samestat(os.lstat(path), os.lstat(os.path.join(directory, sound))):
+                    temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
+                    fs.make_directories(self._home.incoming)
+                    fs.link_or_copy(os.path.join(directory, sound), temporary)
+                    fs.rename(temporary, path)
+
     @contextlib.contextmanager
-    def _unsealed(self, digest: str) -> Iterator[str]:
-        """Give an executable's directory, made if it is not there, to change while the context lasts."""
-        directory = self._home.executables(digest)
+    def _unsealed(self, digest: Digest) -> Iterator[str]:
+        """Make an executable's directory, or make it writable, while the context lasts."""
+        directory = self._home.executables(digest.hex)
         fs.make_directories(directory)
         fs.set_mode(directory, 0o755)
         try:
@@ -137,117 +238,39 @@ class Store:
             raise
         fs.set_mode(directory, SEALED)
 
-    def admit(
-        self,
-        layer: Digest,
-        proven: Mapping[str, tuple[str, Stored]],
-        names: Mapping[str, str],
-        chain: Provenance | None = None,
-    ) -> None:
-        """Take executables whose layer is proven into the store: mode, fsync, rename, then the layer's record.
+    # -- removing ------------------------------------------------------------------------------------------------
 
-        *proven* maps a member to its temporary file and what it is; *names* a member to its first file name; *chain*
-        was seen to lead to the layer.
-        """
-        for temporary, _ in proven.values():
-            fs.set_mode(temporary, EXECUTABLE)
-            fs.sync_file(temporary)
+    def discard_executable(self, digest: Digest) -> None:
+        """Remove an executable with all its names. The caller holds the lock that keeps generations from being made."""
         with self._guard():
-            for member, (temporary, stored) in proven.items():
-                with self._unsealed(stored.digest.hex) as directory:
-                    fs.rename(temporary, os.path.join(directory, names[member]))
-                    fs.sync_directory(directory)
-            entries = {**self.members(layer), **{member: stored for member, (_, stored) in proven.items()}}
-            self._write(layer, entries, chain)
+            fs.remove_tree(self._home.executables(digest.hex))
 
-    def record(self, layer: Digest, members: Mapping[str, Stored]) -> None:
-        """Write a layer's record anew, from what is known of its members elsewhere."""
-        with self._guard():
-            self._write(layer, members)
-
-    def reached(self, layer: Digest, chain: Provenance) -> None:
-        """Remember that *chain* was seen to lead to a layer that the store has."""
-        with self._guard():
-            if members := self.members(layer):  # else somebody collected it meanwhile
-                self._write(layer, members, chain)
-
-    def _write(self, layer: Digest, members: Mapping[str, Stored], chain: Provenance | None = None) -> None:
-        known = [one for one in self._read(layer).provenance if one != chain]
-        chains = [*known, chain][-_MOST_CHAINS:] if chain is not None else known
-        fs.replace_file(self._home.layer(layer.hex), _record(members, chains), durable=False)
-
-    # -- what there is, and taking it away -------------------------------------------------------------------
-
-    def executables(self) -> list[str]:
-        """Return the digests (hex) of all executables; other names in their directory are not ours."""
-        return [name for name in fs.list_directory(self._home.stored) if _is_hex(name)]
-
-    def layers(self) -> list[str]:
-        """Return the digests (hex) of all layers that have a record."""
-        names = [name.removesuffix(".json") for name in fs.list_directory(self._home.layers) if name.endswith(".json")]
-        return [name for name in names if _is_hex(name)]
-
-    def discard_executable(self, digest: str) -> None:
-        """Remove an executable, under all its names. Only for who excludes that a generation is made meanwhile."""
-        with self._guard():
-            fs.remove_tree(self._home.executables(digest))
-
-    def discard_name(self, digest: str, name: str) -> None:
-        """Remove one name of an executable, or whatever else lies there."""
-        path = os.path.join(self._home.executables(digest), name)
+    def discard_name(self, digest: Digest, name: str) -> None:
+        """Remove one name of an executable, or a directory that is in its place."""
+        path = os.path.join(self._home.executables(digest.hex), name)
         with self._guard(), self._unsealed(digest):
             if os.path.isdir(path) and not os.path.islink(path):
                 fs.remove_tree(path)
             else:
                 fs.remove(path)
 
-    def discard_layer(self, digest: str) -> None:
+    def discard_layer(self, layer: Digest) -> None:
         """Remove a layer's record."""
         with self._guard():
-            fs.remove(self._home.layer(digest))
-
-    def rename_all(self, stored: Stored, sound: str) -> None:
-        """Make every name of an executable one of the file *sound* (a name beside them), each in one rename."""
-        with self._guard(), self._unsealed(stored.digest.hex) as directory:
-            for name in fs.list_directory(directory):
-                path = os.path.join(directory, name)
-                if name != sound and not os.path.samestat(os.lstat(path), os.lstat(os.path.join(directory, sound))):
-                    temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
-                    fs.make_directories(self._home.incoming)
-                    fs.same_file(os.path.join(directory, sound), temporary)
-                    fs.rename(temporary, path)
-
-    @contextlib.contextmanager
-    def incoming(self) -> Iterator[Incoming]:
-        """Give a directory for unverified bytes while the context lasts; whatever remains in it goes at the end."""
-        directory = os.path.join(self._home.incoming, f"{os.getpid()}.{secrets.token_hex(4)}")
-        with contextlib.ExitStack() as alive:
-            try:
-                with self._guard():
-                    fs.make_directories(directory)
-                    alive.enter_context(fs.exclusive(recovery.mutex_of(directory), recovery.silent))
-                yield Incoming(directory)
-            finally:
-                # What is not removed here is by the next command's sweep.
-                with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
-                    fs.remove_tree(directory)
+            fs.remove(self._home.layer(layer.hex))
 
     def sweep(self) -> None:
-        """Remove what killed processes left."""
-        recovery.sweep_store(self._home, self._patience)
+        """Remove the files that killed processes left."""
+        recovery.sweep_store(self._home, self._waiting)
 
 
-def _record(members: Mapping[str, Stored], chains: Sequence[Provenance]) -> bytes:
+def _record(members: Mapping[str, Stored], provenances: Sequence[Provenance]) -> bytes:
     entries = {name: {"digest": str(held.digest), "size": held.size} for name, held in sorted(members.items())}
-    record = {"members": entries, "chains": chains}
-    return json.dumps({**record, "mark": mark_of(record)}, indent=1).encode()
+    record = {"members": entries, "chains": provenances}
+    return json.dumps({**record, "mark": record_checksum(record)}, indent=1).encode()
 
 
-def mark_of(record: Mapping[str, object]) -> str:
-    """Return what tells that a layer's record was damaged, which only the generations could gainsay else."""
-    said = [record["members"], record.get("chains", [])]
-    return f"{crc32(json.dumps(said, sort_keys=True).encode()):08x}"
-
-
-def _is_hex(name: str) -> bool:
-    return len(name) == 64 and not name.strip("0123456789abcdef")
+def record_checksum(record: Mapping[str, object]) -> str:
+    """Return the checksum of a layer's record, which the record holds under ``mark``."""
+    covered = [record["members"], record.get("chains", [])]
+    return f"{crc32(json.dumps(covered, sort_keys=True).encode()):08x}"

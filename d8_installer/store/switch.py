@@ -132,7 +132,7 @@ class FileSwitch:
 
     def place(self, stored: str, path: str) -> None:
         """Give the stored executable another name."""
-        fs.same_file(stored, path)
+        fs.link_or_copy(stored, path)
 
     def is_placed(self, stored: str, path: str) -> bool:
         """Ask whether both are one file; where the file system has no hard links, compare the bytes."""
@@ -198,7 +198,7 @@ class FileSwitch:
                 return
             self._set_aside(paths, name)
         fs.make_directories(os.path.dirname(target))
-        fs.same_file(source, target)
+        fs.link_or_copy(source, target)
 
     @staticmethod
     def _set_aside(paths: ProfilePaths, name: str) -> None:

@@ -36,15 +36,15 @@ _HEADER_ONLY = frozenset(
 _REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 _PAX_SPARSE = "GNU.sparse."
 
-Kind = Literal["file", "sparse", "hard link", "symbolic link", "other"]
-_LINKS: Mapping[bytes, Kind] = {tarfile.LNKTYPE: "hard link", tarfile.SYMTYPE: "symbolic link"}
+MemberKind = Literal["file", "sparse", "hard link", "symbolic link", "other"]
+_LINKS: Mapping[bytes, MemberKind] = {tarfile.LNKTYPE: "hard link", tarfile.SYMTYPE: "symbolic link"}
 
 
 class InvalidArchiveError(MismatchError):
     """A header or an extension record is none, is too long, or can be read in more than one way."""
 
 
-class Entry(Struct, frozen=True):
+class TarMember(Struct, frozen=True):
     """One member: its name as archived (trust it for comparing only), its kind, size in bytes, and its bytes.
 
     ``data`` may be read once, and only until the next entry is asked for. Of a sparse file it is what is stored.
@@ -52,7 +52,7 @@ class Entry(Struct, frozen=True):
     """
 
     name: str
-    kind: Kind
+    kind: MemberKind
     size: int
     data: Iterator[memoryview]
     link: str = ""
@@ -73,7 +73,7 @@ class _Extension(Struct, kw_only=True):
         self.name = name
 
 
-def entries(chunks: Iterable[bytes]) -> Iterator[Entry]:
+def members(chunks: Iterable[bytes]) -> Iterator[TarMember]:
     """Yield the archive's members in order, and read *chunks* to their end.
 
     Raises InvalidArchiveError, or CutShortError if the chunks end inside a member. An archive may end without its zero
@@ -166,7 +166,7 @@ def _header(block: bytes) -> tarfile.TarInfo:
     return header
 
 
-def _entry(block: bytes, header: tarfile.TarInfo, extension: _Extension, stream: _Stream) -> Entry:
+def _entry(block: bytes, header: tarfile.TarInfo, extension: _Extension, stream: _Stream) -> TarMember:
     name = extension.sparse_name or (header.name if extension.name is None else extension.name)
     size = header.size if extension.size is None else extension.size
     kind_byte = header.type
@@ -175,11 +175,11 @@ def _entry(block: bytes, header: tarfile.TarInfo, extension: _Extension, stream:
         kind_byte = tarfile.DIRTYPE if name.endswith("/") else tarfile.AREGTYPE
     if kind_byte in _HEADER_ONLY:
         link = header.linkname if extension.link is None else extension.link
-        return Entry(name, _LINKS.get(kind_byte, "other"), 0, stream.take(0), link)
-    kind: Kind = "file" if kind_byte in _REGULAR else "other"
+        return TarMember(name, _LINKS.get(kind_byte, "other"), 0, stream.take(0), link)
+    kind: MemberKind = "file" if kind_byte in _REGULAR else "other"
     if kind_byte == tarfile.GNUTYPE_SPARSE or (extension.sparse and kind == "file"):
         kind = "sparse"
-    return Entry(name, kind, size, stream.take(size))
+    return TarMember(name, kind, size, stream.take(size))
 
 
 def _skip_sparse_map(block: bytes, stream: _Stream) -> None:

@@ -15,7 +15,7 @@ VARIABLE = "D8_SAFE_DIRECTORIES"
 """The environment variable that names directories which are trusted whoever owns them; ``*`` stands for all."""
 
 
-class Stranger:
+class ForeignOwner:
     """A path, and the id of the user it belongs to, who is not trusted."""
 
     __slots__ = ("path", "uid")
@@ -41,7 +41,7 @@ def home_owners() -> frozenset[int]:
     return frozenset([os.geteuid(), 0])
 
 
-def stranger_in(paths: Iterable[str], owners: frozenset[int]) -> Stranger | None:
+def foreign_owner_of(paths: Iterable[str], owners: frozenset[int]) -> ForeignOwner | None:
     """Return the first of *paths* that does not belong to one of *owners*; None on a system that has no owners.
 
     Of a link both the link and what it leads to count. What does not exist belongs to nobody.
@@ -55,11 +55,11 @@ def stranger_in(paths: Iterable[str], owners: frozenset[int]) -> Stranger | None
             except OSError:
                 continue
             if uid not in owners:
-                return Stranger(path, uid)
+                return ForeignOwner(path, uid)
     return None
 
 
-def stranger_in_project(project: str, environ: Mapping[str, str]) -> Stranger | None:
+def foreign_owner_of_project(project: str, environ: Mapping[str, str]) -> ForeignOwner | None:
     """Return who else may have written a project's directory, manifest or lock, unless the environment names it safe.
 
     The settings are not looked at.
@@ -67,19 +67,19 @@ def stranger_in_project(project: str, environ: Mapping[str, str]) -> Stranger | 
     if os.name != "posix":
         return None
     paths = (project, os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock"))
-    found = stranger_in(paths, project_owners(environ))
-    return None if found is None or is_listed(project, listed_in(environ)) else found
+    found = foreign_owner_of(paths, project_owners(environ))
+    return None if found is None or is_listed(project, safe_directories(environ)) else found
 
 
-def stranger_in_home(paths: Iterable[str], home: str, environ: Mapping[str, str]) -> Stranger | None:
+def foreign_owner_of_home(paths: Iterable[str], home: str, environ: Mapping[str, str]) -> ForeignOwner | None:
     """Return who else owns the home or one of *paths* in it, unless the environment names the home safe."""
     if os.name != "posix":
         return None
-    found = stranger_in((home, *paths), home_owners())
-    return None if found is None or is_listed(home, listed_in(environ)) else found
+    found = foreign_owner_of((home, *paths), home_owners())
+    return None if found is None or is_listed(home, safe_directories(environ)) else found
 
 
-def listed_in(environ: Mapping[str, str]) -> list[str]:
+def safe_directories(environ: Mapping[str, str]) -> list[str]:
     """Return the entries of D8_SAFE_DIRECTORIES, which are separated as those of PATH are."""
     return [entry for entry in environ.get(VARIABLE, "").split(os.pathsep) if entry]
 

@@ -225,13 +225,13 @@ def _walk(
     unpacked: Channel[bytes], wanted: Set[str], create: Callable[[str], BinaryIO], rules: Rules
 ) -> tuple[Extracted, ...]:
     try:
-        return _extract(tar.entries(unpacked), wanted, create, rules)
+        return _extract(tar.members(unpacked), wanted, create, rules)
     finally:
         unpacked.leave()
 
 
 def _extract(
-    entries: Iterator[tar.Entry], wanted: Set[str], create: Callable[[str], BinaryIO], rules: Rules
+    entries: Iterator[tar.TarMember], wanted: Set[str], create: Callable[[str], BinaryIO], rules: Rules
 ) -> tuple[Extracted, ...]:
     search = Search(wanted)
     found: list[Extracted] = []
@@ -244,7 +244,7 @@ def _extract(
 
 
 def _write(
-    entry: tar.Entry, members: Sequence[str], create: Callable[[str], BinaryIO], rules: Rules
+    entry: tar.TarMember, members: Sequence[str], create: Callable[[str], BinaryIO], rules: Rules
 ) -> list[Extracted]:
     """Write the entry to a file for each of *members*, which are spellings of it."""
     where = quoted(members[0])
@@ -285,7 +285,7 @@ def _write_all(file: BinaryIO, view: memoryview) -> None:
 
 
 def _first_match(body: Iterable[bytes], wanted: Set[str], create: Callable[[str], BinaryIO], rules: Rules) -> Extracted:
-    found = tar.entries(inflate(body, rules.max_walk, frozenset({"gzip"})))
+    found = tar.members(inflate(body, rules.max_walk, frozenset({"gzip"})))
     entry = _next_match(found, wanted)
     if entry is None:
         raise not_found(sorted(wanted), [])
@@ -295,7 +295,7 @@ def _first_match(body: Iterable[bytes], wanted: Set[str], create: Callable[[str]
         raise MismatchError("unexpected end of stream") from error
 
 
-def _next_match(found: Iterator[tar.Entry], wanted: Set[str]) -> tar.Entry | None:
+def _next_match(found: Iterator[tar.TarMember], wanted: Set[str]) -> tar.TarMember | None:
     try:
         return next((e for e in found if e.kind == "file" and base_name(e.name) in wanted), None)
     except UnknownFormatError as error:

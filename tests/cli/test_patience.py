@@ -13,7 +13,7 @@ import pytest
 
 from d8_installer.errors import TryAgainError
 from d8_installer.store import fs
-from d8_installer.store.flock import Patience
+from d8_installer.store.flock import WaitPolicy
 from tests.command import environment, run, start
 from tests.faults.scenarios import CONFIG, DATA
 from tests.images import add_image, executables, host_platform
@@ -126,7 +126,7 @@ def test_a_short_wait_is_not_worth_a_word(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        for patience, told in ((Patience(said.append, 0.3, 0.1), 1), (Patience(said.append, 0.2, 0.2), 0)):
+        for patience, told in ((WaitPolicy(said.append, 0.3, 0.1), 1), (WaitPolicy(said.append, 0.2, 0.2), 0)):
             said.clear()
             with pytest.raises(TryAgainError, match=f"process {holder.pid}"), fs.exclusive(path, patience):
                 pytest.fail("it is held")
@@ -134,7 +134,7 @@ def test_a_short_wait_is_not_worth_a_word(tmp_path: Path) -> None:
         assert holder.stdin is not None
         holder.stdin.close()
         said.clear()
-        with fs.exclusive(path, Patience(said.append, 30, 30)):
+        with fs.exclusive(path, WaitPolicy(said.append, 30, 30)):
             assert said == []
     with fs.try_exclusive(path) as free:  # and those who gave up hold nothing
         assert free

@@ -126,7 +126,7 @@ def read_index(raw: bytes) -> None:
 
 
 def read_archive(raw: bytes) -> None:
-    for _ in tar.entries(raw[place : place + 4096] for place in range(0, len(raw), 4096)):
+    for _ in tar.members(raw[place : place + 4096] for place in range(0, len(raw), 4096)):
         pass
 
 
@@ -206,7 +206,7 @@ def test_an_archive_is_taken_once_and_no_further_than_its_end() -> None:
                 taken += 1
                 yield raw[place : place + 512]
 
-        assert sum(1 for _ in tar.entries(chunks())) == n
+        assert sum(1 for _ in tar.members(chunks())) == n
         assert taken <= len(raw) // 512
 
 

@@ -12,10 +12,10 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.oci import OCI_MANIFEST
 from d8_installer.model.platform import Platform
 from d8_installer.model.source import ManifestBytes
-from d8_installer.proxy.access import Access
 from d8_installer.proxy.app import ProxyApp
 from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler, canonical_path
+from d8_installer.proxy.token_file import TokenFile
 from d8_installer.proxy.upstream import Upstream
 from d8_installer.registry import rpp_wire
 from d8_installer.testing.memory import MemorySource, child_entry, image_index, image_manifest
@@ -36,7 +36,7 @@ ERROR_HEADERS = {"content-type": "text/plain; charset=utf-8", "x-content-type-op
 class Proxy:
     """An app over a memory source, and the lines it logged."""
 
-    def __init__(self, directory: Path, access: Access | None = None) -> None:
+    def __init__(self, directory: Path, access: TokenFile | None = None) -> None:
         self.source = MemorySource()
         self.lines: list[str] = []
         self.configured = True
@@ -346,7 +346,7 @@ def test_only_a_registry_has_editions(tmp_path: Path) -> None:
 
 
 def test_only_health_is_anonymous(tmp_path: Path) -> None:
-    proxy = Proxy(tmp_path, Access.parse("good\ndeny:known"))
+    proxy = Proxy(tmp_path, TokenFile.parse("good\ndeny:known"))
     proxy.source.add_image(FOO, "v1", b"layer")
     assert proxy.get(V1, authorization="Bearer good") == (200, b"layer")
     assert proxy.get(V1) == proxy.get("/nowhere") == (401, b"Unauthorized\n")

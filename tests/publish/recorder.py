@@ -9,7 +9,7 @@ from d8_installer.errors import TryAgainError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
-from d8_installer.publish.image import Options
+from d8_installer.publish.image import ImageOptions
 from d8_installer.publish.push import publish
 
 if TYPE_CHECKING:
@@ -67,5 +67,5 @@ class Recorder:
 
 def pushed(builds: list[tuple[Platform, str]], image: ImageName = STRONGHOLD) -> Recorder:
     recorder = Recorder()
-    publish(builds, image, TAG, recorder, Options())
+    publish(builds, image, TAG, recorder, ImageOptions())
     return recorder

@@ -18,7 +18,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.oci import OCI_CONFIG, OCI_LAYER_GZIP, Descriptor, ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.reference import CLI_IMAGE, ImageName
 from d8_installer.publish import image as image_module
-from d8_installer.publish.image import Options, build_image
+from d8_installer.publish.image import ImageOptions, build_image
 from d8_installer.publish.push import publish
 from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 from d8_installer.store.unpack import Layer, unpack
@@ -41,9 +41,9 @@ def folder_of(tmp_path: Path, **files: bytes) -> str:
     return str(root)
 
 
-def built_in(folder: Path, builds: list[tuple[Platform, str]], options: Options | None = None) -> ManifestBytes:
+def built_in(folder: Path, builds: list[tuple[Platform, str]], options: ImageOptions | None = None) -> ManifestBytes:
     folder.mkdir()
-    return build_image(builds, STRONGHOLD, TAG, str(folder), options or Options()).index
+    return build_image(builds, STRONGHOLD, TAG, str(folder), options or ImageOptions()).index
 
 
 def archive_of(recorder: Recorder, platform: Platform) -> tarfile.TarFile:
@@ -106,8 +106,8 @@ def test_deckhouse_cli_calls_its_file_d8(builds: list[tuple[Platform, str]]) -> 
 
 def test_the_whole_way_through_a_layout(builds: list[tuple[Platform, str]], tmp_path: Path) -> None:
     destination = LayoutDestination(str(tmp_path / "layout"))
-    published = publish(builds, STRONGHOLD, TAG, destination, Options())
-    again = publish(builds, STRONGHOLD, TAG, destination, Options())
+    published = publish(builds, STRONGHOLD, TAG, destination, ImageOptions())
+    again = publish(builds, STRONGHOLD, TAG, destination, ImageOptions())
     assert (published.changed, again.changed, again.index) == (True, False, published.index)
     source = LayoutSource(str(tmp_path / "layout"))
     assert list(source.tags(STRONGHOLD.path)) == [TAG]
@@ -142,7 +142,7 @@ def test_the_same_input_is_the_same_bytes_whatever_its_order_names_times_and_mod
 def test_the_bytes_are_pinned(builds: list[tuple[Platform, str]], tmp_path: Path) -> None:
     # Published tags must stay publishable by later versions of ours: a change here needs a reason.
     (tmp_path / "one").mkdir()
-    built = build_image(builds, STRONGHOLD, TAG, str(tmp_path / "one"), Options())
+    built = build_image(builds, STRONGHOLD, TAG, str(tmp_path / "one"), ImageOptions())
     assert [child.layer.diff_id.short for child in built.children] == PINNED_DIFF_IDS
     with open(built.children[0].layer.path, "rb") as file:
         assert file.read(10) == bytes.fromhex("1f8b08000000000000ff")
@@ -157,7 +157,7 @@ def test_other_pythons_build_the_same_layer(python: str, builds: list[tuple[Plat
         "import sys; from d8_installer.publish.image import *; from d8_installer.model.platform import Platform;"
         "from d8_installer.model.reference import ImageName; import zlib;"
         "builds = [(Platform.parse(p), f) for p, f in (a.split('=') for a in sys.argv[2:])];"
-        "built = build_image(builds, ImageName('stronghold'), 'v1.4.2', sys.argv[1], Options());"
+        "built = build_image(builds, ImageName('stronghold'), 'v1.4.2', sys.argv[1], ImageOptions());"
         "print(zlib.ZLIB_RUNTIME_VERSION, built.index.digest)"
     )
     (tmp_path / "theirs").mkdir()
@@ -176,15 +176,15 @@ def test_other_pythons_build_the_same_layer(python: str, builds: list[tuple[Plat
 
 def test_a_date_is_in_the_image_only_if_one_is_given(builds: list[tuple[Platform, str]], tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    built = build_image(builds, STRONGHOLD, TAG, str(tmp_path / "one"), Options(epoch=86_400))
+    built = build_image(builds, STRONGHOLD, TAG, str(tmp_path / "one"), ImageOptions(epoch=86_400))
     assert json.loads(built.children[0].config)["created"] == "1970-01-02T00:00:00Z"
     for epoch in (-1, 10**12):
         with pytest.raises(UsageError, match="is not a date"):
-            Options(epoch=epoch)
+            ImageOptions(epoch=epoch)
 
 
 def test_annotations_are_added_but_not_replaced(builds: list[tuple[Platform, str]], tmp_path: Path) -> None:
-    options = Options(annotations={"contract": "e30=", "org.opencontainers.image.version": "lie"})
+    options = ImageOptions(annotations={"contract": "e30=", "org.opencontainers.image.version": "lie"})
     index = parse_manifest(built_in(tmp_path / "one", builds, options).raw)
     assert (index.annotations["contract"], index.annotations["org.opencontainers.image.version"]) == ("e30=", TAG)
 
@@ -214,7 +214,7 @@ def test_a_directory_that_clients_could_not_use_is_refused(
 ) -> None:
     recorder = Recorder()
     with pytest.raises(error, match=message):
-        publish([(AMD64, folder_of(tmp_path, **files))], STRONGHOLD, TAG, recorder, Options())
+        publish([(AMD64, folder_of(tmp_path, **files))], STRONGHOLD, TAG, recorder, ImageOptions())
     assert recorder.writes == []
 
 
@@ -240,7 +240,7 @@ def test_links_and_pipes_are_refused(tmp_path: Path) -> None:
 def test_tags_that_are_no_versions_are_refused(tag: str, builds: list[tuple[Platform, str]]) -> None:
     recorder = Recorder()
     with pytest.raises(UsageError, match="is not a version that can be a tag"):
-        publish(builds, STRONGHOLD, tag, recorder, Options())
+        publish(builds, STRONGHOLD, tag, recorder, ImageOptions())
     assert recorder.writes == []
 
 
@@ -250,7 +250,7 @@ def test_an_executable_for_another_platform_is_refused_before_anything_is_pushed
     recorder = Recorder()
     (_, amd64), (_, arm64), _ = builds
     with pytest.raises(MismatchError, match="is an ELF executable for arm64, not for linux-amd64"):
-        publish([(ARM64, amd64), (AMD64, arm64)], STRONGHOLD, TAG, recorder, Options())
+        publish([(ARM64, amd64), (AMD64, arm64)], STRONGHOLD, TAG, recorder, ImageOptions())
     assert recorder.writes == []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import NotAllowedError, TryAgainError
-from d8_installer.publish.image import Options
+from d8_installer.publish.image import ImageOptions
 from d8_installer.publish.push import Published, publish
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def test_blobs_come_first_and_the_tag_last(builds: list[tuple[Platform, str]]) -
 def test_a_failed_push_leaves_no_tag_and_can_be_repeated(failing: str, builds: list[tuple[Platform, str]]) -> None:
     recorder = Recorder(failing)
     with pytest.raises(TryAgainError):
-        publish(builds, STRONGHOLD, TAG, recorder, Options())
+        publish(builds, STRONGHOLD, TAG, recorder, ImageOptions())
     assert TAG not in recorder.manifests
     recorder.failing = ""
-    assert publish(builds, STRONGHOLD, TAG, recorder, Options()).changed
+    assert publish(builds, STRONGHOLD, TAG, recorder, ImageOptions()).changed
 
 
 def test_equal_blobs_are_written_once(tmp_path: Path) -> None:
@@ -48,17 +48,17 @@ def test_equal_blobs_are_written_once(tmp_path: Path) -> None:
 def test_a_published_tag_keeps_its_bytes_unless_replaced(builds: list[tuple[Platform, str]]) -> None:
     recorder = pushed(builds)
     writes = list(recorder.writes)
-    assert not publish(builds, STRONGHOLD, TAG, recorder, Options()).changed
+    assert not publish(builds, STRONGHOLD, TAG, recorder, ImageOptions()).changed
     with pytest.raises(NotAllowedError, match="is already published in recorder with other bytes") as caught:
-        publish(builds[:1], STRONGHOLD, TAG, recorder, Options())
+        publish(builds[:1], STRONGHOLD, TAG, recorder, ImageOptions())
     assert caught.value.hint is not None
     assert "--replace" in caught.value.hint
     assert recorder.writes == writes
-    assert publish(builds[:1], STRONGHOLD, TAG, recorder, Options(replace=True)).changed
+    assert publish(builds[:1], STRONGHOLD, TAG, recorder, ImageOptions(replace=True)).changed
 
 
 def test_the_result_as_json(builds: list[tuple[Platform, str]]) -> None:
-    published = publish(builds[:1], STRONGHOLD, TAG, Recorder(), Options())
+    published = publish(builds[:1], STRONGHOLD, TAG, Recorder(), ImageOptions())
     assert isinstance(published, Published)
     [child] = published.children
     assert published.as_json() == {
@@ -83,5 +83,5 @@ def test_nothing_is_left_in_the_temporary_directory(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     pushed(builds)
     with pytest.raises(TryAgainError):
-        publish(builds, STRONGHOLD, TAG, Recorder("child"), Options())
+        publish(builds, STRONGHOLD, TAG, Recorder("child"), ImageOptions())
     assert list(temporary.iterdir()) == []

@@ -16,7 +16,7 @@ from d8_installer.errors import DiskError
 from d8_installer.model.digest import Digest
 from d8_installer.store import fs
 from d8_installer.store.paths import Home
-from d8_installer.store.store import Store, Stored
+from d8_installer.store.store import NewFile, Store, Stored
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def admit(home: Home, member: str, data: bytes, name: str, layer: Digest = LAYER
     with store.incoming() as incoming:
         with incoming.create(member) as file:
             fs.write(file, data)
-        store.admit(layer, {member: (str(file.name), stored)}, {member: name})
+        store.admit(layer, {member: NewFile(str(file.name), stored, name)})
     return stored
 
 

@@ -13,7 +13,7 @@ from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.model.config import Config
 from d8_installer.model.digest import Digest
 from d8_installer.model.manifest import Manifest
-from d8_installer.store import documents, fs
+from d8_installer.store import documents, fs, home_state
 from d8_installer.store.paths import SCHEMA, Home
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def test_what_is_not_there_is_empty(home: Home) -> None:
     assert documents.load_manifest(home.config_manifest) == ("", Manifest())
     assert documents.load_lock(home.profile("user").lock) is None
     assert documents.load_config(os.path.join(home.root, "config.toml")) == ("", Config())
-    assert documents.load_tags(home) == {}
-    documents.check_schema(home)
+    assert home_state.load_tags(home) == {}
+    home_state.check_schema(home)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_what_is_not_there_is_empty(home: Home) -> None:
         (lambda home: documents.load_manifest(home.config_manifest), "d8.toml"),
         (lambda home: documents.load_lock(os.path.join(home.root, "d8.lock")), "d8.lock"),
         (lambda home: documents.load_config(os.path.join(home.root, "config.toml")), "config.toml"),
-        (documents.load_tags, "tags.json"),
-        (documents.check_schema, "schema"),
+        (home_state.load_tags, "tags.json"),
+        (home_state.check_schema, "schema"),
     ],
     ids=["manifest", "lock", "config", "tags", "schema"],
 )
@@ -88,30 +88,30 @@ def test_saving_the_same_text_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_tags_are_added_to(home: Home) -> None:
-    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    documents.remember_tags(home, {("deckhouse-cli/plugins/x", "v1.0.0"): TWO, ("deckhouse-cli", "v1.1.0"): TWO})
+    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+    home_state.remember_tags(home, {("deckhouse-cli/plugins/x", "v1.0.0"): TWO, ("deckhouse-cli", "v1.1.0"): TWO})
     expected = {
         ("deckhouse-cli", "v1.0.0"): ONE,
         ("deckhouse-cli", "v1.1.0"): TWO,
         ("deckhouse-cli/plugins/x", "v1.0.0"): TWO,
     }
-    assert documents.load_tags(home) == expected
-    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): TWO})
-    assert documents.load_tags(home) == {**expected, ("deckhouse-cli", "v1.0.0"): TWO}
+    assert home_state.load_tags(home) == expected
+    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): TWO})
+    assert home_state.load_tags(home) == {**expected, ("deckhouse-cli", "v1.0.0"): TWO}
 
 
 def test_what_is_known_already_is_not_written_again(home: Home) -> None:
-    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
     before = os.stat(home.tags)
-    documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    documents.remember_tags(home, {})
+    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+    home_state.remember_tags(home, {})
     assert os.stat(home.tags).st_ino == before.st_ino
 
 
 def test_a_damaged_memory_is_not_written_over(home: Home) -> None:
     fs.replace_file(home.tags, b'{"tags": ')
     with pytest.raises(DocumentError, match="damaged"):
-        documents.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
+        home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
     assert fs.read(home.tags, limit=100) == b'{"tags": '
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_memory_is_not_written_over(home: Home) -> None:
 
 def test_a_new_home_gets_its_schema(home: Home) -> None:
     for _ in range(2):
-        documents.prepare_home(home)
+        home_state.prepare_home(home)
         assert fs.read(home.schema, limit=10) == f"{SCHEMA}\n".encode()
     assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]
 
@@ -129,7 +129,7 @@ def test_a_new_home_gets_its_schema(home: Home) -> None:
 def test_a_newer_home_is_refused_and_not_touched(home: Home, text: str) -> None:
     fs.replace_file(home.schema, text.encode())
     with pytest.raises(ConfigError, match="schema") as caught:
-        documents.prepare_home(home)
+        home_state.prepare_home(home)
     assert caught.value.hint == "upgrade d8-installer"
     assert os.listdir(home.root) == ["schema"]
 
@@ -138,13 +138,13 @@ def test_a_newer_home_is_refused_and_not_touched(home: Home, text: str) -> None:
 def test_a_damaged_schema_is_named(home: Home, text: str) -> None:
     fs.replace_file(home.schema, text.encode())
     with pytest.raises(ConfigError, match="damaged") as caught:
-        documents.check_schema(home)
+        home_state.check_schema(home)
     assert caught.value.hint == f"write {SCHEMA} into it"
 
 
 def test_preparing_removes_what_killed_processes_left(home: Home) -> None:
-    documents.prepare_home(home)
+    home_state.prepare_home(home)
     for name in ("schema.1.tmp", "tags.json.22.tmp", "d8.toml.333.tmp"):
         fs.replace_file(os.path.join(home.root, name), b"")
-    documents.prepare_home(home)
+    home_state.prepare_home(home)
     assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]

@@ -18,7 +18,7 @@ from d8_installer.model.reference import ImageName
 from d8_installer.store import fs
 from d8_installer.store.generations import ProfileStore, file_name
 from d8_installer.store.paths import Home
-from d8_installer.store.store import Store, Stored
+from d8_installer.store.store import NewFile, Store, Stored
 from d8_installer.store.switch import FileSwitch, LinkSwitch
 from tests.images import script
 from tests.store.cut import every_cut, killed_at
@@ -44,7 +44,7 @@ def generation(profile: ProfileStore, number: int, *, in_bin: bool = True) -> Ge
     with profile.store.incoming() as incoming:
         with incoming.create("plugin") as file:
             fs.write(file, data)
-        profile.store.admit(layer, {"plugin": (str(file.name), stored)}, {"plugin": "tool"})
+        profile.store.admit(layer, {"plugin": NewFile(str(file.name), stored, "tool")})
     placement = Placement(
         binary="tool",
         name=ImageName.parse("tool"),

@@ -126,20 +126,20 @@ def test_any_bytes_are_no_stamp(tmp_path_factory: pytest.TempPathFactory, data: 
 
 def test_what_is_active_is_told_by_a_link_or_by_a_number(tmp_path: Path) -> None:
     paths = Home(str(tmp_path)).profile("user")
-    assert stamp.active_mark(paths) is None
+    assert stamp.active_pointer(paths) is None
     fs.replace_file(os.path.join(paths.current, "number"), b"7")
-    assert stamp.active_mark(paths) == "7"
+    assert stamp.active_pointer(paths) == "7"
     fs.remove_tree(paths.current)
     os.symlink("generations/3", paths.current)
-    assert stamp.active_mark(paths) == "generations/3"
+    assert stamp.active_pointer(paths) == "generations/3"
 
 
 def test_a_file_longer_than_any_of_ours_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "d8.lock"
     file.touch()
     os.truncate(file, 1 << 40)
-    mark = stamp.file_mark(str(file))
+    mark = stamp.file_checksum(str(file))
     assert mark is not None
     assert mark.startswith("too long")
     os.utime(file, ns=(1, 1))
-    assert stamp.file_mark(str(file)) != mark
+    assert stamp.file_checksum(str(file)) != mark

@@ -29,12 +29,12 @@ def execute(context: Context) -> Outcome:
     """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
     from d8_installer.model.plurals import sized
     from d8_installer.model.reference import image_name
-    from d8_installer.publish.image import Options
+    from d8_installer.publish.image import ImageOptions
     from d8_installer.publish.push import publish
 
     typed = context.arguments
     builds = [_build(text) for text in typed.builds]
-    options = Options(typed.replace, grammar.source_date(context.environ))
+    options = ImageOptions(typed.replace, grammar.source_date(context.environ))
     with context.session() as session:
         destination = session.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error
 from d8_installer.model.reference import PLUGIN_ROOT
 from d8_installer.pipeline.plugin_search import look
-from d8_installer.store import documents
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,4 +39,4 @@ def _known(session: Session) -> Iterator[str]:
             for plugin in look(session, profile).chosen:
                 yield from (request.name.short for request in plugin.manifest.requests)
     with contextlib.suppress(D8Error):
-        yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in documents.load_tags(session.home))
+        yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in home_state.load_tags(session.home))

@@ -23,6 +23,7 @@ from d8_installer.store import fs, one_file_system, status
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from d8_installer.model.digest import Digest
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import Home
 
@@ -219,18 +220,18 @@ def _result(session: Session, garbage: _Garbage, *, dry_run: bool) -> Collected:
         for line, number in garbage.generations
     ]
     removed += [
-        Removed("layer", f"sha256:{digest}", status.tree_size(home.layer(digest)))
+        Removed("layer", str(digest), status.tree_size(home.layer(digest.hex)))
         for digest in _unreached(store.layers(), garbage.layers)
     ]
     removed += [
-        Removed("executable", f"sha256:{digest}", status.tree_size(home.executables(digest)))
+        Removed("executable", str(digest), status.tree_size(home.executables(digest.hex)))
         for digest in _unreached(store.executables(), garbage.executables)
     ]
     return Collected(home=home.root, removed=tuple(removed), spared=tuple(garbage.spared), dry_run=dry_run)
 
 
-def _unreached(found: Iterable[str], reached: set[str]) -> list[str]:
-    return [digest for digest in found if digest not in reached]
+def _unreached(found: Iterable[Digest], reached: set[str]) -> list[Digest]:
+    return [digest for digest in found if digest.hex not in reached]
 
 
 # -- removing ------------------------------------------------------------------------------------------------

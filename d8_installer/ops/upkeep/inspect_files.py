@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError
 from d8_installer.model.lock import changed_entries
 from d8_installer.ops.upkeep.inspect_generations import FIX, Wrong, raise_the_systems, sync_of
-from d8_installer.store import documents, status
+from d8_installer.store import documents, home_state, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def of_tags(session: Session, leads: Leads) -> Iterator[Wrong]:
         yield Wrong(kind="tags", path=session.home.tags, problem="is missing")
         return
     try:
-        documents.load_tags(session.home)
+        home_state.load_tags(session.home)
     except DocumentError:
         yield Wrong(kind="tags", path=session.home.tags, problem="is damaged")
 
@@ -92,7 +92,7 @@ def of_modes(session: Session, leads: Leads) -> Iterator[Wrong]:
     home = session.home
     shared = GROUP if session.is_global else 0
     directories = [home.root, home.profiles, home.runs, os.path.dirname(home.stored), home.stored, home.layers]
-    directories += [home.executables(digest) for digest in session.store.executables()]
+    directories += [home.executables(digest.hex) for digest in session.store.executables()]
     for path in (*directories, home.schema, home.tags):
         yield from _of_mode(path, OTHERS | shared)
     for line in leads.lines:

@@ -16,7 +16,7 @@ from d8_installer.model.value import Struct
 from d8_installer.pipeline.consistency import agrees
 from d8_installer.store import fs, stamp
 from d8_installer.store.generations import file_name
-from d8_installer.store.store import Stored, mark_of
+from d8_installer.store.store import Stored, record_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ class Leads:
                 raise DocumentError("leads elsewhere")
             generation = line.generations.load(number)
             problem = "" if generation.number == number else "is another generation's"
-            if not problem and not line.generations.is_vouched_for(number) and not agrees(generation):
+            if not problem and not line.generations.summary_matches_record(number) and not agrees(generation):
                 problem = "says something else than the lock in it"
         except D8Error as error:
             raise_the_systems(error)
@@ -168,7 +168,7 @@ class Leads:
                     number=number,
                 )
         yield from self._strangers(line, generation)
-        if not line.generations.is_summed_up(generation):
+        if not line.generations.has_true_summary(generation):
             problem = "does not say what the generation's record says"
             yield Wrong(
                 kind="link", path=line.paths.summary(number), problem=problem, digest=None, owner=owner, number=number
@@ -177,10 +177,10 @@ class Leads:
     @staticmethod
     def _astray(line: Line, generation: Generation) -> Iterator[tuple[Placed, str]]:
         """Yield the files that are not as they were placed; where they are no links, their bytes count."""
-        lost = {path for _, path in line.generations.lost(generation)}
+        lost = {path for _, path in line.generations.missing_files(generation)}
         for directory in line.generations.directories(generation.number):
             for placed, path in line.generations.files(directory, generation):
-                if path in lost or (not os.path.islink(path) and stamp.file_mark(path) != placed.digest.hex):
+                if path in lost or (not os.path.islink(path) and stamp.file_checksum(path) != placed.digest.hex):
                     yield placed, path
 
     @staticmethod
@@ -206,7 +206,7 @@ class Leads:
         """Yield the records of layers that are damaged, say something false, or are missing although one is needed."""
         store, home = self._session.store, self._session.home
         needed = self.members()
-        for digest in sorted(set(store.layers()) | needed.keys()):
+        for digest in sorted({layer.hex for layer in store.layers()} | needed.keys()):
             said = _read_record(home.layer(digest))
             if said is None:
                 yield Wrong(kind="layer", path=home.layer(digest), problem="is damaged or missing", digest=digest)
@@ -260,7 +260,7 @@ def _had_current(line: Line, numbers: list[int]) -> bool:
 def _read_record(path: str) -> dict[str, Stored] | None:
     try:
         record = json.loads(fs.read(path, limit=_LIMIT) or b"")
-        if record.get("mark") not in (None, mark_of(record)):
+        if record.get("mark") not in (None, record_checksum(record)):
             return None
         entries = record["members"]
         return {name: Stored(Digest.parse(one["digest"]), int(one["size"])) for name, one in entries.items()}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError
 from d8_installer.model.value import Struct
-from d8_installer.store import documents, fs
+from d8_installer.store import fs, home_state
 from d8_installer.store.generations import ProfileStore
 from d8_installer.store.paths import directory_of
 from d8_installer.store.switch import switch_for_this_system
@@ -103,7 +103,7 @@ def _store(session: Session, paths: ProfilePaths) -> ProfileStore:
 
 def _project(paths: ProfilePaths) -> str | None:
     try:
-        project = documents.load_project(paths)
+        project = home_state.load_project(paths)
     except D8Error:
         return None
     is_this = project is not None and directory_of(project) == os.path.basename(paths.root)

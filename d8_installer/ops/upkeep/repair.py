@@ -19,7 +19,7 @@ from d8_installer.ops.upkeep.profiles_on_disk import lines, tidy
 from d8_installer.ops.upkeep.verify import Hashed, Verified, found, verify
 from d8_installer.pipeline.altered_files import altered_text
 from d8_installer.pipeline.apply import tops_of
-from d8_installer.store import documents, fs, stamp, status
+from d8_installer.store import documents, fs, home_state, stamp, status
 from d8_installer.store.generations import file_name
 from d8_installer.store.store import EXECUTABLE, Stored
 
@@ -99,7 +99,7 @@ def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
     step = Fetch(name=placement.name, request=_request(generation, placed), members=(placement.member,), anew=True)
     fetch_all(session, Plan(platform=generation.platform, steps=(step,), target=(placement,)))
     name = file_name(placement.binary, generation.platform.executable_suffix)
-    session.store.rename_all(Stored(placed.digest, placed.size), name)
+    session.store.replace_names(Stored(placed.digest, placed.size), name)
 
 
 def _sound_name(session: Session, digest: str) -> str | None:
@@ -107,7 +107,7 @@ def _sound_name(session: Session, digest: str) -> str | None:
     directory = session.home.executables(digest)
     paths = [os.path.join(directory, name) for name in fs.list_directory(directory)]
     files = (path for path in paths if fs.file_size(path) is not None)  # a link is none, whatever it leads to
-    return next((os.path.basename(path) for path in files if stamp.file_mark(path) == digest), None)
+    return next((os.path.basename(path) for path in files if stamp.file_checksum(path) == digest), None)
 
 
 def _request(generation: Generation, placed: Placed) -> LayerRequest:
@@ -158,9 +158,9 @@ def _mend(session: Session, leads: Leads, line: Line | None, one: Wrong) -> None
     elif one.kind == "layer":
         members = leads.members().get(digest)
         if members is None:
-            session.store.discard_layer(digest)
+            session.store.discard_layer(Digest(digest))
         else:
-            session.store.record(Digest(digest), members)
+            session.store.write_record(Digest(digest), members)
     elif one.kind == "bin":
         _mend_bin(session, leads)
     elif one.kind == "tags":
@@ -178,15 +178,15 @@ def _mend_executable(session: Session, leads: Leads, one: Wrong) -> None:
     digest = one.digest or ""
     wanted = [(g, p) for _, g in leads.generations for p in g.placed if p.digest.hex == digest]
     if not wanted:
-        session.store.discard_executable(digest)
+        session.store.discard_executable(Digest(digest))
         return
     names = {file_name(p.placement.binary, g.platform.executable_suffix) for g, p in wanted}
     sound = _sound_name(session, digest)
     if os.path.basename(one.path) not in names:
-        session.store.discard_name(digest, os.path.basename(one.path))
+        session.store.discard_name(Digest(digest), os.path.basename(one.path))
     elif sound is not None:
         placed = wanted[0][1]
-        session.store.rename_all(Stored(placed.digest, placed.size), sound)
+        session.store.replace_names(Stored(placed.digest, placed.size), sound)
 
 
 def _mend_lock(leads: Leads, line: Line) -> None:
@@ -204,7 +204,7 @@ def _mend_tags(session: Session, leads: Leads) -> None:
     tops: dict[tuple[str, str], Digest] = {}
     for _, generation in sorted(leads.generations, key=lambda pair: pair[1].time):
         tops |= tops_of(Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}"))
-    documents.begin_tags(session.home)
+    home_state.begin_tags(session.home)
     session.remember_tags(tops)
 
 
@@ -220,7 +220,7 @@ def _mend_generation(session: Session, line: Line, one: Wrong) -> None:
     generation = generations.load(number)
     if not all(session.store.holds(Stored(placed.digest, placed.size)) for placed in generation.placed):
         raise NotFoundError("the store no longer has what belongs there")
-    generations.lay_out_again(generation)
+    generations.rebuild(generation)
     if number == generations.switch.active(line.paths) and not os.path.islink(line.paths.current):
         generations.switch.activate(line.paths, number)
 

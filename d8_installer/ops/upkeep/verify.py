@@ -96,8 +96,8 @@ def _stored(session: Session, hashed: Hashed) -> Iterator[Wrong]:
     home = session.home
     todo: list[tuple[str, str]] = []
     for digest in session.store.executables():
-        directory = home.executables(digest)
-        todo += [(digest, os.path.join(directory, name)) for name in fs.list_directory(directory)]
+        directory = home.executables(digest.hex)
+        todo += [(digest.hex, os.path.join(directory, name)) for name in fs.list_directory(directory)]
     total = sum(fs.file_size(path) or 0 for _, path in todo)
     if total >= _NOTED_FROM:
         session.reporter.note(f"reading {counted(len(todo), 'file')}, {total / 1e6:.0f} MB")

@@ -18,17 +18,17 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _DENY = "deny:"
 
 
-class Access(Struct, frozen=True):
+class TokenFile(Struct, frozen=True):
     """The tokens that are let in, and those that are known but refused (403). Neither is ever shown."""
 
     allowed: tuple[bytes, ...]
     denied: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Access({len(self.allowed)} allowed, {len(self.denied)} denied)"
+        return f"TokenFile({len(self.allowed)} allowed, {len(self.denied)} denied)"
 
     @classmethod
-    def parse(cls, text: str) -> Access:
+    def parse(cls, text: str) -> TokenFile:
         """Read a token file: one ``TOKEN`` or ``deny:TOKEN`` a line, blank lines and ``#`` comments aside.
 
         ConfigError, naming the line's number only, if a line is not a token, or if none is let in.
