@@ -9,10 +9,10 @@ import sys
 from d8_installer.cli import render
 from d8_installer.cli.context import Context, Outcome, Terminated
 from d8_installer.cli.modules import command_module
-from d8_installer.cli.plain import plainly
 from d8_installer.cli.screen import OutputError, Screen
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import EXIT_BUG, EXIT_OK, D8Error, UsageError
+from d8_installer.fast.argv import read_sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _run(typed: list[str], screen: Screen) -> int:
         return _launch(typed[1:], screen)
     if typed[:1] == ["__names"]:
         return _name(typed[1:], screen)
-    arguments = plainly(typed)
+    arguments = read_sync(typed)
     return _execute(arguments, screen) if arguments is not None else _parse_and_execute(typed, screen)
 
 

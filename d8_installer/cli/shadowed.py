@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from d8_installer.errors import D8Error, DiskError
+from d8_installer.errors import DiskError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,18 +39,3 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
             context.talk.warn(told(name, file, directory, is_on_path=is_on_path))
     except DiskError as error:
         context.talk.warn(error.message)
-
-
-def warn_after_rollback(context: Context) -> None:
-    """Warn of the names in the ``bin`` of the profile that was rolled back."""
-    from d8_installer.pipeline.profile_access import ProfileAccess
-
-    typed = context.arguments
-    choice = ProfileAccess(typed.home, typed.profile, context.environ, context.directory)
-    try:
-        home = choice.find_home()
-        profile = choice.find_profile(lambda: home, typed.profile)
-    except D8Error as error:
-        context.talk.warn(error.message)
-        return
-    warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)

@@ -1,7 +1,4 @@
-"""Results as lines for people. What a line says is decided here, and nothing else is.
-
-The quick ``rollback`` passes through here: nothing is imported that it can do without.
-"""
+"""Results as lines for people. What a line says is decided here, and nothing else is."""
 
 from __future__ import annotations
 

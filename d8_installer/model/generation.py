@@ -1,8 +1,14 @@
-"""Generation: one activated set of binaries, and ``generation.json``, its record."""
+"""Generation: one activated set of binaries, and ``generation.json``, its record.
+
+The record ends with a checksum of its own text, which shows damage: a bit that changed in a version or a digest would
+otherwise be believed. It is no protection from malice: whoever can write into a home can write the checksum too. Older
+records have none; ``pipeline.consistency`` compares such a record with the lock that it holds.
+"""
 
 from __future__ import annotations
 
 import json
+from binascii import crc32
 
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.digest import Digest
@@ -11,6 +17,7 @@ from d8_installer.model.reference import ImageName, parse_binary_name, parse_mem
 from d8_installer.model.value import Struct
 
 SCHEMA = 1
+_CHECKSUM = ',\n "checksum": "'
 
 
 class Placement(Struct, frozen=True, order=True, kw_only=True):
@@ -58,19 +65,17 @@ class Generation(Struct, frozen=True, kw_only=True):
 
     def render(self) -> str:
         """Return the text of ``generation.json``."""
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "number": self.number,
-                "platform": str(self.platform),
-                "time": self.time,
-                "reason": self.reason,
-                "binaries": [_render(placed) for placed in self.placed],
-                "lock": self.lock,
-            },
-            indent=1,
-            ensure_ascii=False,
-        )
+        document = {
+            "schema": SCHEMA,
+            "number": self.number,
+            "platform": str(self.platform),
+            "time": self.time,
+            "reason": self.reason,
+            "binaries": [_render(placed) for placed in self.placed],
+            "lock": self.lock,
+        }
+        text = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
+        return f'{text}{_CHECKSUM}{crc32(text.encode()):08x}"\n}}'
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Generation:
@@ -79,6 +84,7 @@ class Generation(Struct, frozen=True, kw_only=True):
             document = json.loads(raw)
             if document["schema"] > SCHEMA:
                 raise ConfigError(f"{file} was written by a newer d8-installer", hint="upgrade d8-installer")
+            _check(raw)
             return cls(
                 number=int(document["number"]),
                 platform=Platform.parse(document["platform"]),
@@ -91,6 +97,17 @@ class Generation(Struct, frozen=True, kw_only=True):
             raise DocumentError(
                 "is damaged", file=file, hint="run `d8-installer sync`, which makes a new generation", about_file=True
             ) from error
+
+
+def has_checksum(raw: bytes) -> bool:
+    """Return whether the record *raw*, once parsed, is known to be as it was written."""
+    return _CHECKSUM.encode() in raw
+
+
+def _check(raw: bytes) -> None:
+    text, found, rest = raw.rpartition(_CHECKSUM.encode())
+    if found and rest != f'{crc32(text):08x}"\n}}'.encode():
+        raise DocumentError("is damaged")
 
 
 def _render(placed: Placed) -> dict[str, object]:

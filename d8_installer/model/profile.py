@@ -1,6 +1,6 @@
 """Profile: the user's, a project's or the system's line of generations, as names and paths. No I/O.
 
-A plain class, since the quick ``rollback`` imports it and a dataclass would cost that command its speed.
+A plain class: the no-op ``sync`` imports it, and nothing third-party.
 """
 
 from __future__ import annotations

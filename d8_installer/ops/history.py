@@ -1,4 +1,4 @@
-"""``history`` and ``rollback``: the generations of a profile, and the way back to one of them, without any network."""
+"""``history``: the generations of a profile, and what each changed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.value import Struct
-from d8_installer.ops.rollback import differences, switch_back
-from d8_installer.store.generations import summary_of
+from d8_installer.ops.rollback import differences
 
 if TYPE_CHECKING:
+    from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Profile
-    from d8_installer.model.summary import Summary
-    from d8_installer.ops.rollback import Difference, RolledBack
-    from d8_installer.pipeline.reporter import Reporter
-    from d8_installer.pipeline.session import Session, Workspace
-    from d8_installer.store.generations import ProfileStore
+    from d8_installer.ops.rollback import Difference
+    from d8_installer.pipeline.session import Session
 
 
-class Entry(Struct, frozen=True):
-    """One generation: its number, UTC time, reason, and what differs from the one before it."""
+class HistoryEntry(Struct, frozen=True, kw_only=True):
+    """One generation: its number, UTC time, reason, and how it differs from the one before it."""
 
     number: int
     time: str
@@ -38,7 +35,7 @@ class HistoryResult(Struct, frozen=True):
     """The generations that are still there, newest first."""
 
     profile: Profile
-    entries: tuple[Entry, ...]
+    entries: tuple[HistoryEntry, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
@@ -46,78 +43,27 @@ class HistoryResult(Struct, frozen=True):
 
 
 def history(session: Session) -> HistoryResult:
-    """Return the profile's generations; one whose record is damaged is named in its reason."""
+    """Return the profile's generations; if a record is damaged, the reason of its entry says so."""
     profile = session.profile()
     generations = session.generations(profile)
     active = generations.switch.active(generations.paths)
-    entries: list[Entry] = []
-    before: Summary | None = None
+    entries: list[HistoryEntry] = []
+    before: Generation | None = None
     for number in generations.numbers():
         try:
             generation = generations.load(number)
-            summary = summary_of(generation)
         except DocumentError as error:
-            entries.append(Entry(number, "", f"damaged: {error}", number == active, ()))
+            reason = f"damaged: {error}"
+            entries.append(HistoryEntry(number=number, time="", reason=reason, active=number == active, differences=()))
             continue
-        made = differences(before, summary)
-        entries.append(Entry(number, generation.time, generation.reason, number == active, made))
-        before = summary
+        entries.append(
+            HistoryEntry(
+                number=number,
+                time=generation.time,
+                reason=generation.reason,
+                active=number == active,
+                differences=differences(before, generation),
+            )
+        )
+        before = generation
     return HistoryResult(profile, tuple(reversed(entries)))
-
-
-def rollback(session: Session, number: int | None) -> RolledBack:
-    """Make generation *number* (None: the one before the active one) the active one, as its record says."""
-    profile = session.profile()
-    with session.writing(profile, reading=False) as workspace:
-        generations = workspace.generations
-        has_plugins = session.has_plugins  # settings that cannot be read end the command before the switch
-        records = _Records(generations, session.reporter)
-        done = switch_back(session.place(profile), number, records, session.reporter.warn)
-        if has_plugins:
-            _tell(session, workspace, done)
-        return done
-
-
-class _Records:
-    """What the generations' records say; an active one that is damaged does not keep anybody from leaving it."""
-
-    def __init__(self, generations: ProfileStore, reporter: Reporter) -> None:
-        self._generations = generations
-        self._reporter = reporter
-
-    def active(self, number: int) -> Summary | None:
-        try:
-            return self.target(number)
-        except DocumentError as error:
-            self._reporter.warn(f"{error}; what generation {number} had is not known")
-            return None
-
-    def target(self, number: int) -> Summary:
-        return summary_of(self._generations.load(number))
-
-    def lay_out(self, target: Summary) -> None:
-        self._reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
-        self._generations.rebuild(self._generations.load(target.number))
-
-
-def _tell(session: Session, workspace: Workspace, done: RolledBack) -> None:
-    """Tell the plugins, now that nothing can be stopped any more."""
-    from d8_installer.pipeline.admission import tell_switched
-    from d8_installer.pipeline.apply import bin_of
-    from d8_installer.plugin.records import SwitchFacts
-
-    made = done.differences or ()
-    added = tuple(one.binary for one in made if one.before is None)
-    removed = tuple(one.binary for one in made if one.after is None)
-    changed = tuple(one.binary for one in made if one.binary not in {*added, *removed})
-    switch = SwitchFacts(
-        profile=str(done.profile),
-        before=done.before,
-        after=done.after,
-        reason="rollback",
-        added=added,
-        changed=changed,
-        removed=removed,
-        bin_directory=bin_of(session, workspace),
-    )
-    tell_switched(session, switch)

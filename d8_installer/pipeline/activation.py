@@ -1,7 +1,4 @@
-"""What follows the switch to a new generation: the change took effect, so nothing there makes a command fail.
-
-The quick ``rollback`` passes through here, so nothing is imported that it can do without.
-"""
+"""What follows the switch to a new generation: the change took effect, so nothing there makes a command fail."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ def _readable(session: Session, workspace: Workspace) -> Generation | None:
     except DocumentError as error:
         session.reporter.warn(f"{error}; making a new generation from the lock")
         return None
-    if active is None or active.lock == workspace.lock_text or generations.summary_matches_record(active.number):
+    if active is None or active.lock == workspace.lock_text or generations.has_checksum(active.number):
         return active
     if agrees(active):
         return active

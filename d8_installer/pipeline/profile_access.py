@@ -1,7 +1,4 @@
-"""Where a command works: the home and the profile that are meant, and holding them alone to write there.
-
-The quick ``rollback`` passes through here: nothing is imported that it can do without.
-"""
+"""Where a command works: the home and the profile that are meant, and holding them alone to write there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Which names in a ``bin`` a shell finds elsewhere: another file on PATH has the name, and comes first.
-
-The quick ``rollback`` passes through here: nothing is imported that it can do without.
-"""
+"""Which names in a ``bin`` a shell finds elsewhere: another file on PATH has the name, and comes first."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What another user may have written is not believed: a project that is found by chance, and programs in a home.
-
-The quick ``rollback`` passes through here, so the settings are read only if an owner is not trusted.
-"""
+"""What another user may have written is not believed: a project that is found by chance, and programs in a home."""
 
 from __future__ import annotations
 

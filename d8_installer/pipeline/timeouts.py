@@ -1,7 +1,4 @@
-"""How long a command waits: for a source, and for other processes that are at work in the same home.
-
-The quick ``rollback`` passes through here: nothing is imported that it can do without.
-"""
+"""How long a command waits: for a source, and for other processes that are at work in the same home."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError
-from d8_installer.model.generation import Generation
-from d8_installer.model.summary import Summary, SummedUp, speaks_against
+from d8_installer.model.generation import Generation, has_checksum
 from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, removal, status
+from d8_installer.store.paths import OLD_SUMMARY
 from d8_installer.store.store import Stored
 
 if TYPE_CHECKING:
@@ -44,35 +44,12 @@ class ProfileStore(Struct, frozen=True):
         raw = fs.read(file, limit=_RECORD_LIMIT)
         if raw is None:
             raise DocumentError("is missing", file=file, hint=_ANEW, about_file=True)
-        generation = Generation.parse(raw, file)
-        if self._is_gainsaid(number, raw):
-            raise DocumentError("is damaged", file=file, hint=_ANEW, about_file=True)
-        return generation
+        return Generation.parse(raw, file)
 
-    def _is_gainsaid(self, number: int, record: bytes) -> bool:
-        """Whether the summary of generation *number* was written of another record: then this one was changed since."""
-        try:
-            raw = fs.read(self.paths.summary(number), limit=_RECORD_LIMIT)
-        except DiskError:
-            return False
-        return raw is not None and speaks_against(raw, record)
-
-    def has_true_summary(self, generation: Generation) -> bool:
-        """Whether the generation's summary says what its record says; one without any is as good."""
-        summary, record = self.paths.summary(generation.number), self.paths.record(generation.number)
-        size = fs.file_size(summary)
-        if size is None:
-            return not os.path.lexists(summary)
-        if size > _RECORD_LIMIT:
-            return False
-        raw, of = fs.read(summary, limit=_RECORD_LIMIT), fs.read(record, limit=_RECORD_LIMIT)
-        return raw is not None and of is not None and raw == summary_of(generation).render(of)
-
-    def summary_matches_record(self, number: int) -> bool:
-        """Whether the generation has a sound summary that answers for its record: then that is as it was written."""
-        raw = fs.read(self.paths.summary(number), limit=_RECORD_LIMIT)
-        record = fs.read(self.paths.record(number), limit=_RECORD_LIMIT)
-        return raw is not None and record is not None and Summary.parse(raw, record) is not None
+    def has_checksum(self, number: int) -> bool:
+        """Return whether the record of generation *number*, once loaded, is known to be as it was written."""
+        raw = fs.read(self.paths.record(number), limit=_RECORD_LIMIT)
+        return raw is not None and has_checksum(raw)
 
     def next_number(self) -> int:
         """Return the number that a new generation gets: one more than any that is there or is being removed."""
@@ -103,9 +80,7 @@ class ProfileStore(Struct, frozen=True):
         for placed, path in self.files(draft, generation):
             fs.make_directories(os.path.dirname(path))
             self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
-        record = generation.render().encode()
-        fs.replace_file(os.path.join(draft, "generation.json"), record, mode=0o444)
-        _write_summary(draft, generation, record)
+        fs.replace_file(os.path.join(draft, "generation.json"), generation.render().encode(), mode=0o444)
         for directory, _, _ in list(os.walk(draft, topdown=False)):
             if directory != draft:
                 fs.set_mode(directory, _READ_ONLY)
@@ -130,9 +105,7 @@ class ProfileStore(Struct, frozen=True):
         for place in sorted(_directories(final, generation), key=len):
             if os.path.islink(place):  # it leads nobody knows where, and nothing is changed there
                 fs.remove(place)
-        wanted = {self.paths.record(generation.number), self.paths.summary(generation.number)}
-        _write_summary(draft, generation, fs.read(self.paths.record(generation.number), limit=_RECORD_LIMIT) or b"")
-        fs.rename(os.path.join(draft, "summary"), self.paths.summary(generation.number))
+        wanted = {self.paths.record(generation.number), os.path.join(final, OLD_SUMMARY)}
         for placed, path in self.files(draft, generation):
             target = os.path.join(final, os.path.relpath(path, draft))
             wanted.add(target)
@@ -202,7 +175,7 @@ class ProfileStore(Struct, frozen=True):
         suffix = generation.platform.executable_suffix
         for placed in generation.placed:
             name = file_name(placed.placement.binary, suffix)
-            for place in _places(placed.placement):
+            for place in places_of(placed.placement):
                 yield placed, os.path.join(directory, *place.split("/"), name)
 
 
@@ -218,27 +191,9 @@ def _above(path: str, directory: str) -> Iterator[str]:
         yield path
 
 
-def summary_of(generation: Generation) -> Summary:
-    """Return what a rollback needs of a generation."""
-    suffix = generation.platform.executable_suffix
-    binaries = [
-        SummedUp(p.binary, p.version, placed.digest.hex, file_name(p.binary, suffix), _places(p))
-        for placed in generation.placed
-        for p in (placed.placement,)
-    ]
-    return Summary(generation.number, binaries, generation.lock)
-
-
-def _places(placement: Placement) -> list[str]:
+def places_of(placement: Placement) -> list[str]:
     """Return where a binary is within its generation."""
     return [*(["bin"] if placement.in_bin else []), *(f"req/{request.hex}" for request in placement.requests)]
-
-
-def _write_summary(directory: str, generation: Generation, record: bytes) -> None:
-    # Not durable: one that a power cut damages does not count, and then the record is read.
-    fs.replace_file(
-        os.path.join(directory, "summary"), summary_of(generation).render(record), mode=0o444, durable=False
-    )
 
 
 def file_name(binary: str, suffix: str) -> str:

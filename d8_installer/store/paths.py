@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+OLD_SUMMARY = "summary"
+"""A file that older versions wrote beside a generation's record; nothing reads it."""
 SCHEMA = 1
 _APP = "d8-installer"
 _GLOBAL = "/opt/d8-installer"
@@ -206,10 +208,6 @@ class ProfilePaths:
     def record(self, number: int) -> str:
         """``generation.json`` of one generation."""
         return os.path.join(self.generations, str(number), "generation.json")
-
-    def summary(self, number: int) -> str:
-        """What a rollback reads of that record, without JSON."""
-        return os.path.join(self.generations, str(number), "summary")
 
 
 def default_home(environ: Mapping[str, str]) -> str:

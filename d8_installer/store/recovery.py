@@ -1,7 +1,4 @@
-"""What killed processes left in a home, and taking it away; a cut switch is carried on. What they mean is elsewhere.
-
-Every writing command passes through here, the quick ``rollback`` too: nothing is imported that it can do without.
-"""
+"""What killed processes left in a home, and taking it away; a cut switch is carried on. What they mean is elsewhere."""
 
 from __future__ import annotations
 

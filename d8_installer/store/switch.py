@@ -11,6 +11,7 @@ import sys
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
+from d8_installer.store.paths import OLD_SUMMARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -229,5 +230,5 @@ def _files(directory: str) -> Iterable[str]:
     for where, _, names in os.walk(directory):
         for name in names:
             relative = os.path.relpath(os.path.join(where, name), directory)
-            if relative not in {"generation.json", "summary"}:
+            if relative not in {"generation.json", OLD_SUMMARY}:
                 yield relative

@@ -126,10 +126,10 @@ def test_age_counts_as_well(person: Person) -> None:
     assert person.gc("--older-than", "1h")["removed"] == []
     record = person.path / DATA / "profiles/user/generations/1/generation.json"
     aged = json.loads(record.read_text()) | {"time": "2020-01-01T00:00:00Z"}
+    del aged["checksum"]
     record.parent.chmod(0o755)
     record.chmod(0o644)
     record.write_text(json.dumps(aged))
-    (record.parent / "summary").unlink()  # else it says that the record was changed
     assert "generation" in kinds(person.gc("--older-than", "1h"))
 
 

@@ -54,7 +54,7 @@ def loaded_by(home: Path, *arguments: str) -> tuple[set[str], bool]:
     ids=" ".join,
 )
 def test_nothing_third_party_is_imported(home: Path, command: tuple[str, ...]) -> None:
-    of_values = set() if command[0] in {"sync", "rollback"} else {"msgspec", "typing_extensions"}
+    of_values = set() if command[0] == "sync" else {"msgspec", "typing_extensions"}
     assert loaded_by(home, *command)[0] <= of_values
 
 
@@ -62,23 +62,6 @@ def test_a_sync_with_nothing_to_do_does_not_even_import_dataclasses(home: Path) 
     assert loaded_by(home, "sync")[1] is False
     (home / ".config/d8-installer/d8.toml").touch()
     assert loaded_by(home, "sync")[1] is False, "the stamp compares bytes, not times"
-
-
-@pytest.mark.parametrize("settings", ["", 'endpoint = "https://proxy.example"\n'], ids=["none", "endpoint"])
-def test_a_rollback_imports_nothing_that_costs_more_than_it_does(home: Path, settings: str) -> None:
-    (home / ".config/d8-installer/config.toml").write_text(settings)
-    code = "import sys\nfrom d8_installer.cli.main import main\nmain(['-q', 'rollback', '1'])\nprint(*sys.modules)"
-    done = ended([sys.executable, "-c", code], home=str(home), env={"D8_TEST_COVERAGE": ""})
-    line = done.out.splitlines()[-1]
-    assert "generation 1, was 1" in done.out
-    assert {"argparse", "dataclasses", "hashlib", "json", "re", "tomllib"} & set(line.split()) == before(home)
-
-
-def before(home: Path) -> set[str]:
-    """Return which of them this environment loads into every process: a .pth file's."""
-    code = "import sys; print(*sys.modules)"
-    done = ended([sys.executable, "-c", code], home=str(home), env={"D8_TEST_COVERAGE": ""})
-    return {"argparse", "dataclasses", "hashlib", "json", "re", "tomllib"} & set(done.out.split())
 
 
 def test_a_changed_manifest_lock_or_link_ends_the_quick_way(home: Path) -> None:

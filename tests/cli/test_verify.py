@@ -113,12 +113,6 @@ def layer_records(person: Person) -> list[Path]:
     return sorted((person.path / DATA / "store" / "layers").iterdir())
 
 
-def flip_summary(person: Person) -> None:
-    summary = max((person.user / "generations").glob("*/summary"))
-    summary.chmod(0o644)
-    flip(summary)
-
-
 DAMAGE: dict[str, tuple[str, Callable[[Person], object]]] = {
     "a bit of an active executable": ("executable", lambda p: flip(p.stored("tool"))),
     "a bit of an older one": ("executable", lambda p: flip(p.stored("tool", 1))),
@@ -129,7 +123,6 @@ DAMAGE: dict[str, tuple[str, Callable[[Person], object]]] = {
     "a lost link": ("link", lambda p: unlinked(p.binary("tool"))),
     "a link elsewhere": ("link", lambda p: led_astray(p.binary("other"))),
     "a stranger in bin": ("link", lambda p: of(p.binary("evil"), lambda path: path.touch())),
-    "a bit of a summary": ("link", flip_summary),
     "a damaged older record": ("record", lambda p: flip_record(p, 1)),
     "a lost layer record": ("layer", lambda p: layer_records(p)[0].unlink()),
     "a damaged layer record": ("layer", lambda p: layer_records(p)[0].write_bytes(b"{")),

@@ -71,7 +71,6 @@ SCENARIOS = (
     # The next one is not plain either: a sync that finds its stamp unchanged looks at nothing, leftovers included.
     Scenario("sync", (_FIRST, ("RANGE",), ("lock", "--upgrade")), ("sync",), "one", "two", then=("sync", "--prune")),
     Scenario("rollback", (_FIRST, _SECOND), ("rollback", "1"), "two", "one"),
-    Scenario("rollback-long", (_FIRST, _SECOND, ("RECORDS",)), ("rollback", "1"), "two", "one"),
     Scenario("gc", (_FIRST, _SECOND, ("PROJECT",)), ("gc", "--keep", "1"), "two", "two"),
     Scenario("verify", (_FIRST, _SECOND, ("DAMAGE",)), ("verify", "--fix"), "two", "two", damaged=True),
     # A second launch finds its file, and looks at nothing else.
@@ -162,20 +161,11 @@ def _damage(_driver: Driver, home: str) -> None:
     next(Path(home, DATA, "store", "layers").iterdir()).write_text("{")
 
 
-def _leave_records(_driver: Driver, home: str) -> None:
-    """Take the summaries away, so that a rollback reads the records."""
-    for summary in Path(home, DATA, "profiles", "user", "generations").glob("*/summary"):
-        summary.parent.chmod(0o755)
-        summary.unlink()
-        summary.parent.chmod(0o555)
-
-
 _STEPS: dict[str, Callable[[Driver, str], None]] = {
     "RANGE": _widen,
     "PLUGIN": _plug,
     "PROJECT": _leave_a_project,
     "DAMAGE": _damage,
-    "RECORDS": _leave_records,
 }
 
 

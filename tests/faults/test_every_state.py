@@ -52,7 +52,6 @@ STATES = {
     "environments": os.path.join(PROFILE, "environments"),
     "current": os.path.join(PROFILE, "current"),
     "generation": os.path.join(PROFILE, "generations", "*", "generation.json"),
-    "summary": os.path.join(PROFILE, "generations", "*", "summary"),
     "binary": os.path.join(PROFILE, "generations", "*", "bin", "*"),
     "request": os.path.join(PROFILE, "generations", "*", "req", "*", "*"),
     "run": os.path.join(DATA, "runs", "**"),

@@ -1,12 +1,15 @@
-"""``sync``: with nothing to do it is over before anything heavy is imported."""
+"""``sync``: if there is nothing to do, it ends before anything heavy is imported."""
 
 from __future__ import annotations
+
+from d8_installer.cli.context import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from d8_installer.cli.context import Context, Outcome
+    from d8_installer.cli.context import Context
+    from d8_installer.fast.sync import NothingToDo
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Sync, the quick way if the stamp says that all is as it was."""
-    from d8_installer.cli.quick import unchanged
+    from d8_installer.fast.sync import nothing_to_do
 
     typed = context.arguments
-    quick = unchanged(context)
-    if quick is not None and typed.endpoint is None:
-        return quick
+    same = nothing_to_do(typed, context.environ, context.directory)
+    if same is not None and typed.endpoint is None:
+        return _unchanged(context, same)
     from d8_installer.cli.shadowed import applied
     from d8_installer.errors import UsageError
     from d8_installer.ops.sync import SyncOptions, sync
@@ -53,10 +56,15 @@ def execute(context: Context) -> Outcome:
     with context.session() as session:
         if typed.endpoint is not None:
             _ = session.source  # what was typed is a source, also where nothing has to be asked of it
-        if quick is not None:
-            return quick
+        if same is not None:
+            return _unchanged(context, same)
         context.talk.note(f"syncing {session.profile()}")
         result = sync(session, options)
         if result.has_placed and options.to is None:
             say_path(session, result.profile, result.bin, context.talk.note)
         return applied(context, session, result)
+
+
+def _unchanged(context: Context, same: NothingToDo) -> Outcome:
+    context.talk.note(f"syncing {same.profile}")
+    return Outcome(same.data, ["nothing to do"])

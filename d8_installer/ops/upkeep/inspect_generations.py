@@ -16,6 +16,7 @@ from d8_installer.model.value import Struct
 from d8_installer.pipeline.consistency import agrees
 from d8_installer.store import fs, stamp
 from d8_installer.store.generations import file_name
+from d8_installer.store.paths import OLD_SUMMARY
 from d8_installer.store.store import Stored, record_checksum
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Leads:
                 raise DocumentError("leads elsewhere")
             generation = line.generations.load(number)
             problem = "" if generation.number == number else "is another generation's"
-            if not problem and not line.generations.summary_matches_record(number) and not agrees(generation):
+            if not problem and not line.generations.has_checksum(number) and not agrees(generation):
                 problem = "says something else than the lock in it"
         except D8Error as error:
             raise_the_systems(error)
@@ -168,11 +169,6 @@ class Leads:
                     number=number,
                 )
         yield from self._strangers(line, generation)
-        if not line.generations.has_true_summary(generation):
-            problem = "does not say what the generation's record says"
-            yield Wrong(
-                kind="link", path=line.paths.summary(number), problem=problem, digest=None, owner=owner, number=number
-            )
 
     @staticmethod
     def _astray(line: Line, generation: Generation) -> Iterator[tuple[Placed, str]]:
@@ -188,7 +184,7 @@ class Leads:
         """Yield what nobody put into a generation: files (one in ``bin`` would be a command), links for directories."""
         number, directory = generation.number, line.paths.generation(generation.number)
         ours = {path for _, path in line.generations.files(directory, generation)}
-        ours |= {line.paths.record(number), line.paths.summary(number)}
+        ours |= {line.paths.record(number), os.path.join(directory, OLD_SUMMARY)}
         for where, directories, names in os.walk(directory):
             paths = [os.path.join(where, name) for name in (*directories, *names)]
             for path in paths:

@@ -1,0 +1,67 @@
+"""Read the command line of a plain ``sync`` without argparse, whose import costs more than the work of a no-op sync.
+
+What is read here, ``cli.parser`` reads in the same way. Any other command line, a mistyped one included, is left to it.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+_FLAGS = {
+    "--json": "json",
+    "--quiet": "quiet",
+    "-q": "quiet",
+    "--verbose": "verbose",
+    "-v": "verbose",
+    "--no-plugins": "no_plugins",
+    "--offline": "offline",
+}
+_PROFILES = {"--user": "user", "--project": "project", "--global": "system"}
+_VALUES = (
+    *("profile", "endpoint", "ca_file", "client_cert", "client_key", "token_file", "kubeconfig", "context"),
+    *("home", "connections"),
+)
+_OF_SYNC = {
+    "locked": False,
+    "frozen": False,
+    "prune": False,
+    "to": None,
+    "platform": None,
+    "dry_run": False,
+    "witness": None,
+    "exclude_newer": None,
+}
+"""The arguments of ``sync`` with the values that they have when they are not typed."""
+
+
+def read_sync(typed: Sequence[str]) -> Namespace | None:
+    """Return what the parser would return for ``sync`` with a few flags, or None for any other command line."""
+    found: dict[str, object] = {**dict.fromkeys(_FLAGS.values(), False), **dict.fromkeys(_VALUES), "insecure": False}
+    words = list(typed)
+    if _take_options(words, found) != "sync":
+        return None
+    found |= {"command": "sync", "rest": words.copy(), **_OF_SYNC, "environments": [], "accept_moved": []}
+    if _take_options(words, found) is not None:
+        return None
+    namespace: Namespace = SimpleNamespace(**found)  # type: ignore[assignment]
+    return namespace
+
+
+def _take_options(words: list[str], found: dict[str, object]) -> str | None:
+    """Move the options at the beginning of *words* to *found*; remove and return the word after them, or None."""
+    while words:
+        word = words.pop(0)
+        if word in _FLAGS:
+            found[_FLAGS[word]] = True
+        elif word in _PROFILES and found["profile"] is None:
+            found["profile"] = _PROFILES[word]
+        elif word == "--home" and words and words[0][:1] not in {"-", ""}:
+            found["home"] = words.pop(0)
+        else:
+            return word
+    return None

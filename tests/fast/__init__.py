@@ -1,0 +1,1 @@
+"""The quick way of a no-op ``sync``."""
