@@ -43,7 +43,7 @@ def parts_only(context: Context) -> Outcome:
     if not os.path.isfile(source):
         raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml")
     manifest_value(typed.manifest)
-    declared = Declared(typed.manifest, source, documents.load_manifest(source, of_plugin=True)[1])
+    declared = Declared(typed.manifest, source, documents.load_manifest(source, of_plugin=True).value)
     check_names(declared, typed.taken)
     beside = os.path.join(os.path.dirname(source), "d8.lock")
     found = _parts(context, declared, _lock(beside) if os.path.isfile(beside) else None)
@@ -67,7 +67,7 @@ def _lock(path: str) -> tuple[Lock, str]:
     loaded = documents.load_lock(path)
     if loaded is None:
         raise UsageError(f"there is no lock {path}", hint="type `d8-installer lock` beside the manifest")
-    return loaded[1], path
+    return loaded.value, path
 
 
 def _thin_targets(declared: Declared, typed: list[str]) -> tuple[Platform | None, ...]:

@@ -122,9 +122,9 @@ def note_directories(session: Session) -> None:
 
 
 def _changed(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
-    text, before = documents.load_config(session.config_file)
-    wanted = value(before)
-    edited = with_setting(text, key, wanted)
+    before = documents.load_config(session.config_file)
+    wanted = value(before.value)
+    edited = with_setting(before.text, key, wanted)
     try:
         config = Config.parse(edited.encode(), session.config_file)
         if wanted is not None and key in {"endpoint", "sources"}:

@@ -179,7 +179,7 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
 def _own(workspace: Workspace) -> Manifest | None:
     """Return the profile's own manifest, or None where it cannot be read."""
     try:
-        return documents.load_manifest(workspace.profile.manifest)[1]
+        return documents.load_manifest(workspace.profile.manifest).value
     except DocumentError:
         return None
 

@@ -53,7 +53,7 @@ def init(session: Session, requirements: Sequence[str], file: str) -> ManifestRe
         except DocumentError as error:
             raise UsageError(f"{requirement[:100]!r}: {error}", hint=error.hint) from error
     documents.save(path, text, begin=True)
-    return ManifestResult(path, _unasked(documents.load_manifest(path)[1]), written=True)
+    return ManifestResult(path, _unasked(documents.load_manifest(path).value), written=True)
 
 
 def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
@@ -67,7 +67,7 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
         raise DocumentError(
             "is missing", file=path, hint=f"make one: `d8-installer manifest init NAME --file {file}`", about_file=True
         )
-    _, manifest = documents.load_manifest(path, of_plugin=True)
+    manifest = documents.load_manifest(path, of_plugin=True).value
     if not manifest.requests:
         raise DocumentError("asks for no image", file=path, key="images", hint="add one under [[images]]")
     for number, request in enumerate(manifest.requests):

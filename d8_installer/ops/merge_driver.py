@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError, D8Error, DocumentError, NotFoundError, UsageError
 from d8_installer.merge.three_way import Merged, Versions, merge, render
 from d8_installer.model.conflict_markers import TAKE_ONE, Sides, first_marker, put_together, take_apart
+from d8_installer.model.document import Document
 from d8_installer.model.lock import Doubles, Lock, marks
 from d8_installer.model.torn_lock import Torn, read_torn
 from d8_installer.model.value import Struct
@@ -39,7 +40,7 @@ class Merging(Struct, kw_only=True):
     unsettled: frozenset[ImageName] = frozenset()
     seen: frozenset[ImageName] = frozenset()
 
-    def load(self, path: str) -> tuple[str, Lock] | None:
+    def load(self, path: str) -> Document[Lock] | None:
         """Return the file's text and the lock it means; what both sides changed is a ConflictError naming all of it."""
         text = documents.load_lock_text(path)
         sides = None if text is None else _sides(text, path)
@@ -64,9 +65,9 @@ class Merging(Struct, kw_only=True):
         if merged.unsettled:
             names = ", ".join(sorted(map(str, merged.unsettled)))
             self.reporter.note(f"both sides changed who wants {names}, or how: pinned again from the manifests")
-        return text, merged.lock
+        return Document(text, merged.lock)
 
-    def _whole_entries(self, path: str, text: str | None) -> tuple[str, Lock] | None:
+    def _whole_entries(self, path: str, text: str | None) -> Document[Lock] | None:
         """Read a lock without markers. Where its torn entries are all to be chosen anew, the others count."""
         try:
             return documents.load_lock(path)
@@ -77,7 +78,7 @@ class Merging(Struct, kw_only=True):
                 raise
             self.seen = names
             self.reporter.note(f"chosen anew, for their entries cannot be read: {', '.join(sorted(map(str, names)))}")
-            return text, torn.lock
+            return Document(text, torn.lock)
 
     def _is_chosen_anew(self, clash: Clash) -> bool:
         return clash.name is not None and (self.upgrade is None or clash.name in self.upgrade)

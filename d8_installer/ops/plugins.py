@@ -121,7 +121,7 @@ def _locked(profile: Profile) -> Lock | None:
         loaded = documents.load_lock(profile.lock)
     except D8Error:
         return None
-    return None if loaded is None else loaded[1]
+    return None if loaded is None else loaded.value
 
 
 def _row(

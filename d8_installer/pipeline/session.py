@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.model.document import Document
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.platform import Platform, typed_platform
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from d8_installer.store.flock import WaitPolicy
     from d8_installer.store.paths import Home, ProfilePaths
 
-    LoadLock = Callable[[str], tuple[str, Lock] | None]
+    LoadLock = Callable[[str], Document[Lock] | None]
 
 _OFF = frozenset(["", "0", "false", "no", "off"])
 
@@ -134,7 +135,7 @@ class Session:
     @cached_property
     def config(self) -> Config:
         """The person's settings."""
-        return documents.load_config(self.config_file)[1]
+        return documents.load_config(self.config_file).value
 
     def forget_config(self) -> None:
         """Read the settings anew at the next use: this command has changed them."""
@@ -336,16 +337,15 @@ class Session:
     def read(self, profile: Profile, *, frozen: bool = False, load: LoadLock = documents.load_lock) -> Workspace:
         """Read the profile's manifest and lock as they are now, the lock by *load*; *frozen*: only the lock."""
         refuse_leading_out(profile)
-        manifest_text, manifest = ("", Manifest()) if frozen else documents.load_manifest(profile.manifest)
-        loaded = load(profile.lock)
-        lock_text, lock = loaded if loaded is not None else ("", None)
+        manifest = Document("", Manifest()) if frozen else documents.load_manifest(profile.manifest)
+        lock = load(profile.lock)
         return Workspace(
             profile=profile,
             generations=self.generations(profile),
-            manifest_text=manifest_text,
-            manifest=manifest,
-            lock_text=lock_text,
-            lock=lock,
+            manifest_text=manifest.text,
+            manifest=manifest.value,
+            lock_text="" if lock is None else lock.text,
+            lock=None if lock is None else lock.value,
         )
 
     def changing(

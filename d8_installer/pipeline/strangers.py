@@ -71,6 +71,6 @@ def _way_out(home: Home) -> str:
 def _safe_directories(config_file: ConfigFile) -> tuple[str, ...]:
     """Return the setting; settings that cannot be read name nothing safe."""
     try:
-        return documents.load_config(config_file())[1].safe_directories
+        return documents.load_config(config_file()).value.safe_directories
     except ConfigError:
         return ()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from d8_installer.model.config import Config
+    from d8_installer.model.document import Document
     from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
 
@@ -62,14 +63,15 @@ def _read(path: str, limit: int) -> bytes | None:
         return fs.read(path, limit=limit)
 
 
-def load_manifest(path: str, *, of_plugin: bool = False) -> tuple[str, Manifest]:
+def load_manifest(path: str, *, of_plugin: bool = False) -> Document[Manifest]:
     """Return the manifest's text and value; a missing file is an empty manifest."""
+    from d8_installer.model.document import Document
     from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 
     parse = Manifest.parse_plugins if of_plugin else Manifest.parse
     raw = _read(path, 4 * MAX_MANIFEST_TOML)
     with _with_hint("correct it there, then type the same command again"):
-        return ("", Manifest()) if raw is None else (raw.decode("utf-8", "replace"), parse(raw, path))
+        return Document("", Manifest()) if raw is None else Document(raw.decode("utf-8", "replace"), parse(raw, path))
 
 
 def load_lock_text(path: str) -> str | None:
@@ -81,9 +83,9 @@ def load_lock_text(path: str) -> str | None:
         return None if raw is None else decode_utf8(raw, path)
 
 
-def load_lock(path: str) -> tuple[str, Lock] | None:
+def load_lock(path: str) -> Document[Lock] | None:
     """Return the lock's text, with LF line endings, and its value; None if there is no lock."""
-    from d8_installer.model.document import decode_utf8
+    from d8_installer.model.document import Document, decode_utf8
     from d8_installer.model.lock import Lock
 
     raw = _read(path, _MAX_LOCK_BYTES)
@@ -92,7 +94,7 @@ def load_lock(path: str) -> tuple[str, Lock] | None:
     with _with_hint(_LOST_LOCK):
         text = decode_utf8(raw, path)
         try:
-            return text, Lock.parse(raw, path)
+            return Document(text, Lock.parse(raw, path))
         except DocumentError as error:
             raise error.within(hint=torn_hint(text, path, error)) from error
 
@@ -118,15 +120,16 @@ def torn_hint(text: str, path: str, error: DocumentError) -> str | None:
     return f"type `d8-installer lock {options}`, which chooses those versions again and keeps the rest"
 
 
-def load_config(path: str) -> tuple[str, Config]:
+def load_config(path: str) -> Document[Config]:
     """Return the config's text and value; a missing file is an empty config."""
     from d8_installer.model.config import Config
+    from d8_installer.model.document import Document
 
     try:
         raw = _read(path, _MAX_CONFIG_BYTES)
     except DocumentError as error:
         raise ConfigError(str(error), hint=error.hint) from error
-    return ("", Config()) if raw is None else (raw.decode("utf-8", "replace"), Config.parse(raw, path))
+    return Document("", Config()) if raw is None else Document(raw.decode("utf-8", "replace"), Config.parse(raw, path))
 
 
 def save(path: str, text: str, *, begin: bool = False) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.model.config import Config
 from d8_installer.model.digest import Digest
+from d8_installer.model.document import Document
 from d8_installer.model.manifest import Manifest
 from d8_installer.store import documents, fs, home_state
 from d8_installer.store.paths import SCHEMA, Home
@@ -42,9 +43,9 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_what_is_not_there_is_empty(home: Home) -> None:
-    assert documents.load_manifest(home.config_manifest) == ("", Manifest())
+    assert documents.load_manifest(home.config_manifest) == Document("", Manifest())
     assert documents.load_lock(home.profile("user").lock) is None
-    assert documents.load_config(os.path.join(home.root, "config.toml")) == ("", Config())
+    assert documents.load_config(os.path.join(home.root, "config.toml")) == Document("", Config())
     assert home_state.load_tags(home) == {}
     home_state.check_schema(home)
 

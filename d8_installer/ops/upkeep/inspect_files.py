@@ -52,11 +52,10 @@ def _of_lock(line: Line, active: Generation | None) -> str:
         return f"cannot be read: {error.message}"
     if loaded is None:
         return ""
-    text, lock = loaded
-    changed = ", ".join(changed_entries(text))
+    changed = ", ".join(changed_entries(loaded.text))
     if changed:
         return f"is not as it was written: the entry of {changed}"
-    differs = "" if active is None or active.lock == text else ", ".join(_other_pins(lock, active))
+    differs = "" if active is None or active.lock == loaded.text else ", ".join(_other_pins(loaded.value, active))
     return f"pins other bytes than generation {active.number} for {differs}" if active is not None and differs else ""
 
 
