@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _WATCHED = (
     ("os", "fsync"),
-    ("d8_installer.ops.install", "relock"),
+    ("d8_installer.ops.images.editing", "relock"),
     ("d8_installer.pipeline.fetch", "unpack"),
     ("d8_installer.pipeline.apply", "fetch_all"),
     ("d8_installer.pipeline.apply", "write_stamp"),

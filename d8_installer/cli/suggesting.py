@@ -21,7 +21,7 @@ def with_suggestions(session: Session) -> Iterator[Session]:
             yield session
         except NotFoundError as error:
             if error.image is not None:
-                from d8_installer.ops.names.did_you_mean import suggest
+                from d8_installer.ops.images.did_you_mean import suggest
 
                 raise suggest(session, error) from error
             raise

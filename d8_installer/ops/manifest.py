@@ -1,30 +1,35 @@
-"""``manifest init`` and ``manifest check``: the author's manifest, written and read as everybody else will read it."""
+"""``manifest init`` writes an author's manifest; ``manifest check`` reads it as a user's d8-installer will."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError, UsageError
+from d8_installer.errors import DiskError, DocumentError, MismatchError, NotFoundError, UsageError
+from d8_installer.model.executable import check_executable
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import with_request
 from d8_installer.model.reference import is_never_a_plugins, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
 from d8_installer.model.value import Struct
-from d8_installer.ops.manifest_contents import check_contents
 from d8_installer.pipeline.relock import relock
 from d8_installer.store import documents
+from d8_installer.store.unpack import Layer, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
+    from d8_installer.model.lock import LockedImage
     from d8_installer.model.manifest import Manifest
+    from d8_installer.model.source import LayerRequest
+    from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
 
 
 class ManifestResult(Struct, frozen=True):
-    """A manifest: each image with its range, the version that was found for it (None: not asked), and its binaries."""
+    """A manifest that was written or read: each request, and the version found for it (None without ``--resolve``)."""
 
     file: str
     images: tuple[tuple[Request, str | None], ...]
@@ -41,7 +46,7 @@ class ManifestResult(Struct, frozen=True):
 
 
 def init(session: Session, requirements: Sequence[str], file: str) -> ManifestResult:
-    """Write a new manifest for each ``NAME[SPEC]``; what is there already is not touched."""
+    """Write a new manifest with each ``NAME[SPEC]``. An existing file is not touched."""
     path = os.path.join(session.directory, file)
     if os.path.lexists(path):
         raise DiskError(f"{path} is there already", hint="edit it, or choose another file with --file")
@@ -57,10 +62,10 @@ def init(session: Session, requirements: Sequence[str], file: str) -> ManifestRe
 
 
 def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
-    """Read a plugin's manifest; *resolve*: also find a version of every image, and look into it for each platform.
+    """Read a plugin's manifest. With *resolve*, find a version of each image, and check its files for each platform.
 
-    Raises DocumentError for what no reader would take, and for what no plugin gets; NotFoundError for a file that an
-    image lacks; whatever resolving and fetching raise.
+    Raise DocumentError for a manifest that d8-installer would refuse, or that asks for a name no plugin may have, and
+    NotFoundError for a file that an image lacks.
     """
     path = os.path.join(session.directory, file)
     if not os.path.isfile(path):
@@ -80,10 +85,52 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
         return ManifestResult(path, _unasked(manifest))
     wanted = Wanted(requirements=manifest.requirements(OWN_MANIFEST), present=frozenset([OWN_MANIFEST]), locked=Lock())
     locked = relock(session, wanted).lock
-    check_contents(session, locked)
+    _check_contents(session, locked)
     versions = {image.name: image.version for image in locked.images}
     return ManifestResult(path, tuple((request, versions.get(request.name)) for request in manifest.requests))
 
 
 def _unasked(manifest: Manifest) -> tuple[tuple[Request, str | None], ...]:
     return tuple((request, None) for request in manifest.requests)
+
+
+# -- what the images hold ----------------------------------------------------------------------------------------------
+
+
+def _check_contents(session: Session, lock: Lock) -> None:
+    """Fetch each layer of *lock* once, check that it has the files that ``binaries`` names, and keep nothing of it.
+
+    Raise NotFoundError for a file that an image lacks, and MismatchError for other bytes than the locked ones or for an
+    executable of another platform. Both name the image, its tag and the platform.
+    """
+    for image in lock.images:
+        for request in image.layer_requests():
+            _check_layer(session, image, request)
+
+
+def _check_layer(session: Session, image: LockedImage, request: LayerRequest) -> None:
+    what = f"{image.name} {image.version}" + (f" for {request.platform}" if request.platform else "")
+    task = session.reporter.task(what, request.size)
+    is_whole = False
+    try:
+        with session.source.layer(request) as body:
+            layer = Layer(request.layer, request.size)
+            files = unpack(_counted(body, task), layer, frozenset(image.members), _nowhere)
+        is_whole = True
+    except (MismatchError, NotFoundError) as error:
+        raise error.within(what) from error
+    finally:
+        task.finish(is_whole=is_whole)
+    for file in files:
+        if request.platform is not None:
+            check_executable(file.head, request.platform, f"{file.member!r} of {what}")
+
+
+def _nowhere(_member: str) -> BinaryIO:
+    return open(os.devnull, "wb")  # ``unpack`` closes it
+
+
+def _counted(body: Iterable[bytes], task: Task) -> Iterator[bytes]:
+    for chunk in body:
+        task.advance(len(chunk))
+        yield chunk

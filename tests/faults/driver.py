@@ -33,8 +33,9 @@ WARM = (
     "d8_hooks.oci_layout",
     *(f"d8_installer.cli.{name}" for name in ("main", "parser", "text")),
     *(f"d8_installer.cli.commands.{name}" for name in WARM_COMMANDS),
-    *(f"d8_installer.ops.{name}" for name in ("doctor", "first_run", "history", "install", "lock", "look", "rollback")),
-    *(f"d8_installer.ops.{name}" for name in ("sync", "upkeep.gc", "upkeep.repair", "upkeep.verify")),
+    *(f"d8_installer.ops.{name}" for name in ("doctor", "first_run", "history", "install", "list", "lock", "rollback")),
+    *(f"d8_installer.ops.{name}" for name in ("sync", "uninstall", "upgrade", "use")),
+    *(f"d8_installer.ops.upkeep.{name}" for name in ("gc", "repair", "verify")),
     *("d8_installer.fast.argv", "d8_installer.fast.sync", "d8_installer.plugin.schemes"),
     *("gettext", "isal.isal_zlib", "isal.igzip_lib", "platform", "tomli_w", "tomlkit", "tomllib"),
 )

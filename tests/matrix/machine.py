@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.cli.screen import Screen
 from d8_installer.cli.talk import Talk
-from d8_installer.ops.look import list_installed
+from d8_installer.ops.list import list_installed
 from d8_installer.pipeline.session import Options, Session
 from d8_installer.testing.memory import MemorySource
 from tests import command

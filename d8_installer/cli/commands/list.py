@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from d8_installer.cli.context import Context
-    from d8_installer.ops.look import Installed
+    from d8_installer.ops.list import InstalledBinary
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """List."""
     from d8_installer.cli.text import table
-    from d8_installer.ops.look import list_installed
+    from d8_installer.ops.list import list_installed
 
     outdated = context.arguments.outdated
     with context.session() as session:
@@ -40,11 +40,11 @@ def execute(context: Context) -> Outcome:
     return Outcome(result.as_json(), table(header, rows) if rows else [nothing])
 
 
-def _asked(binary: Installed) -> tuple[str, str]:
-    """Return the ranges and, in the same order, who has them; a range that is not known here is a question mark."""
-    ranges = ", ".join("?" if asker.range is None else asker.range for asker in binary.asked)
-    return ranges, ", ".join(asker.requester for asker in binary.asked)
+def _asked(binary: InstalledBinary) -> tuple[str, str]:
+    """Return the ranges and, in the same order, their requesters. A range that is not known here is a question mark."""
+    ranges = ", ".join("?" if request.range is None else request.range for request in binary.requests)
+    return ranges, ", ".join(request.requester for request in binary.requests)
 
 
-def _name(binary: Installed) -> str:
+def _name(binary: InstalledBinary) -> str:
     return binary.binary if binary.in_bin else f"({binary.binary})"  # not in bin: only launchers and `run` reach it

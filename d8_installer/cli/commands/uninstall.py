@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Uninstall."""
-    from d8_installer.ops.install import uninstall
+    from d8_installer.ops.uninstall import uninstall
 
     with context.session() as session:
         return text.applied(uninstall(session, context.arguments.names, dry_run=context.arguments.dry_run))

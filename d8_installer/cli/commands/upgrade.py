@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Upgrade."""
-    from d8_installer.ops.install import upgrade
+    from d8_installer.ops.upgrade import upgrade
 
     typed = context.arguments
     with context.session() as session:

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Switch."""
     from d8_installer.model.reference import image_name
-    from d8_installer.ops.install import use
+    from d8_installer.ops.use import use
 
     typed = context.arguments
     with context.session() as session:

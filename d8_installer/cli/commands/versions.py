@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Show them, newest first, the one in place marked as the Go CLI marks it."""
     from d8_installer.model.reference import image_name
-    from d8_installer.ops.look import versions
+    from d8_installer.ops.versions import versions
 
     with context.session() as session:
         result = versions(session, image_name(context.arguments.name))

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Show the stored file."""
-    from d8_installer.ops.look import which
+    from d8_installer.ops.which import which
 
     with context.session() as session:
         result = which(session, context.arguments.binary)

@@ -1,0 +1,91 @@
+"""What ``install``, ``uninstall``, ``upgrade`` and ``use`` share: an edited manifest, a new lock, and applying both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.model.manifest import Manifest
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.value import Struct, replace
+from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
+from d8_installer.pipeline.other_profiles import say_which
+from d8_installer.pipeline.relock import relock
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from contextlib import AbstractContextManager
+
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.relock import Relocked
+    from d8_installer.pipeline.requesters import Requesters
+    from d8_installer.pipeline.session import Session, Workspace
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """The manifest as it is to become, and the reason of the new generation."""
+
+    manifest_text: str
+    manifest: Manifest
+    reason: str
+    dry_run: bool = False
+
+
+def edited(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Edit:
+    """Return the edit that writes *text*, parsed as if it had been written."""
+    manifest = Manifest.parse(text.encode(), workspace.profile.manifest)
+    return Edit(manifest_text=text, manifest=manifest, reason=reason, dry_run=dry_run)
+
+
+def changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
+    """Hold the profile for a change, the user's unless another one was typed, and say which one it is."""
+    profile = session.profile(default="user")
+    say_which(session, profile)
+    return session.changing(profile, dry_run=dry_run)
+
+
+def relock_leniently(session: Session, wanted: Wanted) -> Relocked:
+    """Lock again. A plugin's request that cannot be met is left out; one of the person's own is an error.
+
+    An image that the person named for an upgrade must not be left out either.
+    """
+    relocked = relock(session, replace(wanted, lenient=True, insist=frozenset([OWN_MANIFEST])))
+    raise_if_left_out(wanted.upgrade or (), relocked)
+    return relocked
+
+
+def raise_if_left_out(names: Collection[ImageName], relocked: Relocked) -> None:
+    """Raise the error of the first request for one of *names* that was left out of the lock."""
+    for one in relocked.left_out:
+        if one.requirement.request.name in names:
+            raise one.error
+
+
+def apply_edit(
+    session: Session, workspace: Workspace, requesters: Requesters, wanted: Wanted, relocked: Relocked, edit: Edit
+) -> Applied:
+    """Write the edited manifest and the lock, and place the binaries. Problems of plugins are warnings."""
+    problems = (*requesters.problems, *relocked.problems)
+    for problem in problems:
+        session.reporter.warn(problem.message)
+    change = Change(
+        lock=relocked.lock,
+        reason=edit.reason,
+        lock_text=relocked.text,
+        manifest_text=edit.manifest_text,
+        dry_run=edit.dry_run,
+        seen=requesters,
+        asked=asked_by(wanted.requirements),
+        problems=problems,
+        insist=wanted.upgrade or frozenset(),
+        shown=relocked.shown,
+    )
+    return apply_with_warnings(session, workspace, change)
+
+
+def apply_with_warnings(session: Session, workspace: Workspace, change: Change) -> Applied:
+    """Apply *change*, and warn of the plugins' images that had to be left out meanwhile."""
+    applied = apply(session, workspace, change)
+    for problem in applied.left_out[len(change.problems) :]:
+        session.reporter.warn(problem.message)
+    return replace(applied, left_out=())

@@ -1,0 +1,72 @@
+"""Who requests an image in a profile: requesters that are here, requesters that only the lock names, or none.
+
+The rules are in docs/profiles.md: what ``list`` shows, ``use``, ``uninstall`` and ``upgrade`` can handle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.pipeline.other_profiles import not_installed, typed_command
+
+if TYPE_CHECKING:
+    from d8_installer.errors import D8Error
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.session import Session, Workspace
+
+
+def requirements_for(wanted: Wanted, name: ImageName) -> tuple[Requirement, ...]:
+    """Return the requirements for the image, of the requesters that are here and were read."""
+    return tuple(requirement for requirement in wanted.requirements if requirement.request.name == name)
+
+
+def locked_requests(wanted: Wanted, name: ImageName) -> dict[str, Digest]:
+    """Return the hashes of the requests that the lock has for the image, by requester."""
+    image = wanted.locked.find(name)
+    return {} if image is None else dict(image.requests)
+
+
+def plugins_that_keep(wanted: Wanted, name: ImageName) -> list[str]:
+    """Return the plugins that require the image: those that are here, and those that could not be read."""
+    requesters = {requirement.requester for requirement in requirements_for(wanted, name)}
+    return sorted((requesters | (locked_requests(wanted, name).keys() & wanted.unread)) - {OWN_MANIFEST})
+
+
+def absent_requesters(wanted: Wanted, name: ImageName) -> list[str]:
+    """Return the requesters that the lock names for the image and that are not installed here."""
+    return sorted(locked_requests(wanted, name).keys() - wanted.present - wanted.unread)
+
+
+def can_be_uninstalled(workspace: Workspace, wanted: Wanted, name: ImageName) -> bool:
+    """Whether an image that the manifest does not name can be uninstalled: no plugin that is here requires it.
+
+    Such an image may be left from an uninstall that was interrupted.
+    """
+    if plugins_that_keep(wanted, name):
+        return False
+    return bool(locked_requests(wanted, name)) or _is_in_place(workspace, name)
+
+
+def refusal(session: Session, workspace: Workspace, wanted: Wanted, name: ImageName, words: str) -> D8Error:
+    """Return the error for an image that *words* (a verb and its arguments) cannot handle in this profile."""
+    if plugins := plugins_that_keep(wanted, name):
+        return DocumentError(
+            f"{name} is required by the plugin {plugins[0]}, not by your manifest",
+            hint=f"uninstall {plugins[0]} with the package manager that installed it, then `d8-installer sync --prune`",
+        )
+    if _is_in_place(workspace, name):
+        return DocumentError(
+            f"{name} is in place, and neither {workspace.profile.manifest} nor the lock says why",
+            hint=f"type `{typed_command(session, workspace.profile, f'install {name}')}`",
+        )
+    return not_installed(session, workspace.profile, name, words)
+
+
+def _is_in_place(workspace: Workspace, name: ImageName) -> bool:
+    active = workspace.generations.active()
+    return active is not None and any(placed.placement.name == name for placed in active.placed)

@@ -1,0 +1,189 @@
+"""``list``: the binaries in place in a profile, and who requests their images. Takes no lock and changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error
+from d8_installer.model.lock import Lock
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.value import Struct
+from d8_installer.model.version import Version
+from d8_installer.pipeline.altered_files import altered_text
+from d8_installer.pipeline.driver import usable_tags, workers
+from d8_installer.pipeline.other_profiles import others_have
+from d8_installer.pipeline.requesters import gather
+from d8_installer.pipeline.strangers import stranger_in_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.profile import Profile
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.pipeline.session import Session
+
+
+class RequestedRange(Struct, frozen=True):
+    """A requester of an image and the range it asks for; None if no manifest here tells the range."""
+
+    requester: str
+    range: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry for ``data``."""
+        return {"requester": self.requester, "range": self.range}
+
+
+class InstalledBinary(Struct, frozen=True, kw_only=True):
+    """One binary that is in place, and the requesters of its image.
+
+    ``newest`` is the newest stable version published; it is set by ``--outdated`` only. ``problem`` says how the stored
+    file differs from what was installed. The file's bytes are not read for it.
+    """
+
+    binary: str
+    image: str
+    version: str
+    digest: str
+    in_bin: bool
+    newest: str | None = None
+    requests: tuple[RequestedRange, ...] = ()
+    problem: str | None = None
+
+
+class ListResult(Struct, frozen=True, kw_only=True):
+    """The binaries in place in a profile, by name. ``others`` is a line about the user's profile beside a project's."""
+
+    profile: Profile
+    generation: int | None
+    platform: str | None
+    binaries: tuple[InstalledBinary, ...]
+    outdated: bool = False
+    others: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result's ``data``."""
+        rows = [
+            {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest, "in_bin": b.in_bin}
+            | {"asked": [request.as_json() for request in b.requests], "problem": b.problem}
+            | ({"newest": b.newest} if self.outdated else {})
+            for b in self.binaries
+        ]
+        return {
+            "profile": self.profile.as_json(),
+            "generation": self.generation,
+            "platform": self.platform,
+            "binaries": rows,
+        }
+
+
+def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
+    """Return what is in place. With *outdated*, ask the source, and return only what has a newer stable version."""
+    profile = session.profile()
+    active = session.active(profile)
+    others = others_have(session, profile)
+    if active is None:
+        return ListResult(
+            profile=profile, generation=None, platform=None, binaries=(), outdated=outdated, others=others
+        )
+    newest = _newest(session, active) if outdated else {}
+    requests = _requests(session, profile, active) if active.placed else {}
+    problems = warn_of_altered(session, profile, active)
+    rows = [
+        _row(placed, newest.get(placed.placement.name), requests.get(placed.placement.name, ()), problems.get(placed))
+        for placed in active.placed
+    ]
+    return ListResult(
+        profile=profile,
+        generation=active.number,
+        platform=str(active.platform),
+        binaries=tuple(row for row in rows if row.newest is not None or not outdated),
+        outdated=outdated,
+        others=others,
+    )
+
+
+def warn_of_altered(
+    session: Session, profile: Profile, active: Generation, binary: str | None = None
+) -> dict[Placed, str]:
+    """Warn if the home is another user's, and of stored files that were changed since. Return how each differs.
+
+    With *binary*, only that one counts.
+    """
+    owner = stranger_in_home(session.home, session.environ, lambda: session.config_file)
+    if owner is not None:
+        session.reporter.warn(f"{owner}, who can change every program in it")
+    problems = {}
+    for placed, path, problem in session.generations(profile).altered_executables(active):
+        if binary in (None, placed.placement.binary):
+            session.reporter.warn(altered_text(placed, path, problem))
+            problems[placed] = problem
+    return problems
+
+
+def _row(
+    placed: Placed, newest: str | None, requests: tuple[RequestedRange, ...], problem: str | None
+) -> InstalledBinary:
+    placement = placed.placement
+    return InstalledBinary(
+        binary=placement.binary,
+        image=placement.name.short,
+        version=placement.version,
+        digest=str(placed.digest),
+        in_bin=placement.in_bin,
+        newest=newest,
+        requests=requests,
+        problem=problem,
+    )
+
+
+# -- who requests it, and which range ----------------------------------------------------------------------------------
+
+
+def _requests(session: Session, profile: Profile, active: Generation) -> Mapping[ImageName, tuple[RequestedRange, ...]]:
+    """Return the requests for each image. Documents that cannot be read are warned of, and stop nothing."""
+    try:
+        workspace = session.read(profile)
+        if any(image.plugins for image in workspace.locked.images):
+            wanted = gather(session, workspace, hooks=False).wanted(workspace.locked)
+            return _joined(wanted.locked, wanted.requirements)
+        return _joined(workspace.locked, workspace.manifest.requirements(OWN_MANIFEST))
+    except D8Error as error:
+        session.reporter.warn(f"{error}; who asks for what is read from the active generation alone")
+    try:
+        return _joined(Lock.parse(active.lock.encode(), "d8.lock"), ())
+    except D8Error:  # the record is damaged, as `verify` reports; no requester is known
+        return {}
+
+
+def _joined(lock: Lock, requirements: Iterable[Requirement]) -> dict[ImageName, tuple[RequestedRange, ...]]:
+    """Return the requesters that *lock* names, with the ranges of *requirements*."""
+    ranges: dict[ImageName, dict[str, str | None]] = {
+        image.name: dict.fromkeys(requester for requester, _ in image.requests) for image in lock.images
+    }
+    for requirement in requirements:
+        request = requirement.request
+        ranges.setdefault(request.name, {})[requirement.requester] = request.version.text
+    return {name: tuple(RequestedRange(*pair) for pair in sorted(found.items())) for name, found in ranges.items()}
+
+
+# -- what is newer -----------------------------------------------------------------------------------------------------
+
+
+def _newest(session: Session, active: Generation) -> dict[ImageName, str]:
+    """Return the newest stable version of each image that has a newer one than the one in place."""
+    current = {placed.placement.name: placed.placement.version for placed in active.placed}
+    with workers(session.options.connections) as pool:
+        tags = dict(zip(current, pool.map(lambda name: usable_tags(session.source, name.path), current), strict=True))
+    return {name: newer for name, version in current.items() if (newer := _newer_than(version, tags[name])) is not None}
+
+
+def _newer_than(current: str, tags: Sequence[str]) -> str | None:
+    stable = [version for tag in tags if (version := Version.try_parse(tag)) and version.is_stable()]
+    newest = max(stable, key=lambda version: version.preference_key, default=None)
+    running = Version.try_parse(current)
+    if newest is None or (running is not None and newest.compare(running) <= 0):
+        return None
+    return newest.text

@@ -1,1 +1,0 @@
-"""What a typed image name means in a profile: asked for here, locked for others, or a likely misspelling."""

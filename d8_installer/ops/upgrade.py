@@ -1,0 +1,92 @@
+"""``upgrade``: moves images to the newest versions that their ranges allow, and says what a range holds back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError, UsageError
+from d8_installer.model.reference import image_name
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.value import replace
+from d8_installer.model.version import Version
+from d8_installer.ops.images.editing import Edit, apply_edit, changing, relock_leniently
+from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
+from d8_installer.pipeline.absent_requesters import named
+from d8_installer.pipeline.other_profiles import typed_command
+from d8_installer.pipeline.requesters import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.resolution import HeldBack, Wanted
+    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.relock import Relocked
+    from d8_installer.pipeline.session import Session, Workspace
+
+
+def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
+    """Move the images, or *every* image of the profile, to the newest versions that their ranges allow.
+
+    Plugins' images too. An image whose range is not known here is a DocumentError if it was named, else a note.
+    """
+    chosen = frozenset(map(image_name, names))
+    if every == bool(chosen):
+        raise UsageError("name the images to upgrade, or type --all", hint="such as `d8-installer upgrade stronghold`")
+    with changing(session, dry_run=dry_run) as workspace:
+        requesters = gather(session, workspace)
+        wanted = requesters.wanted(workspace.locked)
+        for name in sorted(chosen):
+            _refuse_without_range(session, workspace, wanted, name)
+        wanted = replace(wanted, upgrade=None if every else chosen)
+        relocked = relock_leniently(session, wanted)
+        _note_held_back(session, workspace, wanted, relocked)
+        reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
+        edit = Edit(manifest_text=workspace.manifest_text, manifest=workspace.manifest, reason=reason, dry_run=dry_run)
+        return apply_edit(session, workspace, requesters, wanted, relocked, edit)
+
+
+def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted, name: ImageName) -> None:
+    """Refuse an image that no requester here asks for: which versions are allowed is not known."""
+    if requirements_for(wanted, name):
+        return
+    if not locked_requests(wanted, name):
+        raise refusal(session, workspace, wanted, name, f"upgrade {name}")
+    image = wanted.locked.find(name)
+    locked = "" if image is None else image.version
+    at_least = name if Version.try_parse(locked) is None else f"{name}>={locked.removeprefix('v')}"
+    install = typed_command(session, workspace.profile, f"install '{at_least}'")
+    again = typed_command(session, workspace.profile, f"upgrade {name}")
+    requesters = named(locked_requests(wanted, name))
+    raise DocumentError(
+        f"{name} {locked} is locked for {requesters}, not installed here, so the range of its versions is not known",
+        hint=f"give it a range: type `{install}`, then `{again}`",
+    )
+
+
+# -- what stays where it was (docs/profiles.md) ------------------------------------------------------------------------
+
+
+def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relocked: Relocked) -> None:
+    """Note each image that a range keeps from its newest version, and with ``--all`` each without a known range."""
+    for held in relocked.held:
+        session.reporter.note(f"{held.name} stays at {held.tag}: {_reason(session, workspace, held)}")
+    for image in wanted.locked.images if wanted.upgrade is None else ():
+        if image.requests and not requirements_for(wanted, image.name):
+            requesters = named(locked_requests(wanted, image.name))
+            typed = typed_command(session, workspace.profile, f"upgrade {image.name}")
+            session.reporter.note(
+                f"{image.name} stays at {image.version}: the range of {requesters} is not known here; see `{typed}`"
+            )
+
+
+def _reason(session: Session, workspace: Workspace, held: HeldBack) -> str:
+    """Return whose range holds the image back, and what to do: a person can change only their own range."""
+    plugins = [one for one in held.holders if one.requester != OWN_MANIFEST]
+    if plugins:
+        ranges = " and ".join(f"{one.request.version.text} of the plugin {one.requester}" for one in plugins)
+        return f"{held.newest} is outside {ranges}; a newer version of the plugin may allow it"
+    own = held.holders[0]
+    at_least = f"install '{held.name}>={held.newest.removeprefix('v')}'"
+    typed = typed_command(session, workspace.profile, at_least)
+    return f"{held.newest} is outside {own.request.version.text} of d8.toml; type `{typed}`"

@@ -1,0 +1,124 @@
+"""``use``: locks an image to one version within its range. The manifest stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import DocumentError, NotFoundError, UsageError
+from d8_installer.model.reference import is_tag
+from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement
+from d8_installer.model.value import replace
+from d8_installer.model.version import Specifier, Version
+from d8_installer.ops.images.editing import apply_with_warnings, changing, raise_if_left_out
+from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
+from d8_installer.pipeline.apply import Applied, Change, asked_by
+from d8_installer.pipeline.driver import usable_tags
+from d8_installer.pipeline.other_profiles import typed_command
+from d8_installer.pipeline.relock import relock
+from d8_installer.pipeline.requesters import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.session import Session, Workspace
+
+
+def use(session: Session, name: ImageName, version: str, *, dry_run: bool = False) -> Applied:
+    """Lock the image to exactly *version*, which its range must allow.
+
+    The version is a tag as spelled, or a SemVer version that one tag spells otherwise (``1.4.2`` for ``v1.4.2``).
+    If no requester here says which versions are allowed, any published version is.
+    """
+    if not is_tag(version):
+        raise UsageError(f"{version[:100]!r} is not a version", hint=f"see `d8-installer versions {name}`")
+    with changing(session, dry_run=dry_run) as workspace:
+        requesters = gather(session, workspace)
+        wanted = requesters.wanted(workspace.locked)
+        requests = locked_requests(wanted, name)
+        requirements = requirements_for(wanted, name)
+        if not requests and not requirements:
+            raise refusal(session, workspace, wanted, name, f"use {name} {version}")
+        requests |= {r.requester: r.request.hash for r in requirements}
+        if not requirements:
+            wanted = _with_stand_in(wanted, name)
+        tag = _published(session, name, version)
+        for requirement in requirements:
+            _refuse_outside(session, requirement, tag, workspace)
+        relocked = relock(session, replace(_narrowed(wanted, name, tag), lenient=True))
+        raise_if_left_out([name], relocked)
+        for problem in relocked.problems:
+            session.reporter.warn(problem.message)
+        lock = _with_requests(relocked.lock, name, requests)
+        change = Change(
+            lock=lock,
+            reason=f"use {name} {tag}",
+            lock_text=lock.render(),
+            dry_run=dry_run,
+            seen=None if requesters.problems or relocked.problems else requesters,
+            asked=asked_by(wanted.requirements),
+            insist=frozenset([name]),
+            shown=relocked.shown,
+        )
+        return apply_with_warnings(session, workspace, change)
+
+
+def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:
+    """Return *wanted* with a requirement of any version for an image none of whose requesters can be read here.
+
+    It asks for the locked binaries, as the first locked requester. ``_with_requests`` restores that one's hash.
+    """
+    image = wanted.locked.find(name)
+    if image is None or not image.requests:
+        return wanted
+    request = Request(name, Specifier.parse(ANY_VERSION), image.binaries, None, image.optional)
+    stand_in = Requirement(image.requests[0][0], request)
+    return replace(wanted, requirements=(*wanted.requirements, stand_in))
+
+
+def _narrowed(wanted: Wanted, name: ImageName, tag: str) -> Wanted:
+    """Return *wanted* with every request for *name* narrowed to exactly *tag*."""
+    exactly = Specifier.parse(f"==={tag}")
+    requirements = tuple(
+        replace(r, request=replace(r.request, version=exactly)) if r.request.name == name else r
+        for r in wanted.requirements
+    )
+    return replace(wanted, requirements=requirements)
+
+
+def _with_requests(lock: Lock, name: ImageName, hashes: Mapping[str, Digest]) -> Lock:
+    """Return *lock* with the hashes of the requests for *name* as they are, not as they were narrowed."""
+    images = []
+    for image in lock.images:
+        requests = tuple((who, hashes.get(who, narrowed)) for who, narrowed in image.requests)
+        images.append(replace(image, requests=requests) if image.name == name else image)
+    return replace(lock, images=tuple(images))
+
+
+def _published(session: Session, name: ImageName, version: str) -> str:
+    """Return the published tag that *version* means."""
+    tags = usable_tags(session.source, name.path)
+    if version in tags:
+        return version
+    wanted = Version.try_parse(version)
+    same = [v for tag in tags if wanted and (v := Version.try_parse(tag)) and v.compare(wanted) == 0]
+    if not same:
+        raise NotFoundError(f"{name} {version} is not published", hint=f"see `d8-installer versions {name}`")
+    return max(same, key=lambda v: v.preference_key).text
+
+
+def _refuse_outside(session: Session, requirement: Requirement, tag: str, workspace: Workspace) -> None:
+    request, version = requirement.request, Version.try_parse(tag)
+    exact = request.version.exact_tag
+    if exact == tag or (version is not None and exact is None and request.version.allows(version)):
+        return
+    problem = f"{request.name} {tag} is outside the range {request.version.text!r}"
+    if requirement.requester != OWN_MANIFEST:
+        raise DocumentError(
+            f"{problem} of the plugin {requirement.requester}", hint=f"see `d8-installer versions {request.name}`"
+        )
+    command = typed_command(session, workspace.profile, f"install '{request.name}==={tag}'")
+    raise DocumentError(problem, file=workspace.profile.manifest, hint=f"change the range first: `{command}`")
