@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _FACTS = """\
 import json
 from d8_installer.model.platform import Platform
-from d8_installer.pipeline.host import host_facts
-from d8_installer.pipeline.session import DEFAULT_CONNECTIONS
+from d8_installer.pipeline.scope import host_facts
+from d8_installer.pipeline.scope import DEFAULT_CONNECTIONS
 print(json.dumps([str(Platform.of_host(host_facts())), DEFAULT_CONNECTIONS]))
 """
 

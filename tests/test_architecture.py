@@ -278,7 +278,7 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
             ("d8_installer/ops/sync.py", "raise ConfigError(f'{url} is wrong')"),
             ("d8_installer/ops/sync.py", "raise ConfigError('x', hint=f'not {self.endpoint[:9]!r}')"),
             ("d8_installer/ops/sync.py", "session.reporter.warn('asking ' + realm)"),
-            ("d8_installer/ops/sync.py", "raise _bad_error(', '.join(session.endpoints))"),
+            ("d8_installer/ops/sync.py", "raise _bad_error(', '.join(session.sources.endpoints))"),
         ],
         [
             ("d8_installer/ops/sync.py", "raise ConfigError(f'{shown(url)!r} is wrong', hint=f'{Origin.parse(url)}')"),

@@ -106,7 +106,8 @@ class Context:
 
         end_cleanly(self.talk.screen)
         from d8_installer.model.secrets import VARIABLES
-        from d8_installer.pipeline.session import DEFAULT_CONNECTIONS, Options, Session
+        from d8_installer.pipeline.scope import DEFAULT_CONNECTIONS, Options, Scope
+        from d8_installer.pipeline.session import wire
 
         typed = self.arguments
         options = Options(
@@ -130,4 +131,11 @@ class Context:
         )
         secrets = self.talk.screen.secrets
         secrets.add(*(self.environ.get(name) for name in VARIABLES))
-        return Session(options, self.environ, lambda: datetime.now(UTC), self.talk, self.directory, secrets)
+        scope = Scope(
+            options=options,
+            environ=self.environ,
+            clock=lambda: datetime.now(UTC),
+            directory=self.directory,
+            secrets=secrets,
+        )
+        return wire(scope, self.talk)

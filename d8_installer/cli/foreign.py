@@ -62,9 +62,10 @@ def _read_globals(typed: argparse.Namespace) -> None:
 def _find(session: Session, name: str) -> Offer[Command] | None:
     from d8_installer.plugin.records import Command
 
-    if not _NAME.fullmatch(name) or not session.has_plugins or not session.hooks.implements("d8_commands"):
+    plugins = session.plugins
+    if not _NAME.fullmatch(name) or not plugins.any_enabled or not plugins.hooks.implements("d8_commands"):
         return None
-    commands = session.hooks.records("d8_commands", Command)
+    commands = plugins.hooks.records("d8_commands", Command)
     for offer in commands:
         if offer.record.name in grammar.COMMANDS:
             session.reporter.warn(f"plugin {offer.plugin} offers the command {offer.record.name!r}, which is ours")
@@ -104,10 +105,10 @@ def _context(session: Session) -> CommandContext:
     from d8_installer.plugin.run_self import run_tool
 
     return CommandContext(
-        directory=session.directory,
-        home=session.home.root,
-        bin_directory=session.home.bin,
-        run=partial(run_tool, directory=session.directory),
+        directory=session.scope.directory,
+        home=session.scope.home.root,
+        bin_directory=session.scope.home.bin,
+        run=partial(run_tool, directory=session.scope.directory),
         note=session.reporter.note,
         warn=session.reporter.warn,
         env=os.environ,

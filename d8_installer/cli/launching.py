@@ -53,12 +53,14 @@ def _provide(launch: Launch, environ: Mapping[str, str], screen: Screen) -> str:
     from datetime import UTC, datetime
 
     from d8_installer.ops.first_run import options_for, provide
-    from d8_installer.pipeline.session import Session
+    from d8_installer.pipeline.scope import Scope
+    from d8_installer.pipeline.session import wire
 
     end_cleanly(screen)
     options, directory = options_for(launch, environ, working_directory())
     talk = _FirstRun(screen, quiet=False, verbose=False)
-    with Session(options, environ, lambda: datetime.now(UTC), talk, directory) as session:
+    scope = Scope(options=options, environ=environ, clock=lambda: datetime.now(UTC), directory=directory)
+    with wire(scope, talk) as session:
         provided = provide(session, launch)
     screen.end_bars()
     if provided.said:

@@ -82,7 +82,7 @@ def _thin_targets(declared: Declared, typed: list[str]) -> tuple[Platform | None
 
 def _fat_targets(session: Session, lock: Lock, typed: list[str]) -> tuple[Platform, ...]:
     if "all" not in typed:
-        return tuple(sorted(set(map(_typed, typed)))) or (session.host_platform,)
+        return tuple(sorted(set(map(_typed, typed)))) or (session.plugins.host_platform,)
     from d8_installer.ops.wheel_inputs import platforms_of
 
     known = platforms_of(lock)

@@ -18,8 +18,8 @@ def applied(context: Context, session: Session, result: Applied) -> Outcome:
     """Return what ``text.applied`` does, and warn of every name in ``bin`` that is shadowed."""
     from d8_installer.cli import text
 
-    if not result.dry_run and session.options.platform is None:
-        warn_of_shadows(context, session.home, result.bin)
+    if not result.dry_run and session.scope.options.platform is None:
+        warn_of_shadows(context, session.scope.home, result.bin)
     return text.applied(result)
 
 

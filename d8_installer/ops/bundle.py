@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
     from d8_installer.model.profile import Profile
     from d8_installer.model.source import LayerRequest, ManifestBytes
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
     from d8_installer.pipeline.tag_digests import Manifests
 
 _OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
@@ -68,10 +69,10 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     Raises StaleLockError, NotFoundError where an image is not locked for a platform, and what the source raises. The
     file appears whole, in one rename, or not at all.
     """
-    profile = session.profile()
+    profile = session.profiles.find()
     path = _output_file(session, profile, output)
-    session.refuse_foreign(session.home.root)
-    workspace = session.read(profile)
+    session.profiles.refuse_foreign(session.scope.home.root)
+    workspace = session.profiles.read(profile)
     requesters = gather(session, workspace, given)
     refuse_stale(workspace, requesters.wanted(workspace.locked))
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))
@@ -80,8 +81,8 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     tops = Tops(session, session.source)
     documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tops)}
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
-    with status.readable_by_all(wanted=session.is_global):
-        session.prepare_home()
+    with status.readable_by_all(wanted=session.scope.is_global):
+        session.profiles.prepare_home()
     with session.store.partial_layers.only_fetcher(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
         fs.sweep(*os.path.split(path))
         with fs.replacing(path) as file:
@@ -111,7 +112,7 @@ def _output_file(session: Session, profile: Profile, typed: str) -> str:
     A device, a file in the home, or one of the profile's own documents is a UsageError. A directory, or a file in a
     directory that does not exist, is a DiskError.
     """
-    absolute = os.path.normpath(os.path.join(session.directory, typed))
+    absolute = os.path.normpath(os.path.join(session.scope.directory, typed))
     path = os.path.realpath(absolute)
     if typed in {"", "-"} or typed.endswith(os.sep):
         raise UsageError(f"-o {typed!r} names no file", hint=_SUCH_AS)
@@ -120,7 +121,7 @@ def _output_file(session: Session, profile: Profile, typed: str) -> str:
     if os.path.exists(path) and not os.path.isfile(path):
         what = "a directory" if os.path.isdir(path) else "not a regular file"
         raise DiskError(f"cannot write {absolute}: it is {what}", hint=_SUCH_AS)
-    home = os.path.realpath(session.home.root)
+    home = os.path.realpath(session.scope.home.root)
     if os.path.commonpath([home, path]) == home:
         raise UsageError(f"-o {typed} is inside the home, where everything is d8-installer's own", hint=_SUCH_AS)
     if not os.path.isdir(os.path.dirname(path)):
@@ -128,7 +129,7 @@ def _output_file(session: Session, profile: Profile, typed: str) -> str:
             f"cannot write {absolute}: there is no directory {os.path.dirname(path)}",
             hint="make the directory first, or name a file elsewhere",
         )
-    for own in (profile.manifest, profile.lock, session.config_file):
+    for own in (profile.manifest, profile.lock, session.scope.config_file):
         if os.path.realpath(own) == path or (os.path.exists(path) and _is_same(own, path)):
             raise UsageError(f"-o {typed} would take the place of {own}", hint=_SUCH_AS)
     return path
@@ -197,7 +198,7 @@ def _manifests(session: Session, lock: Lock, tops: Tops) -> dict[str, bytes]:
         for request in image.layer_requests():
             prove_chain(_Kept(tops.of(request), found), request)
 
-    with workers(session.options.connections) as pool:
+    with workers(session.scope.options.connections) as pool:
         list(pool.map(prove, lock.images))
     named = [(image.name.path, image.version, found[str(image.top)]) for image in lock.images]
     blobs = {form.blob_name(answer.digest): answer.raw for answer in found.values()}

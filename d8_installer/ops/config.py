@@ -10,7 +10,6 @@ from d8_installer.errors import ConfigError, DiskError, DocumentError, NotAllowe
 from d8_installer.model.address import hides, shown
 from d8_installer.model.config import Config, with_setting
 from d8_installer.model.value import Struct
-from d8_installer.pipeline.timeouts import with_others
 from d8_installer.store import documents, fs, status
 from d8_installer.store.paths import absent_directories
 
@@ -39,15 +38,15 @@ class Settings(Struct, frozen=True):
 
 def show(session: Session, key: str | None = None) -> Settings:
     """Return all settings, or the one that *key* names."""
-    values = session.config.as_json()
+    values = session.scope.config.as_json()
     if key is None:
-        return Settings(session.config_file, values)
+        return Settings(session.scope.config_file, values)
     head, _, binary = key.partition(".")
     if head == "owners" and binary:
-        return Settings(session.config_file, {key: session.config.owners.get(binary)}, key)
+        return Settings(session.scope.config_file, {key: session.scope.config.owners.get(binary)}, key)
     if key not in values:
         raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(values)}")
-    return Settings(session.config_file, {key: values[key]}, key)
+    return Settings(session.scope.config_file, {key: values[key]}, key)
 
 
 def change(session: Session, key: str, value: str | None) -> Settings:
@@ -55,7 +54,7 @@ def change(session: Session, key: str, value: str | None) -> Settings:
 
     A relative path in *value* is stored as an absolute one: the settings are read in every directory.
     """
-    stored = None if value is None else absolute(key, value, session.directory)
+    stored = None if value is None else absolute(key, value, session.scope.directory)
     return change_to(session, key, lambda _before: stored)
 
 
@@ -97,15 +96,15 @@ def change_to(session: Session, key: str, value: Callable[[Config], str | None])
 @contextlib.contextmanager
 def _alone(session: Session) -> Iterator[None]:
     """Hold the settings' lock, which is there only as long as somebody has it: no home need be near them."""
-    session.refuse_foreign(session.config_file)
-    with status.readable_by_all(wanted=session.is_global):
-        if session.is_global:
-            session.prepare_home()
+    session.profiles.refuse_foreign(session.scope.config_file)
+    with status.readable_by_all(wanted=session.scope.is_global):
+        if session.scope.is_global:
+            session.profiles.prepare_home()
         else:
             note_directories(session)
-        mutex = f"{session.config_file}.mutex"
-        with fs.exclusive(mutex, with_others(session.reporter.note, session.patience).for_moments()):
-            fs.sweep(*os.path.split(session.config_file))
+        mutex = f"{session.scope.config_file}.mutex"
+        with fs.exclusive(mutex, session.profiles.wait_policy.for_moments()):
+            fs.sweep(*os.path.split(session.scope.config_file))
             try:
                 yield
             finally:
@@ -115,18 +114,18 @@ def _alone(session: Session) -> Iterator[None]:
 
 def note_directories(session: Session) -> None:
     """Let the home remember that the configuration's parents were not there before: so they go when the rest does."""
-    if not session.has_own_files and absent_directories(session.environ):
+    if not session.scope.has_own_files and absent_directories(session.scope.environ):
         with contextlib.suppress(ConfigError, DiskError, NotAllowedError):  # this command needs no home
-            session.refuse_foreign(session.home.root)
-            session.prepare_home()
+            session.profiles.refuse_foreign(session.scope.home.root)
+            session.profiles.prepare_home()
 
 
 def _changed(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
-    before = documents.load_config(session.config_file)
+    before = documents.load_config(session.scope.config_file)
     wanted = value(before.value)
     edited = with_setting(before.text, key, wanted)
     try:
-        config = Config.parse(edited.encode(), session.config_file)
+        config = Config.parse(edited.encode(), session.scope.config_file)
         if wanted is not None and key in {"endpoint", "sources"}:
             for url in [config.endpoint or ""] if key == "endpoint" else config.sources:
                 _check_source(url, has_plugins=bool(config.plugins))
@@ -136,8 +135,8 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
         cause = error.__cause__
         problem, hint = (cause.problem, cause.hint) if isinstance(cause, DocumentError) else (str(error), error.hint)
         raise UsageError(f"{key} cannot be set to that: {problem}", hint=hint) from error
-    documents.save(session.config_file, edited, begin=True)
-    return Settings(session.config_file, config.as_json(), key)
+    documents.save(session.scope.config_file, edited, begin=True)
+    return Settings(session.scope.config_file, config.as_json(), key)
 
 
 def _check_source(url: str, *, has_plugins: bool) -> None:

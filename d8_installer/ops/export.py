@@ -46,7 +46,7 @@ def export(session: Session, format: str, epoch: int | None) -> Exported:  # noq
     *epoch* (SOURCE_DATE_EPOCH, seconds) is the only time that gets into it. Raises StaleLockError where there is no
     lock, ConfigError where the library for CycloneDX is not installed.
     """
-    workspace = session.read(session.profile(), frozen=True)
+    workspace = session.profiles.read(session.profiles.find(), frozen=True)
     refuse_missing(workspace)
     if format == "cyclonedx":
         return Exported(format, _cyclonedx(workspace.locked, epoch))

@@ -22,7 +22,7 @@ from d8_installer.pipeline.contested import Apart, contested, refuse_contested_v
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
-from d8_installer.pipeline.session import Options
+from d8_installer.pipeline.scope import Options
 from d8_installer.pipeline.strangers import refuse_strangers_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.model.requirement import Request
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin
 
 
@@ -101,7 +102,7 @@ def provide(session: Session, launch: Launch) -> Provided:
     Raises DocumentError where the environment holds no such plugin, and whatever resolving and fetching raise.
     """
     plugin, request = _find(launch)
-    with session.writing(session.profile(), frozen=True) as workspace:
+    with session.profiles.writing(session.profiles.find(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
         requesters = gather(session, workspace)
         refuse_contested_verifiers(session, requesters)

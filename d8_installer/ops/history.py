@@ -44,8 +44,8 @@ class HistoryResult(Struct, frozen=True):
 
 def history(session: Session) -> HistoryResult:
     """Return the profile's generations; if a record is damaged, the reason of its entry says so."""
-    profile = session.profile()
-    generations = session.generations(profile)
+    profile = session.profiles.find()
+    generations = session.profiles.generations(profile)
     active = generations.switch.active(generations.paths)
     entries: list[HistoryEntry] = []
     before: Generation | None = None

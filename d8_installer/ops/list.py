@@ -81,8 +81,8 @@ class ListResult(Struct, frozen=True, kw_only=True):
 
 def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
     """Return what is in place. With *outdated*, ask the source, and return only what has a newer stable version."""
-    profile = session.profile()
-    active = session.active(profile)
+    profile = session.profiles.find()
+    active = session.profiles.active(profile)
     others = others_have(session, profile)
     if active is None:
         return ListResult(
@@ -112,11 +112,11 @@ def warn_of_altered(
 
     With *binary*, only that one counts.
     """
-    owner = stranger_in_home(session.home, session.environ, lambda: session.config_file)
+    owner = stranger_in_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
     if owner is not None:
         session.reporter.warn(f"{owner}, who can change every program in it")
     problems = {}
-    for placed, path, problem in session.generations(profile).altered_executables(active):
+    for placed, path, problem in session.profiles.generations(profile).altered_executables(active):
         if binary in (None, placed.placement.binary):
             session.reporter.warn(altered_text(placed, path, problem))
             problems[placed] = problem
@@ -145,7 +145,7 @@ def _row(
 def _requests(session: Session, profile: Profile, active: Generation) -> Mapping[ImageName, tuple[RequestedRange, ...]]:
     """Return the requests for each image. Documents that cannot be read are warned of, and stop nothing."""
     try:
-        workspace = session.read(profile)
+        workspace = session.profiles.read(profile)
         if any(image.plugins for image in workspace.locked.images):
             wanted = gather(session, workspace, hooks=False).wanted(workspace.locked)
             return _joined(wanted.locked, wanted.requirements)
@@ -175,7 +175,7 @@ def _joined(lock: Lock, requirements: Iterable[Requirement]) -> dict[ImageName, 
 def _newest(session: Session, active: Generation) -> dict[ImageName, str]:
     """Return the newest stable version of each image that has a newer one than the one in place."""
     current = {placed.placement.name: placed.placement.version for placed in active.placed}
-    with workers(session.options.connections) as pool:
+    with workers(session.scope.options.connections) as pool:
         tags = dict(zip(current, pool.map(lambda name: usable_tags(session.source, name.path), current), strict=True))
     return {name: newer for name, version in current.items() if (newer := _newer_than(version, tags[name])) is not None}
 

@@ -66,10 +66,10 @@ def lock(session: Session, options: LockOptions) -> LockResult:
 
     Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
     """
-    profile = session.profile()
+    profile = session.profiles.find()
     say_which(session, profile)
     merging = Merging(reporter=session.reporter, taken=options.taken, upgrade=options.upgrade)
-    with session.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
+    with session.profiles.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
         if not options.dry_run:
             refuse_contested_verifiers(session, requesters)
@@ -86,7 +86,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
             refuse_foreign_project(profile)
             documents.save(profile.lock, relocked.text)
         if not options.dry_run:
-            session.remember_tags(relocked.shown)
+            session.profiles.remember_tags(relocked.shown)
         changes = changes_between(workspace.locked, relocked.lock)
         problems = (*requesters.problems, *relocked.problems)
         written = changed and not options.dry_run

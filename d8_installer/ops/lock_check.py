@@ -63,7 +63,7 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     where there is no lock, MismatchError where this machine knows one of its tags as other bytes, and what reaching the
     source raises.
     """
-    workspace = session.read(session.profile())
+    workspace = session.profiles.read(session.profiles.find())
     refuse_missing(workspace)
     requesters = gather(session, workspace, given)
     problems = requesters.problems
@@ -76,7 +76,7 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     if differences:
         errors = (stale_error(workspace, differences), *problems)
         return replace(result, differences=differences, errors=errors)
-    if session.is_offline or not workspace.locked.images:
+    if session.scope.is_offline or not workspace.locked.images:
         return result
     refuse_moved(session, workspace.locked)
     proof = prove(session, workspace.locked)

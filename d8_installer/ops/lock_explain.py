@@ -73,12 +73,12 @@ class Explained(Struct, frozen=True, kw_only=True):
 
 def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> Explained:
     """Return why *name* is locked as it is; NotFoundError for an image that is neither asked for here nor locked."""
-    workspace = session.read(session.profile())
+    workspace = session.profiles.read(session.profiles.find())
     requesters = gather(session, workspace, given)
     cutoff = cutoff_of(session)
     wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff, lenient=True)
     refuse_unknown(session, workspace.profile, wanted, [name])
-    told = drive(explain(wanted, name), lambda: session.source, session.options.connections)
+    told = drive(explain(wanted, name), lambda: session.source, session.scope.options.connections)
     images = len(workspace.locked.images)
     return Explained(
         file=workspace.profile.lock,

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import replace as replaced
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
-from d8_installer.model.value import Struct, replace
+from d8_installer.model.value import Struct
 from d8_installer.ops.sync import SyncOptions, sync
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.plugin.discovery import scan
@@ -75,7 +74,7 @@ def affected_by(command: Sequence[str], environ: Mapping[str, str], directory: s
 
 def plugins_of(session: Session, affected: Affected) -> frozenset[str]:
     """Return the names of the plugins, broken ones too, in what a command is about to change, or has changed."""
-    roots = default_roots(session, session.profile())
+    roots = default_roots(session, session.profiles.find())
     roots += [Root(prefix_of(affected.environment), "given")] if affected.environment is not None else []
     read = scan(environments(roots))
     return frozenset(p.name for p in read.plugins) | frozenset(b.distribution.name for b in read.broken)
@@ -89,7 +88,7 @@ def follow(session: Session, affected: Affected, before: frozenset[str]) -> Appl
 
 def options_after(session: Session, affected: Affected) -> Session:
     """Return the session as the sync needs it: a person's own tools belong to their own profile."""
-    return replaced(session, options=replace(session.options, profile="user")) if affected.is_users else session
+    return session.with_scope(session.scope.with_options(profile="user")) if affected.is_users else session
 
 
 def _words(arguments: Sequence[str]) -> list[str]:

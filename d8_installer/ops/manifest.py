@@ -47,7 +47,7 @@ class ManifestResult(Struct, frozen=True):
 
 def init(session: Session, requirements: Sequence[str], file: str) -> ManifestResult:
     """Write a new manifest with each ``NAME[SPEC]``. An existing file is not touched."""
-    path = os.path.join(session.directory, file)
+    path = os.path.join(session.scope.directory, file)
     if os.path.lexists(path):
         raise DiskError(f"{path} is there already", hint="edit it, or choose another file with --file")
     text = ""
@@ -67,7 +67,7 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     Raise DocumentError for a manifest that d8-installer would refuse, or that asks for a name no plugin may have, and
     NotFoundError for a file that an image lacks.
     """
-    path = os.path.join(session.directory, file)
+    path = os.path.join(session.scope.directory, file)
     if not os.path.isfile(path):
         raise DocumentError(
             "is missing", file=path, hint=f"make one: `d8-installer manifest init NAME --file {file}`", about_file=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import D8Error, DocumentError, UsageError
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.plugin_search import look
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
@@ -105,7 +105,7 @@ def list_plugins(session: Session) -> PluginsResult:
 
 
 def _manifests(session: Session) -> tuple[ManifestRow, ...]:
-    profile = session.profile()
+    profile = session.profiles.find()
     looked = look(session, profile, locked=_locked(profile))
     rows = [
         _row(p.distribution, file=p.file, images=_images(p), editable=p.editable, counts=p in looked.chosen)
@@ -151,9 +151,9 @@ def _images(plugin: DiscoveredPlugin) -> tuple[str, ...]:
 
 
 def _coded(session: Session) -> tuple[PluginRow, ...]:
-    loaded = {plugin.name: plugin for plugin in session.plugins.plugins}
-    wrong = {plugin.name: plugin for plugin in session.plugins.unusable}
-    enabled = _enabled(session.config)
+    loaded = {plugin.name: plugin for plugin in session.plugins.loaded.plugins}
+    wrong = {plugin.name: plugin for plugin in session.plugins.loaded.unusable}
+    enabled = _enabled(session.scope.config)
     found = distributions_with_hooks()
     rows = []
     for name in sorted({*found, *enabled}):
@@ -203,7 +203,7 @@ def enable(session: Session, name: str) -> PluginsResult:
             hint=f"uninstall what planted it, and {name}",
             about_file=True,
         )
-    enabled = _enabled(session.config)
+    enabled = _enabled(session.scope.config)
     verifies = VERIFIERS in distribution.groups
     row = PluginRow(
         name=name,
@@ -223,7 +223,7 @@ def disable(session: Session, name: str) -> PluginsResult:
     """Let the plugin's code run no more, wherever it is; one that is neither enabled nor here is a UsageError."""
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
-    enabled = _enabled(session.config)
+    enabled = _enabled(session.scope.config)
     if distribution is None and name not in enabled:
         raise UsageError(
             f"no plugin {name[:100]!r} is enabled, and none with hooks is in d8-installer's own environment",
@@ -256,9 +256,8 @@ def _write(session: Session, edit: Callable[[set[str]], set[str]]) -> None:
     from d8_installer.ops import config as settings
     from d8_installer.pipeline.admission import remember_verifiers
 
-    session.refuse_foreign(session.home.root)
-    with status.readable_by_all(wanted=session.is_global):
-        session.prepare_home()
+    session.profiles.refuse_foreign(session.scope.home.root)
+    with status.readable_by_all(wanted=session.scope.is_global):
+        session.profiles.prepare_home()
         settings.change_to(session, "plugins", lambda before: ",".join(sorted(edit(_enabled(before)))) or None)
-        session.forget_config()
-        remember_verifiers(session)
+        remember_verifiers(session.with_scope(replace(session.scope)))  # the settings have changed

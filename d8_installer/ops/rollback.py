@@ -14,8 +14,8 @@ from d8_installer.store.generations import file_name, places_of
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
     from d8_installer.model.profile import Profile
-    from d8_installer.pipeline.profile_access import Place
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
 
 _HISTORY = "see `d8-installer history`"
 
@@ -76,9 +76,9 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     A user's lock is restored from it. A project's ``d8.lock`` stays: it is the project's, and the next sync returns to
     it. Raise NotFoundError where there is no such generation, DiskError where the store lacks one of its files.
     """
-    profile = session.profile()
-    with session.writing(profile, reading=False) as workspace:
-        has_plugins = session.has_plugins  # settings that cannot be read end the command before the switch
+    profile = session.profiles.find()
+    with session.profiles.writing(profile, reading=False) as workspace:
+        has_plugins = session.plugins.any_enabled  # settings that cannot be read end the command before the switch
         done = _switch_back(session, workspace, number)
         if has_plugins:
             _tell_plugins(session, workspace, done)
@@ -87,20 +87,19 @@ def rollback(session: Session, number: int | None) -> RolledBack:
 
 def _switch_back(session: Session, workspace: Workspace, number: int | None) -> RolledBack:
     profile, generations = workspace.profile, workspace.generations
-    place = session.place(profile)
     active = generations.switch.active(generations.paths)
     before = None if active is None else _readable(session, workspace, active)
     restored = profile.kind != "project"
-    with place.switching():
-        target = generations.load(_target(place, active, number))
+    with session.profiles.switching():
+        target = generations.load(_target(session, workspace, active, number))
         _refuse_unrunnable(session, target)
-        if not _is_laid_out(place, target):
+        if not _is_laid_out(session, workspace, target):
             session.reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
             generations.rebuild(target)
         if restored:
             documents.save(profile.lock, target.lock)
         if profile.is_exposed:
-            generations.switch.expose(session.home, generations.paths)
+            generations.switch.expose(session.scope.home, generations.paths)
         activate(generations.switch, generations.paths, target.number, session.reporter.warn)
     made = None if before is None else differences(before, target)
     return RolledBack(profile=profile, before=active, after=target.number, differences=made, lock_restored=restored)
@@ -115,29 +114,30 @@ def _readable(session: Session, workspace: Workspace, number: int) -> Generation
         return None
 
 
-def _target(place: Place, active: int | None, number: int | None) -> int:
-    known = recovery.numbers(place.paths)
+def _target(session: Session, workspace: Workspace, active: int | None, number: int | None) -> int:
+    profile, paths = workspace.profile, workspace.generations.paths
+    known = recovery.numbers(paths)
     if active is None and not known:
-        raise NotFoundError(f"{place.profile} has no generation yet", hint=_way_back(place))
+        raise NotFoundError(f"{profile} has no generation yet", hint=_way_back(session, profile))
     if number is not None:
         if number not in known:
             raise NotFoundError(f"there is no generation {number}", hint=_HISTORY)
         return number
     if active is None:
         raise NotFoundError(
-            f"it is not known which generation was active before: {place.paths.current} is missing",
+            f"it is not known which generation was active before: {paths.current} is missing",
             hint="choose one that `d8-installer history` shows: `d8-installer rollback N`",
         )
     before = [known_one for known_one in known if known_one < active]
     if not before:
-        raise NotFoundError(f"{place.profile} has no generation before {active}", hint=_way_back(place))
+        raise NotFoundError(f"{profile} has no generation before {active}", hint=_way_back(session, profile))
     return before[-1]
 
 
-def _way_back(place: Place) -> str:
+def _way_back(session: Session, profile: Profile) -> str:
     """Return the hint where there is nothing to go back to: inside a project, the user's profile may be meant."""
-    user = place.home.profile("user")
-    if place.profile.kind == "project" and len(recovery.numbers(user)) > 1:
+    user = session.scope.home.profile("user")
+    if profile.kind == "project" and len(recovery.numbers(user)) > 1:
         return "the user's profile has earlier generations: type `d8-installer --user rollback`"
     return _HISTORY
 
@@ -145,7 +145,7 @@ def _way_back(place: Place) -> str:
 def _refuse_unrunnable(session: Session, target: Generation) -> None:
     """Raise DiskError if a stored file of *target* is gone, while the active generation is still untouched."""
     for placed in target.placed:
-        path = session.home.executable(placed.digest.hex, _file(target, placed))
+        path = session.scope.home.executable(placed.digest.hex, _file(target, placed))
         if not os.path.isfile(path):
             raise DiskError(
                 f"generation {target.number} needs {path}, which is gone",
@@ -157,16 +157,17 @@ def _file(generation: Generation, placed: Placed) -> str:
     return file_name(placed.placement.binary, generation.platform.executable_suffix)
 
 
-def _is_laid_out(place: Place, target: Generation) -> bool:
+def _is_laid_out(session: Session, workspace: Workspace, target: Generation) -> bool:
     """Return whether every file of the generation is where it should be, and leads to its stored file."""
-    top = place.paths.generation(target.number)
+    home, switch = session.scope.home, workspace.generations.switch
+    top = workspace.generations.paths.generation(target.number)
     directories = {name for placed in target.placed for name in places_of(placed.placement)}
     above = {name.partition("/")[0] for name in directories} | directories
     if os.path.islink(top) or any(os.path.islink(os.path.join(top, name)) for name in above):
         return False
     return all(
-        place.switch.is_placed(
-            place.home.executable(placed.digest.hex, _file(target, placed)),
+        switch.is_placed(
+            home.executable(placed.digest.hex, _file(target, placed)),
             os.path.join(top, name, _file(target, placed)),
         )
         for placed in target.placed

@@ -18,10 +18,10 @@ def runnable(session: Session, text: str) -> Runnable:
 
     A plain NAME that is a binary of the profile is that; else the image of that name (its default binary).
     """
-    active = session.active(session.profile())
+    active = session.profiles.active(session.profiles.find())
     if active is not None and any(placed.placement.binary == text for placed in active.placed):
         return of_generation(session, active, text)
-    if session.platform != session.host_platform:
+    if session.platform != session.plugins.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
     name, spec = split_requirement(text)
     request = Request.of(name, spec)

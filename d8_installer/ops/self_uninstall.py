@@ -70,8 +70,8 @@ def leaving(session: Session) -> Leaving:
     """Say what would go. A directory that is not a home of ours is a ConfigError."""
     home, person = _of_home(session), _of_person(session)
     links = tuple(_links(session)) if home.files else ()
-    can_have_lines = session.is_global or known_home_directory(session.environ) is not None
-    known = list(start_up_files(session, session.home.bin)) if can_have_lines else []
+    can_have_lines = session.scope.is_global or known_home_directory(session.scope.environ) is not None
+    known = list(start_up_files(session, session.scope.home.bin)) if can_have_lines else []
     refused = [(file.path, why) for file in known if (why := refusal_of(file)) is not None]
     start_up = tuple(file for file in known if file.path not in dict(refused) and has_line(file))
     whole = tuple(file.path for file in start_up if goes_whole(file))
@@ -92,12 +92,12 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Left:
     if dry_run:
         return Left(plan, to_remove(running()), dry_run=True)
     for path in (*plan.directories, *plan.removed, *plan.changed):
-        session.refuse_foreign(path)
-    with _nobody_else(session, is_there=session.home.root in plan.directories):
+        session.profiles.refuse_foreign(path)
+    with _nobody_else(session, is_there=session.scope.home.root in plan.directories):
         plan = leaving(session)  # now nobody adds to it any more
         filled = fills_fish_paths(plan.start_up)
         _remove_traces(plan)
-        for error in leave_fish_paths(session, session.home.bin) if filled else ():
+        for error in leave_fish_paths(session, session.scope.home.bin) if filled else ():
             session.reporter.warn(f"{error.message}: {error.hint}")
         for path in plan.files:
             _remove(path)
@@ -117,13 +117,13 @@ class _Part(Struct, frozen=True, kw_only=True):
 
 
 def _of_home(session: Session) -> _Part:
-    home = session.home
+    home = session.scope.home
     if not os.path.isfile(home.schema):
         inventory.refuse_foreign_directory(home)
         if not os.path.lexists(home.mutex):  # nothing of ours was ever begun there
             return _Part()
     own = inventory.ours(home)
-    if session.config_file == home.config:
+    if session.scope.config_file == home.config:
         own = [*_documents(home.root, "config.toml", "config.toml.mutex"), *own]
     if not os.path.isfile(home.schema):
         own = [path for path in own if path != home.config_manifest]  # somebody's, for a home that did not come to be
@@ -135,13 +135,13 @@ def _of_home(session: Session) -> _Part:
 
 def _of_person(session: Session) -> _Part:
     """Return what goes of the person's configuration: nothing with a home that was chosen, which has its own."""
-    if session.has_own_files:
+    if session.scope.has_own_files:
         return _Part()
-    config = config_directory(session.environ)
+    config = config_directory(session.scope.environ)
     own = _documents(config, *_SETTINGS)
     strange = [path for name in fs.list_directory(config) if (path := os.path.join(config, name)) not in own]
-    made = home_state.load_made(session.home)
-    shared = [path for path in shared_directories(session.environ) if path in made]
+    made = home_state.load_made(session.scope.home)
+    shared = [path for path in shared_directories(session.scope.environ) if path in made]
     told = tuple(path for path in own if path.endswith(".toml"))
     return _Part(files=tuple(own), directories=(config, *shared), kept=_kept(config, strange), told=told)
 
@@ -174,12 +174,12 @@ def _remove_traces(plan: Leaving) -> None:
 
 def _links(session: Session) -> Iterator[str]:
     """Yield the links by which environments know a project's profile of this home."""
-    profiles = os.path.realpath(session.home.profiles)
+    profiles = os.path.realpath(session.scope.home.profiles)
     seen = set()
     for line in lines(session):
         places = list(home_state.load_environments(line.paths))
         if line.project is not None:
-            places += [root.path for root in project_roots(session.environ, line.project)]
+            places += [root.path for root in project_roots(session.scope.environ, line.project)]
         for place in places:
             link = os.path.join(place, PROFILE_LINK)
             if link not in seen and os.path.islink(link):
@@ -193,7 +193,7 @@ def _nobody_else(session: Session, *, is_there: bool) -> Iterator[None]:
     """Hold every lock of the home, if there is one."""
     with contextlib.ExitStack() as held:
         if is_there:
-            held.enter_context(session.switching())
+            held.enter_context(session.profiles.switching())
             for line in lines(session):
                 if not held.enter_context(fs.try_exclusive(line.paths.mutex)):
                     raise TryAgainError(

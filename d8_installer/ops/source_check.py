@@ -68,7 +68,7 @@ def prove(session: Session, lock: Lock) -> Proof:
     """
     source = session.source
     errors: list[D8Error] = []
-    with workers(session.options.connections) as pool:
+    with workers(session.scope.options.connections) as pool:
         tops = [(image, pool.submit(_top, source, image)) for image in lock.images]
         builds = []
         for image, asked in tops:

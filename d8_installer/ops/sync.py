@@ -17,8 +17,9 @@ from d8_installer.pipeline.venv_link import link_environments
 if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.resolution import LeftOut
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
 
 
 class SyncOptions(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,8 @@ def sync(session: Session, options: SyncOptions) -> Applied:
     A plugin that cannot be read, or cannot agree with those before it, is left out and among the result's ``left_out``.
     Raises StaleLockError under ``locked`` and ``frozen`` by DESIGN's Commands, and whatever the steps raise.
     """
-    with session.changing(session.profile(), dry_run=options.dry_run, frozen=options.frozen) as workspace:
+    profiles = session.profiles
+    with profiles.changing(profiles.find(), dry_run=options.dry_run, frozen=options.frozen) as workspace:
         requesters = None if options.frozen else gather(session, workspace, options.given)
         change, apart = _change(session, workspace, requesters, options)
         if options.to is not None:

@@ -20,7 +20,8 @@ from d8_installer.store.generations import file_name
 if TYPE_CHECKING:
     from d8_installer.model.generation import Placement
     from d8_installer.model.plan import Plan
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
 
 
 def lay_out(session: Session, workspace: Workspace, change: Change, directory: str) -> Applied:
@@ -76,8 +77,8 @@ def check_directory(session: Session, directory: str) -> str:
     """
     if not directory:
         raise UsageError("--to needs a directory", hint="such as --to ./bin")
-    path = os.path.abspath(os.path.join(session.directory, directory))
-    home = os.path.realpath(session.home.root)
+    path = os.path.abspath(os.path.join(session.scope.directory, directory))
+    home = os.path.realpath(session.scope.home.root)
     if os.path.commonpath([home, os.path.realpath(path)]) == home:
         raise UsageError(
             f"{path} is inside the home", hint="--to is for plain files elsewhere; leave it out to sync here"
@@ -93,5 +94,5 @@ def check_directory(session: Session, directory: str) -> str:
 def _refuse_foreign(session: Session, path: str) -> None:
     """A file that this store never held was not laid out by us, and is somebody's."""
     mark = stamp.file_checksum(path)
-    if mark is not None and not fs.list_directory(session.home.executables(mark)):
+    if mark is not None and not fs.list_directory(session.scope.home.executables(mark)):
         raise DiskError(f"{path} is in the way: it is not a binary of d8-installer", hint="move it away")

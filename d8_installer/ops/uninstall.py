@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
     from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
 
 
 def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
@@ -46,7 +47,7 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
             elif not can_be_uninstalled(workspace, before, name):
                 raise refusal(session, workspace, before, name, f"uninstall {name}")
             _note_other_requesters(session, before, name)
-        session.settle_platform(workspace)
+        session = session.keeping_platform(workspace)
         if requesters.own is None:  # the manifest cannot be read, so its text is written as it is
             edit = Edit(manifest_text=text, manifest=workspace.manifest, reason=reason, dry_run=dry_run)
             own = None

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
 
 
 def use(session: Session, name: ImageName, version: str, *, dry_run: bool = False) -> Applied:

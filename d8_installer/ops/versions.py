@@ -41,7 +41,7 @@ def versions(session: Session, name: ImageName) -> VersionsResult:
 
 def _current(session: Session, name: ImageName) -> str | None:
     try:
-        active = session.active(session.profile())
+        active = session.profiles.active(session.profiles.find())
     except NotAllowedError:  # the project is another user's; the published versions do not depend on it
         return None
     placed = active.placed if active is not None else ()

@@ -38,16 +38,16 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
 
     Other requesters' images in the given lock are left out. Raises StaleLockError, and whatever resolving raises.
     """
-    session.refuse_foreign(session.home.root)
-    with status.readable_by_all(wanted=session.is_global):
-        session.prepare_home()
+    session.profiles.refuse_foreign(session.scope.home.root)
+    with status.readable_by_all(wanted=session.scope.is_global):
+        session.profiles.prepare_home()
     requirements = manifest.requirements(OWN_MANIFEST)
     wanted = Wanted(
         requirements=requirements, present=frozenset([OWN_MANIFEST]), locked=Lock(), platforms=manifest.platforms
     )
     if given is None:
         relocked = relock(session, wanted)
-        session.remember_tags(relocked.shown)
+        session.profiles.remember_tags(relocked.shown)
         return relocked.lock
     lock, file = given
     own = Lock.of(image for image in lock.images if image.is_own)
@@ -85,7 +85,7 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
     pins = [pin for image in lock.images if (pin := image.pin_for(platform)) is not None]
     stored, proven = held_of(session, pins)
     plan = make_plan(lock, Situation(platform=platform, active=None, stored=stored, proven=proven))
-    with status.readable_by_all(wanted=session.is_global):
+    with status.readable_by_all(wanted=session.scope.is_global):
         fetch_all(session, plan)
     found = []
     for placement in plan.target:

@@ -37,8 +37,8 @@ class WhichResult(Struct, frozen=True, kw_only=True):
 
 def which(session: Session, binary: str) -> WhichResult:
     """Return where *binary* is in the profile. A binary that is not in place is a NotFoundError."""
-    profile = session.profile()
-    active = session.active(profile)
+    profile = session.profiles.find()
+    active = session.profiles.active(profile)
     placed = active.find(binary) if active is not None else None
     if active is None or placed is None:
         words = f"which {shlex.quote(binary)}"
@@ -50,7 +50,7 @@ def which(session: Session, binary: str) -> WhichResult:
     name = file_name(binary, active.platform.executable_suffix)
     return WhichResult(
         binary=binary,
-        path=session.home.executable(placed.digest.hex, name),
+        path=session.scope.home.executable(placed.digest.hex, name),
         image=placed.placement.name.short,
         version=placed.placement.version,
         digest=str(placed.digest),

@@ -12,11 +12,10 @@ from d8_installer.model.plan import Link, Unlink
 from d8_installer.model.plurals import sized
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.pipeline.checks import refuse_unready
-from d8_installer.pipeline.events import tell
 from d8_installer.plugin.calling import guarded
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
-from d8_installer.plugin.records import Event, ManifestsRequest, ManifestText, SwitchFacts, Verifier, VerifySubject
+from d8_installer.plugin.records import ManifestsRequest, ManifestText, SwitchFacts, Verifier, VerifySubject
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -40,11 +39,11 @@ _REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 def hooked_manifests(session: Session, profile: Profile) -> tuple[dict[str, Manifest], tuple[D8Error, ...]]:
     """Return the manifests that hooks add to the profile, by requester, and what is wrong with those left out."""
-    if not session.has_plugins or not session.hooks.implements("d8_manifests"):
+    if not session.plugins.any_enabled or not session.plugins.hooks.implements("d8_manifests"):
         return {}, ()
     problems: list[D8Error] = []
     request = ManifestsRequest(profile.kind, profile.project)
-    offers = session.hooks.records("d8_manifests", ManifestText, {"request": request}, problems.append)
+    offers = session.plugins.hooks.records("d8_manifests", ManifestText, {"request": request}, problems.append)
     manifests: dict[str, Manifest] = {}
     for offer in offers:
         try:
@@ -91,7 +90,7 @@ class Gate:
         session = self._session
         refuse_without_verifiers(session)
         refuse_unready(session)
-        verifiers = session.hooks.records("d8_verifiers", Verifier) if session.has_plugins else []
+        verifiers = session.plugins.hooks.records("d8_verifiers", Verifier) if session.plugins.any_enabled else []
         for name, subject in self._subjects(lock) if verifiers else ():
             try:
                 for offer in verifiers:
@@ -120,22 +119,22 @@ class Gate:
 
     def before_switch(self, switch: SwitchFacts) -> None:
         """Ask whether the switch may happen; raises the first refusal."""
-        if not self._new or not self._session.has_plugins:
+        if not self._new or not self._session.plugins.any_enabled:
             return
-        for owner, error in self._session.hooks.call("d8_before_switch", {"switch": switch}):
+        for owner, error in self._session.plugins.hooks.call("d8_before_switch", {"switch": switch}):
             if error is not None:
                 raise named(owner, error)
 
 
 def tell_switched(session: Session, switch: SwitchFacts) -> None:
     """Tell the plugins that a switch has happened; what fails is a warning."""
-    if not session.has_plugins:
+    if not session.plugins.any_enabled:
         return
-    for owner, error in session.hooks.call("d8_after_switch", {"switch": switch}):
+    for owner, error in session.plugins.hooks.call("d8_after_switch", {"switch": switch}):
         if error is not None:
             session.reporter.warn(str(named(owner, error)))
     facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
-    tell(session.reporter, Event("switched", f"{switch.profile}: generation {switch.after}", facts))
+    session.reporter.tell("switched", f"{switch.profile}: generation {switch.after}", facts)
 
 
 def switch_facts(
@@ -165,12 +164,12 @@ def named(owner: str, error: D8Error) -> D8Error:
 
 def remember_verifiers(session: Session) -> None:
     """Write down which enabled plugins verify, so that one that vanishes from the environment is missed."""
-    enabled = set(map(normalised, session.config.plugins))
-    known = home_state.load_known_plugins(session.home)
+    enabled = set(map(normalised, session.scope.config.plugins))
+    known = home_state.load_known_plugins(session.scope.home)
     for name, found in distributions_with_hooks().items():
         if not found.problem:
             known[name] = known.get(name, False) or VERIFIERS in found.groups
-    home_state.save_known_plugins(session.home, {name: known[name] for name in known.keys() & enabled})
+    home_state.save_known_plugins(session.scope.home, {name: known[name] for name in known.keys() & enabled})
 
 
 def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageName, Digest]]:
@@ -180,16 +179,16 @@ def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageN
 
 def refuse_without_verifiers(session: Session) -> None:
     """Fail closed: nothing new is locked or placed while a plugin that may verify it cannot be asked."""
-    if not session.config.plugins:
+    if not session.scope.config.plugins:
         return
     remember_verifiers(session)
-    if not session.options.plugins:
-        known = home_state.load_known_plugins(session.home)
-        names = sorted(name for name in set(map(normalised, session.config.plugins)) if known.get(name, True))
+    if not session.scope.options.plugins:
+        known = home_state.load_known_plugins(session.scope.home)
+        names = sorted(name for name in set(map(normalised, session.scope.config.plugins)) if known.get(name, True))
         if names:
             session.reporter.warn(f"--no-plugins: images are not verified by {', '.join(names)}")
         return
-    for plugin in session.hooks.loaded.unusable:
+    for plugin in session.plugins.hooks.loaded.unusable:
         if plugin.verifies:
             raise ConfigError(
                 f"{plugin.name} may verify images and cannot be asked, so nothing new is placed: {plugin.why}",

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.source import Provenance
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -128,7 +129,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     _warn(session, plan)
     is_first = generations.switch.active(generations.paths) is None  # the active one may be damaged, and so None
     if workspace.profile.is_exposed and not (is_first and plan.is_empty):  # first, for what is in the way stops all
-        generations.switch.expose(session.home, generations.paths)
+        generations.switch.expose(session.scope.home, generations.paths)
     if locks_more(workspace.locked, change.lock):
         refuse_without_verifiers(session)
     gate = Gate(session, plan, active)
@@ -197,7 +198,7 @@ def _changed_lock(workspace: Workspace, change: Change) -> str | None:
 
 def bin_of(session: Session, workspace: Workspace) -> str:
     """Return the directory that the profile's binaries are found in."""
-    return session.home.bin if workspace.profile.is_exposed else workspace.generations.paths.bin
+    return session.scope.home.bin if workspace.profile.is_exposed else workspace.generations.paths.bin
 
 
 def _activate(session: Session, workspace: Workspace, change: Change, made: tuple[Plan, int]) -> None:
@@ -205,7 +206,7 @@ def _activate(session: Session, workspace: Workspace, change: Change, made: tupl
     plan, number = made
     generations = workspace.generations
     text = change.lock_text if change.lock_text is not None else workspace.lock_text
-    time = session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = session.scope.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     generations.build(
         Generation(
             number=number,
@@ -224,7 +225,7 @@ def _activate(session: Session, workspace: Workspace, change: Change, made: tupl
         raise
     activate(generations.switch, generations.paths, number, session.reporter.warn)
     with warned_of("old generations stay for now", session.reporter.warn):
-        generations.keep(session.config.retention)
+        generations.keep(session.scope.config.retention)
 
 
 def situation(session: Session, change: Change, active: Generation | None) -> Situation:
@@ -248,7 +249,7 @@ def held_of(
 def watched_files(session: Session, workspace: Workspace) -> list[str]:
     """Return the files whose change makes a sync look again."""
     environments = workspace.generations.paths.environments
-    return [workspace.profile.manifest, workspace.profile.lock, session.config_file, environments]
+    return [workspace.profile.manifest, workspace.profile.lock, session.scope.config_file, environments]
 
 
 def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, plan: Plan, number: int | None) -> None:
@@ -261,7 +262,7 @@ def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, 
         "withheld": sorted({placement.binary for placement in plan.withheld}),
         "roots": requesters.default_roots,
         "safe_by_settings": project is not None
-        and trusted_directories.foreign_owner_of_project(project, session.environ) is not None,
+        and trusted_directories.foreign_owner_of_project(project, session.scope.environ) is not None,
     }
     paths = workspace.generations.paths
     places = [*_watched_places(session, workspace, plan, number), *requesters.watched]
@@ -282,11 +283,11 @@ def _executables(session: Session, generation: Generation) -> list[str]:
 def _watched_places(session: Session, workspace: Workspace, plan: Plan, number: int | None) -> list[str]:
     """Return what must be there untouched for a sync to have nothing to do."""
     paths = workspace.generations.paths
-    entry = [session.home.bin] if workspace.profile.is_exposed else []
+    entry = [session.scope.home.bin] if workspace.profile.is_exposed else []
     record = [] if number is None else [paths.record(number)]
     requests = {paths.request(request.hex) for p in plan.target for request in p.requests}
     directories = [paths.bin, *([paths.requests] if requests else []), *sorted(requests)]
-    return [*directories, *entry, *record, session.home.schema]
+    return [*directories, *entry, *record, session.scope.home.schema]
 
 
 def _readable(session: Session, workspace: Workspace) -> Generation | None:
@@ -309,7 +310,7 @@ def _readable(session: Session, workspace: Workspace) -> Generation | None:
 def _refuse_foreign_platform(session: Session, active: Generation | None) -> None:
     if active is None or active.platform == session.platform:
         return  # and no plugin is asked what this host's platform is
-    if session.platform != session.host_platform:
+    if session.platform != session.plugins.host_platform:
         raise UsageError(
             f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
             hint=f"lay them out in a directory with `sync --platform {session.platform} --to DIR`, or give the other"
@@ -329,11 +330,11 @@ def asked_by(requirements: Iterable[Requirement]) -> dict[tuple[str, str], froze
 
 def refuse_moved(session: Session, lock: Lock) -> None:
     """A lock may come from anywhere: where it calls other bytes by a tag that is remembered, the tag was moved."""
-    known = home_state.load_tags(session.home)
+    known = home_state.load_tags(session.scope.home)
     for image in lock.images:
         before = known.get((image.name.path, image.version))
         tag = f"{image.name}:{image.version}"
-        if before not in (None, image.top) and tag not in session.options.accept_moved:
+        if before not in (None, image.top) and tag not in session.scope.options.accept_moved:
             raise MismatchError(
                 f"the lock says that {tag} is {image.top}, and here it was {before}",
                 hint=f"ask who changed the lock; to take the other bytes, type --accept-moved {tag}",
@@ -341,7 +342,7 @@ def refuse_moved(session: Session, lock: Lock) -> None:
 
 
 def _policy(session: Session, change: Change) -> Policy:
-    config = session.config
+    config = session.scope.config
     shadowed = frozenset(
         binary
         for image in change.lock.images
@@ -382,7 +383,7 @@ def _write(session: Session, workspace: Workspace, change: Change) -> None:
     if change.lock_text is not None and not _is_about_nothing(workspace, change):
         documents.save(workspace.profile.lock, change.lock_text)
     accepted = {key: top for key, top in tops_of(change.lock).items() if _is_accepted(session, *key)}
-    session.remember_tags({**accepted, **change.shown})
+    session.profiles.remember_tags({**accepted, **change.shown})
 
 
 def _is_about_nothing(workspace: Workspace, change: Change) -> bool:
@@ -391,7 +392,7 @@ def _is_about_nothing(workspace: Workspace, change: Change) -> bool:
 
 
 def _is_accepted(session: Session, path: str, tag: str) -> bool:
-    return f"{path.rpartition('/')[2]}:{tag}" in session.options.accept_moved
+    return f"{path.rpartition('/')[2]}:{tag}" in session.scope.options.accept_moved
 
 
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:

@@ -26,7 +26,8 @@ from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
 
 
 def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
@@ -51,7 +52,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
             )
         asked = asked_by(wanted.requirements)
     session.reporter.note(f"there is no lock here: taking the one of {name}")
-    known = home_state.load_tags(session.home)
+    known = home_state.load_tags(session.scope.home)
     tags = [(image.name, image.version) for image in lock.images]
     say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
     change = Change(lock=lock, reason="sync", lock_text=text, asked=asked)
@@ -99,13 +100,13 @@ def _carried_manifest(session: Session, lock: Lock) -> str | None:
 
 
 def _wanted_of(session: Session, profile: Profile, lock: Lock, given: tuple[str, ...]) -> Wanted:
-    workspace = replace(session.read(profile), lock=lock)
+    workspace = replace(session.profiles.read(profile), lock=lock)
     return gather(session, workspace, given).wanted(lock)
 
 
 def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, str]:
     """Return the lock that the source brings with it, as a bundle does, its text, and the source's name."""
-    source: object = session.source if session.named_sources else None
+    source: object = session.source if session.sources.named else None
     if not isinstance(source, CarriesLock):
         raise StaleLockError(
             "is missing", file=workspace.profile.lock, hint="type `d8-installer lock`", about_file=True

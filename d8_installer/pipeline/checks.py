@@ -11,9 +11,9 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.home_facts import home_facts
-from d8_installer.pipeline.host import host_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
 from d8_installer.pipeline.plugin_search import look
+from d8_installer.pipeline.scope import host_facts
 from d8_installer.pipeline.shadows import shadows, told
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.discovery import normalised
@@ -53,7 +53,7 @@ def refuse_unready(session: Session) -> None:
 
 def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Iterator[Found]:
     """Yield the findings of every check of *moment*, by the checks' names; a check that fails is told to *report*."""
-    checks = session.hooks.records("d8_checks", Check, report=report)
+    checks = session.plugins.hooks.records("d8_checks", Check, report=report)
     context = _context(session, moment, report)
     for offer in checks:
         try:
@@ -79,22 +79,22 @@ def _is_finding(finding: object) -> bool:
 
 def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
     profile = _profile(session, moment, report)
-    bin_directory = session.home.bin if profile.is_exposed else session.home.profile(profile.directory).bin
-    active = _told(lambda: session.active(profile), report)
+    bin_directory = session.scope.home.bin if profile.is_exposed else session.scope.home.profile(profile.directory).bin
+    active = _told(lambda: session.profiles.active(profile), report)
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
     if moment == "doctor":
-        _told(lambda: session.read(profile), report)
-        _told(lambda: home_state.load_tags(session.home), report)
+        _told(lambda: session.profiles.read(profile), report)
+        _told(lambda: home_state.load_tags(session.scope.home), report)
     looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
-    enabled = set(map(normalised, session.config.plugins))
-    unusable = session.plugins.unusable
+    enabled = set(map(normalised, session.scope.config.plugins))
+    unusable = session.plugins.loaded.unusable
     placed = active.placed if active is not None else ()
     return CheckContext(
         moment=moment,
-        home=session.home.root,
+        home=session.scope.home.root,
         bin_directory=bin_directory,
         is_on_path=is_on_path(session, bin_directory),
-        home_runs_programs=_runs_programs(session.home.root),
+        home_runs_programs=_runs_programs(session.scope.home.root),
         endpoint=_endpoint(session),
         platform=platform,
         profile=str(profile),
@@ -104,7 +104,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         not_enabled=tuple(sorted(distributions_with_hooks().keys() - enabled)),
         absent=tuple(plugin.name for plugin in unusable if plugin.version is None),
         broken=tuple((plugin.name, plugin.why) for plugin in unusable if plugin.version is not None),
-        env=without_secrets(session.environ),
+        env=without_secrets(session.scope.environ),
         withheld=tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
         broken_manifests=()
         if looked is None
@@ -118,18 +118,18 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
 
 def _shadowed(session: Session, directory: str) -> Iterator[str]:
     is_there = is_on_path(session, directory)
-    for name, file in shadows(session.home, directory, session.environ.get("PATH", "")):
+    for name, file in shadows(session.scope.home, directory, session.scope.environ.get("PATH", "")):
         yield told(name, file, directory, is_on_path=is_there)
 
 
 def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:
     """Return the profile to look at; in a project of another user, which only ``doctor`` reports, the person's own."""
     try:
-        return session.profile()
+        return session.profiles.find()
     except NotAllowedError as error:
         if moment == "doctor":
             report(error)
-        return session.profile(default="user")
+        return session.profiles.find(default="user")
 
 
 def _told(fact: Callable[[], Fact], report: Callable[[D8Error], None]) -> Fact | None:
@@ -148,7 +148,7 @@ def _asked_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...
 
 def _endpoint(session: Session) -> str | None:
     try:
-        return shown(session.endpoint)
+        return shown(session.sources.endpoint)
     except ConfigError:
         return None
 
@@ -157,10 +157,10 @@ def _missing(session: Session, profile: Profile, active: Generation | None) -> I
     """Yield the binaries whose file is gone, from the store or from where the generation has it."""
     if active is None:
         return
-    lost = {placed for placed, _ in session.generations(profile).missing_files(active)}
+    lost = {placed for placed, _ in session.profiles.generations(profile).missing_files(active)}
     for placed in active.placed:
         name = file_name(placed.placement.binary, active.platform.executable_suffix)
-        if placed in lost or not os.path.lexists(session.home.executable(placed.digest.hex, name)):
+        if placed in lost or not os.path.lexists(session.scope.home.executable(placed.digest.hex, name)):
             yield placed.placement.binary
 
 

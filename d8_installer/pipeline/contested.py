@@ -57,8 +57,8 @@ def _is_locked(requester: str, request: Request, locked: Lock) -> bool:
 
 def refuse_contested_verifiers(session: Session, requesters: Requesters) -> None:
     """Raise a ConfigError where several environments have a plugin that is enabled to verify, and they differ."""
-    enabled = set(map(normalised, session.config.plugins))
-    if not enabled or not session.options.plugins:
+    enabled = set(map(normalised, session.scope.config.plugins))
+    if not enabled or not session.scope.options.plugins:
         return
     verifying = {name for name, found in distributions_with_hooks().items() if VERIFIERS in found.groups}
     verifying |= {d.name for d in requesters.scan.distributions if VERIFIERS in d.groups}

@@ -67,7 +67,7 @@ def fetch_all(
     stop = threading.Event()
     with session.store.incoming() as incoming:
         job = _Job(session, source, incoming, names, stop, spares)
-        pool = ThreadPoolExecutor(min(_AT_ONCE, session.options.connections, tasks), "d8-fetch")
+        pool = ThreadPoolExecutor(min(_AT_ONCE, session.scope.options.connections, tasks), "d8-fetch")
         patient = True
         try:
             _finish([pool.submit(job.fetch_each, steps) for steps in fetches if _has(steps, awaited)])
@@ -243,7 +243,7 @@ class _Job:
 
     def _waiting(self, step: Fetch) -> Callable[[], None]:
         """Return what is done while another process fetches the layer: wait a moment, or give up in the end."""
-        patience = OTHERS_PATIENCE * self._session.patience
+        patience = OTHERS_PATIENCE * self._session.scope.timeout
         begun: list[float] = []
 
         def wait_a_moment() -> None:

@@ -33,13 +33,13 @@ class HomeFacts(TypedDict):
 
 def home_facts(session: Session, profile: Profile, active: Generation | None) -> HomeFacts:
     """Return them; nothing is changed."""
-    home = session.home
+    home = session.scope.home
     paths = home.profile(profile.directory)
-    stranger = stranger_in_home(home, session.environ, lambda: session.config_file)
+    stranger = stranger_in_home(home, session.scope.environ, lambda: session.scope.config_file)
     mode = status.mode(os.path.realpath(home.root))
     return HomeFacts(
-        changed=() if active is None else altered_facts(session.generations(profile), active),
-        not_writable=() if session.is_global else tuple(_not_writable(session)),
+        changed=() if active is None else altered_facts(session.profiles.generations(profile), active),
+        not_writable=() if session.scope.is_global else tuple(_not_writable(session)),
         scattered=one_file_system.scattered(home, paths),
         stranger=None if stranger is None else str(stranger),
         open_to_others=os.name == "posix" and mode is not None and bool(mode & _OTHERS),
@@ -50,7 +50,7 @@ def home_facts(session: Session, profile: Profile, active: Generation | None) ->
 
 def _not_writable(session: Session) -> list[str]:
     """Return the home, or where that is writable, the directories in it that are not."""
-    home = session.home
+    home = session.scope.home
     if not status.is_writable(home.root):
         return [home.root]
     below = (home.profiles, home.runs, home.stored, home.layers, home.incoming, home.arriving)
@@ -59,7 +59,7 @@ def _not_writable(session: Session) -> list[str]:
 
 def _astray(session: Session, profile: Profile, active: Generation | None) -> str | None:
     """Return where ``bin`` leads, if it is there and does not lead to the active binaries."""
-    home, paths = session.home, session.home.profile(profile.directory)
+    home, paths = session.scope.home, session.scope.home.profile(profile.directory)
     if active is None or not profile.is_exposed or not os.path.lexists(home.bin) or not os.path.islink(paths.current):
         return None
     leads_to = os.path.realpath(home.bin)

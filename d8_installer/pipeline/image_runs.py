@@ -13,8 +13,8 @@ from d8_installer.model.resolution import Wanted
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.altered_files import altered_text
 from d8_installer.pipeline.apply import Change, apply, asked_by
+from d8_installer.pipeline.profile_access import Workspace
 from d8_installer.pipeline.relock import relock
-from d8_installer.pipeline.session import Workspace
 from d8_installer.pipeline.strangers import refuse_strangers_program
 from d8_installer.store import status
 from d8_installer.store.generations import ProfileStore, file_name
@@ -38,8 +38,9 @@ def of_generation(session: Session, active: Generation, binary: str) -> Runnable
     if placed is None:
         raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
     name = file_name(binary, active.platform.executable_suffix)
-    path = session.home.executable(placed.digest.hex, name)
-    refuse_strangers_program(session.home, session.environ, lambda: session.config_file, os.path.dirname(path), path)
+    scope = session.scope
+    path = scope.home.executable(placed.digest.hex, name)
+    refuse_strangers_program(scope.home, scope.environ, lambda: scope.config_file, os.path.dirname(path), path)
     problem = status.altered(path, placed.size)
     if problem is not None and os.path.lexists(path):
         raise MismatchError(
@@ -54,14 +55,14 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
 
     *requester* is who asks for it in errors: the person, or a plugin.
     """
-    paths = session.home.run(request.hash.hex)
+    paths = session.scope.home.run(request.hash.hex)
     profile = Profile("run", "", "", paths.lock)
     generations = ProfileStore(paths, switch_for_this_system(), session.store)
     active = generations.active()
     if active is None:
-        session.refuse_foreign(session.home.root)
-        with status.readable_by_all(wanted=session.is_global), session.alone(paths):
-            with session.switching():
+        session.profiles.refuse_foreign(session.scope.home.root)
+        with status.readable_by_all(wanted=session.scope.is_global), session.profiles.alone(paths):
+            with session.profiles.switching():
                 generations.recover()
             active = generations.active()
             if active is None:
@@ -85,7 +86,7 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
     if active is None:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
     stale = active.find(binary)
-    if stale is not None and not os.path.exists(session.home.executables(stale.digest.hex)):
+    if stale is not None and not os.path.exists(session.scope.home.executables(stale.digest.hex)):
         raise DiskError(
             f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
         )

@@ -6,8 +6,6 @@ import shlex
 from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, NotFoundError
-from d8_installer.model.value import replace
-from d8_installer.pipeline.session import Session
 from d8_installer.store.paths import find_project, known_home_directory
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.profile import Profile, ProfileKind
     from d8_installer.model.reference import ImageName
+    from d8_installer.pipeline.session import Session
 
 _OF_THE_USER = frozenset(["install", "uninstall", "upgrade", "use"])
 """The verbs that mean the user's profile, also where a project is here."""
@@ -24,7 +23,7 @@ _SHOWN = 5
 
 def project_here(session: Session) -> str | None:
     """Return the directory of the project that the working directory is in, or None."""
-    return find_project(session.directory, known_home_directory(session.environ))
+    return find_project(session.scope.directory, known_home_directory(session.scope.environ))
 
 
 def say_which(session: Session, profile: Profile) -> None:
@@ -40,7 +39,7 @@ def say_which(session: Session, profile: Profile) -> None:
 
 def typed_command(session: Session, profile: Profile, words: str) -> str:
     """Return the command line that does *words* (a verb, and what follows it as a shell reads it) in *profile*."""
-    home = "" if session.options.home is None else f"--home {shlex.quote(session.options.home)} "
+    home = "" if session.scope.options.home is None else f"--home {shlex.quote(session.scope.options.home)} "
     verb = words.partition(" ")[0]
     if profile.kind == "system":
         return f"d8-installer --global {words}"
@@ -83,12 +82,11 @@ def _beside(session: Session, profile: Profile) -> Iterator[tuple[Profile, Gener
     for kind in cast("tuple[ProfileKind, ...]", ("user", "project", "system")):
         if kind == profile.kind:
             continue
-        home = None if "system" in (kind, profile.kind) else session.options.home
-        options = replace(session.options, profile=kind, home=home)
-        beside = Session(options, session.environ, session.clock, session.reporter, session.directory)
+        home = None if "system" in (kind, profile.kind) else session.scope.options.home
+        beside = session.with_scope(session.scope.with_options(profile=kind, home=home))
         try:
-            other = beside.profile()
-            active = beside.active(other)
+            other = beside.profiles.find()
+            active = beside.profiles.active(other)
         except D8Error:  # no project is here, or that profile cannot be read: there is nothing to point to
             continue
         if active is not None:

@@ -22,14 +22,15 @@ def is_on_path(session: Session, directory: str) -> bool:
     """Whether PATH has *directory*, under whatever name."""
     wanted = os.path.realpath(directory)
     return any(
-        os.path.realpath(entry) == wanted for entry in session.environ.get("PATH", "").split(os.pathsep) if entry
+        os.path.realpath(entry) == wanted for entry in session.scope.environ.get("PATH", "").split(os.pathsep) if entry
     )
 
 
 def is_command_elsewhere(session: Session, binary: str) -> bool:
     """Whether *binary* already is a command on PATH, other than by our ``bin`` or by a launcher of that very name."""
-    own = os.path.realpath(session.home.bin)
-    entries = [entry for entry in session.environ.get("PATH", "").split(os.pathsep) if os.path.realpath(entry) != own]
+    own = os.path.realpath(session.scope.home.bin)
+    path = session.scope.environ.get("PATH", "").split(os.pathsep)
+    entries = [entry for entry in path if os.path.realpath(entry) != own]
     found = shutil.which(binary, path=os.pathsep.join(entries))
     if found is None:
         return False
@@ -50,16 +51,16 @@ def path_hint(session: Session, profile: Profile) -> str:
 
 def _typed_env(session: Session) -> str:
     """Return what to type in the person's shell to have a project's binaries first on its PATH."""
-    home = session.options.home
+    home = session.scope.options.home
     command = f"d8-installer --home {shlex.quote(home)} env" if home else "d8-installer env"
-    shell = shell_of(session.environ.get("SHELL", "sh"))
+    shell = shell_of(session.scope.environ.get("SHELL", "sh"))
     quote = "``" if shell == "tcsh" else "`"
     return f"{quote}{evaluated(shell, command)}{quote} in the project"
 
 
 def _typed_ensurepath(session: Session) -> str:
     """Return what to type for the home of this session to be on PATH."""
-    if session.is_global:
+    if session.scope.is_global:
         return "d8-installer --global ensurepath"
-    home = session.options.home
+    home = session.scope.options.home
     return f"d8-installer --home {shlex.quote(home)} ensurepath" if home else "d8-installer ensurepath"

@@ -31,7 +31,7 @@ def provide_apart(session: Session, apart: Apart, binary: str) -> Runnable:
 
     Raises whatever resolving and fetching raise.
     """
-    paths = session.home.run(apart.request.hash.hex)
+    paths = session.scope.home.run(apart.request.hash.hex)
     owners = home_state.load_environments(paths)
     is_ours = bool(owners) or not os.path.lexists(paths.current)
     run = of_image(session, apart.request, binary, apart.plugin.name)

@@ -46,10 +46,12 @@ def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: 
     Of several plugins of one name that of a *given* environment is chosen, else the one that asks for what is *locked*.
     """
     defaults = default_roots(session, profile)
-    prefixes = [prefix_of(os.path.join(session.directory, path)) for path in given]
+    prefixes = [prefix_of(os.path.join(session.scope.directory, path)) for path in given]
     roots = [*defaults, *(Root(path, GIVEN) for path in prefixes)]
-    roots += [Root(path, CONFIGURED) for path in session.config.environments if profile.kind != "project"]
-    roots += [Root(path, REMEMBERED) for path in home_state.load_environments(session.generations(profile).paths)]
+    roots += [Root(path, CONFIGURED) for path in session.scope.config.environments if profile.kind != "project"]
+    roots += [
+        Root(path, REMEMBERED) for path in home_state.load_environments(session.profiles.generations(profile).paths)
+    ]
     found = environments(roots)
     read = scan(found)
     lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
@@ -67,8 +69,8 @@ def default_roots(session: Session, profile: Profile) -> list[Root]:
     if profile.kind == "system":
         return []
     if profile.project is not None:
-        return project_roots(session.environ, profile.project)
-    return user_roots(session.environ, home_directory_or_nowhere(session.environ), sys.prefix)
+        return project_roots(session.scope.environ, profile.project)
+    return user_roots(session.scope.environ, home_directory_or_nowhere(session.scope.environ), sys.prefix)
 
 
 def _one_each(

@@ -1,162 +1,193 @@
-"""Where a command works: the home and the profile that are meant, and holding them alone to write there."""
+"""ProfileAccess: which profile a command means, reading it, and writing it while no other process does."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from d8_installer.errors import UsageError
-from d8_installer.model.profile import Profile
-from d8_installer.pipeline.ownership import refuse_foreign, settle_system_home
-from d8_installer.pipeline.strangers import refuse_strangers_home, refuse_untrusted_project
+from d8_installer.model.document import Document
+from d8_installer.model.lock import Lock
+from d8_installer.model.manifest import Manifest
+from d8_installer.model.value import Struct
+from d8_installer.pipeline import ownership
+from d8_installer.pipeline.strangers import refuse_strangers_home
+from d8_installer.pipeline.timeouts import wait_policy
 from d8_installer.store import documents, fs, home_state, one_file_system, recovery, status
-from d8_installer.store.paths import (
-    Home,
-    absent_directories,
-    chosen_home,
-    config_directory,
-    default_home,
-    find_project,
-    global_home,
-    known_home_directory,
-    project_directory,
-    settings_file,
-)
+from d8_installer.store.generations import ProfileStore
+from d8_installer.store.paths import absent_directories
+from d8_installer.store.store import Store
 from d8_installer.store.switch import switch_for_this_system
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from d8_installer.model.profile import ProfileKind
+    from d8_installer.model.digest import Digest
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.profile import Profile, ProfileKind
+    from d8_installer.pipeline.reporter import Reporter
+    from d8_installer.pipeline.scope import Scope
     from d8_installer.store.flock import WaitPolicy
     from d8_installer.store.paths import ProfilePaths
-    from d8_installer.store.switch import Switch
+
+    LoadLock = Callable[[str], Document[Lock] | None]
 
 
-class ProfileAccess:
-    """What was typed of where to work, the environment, and the working directory."""
+class Workspace(Struct, frozen=True, kw_only=True):
+    """One profile with its manifest and lock as they were read; a text is empty where the file does not exist."""
 
-    __slots__ = ("directory", "environ", "home", "kind")
-
-    def __init__(self, home: str | None, kind: ProfileKind | None, environ: Mapping[str, str], directory: str) -> None:
-        self.home = home
-        self.kind = kind
-        self.environ = environ
-        self.directory = directory
-
-    @property
-    def is_global(self) -> bool:
-        """Whether this is about the system's profile, which is everybody's to read and an administrator's to write."""
-        return self.kind == "system"
+    profile: Profile
+    generations: ProfileStore
+    manifest_text: str = ""
+    manifest: Manifest = Manifest()
+    lock_text: str = ""
+    lock: Lock | None = None
 
     @property
-    def chosen_home(self) -> str | None:
-        """The home that was chosen by hand, or None."""
-        return chosen_home(self.home, {} if self.is_global else self.environ)
-
-    @property
-    def has_own_files(self) -> bool:
-        """Whether the home holds its own manifest, and nothing of a person's counts: it was chosen, or the system's."""
-        return self.is_global or self.chosen_home is not None
-
-    def find_home(self) -> Home:
-        """Return the home; one that a newer tool wrote is a ConfigError."""
-        usual = global_home if self.is_global else default_home
-        home = Home(self.chosen_home or usual(self.environ))
-        home_state.check_schema(home)
-        return home
-
-    def find_profile(self, home: Callable[[], Home], kind: ProfileKind | None) -> Profile:
-        """Return the profile of that *kind*; None: the project's that we are in, else the user's."""
-        if kind == "system":
-            return Profile("system", "system", home().config_manifest, home().profile("system").lock)
-        project = None if kind == "user" else find_project(self.directory, known_home_directory(self.environ))
-        if project is not None:
-            refuse_untrusted_project(project, self.environ, lambda: self.find_config(home))
-            manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
-            return Profile("project", project_directory(project), manifest, lock, project)
-        if kind == "project":
-            raise UsageError(
-                f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
-            )
-        if self.has_own_files:
-            manifest = home().config_manifest
-        else:
-            manifest = os.path.join(config_directory(self.environ), "d8.toml")
-        return Profile("user", "user", manifest, home().profile("user").lock)
-
-    def find_config(self, home: Callable[[], Home]) -> str:
-        """Return the path of ``config.toml``; the system's lies in its home: nothing of a person's counts there."""
-        return home().config if self.is_global else settings_file(home(), self.chosen_home, self.environ)
+    def locked(self) -> Lock:
+        """The lock, or an empty one."""
+        return self.lock if self.lock is not None else Lock()
 
 
-class Place:
-    """One profile in its home, and the *patience* with other processes that are at work there."""
+class ProfileAccess(Struct, frozen=True, dict=True):
+    """The profiles of the scope's home. *reporter* hears which other process a command waits for."""
 
-    __slots__ = ("choice", "home", "patience", "profile")
+    scope: Scope
+    reporter: Reporter
 
-    def __init__(self, choice: ProfileAccess, home: Home, profile: Profile, patience: WaitPolicy) -> None:
-        self.choice = choice
-        self.home = home
-        self.profile = profile
-        self.patience = patience
+    def find(self, *, default: ProfileKind | None = None) -> Profile:
+        """Return the profile that the command means.
 
-    @property
-    def paths(self) -> ProfilePaths:
-        """The profile's paths."""
-        return self.home.profile(self.profile.directory)
+        That is the kind that the options name, else *default*, else the project around the working directory, else
+        the user's.
+        """
+        return self.scope.choice.find_profile(lambda: self.scope.home, default=default)
 
-    @property
-    def switch(self) -> Switch:
-        """How a generation becomes the active one here."""
-        return switch_for_this_system()
+    # -- reading ---------------------------------------------------------------------------------------------
 
-    def switching(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the home's lock for making and activating a generation; whoever collects garbage holds it, too."""
-        return fs.exclusive(self.home.switching, self.patience)
+    @cached_property
+    def store(self) -> Store:
+        """The home's store."""
+        return Store(self.scope.home, self.wait_policy)
+
+    def bin_of(self, profile: Profile) -> str:
+        """Return the directory in which the profile's binaries are found."""
+        home = self.scope.home
+        return home.bin if profile.is_exposed else home.profile(profile.directory).bin
+
+    def generations(self, profile: Profile) -> ProfileStore:
+        """Return the generations of *profile*."""
+        return ProfileStore(self.scope.home.profile(profile.directory), switch_for_this_system(), self.store)
+
+    def active(self, profile: Profile) -> Generation | None:
+        """Return the active generation of *profile*. Readers need no lock."""
+        return self.generations(profile).active()
+
+    def read(self, profile: Profile, *, frozen: bool = False, load: LoadLock = documents.load_lock) -> Workspace:
+        """Read the profile's manifest and its lock, the latter by *load*; only the lock if *frozen*."""
+        ownership.refuse_leading_out(profile)
+        manifest = Document("", Manifest()) if frozen else documents.load_manifest(profile.manifest)
+        lock = load(profile.lock)
+        return Workspace(
+            profile=profile,
+            generations=self.generations(profile),
+            manifest_text=manifest.text,
+            manifest=manifest.value,
+            lock_text="" if lock is None else lock.text,
+            lock=None if lock is None else lock.value,
+        )
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def changing(
+        self, profile: Profile, *, dry_run: bool, frozen: bool = False, load: LoadLock = documents.load_lock
+    ) -> contextlib.AbstractContextManager[Workspace]:
+        """Return ``writing``, or for a *dry_run* only ``read``, which needs no right to write and never waits."""
+        if dry_run:
+            return contextlib.nullcontext(self.read(profile, frozen=frozen, load=load))
+        return self.writing(profile, frozen=frozen, load=load)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the profile alone while the context lasts: one command writes, another waits for it."""
-        profile, is_global = self.profile, self.choice.is_global
-        refuse_foreign(self.home.root, system=is_global)
+    def writing(
+        self,
+        profile: Profile,
+        *,
+        frozen: bool = False,
+        reading: bool = True,
+        load: LoadLock = documents.load_lock,
+    ) -> Iterator[Workspace]:
+        """Hold the profile's lock while the context lasts, so that one command writes and another waits.
+
+        Without *reading* neither manifest nor lock is read: for verbs that need neither and may repair both.
+        """
+        home, is_global = self.scope.home, self.scope.is_global
+        paths = home.profile(profile.directory)
+        self.refuse_foreign(home.root)
         if profile.kind == "user":
-            refuse_foreign(profile.manifest, system=is_global)
-        held = alone(self.choice, self.home, self.paths, self.patience)
-        with status.readable_by_all(wanted=is_global), held:
-            recovery.sweep_store(self.home, self.patience)
-            one_file_system.refuse_scattered(self.home, self.paths)
+            self.refuse_foreign(profile.manifest)
+        with status.readable_by_all(wanted=is_global), self.alone(paths):
+            recovery.sweep_store(home, self.wait_policy)
+            one_file_system.refuse_scattered(home, paths)
             with self.switching():
-                recovery.recover(self.paths, self.switch)
-            for file in (profile.manifest, profile.lock):
-                fs.sweep(*os.path.split(os.path.realpath(file)))
-            if profile.project is not None:
-                documents.save(self.paths.project, f"{os.path.realpath(profile.project)}\n")
-                if os.path.ismount(profile.project):
-                    documents.save(self.paths.mounted, "")
-                else:
-                    fs.remove(self.paths.mounted)
+                recovery.recover(paths, switch_for_this_system())
+            _settle_files(profile, paths)
+            if reading:
+                yield self.read(profile, frozen=frozen, load=load)
+            else:
+                yield Workspace(profile=profile, generations=self.generations(profile))
+
+    @contextlib.contextmanager
+    def alone(self, paths: ProfilePaths) -> Iterator[None]:
+        """Hold the lock of one profile (or of one image under ``runs/``) in a home that is ready."""
+        self.prepare_home()
+        with fs.exclusive(paths.mutex, self.wait_policy):
             yield
 
+    def switching(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the home's lock for making and activating a generation; a garbage collection holds it too."""
+        return fs.exclusive(self.scope.home.switching, self.wait_policy)
 
-@contextlib.contextmanager
-def alone(choice: ProfileAccess, home: Home, paths: ProfilePaths, patience: WaitPolicy) -> Iterator[None]:
-    """Hold one profile's (or run's) own lock in a home that is ready."""
-    prepare_home(choice, home, patience)
-    with fs.exclusive(paths.mutex, patience):
-        yield
+    def prepare_home(self) -> None:
+        """Make the home ready to be written to.
+
+        Raises ConfigError where its directory holds other things or is scattered over file systems, NotAllowedError
+        where it belongs to another user.
+        """
+        scope = self.scope
+        if scope.is_global:
+            ownership.settle_system_home(scope.home)
+        refuse_strangers_home(scope.home, scope.environ, lambda: scope.config_file)
+        one_file_system.refuse_scattered(scope.home)
+        absent = [] if scope.has_own_files else absent_directories(scope.environ)
+        home_state.prepare_home(scope.home, self.wait_policy.for_moments(), absent)
+
+    def remember_tags(self, tops: Mapping[tuple[str, str], Digest]) -> None:
+        """Add to ``tags.json`` what the tags *tops*, by repository path and tag, were resolved to."""
+        home_state.remember_tags(self.scope.home, tops, self.wait_policy.for_moments())
+
+    def refuse_foreign(self, place: str) -> None:
+        """Raise NotAllowedError where this user must not write.
+
+        Root would leave files in another user's home that its owner cannot change (rpp.md §16, 9), and the system's
+        home is an administrator's to write.
+        """
+        ownership.refuse_foreign(place, system=self.scope.is_global)
+
+    @cached_property
+    def wait_policy(self) -> WaitPolicy:
+        """How long to wait for another process that is at work in the home."""
+        return wait_policy(self.reporter.note, self.scope.timeout)
 
 
-def prepare_home(choice: ProfileAccess, home: Home, patience: WaitPolicy) -> None:
-    """Make the home ready to be written to.
-
-    Raises ConfigError where its directory holds other things or is scattered, NotAllowedError where it is another
-    user's.
-    """
-    if choice.is_global:
-        settle_system_home(home)
-    refuse_strangers_home(home, choice.environ, lambda: choice.find_config(lambda: home))
-    one_file_system.refuse_scattered(home)
-    absent = [] if choice.has_own_files else absent_directories(choice.environ)
-    home_state.prepare_home(home, patience.for_moments(), absent)
+def _settle_files(profile: Profile, paths: ProfilePaths) -> None:
+    """Remove temporary files of killed commands, and record which project the profile belongs to."""
+    for file in (profile.manifest, profile.lock):
+        fs.sweep(*os.path.split(os.path.realpath(file)))
+    if profile.project is None:
+        return
+    documents.save(paths.project, f"{os.path.realpath(profile.project)}\n")
+    if os.path.ismount(profile.project):
+        documents.save(paths.mounted, "")
+    else:
+        fs.remove(paths.mounted)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Difference, HeldBack, LeftOut, Resolution, Wanted
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
 
 
 _SHOWN = 20
@@ -63,7 +64,7 @@ def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: It
 
 def accepted_names(session: Session) -> frozenset[ImageName]:
     """Return the images that ``--accept-moved`` names."""
-    return frozenset(name for name, _ in accepted_moves(session.options.accept_moved))
+    return frozenset(name for name, _ in accepted_moves(session.scope.options.accept_moved))
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
@@ -99,9 +100,9 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
 
     Where *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
     """
-    accepted = accepted_moves(session.options.accept_moved)
+    accepted = accepted_moves(session.scope.options.accept_moved)
     wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
-    trust = Trust(home_state.load_tags(session.home), frozenset((name.path, tag) for name, tag in accepted))
+    trust = Trust(home_state.load_tags(session.scope.home), frozenset((name.path, tag) for name, tag in accepted))
     resolution, locked, left_out = _resolved(session, wanted, trust)
     ask_witness(session, locked)
     say_first_trust(session, _first_seen(resolution, trust))
@@ -116,7 +117,7 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolutio
     A request whose image cannot be pinned has a say in the version no more, so all is chosen anew without it; what was
     answered is not asked again. So it is with a version that the source lists although it lacks the manifest.
     """
-    width, known = session.options.connections, Known()
+    width, known = session.scope.options.connections, Known()
     unpinned: list[LeftOut] = []
     while True:
         with naming_gone(wanted):
@@ -138,8 +139,8 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolutio
 
 def cutoff_of(session: Session) -> datetime | None:
     """Return what ``--exclude-newer`` says; a UsageError if it is neither a date nor an age."""
-    typed = session.options.exclude_newer
-    return None if typed is None else typed_cutoff(typed, session.clock())
+    typed = session.scope.options.exclude_newer
+    return None if typed is None else typed_cutoff(typed, session.scope.clock())
 
 
 def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
@@ -167,10 +168,10 @@ def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, s
 
 def ask_witness(session: Session, locked: Lock) -> None:
     """Compare every index digest with a second source, if ``--witness`` names one."""
-    url = session.options.witness
+    url = session.scope.options.witness
     if url is None:
         return
-    witness = session.open_source(url)
+    witness = session.sources.open_source(url)
 
     def differs(entry: tuple[str, str, str]) -> str | None:
         path, tag, expected = entry
@@ -178,7 +179,7 @@ def ask_witness(session: Session, locked: Lock) -> None:
         return None if found == expected else f"{path}:{tag} is {expected} here and {found} at the witness"
 
     entries = [(path, tag, str(top)) for (path, tag), top in tops_of(locked).items()]
-    with workers(session.options.connections) as pool:
+    with workers(session.scope.options.connections) as pool:
         differences = [text for text in pool.map(differs, entries) if text is not None]
     if differences:
         raise MismatchError(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
     from d8_installer.model.profile import Profile
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin
     from d8_installer.plugin.environments import Environment
 
@@ -134,22 +135,22 @@ def _is_rolled_back(workspace: Workspace) -> bool:
 
 def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:
     """Return *requesters* with the manifests of hooks; one that a plugin ships as data counts first."""
-    if not session.config.plugins:
+    if not session.scope.config.plugins:
         return requesters
-    if not hooks or not session.has_plugins:
+    if not hooks or not session.plugins.any_enabled:
         return replace(requesters, is_certain=False, is_lasting=False)
     manifests, problems = hooked_manifests(session, profile)
     for name in sorted(manifests.keys() & {plugin.name for plugin in requesters.plugins}):
         twice = f"a hook adds a manifest for {name}, which ships one itself"
         problems += (DocumentError(twice, hint="tell the author of the hook"),)
         del manifests[name]
-    usable = not session.plugins.unusable and not problems
+    usable = not session.plugins.loaded.unusable and not problems
     return replace(
         requesters,
         hooked=manifests,
         hook_problems=problems,
         is_certain=usable,
-        is_lasting=usable and not session.hooks.implements("d8_manifests", "d8_platforms"),
+        is_lasting=usable and not session.plugins.hooks.implements("d8_manifests", "d8_platforms"),
     )
 
 

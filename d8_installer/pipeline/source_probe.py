@@ -26,15 +26,17 @@ def ask_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
     An image that is not there is an answer. No source is a problem of the other findings, so nothing is raised.
     """
     image = _image(session, profile)
-    return tuple(_ask(session, url, image) for url in session.named_sources)
+    return tuple(_ask(session, url, image) for url in session.sources.named)
 
 
 def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
-    limit = min(TIME_LIMIT, session.patience)
-    if session.is_offline and url.partition(":")[0] not in _LOCAL:
+    limit = min(TIME_LIMIT, session.scope.timeout)
+    if session.scope.is_offline and url.partition(":")[0] not in _LOCAL:
         return AskedSource(address=shown(url), was_asked=False)
     try:
-        source = session.open_source(url, replace(session.access, tries=1, max_wait=limit, stall_timeout=limit))
+        source = session.sources.open_source(
+            url, replace(session.sources.access, tries=1, max_wait=limit, stall_timeout=limit)
+        )
         with contextlib.suppress(NotFoundError):
             source.tags(image.path)
     except ConfigError as error:
@@ -47,13 +49,13 @@ def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
 
 
 def _token_from(session: Session, url: str) -> str | None:
-    return session.token.origin if url == session.endpoint else None
+    return session.sources.token.origin if url == session.sources.endpoint else None
 
 
 def _image(session: Session, profile: Profile) -> ImageName:
     """Return an image that the profile has, so that the answer is about something that should be there."""
     with contextlib.suppress(D8Error):
-        active = session.active(profile)
+        active = session.profiles.active(profile)
         if active is not None and active.placed:
             return active.placed[0].placement.name
     return ImageName(CLI_IMAGE)

@@ -25,7 +25,7 @@ def all_stored(session: Session, plan: Plan, again: Callable[[], Plan]) -> Itera
     *again* plans anew, and that is fetched once more, outside the lock.
     """
     for _ in range(_TRIES):
-        with session.switching():
+        with session.profiles.switching():
             if _is_all_there(session, plan):
                 yield
                 return

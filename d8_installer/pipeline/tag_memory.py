@@ -24,7 +24,7 @@ def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> 
 
     With a witness, which was asked as well, there is nothing to say.
     """
-    if session.options.witness is not None:
+    if session.scope.options.witness is not None:
         return
     first: dict[str, list[str]] = {}
     for name, tag in tags:
@@ -49,7 +49,7 @@ def moved_tags(session: Session, tops: Mapping[tuple[str, str], Digest]) -> tupl
     if not tops:
         return ()
     source = session.source
-    with workers(min(session.options.connections, len(tops))) as pool:
+    with workers(min(session.scope.options.connections, len(tops))) as pool:
         means = dict(zip(tops, pool.map(lambda key: _means(source, *key), tops), strict=True))
     return tuple(
         _moved(key, tops[key], f"{found} at {source.name}")

@@ -15,7 +15,7 @@ OTHERS_PATIENCE = 60
 _MOST_PATIENCE = 3600
 
 
-def typed_patience(text: str) -> float:
+def network_timeout(text: str) -> float:
     """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
     try:
         seconds = float(text) if text else DEFAULT_PATIENCE
@@ -29,10 +29,10 @@ def typed_patience(text: str) -> float:
     return seconds
 
 
-def with_others(note: Callable[[str], None], patience: float) -> WaitPolicy:
+def wait_policy(note: Callable[[str], None], timeout: float) -> WaitPolicy:
     """Return the patience with another process that holds a lock, from that with a source; *note* says that we wait."""
 
     def say(holder: str) -> None:
         note(f"waiting for another d8-installer (process {holder})")
 
-    return WaitPolicy(say, OTHERS_PATIENCE * patience)
+    return WaitPolicy(say, OTHERS_PATIENCE * timeout)

@@ -13,8 +13,9 @@ from d8_installer.store import fs, home_state
 from d8_installer.store.paths import ProfilePaths
 
 if TYPE_CHECKING:
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
     from d8_installer.plugin.environments import Environment
 
 
@@ -56,7 +57,7 @@ def _drop_dead(session: Session, requesters: Requesters) -> None:
         if not os.path.islink(link):
             continue
         profile = ProfilePaths(os.path.realpath(link))
-        ours = os.path.dirname(profile.root) == os.path.dirname(session.home.profile("user").root)
+        ours = os.path.dirname(profile.root) == os.path.dirname(session.scope.home.profile("user").root)
         project = home_state.load_project(profile)
         if ours and (project is None or not os.path.isfile(os.path.join(project, "d8.toml"))):
             fs.remove(link)

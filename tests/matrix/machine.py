@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from d8_installer.cli.screen import Screen
 from d8_installer.cli.talk import Talk
 from d8_installer.ops.list import list_installed
-from d8_installer.pipeline.session import Options, Session
+from d8_installer.pipeline.scope import Options, Scope
+from d8_installer.pipeline.session import wire
 from d8_installer.testing.memory import MemorySource
 from tests import command
 from tests.matrix.layers import HOST, OTHER, program
@@ -124,10 +125,13 @@ class Machine:
 
     def listed(self) -> object:
         """Ask the verb behind ``list`` in this process: the same answer as the command's, in a tenth of the time."""
-        session = Session(
-            Options(), {"HOME": str(self.user_home)}, lambda: datetime.now(UTC), _SILENT, str(self.user_home)
+        scope = Scope(
+            options=Options(),
+            environ={"HOME": str(self.user_home)},
+            clock=lambda: datetime.now(UTC),
+            directory=str(self.user_home),
         )
-        with session:
+        with wire(scope, _SILENT) as session:
             return list_installed(session).as_json()
 
     def say(self) -> str:

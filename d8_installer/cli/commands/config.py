@@ -38,7 +38,8 @@ def execute(context: Context) -> Outcome:
             result = config.change(session, typed.key, typed.value if typed.way == "set" else None)
             return Outcome(result.as_json(), [f"wrote {result.file}"])
         if typed.way == "path":
-            return Outcome({"file": session.config_file, "settings": {}, "key": None}, [session.config_file])
+            file = session.scope.config_file
+            return Outcome({"file": file, "settings": {}, "key": None}, [file])
         result = config.show(session, typed.key if typed.way == "get" else None)
     if result.key is not None:
         return Outcome(result.as_json(), [_shown(result.values[result.key])])

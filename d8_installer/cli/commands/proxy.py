@@ -34,7 +34,7 @@ def execute(context: Context) -> RawOutput:
     typed, screen = context.arguments, context.talk.screen
     host, port = typed.listen
     with context.session() as session:
-        access = replace(session.access, token=None)
+        access = replace(session.sources.access, token=None)
         # What cannot be read ends the command, not every request.
         open_source(typed.upstream, access).close()
         check_files(access.ca_file, access.client_cert, access.client_key, insecure=access.insecure, env=access.env)

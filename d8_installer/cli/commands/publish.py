@@ -36,7 +36,7 @@ def execute(context: Context) -> Outcome:
     builds = [_build(text) for text in typed.builds]
     options = ImageOptions(typed.replace, grammar.source_date(context.environ))
     with context.session() as session:
-        destination = session.open_destination(typed.to)
+        destination = session.sources.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)
     verb = "published" if result.changed else "already there:"
     children = [f"  {child.platform}  {child.child}  {sized(child.size)}" for child in result.children]

@@ -32,7 +32,7 @@ def execute(context: Context) -> Outcome:
         result = rollback(session, context.arguments.number)
         context.talk.note(f"changed {result.profile}")
         context.talk.note(_STAYS if result.lock_restored else _RETURNS)
-        home, profile = session.home, result.profile
+        home, profile = session.scope.home, result.profile
         warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)
     made = [] if result.differences is None else [difference(change) for change in result.differences] or [NOTHING]
     was = "" if result.before is None else f", was {result.before}"

@@ -58,7 +58,7 @@ def execute(context: Context) -> Outcome:
             _ = session.source  # what was typed is a source, also where nothing has to be asked of it
         if same is not None:
             return _unchanged(context, same)
-        context.talk.note(f"syncing {session.profile()}")
+        context.talk.note(f"syncing {session.profiles.find()}")
         result = sync(session, options)
         if result.has_placed and options.to is None:
             say_path(session, result.profile, result.bin, context.talk.note)

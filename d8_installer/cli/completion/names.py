@@ -10,7 +10,7 @@ import json
 import os
 
 from d8_installer.errors import D8Error
-from d8_installer.pipeline.profile_access import ProfileAccess
+from d8_installer.pipeline.profile_choice import ProfileChoice
 from d8_installer.store import fs
 
 TYPE_CHECKING = False
@@ -32,10 +32,10 @@ def names(words: Sequence[str], environ: Mapping[str, str], directory: str) -> l
     if command is None:
         return []
     home, kind = _options(words, environ)
-    choice = ProfileAccess(home, kind, environ, directory)
+    choice = ProfileChoice(home=home, kind=kind, environ=environ, directory=directory)
     try:
         place = choice.find_home()
-        profile = choice.find_profile(lambda: place, kind or ("user" if command in _OF_PERSON else None))
+        profile = choice.find_profile(lambda: place, default="user" if command in _OF_PERSON else None)
         return sorted(set(_placed(place.profile(profile.directory).current, COMPLETED[command])))
     except (D8Error, ValueError, LookupError, TypeError):
         return []

@@ -30,13 +30,13 @@ def suggest(session: Session, error: NotFoundError) -> NotFoundError:
 
 
 def _known(session: Session) -> Iterator[str]:
-    for profile in (session.profile(), session.profile(default="user")):
+    for profile in (session.profiles.find(), session.profiles.find(default="user")):
         with contextlib.suppress(D8Error):
-            workspace = session.read(profile)
+            workspace = session.profiles.read(profile)
             yield from (request.name.short for request in workspace.manifest.requests)
             yield from (image.name.short for image in workspace.locked.images)
         with contextlib.suppress(D8Error):
             for plugin in look(session, profile).chosen:
                 yield from (request.name.short for request in plugin.manifest.requests)
     with contextlib.suppress(D8Error):
-        yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in home_state.load_tags(session.home))
+        yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in home_state.load_tags(session.scope.home))

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.requesters import Requesters
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.session import Session
 
 
 class Edit(Struct, frozen=True, kw_only=True):
@@ -39,9 +40,9 @@ def edited(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Ed
 
 def changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
     """Hold the profile for a change, the user's unless another one was typed, and say which one it is."""
-    profile = session.profile(default="user")
+    profile = session.profiles.find(default="user")
     say_which(session, profile)
-    return session.changing(profile, dry_run=dry_run)
+    return session.profiles.changing(profile, dry_run=dry_run)
 
 
 def relock_leniently(session: Session, wanted: Wanted) -> Relocked:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
-    from d8_installer.pipeline.session import Session, Workspace
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.session import Session
 
 
 def requirements_for(wanted: Wanted, name: ImageName) -> tuple[Requirement, ...]:

@@ -46,11 +46,11 @@ def ensure_path(session: Session) -> EnsuredPath:
     With ``--global`` in those of the machine, for everybody. A file that cannot be written is passed over, and told of
     in ``errors``. Appending, not prepending: a binary must not take the place of a command that is there already.
     """
-    directory = path_entry(session.home.bin)
+    directory = path_entry(session.scope.home.bin)
     already = is_on_path(session, directory)
     if os.name != "posix":
         raise UsageError("ensurepath knows no start-up file of this system", hint=f"add {directory} to PATH by hand")
-    session.refuse_foreign(ETC if session.is_global else home_directory(session.environ))
+    session.profiles.refuse_foreign(ETC if session.scope.is_global else home_directory(session.scope.environ))
     note_directories(session)
     files = list(start_up_files(session, directory))
     filled = fills_fish_paths(files)
@@ -62,7 +62,7 @@ def ensure_path(session: Session) -> EnsuredPath:
             except (DiskError, NotAllowedError) as error:
                 not_changed.append((file, error))
                 errors.append(error.within(hint=f"add this line to it by hand: {file.line}"))
-    by_hand = None if already or session.is_global else _unknown_shell(session, directory)
+    by_hand = None if already or session.scope.is_global else _unknown_shell(session, directory)
     errors += [] if by_hand is None else [by_hand[1]]
     errors += leave_fish_paths(session, directory) if filled else ()
     if len(errors) == len(not_changed) == sum(file.wanted for file in files) == 1:
@@ -80,7 +80,7 @@ def ensure_path(session: Session) -> EnsuredPath:
 
 def _unknown_shell(session: Session, directory: str) -> tuple[tuple[str, str | None], D8Error] | None:
     """Return the name and the line of the person's shell, and what is said of it, if its files are not written."""
-    shell = os.path.basename(session.environ.get("SHELL", ""))
+    shell = os.path.basename(session.scope.environ.get("SHELL", ""))
     if shell in READ_PROFILE or shell in {"csh", "tcsh", "fish", "zsh"}:
         return None
     found = by_hand(shell, directory)

@@ -26,7 +26,7 @@ class EnvLines(Struct, frozen=True):
 
 def env_lines(session: Session, shell: str | None) -> EnvLines:
     """Return the lines that put the profile's ``bin`` first on PATH, in *shell*'s language (default: $SHELL's)."""
-    profile = session.profile()
-    paths = session.home.profile(profile.directory)
-    chosen = shell or shell_of(session.environ.get("SHELL", "sh"))
+    profile = session.profiles.find()
+    paths = session.scope.home.profile(profile.directory)
+    chosen = shell or shell_of(session.scope.environ.get("SHELL", "sh"))
     return EnvLines(profile, paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))

@@ -33,9 +33,9 @@ def leave_fish_paths(session: Session, directory: str) -> Sequence[D8Error]:
     """Take *directory* out of fish_user_paths, once the line that put it there is gone; returns what went wrong."""
     rest = f"(string match -v -- {fish_quoted(directory)} $fish_user_paths)"
     typed = f"set -U fish_user_paths {rest}; count $fish_user_paths >/dev/null; or set -Ue fish_user_paths"
-    program = which("fish", path=session.environ.get("PATH", os.defpath))
+    program = which("fish", path=session.scope.environ.get("PATH", os.defpath))
     if program is not None:
-        environ = {name: value for name, value in session.environ.items() if name != "D8_RPP_TOKEN"}
+        environ = {name: value for name, value in session.scope.environ.items() if name != "D8_RPP_TOKEN"}
         try:
             done = subprocess.run(
                 [program, "-c", typed],

@@ -40,17 +40,17 @@ class StartUpFile(Struct, frozen=True, kw_only=True):
 
 def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
     """Yield the files that may have *directory* on PATH: the machine's with ``--global``, else the person's own."""
-    if session.is_global:
+    if session.scope.is_global:
         yield from _of_machine(directory)
         return
-    home = home_directory(session.environ)
-    shell = os.path.basename(session.environ.get("SHELL", ""))
+    home = home_directory(session.scope.environ)
+    shell = os.path.basename(session.scope.environ.get("SHELL", ""))
     seen = set()
     for name, file, wanted in (
         *_of_sh(home, shell),
-        *_of_zsh(session.environ, home, shell),
+        *_of_zsh(session.scope.environ, home, shell),
         *_of_csh(home, shell),
-        *_of_fish(session.environ, home, shell),
+        *_of_fish(session.scope.environ, home, shell),
     ):
         if file not in seen:
             seen.add(file)

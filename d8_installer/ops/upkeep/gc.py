@@ -95,16 +95,16 @@ def parse_age(text: str) -> timedelta:
 
 def collect_garbage(session: Session, options: GcOptions) -> Collected:
     """Remove what nothing needs; the active generation of a profile is never touched."""
-    home = session.home
+    home = session.scope.home
     if not os.path.exists(home.schema):
         return Collected(home=home.root, removed=(), spared=(), dry_run=options.dry_run)
     if options.dry_run:
         return _result(session, _decide(session, options), dry_run=True)
-    session.refuse_foreign(home.root)
-    with status.readable_by_all(wanted=session.is_global):
-        session.prepare_home()
+    session.profiles.refuse_foreign(home.root)
+    with status.readable_by_all(wanted=session.scope.is_global):
+        session.profiles.prepare_home()
         session.store.sweep()
-        with session.switching():
+        with session.profiles.switching():
             tidy(session)
             garbage = _decide(session, options)
             result = _result(session, garbage, dry_run=False)
@@ -116,8 +116,8 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
 
 
 def _decide(session: Session, options: GcOptions) -> _Garbage:
-    one_file_system.refuse_scattered(session.home)
-    _refuse_absent(session.home)
+    one_file_system.refuse_scattered(session.scope.home)
+    _refuse_absent(session.scope.home)
     garbage = _Garbage()
     for line in lines(session):
         if _goes_whole(line, options, garbage):
@@ -165,10 +165,10 @@ def _too_old(session: Session, line: Line, options: GcOptions, garbage: _Garbage
         garbage.spared.append(f"{line.title}: {error}")
         return set()
     numbers = generations.numbers()
-    keep = session.config.retention if options.keep is None else options.keep
+    keep = session.scope.config.retention if options.keep is None else options.keep
     going = set(numbers[:-keep])
     if options.older_than is not None:
-        limit = _before(session.clock(), options.older_than)
+        limit = _before(session.scope.clock(), options.older_than)
         going |= {number for number in numbers if _is_older(line, number, limit)}
     return going - {active}
 
@@ -210,7 +210,7 @@ def _linked(directory: str) -> Iterator[str]:
 
 
 def _result(session: Session, garbage: _Garbage, *, dry_run: bool) -> Collected:
-    home, store = session.home, session.store
+    home, store = session.scope.home, session.store
     removed = [
         Removed("run" if line.is_run else "profile", line.title, status.tree_size(line.paths.root))
         for line in garbage.whole

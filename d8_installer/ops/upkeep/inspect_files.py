@@ -75,21 +75,21 @@ def _other_pins(lock: Lock, active: Generation) -> Iterator[str]:
 
 def of_tags(session: Session, leads: Leads) -> Iterator[Wrong]:
     """Yield a memory of tags that is damaged, or missing although something was installed."""
-    if not os.path.lexists(session.home.tags) and any(leads.active(line) is not None for line in leads.lines):
-        yield Wrong(kind="tags", path=session.home.tags, problem="is missing")
+    if not os.path.lexists(session.scope.home.tags) and any(leads.active(line) is not None for line in leads.lines):
+        yield Wrong(kind="tags", path=session.scope.home.tags, problem="is missing")
         return
     try:
-        home_state.load_tags(session.home)
+        home_state.load_tags(session.scope.home)
     except DocumentError:
-        yield Wrong(kind="tags", path=session.home.tags, problem="is damaged")
+        yield Wrong(kind="tags", path=session.scope.home.tags, problem="is damaged")
 
 
 def of_modes(session: Session, leads: Leads) -> Iterator[Wrong]:
     """Yield the files and directories that anybody may change; in the system's home, and in a generation, the group."""
     if os.name != "posix":
         return
-    home = session.home
-    shared = GROUP if session.is_global else 0
+    home = session.scope.home
+    shared = GROUP if session.scope.is_global else 0
     directories = [home.root, home.profiles, home.runs, os.path.dirname(home.stored), home.stored, home.layers]
     directories += [home.executables(digest.hex) for digest in session.store.executables()]
     for path in (*directories, home.schema, home.tags):

@@ -131,7 +131,7 @@ class Leads:
         return next(mine, None)
 
     def _of_generation(self, line: Line, generation: Generation) -> Iterator[Wrong]:
-        home, owner, number = self._session.home, line.title, generation.number
+        home, owner, number = self._session.scope.home, line.title, generation.number
         suffix = generation.platform.executable_suffix
         gone = set[str]()
         for placed in generation.placed:
@@ -200,7 +200,7 @@ class Leads:
 
     def of_layers(self) -> Iterator[Wrong]:
         """Yield the records of layers that are damaged, say something false, or are missing although one is needed."""
-        store, home = self._session.store, self._session.home
+        store, home = self._session.store, self._session.scope.home
         needed = self.members()
         for digest in sorted({layer.hex for layer in store.layers()} | needed.keys()):
             said = _read_record(home.layer(digest))
@@ -225,7 +225,7 @@ class Leads:
 
     def of_bin(self) -> Iterator[Wrong]:
         """Yield what is wrong with the PATH entry, where the system has one that is a link."""
-        home = self._session.home
+        home = self._session.scope.home
         exposed = [line for line, _ in self.generations if os.path.basename(line.paths.root) in {"user", "system"}]
         if not exposed or not os.path.islink(exposed[0].paths.current):
             return

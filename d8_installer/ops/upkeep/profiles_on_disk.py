@@ -54,7 +54,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 def lines(session: Session) -> Iterator[Line]:
     """Yield the home's profiles, then its runs; other names there are not ours, and nobody touches them."""
-    home = session.home
+    home = session.scope.home
     for name in fs.list_directory(home.profiles):
         paths = home.profile(name)
         if name in ("user", "system"):

@@ -38,13 +38,13 @@ _NEW = D8Error("it was found during the repair")
 
 def verify_and_mend(session: Session) -> Verified:
     """Look, mend what can be mended, and look again: what is still wrong is in ``unmended``, with the reason."""
-    session.refuse_foreign(session.home.root)
-    if not os.path.exists(session.home.schema):
+    session.profiles.refuse_foreign(session.scope.home.root)
+    if not os.path.exists(session.scope.home.schema):
         return verify(session, Hashed())
-    with status.readable_by_all(wanted=session.is_global):
-        session.prepare_home()
+    with status.readable_by_all(wanted=session.scope.is_global):
+        session.profiles.prepare_home()
         session.store.sweep()
-        with session.switching():
+        with session.profiles.switching():
             tidy(session)
         hashed = Hashed()
         before = verify(session, hashed)
@@ -52,7 +52,7 @@ def verify_and_mend(session: Session) -> Verified:
             return before
         _say_what_is_undone(session, before)
         reasons = _fetched(session, before)
-        with session.switching():
+        with session.profiles.switching():
             _mend_all(session, before, reasons)
             hashed.files = hashed.size = 0
             after = set(found(session, hashed))
@@ -104,7 +104,7 @@ def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
 
 def _sound_name(session: Session, digest: str) -> str | None:
     """Return one of a stored executable's names under which it has the right bytes, or None."""
-    directory = session.home.executables(digest)
+    directory = session.scope.home.executables(digest)
     paths = [os.path.join(directory, name) for name in fs.list_directory(directory)]
     files = (path for path in paths if fs.file_size(path) is not None)  # a link is none, whatever it leads to
     return next((os.path.basename(path) for path in files if stamp.file_checksum(path) == digest), None)
@@ -204,8 +204,8 @@ def _mend_tags(session: Session, leads: Leads) -> None:
     tops: dict[tuple[str, str], Digest] = {}
     for _, generation in sorted(leads.generations, key=lambda pair: pair[1].time):
         tops |= tops_of(Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}"))
-    home_state.begin_tags(session.home)
-    session.remember_tags(tops)
+    home_state.begin_tags(session.scope.home)
+    session.profiles.remember_tags(tops)
 
 
 def _mend_generation(session: Session, line: Line, one: Wrong) -> None:
@@ -214,7 +214,7 @@ def _mend_generation(session: Session, line: Line, one: Wrong) -> None:
     if one.kind == "record":
         generations.drop(number)
         return
-    if one.kind != "link" or one.path.startswith(session.home.stored):
+    if one.kind != "link" or one.path.startswith(session.scope.home.stored):
         _name_stored(session, line, number)
         return
     generation = generations.load(number)
@@ -246,4 +246,4 @@ def _mend_current(line: Line | None) -> None:
 def _mend_bin(session: Session, leads: Leads) -> None:
     for line, _ in leads.generations:
         if os.path.basename(line.paths.root) in {"user", "system"}:
-            line.generations.switch.expose(session.home, line.paths)
+            line.generations.switch.expose(session.scope.home, line.paths)

@@ -65,22 +65,22 @@ class Hashed(Struct):
 def verify(session: Session, hashed: Hashed) -> Verified:
     """Look at everything in the home."""
     wrong = tuple(found(session, hashed))
-    if wrong and os.path.exists(session.home.schema) and _may_wait(session):
+    if wrong and os.path.exists(session.scope.home.schema) and _may_wait(session):
         files, size = hashed.files, hashed.size
-        with session.switching():
+        with session.profiles.switching():
             wrong = tuple(found(session, hashed))
         hashed.files, hashed.size = files, size
-    return Verified(home=session.home.root, files=hashed.files, size=hashed.size, wrong=wrong)
+    return Verified(home=session.scope.home.root, files=hashed.files, size=hashed.size, wrong=wrong)
 
 
 def _may_wait(session: Session) -> bool:
     """Whether looking again under the home's lock leaves no file there that its owner cannot write to."""
-    return status.is_writable(session.home.root) and not is_foreign(session.home.root)
+    return status.is_writable(session.scope.home.root) and not is_foreign(session.scope.home.root)
 
 
 def found(session: Session, hashed: Hashed) -> Iterator[Wrong]:
     """Yield what is wrong now; files that *hashed* knows as sound are not read again."""
-    one_file_system.refuse_scattered(session.home)
+    one_file_system.refuse_scattered(session.scope.home)
     yield from _stored(session, hashed)
     leads = Leads(session)
     for line in lines(session):
@@ -93,7 +93,7 @@ def found(session: Session, hashed: Hashed) -> Iterator[Wrong]:
 
 
 def _stored(session: Session, hashed: Hashed) -> Iterator[Wrong]:
-    home = session.home
+    home = session.scope.home
     todo: list[tuple[str, str]] = []
     for digest in session.store.executables():
         directory = home.executables(digest.hex)

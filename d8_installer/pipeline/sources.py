@@ -1,0 +1,140 @@
+"""Sources: where a command's images come from, and how sources and destinations are reached."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import ConfigError
+from d8_installer.model.value import Struct, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d8_installer.model.source import Destination, Source
+    from d8_installer.pipeline.credentials import Token
+    from d8_installer.pipeline.plugin_host import PluginHost
+    from d8_installer.pipeline.reporter import Reporter
+    from d8_installer.pipeline.scope import Scope
+    from d8_installer.plugin.records import Access
+
+
+class Sources(Struct, frozen=True, kw_only=True, dict=True):
+    """The sources that options, environment and settings name. What is opened here is closed with *closing*."""
+
+    scope: Scope
+    plugins: PluginHost
+    reporter: Reporter
+    closing: contextlib.ExitStack
+
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """The sources' URLs in their order; it may be empty.
+
+        A source that the command line or the environment names is the only one, else those of the settings count.
+        """
+        scope = self.scope
+        typed = scope.options.endpoint or scope.environ.get("D8_RPP_ENDPOINT")
+        chosen = (typed,) if typed else (scope.config.endpoint, *scope.config.sources)
+        return tuple(dict.fromkeys(url for url in chosen if url))
+
+    @cached_property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URLs as in ``named``; a ConfigError where there are none."""
+        if not self.named:
+            raise ConfigError(
+                "no endpoint is set, so there is no place to get images from",
+                hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`",
+            )
+        return self.named
+
+    @property
+    def endpoint(self) -> str:
+        """The first source's URL. The token is for it alone."""
+        return self.endpoints[0]
+
+    @cached_property
+    def combined(self) -> Source:
+        """The source, or one that asks all of them in their order; opened at first use."""
+        if len(self.endpoints) == 1:
+            return self.open_source(self.endpoint)
+        from d8_installer.registry.fallback import Candidate, FallbackSource
+
+        say = self.reporter.detail if self.scope.is_offline else self.reporter.warn
+        return FallbackSource([Candidate(url, self.open_source) for url in self.endpoints], say, self.reporter.warn)
+
+    def open_source(self, url: str, access: Access | None = None) -> Source:
+        """Open the source at *url*; only the endpoint gets the token."""
+        from d8_installer.plugin.schemes import open_source
+
+        access = access or self.access
+        access = access if url == self.endpoint else replace(access, token=None, token_from=lambda: None)
+        return self.closing.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
+
+    def open_destination(self, url: str) -> Destination:
+        """Open the destination at *url*."""
+        from d8_installer.plugin.schemes import open_destination, scheme_of_destination
+
+        scheme_of_destination(url)
+        opened = open_destination(url, self.access, self._offering(url))
+        return self.closing.enter_context(contextlib.closing(opened))
+
+    def _offering(self, url: str) -> Mapping[str, object]:
+        """Return the plugins that may offer the scheme of *url*: none for a first-party scheme."""
+        from d8_installer.plugin.schemes import FIRST_PARTY, scheme_of
+
+        return {} if scheme_of(url) in FIRST_PARTY else self.plugins.hooks.loaded.objects
+
+    @cached_property
+    def token(self) -> Token:
+        """The endpoint's bearer token; credentials are asked for it at the first request that needs it."""
+        from d8_installer.pipeline.credentials import Token
+        from d8_installer.plugin.records import CredentialRequest
+
+        options = self.scope.options
+        return Token(
+            lambda: self.plugins.hooks,
+            lambda: CredentialRequest(
+                endpoint=self.endpoint,
+                env=self.scope.environ,
+                token_file=options.token_file,
+                kubeconfig=options.kubeconfig,
+                context=options.context,
+                configured_file=self._configured_token_file,
+            ),
+        )
+
+    @property
+    def _configured_token_file(self) -> str | None:
+        """The setting ``token_file``. It is for the endpoint of the settings, not for another one that was typed."""
+        config = self.scope.config
+        return config.token_file if config.endpoint in {None, self.endpoint} else None
+
+    @cached_property
+    def access(self) -> Access:
+        """How sources and destinations are reached."""
+        from d8_installer.pipeline.credentials import certificate_files
+        from d8_installer.plugin.records import Access
+
+        options, environ, config = self.scope.options, self.scope.environ, self.scope.config
+        certificate, key = certificate_files(
+            (options.client_cert, options.client_key),
+            (environ.get("D8_RPP_CLIENT_CERT"), environ.get("D8_RPP_CLIENT_KEY")),
+            (config.client_cert, config.client_key),
+        )
+        return Access(
+            token=self.token,
+            token_from=lambda: self.token.origin,
+            ca_file=options.ca_file or environ.get("D8_RPP_CA_FILE") or config.ca_file,
+            client_cert=certificate,
+            client_key=key,
+            insecure=options.insecure,
+            env=environ,
+            connections=options.connections,
+            max_wait=self.scope.timeout,
+            stall_timeout=self.scope.timeout,
+            offline=self.scope.is_offline,
+            secrets=self.scope.secrets,
+            trace=self.reporter.detail,
+        )
