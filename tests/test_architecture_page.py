@@ -303,7 +303,7 @@ PLANTED: dict[Check, tuple[str, str]] = {
     the_settings_are_those_of_config: ("`reserved`, ", ""),
     the_hooks_are_those_of_hookspec: ("`hooks/d8_hooks/token.py`, ", ""),
     the_dependencies_are_those_of_the_project: ("| `pluggy` |", "| `pluggyy` |"),
-    the_words_are_the_readmes: ("| store | immutable files", "| store | files"),
+    the_words_are_the_readmes: ("| store | immutable files,", "| store | files"),
     the_value_types_stand_where_the_page_says: ("`store/paths.py`, `plugin", "`store/store.py`, `plugin"),
     the_guides_lead_to_files_that_know_their_example: ("1. `ops/export.py`", "1. `ops/sync_to.py`"),
 }
