@@ -15,7 +15,17 @@ from d8_installer.model.oci import OCI_INDEX
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request, Requirement
-from d8_installer.model.resolution import ManifestOf, Resolution, TagsOf, Trust, Wanted
+from d8_installer.model.resolution import (
+    LENIENT,
+    KeptRequests,
+    ManifestOf,
+    Resolution,
+    Selection,
+    Strictness,
+    TagsOf,
+    Trust,
+    Wanted,
+)
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.resolve import pin, resolve, staleness
@@ -53,6 +63,9 @@ def drive(asking: Generator[tuple[TagsOf | ManifestOf, ...], Answers, R], catalo
     except StopIteration as end:
         result: R = end.value
         return result
+
+
+KEPT = KeptRequests(absent=True)
 
 
 def want(*asked: str | Requirement, locked: Lock | None = None, **more: object) -> Wanted:
@@ -186,9 +199,9 @@ def test_upgrades_look_again(upgrade: frozenset[ImageName] | None) -> None:
     catalogue.publish("a", "v1.1.0")
     catalogue.publish("b", "v1.1.0")
     expected = {"a": "v1.1.0", "b": "v1.1.0" if upgrade is None else "v1.0.0"}
-    assert chosen(catalogue, want("a", "b", locked=lock, upgrade=upgrade)) == expected
-    after = locked(catalogue, want("a", "b", locked=lock, upgrade=upgrade))
-    assert locked(catalogue, want("a", "b", locked=after, upgrade=upgrade)) == after
+    assert chosen(catalogue, want("a", "b", locked=lock, selection=Selection(upgrade=upgrade))) == expected
+    after = locked(catalogue, want("a", "b", locked=lock, selection=Selection(upgrade=upgrade)))
+    assert locked(catalogue, want("a", "b", locked=after, selection=Selection(upgrade=upgrade))) == after
 
 
 def test_what_is_pinned_again_stays_at_its_version() -> None:
@@ -196,7 +209,7 @@ def test_what_is_pinned_again_stays_at_its_version() -> None:
     lock = locked(catalogue, want("a"))
     catalogue.publish("a", "v1.1.0")
     catalogue.asked.clear()
-    assert locked(catalogue, want("a", locked=lock, repin=frozenset([A]))) == lock
+    assert locked(catalogue, want("a", locked=lock, selection=Selection(repin=frozenset([A])))) == lock
     assert ManifestOf(image=A.path, ref="v1.0.0") in catalogue.asked
 
 
@@ -275,7 +288,7 @@ def test_a_newcomer_is_left_out_and_the_locked_version_stays() -> None:
     catalogue = offering("v1.0.0", "v2.0.0")
     lock = locked(catalogue, want("x: a ^1"))
     catalogue.publish("a", "v1.1.0")
-    wanted = want("b-newcomer: a ^2", "x: a ^1", "z: a >=1", locked=lock, lenient=True)
+    wanted = want("b-newcomer: a ^2", "x: a ^1", "z: a >=1", locked=lock, strictness=LENIENT)
     resolution = resolved(catalogue, wanted)
     (left_out,) = resolution.left_out
     assert str(left_out.requirement) == "b-newcomer wants a ^2"
@@ -290,21 +303,21 @@ def test_leaving_out_changes_nothing_else() -> None:
     lock = locked(catalogue, want("x: a ^1"))
     catalogue.publish("a", "v1.1.0")
     catalogue.asked.clear()
-    assert locked(catalogue, want("w: a ^2", "x: a ^1", locked=lock, lenient=True)) == lock
+    assert locked(catalogue, want("w: a ^2", "x: a ^1", locked=lock, strictness=LENIENT)) == lock
     assert catalogue.asked == [TagsOf(A.path)]
 
 
 def test_without_a_lock_the_first_by_name_stays() -> None:
     catalogue = offering("v1.0.0", "v2.0.0")
-    resolution = resolved(catalogue, want("y: a ^2", "x: a ^1", lenient=True))
+    resolution = resolved(catalogue, want("y: a ^2", "x: a ^1", strictness=LENIENT))
     assert [str(out.requirement) for out in resolution.left_out] == ["y wants a ^2"]
     assert resolution.choices[0].tag == "v1.0.0"
 
 
 def test_those_who_agree_are_not_left_out() -> None:
     catalogue = offering("v1.0.0", "v2.0.0")
-    wanted = want("y: a", "x: a ^1", lenient=True)
-    assert resolved(catalogue, wanted) == resolved(catalogue, replace(wanted, lenient=False))
+    wanted = want("y: a", "x: a ^1", strictness=LENIENT)
+    assert resolved(catalogue, wanted) == resolved(catalogue, replace(wanted, strictness=Strictness()))
 
 
 def test_one_binary_cannot_be_two_files() -> None:
@@ -313,7 +326,7 @@ def test_one_binary_cannot_be_two_files() -> None:
     error = failing(ConflictError, catalogue, want(*asked))
     assert error.message == "x wants 'd8-a' to be the file 'one' of a, and y wants 'two'"
     lock = locked(catalogue, want(asked[1]))
-    wanted = want(*asked, locked=lock, lenient=True)
+    wanted = want(*asked, locked=lock, strictness=LENIENT)
     (left_out,) = resolved(catalogue, wanted).left_out
     assert str(left_out.requirement) == "x wants a *"
     assert left_out.error.message == "x wants 'd8-a' to be the file 'one' of a, and y wants 'two'"
@@ -333,7 +346,7 @@ def test_absent_requesters_are_kept_or_dropped() -> None:
     catalogue = offering("v1.0.0")
     catalogue.publish("b", "v1.0.0")
     lock = locked(catalogue, want("x: a", "d8.toml: a", "x: b"))
-    kept = locked(catalogue, want("a", locked=lock, keep_absent=True))
+    kept = locked(catalogue, want("a", locked=lock, kept=KEPT))
     assert kept == lock
     dropped = locked(catalogue, want("a", locked=lock))
     assert [str(image.name) for image in dropped.images] == ["a"]
@@ -344,15 +357,15 @@ def test_keeping_absent_requesters_asks_nothing() -> None:
     catalogue = offering("v1.0.0")
     lock = locked(catalogue, want("x: a", "a"))
     catalogue.asked.clear()
-    assert locked(catalogue, want("a", locked=lock, keep_absent=True)) == lock
-    assert locked(catalogue, want(locked=lock, keep_absent=True)).find(A) is not None
+    assert locked(catalogue, want("a", locked=lock, kept=KEPT)) == lock
+    assert locked(catalogue, want(locked=lock, kept=KEPT)).find(A) is not None
     assert catalogue.asked == []
 
 
 def test_who_is_here_and_no_longer_asks_loses_the_line() -> None:
     catalogue = offering("v1.0.0")
     lock = locked(catalogue, want("x: a", "a"))
-    wanted = want(locked=lock, keep_absent=True)
+    wanted = want(locked=lock, kept=KEPT)
     assert [who for who, _ in only(locked(catalogue, wanted)).requests] == ["x"]
     assert said(wanted) == ("a is locked and nobody here wants it",)
     assert staleness(replace(wanted, locked=locked(catalogue, wanted))) == ()
@@ -365,7 +378,7 @@ def test_what_absent_requesters_need_stays_locked() -> None:
     lock = locked(catalogue, want(absent, mine))
     assert dict(only(lock).platforms).keys() == {"darwin-arm64", "linux-amd64"}
     again = replace(mine, request=replace(mine.request, version=Specifier.parse(">=1.1")))
-    image = only(locked(catalogue, want(again, locked=lock, keep_absent=True)))
+    image = only(locked(catalogue, want(again, locked=lock, kept=KEPT)))
     assert (image.version, image.optional) == ("v1.1.0", False)
     assert dict(image.platforms).keys() == {"darwin-arm64", "linux-amd64"}
     assert dict(image.binaries) == {"a": "plugin", "x-a": "file"}
@@ -379,7 +392,7 @@ def test_an_absent_requesters_platform_may_go_with_the_image() -> None:
     catalogue = offering("v1.0.0", on=(LINUX, MAC))
     lock = locked(catalogue, want("x: a", "a"))
     catalogue.publish("a", "v1.1.0", on=(LINUX,))
-    image = only(locked(catalogue, want("a >=1.1", locked=lock, keep_absent=True)))
+    image = only(locked(catalogue, want("a >=1.1", locked=lock, kept=KEPT)))
     assert [key for key, _ in image.platforms] == ["linux-amd64"]
 
 
@@ -401,7 +414,7 @@ def test_staleness_in_words() -> None:
         "a is locked for another request than that of x",
         "b is locked and nobody here wants it",
     )
-    assert staleness(replace(gone, requirements=(), keep_absent=True)) == ()
+    assert staleness(replace(gone, requirements=(), kept=KEPT)) == ()
 
 
 def test_a_version_outside_its_range_is_stale() -> None:
@@ -439,7 +452,7 @@ def test_a_single_image_is_for_any_platform() -> None:
     top = catalogue.put("a", "v1", image_manifest(b"layer"))
     image = only(locked(catalogue, want(requirement("w: a", platforms=(LINUX,)))))
     assert (image.index, [key for key, _ in image.platforms], image.top) == (None, ["any"], top)
-    again = want(requirement("x: a"), locked=Lock.of([image]), keep_absent=True)
+    again = want(requirement("x: a"), locked=Lock.of([image]), kept=KEPT)
     assert [who for who, _ in only(locked(catalogue, again)).requests] == ["w", "x"]
 
 
@@ -449,7 +462,7 @@ def test_a_single_image_may_become_an_index() -> None:
     lock = locked(catalogue, want("x: a"))
     catalogue.publish("a", "v2", on=(LINUX, MAC))
     mine = requirement("a ^2", platforms=(LINUX,))
-    image = only(locked(catalogue, want(mine, locked=lock, keep_absent=True)))
+    image = only(locked(catalogue, want(mine, locked=lock, kept=KEPT)))
     assert [key for key, _ in image.platforms] == ["linux-amd64"]
 
 
@@ -631,7 +644,7 @@ def test_a_tag_that_moved_since_it_was_remembered() -> None:
 
 def test_a_tag_that_moved_since_it_was_locked() -> None:
     lock, catalogue = moved(offering("v1.0.0"))
-    asked = want("a", locked=lock, repin=frozenset([A]))
+    asked = want("a", locked=lock, selection=Selection(repin=frozenset([A])))
     assert "was moved" in failing(MismatchError, catalogue, asked).message
     assert "was moved" in failing(MismatchError, catalogue, want("a >=1", locked=lock)).message
     assert locked(catalogue, want("a", locked=lock)) == lock  # nothing is asked, nothing is compared
@@ -647,7 +660,7 @@ def test_a_lock_outweighs_what_was_remembered() -> None:
 def test_moved_tags_are_taken_when_accepted() -> None:
     lock, catalogue = moved(offering("v1.0.0"))
     trust = Trust({(A.path, "v1.0.0"): only(lock).top}, frozenset([(A.path, "v1.0.0")]))
-    image = only(locked(catalogue, want("a", locked=lock, repin=frozenset([A])), trust))
+    image = only(locked(catalogue, want("a", locked=lock, selection=Selection(repin=frozenset([A]))), trust))
     assert image.top == Digest.of(catalogue.tagged[A.path]["v1.0.0"])
     other = replace(trust, accept_moved=frozenset([(A.path, "v1.0.1")]))
     failing(MismatchError, catalogue, want("a"), other)
@@ -699,7 +712,7 @@ def test_resolving_again_asks_nothing_and_changes_nothing(catalogue: Catalogue, 
         catalogue.publish(name, "v1.99.0", on=[LINUX])
     catalogue.asked.clear()
     for keep_absent in (False, True):
-        wanted = want(*asked, locked=lock, keep_absent=keep_absent)
+        wanted = want(*asked, locked=lock, kept=KeptRequests(absent=keep_absent))
         assert locked(catalogue, wanted).render() == lock.render()
         assert staleness(wanted) == ()
     assert catalogue.asked == []
@@ -760,7 +773,7 @@ def test_upgrading_one_image_changes_its_own_block_only(
     for other in CATALOGUE_NAMES:
         catalogue.publish(other, "v1.99.0", "v2.99.0", on=[LINUX])
     catalogue.asked.clear()
-    after = locked(catalogue, want(*asked, locked=lock, upgrade=frozenset([ImageName(name)])))
+    after = locked(catalogue, want(*asked, locked=lock, selection=Selection(upgrade=frozenset([ImageName(name)]))))
     old, new = _blocks(lock.render()), _blocks(after.render())
     assert new.keys() == old.keys()
     assert {other for other in old if old[other] != new[other]} <= {name}
@@ -799,7 +812,7 @@ def test_lenient_never_fails_where_agreement_fails(
     catalogue: Catalogue, before: tuple[Requirement, ...], after: tuple[Requirement, ...]
 ) -> None:
     lock = locked(catalogue, want(*before))
-    wanted = want(*after, locked=lock, lenient=True, keep_absent=True)
+    wanted = want(*after, locked=lock, strictness=LENIENT, kept=KEPT)
     resolution = resolved(catalogue, wanted)
     asked = {r for choice in resolution.choices for r in choice.requirements}
     assert asked | {newcomer.requirement for newcomer in resolution.left_out} == set(after)

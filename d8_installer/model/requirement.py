@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform, wanted_platform
-from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
+from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, parse_member
 from d8_installer.model.value import Struct
-from d8_installer.model.version import Specifier
+from d8_installer.model.version import Specifier, Version
 
 if TYPE_CHECKING:
     from d8_installer.model.document import Table
@@ -97,6 +97,14 @@ class Requirement(Struct, frozen=True):
 
     requester: str
     request: Request
+
+    def allows(self, tag: str) -> bool:
+        """Whether *tag* is the exact tag that is asked for, or a version in the range."""
+        specifier = self.request.version
+        if specifier.exact_tag is not None:
+            return specifier.exact_tag == tag
+        version = Version.try_parse(tag) if is_tag(tag) else None
+        return version is not None and specifier.allows(version)
 
     def __str__(self) -> str:
         return f"{self.requester} wants {self.request.name} {self.request.version.text}"

@@ -1,13 +1,14 @@
-"""What resolving needs to know, and what it decides: Need, Answers, Choice, Resolution."""
+"""The values of resolving: what is wanted, the questions to the source, its answers, and the result."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.model.value import Struct, field
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.value import Struct, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from d8_installer.errors import D8Error
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class TagsOf(Struct, frozen=True):
-    """The need to know every tag of an image (a repository path)."""
+    """The question for every tag of an image (a repository path)."""
 
     image: str
 
 
 class ManifestOf(Struct, frozen=True, kw_only=True):
-    """The need to read the manifest that a tag or digest names; ``size`` is what a descriptor promised of it.
+    """The question for the manifest that a tag or a digest names; ``size`` is the size that a descriptor promised.
 
-    One that is ``spare`` has no answer where it cannot be read, and that is not an error.
+    If it is ``spare`` and cannot be read, it has no answer, and that is not an error.
     """
 
     image: str
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 
 
 class Answers(Struct, frozen=True, kw_only=True):
-    """What a source said to one round of needs; every need has its answer, ``absent`` those of images it lacks.
+    """What a source answered to one round of questions. Only a spare question may be without an answer.
 
-    ``failed`` are other needs that could not be met, and that concern their image alone. Only spare needs may be
-    without any answer.
+    ``absent`` holds the errors for images that the source does not have, ``failed`` other errors that concern one
+    image alone.
     """
 
     tags: Mapping[TagsOf, Sequence[str]] = field(default_factory=dict)
@@ -55,44 +56,93 @@ class Answers(Struct, frozen=True, kw_only=True):
     failed: Mapping[ManifestOf, D8Error] = field(default_factory=dict)
 
 
+class Strictness(Struct, frozen=True):
+    """Which requirements may be left out where they cannot be met, instead of failing the command.
+
+    If it is *lenient*, those of plugins may, but for the requesters that *insist*. A person's own manifest may not.
+    """
+
+    lenient: bool = False
+    insist: frozenset[str] = frozenset()
+
+    def may_leave_out(self, group: Iterable[Requirement]) -> bool:
+        """Whether the rest may go on without all of *group*."""
+        requesters = {requirement.requester for requirement in group}
+        return self.lenient and OWN_MANIFEST not in requesters and not requesters & self.insist
+
+
+LENIENT = Strictness(lenient=True)
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which images get a new version, or are pinned again, and which versions count.
+
+    ``upgrade``: images whose locked version is not preferred, None for all. ``repin``: images that are asked for again
+    at the locked version. ``created_before``: versions that are newly chosen were created before then. ``gone``: tags
+    (repository path, tag) that the source lists although it lacks their manifest, and that do not count.
+    """
+
+    upgrade: frozenset[ImageName] | None = frozenset()
+    repin: frozenset[ImageName] = frozenset()
+    created_before: datetime | None = None
+    gone: frozenset[tuple[str, str]] = frozenset()
+
+
+class KeptRequests(Struct, frozen=True, kw_only=True):
+    """Which requests stay in the lock although no requirement asks for them now.
+
+    ``absent``: those of requesters that are not present, except for the images in ``released``. ``unread``: those of
+    requesters that are here and could not be read. ``left_out``: single ones (image, requester).
+    """
+
+    absent: bool = False
+    released: frozenset[ImageName] = frozenset()
+    unread: frozenset[str] = frozenset()
+    left_out: frozenset[tuple[ImageName, str]] = frozenset()
+
+
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What is to be resolved.
+    """What is to be resolved: the requirements, the requesters that were read, and the lock so far.
 
-    ``present`` are the requesters that were read, also those that ask for nothing. ``locked`` is the lock so far:
-    its versions are preferred unless their image is in ``upgrade`` (None: every image); those in ``repin`` are asked
-    for again at the same version. ``keep_absent`` leaves requesters in the lock that are not present. ``platforms`` are
-    demanded of every image besides what the requests say, as a setting; ``adds`` are demanded this once, and change
-    nothing else of an entry that is current. ``lenient`` leaves a newcomer out that cannot agree, or a plugin out whose
-    image is not to be had, instead of failing; but those who ``insist`` fail. Lines of ``unread`` requesters, who are
-    here and could not be read, stay. ``created_before``: versions that are now chosen were created before then.
-
-    ``released``: images that lose the lines of requesters who are not present, whatever ``keep_absent`` says.
-    ``left``: requests (image, requester) that are left out of ``requirements``; their lines in the lock stay.
-    ``gone``: tags (repository path, tag) that are listed although the source lacks their manifest: they do not count.
+    ``present`` has the requesters that ask for nothing, too. ``platforms`` are demanded of every image besides what
+    the requests demand, as a setting of the project; ``adds`` are demanded this once, and change nothing else of a
+    lock entry that is current.
     """
 
     requirements: tuple[Requirement, ...]
     present: frozenset[str]
     locked: Lock
-    upgrade: frozenset[ImageName] | None = frozenset()
-    repin: frozenset[ImageName] = frozenset()
     platforms: tuple[Platform, ...] = ()
     adds: tuple[Platform, ...] = ()
-    keep_absent: bool = False
-    lenient: bool = False
-    insist: frozenset[str] = frozenset()
-    unread: frozenset[str] = frozenset()
-    created_before: datetime | None = None
-    released: frozenset[ImageName] = frozenset()
-    left: frozenset[tuple[ImageName, str]] = frozenset()
-    gone: frozenset[tuple[str, str]] = frozenset()
+    strictness: Strictness = Strictness()
+    selection: Selection = Selection()
+    kept: KeptRequests = KeptRequests()
+
+    def keeps(self, name: ImageName, requester: str) -> bool:
+        """Whether the lock entry of *name* keeps the request of *requester*, which does not ask for the image now."""
+        if requester in self.kept.unread or (name, requester) in self.kept.left_out:
+            return True
+        return self.kept.absent and requester not in self.present and name not in self.kept.released
+
+    def kept_requests(self, image: LockedImage) -> tuple[tuple[str, Digest], ...]:
+        """Return the requests of a lock entry that stay although they are not asked now."""
+        return tuple(request for request in image.requests if self.keeps(image.name, request[0]))
+
+    def without(self, left_out: Iterable[LeftOut]) -> Wanted:
+        """Return what is wanted without the requirements that are left out; what is locked for them stays."""
+        gone = {(one.requirement.request.name, one.requirement.requester) for one in left_out}
+        if not gone:
+            return self
+        requirements = tuple(one for one in self.requirements if (one.request.name, one.requester) not in gone)
+        kept = replace(self.kept, left_out=self.kept.left_out | gone)
+        return replace(self, requirements=requirements, kept=kept)
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """One image's version as chosen.
+    """The version that is chosen for one image.
 
-    ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so nothing is asked.
-    ``grows``: only the platforms that are added change it.
+    ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so the source is not asked.
+    ``grows``: only platforms are added to it.
     """
 
     name: ImageName
@@ -109,9 +159,15 @@ class LeftOut(Struct, frozen=True):
     requirement: Requirement
     error: D8Error
 
+    @classmethod
+    def of(cls, requirement: Requirement, error: D8Error) -> LeftOut:
+        """Leave *requirement* out for *error*, which then names the requester if it is a plugin."""
+        is_named = requirement.requester == OWN_MANIFEST or requirement.requester in error.message
+        return cls(requirement, error if is_named else error.within(str(requirement)))
+
 
 class HeldBack(Struct, frozen=True, kw_only=True):
-    """An image that was to be upgraded and is not at its newest stable version: who does not allow that one."""
+    """An image that was to be upgraded, and that the requirements *holders* keep from its newest stable version."""
 
     name: ImageName
     tag: str
@@ -120,7 +176,7 @@ class HeldBack(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True):
-    """What was chosen, by name, what was left out, and what a range keeps from its newest version."""
+    """The choices by name, the requirements left out, and the images that a range holds back."""
 
     choices: tuple[Choice, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -128,7 +184,7 @@ class Resolution(Struct, frozen=True):
 
 
 class Detail(Struct, frozen=True):
-    """One thing that a lock entry says otherwise than is wanted, in words."""
+    """One thing that differs between a lock entry and what is wanted, in words."""
 
     what: str
     locked: str
@@ -136,9 +192,10 @@ class Detail(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """Why an image's entry is stale: one clause, and each thing that differs.
+    """Why the lock entry of an image is stale: one clause, and each thing that differs.
 
-    ``outsiders`` are not in the entry and do not allow its version, on which others agreed: `lock` may leave them out.
+    ``outsiders`` are requesters that are not in the entry and do not allow the version on which the others agreed:
+    ``lock`` may leave them out.
     """
 
     image: ImageName
@@ -151,7 +208,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class Considered(Struct, frozen=True):
-    """One tag of an image, and in words why it was chosen or passed over."""
+    """One tag of an image, and why it was chosen or passed over, in words."""
 
     tag: str
     why: str
@@ -159,9 +216,9 @@ class Considered(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """Why an image is locked as it is: who asked, its entry so far, the tag that ``lock`` takes, all tags it has.
+    """Why an image is locked as it is: the requirements, the lock entry so far, the tag that ``lock`` takes, all tags.
 
-    ``left_out`` are those of the group that ``lock`` goes on without.
+    ``left_out`` are the requirements that ``lock`` goes on without.
     """
 
     name: ImageName

@@ -15,7 +15,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.plan import Link
 from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.model.resolution import Wanted
+from d8_installer.model.resolution import LENIENT, KeptRequests, Wanted
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
 from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
@@ -168,7 +168,14 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
     theirs = tuple(r for r in everybody if r.requester != plugin.name and (r.request.name, r.requester) in locked)
     present = frozenset(r.requester for r in theirs) | {plugin.name}
     relocked = relock(
-        session, Wanted(requirements=(*theirs, *mine), present=present, locked=shared, keep_absent=True, lenient=True)
+        session,
+        Wanted(
+            requirements=(*theirs, *mine),
+            present=present,
+            locked=shared,
+            kept=KeptRequests(absent=True),
+            strictness=LENIENT,
+        ),
     )
     others = [image for image in before.images if image.name not in names]
     lock = Lock.of([*relocked.lock.images, *others], before.extra)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.model.platform import typed_platform
+from d8_installer.model.resolution import LENIENT, Selection
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.ops.merge_driver import Merging
 from d8_installer.pipeline.absent_requesters import say_absent
@@ -73,10 +74,15 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         requesters = gather(session, workspace, options.given)
         if not options.dry_run:
             refuse_contested_verifiers(session, requesters)
-        wanted = replace(requesters.wanted(workspace.locked, prune=options.prune), repin=merging.unsettled)
+        wanted = requesters.wanted(workspace.locked, prune=options.prune)
         refuse_unknown(session, profile, wanted, {*(options.upgrade or ()), *accepted_names(session)} - merging.seen)
         adds = tuple(sorted({typed_platform(text) for text in options.platforms}))
-        wanted = replace(wanted, upgrade=options.upgrade, adds=adds, lenient=True)
+        wanted = replace(
+            wanted,
+            adds=adds,
+            strictness=LENIENT,
+            selection=Selection(upgrade=options.upgrade, repin=merging.unsettled),
+        )
         relocked = relock(session, wanted)
         if not options.dry_run and locks_more(workspace.locked, relocked.lock):
             refuse_without_verifiers(session)

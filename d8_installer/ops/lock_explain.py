@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.model.date import spelled
+from d8_installer.model.resolution import LENIENT, Selection
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.driver import drive
 from d8_installer.pipeline.relock import cutoff_of, refuse_unknown
@@ -76,7 +77,9 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
     workspace = session.profiles.read(session.profiles.find())
     requesters = gather(session, workspace, given)
     cutoff = cutoff_of(session)
-    wanted = replace(requesters.wanted(workspace.locked), created_before=cutoff, lenient=True)
+    wanted = replace(
+        requesters.wanted(workspace.locked), selection=Selection(created_before=cutoff), strictness=LENIENT
+    )
     refuse_unknown(session, workspace.profile, wanted, [name])
     told = drive(explain(wanted, name), lambda: session.source, session.scope.options.connections)
     images = len(workspace.locked.images)

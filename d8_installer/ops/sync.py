@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError
+from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
@@ -89,7 +90,7 @@ def _change(
         ask_witness(session, workspace.locked)
         return replace(read, problems=requesters.problems), _others_of(requesters, workspace.locked)
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
-    relocked = relock(session, replace(wanted, lenient=True))
+    relocked = relock(session, replace(wanted, strictness=LENIENT))
     say_absent(session, wanted, "sync")
     cannot_agree = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
     apart = (*_others_of(requesters, relocked.lock), *_left_out_of(requesters, cannot_agree))

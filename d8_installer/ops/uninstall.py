@@ -54,7 +54,8 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
         else:
             edit = edited(workspace, text, reason, dry_run=dry_run)
             own = edit.manifest
-        wanted = replace(requesters.wanted(workspace.locked, own), released=frozenset(chosen))
+        wanted = requesters.wanted(workspace.locked, own)
+        wanted = replace(wanted, kept=replace(wanted.kept, released=frozenset(chosen)))
         return apply_edit(session, workspace, requesters, wanted, relock_leniently(session, wanted), edit)
 
 
@@ -65,7 +66,7 @@ def _requesters(session: Session, workspace: Workspace, chosen: Sequence[ImageNa
     """
     requesters = gather(session, workspace, hooks=False)
     wanted = requesters.wanted(workspace.locked)
-    may_be_theirs = any(locked_requests(wanted, name).keys() & wanted.unread for name in chosen)
+    may_be_theirs = any(locked_requests(wanted, name).keys() & wanted.kept.unread for name in chosen)
     return gather(session, workspace) if may_be_theirs and not requesters.is_certain else requesters
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.reference import image_name
 from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Selection
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.ops.images.editing import Edit, apply_edit, changing, relock_leniently
@@ -39,7 +40,7 @@ def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: boo
         wanted = requesters.wanted(workspace.locked)
         for name in sorted(chosen):
             _refuse_without_range(session, workspace, wanted, name)
-        wanted = replace(wanted, upgrade=None if every else chosen)
+        wanted = replace(wanted, selection=Selection(upgrade=None if every else chosen))
         relocked = relock_leniently(session, wanted)
         _note_held_back(session, workspace, wanted, relocked)
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
@@ -72,7 +73,7 @@ def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relo
     """Note each image that a range keeps from its newest version, and with ``--all`` each without a known range."""
     for held in relocked.held:
         session.reporter.note(f"{held.name} stays at {held.tag}: {_reason(session, workspace, held)}")
-    for image in wanted.locked.images if wanted.upgrade is None else ():
+    for image in wanted.locked.images if wanted.selection.upgrade is None else ():
         if image.requests and not requirements_for(wanted, image.name):
             requesters = named(locked_requests(wanted, image.name))
             typed = typed_command(session, workspace.profile, f"upgrade {image.name}")

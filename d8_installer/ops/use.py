@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError, NotFoundError, UsageError
 from d8_installer.model.reference import is_tag
 from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement
+from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.editing import apply_with_warnings, changing, raise_if_left_out
@@ -49,7 +50,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         tag = _published(session, name, version)
         for requirement in requirements:
             _refuse_outside(session, requirement, tag, workspace)
-        relocked = relock(session, replace(_narrowed(wanted, name, tag), lenient=True))
+        relocked = relock(session, replace(_narrowed(wanted, name, tag), strictness=LENIENT))
         raise_if_left_out([name], relocked)
         for problem in relocked.problems:
             session.reporter.warn(problem.message)

@@ -17,11 +17,11 @@ _SHOWN = 5
 
 def say_absent(session: Session, wanted: Wanted, verb: str) -> None:
     """Name the requesters that are not here, and what becomes of their lines; *verb* --prune drops them."""
-    absent = {who for image in wanted.locked.images for who, _ in image.requests} - wanted.present - wanted.unread
+    absent = {who for image in wanted.locked.images for who, _ in image.requests} - wanted.present - wanted.kept.unread
     if not absent:
         return
     names = named(absent)
-    if wanted.keep_absent:
+    if wanted.kept.absent:
         way = f"`d8-installer {verb} --prune` drops it"
         session.reporter.note(f"the lock keeps what was asked for by {names}, not installed here; {way}")
     else:

@@ -14,7 +14,7 @@ from d8_installer.model.lock import FILE_NAME, Lock
 from d8_installer.model.manifest import FILE_NAME as MANIFEST_NAME
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.requirement import OWN_MANIFEST
-from d8_installer.model.resolution import Wanted
+from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.source import CarriesLock, CarriesManifest
 from d8_installer.model.value import replace
 from d8_installer.pipeline.apply import Change, asked_by, situation
@@ -91,7 +91,11 @@ def _carried_manifest(session: Session, lock: Lock) -> str | None:
     requirements = manifest.requirements(OWN_MANIFEST)
     present = frozenset([OWN_MANIFEST])
     wanted = Wanted(
-        requirements=requirements, present=present, locked=lock, platforms=manifest.platforms, keep_absent=True
+        requirements=requirements,
+        present=present,
+        locked=lock,
+        platforms=manifest.platforms,
+        kept=KeptRequests(absent=True),
     )
     if differences := staleness(wanted):
         session.reporter.warn(f"{file} is not what its lock is for ({differences[0]}); it is not taken")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def say_gone(session: Session, wanted: Wanted) -> None:
     """Warn of each version that was passed over."""
-    for image, tag in sorted(wanted.gone):
+    for image, tag in sorted(wanted.selection.gone):
         name = image.rpartition("/")[2]
         session.reporter.warn(f"{name} {tag} is passed over: it is listed, but its manifest is not there")
 
@@ -27,9 +27,9 @@ def naming_gone(wanted: Wanted) -> Iterator[None]:
     try:
         yield
     except (NotFoundError, ConflictError) as error:
-        if not wanted.gone:
+        if not wanted.selection.gone:
             raise
-        tags = ", ".join(sorted(tag for _, tag in wanted.gone))
+        tags = ", ".join(sorted(tag for _, tag in wanted.selection.gone))
         raise error.within(
             more=f"listed, but without a manifest: {tags}",
             hint="tell whoever runs this source, or name another one with --endpoint",

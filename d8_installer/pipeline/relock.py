@@ -15,7 +15,7 @@ from d8_installer.pipeline.driver import Known, drive, workers
 from d8_installer.pipeline.gone_versions import naming_gone, say_gone
 from d8_installer.pipeline.other_profiles import hint_elsewhere
 from d8_installer.pipeline.tag_memory import say_first_trust
-from d8_installer.resolve import pin_what_can_be, resolve, staleness, without
+from d8_installer.resolve import pin_what_can_be, resolve, staleness
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     Where *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
     """
     accepted = accepted_moves(session.scope.options.accept_moved)
-    wanted = replace(wanted, repin=wanted.repin | {name for name, _ in accepted}, created_before=cutoff_of(session))
+    repin = wanted.selection.repin | {name for name, _ in accepted}
+    selection = replace(wanted.selection, repin=repin, created_before=cutoff_of(session))
+    wanted = replace(wanted, selection=selection)
     trust = Trust(home_state.load_tags(session.scope.home), frozenset((name.path, tag) for name, tag in accepted))
     resolution, locked, left_out = _resolved(session, wanted, trust)
     ask_witness(session, locked)
@@ -124,17 +126,18 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolutio
             resolution = drive(resolve(wanted), lambda: session.source, width, known)
         kept = Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version)
         refuse_moved(session, kept)
-        rest = without(wanted, resolution.left_out)
+        rest = wanted.without(resolution.left_out)
         with naming_gone(wanted):
             pinned = drive(pin_what_can_be(resolution, rest, trust), lambda: session.source, width, known)
         if pinned.gone:
-            wanted = replace(wanted, gone=wanted.gone | pinned.gone.keys())
+            gone = wanted.selection.gone | pinned.gone.keys()
+            wanted = replace(wanted, selection=replace(wanted.selection, gone=gone))
             continue
         if not pinned.left_out:
             say_gone(session, wanted)
             return resolution, pinned.lock, (*unpinned, *resolution.left_out)
         unpinned += pinned.left_out
-        wanted = without(wanted, pinned.left_out)
+        wanted = wanted.without(pinned.left_out)
 
 
 def cutoff_of(session: Session) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
-from d8_installer.model.resolution import Wanted
+from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.admission import hooked_manifests
 from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
@@ -91,9 +91,8 @@ class Requesters(Struct, frozen=True, kw_only=True):
             requirements=requirements,
             present=frozenset(present),
             locked=locked,
-            unread=frozenset(unread),
             platforms=platforms,
-            keep_absent=not prune,
+            kept=KeptRequests(absent=not prune, unread=frozenset(unread)),
         )
 
 

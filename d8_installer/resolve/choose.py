@@ -1,4 +1,25 @@
-"""Which version of each image: the locked one while it will do, else the newest that all allow."""
+"""Which version of each image: the locked one while it satisfies every request, else the newest that all allow.
+
+How it works. The requirements are grouped by image, and images do not depend on each other: a version is chosen for
+each by itself, so there is no backtracking. For one image:
+
+1. If the lock entry's version is allowed and not to be upgraded, it stays. Such an image costs no request to the
+   source: that is what makes a lock stable, and a second run fast.
+2. Otherwise the source is asked for its tags, all images in one round. Tags that the source lists without having
+   their manifest (``Selection.gone``) do not count.
+3. The requirements must agree. Strictly, all of them count, and a conflict is an error that names both sides. Where
+   the command is lenient, the requirements are taken by seniority (the same request as locked, then requesters that
+   are locked, then the person's manifest) and one that does not fit those before it is left out with its reason; its
+   request in the lock stays.
+4. The newest version that all of them allow is chosen, by SemVer precedence. An exact tag (``===``) wins as it is
+   spelled.
+
+With a cut-off (``Selection.created_before``) the manifests of newly chosen versions are read for their dates, and
+versions that are too new are removed and 3 and 4 repeated, until every choice is old enough.
+
+``resolve`` is a generator: it yields what it needs to know, is sent the answers, and does no I/O. Digests are not its
+concern; ``pin`` turns the choices into lock entries.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +27,47 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.date import spelled
-from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Answers, Choice, HeldBack, LeftOut, ManifestOf, Resolution, TagsOf
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.resolve.dates import dates_of
-from d8_installer.resolve.demand import absent, all_allow, allows, by_image, can_agree, is_current, locked_will_do
-from d8_installer.resolve.left_out import may_leave_out, naming, without
+from d8_installer.resolve.demand import Demand, demands_of, kept_choices
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping
     from datetime import datetime
 
-    from d8_installer.model.digest import Digest
-    from d8_installer.model.lock import LockedImage
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Needs, Wanted
+
+    Dates = Mapping[ManifestOf, datetime | None]
 
 
 def resolve(wanted: Wanted) -> Generator[Needs, Answers, Resolution]:
     """Choose one version for every wanted image: the locked one while it will do, else the newest that all allow.
 
-    Raises NotFoundError where no version is allowed, ConflictError naming both requesters where they exclude each
-    other (``wanted.lenient``: the newcomer is left out instead).
+    Raises NotFoundError where no version is allowed, and ConflictError, naming both requesters, where they exclude each
+    other. If *wanted* is lenient, the newcomer is left out instead.
     """
-    groups = by_image(wanted.requirements)
-    needs = tuple(TagsOf(name.path) for name, group in groups.items() if not locked_will_do(wanted, name, group))
-    answers = _without_gone(wanted, (yield needs)) if needs else Answers()
-    dated: dict[ManifestOf, datetime | None] = {}
+    demands = demands_of(wanted)
+    needs = tuple(TagsOf(name.path) for name, demand in demands.items() if not demand.will_do)
+    answers = (yield needs) if needs else Answers()
+    demands = {name: _informed(demand, answers) for name, demand in demands.items()}
+    dates: dict[ManifestOf, datetime | None] = {}
     while True:
         try:
-            resolution = _decide(wanted, groups, _old_enough(wanted, answers, dated))
-        except _Undecided as undecided:
-            raise _with_cutoff(undecided, wanted, dated) from undecided
-        chosen = {ManifestOf(image=c.name.path, ref=c.tag) for c in resolution.choices if _is_anew(wanted, c)}
-        if wanted.created_before is None or chosen <= dated.keys():
+            resolution = _decide(wanted, {name: _old_enough(demand, dates) for name, demand in demands.items()})
+        except _UndecidedError as undecided:
+            raise _with_cutoff(undecided, wanted, dates) from undecided
+        chosen = {ManifestOf(image=c.name.path, ref=c.tag) for c in resolution.choices if _is_new(wanted, c)}
+        if wanted.selection.created_before is None or chosen <= dates.keys():
             return resolution
-        dated |= yield from dates_of(sorted(chosen - dated.keys(), key=lambda top: top.image))
+        dates |= yield from dates_of(sorted(chosen - dates.keys(), key=lambda top: top.image))
 
 
-class _Undecided(Exception):  # noqa: N818 - it never leaves this module
-    """What is wrong with one image."""
+class _UndecidedError(Exception):
+    """No version can be chosen for one image; never leaves this module."""
 
     def __init__(self, name: ImageName, error: ConflictError | NotFoundError) -> None:
         super().__init__(name)
@@ -55,187 +75,99 @@ class _Undecided(Exception):  # noqa: N818 - it never leaves this module
         self.error = error
 
 
-def _without_gone(wanted: Wanted, answers: Answers) -> Answers:
-    tags = {
-        need: tuple(tag for tag in every if (need.image, tag) not in wanted.gone)
-        for need, every in answers.tags.items()
+def _informed(demand: Demand, answers: Answers) -> Demand:
+    """Return *demand* with what the source answered, without tags whose manifest is gone."""
+    path = demand.name.path
+    need, gone = TagsOf(path), demand.wanted.selection.gone
+    tags = answers.tags.get(need, ())
+    if gone:
+        tags = tuple(tag for tag in tags if (path, tag) not in gone)
+    return replace(demand, tags=tags, absence=answers.absent.get(need))
+
+
+def _old_enough(demand: Demand, dates: Dates) -> Demand:
+    """Return *demand* without the tags that are known to be too new, or to have no date."""
+    cutoff = demand.wanted.selection.created_before
+    if cutoff is None or not dates:
+        return demand
+    late = {
+        top.ref for top, date in dates.items() if top.image == demand.name.path and (date is None or date >= cutoff)
     }
-    return replace(answers, tags=tags) if wanted.gone else answers
+    return replace(demand, tags=tuple(tag for tag in demand.tags if tag not in late))
 
 
-def _is_anew(wanted: Wanted, choice: Choice) -> bool:
-    return not choice.kept and not locked_will_do(wanted, choice.name, choice.requirements)
+def _is_new(wanted: Wanted, choice: Choice) -> bool:
+    return not choice.kept and not Demand.of(wanted, choice.name, choice.requirements).will_do
 
 
-def _old_enough(wanted: Wanted, answers: Answers, dated: Mapping[ManifestOf, datetime | None]) -> Answers:
-    """Return *answers* without the tags that are known to be too new, or to have no date."""
-    if wanted.created_before is None:
-        return answers
-    late = {top for top, date in dated.items() if date is None or date >= wanted.created_before}
-    tags = {
-        need: tuple(tag for tag in every if ManifestOf(image=need.image, ref=tag) not in late)
-        for need, every in answers.tags.items()
-    }
-    return replace(answers, tags=tags)
-
-
-def _with_cutoff(
-    undecided: _Undecided, wanted: Wanted, dated: Mapping[ManifestOf, datetime | None]
-) -> ConflictError | NotFoundError:
-    error = undecided.error
-    if wanted.created_before is None or not dated:
-        return error
-    return error.within(
-        more=f"versions without a date, or from {spelled(wanted.created_before)} on, are excluded",
+def _with_cutoff(undecided: _UndecidedError, wanted: Wanted, dates: Dates) -> ConflictError | NotFoundError:
+    cutoff = wanted.selection.created_before
+    if cutoff is None or not dates:
+        return undecided.error
+    return undecided.error.within(
+        more=f"versions without a date, or from {spelled(cutoff)} on, are excluded",
         hint=f"see `d8-installer lock --explain {undecided.name}` with the same --exclude-newer",
     )
 
 
-def _decide(wanted: Wanted, groups: Mapping[ImageName, tuple[Requirement, ...]], answers: Answers) -> Resolution:
+def _decide(wanted: Wanted, demands: Mapping[ImageName, Demand]) -> Resolution:
     choices, left_out, held = [], list[LeftOut](), list[HeldBack]()
-    for name, group in groups.items():
-        locked = wanted.locked.find(name)
-        if locked is not None and locked_will_do(wanted, name, group):
-            choices.append(_as_locked(wanted, locked, group))
+    for name, demand in demands.items():
+        if demand.will_do:
+            choices.append(_as_locked(demand))
             continue
         try:
-            agreed, refused = agree(wanted, name, group, answers)
-            left_out += refused
-            rest = without(wanted, refused)
-            if not agreed:
-                choices += (
-                    [Choice(name=name, tag=locked.version, requirements=(), locked=locked, kept=True)]
-                    if locked is not None
-                    else []
-                )
-            elif locked is not None and locked_will_do(rest, name, agreed):
-                choices.append(_as_locked(rest, locked, agreed))
-            else:
-                tags = answers.tags[TagsOf(name.path)]
-                choices.append(Choice(name=name, tag=newest(name, agreed, tags), requirements=agreed, locked=locked))
-                held += _held(wanted, choices[-1], tags)
+            choice, refused = _choose(demand)
         except (ConflictError, NotFoundError) as error:
-            raise _Undecided(name, error) from error
-    return Resolution((*choices, *absent(wanted, groups)), tuple(left_out), tuple(held))
+            raise _UndecidedError(name, error) from error
+        left_out += refused
+        if choice is not None:
+            choices.append(choice)
+            held += _held_back(demand, choice)
+    return Resolution((*choices, *kept_choices(wanted, demands)), tuple(left_out), tuple(held))
 
 
-def _held(wanted: Wanted, choice: Choice, tags: Sequence[str]) -> Iterator[HeldBack]:
-    """Yield the image if it was to be upgraded, and a range keeps it from its newest stable version."""
-    if wanted.upgrade is not None and choice.name not in wanted.upgrade:
-        return
-    stable = [version for tag in tags if (version := Version.try_parse(tag)) is not None and version.is_stable()]
-    best, chosen = max(stable, key=lambda one: one.preference_key, default=None), Version.try_parse(choice.tag)
-    if best is None or chosen is None or best.compare(chosen) <= 0:
-        return
-    holders = tuple(requirement for requirement in choice.requirements if not allows(requirement, best.text))
-    if holders:
-        yield HeldBack(name=choice.name, tag=choice.tag, newest=best.text, holders=holders)
+def _choose(demand: Demand) -> tuple[Choice | None, tuple[LeftOut, ...]]:
+    """Return the choice for one image, None if nothing is left to choose for, and the requirements left out."""
+    agreement = demand.agree()
+    rest = replace(demand, wanted=demand.wanted.without(agreement.left_out), group=agreement.group)
+    if rest.group:
+        choice = _as_locked(rest) if rest.will_do else _newly_chosen(rest)
+        return choice, agreement.left_out
+    if demand.locked is None:
+        return None, agreement.left_out
+    kept = Choice(name=demand.name, tag=demand.locked.version, requirements=(), locked=demand.locked, kept=True)
+    return kept, agreement.left_out
 
 
-def _as_locked(wanted: Wanted, locked: LockedImage, group: tuple[Requirement, ...]) -> Choice:
-    current, adds = is_current(wanted, locked, group), bool(wanted.adds)
+def _newly_chosen(demand: Demand) -> Choice:
+    return Choice(name=demand.name, tag=demand.newest(), requirements=demand.group, locked=demand.locked)
+
+
+def _as_locked(demand: Demand) -> Choice:
+    locked = demand.locked
+    if locked is None:
+        raise AssertionError(f"{demand.name} is not locked")
+    is_current, adds = demand.is_current, bool(demand.wanted.adds)
     return Choice(
         name=locked.name,
         tag=locked.version,
-        requirements=group,
+        requirements=demand.group,
         locked=locked,
-        kept=current and not adds,
-        grows=current and adds,
+        kept=is_current and not adds,
+        grows=is_current and adds,
     )
 
 
-def newest(name: ImageName, group: Sequence[Requirement], tags: Sequence[str]) -> str:
-    """Return the tag of the newest version that all of *group* allow; ConflictError or NotFoundError if none is."""
-    exact = next((r.request.version.exact_tag for r in group if r.request.version.exact_tag is not None), None)
-    allowed = [tag for tag in tags if all_allow(group, tag)]
-    if exact is not None and exact in allowed:
-        return exact
-    versions = [version for tag in allowed if (version := Version.try_parse(tag)) is not None]
-    if versions:
-        return max(versions, key=lambda version: version.preference_key).text
-    raise _nothing_allowed(name, group, tags)
-
-
-def _nothing_allowed(
-    name: ImageName, group: Sequence[Requirement], tags: Sequence[str]
-) -> ConflictError | NotFoundError:
-    alone = [r for r in group if not any(allows(r, tag) for tag in tags)]
-    if len(group) > 1 and not alone:
-        wants = " and ".join(map(str, group))
-        return ConflictError(f"no version of {name} fits both: {wants}", hint="loosen one of the two ranges")
-    versions = sorted((v for tag in tags if (v := Version.try_parse(tag))), key=lambda v: v.preference_key)
-    stable = [version for version in versions if version.is_stable()]
-    culprit = (alone or group)[0]
-    if not versions:
-        why = "none of its tags is a version" if tags else "its list of tags is empty"
-        return NotFoundError(f"{name} has no published version: {why}", hint="ask its publisher for a version tag")
-    newest = f"; the newest stable one is {stable[-1]}" if stable else ""
-    if not stable and versions:
-        newest = f"; there are only pre-releases, such as {versions[-1]}"
-    return NotFoundError(
-        f"no published version of {name} fits: {culprit}{newest}",
-        hint=f"see `d8-installer versions {name}`"
-        + ("; ask for pre-releases with '>=0-0'" if versions and not stable else ""),
-    )
-
-
-def agree(
-    wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], answers: Answers
-) -> tuple[tuple[Requirement, ...], list[LeftOut]]:
-    """Return those of *group* that can agree, the already locked first, and each left-out one with the reason.
-
-    Raises ConflictError or NotFoundError where one cannot be left out.
-    """
-    need = TagsOf(name.path)
-    if need in answers.absent:
-        absence = answers.absent[need]
-        if not may_leave_out(wanted, group):
-            raise absence
-        return (), [LeftOut(requirement, naming(requirement, absence)) for requirement in group]
-    if not wanted.lenient:
-        return group, []
-    locked = wanted.locked.find(name)
-    lines = dict(locked.requests) if locked is not None else {}
-    agreed: list[Requirement] = []
-    refused = []
-    for requirement in sorted(group, key=lambda r: _seniority(lines, r)):
-        if can_agree([*agreed, requirement], answers.tags[need]):
-            agreed.append(requirement)
-            continue
-        error = _refusal(name, requirement, agreed, answers.tags[need])
-        if not may_leave_out(wanted, (requirement,)) and (not agreed or requirement.requester in wanted.insist):
-            raise error
-        refused.append(LeftOut(requirement, error))
-    return tuple(agreed), refused
-
-
-def _seniority(lines: Mapping[str, Digest], requirement: Requirement) -> tuple[bool, bool, bool, str]:
-    """Those whose very request is locked come first, then those who were locked at all, then a person's own."""
-    who = requirement.requester
-    return (lines.get(who) != requirement.request.hash, who not in lines, who != OWN_MANIFEST, who)
-
-
-def _refusal(
-    name: ImageName, requirement: Requirement, agreed: Sequence[Requirement], tags: Sequence[str]
-) -> ConflictError | NotFoundError:
-    if not agreed:
-        return _nothing_allowed(name, (requirement,), tags)
-    wanted = dict(requirement.request.binaries)
-    for other in agreed:
-        for binary, member in other.request.binaries:
-            if wanted.get(binary, member) != member:
-                return ConflictError(
-                    f"{requirement.requester} wants {binary!r} to be the file {wanted[binary]!r} of {name},"
-                    f" and {other.requester} wants {member!r}",
-                    hint=f"rename one of the two binaries, or do without {_plugin_of(requirement, other)}",
-                )
-    culprits = [other for other in agreed if not can_agree((other, requirement), tags)] or agreed
-    return ConflictError(
-        f"{requirement} and cannot agree: {' and '.join(map(str, culprits))}",
-        hint=f"loosen one of the ranges, or do without {_plugin_of(requirement, culprits[0])}",
-    )
-
-
-def _plugin_of(requirement: Requirement, other: Requirement) -> str:
-    """Return which of two requesters can be done without."""
-    return (other if requirement.requester == OWN_MANIFEST else requirement).requester
+def _held_back(demand: Demand, choice: Choice) -> Iterator[HeldBack]:
+    """Yield the image if it was to be upgraded, and a range keeps it from its newest stable version."""
+    upgrade = demand.wanted.selection.upgrade
+    if choice.kept or (upgrade is not None and choice.name not in upgrade):
+        return
+    stable = [version for tag in demand.tags if (version := Version.try_parse(tag)) is not None and version.is_stable()]
+    best, chosen = max(stable, key=lambda one: one.preference_key, default=None), Version.try_parse(choice.tag)
+    if best is None or chosen is None or best.compare(chosen) <= 0:
+        return
+    holders: tuple[Requirement, ...] = tuple(one for one in choice.requirements if not one.allows(best.text))
+    if holders:
+        yield HeldBack(name=choice.name, tag=choice.tag, newest=best.text, holders=holders)

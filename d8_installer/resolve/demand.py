@@ -1,18 +1,20 @@
-"""What a lock entry must say to stay as it is. Asks nothing, decides no version."""
+"""What is asked of one image, and whether a lock entry or a tag satisfies it. Asks the source nothing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from d8_installer.model.reference import is_tag
-from d8_installer.model.resolution import Choice
-from d8_installer.model.value import replace
+from d8_installer.errors import ConflictError, NotFoundError
+from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Choice, LeftOut
+from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.lock import LockedImage
     from d8_installer.model.platform import Platform
@@ -21,98 +23,206 @@ if TYPE_CHECKING:
     from d8_installer.model.resolution import Wanted
 
 
-def is_current(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) -> bool:
-    """Whether the lock's entry says exactly what *group* asks for, so that nothing has to be asked or written."""
-    asked = {requirement.requester: requirement.request.hash for requirement in group}
-    as_demanded = all(requirement.request.digest in (None, locked.top) for requirement in group)
-    complete = not missing_binaries(locked, group) and not missing_platforms(locked, group)
-    same = lines_here(wanted, locked) == asked and locked.demanded == wanted.platforms
-    sound = not excess(wanted, locked, group) and not wanted.locked.is_altered(locked)
-    return same and as_demanded and complete and sound and locked.name not in wanted.repin
+class Agreement(Struct, frozen=True):
+    """The requirements of a group that agree on the image, and the ones that are left out."""
+
+    group: tuple[Requirement, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
-def excess(wanted: Wanted, locked: LockedImage, group: Sequence[Requirement]) -> tuple[str, ...]:
-    """Return what the entry says beyond what *group* asks for: binaries by name, and ``optional``.
+class Demand(Struct, frozen=True, kw_only=True):
+    """One image that is wanted: the requirements for it (*group*), its lock entry so far, and its published tags.
 
-    Where lines stay of requesters who are not here, nobody knows what those asked for.
+    ``tags`` is empty until the source was asked; ``absence`` is its error if it does not have the image.
     """
-    if absent_lines(wanted, locked):
-        return ()
-    asked = {name for requirement in group for name, _ in requirement.request.binaries}
-    more = tuple(f"the binary {name}" for name, _ in locked.binaries if name not in asked)
-    optional = all(requirement.request.optional for requirement in group)
-    return (*more, "optional") if locked.optional and not optional else more
 
+    wanted: Wanted
+    name: ImageName
+    group: tuple[Requirement, ...]
+    locked: LockedImage | None = None
+    tags: Sequence[str] = ()
+    absence: D8Error | None = None
 
-def lines_here(wanted: Wanted, locked: LockedImage) -> dict[str, Digest]:
-    """Return the entry's lines, without those that stay though nobody asks for them now."""
-    return {who: line for who, line in locked.requests if not stays(wanted, locked.name, who)}
+    @classmethod
+    def of(cls, wanted: Wanted, name: ImageName, group: Iterable[Requirement]) -> Demand:
+        """Return the demand of *group* for the image *name*, with its lock entry."""
+        return cls(wanted=wanted, name=name, group=tuple(group), locked=wanted.locked.find(name))
 
+    def by(self, *group: Requirement) -> Demand:
+        """Return this demand as if only *group* made it."""
+        return replace(self, group=group)
 
-def missing_binaries(locked: LockedImage, group: Iterable[Requirement]) -> tuple[str, ...]:
-    """Return the binaries of *group* that the entry lacks or takes from another file."""
-    asked = {pair for requirement in group for pair in requirement.request.binaries}
-    return tuple(sorted(name for name, _ in asked - set(locked.binaries)))
+    # -- a version ---------------------------------------------------------------------------------------------
 
+    def allows(self, tag: str) -> bool:
+        """Whether every requirement allows *tag*."""
+        return all(requirement.allows(tag) for requirement in self.group)
 
-def missing_platforms(locked: LockedImage, group: Iterable[Requirement]) -> tuple[Platform, ...]:
-    """Return the platforms that *group* lists and cannot do without, and that the entry has no pin for."""
-    listed = {p for r in group if not r.request.optional for p in r.request.platforms or ()}
-    return tuple(sorted(platform for platform in listed if locked.pin_for(platform) is None))
+    def can_agree(self, tags: Iterable[str]) -> bool:
+        """Whether every requirement allows one of *tags*, and no two take a binary from different files."""
+        files = {pair for requirement in self.group for pair in requirement.request.binaries}
+        return len(dict(files)) == len(files) and any(map(self.allows, tags))
 
+    @property
+    def will_do(self) -> bool:
+        """Whether the locked version stays: it is not to be upgraded, and every requirement allows it."""
+        upgrade = self.wanted.selection.upgrade
+        if self.locked is None or upgrade is None or self.name in upgrade:
+            return False
+        is_strict = not self.wanted.strictness.lenient
+        return self.can_agree([self.locked.version]) or (is_strict and self.allows(self.locked.version))
 
-def by_image(requirements: Iterable[Requirement]) -> dict[ImageName, tuple[Requirement, ...]]:
-    groups: dict[ImageName, list[Requirement]] = defaultdict(list)
-    for requirement in sorted(requirements, key=lambda r: (r.request.name, r.requester)):
-        groups[requirement.request.name].append(requirement)
-    return {name: tuple(group) for name, group in groups.items()}
+    def newest(self) -> str:
+        """Return the tag of the newest version that every requirement allows.
 
+        NotFoundError where a requirement allows none, ConflictError where each allows some but no version fits all.
+        """
+        exact = [tag for requirement in self.group if (tag := requirement.request.version.exact_tag) is not None]
+        allowed = [tag for tag in self.tags if self.allows(tag)]
+        if exact and exact[0] in allowed:
+            return exact[0]
+        versions = [version for tag in allowed if (version := Version.try_parse(tag)) is not None]
+        if versions:
+            return max(versions, key=lambda version: version.preference_key).text
+        raise self._nothing_allowed()
 
-def locked_will_do(wanted: Wanted, name: ImageName, group: Sequence[Requirement]) -> bool:
-    locked = wanted.locked.find(name)
-    if locked is None or wanted.upgrade is None or name in wanted.upgrade:
-        return False
-    return can_agree(group, [locked.version]) or (not wanted.lenient and all_allow(group, locked.version))
-
-
-def can_agree(group: Sequence[Requirement], tags: Iterable[str]) -> bool:
-    """Whether one of *tags* is right for all, and no binary is another file for one than for another."""
-    files = {pair for requirement in group for pair in requirement.request.binaries}
-    return len(dict(files)) == len(files) and any(all_allow(group, tag) for tag in tags)
-
-
-def all_allow(group: Iterable[Requirement], tag: str) -> bool:
-    return all(allows(requirement, tag) for requirement in group)
-
-
-def allows(requirement: Requirement, tag: str) -> bool:
-    specifier = requirement.request.version
-    if specifier.exact_tag is not None:
-        return specifier.exact_tag == tag
-    version = Version.try_parse(tag) if is_tag(tag) else None
-    return version is not None and specifier.allows(version)
-
-
-def absent(wanted: Wanted, groups: Mapping[ImageName, object]) -> Iterable[Choice]:
-    """Yield the images that only requesters want who are not here: as locked, without the lines of those who are."""
-    for image in wanted.locked.images:
-        lines = absent_lines(wanted, image)
-        if image.name not in groups and lines:
-            yield Choice(
-                name=image.name, tag=image.version, requirements=(), locked=replace(image, requests=lines), kept=True
+    def _nothing_allowed(self) -> ConflictError | NotFoundError:
+        alone = [requirement for requirement in self.group if not any(map(requirement.allows, self.tags))]
+        if len(self.group) > 1 and not alone:
+            wants = " and ".join(map(str, self.group))
+            return ConflictError(f"no version of {self.name} fits both: {wants}", hint="loosen one of the two ranges")
+        versions = [version for tag in self.tags if (version := Version.try_parse(tag)) is not None]
+        if not versions:
+            why = "none of its tags is a version" if self.tags else "its list of tags is empty"
+            return NotFoundError(
+                f"{self.name} has no published version: {why}", hint="ask its publisher for a version tag"
             )
+        versions.sort(key=lambda version: version.preference_key)
+        stable = [version for version in versions if version.is_stable()]
+        newest = f"the newest stable one is {stable[-1]}" if stable else ""
+        return NotFoundError(
+            f"no published version of {self.name} fits: {(alone or self.group)[0]}; "
+            + (newest or f"there are only pre-releases, such as {versions[-1]}"),
+            hint=f"see `d8-installer versions {self.name}`" + ("" if stable else "; ask for pre-releases with '>=0-0'"),
+        )
+
+    # -- the lock entry ----------------------------------------------------------------------------------------
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the lock entry says exactly what is asked, so that nothing has to be asked or written."""
+        locked, wanted = self.locked, self.wanted
+        if locked is None or locked.name in wanted.selection.repin or wanted.locked.is_altered(locked):
+            return False
+        has_digest = all(requirement.request.digest in (None, locked.top) for requirement in self.group)
+        is_complete = not self.missing_binaries() and not self.missing_platforms()
+        is_same = self.live_requests() == self.request_hashes() and locked.demanded == wanted.platforms
+        return is_same and has_digest and is_complete and not self.excess()
+
+    def request_hashes(self) -> dict[str, Digest]:
+        """Return the hash of each request, by requester, as the lock entry is to have it."""
+        return {requirement.requester: requirement.request.hash for requirement in self.group}
+
+    def live_requests(self) -> dict[str, Digest]:
+        """Return the requests of the lock entry, without those that stay although they are not asked now."""
+        if self.locked is None:
+            return {}
+        kept = dict(self.wanted.kept_requests(self.locked))
+        return {requester: hashed for requester, hashed in self.locked.requests if requester not in kept}
+
+    def excess(self) -> tuple[str, ...]:
+        """Return what the lock entry has beyond what is asked: binaries by name, and ``optional``.
+
+        Where requests stay that are not asked now, it is not known what they asked for, and nothing is in excess.
+        """
+        if self.locked is None or self.wanted.kept_requests(self.locked):
+            return ()
+        asked = {name for requirement in self.group for name, _ in requirement.request.binaries}
+        more = tuple(f"the binary {name}" for name, _ in self.locked.binaries if name not in asked)
+        is_optional = all(requirement.request.optional for requirement in self.group)
+        return (*more, "optional") if self.locked.optional and not is_optional else more
+
+    def missing_binaries(self) -> tuple[str, ...]:
+        """Return the binaries that the lock entry lacks, or takes from another file than is asked."""
+        asked = {pair for requirement in self.group for pair in requirement.request.binaries}
+        return tuple(sorted(name for name, _ in asked - set(self.locked.binaries if self.locked is not None else ())))
+
+    def missing_platforms(self) -> tuple[Platform, ...]:
+        """Return the platforms that a request demands and the lock entry has no pin for."""
+        requests = [requirement.request for requirement in self.group if not requirement.request.optional]
+        listed = {platform for request in requests for platform in request.platforms or ()}
+        return tuple(sorted(p for p in listed if self.locked is None or self.locked.pin_for(p) is None))
+
+    # -- agreement ---------------------------------------------------------------------------------------------
+
+    def agree(self) -> Agreement:
+        """Return the requirements that agree on the image, those that are locked first, and the ones left out.
+
+        Raises the fault of a requirement that may not be left out: ConflictError, NotFoundError or ``absence``.
+        """
+        strictness = self.wanted.strictness
+        if self.absence is not None:
+            if not strictness.may_leave_out(self.group):
+                raise self.absence
+            return Agreement((), tuple(LeftOut.of(requirement, self.absence) for requirement in self.group))
+        if not strictness.lenient:
+            return Agreement(self.group)
+        agreed: list[Requirement] = []
+        left_out: list[LeftOut] = []
+        for requirement in sorted(self.group, key=self._seniority):
+            if self.by(*agreed, requirement).can_agree(self.tags):
+                agreed.append(requirement)
+                continue
+            error = self._refusal(requirement, agreed)
+            must_stay = not agreed or requirement.requester in strictness.insist
+            if must_stay and not strictness.may_leave_out([requirement]):
+                raise error
+            left_out.append(LeftOut(requirement, error))
+        return Agreement(tuple(agreed), tuple(left_out))
+
+    def _seniority(self, requirement: Requirement) -> tuple[bool, bool, bool, str]:
+        """Order requirements: first the same request as locked, then a locked requester, then a person's manifest."""
+        requests = dict(self.locked.requests) if self.locked is not None else {}
+        who = requirement.requester
+        return (requests.get(who) != requirement.request.hash, who not in requests, who != OWN_MANIFEST, who)
+
+    def _refusal(self, requirement: Requirement, agreed: Sequence[Requirement]) -> ConflictError | NotFoundError:
+        """Return why *requirement* does not go together with those that *agreed*."""
+        if not agreed:
+            return self.by(requirement)._nothing_allowed()
+        files = dict(requirement.request.binaries)
+        for other in agreed:
+            for binary, member in other.request.binaries:
+                if files.get(binary, member) != member:
+                    return ConflictError(
+                        f"{requirement.requester} wants {binary!r} to be the file {files[binary]!r} of {self.name},"
+                        f" and {other.requester} wants {member!r}",
+                        hint=f"rename one of the two binaries, or do without {_plugin_of(requirement, other)}",
+                    )
+        culprits = [other for other in agreed if not self.by(other, requirement).can_agree(self.tags)] or agreed
+        return ConflictError(
+            f"{requirement} and cannot agree: {' and '.join(map(str, culprits))}",
+            hint=f"loosen one of the ranges, or do without {_plugin_of(requirement, culprits[0])}",
+        )
 
 
-def absent_lines(wanted: Wanted, image: LockedImage) -> tuple[tuple[str, Digest], ...]:
-    return tuple(line for line in image.requests if stays(wanted, image.name, line[0]))
+def _plugin_of(requirement: Requirement, other: Requirement) -> str:
+    """Return which of two requesters a person can do without."""
+    return (other if requirement.requester == OWN_MANIFEST else requirement).requester
 
 
-def stays(wanted: Wanted, name: ImageName, requester: str) -> bool:
-    """Whether the entry of *name* keeps the line of a requester who does not ask for the image now."""
-    if requester in wanted.unread or (name, requester) in wanted.left:
-        return True
-    return wanted.keep_absent and requester not in wanted.present and name not in wanted.released
+def demands_of(wanted: Wanted) -> dict[ImageName, Demand]:
+    """Return the demand for each image that is wanted, by name, the group of each sorted by requester."""
+    groups: dict[ImageName, list[Requirement]] = defaultdict(list)
+    for requirement in sorted(wanted.requirements, key=lambda one: (one.request.name, one.requester)):
+        groups[requirement.request.name].append(requirement)
+    return {name: Demand.of(wanted, name, group) for name, group in groups.items()}
 
 
-def names_of(group: Iterable[Requirement]) -> str:
-    return " and ".join(requirement.requester for requirement in group)
+def kept_choices(wanted: Wanted, demands: Mapping[ImageName, object]) -> Iterator[Choice]:
+    """Yield the locked images that nothing asks for now, and that stay for requests that are kept (only for those)."""
+    for image in wanted.locked.images:
+        requests = wanted.kept_requests(image)
+        if image.name not in demands and requests:
+            locked = replace(image, requests=requests)
+            yield Choice(name=image.name, tag=image.version, requirements=(), locked=locked, kept=True)

@@ -1,4 +1,4 @@
-"""Why one image is locked as it is: who asked, which tags were considered, and why newer ones were passed over."""
+"""Why one image is locked as it is: its requirements, the tags considered, and why newer ones were passed over."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from d8_installer.model.date import spelled
 from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, Considered, Explanation, ManifestOf, TagsOf
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Version
-from d8_installer.resolve.choose import agree
 from d8_installer.resolve.dates import dates_of
-from d8_installer.resolve.demand import all_allow, allows, by_image, can_agree, locked_will_do
+from d8_installer.resolve.demand import Agreement, Demand, demands_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -22,74 +21,77 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import LeftOut, Needs, Wanted
+    from d8_installer.model.resolution import Needs, Wanted
 
 MAX_READ = 32
 """Allowed versions whose manifests are read for dates and platforms, the newest first."""
 
 
 def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explanation]:
-    """Return who asks for *name* and what becomes of every tag of it. Changes nothing.
+    """Return the requirements for *name* and the verdict on each of its tags. Changes nothing.
 
-    Raises NotFoundError where the source lacks the image.
+    Raises NotFoundError if the source does not have the image.
     """
-    group = by_image(wanted.requirements).get(name, ())
+    group = demands_of(wanted)[name].group if any(r.request.name == name for r in wanted.requirements) else ()
     need = TagsOf(name.path)
     answers = yield (need,)
     if need in answers.absent:
         raise answers.absent[need]
     tags = _newest_first(answers.tags[need])
-    locked = wanted.locked.find(name)
-    agreed, left_out = _agreed(wanted, name, group, answers)
-    allowed = [tag for tag in tags if agreed and all_allow(agreed, tag)]
+    agreement = _agreement(replace(Demand.of(wanted, name, group), tags=tags))
+    demand = replace(Demand.of(wanted, name, agreement.group), tags=tags)
+    allowed = [tag for tag in tags if demand.group and demand.allows(tag)]
     tops = tuple(ManifestOf(image=name.path, ref=tag, spare=True) for tag in allowed[:MAX_READ])
     dates: dict[str, datetime | None] = {}
-    if wanted.created_before is not None and tops:
+    if wanted.selection.created_before is not None and tops:
         found = yield from dates_of(tops)
         dates = {top.ref: date for top, date in found.items()}
     answers = (yield tops) if tops else Answers()
-    lacking = {top.ref: _lacking(answers, top, wanted, agreed) for top in tops}
-    stays = locked is not None and bool(agreed) and locked_will_do(wanted, name, agreed)
     facts = _Facts(
-        wanted=wanted,
-        group=agreed,
+        demand=demand,
         dates=dates,
-        lacking=lacking,
-        stays=stays,
-        left_out=frozenset(one.requirement for one in left_out),
+        lacking={top.ref: _lacking(answers, top, demand) for top in tops},
+        stays=bool(demand.group) and demand.will_do,
+        has_left_out=bool(agreement.left_out),
     )
-    candidate = next((tag for tag in allowed if not facts.too_new(tag)), None) if can_agree(agreed, allowed) else None
-    chosen = locked.version if locked is not None and stays else candidate
-    considered = tuple(Considered(tag, facts.verdict(tag, chosen, candidate), tag == chosen) for tag in tags)
-    return Explanation(name=name, group=group, locked=locked, chosen=chosen, considered=considered, left_out=left_out)
+    candidate = None
+    if demand.can_agree(allowed):
+        candidate = next((tag for tag in allowed if not facts.too_new(tag)), None)
+    locked = demand.locked
+    chosen = locked.version if locked is not None and facts.stays else candidate
+    return Explanation(
+        name=name,
+        group=group,
+        locked=locked,
+        chosen=chosen,
+        considered=tuple(Considered(tag, facts.verdict(tag, chosen, candidate), tag == chosen) for tag in tags),
+        left_out=agreement.left_out,
+    )
 
 
-def _agreed(
-    wanted: Wanted, name: ImageName, group: tuple[Requirement, ...], answers: Answers
-) -> tuple[tuple[Requirement, ...], tuple[LeftOut, ...]]:
-    """Return who counts, as `lock` sees it, and who is left out; where it would fail, all of them count."""
-    if locked_will_do(wanted, name, group):
-        return group, ()
+def _agreement(demand: Demand) -> Agreement:
+    """Return the requirements that count, as ``lock`` has it, and the ones left out; where it fails, all count."""
+    if demand.will_do:
+        return Agreement(demand.group)
     try:
-        agreed, left_out = agree(wanted, name, group, answers)
+        agreement = demand.agree()
     except (ConflictError, NotFoundError):
-        return group, ()
-    return (agreed, tuple(left_out)) if agreed else (group, ())
+        return Agreement(demand.group)
+    return agreement if agreement.group else Agreement(demand.group)
 
 
 class _Facts(Struct, frozen=True, kw_only=True):
-    """What is known of the tags of one image, and the word on each."""
+    """What is known about the tags of one image, and the verdict on each."""
 
-    wanted: Wanted
-    group: tuple[Requirement, ...]
+    demand: Demand
     dates: Mapping[str, datetime | None]
     lacking: Mapping[str, tuple[Platform, ...]]
     stays: bool
-    left_out: frozenset[Requirement]
+    has_left_out: bool
 
     def too_new(self, tag: str) -> str | None:
         """Return why the cut-off excludes an allowed *tag*, or None."""
-        cutoff = self.wanted.created_before
+        cutoff = self.demand.wanted.selection.created_before
         if cutoff is None:
             return None
         if tag not in self.dates:
@@ -107,7 +109,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
         missing = ", ".join(map(str, self.lacking.get(tag, ())))
         without = f"; it has no build for {missing}, which is demanded" if missing else ""
         if tag == chosen:
-            others = "the others" if self.left_out else "all"
+            others = "the others" if self.has_left_out else "all"
             return (f"locked, and {others} allow it" if self.stays else f"the newest that {others} allow") + without
         if tag == candidate:
             return "newer than the locked one, which is kept until an upgrade" + without
@@ -119,10 +121,10 @@ class _Facts(Struct, frozen=True, kw_only=True):
         return f"older than {candidate}{without}" if candidate is not None else f"no version is right for all{without}"
 
     def _refused(self, tag: str) -> str | None:
-        if not self.group:
+        if not self.demand.group:
             return "nobody here wants the image"
         version = Version.try_parse(tag) if is_tag(tag) else None
-        refusing = [requirement for requirement in self.group if not allows(requirement, tag)]
+        refusing = [requirement for requirement in self.demand.group if not requirement.allows(tag)]
         if not refusing:
             return None
         if version is None:
@@ -152,7 +154,7 @@ def _newest_first(tags: Iterable[str]) -> list[str]:
     return sorted(versions, key=lambda tag: versions[tag].preference_key, reverse=True) + others
 
 
-def _lacking(answers: Answers, top: ManifestOf, wanted: Wanted, group: Iterable[Requirement]) -> tuple[Platform, ...]:
+def _lacking(answers: Answers, top: ManifestOf, demand: Demand) -> tuple[Platform, ...]:
     """Return the demanded platforms that the version has no build for."""
     manifest = answers.manifests.get(top)
     try:
@@ -161,7 +163,7 @@ def _lacking(answers: Answers, top: ManifestOf, wanted: Wanted, group: Iterable[
         return ()
     if not isinstance(index, ImageIndex):
         return ()
-    strict = [requirement.request for requirement in group if not requirement.request.optional]
+    strict = [requirement.request for requirement in demand.group if not requirement.request.optional]
     demanded = {platform for request in strict for platform in request.platforms or ()}
-    demanded |= set(wanted.platforms) if strict else set()
+    demanded |= set(demand.wanted.platforms) if strict else set()
     return tuple(sorted(platform for platform in demanded if index.child_for(platform) is None))

@@ -1,4 +1,4 @@
-"""The error for a platform that a version lacks: looks for the newest allowed version that has it."""
+"""The error for a platform that a version lacks, with the newest allowed version that has it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 from d8_installer.model.version import Version
-from d8_installer.resolve.demand import all_allow
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from d8_installer.model.platform import Platform
-    from d8_installer.model.resolution import Choice, Wanted
+    from d8_installer.model.resolution import Choice, Needs, Wanted
     from d8_installer.model.source import ManifestBytes
 
 MAX_ASKED = 32
@@ -24,7 +23,7 @@ _ROUND = 8
 
 def explain_missing(
     choice: Choice, platform: Platform, index: ImageIndex, wanted: Wanted
-) -> Generator[tuple[TagsOf | ManifestOf, ...], Answers, NotFoundError]:
+) -> Generator[Needs, Answers, NotFoundError]:
     """Return the error that names image, version and platform, and in its hint the newest version that has it."""
     need = TagsOf(choice.name.path)
     answers = yield (need,)
@@ -56,7 +55,9 @@ def _allowed(choice: Choice, tags: Sequence[str]) -> list[str]:
     versions = [
         version
         for tag in tags
-        if tag != choice.tag and all_allow(choice.requirements, tag) and (version := Version.try_parse(tag)) is not None
+        if tag != choice.tag
+        and all(requirement.allows(tag) for requirement in choice.requirements)
+        and (version := Version.try_parse(tag)) is not None
     ]
     return [version.text for version in sorted(versions, key=lambda version: version.preference_key, reverse=True)]
 

@@ -1,18 +1,16 @@
-"""Which bytes: every choice pinned by digest, for all its platforms, from manifests alone."""
+"""Turns choices into lock entries: each is pinned by digest for all its platforms, from manifests alone."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, D8Error, MismatchError, NotAllowedError, NotFoundError
 from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedImage, Pin
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
-from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, Trust, Wanted
+from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, Strictness, Trust
 from d8_installer.model.value import Struct, field, replace
-from d8_installer.resolve.demand import absent_lines
-from d8_installer.resolve.left_out import may_leave_out, naming
 from d8_installer.resolve.missing_platform import explain_missing
 
 if TYPE_CHECKING:
@@ -21,19 +19,19 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.oci import Descriptor
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import Needs
+    from d8_installer.model.resolution import Needs, Wanted
     from d8_installer.model.source import ManifestBytes
 
 
 MAX_PASSED = 10
-"""Tags without a manifest that are passed over; a source that lists more of them is broken."""
+"""How many tags without a manifest are passed over. A source that lists more of them is broken."""
 
 
 class Pinned(Struct, frozen=True):
-    """The lock of all choices, or what has to be left out before all is chosen anew.
+    """The lock of all choices, or what has to be left out before the versions are chosen again.
 
-    That are requests, each with the reason, or ``gone``: tags (repository path, tag) without a manifest, with what the
-    source said.
+    ``left_out`` are requirements with their reasons, ``gone`` tags (repository path, tag) without a manifest, with the
+    error of the source.
     """
 
     lock: Lock
@@ -44,20 +42,20 @@ class Pinned(Struct, frozen=True):
 def pin(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Needs, Answers, Lock]:
     """Pin every choice by digest, for all its platforms, from manifests alone.
 
-    Raises MismatchError where a tag now means other bytes than remembered or demanded, where a child is not what
-    its index promised, or where a child is itself an index; NotFoundError where a demanded platform is missing.
+    Raises MismatchError if a tag means other bytes than are remembered or demanded, or if a child is an index or not
+    what its index promises, and NotFoundError if a demanded platform is missing.
     """
-    pinned = yield from pin_what_can_be(resolution, replace(wanted, lenient=False), trust)
+    pinned = yield from pin_what_can_be(resolution, replace(wanted, strictness=Strictness()), trust)
     for error in pinned.gone.values():
         raise error
     return pinned.lock
 
 
 def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Generator[Needs, Answers, Pinned]:
-    """As ``pin``; but where ``wanted`` is lenient, a fault of requests that may be left out is not raised.
+    """Pin as ``pin`` does, but if *wanted* is lenient, collect the faults of requirements that may be left out.
 
-    Their images are then not in the lock, for the others who want them may get another version: resolve again. So it is
-    where a version that was chosen from a range has no manifest.
+    Their images are not in the lock then: without them, the other requirements may get another version, so the caller
+    resolves again. The same holds for a version that was chosen from a range and has no manifest.
     """
     fresh = [choice for choice in resolution.choices if not choice.kept]
     faults = _Faults(wanted)
@@ -70,7 +68,7 @@ def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Gen
     found: list[tuple[Choice, _Top]] = []
     for choice in fresh:
         with faults.of(choice):
-            found.append((choice, (yield from _top(choice, tops[choice.name], answers, (wanted, trust)))))
+            found.append((choice, (yield from _top(choice, tops[choice.name], answers, wanted, trust))))
     needs = dict.fromkeys(
         ManifestOf(image=choice.name.path, ref=str(child.digest), size=child.size)
         for choice, top in found
@@ -84,8 +82,8 @@ def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Gen
     return Pinned(Lock.of(entries, wanted.locked.extra), tuple(faults.left_out))
 
 
-class _Top(NamedTuple):
-    """What a choice's tag means, and its builds for the platforms that are wanted (a single manifest has none)."""
+class _Top(Struct, frozen=True):
+    """What a tag means, and the builds for the wanted platforms (none for a single manifest)."""
 
     digest: Digest
     document: ImageIndex | ImageManifest
@@ -93,7 +91,7 @@ class _Top(NamedTuple):
 
 
 class _BlameError(Exception):
-    """What is wrong with a choice, and whose requests are to blame; never leaves this module."""
+    """What is wrong with a choice, and the requirements to blame; never leaves this module."""
 
     def __init__(self, error: D8Error, blamed: Sequence[Requirement]) -> None:
         super().__init__(error)
@@ -102,7 +100,7 @@ class _BlameError(Exception):
 
 
 class _Faults:
-    """The requests that are left out, and why; a fault of one that may not be left out is raised."""
+    """Collects the requirements that are left out; raises the fault of one that may not be."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
@@ -110,7 +108,7 @@ class _Faults:
 
     @contextmanager
     def of(self, choice: Choice) -> Iterator[None]:
-        """Look at one choice: whoever asks for it is to blame, unless the fault says who is."""
+        """Collect the faults of one choice. All its requirements are to blame, unless the fault names some."""
         try:
             yield
         except _BlameError as fault:
@@ -119,16 +117,15 @@ class _Faults:
             self._leave_out(error, choice.requirements)
 
     def _leave_out(self, error: D8Error, blamed: Sequence[Requirement]) -> None:
-        if not blamed or not may_leave_out(self._wanted, blamed):
+        if not blamed or not self._wanted.strictness.may_leave_out(blamed):
             raise error
-        self.left_out += [LeftOut(requirement, naming(requirement, error)) for requirement in blamed]
+        self.left_out += [LeftOut.of(requirement, error) for requirement in blamed]
 
 
 def _top(
-    choice: Choice, need: ManifestOf, answers: Answers, by: tuple[Wanted, Trust]
+    choice: Choice, need: ManifestOf, answers: Answers, wanted: Wanted, trust: Trust
 ) -> Generator[Needs, Answers, _Top]:
-    """Return what the choice's tag means; *by* what is wanted and remembered."""
-    wanted, trust = by
+    """Return what the tag of *choice* means now."""
     if need in answers.failed:
         raise _gone(choice, wanted, answers.failed) or answers.failed[need]
     top = answers.manifests[need]
@@ -146,9 +143,9 @@ def _top(
 
 
 def _gone(choice: Choice, wanted: Wanted, failed: Mapping[ManifestOf, D8Error]) -> NotFoundError | None:
-    """Return the error for a locked version that the source does not have, as where it was edited by hand, or None.
+    """Return the error for a locked version that the source does not have (the lock may be edited by hand), or None.
 
-    The hint names all images of that kind, for `lock` chooses all or nothing.
+    The hint names all such images, because ``lock`` chooses all or nothing.
     """
     gone = {need.image: error for need, error in failed.items() if isinstance(error, NotFoundError)}
     images = [
@@ -158,11 +155,11 @@ def _gone(choice: Choice, wanted: Wanted, failed: Mapping[ManifestOf, D8Error]) 
     ]
     if choice.locked not in images or choice.locked is None or choice.locked.version != choice.tag:
         return None
-    names = sorted({image.name for image in images} | (wanted.upgrade or frozenset()))
+    names = sorted({image.name for image in images} | (wanted.selection.upgrade or frozenset()))
     options = " ".join(f"--upgrade-image {name}" for name in names)
     return NotFoundError(
         f"the lock has {choice.name} {choice.tag}, and that is not there: {gone[choice.name.path]}",
-        hint=f"type `d8-installer lock {options}`, which chooses that anew; else restore the lock",
+        hint=f"type `d8-installer lock {options}`, which chooses again; else restore the lock",
     )
 
 
@@ -174,8 +171,8 @@ def _pinned(choice: Choice, top: _Top, built: Answers, wanted: Wanted) -> Locked
 
 
 def _is_passable(choice: Choice, wanted: Wanted) -> bool:
-    """Whether another version would do: none is locked, and none was asked for by its tag or digest."""
-    if len(wanted.gone) >= MAX_PASSED or (choice.locked is not None and choice.locked.version == choice.tag):
+    """Whether another version would do: none is locked, and no tag or digest is asked for."""
+    if len(wanted.selection.gone) >= MAX_PASSED or (choice.locked is not None and choice.locked.version == choice.tag):
         return False
     requests = [requirement.request for requirement in choice.requirements]
     return not any(request.digest or request.version.exact_tag is not None for request in requests)
@@ -205,11 +202,11 @@ def _parsed(choice: Choice, top: ManifestBytes) -> ImageIndex | ImageManifest:
     try:
         return parse_manifest(top.raw)
     except MismatchError as error:
-        raise MismatchError(f"{choice.name}:{choice.tag}: {error}", hint=error.hint) from error
+        raise error.within(f"{choice.name}:{choice.tag}") from error
 
 
 def _missing(choice: Choice, index: ImageIndex, wanted: Wanted) -> Platform | None:
-    """Return the first platform that has to be there and is not."""
+    """Return the first demanded platform that the index lacks."""
     platforms = _platforms(choice, index, wanted).items()
     return next((platform for platform, required in platforms if required and not index.child_for(platform)), None)
 
@@ -243,7 +240,7 @@ def _foreign(choice: Choice, algorithms: Iterable[str], where: str = "") -> Mism
 
 
 def _refuse_unusable(choice: Choice, index: ImageIndex, platform: Platform) -> None:
-    """Raise a MismatchError where *platform* is not missing, but there in a form that cannot be used."""
+    """Raise a MismatchError if the index has *platform*, but in a form that cannot be used."""
     algorithms = [algorithm for offered, algorithm in index.foreign if offered == platform]
     if algorithms:
         raise _foreign(choice, algorithms, f" for {platform}")
@@ -252,7 +249,7 @@ def _refuse_unusable(choice: Choice, index: ImageIndex, platform: Platform) -> N
 
 
 def _no_build(choice: Choice, index: ImageIndex) -> MismatchError | NotFoundError:
-    """Return why an index gives nothing to lock."""
+    """Return the error for an index in which there is nothing to lock."""
     what = f"{choice.name} {choice.tag}"
     if any(child.is_index for child in index.children):
         return _nested(choice)
@@ -267,7 +264,7 @@ def _no_build(choice: Choice, index: ImageIndex) -> MismatchError | NotFoundErro
 
 
 def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, bool]:
-    """Return the platforms to pin, sorted, each with whether it must be there."""
+    """Return the platforms to pin, sorted, each with whether the index must have it."""
     must = not all(requirement.request.optional for requirement in choice.requirements)
     platforms: dict[Platform, bool] = dict.fromkeys(wanted.adds, must)
     if choice.grows:
@@ -278,8 +275,8 @@ def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfo
         for platform in index.platforms if request.platforms is None else request.platforms:
             required = request.platforms is not None and not request.optional
             platforms[platform] = platforms.get(platform, False) or required
-    # What the absent list is not known here, but it is among what was locked so far.
-    if choice.locked is not None and absent_lines(wanted, choice.locked):
+    # What absent requesters ask for is not known here; it is among the platforms that are locked.
+    if choice.locked is not None and wanted.kept_requests(choice.locked):
         for key, _ in choice.locked.platforms:
             if key != ANY_PLATFORM:
                 platforms.setdefault(Platform.parse(key), False)
@@ -333,7 +330,7 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
         pins = {key: _with_extra(pin, before.get(key)) for key, pin in pins.items()}
         if choice.grows:
             return replace(choice.locked, platforms=tuple(sorted({**before, **pins}.items())))
-        absent = dict(absent_lines(wanted, choice.locked))
+        absent = dict(wanted.kept_requests(choice.locked))
         if absent:
             lines = {**absent, **lines}
             binaries = {**dict(choice.locked.binaries), **binaries}
@@ -352,7 +349,7 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
 
 
 def _with_extra(pin: Pin, before: Pin | None) -> Pin:
-    """A newer tool's keys belong to the build that they stand beside."""
+    """Return *pin* with the unknown keys of the entry before it, if both are of the same build."""
     return replace(pin, extra=before.extra) if before is not None and before.child == pin.child else pin
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.resolution import Strictness
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
 from d8_installer.pipeline.other_profiles import say_which
@@ -50,8 +51,8 @@ def relock_leniently(session: Session, wanted: Wanted) -> Relocked:
 
     An image that the person named for an upgrade must not be left out either.
     """
-    relocked = relock(session, replace(wanted, lenient=True, insist=frozenset([OWN_MANIFEST])))
-    raise_if_left_out(wanted.upgrade or (), relocked)
+    relocked = relock(session, replace(wanted, strictness=Strictness(lenient=True, insist=frozenset([OWN_MANIFEST]))))
+    raise_if_left_out(wanted.selection.upgrade or (), relocked)
     return relocked
 
 
@@ -78,7 +79,7 @@ def apply_edit(
         seen=requesters,
         asked=asked_by(wanted.requirements),
         problems=problems,
-        insist=wanted.upgrade or frozenset(),
+        insist=wanted.selection.upgrade or frozenset(),
         shown=relocked.shown,
     )
     return apply_with_warnings(session, workspace, change)

@@ -35,12 +35,12 @@ def locked_requests(wanted: Wanted, name: ImageName) -> dict[str, Digest]:
 def plugins_that_keep(wanted: Wanted, name: ImageName) -> list[str]:
     """Return the plugins that require the image: those that are here, and those that could not be read."""
     requesters = {requirement.requester for requirement in requirements_for(wanted, name)}
-    return sorted((requesters | (locked_requests(wanted, name).keys() & wanted.unread)) - {OWN_MANIFEST})
+    return sorted((requesters | (locked_requests(wanted, name).keys() & wanted.kept.unread)) - {OWN_MANIFEST})
 
 
 def absent_requesters(wanted: Wanted, name: ImageName) -> list[str]:
     """Return the requesters that the lock names for the image and that are not installed here."""
-    return sorted(locked_requests(wanted, name).keys() - wanted.present - wanted.unread)
+    return sorted(locked_requests(wanted, name).keys() - wanted.present - wanted.kept.unread)
 
 
 def can_be_uninstalled(workspace: Workspace, wanted: Wanted, name: ImageName) -> bool:
