@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from d8_installer.errors import ConfigError, D8Error, NotFoundError
 from d8_installer.model.oci import OCI_MANIFEST
 from d8_installer.model.value import Struct, replace
-from d8_installer.registry.rpp_wire import MANIFEST_NOT_FOUND_BODY, NOT_FOUND_BODY
+from d8_installer.registry.rpp_routes import MANIFEST_NOT_FOUND_BODY, NOT_FOUND_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -25,7 +25,7 @@ from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler
 from d8_installer.proxy.token_file import TokenFile
 from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry.endpoint import is_loopback
+from d8_installer.registry.origin import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Who we are to an OCI registry: its challenges are answered with a password or a token.
+"""Authentication at an OCI registry: answers its challenges with a password or a token.
 
-Credentials are read when a registry asks for them and not before. They are in no repr, message or log, and go
-nowhere but over https or inside this machine.
+Credentials are read only when a registry asks for them. They appear in no repr, message or log, and are sent only over
+https or within this machine. Finding them on this machine is ``keychain``'s job.
 """
 
 from __future__ import annotations
@@ -17,26 +17,23 @@ from urllib.parse import urlencode
 from d8_installer.errors import ConfigError, NotAllowedError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.model.value import Struct, repr_without
-from d8_installer.registry.challenges import parse_challenges
-from d8_installer.registry.keychain import Keychain
+from d8_installer.registry.client import is_token
+from d8_installer.registry.http_status import is_passing
 from d8_installer.registry.origin import Origin
-from d8_installer.registry.retry import is_passing
-from d8_installer.registry.scopes import joined_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.registry.client import Client, Response
-    from d8_installer.registry.credentials import Credentials, Login
+    from d8_installer.registry.keychain import Credentials, Login
 
 _MAX_TOKEN_BYTES = 1 << 20
 _MARGIN = 10.0
-"""Seconds before a token's end at which it is renewed; a quarter of a shorter life."""
-_TOKEN = re.compile(r"[!-~]+", re.ASCII)
+"""A token is renewed this many seconds before it expires, or after three quarters of a shorter lifetime."""
 
 
 class _Grant(Struct, frozen=True):
-    """A value of ``Authorization``, the challenge that it answers, and when it is to be earned again (monotonic)."""
+    """A value of ``Authorization``, the challenges that it answers, and when to renew it (monotonic clock)."""
 
     value: str
     challenges: str
@@ -47,46 +44,46 @@ class _Grant(Struct, frozen=True):
 
 
 class RegistryAuth:
-    """The ``Authorization`` values of one registry, earned by answering its challenges; kept per scope, for threads.
+    """The ``Authorization`` values of one registry, one for each scope; safe for threads.
 
-    ``host`` is how the credentials files call it.
+    A value is obtained by answering the registry's challenges. *host* is the registry's name in credentials files.
     """
 
     def __init__(self, client: Client, origin: Origin, host: str, env: Mapping[str, str]) -> None:
         self._client = client
         self._origin = origin
         self._host = host
-        self._keychain = Keychain(env, client.patience)
+        self._env = env
         self._logins: dict[str, Login] = {}
         self._known: dict[str, _Grant] = {}
         self._lock = threading.Lock()
 
     def header(self, scope: str) -> str | None:
-        """Return the value that was good for *scope* last time, or None; a token about to end is renewed first."""
+        """Return the last accepted value for *scope*, or None; a token that is about to expire is renewed first."""
         with self._lock:
             grant = self._known.get(scope)
             if grant is not None and grant.until <= time.monotonic():
-                grant = self._known[scope] = self._earn(grant.challenges, scope)
+                grant = self._known[scope] = self._obtain(grant.challenges, scope)
             return None if grant is None else grant.value
 
     def answer(self, challenges: str, scope: str, refused: str | None) -> str:
-        """Return a new value after a 401; *refused* is what was sent. NotAllowedError if there is nothing new.
+        """Return a new value after a 401; *refused* is the value that was sent. NotAllowedError if there is no new one.
 
         *scope* is ``repository:<name>:pull`` or ``…:pull,push`` (distribution's token.md).
         """
         with self._lock:
             grant = self._known.get(scope)
-            if grant is None or grant.value == refused:  # else another thread was here
-                grant = self._earn(challenges, scope)
+            if grant is None or grant.value == refused:  # else another thread has renewed it
+                grant = self._obtain(challenges, scope)
                 if grant.value == refused:
                     raise self._refused(scope)
                 self._known[scope] = grant
             return grant.value
 
     def why_refused(self, scope: str, *, is_known: bool = False) -> tuple[str, str]:
-        """Return what to say, and the hint, after a registry refused *scope*.
+        """Return the clause and the hint for a registry's refusal of *scope*.
 
-        *is_known*: it knows the account, and does not let it do this (403).
+        *is_known*: the registry knows the account, and denies it this scope (403).
         """
         login = self._login(scope)
         if login.place is not None and is_known:
@@ -95,8 +92,8 @@ class RegistryAuth:
             what = f"{self._host} refuses the credentials from {login.place}"
         else:
             what = f"{self._host} wants a login, and no credentials for it are stored on this machine"
-        said = "; ".join([what, *login.troubles])
-        return said, f"log in first: type `docker login {self._host}` or `skopeo login {self._host}`"
+        clause = "; ".join([what, *login.troubles])
+        return clause, f"log in first: type `docker login {self._host}` or `skopeo login {self._host}`"
 
     def _refused(self, scope: str) -> NotAllowedError:
         message, hint = self.why_refused(scope)
@@ -105,10 +102,13 @@ class RegistryAuth:
     def _login(self, scope: str) -> Login:
         repository = scope.split(":")[1]
         if repository not in self._logins:
-            self._logins[repository] = self._keychain.find(self._host, repository)
+            from d8_installer.registry.keychain import Keychain
+
+            keychain = Keychain(self._env, self._client.read_timeout)
+            self._logins[repository] = keychain.find(self._host, repository)
         return self._logins[repository]
 
-    def _earn(self, challenges: str, scope: str) -> _Grant:
+    def _obtain(self, challenges: str, scope: str) -> _Grant:
         offered = {item.scheme: item.parameters for item in reversed(parse_challenges(challenges))}
         credentials = self._login(scope).credentials
         if "bearer" in offered:
@@ -120,7 +120,7 @@ class RegistryAuth:
         return _Grant(credentials.basic(), challenges)
 
     def _ask_for_token(self, challenge: Mapping[str, str], scope: str, credentials: Credentials | None) -> Response:
-        """Ask the token service (distribution's token.md; with an identity token oauth.md) for all that is wanted."""
+        """Ask the token service for all scopes (distribution's token.md; with an identity token oauth.md)."""
         realm = challenge.get("realm", "")
         self._check_realm(realm)
         outside = self._client.is_elsewhere(self._origin)
@@ -139,9 +139,10 @@ class RegistryAuth:
         return self._client.get(url, headers, _MAX_TOKEN_BYTES, outside=outside)
 
     def _check_realm(self, realm: str) -> None:
-        """Refuse a realm that would carry the credentials readably.
+        """Refuse a realm to which the credentials would travel in clear text.
 
-        The client refuses one that a registry elsewhere places inside this machine or its link (``reach.inside``).
+        The client itself refuses a realm inside this machine or its link that a registry elsewhere names
+        (``network.inside``).
         """
         try:
             origin = Origin.parse(realm)
@@ -165,20 +166,67 @@ class RegistryAuth:
         except (ValueError, RecursionError):
             document = None
         token = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            # nothing is chained: the body may hold a token
+        if not isinstance(token, str) or not is_token(token):
+            # Nothing is chained: the body may hold a token.
             raise UnreachableError(
                 f"the token service {shown(realm)} gives no token (status {response.status})",
                 hint="check the registry's address",
             ) from None
-        return token, _end_of(document.get("expires_in") if isinstance(document, dict) else None)
+        return token, _renewal_time(document.get("expires_in") if isinstance(document, dict) else None)
 
 
-def _end_of(seconds: object) -> float:
-    """Return when a token is to be renewed, some time before it ends; never where its service does not say.
+def _renewal_time(seconds: object) -> float:
+    """Return when to renew a token, some time before it expires; never if *seconds* is not a positive number.
 
-    Such a token is used until the registry refuses it. A wrong ``expires_in`` (0, a negative one, a text) says nothing.
+    Such a token is used until the registry refuses it.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
         return math.inf
     return time.monotonic() + seconds - min(seconds / 4, _MARGIN)
+
+
+# -- the texts of the protocol: WWW-Authenticate and scopes ------------------------------------------------
+
+_TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_SCHEME = rf"[\s,]*+({_TCHAR})(?!\s*+=)"
+_TOKEN68 = r" ++[A-Za-z0-9._~+/-]++=*+\s*+(?=,|\Z)"
+# By the grammar an unquoted value is a token, but registries send bare URLs.
+_PARAMETER = rf'[\s,]*+({_TCHAR})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s",]++))'
+
+
+class Challenge(Struct, frozen=True):
+    """One way to authenticate: ``scheme`` and the names of ``parameters`` in lower case."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """Read ``WWW-Authenticate`` (RFC 9110 §11.6.1), several joined by commas; stop at the first malformed part."""
+    challenges, at = [], 0
+    while match := re.compile(_SCHEME, re.ASCII).match(header, at):
+        parameters: dict[str, str] = {}
+        at = match.end()
+        if blob := re.compile(_TOKEN68, re.ASCII).match(header, at):
+            at = blob.end()
+        while pair := re.compile(_PARAMETER, re.ASCII | re.DOTALL).match(header, at):
+            quoted = pair[2]
+            value = pair[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+            parameters.setdefault(pair[1].lower(), value)
+            at = pair.end()
+        challenges.append(Challenge(match[1].lower(), parameters))
+    return tuple(challenges)
+
+
+def joined_scopes(*scopes: str) -> tuple[str, ...]:
+    """Return the union of *scopes*, one for each resource; a scope may hold several, separated by spaces.
+
+    A challenge may name less than the call needs (Quay: ``pull`` alone for a push), and other resources as well (the
+    repository that a blob is mounted from). The order and spelling of the first mention are kept.
+    """
+    actions: dict[str, dict[str, None]] = {}
+    for scope in " ".join(scopes).split():
+        resource, colon, allowed = scope.rpartition(":")
+        if colon:
+            actions.setdefault(resource, {}).update(dict.fromkeys(filter(None, allowed.split(","))))
+    return tuple(f"{resource}:{','.join(allowed)}" for resource, allowed in actions.items())

@@ -1,12 +1,12 @@
-"""The only HTTP client. httpx2 is imported late (it costs 100 ms), here and in ``stream``, ``trust``, ``failed_try``.
+"""The only HTTP client: connections, timeouts and retries.
 
-Lives here: connections, timeouts and retries. Transport failures become D8Errors in ``failed_try``.
-Does not live here: what a status means to a protocol (``rpp_wire``, ``oci_registry``), and digests.
+httpx2 is imported at the first request, since that costs 100 ms: here and in ``network``, ``stream``, ``tls`` and
+``transport_errors``, which turns failures of the transport into D8Errors. What a status means to a protocol does not
+belong here (``rpp_errors``, ``oci_errors``), nor do digests.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from contextlib import contextmanager
@@ -16,14 +16,12 @@ from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.model.secrets import Secrets
 from d8_installer.model.value import Struct, field, repr_without
-from d8_installer.registry.endpoint import check_tls_options
-from d8_installer.registry.failed_try import FailedTryError, send_once
-from d8_installer.registry.head import HeadLimit
+from d8_installer.registry.http_status import is_passing
 from d8_installer.registry.origin import Origin, proxy_for
-from d8_installer.registry.reach import is_inside, refuse_inside
-from d8_installer.registry.retry import Attempts, RetryPolicy, is_passing, retry_after
-from d8_installer.registry.stream import ERROR_BODY, Stream
-from d8_installer.registry.trust import no_trust, present, trust
+from d8_installer.registry.retry import Attempts, RetryPolicy, retry_after
+from d8_installer.registry.stream import ERROR_BODY, HeadLimit, Stream
+from d8_installer.registry.tls import check_tls_options, no_trust, present, trust
+from d8_installer.registry.transport_errors import FailedTryError, send_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,16 +29,15 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from d8_installer.registry.trust import ClientCertificate
+    from d8_installer.registry.tls import ClientCertificate
 
 Content: TypeAlias = "bytes | Iterable[bytes] | None"
-_TOKEN = re.compile(r"[!-~]+", re.ASCII)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 
 
 class BearerToken(Struct, frozen=True):
-    """A token and the one origin that may see it; a callable is asked again for every request, and may say None."""
+    """A token and the one origin that may see it. A callable is called for every request, and may return None."""
 
     origin: Origin
     value: str | Callable[[], str | None]
@@ -49,12 +46,12 @@ class BearerToken(Struct, frozen=True):
         return repr_without(self, "value")
 
     def header(self) -> str | None:
-        """Return the value of ``Authorization``, or None; what cannot be sent is a ConfigError that hides it."""
+        """Return the value of ``Authorization``, or None. An unusable token is a ConfigError that hides it."""
         value = self.value if isinstance(self.value, str) else self.value()
         if value is None:
             return None
         token = value.strip()
-        if not _TOKEN.fullmatch(token):
+        if not is_token(token):
             raise ConfigError(
                 f"the token for {self.origin} is empty or has characters that no token has",
                 hint="check the token file, or D8_RPP_TOKEN: one line, the token alone",
@@ -62,12 +59,17 @@ class BearerToken(Struct, frozen=True):
         return f"Bearer {token}"
 
 
+def is_token(text: str) -> bool:
+    """Whether *text* can be sent as a bearer token: visible ASCII characters, at least one."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
 class ClientOptions(Struct, frozen=True, kw_only=True):
     """Everything that is decided before the first request. Times are in seconds.
 
-    ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to count; ``wait``
-    sleeps between tries, and may raise to end them. ``secrets`` gets every secret that is sent. ``trace`` gets a line
-    for each request: method, address, status and time; no secret is in it.
+    ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to be used. ``wait`` sleeps between
+    tries, and may raise to end them. Every secret that is sent is added to ``secrets``. ``trace`` is called with a line
+    for each request: method, address, status and time, and no secret.
     """
 
     ca_file: str | None = None
@@ -91,7 +93,7 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
 
 
 class _Route(NamedTuple):
-    """One kind of connections. ``outside``: none may lead into this machine or network (``reach``)."""
+    """A kind of connection. If ``outside`` is set, none may lead into this machine or its link (``network.inside``)."""
 
     tls: bool
     proxy: str | None
@@ -108,11 +110,11 @@ class Response(Struct, frozen=True):
 
 
 class Client:
-    """HTTP/1.1 over reused connections, for many threads; never follows a redirect or decodes a body.
+    """HTTP/1.1 over reused connections, safe for threads; never follows a redirect and never decodes a body.
 
-    Plain http goes to this machine only (ConfigError). 429, 5xx and connections that are refused or dropped
-    before an answer are tried again as ``options.retry`` says; then a status is returned as it is, and a
-    failure raised: UnreachableError (no connection, certificate), TryAgainError (dropped, timed out).
+    Plain http to another machine is a ConfigError. 429, 5xx and connections that are refused, or dropped before an
+    answer, are tried again as ``options.retry`` says. After the last try a status is returned as it is, and a failure
+    is raised: UnreachableError (no connection, certificate) or TryAgainError (dropped, timed out).
     """
 
     def __init__(self, options: ClientOptions | None = None, token: BearerToken | None = None) -> None:
@@ -121,17 +123,17 @@ class Client:
         self._routes: dict[_Route, httpx2.Client] = {}
         self._head = HeadLimit()
         self.secrets = self._options.secrets
-        """What is hidden in every answer; whoever sends a secret that is in no Authorization header adds it."""
+        """What is hidden in every answer. A caller that sends a secret outside an Authorization header adds it here."""
         self._lock = threading.Lock()
         self._wait = threading.Event().wait if self._options.wait is None else self._options.wait
 
     @property
-    def patience(self) -> float:
+    def read_timeout(self) -> float:
         """Seconds that a server may stay silent."""
         return self._options.read_timeout
 
     def get(self, url: str, headers: Mapping[str, str], cap: int, *, outside: bool = False) -> Response:
-        """Return the answer to a GET, its body at most *cap* bytes (else MismatchError); a cut one is fetched anew."""
+        """Return the answer to a GET. A cut body is fetched again; more than *cap* bytes are a MismatchError."""
         attempts = self.attempts()
         while True:
             with self.open("GET", url, headers, None, outside=outside) as stream:
@@ -145,14 +147,14 @@ class Client:
     ) -> Response:
         """Return the answer to any other method.
 
-        An iterable content is sent once only (it cannot be begun anew): then a lost connection is a
-        TryAgainError, and ``attempts`` is how the caller repeats the whole.
+        Iterable content cannot be restarted, so it is sent only once: a lost connection is then a TryAgainError, and
+        the caller repeats the whole with ``attempts``.
         """
         with self.open(method, url, headers, content, outside=outside) as stream:
             return Response(stream.status, stream.headers, stream.read(ERROR_BODY))
 
     def stream(self, url: str, headers: Mapping[str, str]) -> AbstractContextManager[Stream]:
-        """Open a GET for reading its body in chunks; leaving the context ends the transfer."""
+        """Open a GET to read its body in chunks; leaving the context ends the transfer."""
         return self.open("GET", url, headers, None)
 
     @contextmanager
@@ -161,7 +163,7 @@ class Client:
     ) -> Iterator[Stream]:
         """Send any request and open its answer, whatever its status; leaving the context ends the transfer.
 
-        *outside*: somebody elsewhere has named the address, so one inside (``reach.inside``) is a NotAllowedError.
+        *outside*: the address was named by another machine, so one inside (``network.inside``) is a NotAllowedError.
         """
         origin = self._admit(url)
         call = f"{method} {shown(url)}"
@@ -173,6 +175,8 @@ class Client:
         self.secrets.add_authorization(sent.get("Authorization", ""))
         proxy = proxy_for(origin, self._options.env)
         if outside and proxy is not None:
+            from d8_installer.registry.network import refuse_inside
+
             refuse_inside(origin.host, origin.port, self._options.connect_timeout)
         certificate = self._options.certificate
         shown_here = certificate if certificate is not None and certificate.origin == origin else None
@@ -188,11 +192,11 @@ class Client:
             yield Stream(raw, call, self._options.read_timeout, self.secrets)
         finally:
             raw.close()
-            if raw.status_code == 101:  # the library leaves the connection to whoever speaks the other protocol
+            if raw.status_code == 101:  # the library leaves the connection open for the other protocol
                 raw.extensions["network_stream"].close()
 
     def attempts(self) -> Attempts:
-        """Return a fresh count of tries, for what is repeated as a whole."""
+        """Return a fresh count of tries, for work that is repeated as a whole."""
         return Attempts(self._options.retry)
 
     def wait(self, seconds: float) -> None:
@@ -200,14 +204,16 @@ class Client:
         self._wait(seconds)
 
     def wait_or_raise(self, attempts: Attempts) -> None:
-        """Wait for one more try, or let the exception go on that is being handled when there are no more."""
+        """Wait for one more try; if there is none left, raise the exception that is being handled."""
         delay = attempts.next_delay()
         if delay is None:
             raise  # noqa: PLE0704 - called while the failure is handled
         self.wait(delay)
 
     def is_elsewhere(self, origin: Origin) -> bool:
-        """Whether *origin* is not inside (``reach.inside``): what it names must not be inside either."""
+        """Whether *origin* is not inside (``network.inside``); an address that it names must not be inside either."""
+        from d8_installer.registry.network import is_inside
+
         return not (origin.is_loopback or is_inside(origin.host, origin.port, self._options.connect_timeout))
 
     def close(self) -> None:
@@ -230,7 +236,7 @@ class Client:
         return origin
 
     def _traced(self, call: str, send: Callable[[], httpx2.Response]) -> httpx2.Response:
-        """Send one request, and tell ``trace`` what came of it: the time ends with the head of the answer."""
+        """Send one request and report it to ``trace``; the time ends with the head of the answer."""
         if self._options.trace is None:
             return send()
         begun = time.monotonic()
@@ -260,7 +266,7 @@ class Client:
             self.wait(delay)
 
     def _route(self, route: _Route) -> httpx2.Client:
-        """Return the connections of one kind, made on first use: a TLS context costs 30 to 60 ms."""
+        """Return the connections of one kind; made at first use, since a TLS context costs 30 to 60 ms."""
         with self._lock:
             if route not in self._routes:
                 self._routes[route] = _connections(self._options, route, self._head)
@@ -288,7 +294,7 @@ def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> http
             max_connections=options.connections, max_keepalive_connections=options.connections, keepalive_expiry=30
         ),
     )
-    # A parameter of httpcore2's pools that httpx2 does not hand on.
+    # httpcore2's pools take it as a parameter, which httpx2 does not pass on.
     transport._pool._network_backend = Network(head, outside=route.outside)
     return httpx2.Client(
         transport=transport,
@@ -298,6 +304,6 @@ def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> http
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # A compressing ingress would break every digest.
         headers={"Accept-Encoding": "identity", "User-Agent": f"d8-installer/{__version__}"},
-        # Waiting for a free connection is not a fault: the others may be fetching for an hour.
+        # Waiting for a free connection is not a fault: the other requests may take an hour.
         timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout, pool=None),
     )

@@ -1,10 +1,9 @@
-"""Several sources as one: asked in their order until one has the answer. The lock names none of them.
+"""Several sources as one: they are asked in their order until one has the answer. The lock names none of them.
 
-The next one is asked where a source does not answer (no connection, 5xx to the end), is not there (a local one whose
-disk is not mounted) or lacks what was asked for; one that says, before the first byte of a layer, that it has another
-layer than the locked one lacks it. A refusal (401, 403), a source that is damaged or is none, and bytes that are not
-the promised ones end the command with the source's name: whoever can make one source lie must not choose which of them
-is believed.
+The next source is asked if a source does not answer (no connection, 5xx on every try), is not there (a local source
+whose disk is not mounted), or lacks the content. A source that announces another layer than the locked one, before the
+first byte, lacks it too. A refusal (401, 403), a damaged source and wrong bytes end the command with the source's name:
+an attacker who can make one source lie must not be able to choose which source is believed.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _NEXT_HINT = "see `d8-installer config get sources`, or name one source with --e
 
 
 class Candidate:
-    """One source of a chain, opened at first use."""
+    """One source of a fallback, opened at first use."""
 
     def __init__(self, url: str, open_source: Callable[[str], Source]) -> None:
         self._url = url
@@ -47,16 +46,16 @@ class Candidate:
         self._lock = threading.Lock()
         self.is_down = False
         self.has_others = False
-        """Whether it was said already that it has other bytes than the locked ones."""
+        """Whether the person was told already that it has other bytes than the locked ones."""
 
     @property
     def name(self) -> str:
-        """The source's own name once it is open; before, what may be shown of its URL."""
+        """The source's own name once it is open; before that, its URL as it may be shown."""
         return shown(self._url) if self._source is None else self._source.name
 
     @property
     def source(self) -> Source:
-        """The source; what opening it raises."""
+        """The source, opened if it is not open yet; raises what opening it raises."""
         with self._lock:
             if self._source is None:
                 self._source = self._open(self._url)
@@ -69,15 +68,16 @@ class Candidate:
 
 
 class FallbackSource:
-    """Sources in their order; safe for threads.
+    """A Source over several candidates, in their order; safe for threads.
 
-    *say* is told once of each that does not answer, *warn* of each that is not there or has other bytes than locked.
+    *say* is called once for each candidate that does not answer, *warn* once for each that is not there or has other
+    bytes than the locked ones.
     """
 
     def __init__(
-        self, links: Sequence[Candidate], say: Callable[[str], None], warn: Callable[[str], None] | None = None
+        self, candidates: Sequence[Candidate], say: Callable[[str], None], warn: Callable[[str], None] | None = None
     ) -> None:
-        self._links = tuple(links)
+        self._candidates = tuple(candidates)
         self._say = say
         self._warn = say if warn is None else warn
         self._cut: dict[Digest, int] = {}
@@ -85,21 +85,21 @@ class FallbackSource:
 
     @property
     def name(self) -> str:
-        """All names, in their order."""
-        return ", ".join(link.name for link in self._links)
+        """The names of all candidates, in their order."""
+        return ", ".join(candidate.name for candidate in self._candidates)
 
     def tags(self, image: str) -> Sequence[str]:
-        """Return the tags of *image* as the first source that has it lists them."""
+        """Return the tags of *image* from the first source that has it."""
         return self._first(lambda source: source.tags(image))[1]
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest from the first source that has it; a MismatchError if it is none, or another one."""
-        link, answer = self._first(lambda source: _manifest(source, image, ref))
-        self._gave[image, ref] = link.name
+        """Return the manifest from the first source that has it; MismatchError if it is malformed or another one."""
+        candidate, answer = self._first(lambda source: _manifest(source, image, ref))
+        self._gave[image, ref] = candidate.name
         return answer
 
     def giver(self, image: str, ref: str) -> str:
-        """Return the name of the source that gave this manifest; before any did, all names."""
+        """Return the name of the source that gave this manifest, or all names if none has given it yet."""
         return self._gave.get((image, ref), self.name)
 
     def layer(self, request: LayerRequest) -> AbstractContextManager[Body]:
@@ -107,7 +107,7 @@ class FallbackSource:
         return self._layer(request, lambda source: source.layer(request))
 
     def layer_from(self, request: LayerRequest, start: int, etag: str | None) -> AbstractContextManager[Body]:
-        """Open the layer at byte *start* at the first source that has it, whole if that one has no ranges."""
+        """Open the layer at byte *start* at the first source that has it; whole if that source has no ranges."""
 
         def opened(source: Source) -> AbstractContextManager[Body]:
             if isinstance(source, Resumable):
@@ -120,66 +120,68 @@ class FallbackSource:
     def _layer(self, request: LayerRequest, opened: Callable[[Source], AbstractContextManager[Body]]) -> Iterator[Body]:
         with ExitStack() as stack:
             cuts = self._cut.get(request.layer, 0)
-            link, body = self._first(lambda source: stack.enter_context(opened(source)), skip=cuts, locked=True)
+            candidate, body = self._first(lambda source: stack.enter_context(opened(source)), skip=cuts, locked=True)
             try:
                 yield body
             except TryAgainError:
                 self._cut[request.layer] = cuts + 1  # the next try begins at the next source
                 raise
             except MismatchError as error:
-                raise _named(link, error) from error
+                raise _named(candidate, error) from error
 
     def first(self, ask: Callable[[Source], T]) -> T:
-        """Return what *ask* says of the first source that has it: for questions that take several answers of one.
+        """Return the result of *ask* for the first source that has it, for questions that need several answers of one.
 
-        *ask* compares with a lock: a source where it finds other bytes lacks the locked ones.
+        *ask* compares with a lock: a source whose bytes differ (MismatchError) lacks the locked ones.
         """
         return self._first(ask, locked=True)[1]
 
     def close(self) -> None:
         """Close every source that was opened."""
-        for link in self._links:
-            link.close()
+        for candidate in self._candidates:
+            candidate.close()
 
     def _first(self, ask: Callable[[Source], T], *, skip: int = 0, locked: bool = False) -> tuple[Candidate, T]:
-        """Ask one after the other; *locked*: the answer is proven by a lock, so that no lie of another is believed."""
+        """Ask one candidate after the other; with *locked* a lock proves the answer, so a wrong one is passed over."""
         failures: list[tuple[Candidate, D8Error]] = []
-        at = skip % len(self._links)
-        links = (*self._links[at:], *self._links[:at])
-        for link in sorted(links, key=lambda one: one.is_down):  # stable: those that did not answer come last
+        at = skip % len(self._candidates)
+        candidates = (*self._candidates[at:], *self._candidates[:at])
+        for candidate in sorted(candidates, key=lambda one: one.is_down):  # stable: the silent ones come last
             try:
-                return link, ask(link.source)
+                return candidate, ask(candidate.source)
             except NotAllowedError as error:
-                raise _named(link, error) from error
+                raise _named(candidate, error) from error
             except MismatchError as error:
                 if not locked:
-                    raise _named(link, error) from error
-                failures.append((link, error))
-                self._say_it_has_others(link, error)
+                    raise _named(candidate, error) from error
+                failures.append((candidate, error))
+                self._warn_of_other_bytes(candidate, error)
             except NotFoundError as error:
-                failures.append((link, error))
+                failures.append((candidate, error))
             except (UnreachableError, TryAgainError, AbsentSourceError) as error:
-                failures.append((link, error))
-                self._pass_by(link, error)
-        raise _none(failures)
+                failures.append((candidate, error))
+                self._pass_over(candidate, error)
+        raise _joined(failures)
 
-    def _pass_by(self, link: Candidate, error: D8Error) -> None:
-        if link.is_down or len(self._links) == 1:
+    def _pass_over(self, candidate: Candidate, error: D8Error) -> None:
+        if candidate.is_down or len(self._candidates) == 1:
             return
-        link.is_down = True
+        candidate.is_down = True
         if isinstance(error, AbsentSourceError):
-            self._warn(f"{link.name} is not there, so the other sources are asked first: {error}")
+            self._warn(f"{candidate.name} is not there, so the other sources are asked first: {error}")
         else:
-            self._say(f"{link.name} does not answer, so the other sources are asked first: {error}")
+            self._say(f"{candidate.name} does not answer, so the other sources are asked first: {error}")
 
-    def _say_it_has_others(self, link: Candidate, error: MismatchError) -> None:
-        if not link.has_others and len(self._links) > 1:
-            link.has_others = True
-            self._warn(f"{link.name} has other bytes than the locked ones, so the other sources are asked: {error}")
+    def _warn_of_other_bytes(self, candidate: Candidate, error: MismatchError) -> None:
+        if not candidate.has_others and len(self._candidates) > 1:
+            candidate.has_others = True
+            self._warn(
+                f"{candidate.name} has other bytes than the locked ones, so the other sources are asked: {error}"
+            )
 
 
 def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
-    """Look at it here, where the source that gave it still has a name."""
+    """Check the manifest here, where its source is still known by name."""
     answer = source.manifest(image, ref)
     parse_manifest(answer.raw)
     if not ref.startswith("sha256:"):
@@ -191,23 +193,23 @@ def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
         raise error.within(image, hint=hint) from error
 
 
-def _named(link: Candidate, error: D8Error) -> D8Error:
-    """Return the error with the source's name in it."""
-    if link.name in error.message:
+def _named(candidate: Candidate, error: D8Error) -> D8Error:
+    """Return the error with the source's name in its message."""
+    if candidate.name in error.message:
         return error
-    return error.within(link.name, hint=error.hint or _NEXT_HINT)
+    return error.within(candidate.name, hint=error.hint or _NEXT_HINT)
 
 
-def _none(failures: Sequence[tuple[Candidate, D8Error]]) -> D8Error:
-    """Return one error for all: that nobody has it only where everybody has said so."""
+def _joined(failures: Sequence[tuple[Candidate, D8Error]]) -> D8Error:
+    """Return one error for all failures; a NotFoundError only if every source said that it lacks the content."""
     if len(failures) == 1:
         return failures[0][1]
     kinds = (MismatchError, TryAgainError, UnreachableError, AbsentSourceError)
     worst = next((kind for kind in kinds if _any(failures, kind)), NotFoundError)
-    said = "; ".join(_named(link, error).message for link, error in failures)
+    clauses = "; ".join(_named(candidate, error).message for candidate, error in failures)
     hint = next(error.hint for _, error in failures if isinstance(error, worst))
     kind = UnreachableError if worst is AbsentSourceError else worst
-    return kind(f"no source has the answer: {said}", hint=hint or _NEXT_HINT)
+    return kind(f"no source has the answer: {clauses}", hint=hint or _NEXT_HINT)
 
 
 def _any(failures: Sequence[tuple[Candidate, D8Error]], kind: type[D8Error]) -> bool:

@@ -1,41 +1,81 @@
-"""The credentials files on this machine: podman's and skopeo's ``auth.json``, docker's ``config.json``.
+"""The credentials on this machine: ``auth.json`` of podman and skopeo, ``config.json`` of docker, and their helpers.
 
-Their places, order and keys are those of containers-auth.json(5). They are read when a registry asks for credentials
-and not before. What is wrong with a file or helper is kept in the Login: a public image needs none of them.
+The files' places, order and keys are those of containers-auth.json(5). They are read only when a registry asks for
+credentials. A file or helper that fails is recorded in the Login and not raised: a public image needs no credentials.
+
+Helpers are programs named ``docker-credential-X`` (docker/docker-credential-helpers, README, "Development"): they read
+the server's name on stdin and print a JSON object with Username and Secret. Their output may hold a secret, so it is
+never shown.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import re
+import signal
+import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.secrets import without_secrets
-from d8_installer.registry.credential_helper import ask_helper
-from d8_installer.registry.credentials import Credentials, Login
+from d8_installer.model.value import Struct, repr_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _MAX_CONFIG_BYTES = 4 << 20
-_HELPER_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+_HELPER_NAME = r"[A-Za-z0-9._-]{1,100}"
 _HELPER_SECONDS = 30.0
 _RUNTIME = "/run/containers"
 _HUB_SERVER = "https://index.docker.io/v1/"
-"""What docker's helpers call Docker Hub; podman's call it ``docker.io``."""
+"""The name of Docker Hub for docker's helpers; podman's helpers use ``docker.io``."""
 _HUB = frozenset(["docker.io", "index.docker.io", "registry-1.docker.io"])
 _OLD_DOCKER = ".dockercfg"
-"""Docker's file before version 1.7: the object of ``auths`` alone."""
+"""Docker's file before version 1.7: it holds the object ``auths`` alone."""
+
+_MAX_ANSWER = 1 << 20
+_LAST_BYTES = 1.0
+"""Seconds to wait for the rest of a helper's answer after the helper has exited."""
+# What a helper prints if it has no credentials for a server (docker-credential-helpers, credentials/error.go).
+_HAS_NONE = b"credentials not found"
+
+
+class Credentials(Struct, frozen=True):
+    """A user and a password, or an identity token (docker's name for an OAuth2 refresh token)."""
+
+    user: str
+    password: str
+    identity_token: str | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "user", "password", "identity_token")
+
+    def basic(self) -> str:
+        """Return the value of ``Authorization`` (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+class Login(Struct, frozen=True):
+    """What this machine knows about a registry: ``credentials`` and the file that they come from, or None twice.
+
+    ``troubles`` describe the files and helpers that could not be read. A public image needs none of them, so they are
+    reported only after a registry has refused.
+    """
+
+    credentials: Credentials | None = None
+    place: str | None = None
+    troubles: tuple[str, ...] = ()
 
 
 class Keychain:
-    """The credentials files that *env* points to, and the helpers on its PATH, which may take *seconds* to answer.
+    """The credentials files that *env* names, and the helpers on its PATH, which have *seconds* to answer.
 
-    *runtime* is the directory that podman uses where XDG_RUNTIME_DIR is not set: one directory for each user id.
+    *runtime* is the directory that podman uses if XDG_RUNTIME_DIR is not set; it holds a directory for each user id.
     """
 
     def __init__(self, env: Mapping[str, str], seconds: float = _HELPER_SECONDS, runtime: str = _RUNTIME) -> None:
@@ -46,7 +86,7 @@ class Keychain:
     def find(self, host: str, repository: str) -> Login:
         """Return the first credentials for ``host[:port]/repository``, in the order of containers-auth.json(5).
 
-        In one file a helper comes first, then the longest key that is the repository or a path above it.
+        Within a file a helper comes first, then the longest key that is the repository or a path above it.
         """
         troubles: list[str] = []
         for path in self._files():
@@ -102,23 +142,23 @@ def _read_config(path: str, troubles: list[str]) -> Mapping[str, object] | None:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        # the parser's message quotes the file, which holds passwords
+        # The parser's message quotes the file, which holds passwords.
         troubles.append(f"{path} is not a JSON object")
         return None
     return document
 
 
 def _helpers(config: Mapping[str, object], host: str) -> Iterator[tuple[str, str]]:
-    """Yield the helpers to ask, and what they call the server.
+    """Yield the helpers to ask, each with its name for the server.
 
-    A helper in ``credHelpers`` is for one host and goes before ``credsStore``; an empty one switches that off.
+    A helper in ``credHelpers`` is for one host and takes precedence over ``credsStore``; an empty one disables both.
     """
     named = config.get("credHelpers")
-    own = {_key(name): helper for name, helper in named.items()} if isinstance(named, dict) else {}
-    helper = own.get(_plain_host(host), config.get("credsStore"))
+    by_host = {_key(name): helper for name, helper in named.items()} if isinstance(named, dict) else {}
+    helper = by_host.get(_plain_host(host), config.get("credsStore"))
     if not helper:
         return
-    if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
+    if not isinstance(helper, str) or not re.fullmatch(_HELPER_NAME, helper, re.ASCII):
         raise ConfigError(f"{str(helper)[:100]!r} is not the name of a credential helper")
     for server in (_HUB_SERVER, "docker.io") if _plain_host(host) == "docker.io" else (host,):
         yield f"docker-credential-{helper}", server
@@ -133,7 +173,7 @@ def _from_auths(config: Mapping[str, object], name: str, path: str, troubles: li
         entry = auths[key]
         try:
             found = _decode_entry(entry) if isinstance(entry, dict) else None
-        except ValueError:  # its text may hold the password
+        except ValueError:  # its message may hold the password
             troubles.append(f"{path}: auths[{key[:100]!r}] is not base64 of user:password")
             continue
         if found is not None:
@@ -142,7 +182,7 @@ def _from_auths(config: Mapping[str, object], name: str, path: str, troubles: li
 
 
 def _key(text: str) -> str:
-    """Return ``host[:port][/path]`` of a key; one with a scheme, as docker writes, is for the whole host."""
+    """Return ``host[:port][/path]`` of a key; a key with a scheme, as docker writes it, is for the whole host."""
     plain = re.sub(r"^https?://([^/]*).*", r"\1", text, flags=re.DOTALL).rstrip("/")
     host, slash, path = plain.partition("/")
     host = _plain_host(host)
@@ -150,15 +190,15 @@ def _key(text: str) -> str:
 
 
 def _plain_host(host: str) -> str:
-    """Return the one name of a host: lower case, and ``docker.io`` for each name of Docker Hub."""
+    """Return the canonical name of a host: in lower case, and ``docker.io`` for every name of Docker Hub."""
     lower = host.lower()
     return "docker.io" if lower in _HUB else lower
 
 
 def _decode_entry(entry: Mapping[str, object]) -> Credentials | None:
-    """Return what an entry of ``auths`` holds, or None; ValueError if ``auth`` is malformed.
+    """Return the credentials in an entry of ``auths``, or None; ValueError if ``auth`` is malformed.
 
-    Line ends are left out: ``base64`` breaks its lines, and ``echo`` ends the password with one.
+    Line ends are dropped: ``base64`` breaks its output into lines, and ``echo`` ends the password with one.
     """
     token, auth = entry.get("identitytoken"), entry.get("auth")
     user, password = entry.get("username"), entry.get("password")
@@ -174,3 +214,90 @@ def _decode_entry(entry: Mapping[str, object]) -> Credentials | None:
     if isinstance(user, str) and isinstance(password, str) and (user or identity):
         return Credentials(user, password, identity)
     return Credentials("", "", identity) if identity else None
+
+
+# -- credential helpers ------------------------------------------------------------------------------------
+
+
+def ask_helper(program: str, server: str, env: Mapping[str, str], seconds: float) -> Credentials | None:
+    """Return the credentials that *program* has for *server*, or None if it says that it has none.
+
+    Some helpers say so with two empty texts instead of an error. A helper that is missing, fails, or has not finished
+    after *seconds*, is a ConfigError that names it.
+    """
+    import shutil
+
+    path = shutil.which(program, path=env.get("PATH", os.defpath))
+    if path is None:
+        raise ConfigError(f"{program} is not on PATH")
+    try:
+        status, output = _run_helper([path, "get"], server, env, seconds)
+    except OSError as error:
+        raise ConfigError(f"{program} cannot be run: {error.strerror}") from error
+    if status is None:
+        raise ConfigError(f"{program} did not answer in {seconds:g} s")
+    if status and _HAS_NONE in output:
+        return None
+    user, secret = _parse_answer(output) if status == 0 else (None, None)
+    if user is None or secret is None:
+        raise ConfigError(f"{program} failed for {server}")
+    if not user and not secret:
+        return None
+    return Credentials("", "", secret) if user == "<token>" else Credentials(user, secret)
+
+
+def _parse_answer(output: bytes) -> tuple[str | None, str | None]:
+    try:
+        answer = json.loads(output)
+    except (ValueError, RecursionError):
+        return None, None
+    if not isinstance(answer, dict):
+        return None, None
+    user, secret = answer.get("Username", ""), answer.get("Secret", "")
+    return (user, secret) if isinstance(user, str) and isinstance(secret, str) else (None, None)
+
+
+def _run_helper(command: list[str], server: str, env: Mapping[str, str], seconds: float) -> tuple[int | None, bytes]:
+    """Return the exit status (None if it took too long) and the output, at most _MAX_ANSWER bytes."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(env),
+        start_new_session=True,  # so that the processes it starts are killed with it
+    )
+    status: int | None = None
+    answer: list[bytes] = []
+    talk = threading.Thread(target=_talk, args=(process, server, answer), daemon=True)
+    talk.start()
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(seconds)
+            talk.join(_LAST_BYTES)
+    finally:
+        if status is None:
+            _kill(process)
+    return status, b"".join(answer)
+
+
+def _talk(process: subprocess.Popen[bytes], server: str, answer: list[bytes]) -> None:
+    """Write the server's name and read the answer, in a thread: a child that outlives the helper may hold the pipe."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("the process has no pipes")
+    with contextlib.suppress(OSError), process.stdin as pipe:  # a helper need not read the name
+        pipe.write(server.encode())
+    with process.stdout as pipe:
+        left = _MAX_ANSWER
+        while left > 0 and (chunk := os.read(pipe.fileno(), left)):
+            answer.append(chunk)
+            left -= len(chunk)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):  # it has exited
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()

@@ -14,20 +14,18 @@ from d8_installer.registry.origin import Origin
 
 OCI_SCHEMES = ("oci", "oci+https", "oci+http")
 _PATH = r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
-_ADDRESS = re.compile(
-    rf"oci(?:\+(https?))?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?({_PATH})/?", re.ASCII
-)
+_ADDRESS = rf"oci(?:\+(https?))?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?({_PATH})/?"
 _HUB_API = "registry-1.docker.io"
 _HUB = frozenset(["docker.io", "index.docker.io", _HUB_API])
 _SPELLING = "write it as oci://host[:port]/repository"
 
 
 class OciAddress(Struct, frozen=True, kw_only=True):
-    """Where a registry is.
+    """The address of a registry.
 
-    ``name`` is the address as it was written, ``api`` what every request's URL begins with, ``root`` the part of each
-    repository before the image (perhaps empty), ``login`` the registry's name in credentials files. ``says_scheme``:
-    whether the address itself says http or https.
+    ``name`` is the address as it was written. ``api`` is the start of every request's URL. ``root`` is the part of each
+    repository before the image, perhaps empty. ``login`` is the registry's name in credentials files. ``says_scheme``
+    tells whether the address itself names http or https.
     """
 
     name: str
@@ -39,8 +37,8 @@ class OciAddress(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, url: str) -> OciAddress:
-        """Read an address; a malformed one, and plain http to another machine, are ConfigErrors."""
-        match = _ADDRESS.fullmatch(url)
+        """Read an address; a malformed one, or plain http to another machine, is a ConfigError."""
+        match = re.fullmatch(_ADDRESS, url, re.ASCII)
         if match is None:
             raise ConfigError(f"{shown(url)} is not the address of a registry", hint=_hint(url))
         host, port = match[2].lower(), match[3] or ""
@@ -70,11 +68,11 @@ class OciAddress(Struct, frozen=True, kw_only=True):
 
     @property
     def other_scheme(self) -> str:
-        """This address with the other scheme, for a hint; http is only for this machine."""
+        """This address with the other scheme, for a hint."""
         other = "oci+http" if self.origin.scheme == "https" else "oci+https"
         return f"{other}://{self.name.partition('://')[2]}"
 
 
 def _hint(url: str) -> str:
     lower = url.lower()
-    return f"write it in lower case: {lower}" if lower != url and _ADDRESS.fullmatch(lower) else _SPELLING
+    return f"write it in lower case: {lower}" if lower != url and re.fullmatch(_ADDRESS, lower, re.ASCII) else _SPELLING

@@ -1,4 +1,4 @@
-"""Images into an OCI registry: uploads and manifests (distribution-spec v1.1, Push)."""
+"""Writing to an OCI registry: uploads and manifests (distribution-spec v1.1, Push)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from d8_installer.registry.stream import Stream
 
 _WITHOUT_HEAD = (400, 405, 501)
-"""Statuses of a registry that does not know the method, or of what stands in front of it."""
-_UPLOAD_ID = re.compile(r"[A-Za-z0-9._=-]{1,200}", re.ASCII)
+"""Statuses of a registry, or of a gateway in front of it, that does not know HEAD."""
+_UPLOAD_ID = r"[A-Za-z0-9._=-]{1,200}"
 _CHUNK = 256 << 10
 
 
 class RegistryDestination:
-    """Writes images to a registry: blobs whole, in one request each."""
+    """A Destination over an OCI registry: each blob is uploaded whole, in one request."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.name = registry.name
 
     def tag_digest(self, image: str, tag: str) -> Digest | None:
-        """Return the digest that the registry gives for the tag, or that of the bytes if it gives none; or None."""
+        """Return the digest of the tag as the registry states it, else that of the manifest's bytes; None if absent."""
         call = replace(self._call("HEAD", image, f"manifests/{tag}"), headers=ACCEPT)
         with self._registry.exchange(call) as stream:
             if stream.status == 404:
@@ -51,19 +51,19 @@ class RegistryDestination:
             return None
 
     def has_blob(self, image: str, digest: Digest) -> bool:
-        """Whether the repository surely has the blob.
+        """Whether the repository certainly has the blob.
 
-        What refuses a HEAD (a link that is signed for GET, a registry without HEAD) tells nothing. To upload a blob
-        that is there does no harm, and an upload that is not allowed ends with the registry's own reason.
+        A refused HEAD (a link that is signed for GET, a registry without HEAD) proves nothing. Uploading a blob that is
+        there does no harm, and an upload that is not allowed ends with the registry's own reason.
         """
         call = self._call("HEAD", image, f"blobs/{digest}")
         with self._registry.exchange(call) as stream:
             return stream.status == 200
 
     def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
-        """Upload a blob, and begin again while faults pass: a broken upload cannot be told where to continue.
+        """Upload a blob, and start over after a passing fault: a broken upload cannot be continued.
 
-        A token that ends between the two requests of an upload is renewed, and the same upload goes on.
+        A token that expires between the two requests of an upload is renewed, and the same upload goes on.
         """
         attempts = self._registry.client.attempts()
         while True:
@@ -86,14 +86,14 @@ class RegistryDestination:
             self._registry.check(put, stream, 201, 204)
 
     def _location(self, begin: RegistryCall, stream: Stream) -> str:
-        """Return where the upload goes on; some registries only give its name (docker's API before the spec)."""
+        """Return the URL of the upload; some registries give only its name (docker's API before the spec)."""
         name = stream.headers.get("docker-upload-uuid", "")
-        if "location" not in stream.headers and _UPLOAD_ID.fullmatch(name):
+        if "location" not in stream.headers and re.fullmatch(_UPLOAD_ID, name, re.ASCII):
             return f"{begin.url}{name}"
         return self._registry.leads_to(stream.url, stream).partition("#")[0]
 
     def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
-        """Write a manifest; a registry that then names another digest than its own is a MismatchError."""
+        """Write a manifest; if the registry then states another digest than the manifest's, raise MismatchError."""
         call = self._call("PUT", image, f"manifests/{ref}")
         call = replace(call, headers={"Content-Type": manifest.media_type}, content=manifest.raw)
         with self._registry.exchange(call) as stream:
@@ -111,7 +111,7 @@ class RegistryDestination:
 
 
 class _Blob(Struct, frozen=True):
-    """What is to be uploaded: its size, and how to read it from the beginning."""
+    """A blob to upload: its size, and a callable that opens it from the beginning."""
 
     size: int
     open: Callable[[], BinaryIO]

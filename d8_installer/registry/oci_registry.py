@@ -1,16 +1,19 @@
 """OCI registries, and reading from them (distribution-spec v1.1, Pull and Content Discovery).
 
-Lives here: requests, redirects and pages. Addresses are ``oci_address``'s, uploads ``pushing``'s, authorization is
-``auth``'s, what statuses mean ``statuses``'s. Nothing that arrives is verified here.
+Requests, redirects and pages live here. Addresses are in ``oci_address``, uploads in ``oci_push``, authentication in
+``auth``, the meaning of statuses in ``oci_errors``. Nothing that arrives is verified here.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from d8_installer.errors import (
+    ConfigError,
     MismatchError,
     NotAllowedError,
     NotFoundError,
@@ -27,10 +30,9 @@ from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.go_json import member
 from d8_installer.registry.manifest_cache import ManifestCache
 from d8_installer.registry.oci_address import OciAddress
+from d8_installer.registry.oci_errors import Refusal
 from d8_installer.registry.origin import Origin, resolve
-from d8_installer.registry.pages import next_page
 from d8_installer.registry.ranges import BlobRest, continues, range_headers
-from d8_installer.registry.statuses import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -54,7 +56,7 @@ _CHUNK = 256 << 10
 class RegistryCall(Struct, frozen=True):
     """One request to the registry; ``scope`` is what its token must allow.
 
-    ``content`` is the body, or opens it again for each time that it is sent.
+    ``content`` is the body, or a callable that opens it afresh for each time that it is sent.
     """
 
     method: str
@@ -85,9 +87,9 @@ class Registry:
 
     @contextmanager
     def exchange(self, call: RegistryCall) -> Iterator[Stream]:
-        """Open the answer to *call*, whatever its status: authorized as needed, redirects followed.
+        """Open the answer to *call*, whatever its status, with authorization as needed and redirects followed.
 
-        A method other than GET and HEAD follows 307 and 308 alone: the others would make a GET of it (RFC 9110
+        Methods other than GET and HEAD follow only 307 and 308: the other statuses would turn them into a GET (RFC 9110
         §15.4). More than three redirects are an UnreachableError.
         """
         codes = _REDIRECTS if call.method in ("GET", "HEAD") else _SAME_METHOD
@@ -107,30 +109,30 @@ class Registry:
             yield stream
 
     def leads_to(self, url: str, stream: Stream) -> str:
-        """Return the absolute ``Location`` of an answer; only https, or from this machine to this machine."""
+        """Return the absolute ``Location`` of an answer: https, or from this machine to this machine."""
         location = stream.headers.get("location", "").strip()
         if not location:
             raise UnreachableError(
-                f"{self.name} leads on without saying where to (status {stream.status} without Location)",
+                f"{self.name} redirects to nowhere (status {stream.status} without Location)",
                 hint="check that the address belongs to an OCI registry",
             )
         target, to = resolve(url, location)
         if to.scheme != "https" and not (to.is_loopback and Origin.parse(url).is_loopback):
             raise NotAllowedError(
-                f"{self.name} leads to {to.scheme}://{to}, which is not https",
+                f"{self.name} redirects to {to.scheme}://{to}, which is not https",
                 hint="check the registry's external URL (behind a TLS proxy: X-Forwarded-Proto)",
             )
         return target
 
     def _authorized(self, stack: ExitStack, call: RegistryCall) -> Stream:
-        """Send with the token known for the scope, and after a 401 once more with a new one.
+        """Send with the known token of the scope, and after a 401 once more with a new one.
 
-        Another origin gets neither.
+        Another origin gets no token.
         """
-        ours = Origin.parse(call.url) == self.address.origin
-        known = self._auth.header(call.scope) if ours else None
+        is_own = Origin.parse(call.url) == self.address.origin
+        known = self._auth.header(call.scope) if is_own else None
         stream = self._send(stack, call, known)
-        if stream.status != 401 or not ours:
+        if stream.status != 401 or not is_own:
             return stream
         challenges = stream.headers.get("www-authenticate", "")
         stack.close()
@@ -139,13 +141,13 @@ class Registry:
     def _send(self, stack: ExitStack, call: RegistryCall, authorization: str | None) -> Stream:
         headers = dict(call.headers) if authorization is None else {**call.headers, "Authorization": authorization}
         content = call.content() if callable(call.content) else call.content
-        # Where the registry leads to is its own choice, so it must not lead into this machine.
+        # The registry chooses the target of a redirect, so it must not lead into this machine.
         own = self.address.origin
         outside = Origin.parse(call.url) != own and self.client.is_elsewhere(own)
         return stack.enter_context(self.client.open(call.method, call.url, headers, content, outside=outside))
 
     def check(self, call: RegistryCall, stream: Stream, *good: int) -> None:
-        """Return if the status is one of *good*; else raise what it means (distribution-spec, Error Codes)."""
+        """Return if the status is one of *good*; else raise its error (distribution-spec, Error Codes)."""
         if stream.status in good:
             return
         sent = len(call.content) if isinstance(call.content, bytes) else int(call.headers.get("Content-Length", 0))
@@ -155,20 +157,23 @@ class Registry:
             raise self._refused_elsewhere(refusal, there)
         if stream.status in (401, 403):
             why, hint = self._auth.why_refused(call.scope, is_known=stream.status == 403)
-            raise NotAllowedError(f"{refusal.said}: {why}", hint=hint)
+            raise NotAllowedError(f"{refusal.clause}: {why}", hint=hint)
         raise refusal.error(self.address)
 
     def _refused_elsewhere(self, refusal: Refusal, there: Origin) -> NotAllowedError:
-        """Return the error of a redirect's target that lets nobody in without credentials, or refuses its own link."""
+        """Return the error of a redirect's target that requires credentials, or refuses its own link."""
         if refusal.status == 401:
             why, hint = "wants a login, and credentials follow no redirect", "use its own address, and log in there"
         else:
-            why, hint = "refuses the link", "run the same command again: the link may have ended; see `date`, too"
-        return NotAllowedError(f"{refusal.said}: {self.name} leads to {there}, which {why}", hint=hint)
+            why, hint = (
+                "refuses the link",
+                "run the same command again: the link may have expired; check the clock too: `date`",
+            )
+        return NotAllowedError(f"{refusal.clause}: {self.name} redirects to {there}, which {why}", hint=hint)
 
 
 class RegistrySource:
-    """Images out of a registry; safe for threads."""
+    """A Source over an OCI registry; safe for threads."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -176,9 +181,9 @@ class RegistrySource:
         self.name = registry.name
 
     def tags(self, image: str) -> Sequence[str]:
-        """Return every tag, all pages joined.
+        """Return every tag of all pages.
 
-        More than 100 000 tags, 64 MiB or 1000 pages of them, and pages that lead in a circle, are a MismatchError.
+        More than 100 000 tags, 64 MiB or 1000 pages, or pages that form a loop, are a MismatchError.
         """
         call = self._registry.call("GET", image, "tags/list?n=1000")
         tags: list[str] = []
@@ -192,7 +197,7 @@ class RegistrySource:
             if following is None:
                 return tags
             if following in asked:
-                raise MismatchError(f"{self.name}: the pages of the tags of {image} lead in a circle", hint=_NO_LIST)
+                raise MismatchError(f"{self.name}: the pages of the tags of {image} form a loop", hint=_NO_LIST)
             call = replace(call, url=following)
         raise MismatchError(
             f"{self.name}: {image} has more than {_MAX_TAGS} tags, {_MAX_PAGES} pages or {sized(_MAX_LIST_BYTES)}",
@@ -211,7 +216,7 @@ class RegistrySource:
         return self._known.add(image, ManifestBytes(raw, headers.get("content-type", "").partition(";")[0].strip()))
 
     def _whole(self, call: RegistryCall, cap: int) -> tuple[Mapping[str, str], bytes]:
-        """Return headers and body of the answer to *call*; a cut one is asked for anew."""
+        """Return the headers and body of the answer to *call*; a cut answer is requested again."""
         attempts = self._registry.client.attempts()
         while True:
             with self._registry.exchange(call) as stream:
@@ -223,7 +228,7 @@ class RegistrySource:
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[Stream]:
-        """Open the layer's blob; an announced size other than the expected one is a MismatchError at once."""
+        """Open the layer's blob; an announced size that differs from the expected one is a MismatchError at once."""
         call = self._registry.call("GET", request.image, f"blobs/{request.layer}")
         with self._registry.exchange(call) as stream:
             self._registry.check(call, stream, 200)
@@ -231,13 +236,13 @@ class RegistrySource:
             if stream.size not in (None, request.size):
                 raise MismatchError(
                     f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}",
-                    hint="what answered may be no registry (a login page, an ingress); else use another source",
+                    hint="the server may not be a registry (a login page, an ingress); else use another source",
                 )
             yield stream
 
     @contextmanager
     def layer_from(self, request: LayerRequest, start: int, etag: str | None) -> Iterator[BlobRest]:
-        """Open the layer's blob at byte *start*; at 0 where the registry has no ranges or calls it otherwise now."""
+        """Open the layer's blob at byte *start*, or at 0 if the registry has no ranges or its ETag has changed."""
         call = self._registry.call("GET", request.image, f"blobs/{request.layer}")
         if start:
             with self._registry.exchange(replace(call, headers=range_headers(start, etag))) as stream:
@@ -251,7 +256,7 @@ class RegistrySource:
             yield BlobRest(stream, 0)
 
     def layer_size(self, request: LayerRequest) -> int | None:
-        """Ask for the headers of the blob; where HEAD is refused (a signed link may be for GET), end a GET there."""
+        """Return the size in the blob's headers; if HEAD is refused (a signed link may be for GET), start a GET."""
         call = self._registry.call("HEAD", request.image, f"blobs/{request.layer}")
         with self._registry.exchange(call) as stream:
             if stream.status in (200, 404):
@@ -274,3 +279,71 @@ def _parse_tags(raw: bytes, name: str) -> list[str]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise MismatchError(f"{name}: the answer is not a list of tags", hint="check that this is an OCI registry")
     return tags
+
+
+# -- the next page of a list: the Link header (RFC 8288 §3; distribution-spec, Listing Tags) ---------------
+
+_TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+# Possessive quantifiers: a hostile header of 100 kB costs linear time.
+_TARGET = r"[\s,]*+<([^<>]*+)>"
+_PARAMETER = rf'\s*+;\s*+(?:({_TCHAR})\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s",;]*+)))?+)?+'
+_BETWEEN = r"\s*+(?:,[\s,]*+|\Z)"
+
+
+def next_page(header: str, url: str) -> str | None:
+    """Return the URL of the page after the one at *url*, or None; several ``Link`` headers are joined by commas.
+
+    Only the target's path and query count, on the origin of *url*: behind a proxy a registry does not know its own
+    name. A header that cannot be read, or has no usable target, is a MismatchError, since taking it for the end of the
+    list would hide the newest versions.
+    """
+    for target, parameters in _links(header):
+        if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:
+            return _on_own_origin(url, target)
+    return None
+
+
+def _links(header: str) -> list[tuple[str, dict[str, str]]]:
+    """Return each target with its parameters, names in lower case; the first of a repeated parameter counts."""
+    links, at = [], 0
+    end = len(header.rstrip(" \t,"))
+    while at < end:
+        target = re.compile(_TARGET, re.ASCII).match(header, at)
+        if target is None:
+            raise _unreadable(header, at)
+        at = target.end()
+        parameters: dict[str, str] = {}
+        while (found := re.compile(_PARAMETER, re.ASCII | re.DOTALL).match(header, at)) is not None:
+            at = found.end()
+            if found[1]:
+                quoted = found[2]
+                value = (found[3] or "") if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+                parameters.setdefault(found[1].lower(), value)
+        links.append((target[1], parameters))
+        between = re.compile(_BETWEEN, re.ASCII).match(header, at)
+        if between is None:
+            raise _unreadable(header, at)
+        at = between.end()
+    return links
+
+
+def _on_own_origin(url: str, target: str) -> str:
+    own = urlsplit(url)
+    try:
+        there = urlsplit(urljoin(url, target.strip()))
+        following = f"{own.scheme}://{own.netloc}{there.path}" + (f"?{there.query}" if there.query else "")
+        if not there.path.startswith("/") or Origin.parse(following) != Origin.parse(url):
+            raise ValueError
+    except (ValueError, ConfigError):
+        raise MismatchError(
+            f"{Origin.parse(url)}: the next page of the list has no usable address",
+            hint="check that this is an OCI registry",
+        ) from None
+    return following
+
+
+def _unreadable(header: str, at: int) -> MismatchError:
+    return MismatchError(
+        f"the Link header of the next page cannot be read at character {at + 1} of {len(header)}",
+        hint="check that this is an OCI registry, or use another source",
+    )

@@ -1,4 +1,4 @@
-"""Where a URL leads: its origin, whether that is this machine, and which proxy stands in between. No I/O."""
+"""The origin of a URL, whether it is this machine, and which forward proxy leads to it. No I/O."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from urllib.parse import urljoin, urlsplit
 from d8_installer.errors import ConfigError, MismatchError
 from d8_installer.model.address import shown
 from d8_installer.model.value import Struct
-from d8_installer.registry.endpoint import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_URL = re.compile(
-    r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?:[/?][!-\[\]-~]*)?",
-    re.ASCII | re.IGNORECASE,
-)
+_URL = r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?:[/?][!-\[\]-~]*)?"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -30,11 +26,11 @@ class Origin(Struct, frozen=True, order=True):
 
     @classmethod
     def parse(cls, url: str) -> Origin:
-        """Return the origin of an http or https URL; anything else, user names included, is a ConfigError.
+        """Return the origin of an http or https URL. Anything else, a URL with a user name included, is a ConfigError.
 
-        One strict grammar, so that no other parser can see another host in the same text.
+        The grammar is strict, so that no other parser can see another host in the same text.
         """
-        match = _URL.fullmatch(url)
+        match = re.fullmatch(_URL, url, re.ASCII | re.IGNORECASE)
         port = int(match[3] or _PORTS[match[1].lower()]) if match else 0
         if match is None or not 0 < port < 65536:
             raise ConfigError(
@@ -49,30 +45,44 @@ class Origin(Struct, frozen=True, order=True):
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody between can read what is sent: https, or this machine."""
+        """Whether what is sent cannot be read on its way: https, or this machine."""
         return self.scheme == "https" or self.is_loopback
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether *host* is ``localhost`` or an address of 127.0.0.0/8 or ::1; no resolver is asked."""
+    if host.lower() == "localhost":
+        return True
+    if not (":" in host or host.startswith("127.")):
+        return False
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def resolve(base: str, location: str) -> tuple[str, Origin]:
-    """Return where a ``Location`` or ``Link`` of an answer to *base* leads; MismatchError if that is not an address."""
+    """Return the absolute URL of a ``Location`` in an answer to *base*, and its origin; else a MismatchError."""
     try:
         url = urljoin(base, location)
         return url, Origin.parse(url)
     except (ValueError, ConfigError) as error:
         raise MismatchError(
-            f"{Origin.parse(base)} leads to a place that is not an http or https address",
+            f"{Origin.parse(base)} redirects to something that is not an http or https address",
             hint="check that the address belongs to a registry, or use another source",
         ) from error
 
 
 def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
-    """Return the URL of the forward proxy that *env* sets for *origin*, or None; loopback never has one.
+    """Return the URL of the forward proxy that *env* names for *origin*, or None; loopback never has one.
 
-    ``https_proxy`` or ``all_proxy``, in either case, unless ``no_proxy`` matches as curl reads it: ``*``, a
-    host with its subdomains, ``host:port``, an address or a network.
+    The variables are ``https_proxy`` (``http_proxy``) and ``all_proxy``, in lower or upper case. ``no_proxy`` exempts
+    hosts as in curl: ``*``, a host with its subdomains, ``host:port``, an address or a network.
     """
     if origin.is_loopback or _is_exempt(origin, _variable(env, "no_proxy")):
         return None

@@ -1,4 +1,4 @@
-"""Going on with a blob by an HTTP range (RFC 9110 §14): what to ask, and whether the answer is what was asked for."""
+"""Resuming a blob with an HTTP range (RFC 9110 §14): the request's headers, and whether the answer matches them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from d8_installer.registry.stream import Stream
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII)
-_STRONG = re.compile(r'"[!#-~]{0,200}"', re.ASCII)
+_CONTENT_RANGE = r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)"
+_STRONG = r'"[!#-~]{0,200}"'
 
 
 class BlobRest:
@@ -36,26 +36,26 @@ class BlobRest:
 
 
 def strong_etag(headers: Mapping[str, str]) -> str | None:
-    """Return the answer's strong ETag; a weak one promises no equal bytes (RFC 9110 §8.8.3)."""
+    """Return the answer's strong ETag, or None; a weak one does not promise equal bytes (RFC 9110 §8.8.3)."""
     etag = headers.get("etag", "").strip()
-    return etag if _STRONG.fullmatch(etag) else None
+    return etag if re.fullmatch(_STRONG, etag, re.ASCII) else None
 
 
 def range_headers(start: int, etag: str | None) -> dict[str, str]:
-    """Ask for all from byte *start* on, and for the whole file should it not be the one called *etag* any more."""
+    """Return the headers that ask for the bytes from *start* on, or for the whole file if it is no longer *etag*."""
     headers = {"Range": f"bytes={start}-"}
     return headers if etag is None else {**headers, "If-Range": etag}
 
 
 def continues(stream: Stream, size: int, start: int, etag: str | None) -> bool:
-    """Whether an answer is the rest, from *start*, of the *size* bytes that were called *etag*.
+    """Whether an answer holds the bytes from *start* on of the *size* bytes that were called *etag*.
 
-    False for the whole file (200: no ranges here), another range, another total, another ETag, and every error: the
-    same request without a range then tells what is wrong.
+    False for the whole file (200: no ranges here), another range, total or ETag, and every error: repeating the request
+    without a range then shows what is wrong.
     """
     if stream.status != 206:
         return False
-    match = _CONTENT_RANGE.fullmatch(stream.headers.get("content-range", "").strip())
+    match = re.fullmatch(_CONTENT_RANGE, stream.headers.get("content-range", "").strip(), re.ASCII)
     if match is None or (int(match[1]), int(match[2])) != (start, size - 1) or match[3] not in ("*", str(size)):
         return False
     now = strong_etag(stream.headers)

@@ -1,4 +1,4 @@
-"""When a failed request is sent again: the policy, the count, and ``Retry-After``. Values only; the client waits."""
+"""When a failed request is sent again: the policy, the count of tries, and ``Retry-After``. The client waits."""
 
 from __future__ import annotations
 
@@ -11,22 +11,17 @@ if TYPE_CHECKING:
 
 
 def full_jitter(upper: float) -> float:
-    """Return a random number of seconds from 0 to *upper*, so that a thousand clients do not return at once."""
+    """Return a random number of seconds from 0 to *upper*, so that a thousand clients do not come back at once."""
     import random
 
     return random.SystemRandom().uniform(0, upper)
 
 
-def is_passing(status: int) -> bool:
-    """Whether the same request may succeed later: 429 and every 5xx."""
-    return status == 429 or 500 <= status <= 599
-
-
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds that ``Retry-After`` asks for, or None (RFC 9110 §10.2.3: a number, or an HTTP date).
 
-    A date is measured from the answer's own ``Date``, and from *now* (seconds since the epoch) without one:
-    a wrong clock here must not turn a second into an hour. Header names are in lower case.
+    A date is measured from the answer's own ``Date``, or from *now* (seconds since the epoch) if there is none: a wrong
+    clock on this machine must not turn a second into an hour. Header names are in lower case.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
@@ -48,9 +43,9 @@ def _epoch(date: str) -> float | None:
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often and how long: at most *tries* requests, waiting at most *max_wait* seconds in total.
+    """How often and how long to try: at most *tries* requests, with at most *max_wait* seconds of waiting in total.
 
-    The n-th wait is ``jitter(min(ceiling, base * 2**n))`` seconds, or what the server asked for.
+    The n-th wait is ``jitter(min(ceiling, base * 2**n))`` seconds, or as long as the server asks for.
     """
 
     tries: int = 4
@@ -61,17 +56,17 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 class Attempts(Struct):
-    """The count of one request's tries; begins with the first one made."""
+    """The number of tries of one request, which starts with the first one, and the seconds waited so far."""
 
     policy: RetryPolicy
     made: int = 1
     waited: float = 0.0
 
     def next_delay(self, asked: float | None = None) -> float | None:
-        """Return the seconds to wait before one more try, and count it; None when it is time to give up.
+        """Return the seconds to wait before one more try, and count it; None to give up.
 
-        *asked* is what the server wants. More than what is left of *max_wait* ends it at once: to come
-        back earlier than told would only be refused again.
+        *asked* is what the server asks for. If that is more than what is left of *max_wait*, give up at once: an
+        earlier try would only be refused again.
         """
         policy = self.policy
         upper = min(policy.ceiling, policy.base * 2 ** (self.made - 1))

@@ -1,4 +1,7 @@
-"""Images out of a registry-packages-proxy: ``rpp_wire`` says what to ask, ``client`` asks. Nothing is verified here."""
+"""Images from a registry-packages-proxy: ``rpp_wire`` makes the requests, ``client`` sends them.
+
+Nothing is verified here.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, UnreachableError
 from d8_installer.model.address import shown
-from d8_installer.registry import rpp_wire
+from d8_installer.model.oci import MAX_MANIFEST_BYTES
+from d8_installer.registry import rpp_errors, rpp_wire
 from d8_installer.registry.manifest_cache import ManifestCache
-from d8_installer.registry.rpp_refusals import absent, refused_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _ElsewhereError(Exception):
-    """The answer is about other bytes than those asked for; ``error`` is what to say where nothing else helps."""
+    """The answer is about other bytes than the requested ones; ``error`` is raised if no other way helps."""
 
     def __init__(self, error: MismatchError) -> None:
         super().__init__(error.message)
@@ -30,9 +33,9 @@ class _ElsewhereError(Exception):
 
 
 class RppSource:
-    """Images as one proxy serves them; safe for threads. Redirects are refused (``raise_for_status``).
+    """A Source over one proxy; safe for threads. Redirects are refused (``rpp_errors.raise_for_status``).
 
-    *token_from* names the place that the client's token comes from, once the client has asked for it.
+    *token_from* names where the client's token came from, once the client has read it.
     """
 
     def __init__(self, endpoint: Endpoint, client: Client, token_from: Callable[[], str | None] = lambda: None) -> None:
@@ -43,10 +46,10 @@ class RppSource:
         self.name = shown(endpoint.base)
 
     def tags(self, image: str) -> Sequence[str]:
-        """Return every tag; the proxy has already joined the pages (rpp.md §2.5)."""
+        """Return every tag; the proxy joins the registry's pages itself (rpp.md §2.5)."""
         request = rpp_wire.tags_request(image)
         response = self._get(request, rpp_wire.MAX_TAGS_BYTES)
-        if response.status == 404 and not rpp_wire.has_tags_route(response.body):
+        if response.status == 404 and not rpp_errors.has_tags_route(response.body):
             raise UnreachableError(
                 f"{self.name} is not a registry-packages-proxy: it has no list of tags (status 404)",
                 hint="check the address: `d8-installer config get endpoint`, or --endpoint URL",
@@ -55,28 +58,28 @@ class RppSource:
         return rpp_wire.parse_tags(response.body)
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest's bytes; a proxy without this route is refused, for nothing could be verified."""
+        """Return the manifest's bytes. A proxy without this route is refused, since nothing could be verified."""
         request = rpp_wire.manifest_request(image, ref)
         if (known := self._known.get((image, ref))) is not None:
             return known
-        response = self._get(request, rpp_wire.MAX_MANIFEST_BYTES)
-        if response.status == 404 and not rpp_wire.has_manifest_route(response.body):
-            # Not that this manifest is missing: another tag would fare no better.
+        response = self._get(request, MAX_MANIFEST_BYTES)
+        if response.status == 404 and not rpp_errors.has_manifest_route(response.body):
+            # The route is missing, not this manifest: another tag would fail too.
             raise UnreachableError(
                 f"{self.name} has no manifests: it is too old, or no registry-packages-proxy",
                 hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
             )
-        self._require(request, response.status, response.body, absent(self.name, image, ref))
+        self._require(request, response.status, response.body, rpp_errors.absent(self.name, image, ref))
         return self._known.add(
             image, rpp_wire.parse_manifest_body(response.body, response.headers.get("content-type", ""))
         )
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[Stream]:
-        """Open the layer of a tag, or that of the child by its digest where the tag leads elsewhere (rpp.md §18.1).
+        """Open the layer by its tag, or by the child's digest if the tag leads to other bytes (rpp.md §18.1).
 
-        What the headers already disprove is a MismatchError before the first byte: of the tag, where the digest does
-        not help either. The body is Traced.
+        Headers that contradict the request are a MismatchError before the first byte. If asking by digest fails too,
+        the error is the tag's. The body is Traced.
         """
         with ExitStack() as stack:
             yield self._by_digest(stack, request) if request.by_digest else self._by_either(stack, request)
@@ -103,11 +106,11 @@ class RppSource:
             raise error.error from error
 
     def _open(self, stack: ExitStack, request: LayerRequest, asked: rpp_wire.ProxyCall) -> Stream:
-        """Open the answer to *asked*; one that tells of other bytes is an _ElsewhereError."""
+        """Open the answer to *asked*; an answer about other bytes is an _ElsewhereError."""
         with ExitStack() as attempt:
             stream = attempt.enter_context(self._client.stream(self._endpoint.url(asked), dict(asked.headers)))
             if stream.status != 200:
-                body = stream.read(rpp_wire.MAX_SNIPPET_BYTES)
+                body = stream.read(rpp_errors.MAX_SNIPPET_BYTES)
                 self._require(asked, stream.status, body, _gone(self.name, request, asked))
             try:
                 rpp_wire.judge_etag(stream.etag, request)
@@ -129,15 +132,15 @@ class RppSource:
     def _require(
         self, request: rpp_wire.ProxyCall, status: int, body: bytes, gone: NotFoundError | None = None
     ) -> None:
-        """Return on 200; else raise the status's error; *gone* is that of a 404.
+        """Return on 200; else raise the error of the status. *gone* is the error of a 404.
 
-        Another success (a part, nothing) is not an answer of such a proxy (rpp.md §2).
+        Any other success (a part, no content) is not an answer of such a proxy (rpp.md §2).
         """
         if status in (401, 403):
-            raise refused_identity(self.name, status, self._token_from())
+            raise rpp_errors.refused_identity(self.name, status, self._token_from())
         if status == 404 and gone is not None:
             raise gone
-        rpp_wire.raise_for_status(request, status, body, self.name, plain=True)
+        rpp_errors.raise_for_status(request, status, body, self.name)
         if status != 200:
             raise UnreachableError(
                 f"{request.method} {self.name}{request.path}: unexpected status {status}",
@@ -153,7 +156,7 @@ class RppSource:
 
 
 def _gone(address: Shown, request: LayerRequest, asked: rpp_wire.ProxyCall) -> NotFoundError:
-    """Return the error of a 404 to *asked*, which names the layer by its tag or by its child's digest."""
+    """Return the error of a 404 to *asked*, which requested the layer by its tag or by its child's digest."""
     if str(request.child) in asked.path:
-        return absent(address, request.image, str(request.child))
-    return absent(address, request.image, request.tag, request.platform)
+        return rpp_errors.absent(address, request.image, str(request.child))
+    return rpp_errors.absent(address, request.image, request.tag, request.platform)

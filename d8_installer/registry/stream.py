@@ -1,11 +1,13 @@
-"""An answer whose body is still on its way: its chunks, and when its sender counts as cut off or stalled.
+"""An answer whose body is still arriving: its chunks, and the limits after which its sender counts as stalled.
 
-Opening it, and what its status means, are others' (``client``, ``rpp_wire``, ``oci_registry``).
+``client`` opens it; ``rpp_errors`` and ``oci_errors`` know what its status means.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, TryAgainError
@@ -19,16 +21,49 @@ if TYPE_CHECKING:
     from d8_installer.model.secrets import Secrets
 
 ERROR_BODY = 64 << 10
-"""This much of an error's body is read, in bytes."""
+"""The most bytes of an error's body that are read."""
 SLOWEST = 1024
-"""Bytes a second; fewer, over a read time-out, are a stall: else a byte now and then would hold a command forever."""
+"""Bytes per second. A transfer that is slower over a whole read timeout counts as stalled."""
+
+
+class HeadLimit(threading.local):
+    """How long the head of an answer may take, for the request that this thread waits for.
+
+    The time counts from the request's last byte. A timeout for each read is not enough: a server that sends an
+    occasional byte, or interim answers (1xx) without end, would hold a command forever.
+    """
+
+    _seconds: float | None = None
+    _until: float | None = None
+
+    @contextmanager
+    def of(self, seconds: float) -> Iterator[None]:
+        """Limit what is read in this context to *seconds*."""
+        self._seconds = seconds
+        self._until = None
+        try:
+            yield
+        finally:
+            self._seconds = self._until = None
+
+    def restart(self) -> None:
+        """Count from now, after a part of the request was sent."""
+        if self._seconds is not None:
+            self._until = time.monotonic() + self._seconds
+
+    def left(self, timeout: float | None) -> float | None:
+        """Return the seconds that a read may take, at most *timeout* (None: no limit); 0 or less when time is up."""
+        if self._until is None:
+            return timeout
+        left = self._until - time.monotonic()
+        return left if timeout is None else min(left, timeout)
 
 
 class _Pace:
-    """How quickly bytes come, while we wait for them: what we do with them does not count."""
+    """How fast bytes arrive while we wait for them; the time that we spend on processing them does not count."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, period: float) -> None:
+        self._period = period
         self._waited = 0.0
         self._got = 0
         self.begin()
@@ -37,10 +72,10 @@ class _Pace:
         self._since = time.monotonic()
 
     def is_too_slow(self, amount: int) -> bool:
-        """Count bytes that came, and say once a patience whether they were too few."""
+        """Count bytes that arrived; once per period, return whether they were too few."""
         self._got += amount
         self._waited += time.monotonic() - self._since
-        if self._waited < self._patience:
+        if self._waited < self._period:
             return False
         slow = self._got < SLOWEST * self._waited
         self._waited, self._got = 0.0, 0
@@ -48,24 +83,24 @@ class _Pace:
 
 
 class Stream:
-    """An answer whose body is still on its way, as raw chunks of at most 64 KiB. Header names are in lower case.
+    """An answer whose body is still arriving, as raw chunks of at most 64 KiB. Header names are in lower case.
 
-    It is a Body (``model.source``), and Traced: who opened it by a tag says so in ``by_tag`` and ``detour``.
+    It is a Body (``model.source``), and Traced: a caller that opened it by a tag sets ``by_tag`` and ``detour``.
     """
 
     path: str | None = None
     by_tag = False
     detour: D8Error | None = None
 
-    def __init__(self, raw: httpx2.Response, call: str, patience: float, secrets: Secrets) -> None:
+    def __init__(self, raw: httpx2.Response, call: str, read_timeout: float, secrets: Secrets) -> None:
         self._raw = raw
-        self._patience = patience
+        self._read_timeout = read_timeout
         self._secrets = secrets
         self._call = call
         self.url = str(raw.request.url)
-        """Where the answer came from; it may hold a signature."""
+        """The URL that the answer came from; it may hold a signature."""
         self.status = raw.status_code
-        # Some servers say what they were sent; headers and bodies of errors are shown to people.
+        # Some servers repeat what they were sent, and headers and bodies of errors are shown to people.
         self.headers: Mapping[str, str] = {name: secrets.hide(value) for name, value in raw.headers.items()}
 
     @property
@@ -76,29 +111,29 @@ class Stream:
 
     @property
     def etag(self) -> str | None:
-        """What ``ETag`` calls the body, or None."""
+        """The text of ``ETag``, or None."""
         return self.headers.get("etag")
 
     def require_plain(self, size: int | None = None) -> None:
-        """Raise MismatchError if the body was compressed on its way, though we ask for ``identity`` (RFC 9110 §8.4).
+        """Raise MismatchError if the body was compressed in transit, though we ask for ``identity`` (RFC 9110 §8.4).
 
-        A body of *size* bytes passes: some stores keep the header with a file that is compressed itself.
+        A body of *size* bytes passes: some stores send the header with a file that is itself compressed.
         """
         coding = self.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity") or (size is not None and self.size == size):
             return
         raise MismatchError(
-            f"{self._call}: the answer is compressed on its way (Content-Encoding {coding[:20]!r}), so nothing can be"
+            f"{self._call}: the answer was compressed in transit (Content-Encoding {coding[:20]!r}), so it cannot be"
             " compared with a digest",
-            hint="switch compression off for this address in the proxy or box in between (nginx: `gzip off`)",
+            hint="switch compression off for this address in the proxy or gateway in between (nginx: `gzip off`)",
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body, not decoded; one that is cut, stalls or only drips is a TryAgainError (got, promised)."""
+        """Yield the body, not decoded. A body that is cut, stalls or is too slow is a TryAgainError."""
         import httpx2
 
         got = 0
-        pace = _Pace(self._patience)
+        pace = _Pace(self._read_timeout)
         try:
             for chunk in self._raw.iter_raw():
                 got += len(chunk)
@@ -117,9 +152,9 @@ class Stream:
         )
 
     def read(self, cap: int) -> bytes:
-        """Return the whole body; more than *cap* bytes is a MismatchError, but an error's body is only cut.
+        """Return the whole body. More than *cap* bytes are a MismatchError; the body of an error is only cut.
 
-        A secret that the sender says back is hidden: in a document only one that cannot be there by chance.
+        A secret that the sender repeats is hidden; in a document only one that cannot be there by chance.
         """
         if self.status < 400:
             self.require_plain()
@@ -132,7 +167,7 @@ class Stream:
         if len(body) > limit and self.status < 400:
             raise MismatchError(
                 f"{self._call}: the answer is longer than {cap} bytes",
-                hint="check the address: no registry or proxy gives an answer of that length",
+                hint="check the address: no registry or proxy sends an answer of that length",
             )
         whole = self._secrets.hide_in(bytes(body), SHORTEST if self.status >= 400 else UNMISTAKABLE)
         return whole[:limit]

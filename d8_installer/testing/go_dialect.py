@@ -1,27 +1,35 @@
-"""A server for tests that answers as the registry-packages-proxy of Deckhouse does: the Go program's own dialect.
+"""What exists only to compare this project with Deckhouse's Go programs: their dialect of the RPP protocol.
 
-It is written from the facts of rpp.md §2 and §18, and shares no code with the proxy of this project, so that the two
-can be compared. ``fault_server(source, wire=GoDialect())`` runs it; *source* stands for the registry behind it.
+``GoDialect`` answers as the registry-packages-proxy does. It is written from rpp.md §2 and §18 and shares no code with
+the proxy of this project, so that the two can be compared; ``fault_server(source, wire=GoDialect())`` runs it, with
+*source* as the registry behind it. The functions after it are the client's dialect: where the Go client reads, accepts
+or says something else than we do, they state the difference, on top of the product's own code for what is the same.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
 import posixpath
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
-from d8_installer.errors import D8Error, DocumentError, NotFoundError
+from d8_installer.errors import ConfigError, D8Error, DocumentError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.source import LayerRequest
 from d8_installer.model.value import Struct
+from d8_installer.registry.endpoint import Endpoint
+from d8_installer.registry.rpp_errors import judge_status
+from d8_installer.registry.rpp_routes import Route
+from d8_installer.registry.tls import check_tls_options
 from d8_installer.testing.replies import Reply, Resource, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.model.source import ManifestBytes, Source
+    from d8_installer.registry.rpp_wire import ProxyCall
 
 _TREE = "/v1/images/"
 _IMAGE = re.compile(r"deckhouse-cli(?:/plugins/[^/]+)?")
@@ -212,3 +220,57 @@ def _failed(error: Exception, missing: str, failed: str) -> _Answer:
 
 def _reply(request: Seen, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     return Reply.whole(request.resource, status, headers, body)
+
+
+# --- the Go client ---------------------------------------------------------------------------------------------
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """Read an endpoint as the Go client does (rpp.md §4.2): https only; user, query and fragment pass. ConfigError."""
+    endpoint = Endpoint.split(url)
+    if not endpoint.tls:
+        raise ConfigError("the Go client speaks https only")
+    return endpoint
+
+
+def parse_old_path(path: str) -> Route | None:
+    """Read a decoded path as a proxy of generation G1 does (rpp.md §2.7): layers lie below ``tags``; else None."""
+    if not path.startswith(_TREE):
+        return None
+    image, found, tail = path.removeprefix(_TREE).strip("/").rpartition("/tags")
+    if not found or not image:
+        return None
+    ref = tail.removeprefix("/")
+    if not tail:
+        return Route("tags", image)
+    return Route("image", image, ref) if tail.startswith("/") and ref and "/" not in ref else None
+
+
+def raise_for_status(call: ProxyCall, status: int, body: bytes) -> None:
+    """Return on 2xx; else raise the error in the protocol's own words (rpp.md §4.3), which the Go client prints."""
+    verdict = judge_status(call, status, body)
+    if verdict is not None:
+        raise verdict.error(call)
+
+
+def check_trust(
+    *, insecure: bool = False, ca_data: str | None = None, ca_file: str | None = None, custom_transport: bool = False
+) -> None:
+    """Refuse trust options as the Go client's constructor does (rpp.md §4.2): ConfigError.
+
+    *ca_data* is PEM text; empty data and an empty *ca_file* count as not given.
+    """
+    check_tls_options(insecure=insecure, ca_file=ca_file or ca_data)
+    if custom_transport or (ca_data and ca_file):
+        raise ConfigError("unsupported client configuration")
+    blocks = re.findall(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", ca_data or "")
+    if ca_data and not any(map(_is_certificate, blocks)):
+        raise ConfigError("invalid CA bundle")
+
+
+def _is_certificate(block: str) -> bool:
+    try:
+        # A certificate is a DER SEQUENCE; whether it is a good one is for the TLS library to say.
+        return binascii.a2b_base64("".join(block.split()), strict_mode=True)[:1] == b"\x30"
+    except binascii.Error:
+        return False

@@ -10,13 +10,13 @@ from d8_installer.model.reference import is_allowed_image
 from d8_installer.proxy import answers
 from d8_installer.proxy.answers import Answer
 from d8_installer.proxy.upstream import Upstream, is_digest
-from d8_installer.registry.rpp_wire import InvalidPlatform, parse_path, parse_platform_query
+from d8_installer.registry.rpp_routes import InvalidPlatform, parse_path, parse_platform_query
 from d8_installer.testing.replies import Reply, Resource, Seen
 
 if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
     from d8_installer.model.source import Source
-    from d8_installer.registry.rpp_wire import Route
+    from d8_installer.registry.rpp_routes import Route
 
 
 def _route(target: str) -> Route | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.registry.client import CONNECT_TIMEOUT, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
-from d8_installer.registry.trust import ClientCertificate
+from d8_installer.registry.tls import ClientCertificate
 
 if TYPE_CHECKING:
     from d8_installer.plugin.records import Access

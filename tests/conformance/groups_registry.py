@@ -28,8 +28,8 @@ from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler
 from d8_installer.proxy.roots import RootProbe, candidate_roots, trimmed_root
 from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry import rpp_wire
-from d8_installer.registry.endpoint import Endpoint, check_tls_options
+from d8_installer.registry import rpp_routes, rpp_wire
+from d8_installer.testing import go_dialect
 from d8_installer.testing.memory import MemorySource, SourceCall, child_entry, image_index, image_manifest
 from tests.conformance.group import text_of
 from tests.proxy.asgi import Reply, ask
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 
 def _path(case: Input) -> Output:
-    generation: rpp_wire.Generation = "G1" if case.get("generation") == "G1" else "current"
-    route = rpp_wire.parse_path(unquote(text_of(case, "path").partition("?")[0]), generation)
+    parse_path = go_dialect.parse_old_path if case.get("generation") == "G1" else rpp_routes.parse_path
+    route = parse_path(unquote(text_of(case, "path").partition("?")[0]))
     if route is None:
         return {"parsed": None, "allowed": False, "routed": False, **_answer(answers.NOT_FOUND)}
     parsed = {"action": route.action, "image": route.image, **({"ref": route.ref} if route.ref else {})}
@@ -63,8 +63,8 @@ def _allow_list(case: Input) -> Output:
 def _platform_query(case: Input) -> Output:
     raw = case.get("raw_query", "" if case.get("platform") is None else f"platform={case['platform']}")
     try:
-        platform = rpp_wire.parse_platform_query(str(raw))
-    except rpp_wire.InvalidPlatform:
+        platform = rpp_routes.parse_platform_query(str(raw))
+    except rpp_routes.InvalidPlatform:
         return _answer(answers.INVALID_PLATFORM)
     if platform is None:
         return {"platform": None}
@@ -85,7 +85,7 @@ def _manifest_ref_grammar(case: Input) -> Output:
 
 def _endpoint_validate(case: Input) -> Output:
     try:
-        endpoint = Endpoint.parse(text_of(case, "url"), compat="go")
+        endpoint = go_dialect.parse_endpoint(text_of(case, "url"))
     except ConfigError:
         return {"valid": False}
     return {"valid": True, "request_url": endpoint.url(rpp_wire.tags_request("deckhouse-cli"))}
@@ -93,7 +93,7 @@ def _endpoint_validate(case: Input) -> Output:
 
 def _tls_options(case: Input) -> Output:
     try:
-        check_tls_options(
+        go_dialect.check_trust(
             insecure=case.get("insecure") is True,
             ca_data=_optional(case, "ca_data"),
             ca_file=_optional(case, "ca_file"),
@@ -115,7 +115,7 @@ def _error_mapping(case: Input) -> Output:
     try:
         request = _request(operation, case)
         if "status" in case:
-            rpp_wire.raise_for_status(request, int(str(case["status"])), body)
+            go_dialect.raise_for_status(request, int(str(case["status"])), body)
             return {"ok": True}
         if operation == "tags":
             return {"tags": list(rpp_wire.parse_tags(body))}
@@ -260,7 +260,7 @@ def _platform_resolve(case: Input) -> Output:
 def _proxy_response(case: Input) -> Output:
     registry = _Registry(configured="registry_config" not in case or case["registry_config"] is not None)
     target, upstream = text_of(case, "path"), case.get("upstream")
-    route = rpp_wire.parse_path(unquote(target.partition("?")[0])) or rpp_wire.Route("tags", _IMAGE)
+    route = rpp_routes.parse_path(unquote(target.partition("?")[0])) or rpp_routes.Route("tags", _IMAGE)
     _program(registry, route, upstream)
     reply = registry.ask(
         target,
@@ -282,7 +282,7 @@ def _proxy_response(case: Input) -> Output:
 _HEADER_NAMES = {"etag": "ETag"}
 
 
-def _program(registry: _Registry, route: rpp_wire.Route, upstream: object) -> None:
+def _program(registry: _Registry, route: rpp_routes.Route, upstream: object) -> None:
     """Fill the source so that it behaves as the case says."""
     source = registry.source
     facts = cast("dict[str, object]", upstream) if isinstance(upstream, dict) else {}
@@ -304,7 +304,7 @@ def _program(registry: _Registry, route: rpp_wire.Route, upstream: object) -> No
     return None
 
 
-def _program_failure(source: MemorySource, route: rpp_wire.Route, failure: str) -> None:
+def _program_failure(source: MemorySource, route: rpp_routes.Route, failure: str) -> None:
     if not failure.startswith("resolved"):
         return _fail_all(source, UnreachableError(failure))
     child = image_manifest([b"layer"])

@@ -250,7 +250,7 @@ def test_redirect_is_refused(machine: Machine, code: int, resource: Resource) ->
 @pytest.mark.parametrize("resource", ["index", "layer"])
 def test_compressing_ingress(machine: Machine, resource: Resource) -> None:
     machine.proxy.on(resource, compressed())
-    machine.refuses(*TO_NEW, code=76, says="the answer is compressed on its way")
+    machine.refuses(*TO_NEW, code=76, says="the answer was compressed in transit")
     assert {request.headers["accept-encoding"] for request in machine.proxy.seen()} == {"identity"}
 
 

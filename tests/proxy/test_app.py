@@ -17,7 +17,7 @@ from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler, canonical_path
 from d8_installer.proxy.token_file import TokenFile
 from d8_installer.proxy.upstream import Upstream
-from d8_installer.registry import rpp_wire
+from d8_installer.registry import rpp_errors, rpp_wire
 from d8_installer.testing.memory import MemorySource, child_entry, image_index, image_manifest
 from tests.proxy.asgi import ask_once
 
@@ -369,6 +369,6 @@ def test_the_client_reads_what_the_proxy_writes(proxy: Proxy) -> None:
     reply = ask_once(proxy.app, rpp_wire.manifest_request(FOO, "v1").target)
     assert rpp_wire.parse_manifest_body(reply.body, reply.headers["content-type"]) == index
     missing = ask_once(proxy.app, rpp_wire.manifest_request(FOO, "v2").target)
-    assert rpp_wire.has_manifest_route(missing.body)
+    assert rpp_errors.has_manifest_route(missing.body)
     with pytest.raises(NotFoundError):
-        rpp_wire.raise_for_status(rpp_wire.manifest_request(FOO, "v2"), missing.status, missing.body)
+        rpp_errors.raise_for_status(rpp_wire.manifest_request(FOO, "v2"), missing.status, missing.body)

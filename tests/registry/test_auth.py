@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error, NotAllowedError, TryAgainError, UnreachableError
-from d8_installer.registry.auth import RegistryAuth
-from d8_installer.registry.challenges import Challenge, parse_challenges
+from d8_installer.registry.auth import Challenge, RegistryAuth, parse_challenges
 from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.retry import RetryPolicy

@@ -197,7 +197,7 @@ def test_a_page_elsewhere_is_looked_for_here(elsewhere: str) -> None:
 @pytest.mark.parametrize(
     ("link", "says"),
     [
-        ('<?n=1000>; rel="next"', "in a circle"),
+        ('<?n=1000>; rel="next"', "form a loop"),
         ('<http://[::1/>; rel="next"', "no usable address"),
         ('<a b>; rel="next"', "no usable address"),
         ('/v2/x; rel="next"', "cannot be read"),
@@ -213,12 +213,12 @@ def test_a_page_that_cannot_be_found_is_not_the_last(link: str, says: str) -> No
         assert len(server.received) == 1
 
 
-def test_pages_in_a_circle_are_refused() -> None:
+def test_pages_that_form_a_loop_are_refused() -> None:
     def answer(received: Received) -> Answer:
         link = {"Link": f'</v2/x?page={len(received.path) % 2}{"1" * (len(received.path) % 2)}>; rel="next"'}
         return replace(Answer.json({"tags": ["v1"]}), headers=link)
 
-    with asking(answer) as (server, registry), pytest.raises(MismatchError, match="in a circle"):
+    with asking(answer) as (server, registry), pytest.raises(MismatchError, match="form a loop"):
         RegistrySource(registry).tags(IMAGE)
     assert len(server.received) < 5
 

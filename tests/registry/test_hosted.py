@@ -93,7 +93,7 @@ def test_a_tag_that_cannot_be_changed(person: Person, immutable: tuple[int, str]
         good(person.publish(running.url))  # the same bytes are there already
         done = person.publish(running.url, "v1.0.0", "#!/bin/sh\n", "--replace")
     assert done.code == 77, done
-    assert "the tag v1.0.0 exists, and this registry lets nobody change a tag" in done.err
+    assert "the tag v1.0.0 exists, and this registry does not allow a tag to change" in done.err
     assert "publish another version" in done.err
 
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.registry.credentials import Credentials
-from d8_installer.registry.keychain import Keychain
+from d8_installer.registry.keychain import Credentials, Keychain
 
 if TYPE_CHECKING:
     from pathlib import Path

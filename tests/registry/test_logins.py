@@ -144,7 +144,7 @@ def test_a_body_limit_is_named(open_registry: str, tmp_path: Path) -> None:
         good(publish(tmp_path, f"oci://{host}/limited", size=1000))
         done = publish(tmp_path, f"oci://{host}/limited", "v2.0.0", size=3_000_000)
     assert done.code == 69, done
-    assert "status 413: it takes no body of 30" in done.err
+    assert "status 413: it does not accept a body of 30" in done.err
     assert "client_max_body_size" in done.err
 
 

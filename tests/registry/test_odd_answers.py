@@ -11,7 +11,8 @@ from d8_installer.plugin.records import Access
 from d8_installer.plugin.schemes import open_destination
 from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
-from d8_installer.registry.rpp_wire import parse_tags, raise_for_status, tags_request
+from d8_installer.registry.rpp_errors import raise_for_status
+from d8_installer.registry.rpp_wire import parse_tags, tags_request
 from d8_installer.store.inflate import UnknownFormatError, inflate
 from tests.registry.registries import asking
 from tests.registry.servers import Answer, Received, serving
@@ -33,7 +34,7 @@ PAGE = b"\n<html><head><title>400 The plain HTTP request was sent to HTTPS port<
 )
 def test_a_status_that_no_proxy_gives_says_what_answers(status: int, body: bytes, says: str, hints: str) -> None:
     with pytest.raises(UnreachableError) as caught:
-        raise_for_status(REQUEST, status, body, plain=True)
+        raise_for_status(REQUEST, status, body)
 
     message, hint = caught.value.message, caught.value.hint or ""
     assert says in message
@@ -63,7 +64,7 @@ def test_a_tag_list_that_is_none_is_named_without_the_parsers_words(body: bytes,
         (b"", "a valid answer"),
         (b"HTTP/2 200\r\n\r\n", "illegal status line"),
         (b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n", "illegal header line"),
-        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "it is no HTTP/1.1"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "it is not HTTP/1.1"),
     ],
 )
 def test_a_broken_answer_is_named_without_the_librarys_spelling(raw: bytes, says: str) -> None:
@@ -96,7 +97,7 @@ def test_the_target_of_a_redirect_that_refuses_is_named(status: int, says: str, 
             with registry.exchange(call) as stream:
                 registry.check(call, stream, 200)
 
-    assert f"leads to {target.host}, which {says}" in caught.value.message
+    assert f"redirects to {target.host}, which {says}" in caught.value.message
     assert hints in (caught.value.hint or "")
 
 

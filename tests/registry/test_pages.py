@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.errors import MismatchError
-from d8_installer.registry.pages import next_page
+from d8_installer.registry.oci_registry import next_page
 from tests.strategies import steady
 
 URL = "https://host:5000/v2/a/tags/list?n=1000"

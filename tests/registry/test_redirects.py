@@ -66,7 +66,7 @@ def test_a_body_that_was_compressed_on_its_way_is_named(what: str, has_length: b
             "manifest": lambda: source.manifest(IMAGE, "v1"),
             "layer": lambda: read_layer(source, REQUEST),
         }
-        with pytest.raises(MismatchError, match="compressed on its way") as caught:
+        with pytest.raises(MismatchError, match="compressed in transit") as caught:
             asks[what]()
     assert "gzip off" in (caught.value.hint or "")
 

@@ -20,11 +20,14 @@ from d8_installer.errors import (
     UnreachableError,
 )
 from d8_installer.model.digest import Digest
+from d8_installer.model.oci import MAX_MANIFEST_BYTES
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, PLUGIN_ROOT, is_image_name
 from d8_installer.model.source import LayerRequest
-from d8_installer.registry import rpp_wire
-from d8_installer.registry.endpoint import Endpoint, check_tls_options
+from d8_installer.registry import rpp_errors, rpp_routes, rpp_wire
+from d8_installer.registry.endpoint import Endpoint
+from d8_installer.registry.tls import check_tls_options
+from d8_installer.testing import go_dialect
 from tests.strategies import built
 
 NAMES = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True).filter(is_image_name)
@@ -51,21 +54,23 @@ LAYER = LayerRequest(
 @settings(deadline=None)
 @given(IMAGES)
 def test_the_proxy_reads_a_tags_request_as_it_was_meant(image: str) -> None:
-    assert rpp_wire.parse_path(rpp_wire.tags_request(image).target) == rpp_wire.Route("tags", image)
+    assert rpp_routes.parse_path(rpp_wire.tags_request(image).target) == rpp_routes.Route("tags", image)
 
 
 @settings(deadline=None)
 @given(IMAGES, TAGS | DIGESTS)
 def test_the_proxy_reads_a_manifest_request_as_it_was_meant(image: str, ref: str) -> None:
-    assert rpp_wire.parse_path(rpp_wire.manifest_request(image, ref).target) == rpp_wire.Route("manifest", image, ref)
+    assert rpp_routes.parse_path(rpp_wire.manifest_request(image, ref).target) == rpp_routes.Route(
+        "manifest", image, ref
+    )
 
 
 @settings(deadline=None)
 @given(IMAGES, TAGS, PLATFORMS | st.none())
 def test_the_proxy_reads_a_layer_request_as_it_was_meant(image: str, tag: str, platform: Platform | None) -> None:
     path, _, query = rpp_wire.layer_request(image, tag, platform).target.partition("?")
-    assert rpp_wire.parse_path(path) == rpp_wire.Route("image", image, tag)
-    assert rpp_wire.parse_platform_query(query) == platform
+    assert rpp_routes.parse_path(path) == rpp_routes.Route("image", image, tag)
+    assert rpp_routes.parse_platform_query(query) == platform
 
 
 @settings(deadline=None)
@@ -104,8 +109,8 @@ def test_a_bad_tag_is_never_asked_for(tag: str) -> None:
 @settings(deadline=None)
 @given(st.text(alphabet="/tagsimefc1%.-", max_size=40) | st.text(max_size=40))
 def test_any_path_is_a_route_or_none(rest: str) -> None:
-    for generation in ("current", "G1"):
-        route = rpp_wire.parse_path("/v1/images/" + rest, "G1" if generation == "G1" else "current")
+    for parse_path in (rpp_routes.parse_path, go_dialect.parse_old_path):
+        route = parse_path("/v1/images/" + rest)
         if route is not None:
             assert route.image
             assert "/" not in route.ref
@@ -115,8 +120,8 @@ def test_any_path_is_a_route_or_none(rest: str) -> None:
 @settings(deadline=None)
 @given(IMAGES, TAGS)
 def test_an_old_proxy_reads_downloads_below_tags(image: str, tag: str) -> None:
-    assert rpp_wire.parse_path(f"/v1/images/{image}/tags/{tag}", "G1") == rpp_wire.Route("image", image, tag)
-    assert rpp_wire.parse_path(f"/v1/images/{image}/images/{tag}", "G1") is None or image.endswith("/tags")
+    assert go_dialect.parse_old_path(f"/v1/images/{image}/tags/{tag}") == rpp_routes.Route("image", image, tag)
+    assert go_dialect.parse_old_path(f"/v1/images/{image}/images/{tag}") is None or image.endswith("/tags")
 
 
 @pytest.mark.parametrize(
@@ -137,13 +142,13 @@ def test_an_old_proxy_reads_downloads_below_tags(image: str, tag: str) -> None:
     ],
 )
 def test_a_query_is_read_as_go_reads_it(query: str, platform: Platform | None) -> None:
-    assert rpp_wire.parse_platform_query(query) == platform
+    assert rpp_routes.parse_platform_query(query) == platform
 
 
 @pytest.mark.parametrize("value", ["linux", "-", "-arm", "linux-", "linux--arm", "linux-arm-v7", "linux/amd64", "+"])
 def test_what_is_not_two_parts_is_invalid(value: str) -> None:
-    with pytest.raises(rpp_wire.InvalidPlatform):
-        rpp_wire.parse_platform_query(f"platform={value}")
+    with pytest.raises(rpp_routes.InvalidPlatform):
+        rpp_routes.parse_platform_query(f"platform={value}")
 
 
 # --- responses ---
@@ -183,7 +188,7 @@ def test_another_shape_is_a_mismatch(body: bytes) -> None:
 
 
 def test_a_manifest_is_taken_up_to_its_cap() -> None:
-    whole = b" " * rpp_wire.MAX_MANIFEST_BYTES
+    whole = b" " * MAX_MANIFEST_BYTES
     taken = rpp_wire.parse_manifest_body(whole, "application/json; charset=utf-8")
     assert (taken.raw, taken.media_type) == (whole, "application/json")
     with pytest.raises(MismatchError, match="decode manifest"):
@@ -208,7 +213,7 @@ def test_a_manifest_is_taken_up_to_its_cap() -> None:
 )
 def test_a_status_is_somebodys_fault(status: int, kind: type[D8Error], exit_code: int) -> None:
     with pytest.raises(kind) as caught:
-        rpp_wire.raise_for_status(rpp_wire.tags_request(CLI_IMAGE), status, b"")
+        go_dialect.raise_for_status(rpp_wire.tags_request(CLI_IMAGE), status, b"")
     assert type(caught.value) is kind
     assert caught.value.exit_code == exit_code
     assert caught.value.hint
@@ -219,7 +224,7 @@ def test_a_status_is_somebodys_fault(status: int, kind: type[D8Error], exit_code
 def test_a_message_is_one_short_clean_line(status: int, body: bytes) -> None:
     request = rpp_wire.layer_request(CLI_IMAGE, "v1", Platform("linux", "arm"))
     try:
-        rpp_wire.raise_for_status(request, status, body)
+        go_dialect.raise_for_status(request, status, body)
     except D8Error as error:
         assert error.message.startswith("GET /v1/images/deckhouse-cli/images/v1: ")
         assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in error.message)
@@ -247,14 +252,14 @@ def test_a_message_is_one_short_clean_line(status: int, body: bytes) -> None:
 )
 def test_a_hint_says_what_to_type(request_: rpp_wire.ProxyCall, status: int, body: bytes, hint: str) -> None:
     with pytest.raises(D8Error) as caught:
-        rpp_wire.raise_for_status(request_, status, body)
+        go_dialect.raise_for_status(request_, status, body)
     assert hint in str(caught.value.hint)
 
 
 def test_only_the_proxys_own_words_show_the_manifest_route() -> None:
-    assert rpp_wire.has_manifest_route(b"manifest not found\n")
-    assert not rpp_wire.has_manifest_route(b"404 page not found\n")
-    assert not rpp_wire.has_manifest_route(b"<html>404</html>")
+    assert rpp_errors.has_manifest_route(b"manifest not found\n")
+    assert not rpp_errors.has_manifest_route(b"404 page not found\n")
+    assert not rpp_errors.has_manifest_route(b"<html>404</html>")
 
 
 @pytest.mark.parametrize("etag", [None, "", f'"{LAYER.child}"', f'W/"{LAYER.index}"', str(LAYER.index), '"a"b"'])
@@ -330,9 +335,9 @@ def test_a_refused_endpoint_does_not_show_its_password() -> None:
 
 def test_go_lets_through_what_breaks_later() -> None:
     for url in ("https://u@host", "https://host?x=1", "https://host#x"):
-        assert Endpoint.parse(url, compat="go").tls
+        assert go_dialect.parse_endpoint(url).tls
     with pytest.raises(ConfigError):
-        Endpoint.parse("http://127.0.0.1", compat="go")
+        go_dialect.parse_endpoint("http://127.0.0.1")
 
 
 @settings(deadline=None)
@@ -351,22 +356,24 @@ PEM = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(bytes([0x30, 1, 2, 3])).d
 
 def test_trust_options_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        check_tls_options(insecure=True, ca_data=PEM)
-    with pytest.raises(ConfigError, match="unsupported client configuration"):
+        go_dialect.check_trust(insecure=True, ca_data=PEM)
+    with pytest.raises(ConfigError, match="unsupported client configuration") as caught:
         check_tls_options(insecure=True, ca_file="ca.pem")
+    assert "--ca-file" in str(caught.value.hint)
+    check_tls_options(insecure=True, ca_file="")
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        check_tls_options(ca_data=PEM, ca_file="ca.pem")
+        go_dialect.check_trust(ca_data=PEM, ca_file="ca.pem")
     with pytest.raises(ConfigError, match="unsupported client configuration"):
-        check_tls_options(custom_transport=True)
+        go_dialect.check_trust(custom_transport=True)
 
 
 @pytest.mark.parametrize("data", ["pem", PEM.replace("MAE", "!!!"), PEM.replace("MAE", "AAE"), PEM.split("\n")[0]])
 def test_a_bundle_without_a_certificate_is_refused(data: str) -> None:
     with pytest.raises(ConfigError, match="invalid CA bundle"):
-        check_tls_options(ca_data=data)
+        go_dialect.check_trust(ca_data=data)
 
 
 def test_one_good_certificate_is_enough_and_nothing_is_nothing() -> None:
-    check_tls_options(ca_data="# my CA\n" + PEM + "rubbish")
-    check_tls_options(ca_data="", ca_file="", insecure=True)
-    check_tls_options(ca_file="ca.pem")
+    go_dialect.check_trust(ca_data="# my CA\n" + PEM + "rubbish")
+    go_dialect.check_trust(ca_data="", ca_file="", insecure=True)
+    go_dialect.check_trust(ca_file="ca.pem")

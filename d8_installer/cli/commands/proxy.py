@@ -29,7 +29,7 @@ def execute(context: Context) -> RawOutput:
     """Serve; the address goes to stdout once connections are accepted, the access log to stderr."""
     from d8_installer.plugin.schemes import open_source
     from d8_installer.proxy.server import ServeOptions, serve
-    from d8_installer.registry.trust import check_files
+    from d8_installer.registry.tls import check_files
 
     typed, screen = context.arguments, context.talk.screen
     host, port = typed.listen

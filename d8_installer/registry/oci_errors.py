@@ -1,4 +1,4 @@
-"""What a registry's statuses and error bodies mean to a person (distribution-spec, Error Codes). No I/O."""
+"""What the statuses and error bodies of an OCI registry mean (distribution-spec, Error Codes). No I/O."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.model.value import Struct
-from d8_installer.registry.client_certificate import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
-from d8_installer.registry.retry import is_passing
+from d8_installer.registry.http_status import CLIENT_CERTIFICATE_HINT, is_passing, wants_certificate, wants_tls
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.registry.oci_address import OciAddress
 
 _BROKEN_UPLOAD = frozenset(["DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN"])
-# an upload that the registry forgot, or that another of its replicas has
+# The registry has forgotten the upload, or another of its replicas has it.
 _LOST_UPLOAD = frozenset(["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
-_TAG_PUT = re.compile(r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)", re.ASCII)
+_TAG_PUT = r".*/manifests/([A-Za-z0-9_][A-Za-z0-9._-]*)"
 # ECR: 400 TAG_INVALID or ImageTagAlreadyExists, Harbor: 412, Nexus: 400, Artifact Registry: 400 with this word.
-_IMMUTABLE = re.compile(r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)", re.IGNORECASE)
+_IMMUTABLE = r"immutab|TAG_INVALID|AlreadyExists|allow(?:s|ed)? (?:updat|overwrit|redeploy)"
+_TRY_LATER = "run the same command again later"
+_BODY_LIMIT = (
+    "raise the size limit of the reverse proxy in front of the registry"
+    " (nginx: client_max_body_size; ingress-nginx: the annotation nginx.ingress.kubernetes.io/proxy-body-size)"
+)
 
 
 class Refusal(Struct, frozen=True, dict=True, kw_only=True):
-    """An answer that is not the wanted one: to ``method`` and ``url`` came ``status`` and ``body``.
-
-    ``sent`` is how many bytes the request's body had.
-    """
+    """An answer with an unwanted status to a request; ``sent`` is the size of the request's body in bytes."""
 
     method: str
     url: str
@@ -38,8 +39,8 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
     sent: int = 0
 
     @property
-    def said(self) -> str:
-        """What came, in a clause."""
+    def clause(self) -> str:
+        """The request, the status and the registry's own words, as a clause."""
         code, message = self._spec_error
         text = f": {code} {message}".rstrip() if code or message else ""
         return f"{self.method} {shown(self.url)}: status {self.status}{text}"
@@ -56,20 +57,20 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
         return code, message
 
     def error(self, address: OciAddress) -> D8Error:
-        """Return the error that it is, with what to do about it."""
+        """Return the error to raise, with its hint; *address* is the registry's."""
         kind, what, hint = self._immutable_tag() or self._by_status(address)
-        return kind(f"{self.said}{': ' if what else ''}{what}", hint=hint)
+        return kind(f"{self.clause}{': ' if what else ''}{what}", hint=hint)
 
     def _immutable_tag(self) -> tuple[type[D8Error], str, str] | None:
-        tag = _TAG_PUT.fullmatch(self.url)
+        tag = re.fullmatch(_TAG_PUT, self.url, re.ASCII)
         if self.method != "PUT" or tag is None:
             return None
-        said = self.status < 500 and _IMMUTABLE.search(" ".join(self._spec_error))
-        if self.status not in (409, 412) and not said:
+        is_told = self.status < 500 and re.search(_IMMUTABLE, " ".join(self._spec_error), re.IGNORECASE)
+        if self.status not in (409, 412) and not is_told:
             return None
         return (
             NotAllowedError,
-            f"the tag {tag[1][:128]} exists, and this registry lets nobody change a tag",
+            f"the tag {tag[1][:128]} exists, and this registry does not allow a tag to change",
             "publish another version",
         )
 
@@ -77,38 +78,32 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
         if wants_tls(self.status, self.body):
             return UnreachableError, "it speaks https", f"write the address as {address.other_scheme}"
         if wants_certificate(self.status, self.body):
-            return NotAllowedError, "it wants a client certificate", CLIENT_CERTIFICATE_HINT
+            return NotAllowedError, "it requires a client certificate", CLIENT_CERTIFICATE_HINT
         if self.status == 413:
-            return UnreachableError, f"it takes no body of {self.sent} bytes", _BODY_LIMIT
+            return UnreachableError, f"it does not accept a body of {self.sent} bytes", _BODY_LIMIT
         if self.status == 429:
             login = f"or log in, which often raises the limit: `docker login {address.login}`"
-            return TryAgainError, "it limits how often it is asked", f"try again later, {login}"
+            return TryAgainError, "it limits the rate of requests", f"try again later, {login}"
         if self.method in ("POST", "PUT", "PATCH"):
             return self._of_upload(address)
         if self.status == 404:
             return NotFoundError, "", "check the image's name and tag, and the registry's root"
         if is_passing(self.status):
-            return TryAgainError, "", "run the same command again later"
+            return TryAgainError, "", _TRY_LATER
         return UnreachableError, "", f"check that {address.origin} is an OCI registry"
 
     def _of_upload(self, address: OciAddress) -> tuple[type[D8Error], str, str]:
         code = self._spec_error[0]
         if is_passing(self.status) or code in _LOST_UPLOAD:
-            return TryAgainError, "", "run the same command again later"
+            return TryAgainError, "", _TRY_LATER
         if self.status == 404:
             return (
                 NotFoundError,
                 "it has no such repository",
-                "make the repository first: this registry makes none at the first publish",
+                "create the repository first: this registry does not create one at the first publish",
             )
         if self.status in (405, 501):
-            return NotAllowedError, "it takes no uploads", "publish to a registry that is no read-only cache"
+            return NotAllowedError, "it accepts no uploads", "publish to a registry that is not a read-only cache"
         if code in _BROKEN_UPLOAD:
-            return MismatchError, "", "publish again: the registry did not get what was announced"
+            return MismatchError, "", "publish again: the registry did not receive what was announced"
         return UnreachableError, "", f"check that {address.origin} is an OCI registry"
-
-
-_BODY_LIMIT = (
-    "raise the size limit of the reverse proxy in front of the registry"
-    " (nginx: client_max_body_size; ingress-nginx: the annotation nginx.ingress.kubernetes.io/proxy-body-size)"
-)

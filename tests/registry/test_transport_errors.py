@@ -14,7 +14,7 @@ from d8_installer.errors import ConfigError, D8Error, NotAllowedError, Unreachab
 from d8_installer.model.value import replace
 from d8_installer.registry.client import ClientOptions
 from d8_installer.registry.origin import Origin
-from d8_installer.registry.trust import ClientCertificate
+from d8_installer.registry.tls import ClientCertificate
 from tests.registry.clients import Waits, connected
 from tests.registry.servers import Answer, Received, Running, serving
 

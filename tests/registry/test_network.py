@@ -13,7 +13,7 @@ import trustme
 
 from d8_installer.errors import D8Error, NotAllowedError
 from d8_installer.model.value import replace
-from d8_installer.registry import reach
+from d8_installer.registry import network
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.client import ClientOptions
 from d8_installer.registry.origin import Origin
@@ -57,7 +57,7 @@ OPTIONS = ClientOptions(insecure=True, retry=RetryPolicy(tries=1), connect_timeo
     ],
 )
 def test_what_is_inside(address: str, what: str | None) -> None:
-    assert reach.inside(address) == what
+    assert network.inside(address) == what
 
 
 def test_an_address_of_an_own_interface_is_inside() -> None:
@@ -68,19 +68,19 @@ def test_an_address_of_an_own_interface_is_inside() -> None:
             pytest.skip("this machine has no route, and so no address besides loopback")
         own = str(probe.getsockname()[0])
     assert ipaddress.ip_address(own)
-    assert reach.inside(own) == "this machine"
+    assert network.inside(own) == "this machine"
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1"])
 def test_other_spellings_of_this_machine_are_resolved(name: str) -> None:
-    assert set(reach.addresses(name, 1, 5)) <= {"127.0.0.1", "::1"}
-    assert reach.is_inside(name, 1, 5)
+    assert set(network.addresses(name, 1, 5)) <= {"127.0.0.1", "::1"}
+    assert network.is_inside(name, 1, 5)
 
 
 def test_a_name_without_an_address() -> None:
     with pytest.raises(OSError, match=r".*"):
-        reach.addresses("a..b", 1, 5)
-    assert not reach.is_inside("a..b", 1, 5)
+        network.addresses("a..b", 1, 5)
+    assert not network.is_inside("a..b", 1, 5)
 
 
 @contextmanager

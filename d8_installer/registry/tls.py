@@ -1,4 +1,4 @@
-"""Whom an https client trusts, and what it shows of itself: TLS contexts, which cost 30 to 60 ms each."""
+"""TLS: the roots that an https client trusts, and the certificate that it presents. A context costs 30 to 60 ms."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class ClientCertificate(Struct, frozen=True):
-    """PEM files of a certificate and its key, and the one origin that may see it: it says who the person is.
+    """PEM files of a certificate and its key, and the one origin that may see it, since it identifies the person.
 
-    Without ``key_file`` the key is in ``cert_file`` too.
+    If ``key_file`` is None, ``cert_file`` holds the key too.
     """
 
     origin: Origin
@@ -25,8 +25,17 @@ class ClientCertificate(Struct, frozen=True):
     key_file: str | None = None
 
 
+def check_tls_options(*, insecure: bool, ca_file: str | None) -> None:
+    """Raise ConfigError if the options contradict each other (rpp.md §4.2); an empty *ca_file* counts as not given."""
+    if insecure and ca_file:
+        raise ConfigError(
+            "unsupported client configuration",
+            hint="give one of --ca-file and --insecure-skip-tls-verify, not both",
+        )
+
+
 def no_trust() -> ssl.SSLContext:
-    """Return a context that loads no roots: for --insecure, and for plain http, which never uses it."""
+    """Return a context without roots: for --insecure, and for plain http, which never uses it."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -36,9 +45,9 @@ def no_trust() -> ssl.SSLContext:
 
 
 def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl.SSLContext:
-    """Return a context with the roots of SSL_CERT_FILE, SSL_CERT_DIR or the system, and those of *ca_file*.
+    """Return a context with the roots of SSL_CERT_FILE, SSL_CERT_DIR or the system, plus those of *ca_file*.
 
-    A file that cannot be read or holds no certificate is a ConfigError.
+    A file that cannot be read, or holds no certificate, is a ConfigError.
     """
     import ssl
 
@@ -66,7 +75,7 @@ def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl
 def check_files(
     ca_file: str | None, cert_file: str | None, key_file: str | None, *, insecure: bool, env: Mapping[str, str]
 ) -> None:
-    """Raise the ConfigError that the first connection would raise, where a file of certificates cannot be used."""
+    """Raise the ConfigError that the first connection would raise if a file of certificates cannot be used."""
     if ca_file is not None:
         trust(ca_file=ca_file, insecure=insecure, env=env)
     if cert_file is not None:
@@ -74,13 +83,13 @@ def check_files(
 
 
 def present(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
-    """Let *context* show the person's certificate; files that hold none, or no key for it, are a ConfigError."""
+    """Make *context* present the person's certificate; files without one, or without its key, are a ConfigError."""
     _present(context, certificate.cert_file, certificate.key_file)
 
 
 def _present(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
     try:
-        # without a password of our own, OpenSSL asks for one on the terminal
+        # Without a password from us, OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(cert_file, key_file, password=b"")
     except OSError as error:  # ssl.SSLError is one
         files = " and ".join(filter(None, [cert_file, key_file]))

@@ -1,0 +1,159 @@
+"""What a bad answer of a registry-packages-proxy means (rpp.md §4.3): the error, its words and its hint. No I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
+from d8_installer.model.reference import PLUGIN_ROOT
+from d8_installer.model.value import Struct, replace
+from d8_installer.registry.http_status import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
+from d8_installer.registry.rpp_routes import IMAGE_NOT_FOUND_BODY, MANIFEST_NOT_FOUND_BODY, Route, parse_path
+from d8_installer.registry.rpp_wire import ADDRESS_HINT, OTHER_SOURCES, is_page
+
+if TYPE_CHECKING:
+    from d8_installer.model.address import Shown
+    from d8_installer.model.platform import Platform
+    from d8_installer.registry.rpp_wire import ProxyCall
+
+MAX_SNIPPET_BYTES = 256
+"""The most bytes of an error's body that are shown (rpp.md §4.2, Caps)."""
+
+_SENTINELS = {401: "unauthorized", 403: "forbidden", 404: "image or tag not found"}
+_PASSING = frozenset([408, 425, 429])
+_LOGIN_PAGE = "a registry-packages-proxy never redirects, so this may be a login page; check the address"
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What a status means: the class of the error, the protocol's words for it, a bit of the body, and a hint."""
+
+    kind: type[D8Error]
+    sentinel: str
+    snippet: str
+    hint: str
+
+    def error(self, call: ProxyCall, address: str = "") -> D8Error:
+        """Return the error ``<METHOD> <path>: <sentinel>[: <snippet>]``; *address* precedes the path."""
+        words = f"{self.sentinel}: {self.snippet}" if self.snippet else self.sentinel
+        return self.kind(f"{call.method} {address}{call.path}: {words}", hint=self.hint)
+
+
+def judge_status(call: ProxyCall, status: int, body: bytes) -> Verdict | None:
+    """Return what rpp.md §4.3 says about a status, or None for 2xx.
+
+    401 and 403 are a NotAllowedError, 404 a NotFoundError, 408, 425, 429 and 5xx a TryAgainError. Every other status,
+    redirects among them, means that no such proxy answers here: UnreachableError.
+    """
+    if 200 <= status < 300:
+        return None
+    if status in _SENTINELS:
+        denied = NotFoundError if status == 404 else NotAllowedError
+        return Verdict(kind=denied, sentinel=_SENTINELS[status], snippet="", hint=_hint(call, status, body))
+    kind, sentinel, hint = _other_status(status, body)
+    return Verdict(kind=kind, sentinel=sentinel, snippet=_snippet(body), hint=hint)
+
+
+def raise_for_status(call: ProxyCall, status: int, body: bytes, address: str = "") -> None:
+    """Return on 2xx; else raise the verdict in a person's words: *address* is the endpoint's, as it may be shown.
+
+    A redirect is called one, and the text of a web page is left out; the protocol's own words do neither.
+    """
+    verdict = judge_status(call, status, body)
+    if verdict is None:
+        return
+    if 300 <= status < 400:
+        verdict = replace(verdict, sentinel=f"it redirects (status {status})")
+    if is_page(body):
+        verdict = replace(verdict, snippet="")
+    raise verdict.error(call, address)
+
+
+def _other_status(status: int, body: bytes) -> tuple[type[D8Error], str, str]:
+    if status >= 500:
+        sentinel = f"registry proxy upstream error (status {status})"
+        return TryAgainError, sentinel, "try again; if it stays, look at the pods app=registry-packages-proxy"
+    if wants_certificate(status, body):
+        return NotAllowedError, f"a client certificate is wanted (status {status})", CLIENT_CERTIFICATE_HINT
+    if status in _PASSING:
+        return TryAgainError, f"unexpected status {status}", "wait a little and run the same command again"
+    if wants_tls(status, body):
+        return UnreachableError, f"it speaks https (status {status})", "write the endpoint's address with https://"
+    if 300 <= status < 400:
+        return UnreachableError, f"unexpected status {status}", f"{_LOGIN_PAGE}: {ADDRESS_HINT}"
+    return UnreachableError, f"unexpected status {status}", f"check the address: {ADDRESS_HINT}"
+
+
+def _hint(call: ProxyCall, status: int, body: bytes) -> str:
+    if status == 401:
+        return "give a bearer token: D8_RPP_TOKEN or --token-file FILE"
+    if status == 403:
+        return "ask for the ClusterRole d8:registry-packages-proxy:cli-download; a refusal is remembered for 30 s"
+    if "/manifests/" in call.path and not has_manifest_route(body):
+        return "this proxy has no manifest route: it needs Deckhouse 1.77 or newer; check --endpoint"
+    if call.path.endswith("/tags"):
+        return "check the image's name, and that it was published at the registry's root"
+    route = parse_path(call.path) or Route("manifest", "NAME")
+    name = route.image.rpartition("/")[2]
+    if route.ref.startswith("sha256:"):
+        return _moved_hint(name)
+    return f"see which versions there are: `d8-installer versions {name}`"
+
+
+def _moved_hint(name: str) -> str:
+    return f"its tag was moved or removed: use {OTHER_SOURCES}, or `d8-installer lock --upgrade-image {name}`"
+
+
+def _snippet(body: bytes) -> str:
+    text = body[:MAX_SNIPPET_BYTES].decode(errors="replace")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).strip()
+
+
+# --- 401, 403 and 404, with what the source knows -------------------------------------------------------------
+
+_GIVE = "type `d8-installer config set token_file FILE`, set D8_RPP_TOKEN, or log in to the cluster with kubectl"
+_RENEW = "it may have expired: get a new one, then type the same command again"
+_ROLE = (
+    "ask for the ClusterRole d8:registry-packages-proxy:cli-download; "
+    "the proxy remembers a refusal for 30 s (kubectl auth can-i get deployments/registry-packages-proxy "
+    "--subresource=cli-binary -n d8-cloud-instance-manager)"
+)
+
+
+def refused_identity(address: Shown, status: int, token_from: str | None) -> D8Error:
+    """Return the error of a 401 or 403 (rpp.md §2.3, §5); *token_from* names where the token came from."""
+    if status == 403:
+        whom = f"the token from {token_from}" if token_from else "a request without a token"
+        return NotAllowedError(f"{address} does not let {whom} download images (status 403)", hint=_ROLE)
+    if token_from is None:
+        return NotAllowedError(f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE)
+    return NotAllowedError(f"{address} refuses the token from {token_from} (status 401)", hint=_RENEW)
+
+
+def absent(address: Shown, image: str, ref: str, platform: Platform | None = None) -> NotFoundError:
+    """Return the error of a 404 to a request for a manifest or layer of *image*; *ref* is a tag or a digest.
+
+    *platform* is set if the layer of a tag was requested.
+    """
+    name = image.removeprefix(PLUGIN_ROOT)
+    if ":" in ref:
+        return NotFoundError(f"{address} no longer has {name} {ref[:19]}…", hint=_moved_hint(name))
+    where = f" for {platform}" if platform is not None else ""
+    return NotFoundError(
+        f"{address} has no version {ref[:128]} of {name}{where}",
+        hint=f"see `d8-installer versions {name}` for what it has",
+    )
+
+
+def has_tags_route(body: bytes) -> bool:
+    """Whether the body of a 404 to a request for tags is the proxy's own ``image not found``."""
+    return body.strip() == IMAGE_NOT_FOUND_BODY.strip().encode()
+
+
+def has_manifest_route(body: bytes) -> bool:
+    """Whether the body of a 404 to a request for a manifest is the proxy's own ``manifest not found``.
+
+    Go's stock ``404 page not found`` (generations G0 to G2, rpp.md §2.7), or any other body, means that the server has
+    no such route.
+    """
+    return body.strip() == MANIFEST_NOT_FOUND_BODY.strip().encode()
