@@ -147,7 +147,7 @@ def test_damage_is_named_and_mended(person: Person, name: str) -> None:
     assert kind in {one["kind"] for one in person.found()}
     fixed = person.run("verify", "--fix")
     assert fixed.code == 0, fixed
-    assert "mended: " in fixed.out
+    assert "repaired: " in fixed.out
     person.is_sound()
 
 
@@ -168,7 +168,7 @@ def test_without_a_source_it_says_what_it_cannot_mend(person: Person, damage: st
     done = person.run("verify", "--fix", endpoint=NOWHERE)
     assert done.code == 76
     assert "cannot be fetched again" in done.err
-    assert "mended: " in done.out  # what needs no network is done all the same
+    assert "repaired: " in done.out  # what needs no network is done all the same
     findings = person.found("--fix", "--offline", endpoint=NOWHERE)
     assert ["cannot be fetched again" in one["reason"] for one in findings] == [True] * len(findings)
     assert person.run("verify", "--fix").code == 0
@@ -244,6 +244,6 @@ def test_every_flipped_bit_of_the_store_is_found(person: Person) -> None:
         flip(victim, chance.randrange(8 * victim.stat().st_size))
         done = person.run("verify", "--fix")
         assert done.code == 0, done
-        assert f"mended: {victim}" in done.out
+        assert f"repaired: {victim}" in done.out
     print(f"{count} flipped bits of {count} found and mended")  # noqa: T201 - the figure
     person.is_sound()

@@ -171,7 +171,7 @@ def test_a_changed_lock_is_named_and_restored(person: Person) -> None:
     at = sound.index('child = "sha256:') + 20
     lock.write_text(sound[:at] + ("0" if sound[at] != "0" else "1") + sound[at + 1 :])
     assert "is not as it was written: the entry of " in person.run("verify", expect=76).err
-    assert "mended: " in person.run("verify", "--fix", endpoint=NOWHERE).out
+    assert "repaired: " in person.run("verify", "--fix", endpoint=NOWHERE).out
     assert lock.read_text() == sound
     lock.write_text("lock_version = 1\n[[images")
     assert person.kinds() == {"lock"}

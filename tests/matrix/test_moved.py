@@ -274,7 +274,7 @@ def test_verify_mends_nothing_where_the_locked_bytes_are_gone_and_says_so(machin
     move(machine, NEW)
     machine.proxy.on("layer", only_by_digest(status(404)))
     done = machine.refuses("verify", "--fix", code=76, says="cannot be fetched again: .*the tag moved")
-    assert "mended" not in done.out
+    assert "repaired" not in done.out
     add_version(machine.images, NEW)
     machine.succeeds("verify", "--fix")
     assert stored.read_bytes() == good

@@ -36,7 +36,7 @@ def execute(context: Context) -> Outcome:
         result = collect_garbage(
             session, GcOptions(keep=typed.keep, older_than=age, missing=typed.missing, dry_run=typed.dry_run)
         )
-    for reason in result.spared:
+    for reason in result.kept:
         context.talk.note(f"kept: {reason}")
     verb = "would remove" if result.dry_run else "removed"
     lines = [f"{verb} {_named(one)} ({sized(one.size)})" for one in result.removed]

@@ -32,23 +32,23 @@ def execute(context: Context) -> Outcome:
             _ask(session, as_json=typed.json)
         result = uninstall_self(session, dry_run=typed.dry_run)
     verb = "would remove" if result.dry_run else "removed"
-    went = result.leaving
-    lines = [f"{verb} {path}" for path in went.removed]
-    lines += [f"{verb} the lines of ensurepath in {path}" for path in went.changed]
-    lines = [*lines, *(f"kept {path}: {why}" for path, why in went.kept)] or ["there is nothing of d8-installer's"]
+    plan = result.plan
+    lines = [f"{verb} {path}" for path in plan.removed]
+    lines += [f"{verb} the lines of ensurepath in {path}" for path in plan.changed]
+    lines = [*lines, *(f"kept {kept.path}: {kept.why}" for kept in plan.kept)] or ["there is nothing of d8-installer's"]
     return Outcome(result.as_json(), [*lines, f"the package itself: {result.package}"])
 
 
 def _ask(session: Session, *, as_json: bool) -> None:
     from d8_installer.errors import UsageError
-    from d8_installer.ops.self_uninstall import leaving
+    from d8_installer.ops.self_uninstall import plan_removal
 
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "a yes is needed, and stdin is not a terminal", hint="type --yes, or --dry-run to see what would go"
         )
-    going = leaving(session)
-    for path in (*going.removed, *(f"the lines of ensurepath in {path}" for path in going.changed)):
+    plan = plan_removal(session)
+    for path in (*plan.removed, *(f"the lines of ensurepath in {path}" for path in plan.changed)):
         session.reporter.note(path)
     session.reporter.note("remove all of this? [y/N]")
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

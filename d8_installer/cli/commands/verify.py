@@ -22,16 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Look; what is wrong, and still is after ``--fix``, makes the exit code 76."""
     from d8_installer.model.plurals import counted, sized
-    from d8_installer.ops.upkeep.verify import Hashed, verify
+    from d8_installer.ops.upkeep.verify import HashedFiles, verify
 
     with context.session() as session:
         if context.arguments.fix:
-            from d8_installer.ops.upkeep.repair import verify_and_mend
+            from d8_installer.ops.upkeep.repair import verify_and_repair
 
-            result = verify_and_mend(session)
+            result = verify_and_repair(session)
         else:
-            result = verify(session, Hashed())
-    lines = [f"mended: {one.text}" for one in result.mended]
+            result = verify(session, HashedFiles())
+    lines = [f"repaired: {defect.text}" for defect in result.repaired]
     if not result.errors:
         files, them = counted(result.files, "stored file"), "it" if result.files == 1 else "them"
         lines.append(f"{files} ({sized(result.size)}) and all that leads to {them} are sound")

@@ -1,22 +1,21 @@
-"""``gc``: takes away old generations, and then what no generation reaches. Decides first; ``--dry-run`` ends there.
+"""``gc``: removes old generations, and then what no generation needs. Decides first; ``--dry-run`` ends there.
 
-The roots are all generations of all profiles whose project still exists, and of all runs. It holds the home's lock
-from the first look to the last removal, so that no generation is made meanwhile; an install that counted upon what
-is removed here looks again once it has that lock, and fetches.
+The roots are all generations of all profiles whose project still exists, and of all runs. The home's lock is held from
+the first look to the last removal, so that no generation is made meanwhile. An install that relied on something removed
+here looks again once it has that lock, and fetches it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
 from d8_installer.model.value import Struct, field
-from d8_installer.ops.upkeep.profiles_on_disk import Line, lines, tidy
+from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk, finish_interrupted, profiles_on_disk
 from d8_installer.pipeline.plugin_runs import is_abandoned
 from d8_installer.store import fs, one_file_system, status
 
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import Home
 
-_AGE = re.compile(r"([0-9]{1,6})([smhdw])", re.ASCII)
+_MAX_DIGITS = 6
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class GcOptions(Struct, frozen=True, kw_only=True):
-    """``keep``: the newest generations that stay (None: the setting ``retention``); ``older_than``: and none older.
+    """What stays: the newest ``keep`` generations (None: the setting ``retention``) that are not ``older_than`` an age.
 
-    ``missing``: also the profiles of projects whose disk may only not be mounted.
+    ``missing``: profiles of projects whose disk may only not be mounted are removed too.
     """
 
     keep: int | None = None
@@ -44,7 +43,7 @@ class GcOptions(Struct, frozen=True, kw_only=True):
 
 
 class Removed(Struct, frozen=True):
-    """One thing that goes: its kind, what it is called, and its bytes."""
+    """One thing that is removed: its kind, its name, and its bytes."""
 
     kind: str
     name: str
@@ -56,48 +55,56 @@ class Removed(Struct, frozen=True):
 
 
 class Collected(Struct, frozen=True, kw_only=True):
-    """What went (with ``dry_run``: would go), and what stays although it looks like garbage, with the reason."""
+    """What was removed (with ``dry_run``: would be), and what looks like garbage but is kept, with the reason."""
 
     home: str
     removed: tuple[Removed, ...]
-    spared: tuple[str, ...]
+    kept: tuple[str, ...]
     dry_run: bool
 
     @property
     def size(self) -> int:
-        """The bytes of all that went."""
+        """Return the bytes of everything that was removed."""
         return sum(removed.size for removed in self.removed)
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         removed = [one.as_json() for one in self.removed]
         facts = {"home": self.home, "dry_run": self.dry_run, "bytes": self.size}
-        return {**facts, "removed": removed, "spared": list(self.spared)}
+        return {**facts, "removed": removed, "spared": list(self.kept)}
 
 
-class _Garbage(Struct, kw_only=True):
-    """What was decided: lines that go whole, single generations, and the digests that something still reaches."""
+class _OldGeneration(Struct, frozen=True):
+    profile: ProfileOnDisk
+    number: int
 
-    whole: list[Line] = field(default_factory=list)
-    generations: list[tuple[Line, int]] = field(default_factory=list)
-    executables: set[str] = field(default_factory=set)
-    layers: set[str] = field(default_factory=set)
-    spared: list[str] = field(default_factory=list)
+    def remove(self) -> None:
+        self.profile.generations.drop(self.number)
+
+
+class _Decision(Struct, kw_only=True):
+    """The profiles and generations to remove, the digests (hex) that are still needed, and what is kept and why."""
+
+    profiles: list[ProfileOnDisk] = field(default_factory=list)
+    generations: list[_OldGeneration] = field(default_factory=list)
+    needed_executables: set[str] = field(default_factory=set)
+    needed_layers: set[str] = field(default_factory=set)
+    kept: list[str] = field(default_factory=list)
 
 
 def parse_age(text: str) -> timedelta:
-    """Read ``30d``, ``12h``, ``2w``; anything else is a UsageError."""
-    match = _AGE.fullmatch(text)
-    if match is None:
+    """Read ``30d``, ``12h`` or ``2w``. Anything else is a UsageError."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not (number.isascii() and number.isdecimal()) or len(number) > _MAX_DIGITS:
         raise UsageError(f"{text[:40]!r} is not an age", hint="such as 30d, 12h or 2w")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    return timedelta(seconds=int(number) * _UNITS[unit])
 
 
 def collect_garbage(session: Session, options: GcOptions) -> Collected:
-    """Remove what nothing needs; the active generation of a profile is never touched."""
+    """Remove what is not needed. The active generation of a profile always stays."""
     home = session.scope.home
     if not os.path.exists(home.schema):
-        return Collected(home=home.root, removed=(), spared=(), dry_run=options.dry_run)
+        return Collected(home=home.root, removed=(), kept=(), dry_run=options.dry_run)
     if options.dry_run:
         return _result(session, _decide(session, options), dry_run=True)
     session.profiles.refuse_foreign(home.root)
@@ -105,34 +112,34 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
         session.profiles.prepare_home()
         session.store.sweep()
         with session.profiles.switching():
-            tidy(session)
-            garbage = _decide(session, options)
-            result = _result(session, garbage, dry_run=False)
-            _remove(session, garbage)
+            finish_interrupted(session)
+            decision = _decide(session, options)
+            result = _result(session, decision, dry_run=False)
+            _remove(session, decision)
     return result
 
 
-# -- deciding ------------------------------------------------------------------------------------------------
+# -- deciding ----------------------------------------------------------------------------------------------------------
 
 
-def _decide(session: Session, options: GcOptions) -> _Garbage:
+def _decide(session: Session, options: GcOptions) -> _Decision:
     one_file_system.refuse_scattered(session.scope.home)
-    _refuse_absent(session.scope.home)
-    garbage = _Garbage()
-    for line in lines(session):
-        if _goes_whole(line, options, garbage):
-            garbage.whole.append(line)
+    _refuse_absent_profiles(session.scope.home)
+    decision = _Decision()
+    for profile in profiles_on_disk(session):
+        if _is_garbage(profile, options, decision):
+            decision.profiles.append(profile)
             continue
-        going = set() if line.is_run else _too_old(session, line, options, garbage)
-        garbage.generations += [(line, number) for number in sorted(going)]
-        for number in line.generations.numbers():
-            if number not in going:
-                _reach(line, number, garbage)
-    return garbage
+        old = set() if profile.is_run else _old_generations(session, profile, options, decision)
+        decision.generations += [_OldGeneration(profile, number) for number in sorted(old)]
+        for number in profile.generations.numbers():
+            if number not in old:
+                _add_needs(profile, number, decision)
+    return decision
 
 
-def _refuse_absent(home: Home) -> None:
-    """Refuse where ``bin`` leads to a profile that is not there: then the disk that all profiles are on may be away."""
+def _refuse_absent_profiles(home: Home) -> None:
+    """Refuse if ``bin`` leads to a profile that is not there: the disk with all profiles may not be mounted."""
     known = fs.list_directory(home.profiles)
     if os.path.islink(home.bin) and not {"user", "system"}.intersection(known):
         raise DiskError(
@@ -141,67 +148,71 @@ def _refuse_absent(home: Home) -> None:
         )
 
 
-def _goes_whole(line: Line, options: GcOptions, garbage: _Garbage) -> bool:
-    if line.is_run and is_abandoned(line.paths):
+def _is_garbage(profile: ProfileOnDisk, options: GcOptions, decision: _Decision) -> bool:
+    """Whether the whole profile or run goes."""
+    if profile.is_run and is_abandoned(profile.paths):
         return True
-    if line.is_nobodys or line.is_run:
-        empty = not line.generations.numbers()
-        if not empty and line.is_nobodys:
-            garbage.spared.append(f"{line.title}: it has generations")
-        return empty
-    if line.project is None:
+    if profile.lacks_project or profile.is_run:
+        is_empty = not profile.generations.numbers()
+        if not is_empty and profile.lacks_project:
+            decision.kept.append(f"{profile.title}: it has generations")
+        return is_empty
+    if profile.project is None:
         return False
-    gone = line.is_gone
+    gone = profile.is_gone
     if gone is None and not options.missing:
-        garbage.spared.append(f"{line.title}: it is not there, and its disk may only not be mounted (--missing)")
+        decision.kept.append(f"{profile.title}: it is not there, and its disk may only not be mounted (--missing)")
     return gone is True or (gone is None and options.missing)
 
 
-def _too_old(session: Session, line: Line, options: GcOptions, garbage: _Garbage) -> set[int]:
-    generations = line.generations
+def _old_generations(session: Session, profile: ProfileOnDisk, options: GcOptions, decision: _Decision) -> set[int]:
+    """Return the numbers of the generations to remove. The active one is not among them."""
+    generations = profile.generations
     try:
         active = generations.switch.active(generations.paths)
     except DiskError as error:
-        garbage.spared.append(f"{line.title}: {error}")
+        decision.kept.append(f"{profile.title}: {error}")
         return set()
     numbers = generations.numbers()
     keep = session.scope.config.retention if options.keep is None else options.keep
-    going = set(numbers[:-keep])
+    old = set(numbers[:-keep])
     if options.older_than is not None:
         limit = _before(session.scope.clock(), options.older_than)
-        going |= {number for number in numbers if _is_older(line, number, limit)}
-    return going - {active}
+        old |= {number for number in numbers if _is_older(profile, number, limit)}
+    return old - {active}
 
 
 def _before(now: datetime, age: timedelta) -> datetime:
-    """Return the time that was *age* ago; nothing is older than what no calendar has."""
+    """Return the time that was *age* ago, or the earliest one if the calendar does not reach that far."""
     try:
         return now - age
     except OverflowError:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _is_older(line: Line, number: int, limit: datetime) -> bool:
+def _is_older(profile: ProfileOnDisk, number: int, limit: datetime) -> bool:
     try:
-        made = datetime.strptime(line.generations.load(number).time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        time = profile.generations.load(number).time
+        made = datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except (D8Error, ValueError):
-        return False  # nobody knows how old it is
+        return False  # its age is not known
     return made < limit
 
 
-def _reach(line: Line, number: int, garbage: _Garbage) -> None:
-    """Note what a generation needs: by its record, and by its links, which are there when the record is damaged."""
+def _add_needs(profile: ProfileOnDisk, number: int, decision: _Decision) -> None:
+    """Add what a generation needs, by its record and by its links: those are there even if the record is damaged."""
     try:
-        placed = line.generations.load(number).placed
+        placed = profile.generations.load(number).placed
     except D8Error as error:
-        garbage.spared.append(f"generation {number} of {line.title}: {error}")
+        decision.kept.append(f"generation {number} of {profile.title}: {error}")
         placed = ()
-    garbage.executables |= {one.digest.hex for one in placed}
-    garbage.layers |= {one.placement.layer.hex for one in placed}
-    garbage.executables |= set(_linked(line.paths.generation(number)))
+    decision.needed_executables |= {one.digest.hex for one in placed}
+    decision.needed_layers |= {one.placement.layer.hex for one in placed}
+    decision.needed_executables |= set(_linked(profile.paths.generation(number)))
 
 
 def _linked(directory: str) -> Iterator[str]:
+    """Yield the digests (hex) of the stored files that the links below *directory* lead to."""
     for where, _, names in os.walk(directory):
         for name in names:
             path = os.path.join(where, name)
@@ -209,53 +220,57 @@ def _linked(directory: str) -> Iterator[str]:
                 yield os.path.basename(os.path.dirname(os.path.realpath(path)))
 
 
-def _result(session: Session, garbage: _Garbage, *, dry_run: bool) -> Collected:
+def _result(session: Session, decision: _Decision, *, dry_run: bool) -> Collected:
     home, store = session.scope.home, session.store
     removed = [
-        Removed("run" if line.is_run else "profile", line.title, status.tree_size(line.paths.root))
-        for line in garbage.whole
+        Removed("run" if profile.is_run else "profile", profile.title, status.tree_size(profile.paths.root))
+        for profile in decision.profiles
     ]
     removed += [
-        Removed("generation", f"{number} of {line.title}", status.tree_size(line.paths.generation(number)))
-        for line, number in garbage.generations
+        Removed(
+            "generation",
+            f"{old.number} of {old.profile.title}",
+            status.tree_size(old.profile.paths.generation(old.number)),
+        )
+        for old in decision.generations
     ]
     removed += [
         Removed("layer", str(digest), status.tree_size(home.layer(digest.hex)))
-        for digest in _unreached(store.layers(), garbage.layers)
+        for digest in _unneeded(store.layers(), decision.needed_layers)
     ]
     removed += [
         Removed("executable", str(digest), status.tree_size(home.executables(digest.hex)))
-        for digest in _unreached(store.executables(), garbage.executables)
+        for digest in _unneeded(store.executables(), decision.needed_executables)
     ]
-    return Collected(home=home.root, removed=tuple(removed), spared=tuple(garbage.spared), dry_run=dry_run)
+    return Collected(home=home.root, removed=tuple(removed), kept=tuple(decision.kept), dry_run=dry_run)
 
 
-def _unreached(found: Iterable[Digest], reached: set[str]) -> list[Digest]:
-    return [digest for digest in found if digest.hex not in reached]
+def _unneeded(found: Iterable[Digest], needed: set[str]) -> list[Digest]:
+    return [digest for digest in found if digest.hex not in needed]
 
 
-# -- removing ------------------------------------------------------------------------------------------------
+# -- removing ----------------------------------------------------------------------------------------------------------
 
 
-def _remove(session: Session, garbage: _Garbage) -> None:
-    """Take the names away before what they lead to: killed anywhere, nothing that is left lacks anything.
+def _remove(session: Session, decision: _Decision) -> None:
+    """Remove generations before the files that they lead to, so that nothing lacks a file if the command is killed.
 
-    What cannot be removed keeps nothing else from going; the first such DiskError is raised at the end.
+    If one thing cannot be removed, the others still are. The first such DiskError is raised at the end.
     """
     store = session.store
-    removals: list[Callable[[], None]] = [partial(_remove_whole, line) for line in garbage.whole]
-    removals += [partial(line.generations.drop, number) for line, number in garbage.generations]
-    failed = _all_but_failed(removals)
-    if not failed:  # else what a generation that is still there leads to would go
-        removals = [partial(store.discard_layer, one) for one in _unreached(store.layers(), garbage.layers)]
-        unreached = _unreached(store.executables(), garbage.executables)
-        failed = _all_but_failed([*removals, *(partial(store.discard_executable, one) for one in unreached)])
+    removals: list[Callable[[], None]] = [partial(_remove_profile, profile) for profile in decision.profiles]
+    removals += [old.remove for old in decision.generations]
+    failed = _remove_each(removals)
+    if not failed:  # else files of a generation that is still there would go
+        removals = [partial(store.discard_layer, one) for one in _unneeded(store.layers(), decision.needed_layers)]
+        unneeded = _unneeded(store.executables(), decision.needed_executables)
+        failed = _remove_each([*removals, *(partial(store.discard_executable, one) for one in unneeded)])
     if failed:
         raise failed[0]
 
 
-def _all_but_failed(removals: Iterable[Callable[[], None]]) -> list[DiskError]:
-    """Call each of *removals*; return what the disk refused."""
+def _remove_each(removals: Iterable[Callable[[], None]]) -> list[DiskError]:
+    """Call each of *removals*, and return the errors."""
     failed = []
     for remove in removals:
         try:
@@ -265,17 +280,17 @@ def _all_but_failed(removals: Iterable[Callable[[], None]]) -> list[DiskError]:
     return failed
 
 
-def _remove_whole(line: Line) -> None:
-    """Remove a profile, unless somebody works in it: then the project is there again, or a run is being resolved.
+def _remove_profile(profile: ProfileOnDisk) -> None:
+    """Remove a profile unless a command works in it: its project may be back, or the run is being resolved.
 
-    The file that names the project goes last, or a killed gc would leave what nobody can tell the owner of.
+    The file that names the project goes last, so that the profile of a killed gc still has a project.
     """
-    with fs.try_exclusive(line.paths.mutex) as free:
+    with fs.try_exclusive(profile.paths.mutex) as free:
         if not free:
             return
-        line.generations.switch.deactivate(line.paths)
-        for number in reversed(line.generations.numbers()):
-            line.generations.drop(number)
-        fs.remove_tree(line.paths.generations)
-        with contextlib.suppress(DiskError):  # somebody begins there anew
-            fs.remove_tree(line.paths.root)
+        profile.generations.switch.deactivate(profile.paths)
+        for number in reversed(profile.generations.numbers()):
+            profile.generations.drop(number)
+        fs.remove_tree(profile.paths.generations)
+        with contextlib.suppress(DiskError):  # another command makes new files there
+            fs.remove_tree(profile.paths.root)

@@ -1,18 +1,19 @@
-"""What leads to stored files: generation records, the files of generations, ``current``, ``bin``, layer records.
+"""Inspects what leads to stored files: generation records and files, ``current``, ``bin``, layer records.
 
-One look at a home; what it saw of the generations is kept, for mending needs to know who wants what. The files that
-are only read, and the modes of all, are in ``state_files``.
+The generations are kept once read: a repair needs to know which of them needs what. The other files of a home, and the
+modes of all files, are in ``inspect_files``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct
+from d8_installer.ops.upkeep.defects import Defect, raise_if_from_system, sync_hint
 from d8_installer.pipeline.consistency import agrees
 from d8_installer.store import fs, stamp
 from d8_installer.store.generations import file_name
@@ -23,237 +24,186 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from d8_installer.model.generation import Generation, Placed
-    from d8_installer.ops.upkeep.profiles_on_disk import Line
+    from d8_installer.ops.upkeep.defects import DefectKind
+    from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk
     from d8_installer.pipeline.session import Session
 
-Kind = Literal["executable", "mode", "missing", "layer", "record", "link", "current", "bin", "lock", "tags", "project"]
-
 _LIMIT = 1 << 20
-FIX = "type `d8-installer verify --fix`"
 
 
-class Wrong(Struct, frozen=True, kw_only=True):
-    """One thing that differs: its kind, where it is, what is the matter; ``digest`` (hex) of the stored file or layer.
+class ReadGeneration(Struct, frozen=True):
+    """A generation whose record is sound, and the profile that it belongs to."""
 
-    ``owner`` and ``number`` say of which generation it is, where it is one's. ``way_out`` is what to type where
-    ``verify --fix`` does not help.
-    """
+    profile: ProfileOnDisk
+    generation: Generation
 
-    kind: Kind
-    path: str
-    problem: str
-    digest: str | None = None
-    owner: str | None = None
-    number: int | None = None
-    way_out: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The whole clause."""
-        of = f" (generation {self.number} of {self.owner})" if self.number is not None else ""
-        return f"{self.path}{of} {self.problem}"
-
-    @property
-    def hint(self) -> str:
-        """What to type."""
-        return self.way_out or FIX
-
-    def as_json(self) -> dict[str, object]:
-        """Return the entry for ``data``."""
-        return {
-            "kind": self.kind, "path": self.path, "problem": self.problem, "digest": self.digest,
-            "profile": self.owner, "generation": self.number,
-        }  # fmt: skip
+    def defect(self, kind: DefectKind, path: str, problem: str, placed: Placed | None = None) -> Defect:
+        """Return a defect of this generation, of the stored file *placed* if it concerns one."""
+        return Defect(
+            kind=kind,
+            path=path,
+            problem=problem,
+            digest=None if placed is None else placed.digest.hex,
+            profile=self.profile.title,
+            generation=self.generation.number,
+        )
 
 
-class Leads:
-    """The generations of a home as they were read, and what is wrong with what leads to the store."""
+class Inspection:
+    """The profiles of a home and their generations as they were read, and the defects of what leads to the store."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.generations: list[tuple[Line, Generation]] = []
-        self.lines: list[Line] = []
+        self.profiles: list[ProfileOnDisk] = []
+        self.generations: list[ReadGeneration] = []
 
-    def of_line(self, line: Line) -> Iterator[Wrong]:
-        """Yield what is wrong in one profile, and remember its generations."""
-        self.lines.append(line)
-        store, number = line.generations, None
-        numbers = store.numbers()
+    def profile_defects(self, profile: ProfileOnDisk) -> Iterator[Defect]:
+        """Yield the defects of one profile's generations, and keep those that are sound."""
+        self.profiles.append(profile)
+        numbers = profile.generations.numbers()
+        active = None
         try:
-            number = store.switch.active(line.paths)
+            active = profile.generations.switch.active(profile.paths)
         except DiskError as error:
-            raise_the_systems(error)
-            problem = error.message.removeprefix(f"{line.paths.current} ")
-            yield _astray(line, problem, f"{error.hint}, then {sync_of(line)}")
+            raise_if_from_system(error)
+            problem = error.message.removeprefix(f"{profile.paths.current} ")
+            yield _current_defect(profile, problem, f"{error.hint}, then {sync_hint(profile)}")
         else:
-            if number is None and _had_current(line, numbers):
-                yield _astray(line, "is missing: no generation is active", sync_of(line))
-            elif number is not None and number not in numbers:
-                yield _astray(line, f"leads to generation {number}, which is gone", sync_of(line))
-        for one in numbers:
-            yield from self._of_number(line, one, active=one == number)
+            if active is None and _was_active(profile, numbers):
+                yield _current_defect(profile, "is missing: no generation is active", sync_hint(profile))
+            elif active is not None and active not in numbers:
+                yield _current_defect(profile, f"leads to generation {active}, which is gone", sync_hint(profile))
+        for number in numbers:
+            yield from self._number_defects(profile, number, active=number == active)
 
-    def _of_number(self, line: Line, number: int, *, active: bool) -> Iterator[Wrong]:
+    def active(self, profile: ProfileOnDisk) -> Generation | None:
+        """Return the active generation of a profile that was inspected, or None if there is none or it is damaged."""
         try:
-            if os.path.islink(line.paths.generation(number)):
+            number = profile.generations.switch.active(profile.paths)
+        except DiskError as error:
+            raise_if_from_system(error)
+            return None
+        root = profile.paths.root
+        return next(
+            (
+                read.generation
+                for read in self.generations
+                if read.profile.paths.root == root and read.generation.number == number
+            ),
+            None,
+        )
+
+    def _number_defects(self, profile: ProfileOnDisk, number: int, *, active: bool) -> Iterator[Defect]:
+        try:
+            if os.path.islink(profile.paths.generation(number)):
                 raise DocumentError("leads elsewhere")
-            generation = line.generations.load(number)
+            generation = profile.generations.load(number)
             problem = "" if generation.number == number else "is another generation's"
-            if not problem and not line.generations.has_checksum(number) and not agrees(generation):
+            if not problem and not profile.generations.has_checksum(number) and not agrees(generation):
                 problem = "says something else than the lock in it"
         except D8Error as error:
-            raise_the_systems(error)
+            raise_if_from_system(error)
             problem = "is damaged or missing"
-        if problem:
-            way_out = f"{sync_of(line)}, which makes a new generation" if active else None
-            kind: Kind = "current" if active else "record"
-            yield Wrong(
-                kind=kind,
-                path=line.paths.record(number),
-                problem=problem,
-                digest=None,
-                owner=line.title,
-                number=number,
-                way_out=way_out,
-            )
+        if not problem:
+            read = ReadGeneration(profile, generation)
+            self.generations.append(read)
+            yield from self._generation_defects(read)
             return
-        self.generations.append((line, generation))
-        yield from self._of_generation(line, generation)
+        yield Defect(
+            kind="current" if active else "record",
+            path=profile.paths.record(number),
+            problem=problem,
+            profile=profile.title,
+            generation=number,
+            remedy=f"{sync_hint(profile)}, which makes a new generation" if active else None,
+        )
 
-    def active(self, line: Line) -> Generation | None:
-        """Return the active generation of a line that was looked at, if it is sound."""
-        try:
-            number = line.generations.switch.active(line.paths)
-        except DiskError as error:
-            raise_the_systems(error)
-            return None
-        mine = (g for one, g in self.generations if one.paths.root == line.paths.root and g.number == number)
-        return next(mine, None)
-
-    def _of_generation(self, line: Line, generation: Generation) -> Iterator[Wrong]:
-        home, owner, number = self._session.scope.home, line.title, generation.number
-        suffix = generation.platform.executable_suffix
-        gone = set[str]()
-        for placed in generation.placed:
+    def _generation_defects(self, read: ReadGeneration) -> Iterator[Defect]:
+        home = self._session.scope.home
+        suffix = read.generation.platform.executable_suffix
+        reported = set[str]()
+        for placed in read.generation.placed:
             stored = home.executable(placed.digest.hex, file_name(placed.placement.binary, suffix))
-            if not fs.list_directory(home.executables(placed.digest.hex)):
-                gone.add(stored)
-                yield Wrong(
-                    kind="missing",
-                    path=stored,
-                    problem="is gone from the store",
-                    digest=placed.digest.hex,
-                    owner=owner,
-                    number=number,
-                )
-            elif fs.file_size(stored) is None and os.path.lexists(stored):
-                gone.add(stored)  # reported with the stored files
-            elif fs.file_size(stored) is None:
-                gone.add(stored)
-                yield Wrong(
-                    kind="link",
-                    path=stored,
-                    problem="is gone from the store",
-                    digest=placed.digest.hex,
-                    owner=owner,
-                    number=number,
-                )
-        for placed, path in self._astray(line, generation):
-            if home.executable(placed.digest.hex, os.path.basename(path)) not in gone:
-                yield Wrong(
-                    kind="link",
-                    path=path,
-                    problem="does not lead to its stored file",
-                    digest=placed.digest.hex,
-                    owner=owner,
-                    number=number,
-                )
-        yield from self._strangers(line, generation)
+            is_lost = not fs.list_directory(home.executables(placed.digest.hex))
+            if is_lost or fs.file_size(stored) is None:
+                reported.add(stored)
+                if is_lost or not os.path.lexists(stored):  # anything else there is reported with the stored files
+                    yield read.defect("missing" if is_lost else "link", stored, "is gone from the store", placed)
+        for placed, path in _changed_files(read):
+            if home.executable(placed.digest.hex, os.path.basename(path)) not in reported:
+                yield read.defect("link", path, "does not lead to its stored file", placed)
+        yield from _foreign_files(read)
 
-    @staticmethod
-    def _astray(line: Line, generation: Generation) -> Iterator[tuple[Placed, str]]:
-        """Yield the files that are not as they were placed; where they are no links, their bytes count."""
-        lost = {path for _, path in line.generations.missing_files(generation)}
-        for directory in line.generations.directories(generation.number):
-            for placed, path in line.generations.files(directory, generation):
-                if path in lost or (not os.path.islink(path) and stamp.file_checksum(path) != placed.digest.hex):
-                    yield placed, path
-
-    @staticmethod
-    def _strangers(line: Line, generation: Generation) -> Iterator[Wrong]:
-        """Yield what nobody put into a generation: files (one in ``bin`` would be a command), links for directories."""
-        number, directory = generation.number, line.paths.generation(generation.number)
-        ours = {path for _, path in line.generations.files(directory, generation)}
-        ours |= {line.paths.record(number), os.path.join(directory, OLD_SUMMARY)}
-        for where, directories, names in os.walk(directory):
-            paths = [os.path.join(where, name) for name in (*directories, *names)]
-            for path in paths:
-                if path not in ours and (os.path.islink(path) or not os.path.isdir(path)):
-                    yield Wrong(
-                        kind="link",
-                        path=path,
-                        problem="is not of this generation",
-                        digest=None,
-                        owner=line.title,
-                        number=number,
-                    )
-
-    def of_layers(self) -> Iterator[Wrong]:
-        """Yield the records of layers that are damaged, say something false, or are missing although one is needed."""
+    def layer_defects(self) -> Iterator[Defect]:
+        """Yield the layer records that are damaged, disagree with a generation, or are missing although needed."""
         store, home = self._session.store, self._session.scope.home
-        needed = self.members()
+        needed = self.needed_members()
         for digest in sorted({layer.hex for layer in store.layers()} | needed.keys()):
-            said = _read_record(home.layer(digest))
-            if said is None:
-                yield Wrong(kind="layer", path=home.layer(digest), problem="is damaged or missing", digest=digest)
-            elif any(said.get(member) != stored for member, stored in needed.get(digest, {}).items()):
-                yield Wrong(
-                    kind="layer",
-                    path=home.layer(digest),
-                    problem="says something else than the generations",
-                    digest=digest,
-                )
+            recorded = _read_record(home.layer(digest))
+            if recorded is None:
+                yield Defect(kind="layer", path=home.layer(digest), problem="is damaged or missing", digest=digest)
+            elif any(recorded.get(member) != stored for member, stored in needed.get(digest, {}).items()):
+                problem = "says something else than the generations"
+                yield Defect(kind="layer", path=home.layer(digest), problem=problem, digest=digest)
 
-    def members(self) -> dict[str, dict[str, Stored]]:
-        """Return what the generations say of layers: digest (hex) to member to what it is."""
+    def needed_members(self) -> dict[str, dict[str, Stored]]:
+        """Return the members that the generations need, by layer digest (hex) and member."""
         layers: dict[str, dict[str, Stored]] = {}
-        for _, generation in self.generations:
-            for placed in generation.placed:
-                of_layer = layers.setdefault(placed.placement.layer.hex, {})
-                of_layer[placed.placement.member] = Stored(placed.digest, placed.size)
+        for read in self.generations:
+            for placed in read.generation.placed:
+                members = layers.setdefault(placed.placement.layer.hex, {})
+                members[placed.placement.member] = Stored(placed.digest, placed.size)
         return layers
 
-    def of_bin(self) -> Iterator[Wrong]:
-        """Yield what is wrong with the PATH entry, where the system has one that is a link."""
+    def bin_defects(self) -> Iterator[Defect]:
+        """Yield a defect if ``bin``, the entry of PATH, is a link on this system and does not lead where it should."""
         home = self._session.scope.home
-        exposed = [line for line, _ in self.generations if os.path.basename(line.paths.root) in {"user", "system"}]
+        exposed = [
+            read.profile for read in self.generations if os.path.basename(read.profile.paths.root) in {"user", "system"}
+        ]
         if not exposed or not os.path.islink(exposed[0].paths.current):
             return
-        wanted = {os.path.relpath(line.paths.bin, home.root) for line in exposed}
+        wanted = {os.path.relpath(profile.paths.bin, home.root) for profile in exposed}
         if not os.path.lexists(home.bin):
-            yield Wrong(kind="bin", path=home.bin, problem="is missing: it leads to the active binaries")
+            yield Defect(kind="bin", path=home.bin, problem="is missing: it leads to the active binaries")
         elif not os.path.islink(home.bin) or os.readlink(home.bin) not in wanted:
-            way_out = f"move it away, then {sync_of(exposed[0])}"
-            yield Wrong(kind="bin", path=home.bin, problem="does not lead to the active binaries", way_out=way_out)
+            remedy = f"move it away, then {sync_hint(exposed[0])}"
+            yield Defect(kind="bin", path=home.bin, problem="does not lead to the active binaries", remedy=remedy)
 
 
-def sync_of(line: Line) -> str:
-    """Return what to type to sync just that profile."""
-    if os.path.basename(line.paths.root) == "system":
-        return "type `d8-installer --global sync`"
-    return "type `d8-installer sync`" + (f" in {line.project}" if line.project is not None else "")
+def _changed_files(read: ReadGeneration) -> Iterator[tuple[Placed, str]]:
+    """Yield the files that are not as they were placed. Where files are copies and not links, their bytes count."""
+    generations = read.profile.generations
+    missing = {path for _, path in generations.missing_files(read.generation)}
+    for directory in generations.directories(read.generation.number):
+        for placed, path in generations.files(directory, read.generation):
+            if path in missing or (not os.path.islink(path) and stamp.file_checksum(path) != placed.digest.hex):
+                yield placed, path
 
 
-def _astray(line: Line, problem: str, way_out: str) -> Wrong:
-    return Wrong(kind="current", path=line.paths.current, problem=problem, owner=line.title, way_out=way_out)
+def _foreign_files(read: ReadGeneration) -> Iterator[Defect]:
+    """Yield what d8-installer did not put into a generation, such as a file in ``bin``, or a link for a directory."""
+    profile, number = read.profile, read.generation.number
+    directory = profile.paths.generation(number)
+    ours = {path for _, path in profile.generations.files(directory, read.generation)}
+    ours |= {profile.paths.record(number), os.path.join(directory, OLD_SUMMARY)}
+    for where, directories, names in os.walk(directory):
+        for path in (os.path.join(where, name) for name in (*directories, *names)):
+            if path not in ours and (os.path.islink(path) or not os.path.isdir(path)):
+                yield read.defect("link", path, "is not of this generation")
 
 
-def _had_current(line: Line, numbers: list[int]) -> bool:
-    """Whether a generation was ever active here, and should be: a first one may be made and its maker be killed."""
-    return (len(numbers) > 1 or os.path.lexists(line.paths.stamp)) and bool(numbers) and line.is_gone is False
+def _current_defect(profile: ProfileOnDisk, problem: str, remedy: str) -> Defect:
+    return Defect(kind="current", path=profile.paths.current, problem=problem, profile=profile.title, remedy=remedy)
+
+
+def _was_active(profile: ProfileOnDisk, numbers: list[int]) -> bool:
+    """Whether a generation was ever active here. A command killed during the first install leaves one that was not."""
+    return (len(numbers) > 1 or os.path.lexists(profile.paths.stamp)) and bool(numbers) and profile.is_gone is False
 
 
 def _read_record(path: str) -> dict[str, Stored] | None:
+    """Return the members that a layer's record names, or None if it is damaged."""
     try:
         record = json.loads(fs.read(path, limit=_LIMIT) or b"")
         if record.get("mark") not in (None, record_checksum(record)):
@@ -261,13 +211,7 @@ def _read_record(path: str) -> dict[str, Stored] | None:
         entries = record["members"]
         return {name: Stored(Digest.parse(one["digest"]), int(one["size"])) for name, one in entries.items()}
     except DiskError as error:
-        raise_the_systems(error)
+        raise_if_from_system(error)
         return None
     except (DocumentError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def raise_the_systems(error: D8Error) -> None:
-    """Raise what the operating system refused: that says nothing of the home, and a second look may find it sound."""
-    if isinstance(error, DiskError) and isinstance(error.__cause__, OSError):
-        raise error

@@ -1,14 +1,13 @@
-"""The lines of generations of one home: every profile, and every image that ``run`` resolved. What gc and verify walk.
+"""The profiles and the runs that a home holds, which gc and verify walk through.
 
-Removes nothing but litter. Whether a project is gone is decided here: a removed directory and an unmounted disk look
-alike.
+Nothing is removed here, except what interrupted commands left. Whether a project is gone is decided here: a removed
+directory and an unmounted disk look alike.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import ProfilePaths
 
-_PROJECT = re.compile(r"[0-9a-f]{16}")
-_RUN = re.compile(r"[0-9a-f]{64}")
+_HEX = frozenset("0123456789abcdef")
 
 
-class Line(Struct, frozen=True, kw_only=True):
-    """One profile or run: its name for people, its generations, and the project's directory where it has one."""
+class ProfileOnDisk(Struct, frozen=True, kw_only=True):
+    """A profile or a run in the home: its name for people, its generations, and the project's directory, if any."""
 
     title: str
     generations: ProfileStore
@@ -38,51 +36,51 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def paths(self) -> ProfilePaths:
-        """Where it lies."""
+        """Return where its files are."""
         return self.generations.paths
 
     @property
     def is_gone(self) -> bool | None:
-        """Whether its project was removed; None where the project's disk may only not be mounted."""
+        """Whether its project was removed. None if the project's disk may only not be mounted."""
         return self.project is not None and is_gone(self.project, was_disk=os.path.lexists(self.paths.mounted))
 
     @property
-    def is_nobodys(self) -> bool:
-        """Whether it is a project's profile that does not say whose: its maker was killed, or the file damaged."""
-        return self.project is None and _PROJECT.fullmatch(os.path.basename(self.paths.root)) is not None
+    def lacks_project(self) -> bool:
+        """Whether it is a project's profile, but the project is unknown: its file is missing or damaged."""
+        return self.project is None and _is_project_name(os.path.basename(self.paths.root))
 
 
-def lines(session: Session) -> Iterator[Line]:
-    """Yield the home's profiles, then its runs; other names there are not ours, and nobody touches them."""
+def profiles_on_disk(session: Session) -> Iterator[ProfileOnDisk]:
+    """Yield the home's profiles, then its runs. Other names in these directories are not ours and are not touched."""
     home = session.scope.home
     for name in fs.list_directory(home.profiles):
         paths = home.profile(name)
         if name in ("user", "system"):
-            yield Line(title=f"the {name}'s profile", generations=_store(session, paths))
-        elif _PROJECT.fullmatch(name):
+            yield ProfileOnDisk(title=f"the {name}'s profile", generations=_store(session, paths))
+        elif _is_project_name(name):
             project = _project(paths)
             title = f"the project {project}" if project else f"the profile {name}, whose project is not known"
-            yield Line(title=title, generations=_store(session, paths), project=project)
+            yield ProfileOnDisk(title=title, generations=_store(session, paths), project=project)
     for name in fs.list_directory(home.runs):
-        if _RUN.fullmatch(name):
-            yield Line(title=f"the run {name[:12]}", generations=_store(session, home.run(name)), is_run=True)
+        if len(name) == 64 and _HEX.issuperset(name):
+            yield ProfileOnDisk(title=f"the run {name[:12]}", generations=_store(session, home.run(name)), is_run=True)
 
 
-def tidy(session: Session) -> None:
-    """Carry cut switches on and take half generations away; the caller keeps others from making any.
+def finish_interrupted(session: Session) -> None:
+    """Finish interrupted switches and remove incomplete generations. The caller keeps others from making any.
 
-    A switch that cannot be carried on stays for the profile's next writing command, which says why.
+    A switch that cannot be finished is left to the profile's next writing command, which says why.
     """
-    for line in lines(session):
+    for profile in profiles_on_disk(session):
         with contextlib.suppress(DiskError):
-            line.generations.finish()
+            profile.generations.finish()
 
 
 def is_gone(project: str, *, was_disk: bool = False) -> bool | None:
-    """Whether a project's directory was removed; None where its disk may only not be mounted.
+    """Whether a project's directory was removed. None if its disk may only not be mounted.
 
-    Removed is sure where its parent is there and holds something else (what is left of a mount is an empty directory),
-    unless the directory was a disk of its own (*was_disk*), whose mount point goes with it.
+    It was removed if its parent exists and has other entries: what is left of a mount is an empty directory. That does
+    not hold if the directory was a disk of its own (*was_disk*), whose mount point goes with it.
     """
     try:
         os.lstat(project)
@@ -95,6 +93,10 @@ def is_gone(project: str, *, was_disk: bool = False) -> bool | None:
     except OSError:
         return False
     return False
+
+
+def _is_project_name(name: str) -> bool:
+    return len(name) == 16 and _HEX.issuperset(name)
 
 
 def _store(session: Session, paths: ProfilePaths) -> ProfileStore:

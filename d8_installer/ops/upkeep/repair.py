@@ -1,7 +1,7 @@
-"""``verify --fix``: puts right what ``verify`` found, each thing in one rename; only bytes that are lost are fetched.
+"""``verify --fix``: repairs what ``verify`` found, each thing in one rename. Only bytes that are lost are fetched.
 
-A lost or damaged executable comes from where the lock in a generation that has it says. What nothing needs is
-removed instead. What needs the network says so where there is none; what only ``sync`` can make anew is left to it.
+A lost or damaged executable comes from where the lock of a generation that needs it says. What no generation needs is
+removed instead. Without a network, what must be fetched is reported as such. What only ``sync`` can make is left to it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
+from d8_installer.model.value import Struct
+from d8_installer.ops.upkeep.defects import raise_if_from_system
 from d8_installer.ops.upkeep.inspect_files import GROUP, OTHERS
-from d8_installer.ops.upkeep.inspect_generations import Leads, Wrong, raise_the_systems
-from d8_installer.ops.upkeep.profiles_on_disk import lines, tidy
-from d8_installer.ops.upkeep.verify import Hashed, Verified, found, verify
+from d8_installer.ops.upkeep.inspect_generations import Inspection
+from d8_installer.ops.upkeep.profiles_on_disk import finish_interrupted, profiles_on_disk
+from d8_installer.ops.upkeep.verify import HashedFiles, Unrepaired, Verified, find_defects, verify
 from d8_installer.pipeline.altered_files import altered_text
 from d8_installer.pipeline.apply import tops_of
 from d8_installer.store import documents, fs, home_state, stamp, status
@@ -26,79 +28,96 @@ from d8_installer.store.store import EXECUTABLE, Stored
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
     from d8_installer.model.source import LayerRequest
-    from d8_installer.ops.upkeep.profiles_on_disk import Line
+    from d8_installer.ops.upkeep.defects import Defect
+    from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk
     from d8_installer.pipeline.session import Session
 
 _ORDER = ("mode", "executable", "missing", "layer", "record", "link", "lock", "tags", "project", "current", "bin")
+"""The kinds of defects, in the order of their repair."""
 
-
-_UNMENDED = D8Error("it could not be repaired")
+_NOT_REPAIRED = D8Error("it could not be repaired")
 _NEW = D8Error("it was found during the repair")
 
 
-def verify_and_mend(session: Session) -> Verified:
-    """Look, mend what can be mended, and look again: what is still wrong is in ``unmended``, with the reason."""
+def verify_and_repair(session: Session) -> Verified:
+    """Verify, repair, and verify again. Defects that are left are ``unrepaired``, each with the reason."""
     session.profiles.refuse_foreign(session.scope.home.root)
     if not os.path.exists(session.scope.home.schema):
-        return verify(session, Hashed())
+        return verify(session, HashedFiles())
     with status.readable_by_all(wanted=session.scope.is_global):
         session.profiles.prepare_home()
         session.store.sweep()
         with session.profiles.switching():
-            tidy(session)
-        hashed = Hashed()
+            finish_interrupted(session)
+        hashed = HashedFiles()
         before = verify(session, hashed)
-        if not before.wrong:
+        if not before.defects:
             return before
-        _say_what_is_undone(session, before)
-        reasons = _fetched(session, before)
+        _warn_of_restored(session, before)
+        reasons = _fetch_lost(session, before)
         with session.profiles.switching():
-            _mend_all(session, before, reasons)
+            _repair_all(session, before, reasons)
             hashed.files = hashed.size = 0
-            after = set(found(session, hashed))
-    unmended = {one: reasons.get(one, _UNMENDED) for one in before.wrong if one in after}
-    unmended |= {one: reasons.get(one, _NEW) for one in after}
-    mended = tuple(one for one in before.wrong if one not in after)
-    wrong = (*before.wrong, *(one for one in unmended if one not in before.wrong))
-    rest = tuple((one, str(why), one.way_out or why.hint or one.hint) for one, why in unmended.items())
-    return Verified(home=before.home, files=hashed.files, size=hashed.size, wrong=wrong, mended=mended, unmended=rest)
+            after = set(find_defects(session, hashed))
+    left = {defect: reasons.get(defect, _NOT_REPAIRED) for defect in before.defects if defect in after}
+    left |= {defect: reasons.get(defect, _NEW) for defect in after}
+    return Verified(
+        home=before.home,
+        files=hashed.files,
+        size=hashed.size,
+        defects=(*before.defects, *(defect for defect in left if defect not in before.defects)),
+        repaired=tuple(defect for defect in before.defects if defect not in after),
+        unrepaired=tuple(
+            Unrepaired(defect, str(error), defect.remedy or error.hint or defect.hint) for defect, error in left.items()
+        ),
+    )
 
 
-# -- bytes -------------------------------------------------------------------------------------------------------
+# -- lost bytes --------------------------------------------------------------------------------------------------------
 
 
-def _fetched(session: Session, before: Verified) -> dict[Wrong, D8Error]:
-    """Fetch what is lost or damaged and some generation needs; return why not, for what could not be had."""
-    leads, failed = _read(session), dict[str, D8Error]()
-    lost = [one for one in before.wrong if one.kind in {"executable", "missing"}]
-    for digest in sorted({one.digest for one in lost if one.digest is not None}):
-        wanted = _who_wants(leads, digest)
+class _Need(Struct, frozen=True):
+    """A generation that needs a stored executable, and what it needs of it."""
+
+    generation: Generation
+    placed: Placed
+
+
+def _fetch_lost(session: Session, before: Verified) -> dict[Defect, D8Error]:
+    """Fetch the executables that are lost or damaged and still needed. Return the defects that stay, and why."""
+    inspection, failed = _inspect(session), dict[str, D8Error]()
+    lost = [defect for defect in before.defects if defect.kind in {"executable", "missing"}]
+    for digest in sorted({defect.digest for defect in lost if defect.digest is not None}):
+        need = _newest_need(inspection, digest)
         try:
-            if wanted is not None and _sound_name(session, digest) is None:
-                _fetch(session, *wanted)
+            if need is not None and _sound_name(session, digest) is None:
+                _fetch(session, need)
         except D8Error as error:
-            raise_the_systems(error)
+            raise_if_from_system(error)
             failed[digest] = D8Error(f"it cannot be fetched again: {error}", hint=error.hint)
-    return {one: failed[one.digest] for one in lost if one.digest in failed}
+    return {defect: failed[defect.digest] for defect in lost if defect.digest in failed}
 
 
-def _say_what_is_undone(session: Session, before: Verified) -> None:
-    """Name the installed programs that something else changed, and that are put back: that may have been an update."""
-    leads = _read(session)
-    for one in before.wrong:
-        wanted = _who_wants(leads, one.digest) if one.kind == "executable" and one.digest is not None else None
-        if wanted is not None:
-            session.reporter.warn(f"putting back what was installed: {altered_text(wanted[1], one.path, one.problem)}")
+def _warn_of_restored(session: Session, before: Verified) -> None:
+    """Warn of each installed program that something else changed and that is restored: that may undo an update."""
+    inspection = _inspect(session)
+    for defect in before.defects:
+        if defect.kind == "executable" and defect.digest is not None:
+            need = _newest_need(inspection, defect.digest)
+            if need is not None:
+                altered = altered_text(need.placed, defect.path, defect.problem)
+                session.reporter.warn(f"putting back what was installed: {altered}")
 
 
-def _fetch(session: Session, generation: Generation, placed: Placed) -> None:
-    """Fetch one executable's layer; afterwards each of its names is the sound file."""
+def _fetch(session: Session, need: _Need) -> None:
+    """Fetch the layer of one executable. Afterwards each of its names is the sound file."""
     from d8_installer.pipeline.fetch import fetch_all
 
+    placed, platform = need.placed, need.generation.platform
     placement = placed.placement
-    step = Fetch(name=placement.name, request=_request(generation, placed), members=(placement.member,), anew=True)
-    fetch_all(session, Plan(platform=generation.platform, steps=(step,), target=(placement,)))
-    name = file_name(placement.binary, generation.platform.executable_suffix)
+    step = Fetch(name=placement.name, request=_layer_request(need), members=(placement.member,), anew=True)
+    fetch_all(session, Plan(platform=platform, steps=(step,), target=(placement,)))
+    name = file_name(placement.binary, platform.executable_suffix)
     session.store.replace_names(Stored(placed.digest, placed.size), name)
 
 
@@ -106,144 +125,161 @@ def _sound_name(session: Session, digest: str) -> str | None:
     """Return one of a stored executable's names under which it has the right bytes, or None."""
     directory = session.scope.home.executables(digest)
     paths = [os.path.join(directory, name) for name in fs.list_directory(directory)]
-    files = (path for path in paths if fs.file_size(path) is not None)  # a link is none, whatever it leads to
+    files = (path for path in paths if fs.file_size(path) is not None)  # not a link, wherever it leads
     return next((os.path.basename(path) for path in files if stamp.file_checksum(path) == digest), None)
 
 
-def _request(generation: Generation, placed: Placed) -> LayerRequest:
-    placement = placed.placement
-    lock = Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}")
-    image = lock.find(placement.name)
+def _layer_request(need: _Need) -> LayerRequest:
+    generation, placement = need.generation, need.placed.placement
+    image = _lock_of(generation).find(placement.name)
     pin = image.pin_for(generation.platform) if image is not None else None
     if image is None or pin is None or pin.layer != placement.layer:
         raise NotFoundError(f"the lock of generation {generation.number} does not say where it is from")
-    platform = generation.platform if image.index is not None else None
-    return image.layer_request(platform)
+    return image.layer_request(generation.platform if image.index is not None else None)
 
 
-def _read(session: Session) -> Leads:
-    leads = Leads(session)
-    for line in lines(session):
-        for _ in leads.of_line(line):
+def _lock_of(generation: Generation) -> Lock:
+    return Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}")
+
+
+def _inspect(session: Session) -> Inspection:
+    """Return the generations of all profiles."""
+    inspection = Inspection(session)
+    for profile in profiles_on_disk(session):
+        for _ in inspection.profile_defects(profile):
             pass
-    return leads
+    return inspection
 
 
-def _who_wants(leads: Leads, digest: str) -> tuple[Generation, Placed] | None:
-    """Return the newest generation that has the executable."""
-    have = [(g, p) for _, g in leads.generations for p in g.placed if p.digest.hex == digest]
-    return max(have, key=lambda pair: pair[0].time, default=None)
+def _needs(inspection: Inspection, digest: str) -> list[_Need]:
+    return [
+        _Need(read.generation, placed)
+        for read in inspection.generations
+        for placed in read.generation.placed
+        if placed.digest.hex == digest
+    ]
 
 
-# -- all else ------------------------------------------------------------------------------------------------
+def _newest_need(inspection: Inspection, digest: str) -> _Need | None:
+    """Return the newest generation that needs the executable."""
+    return max(_needs(inspection, digest), key=lambda need: need.generation.time, default=None)
 
 
-def _mend_all(session: Session, before: Verified, reasons: dict[Wrong, D8Error]) -> None:
-    leads = _read(session)
-    of_line = {line.title: line for line in lines(session)}
-    for one in sorted(before.wrong, key=lambda one: _ORDER.index(one.kind)):
+# -- everything else ---------------------------------------------------------------------------------------------------
+
+
+def _repair_all(session: Session, before: Verified, reasons: dict[Defect, D8Error]) -> None:
+    """Repair the defects, and add to *reasons* why one could not be repaired."""
+    inspection = _inspect(session)
+    by_title = {profile.title: profile for profile in profiles_on_disk(session)}
+    for defect in sorted(before.defects, key=lambda defect: _ORDER.index(defect.kind)):
         try:
-            _mend(session, leads, of_line.get(one.owner or ""), one)
+            _repair(session, inspection, by_title.get(defect.profile or ""), defect)
         except D8Error as error:
-            raise_the_systems(error)
-            reasons.setdefault(one, error)
+            raise_if_from_system(error)
+            reasons.setdefault(defect, error)
 
 
-def _mend(session: Session, leads: Leads, line: Line | None, one: Wrong) -> None:
-    digest = one.digest or ""
-    if one.kind == "mode":
-        fs.set_mode(one.path, EXECUTABLE if digest else (status.mode(one.path) or 0) & ~(GROUP | OTHERS))
-    elif one.kind == "executable":
-        _mend_executable(session, leads, one)
-    elif one.kind == "layer":
-        members = leads.members().get(digest)
-        if members is None:
-            session.store.discard_layer(Digest(digest))
-        else:
-            session.store.write_record(Digest(digest), members)
-    elif one.kind == "bin":
-        _mend_bin(session, leads)
-    elif one.kind == "tags":
-        _mend_tags(session, leads)
-    elif one.kind == "lock" and line is not None:
-        _mend_lock(leads, line)
-    elif one.kind in {"current", "project"}:
-        _mend_current(line)
-    elif line is not None and one.number is not None:
-        _mend_generation(session, line, one)
+def _repair(session: Session, inspection: Inspection, profile: ProfileOnDisk | None, defect: Defect) -> None:
+    if defect.kind == "mode":
+        mode = EXECUTABLE if defect.digest else (status.mode(defect.path) or 0) & ~(GROUP | OTHERS)
+        fs.set_mode(defect.path, mode)
+    elif defect.kind == "executable":
+        _repair_executable(session, inspection, defect)
+    elif defect.kind == "layer":
+        _repair_layer(session, inspection, defect.digest or "")
+    elif defect.kind == "bin":
+        _repair_bin(session, inspection)
+    elif defect.kind == "tags":
+        _repair_tags(session, inspection)
+    elif defect.kind == "lock" and profile is not None:
+        _repair_lock(inspection, profile)
+    elif defect.kind in {"current", "project"}:
+        _remove_run(profile)
+    elif profile is not None and defect.generation is not None:
+        _repair_generation(session, profile, defect.generation, defect)
 
 
-def _mend_executable(session: Session, leads: Leads, one: Wrong) -> None:
-    """Remove what nothing needs: the whole executable, or a name of it; give another name the bytes of a sound one."""
-    digest = one.digest or ""
-    wanted = [(g, p) for _, g in leads.generations for p in g.placed if p.digest.hex == digest]
-    if not wanted:
+def _repair_executable(session: Session, inspection: Inspection, defect: Defect) -> None:
+    """Remove an executable, or a name of it, that no generation needs. Else give it the bytes of a sound name."""
+    digest = defect.digest or ""
+    needs = _needs(inspection, digest)
+    if not needs:
         session.store.discard_executable(Digest(digest))
         return
-    names = {file_name(p.placement.binary, g.platform.executable_suffix) for g, p in wanted}
+    names = {file_name(need.placed.placement.binary, need.generation.platform.executable_suffix) for need in needs}
     sound = _sound_name(session, digest)
-    if os.path.basename(one.path) not in names:
-        session.store.discard_name(Digest(digest), os.path.basename(one.path))
+    if os.path.basename(defect.path) not in names:
+        session.store.discard_name(Digest(digest), os.path.basename(defect.path))
     elif sound is not None:
-        placed = wanted[0][1]
+        placed = needs[0].placed
         session.store.replace_names(Stored(placed.digest, placed.size), sound)
 
 
-def _mend_lock(leads: Leads, line: Line) -> None:
-    """Restore a line's own lock from its active generation, unless a command is at work there."""
-    active = leads.active(line)
+def _repair_layer(session: Session, inspection: Inspection, digest: str) -> None:
+    """Write a layer's record again from the generations that need it, or remove it if none does."""
+    members = inspection.needed_members().get(digest)
+    if members is None:
+        session.store.discard_layer(Digest(digest))
+    else:
+        session.store.write_record(Digest(digest), members)
+
+
+def _repair_lock(inspection: Inspection, profile: ProfileOnDisk) -> None:
+    """Restore a profile's own lock from its active generation, unless a command is at work there."""
+    active = inspection.active(profile)
     if active is None:
         raise NotFoundError("no sound generation is active that has a copy of it")
-    with fs.try_exclusive(line.paths.mutex) as free:
+    with fs.try_exclusive(profile.paths.mutex) as free:
         if free:
-            documents.save(line.paths.lock, active.lock)
+            documents.save(profile.paths.lock, active.lock)
 
 
-def _mend_tags(session: Session, leads: Leads) -> None:
-    """Remember anew what the locks of all generations call by which tag, the newest last; all else is forgotten."""
+def _repair_tags(session: Session, inspection: Inspection) -> None:
+    """Write ``tags.json`` again from the locks of all generations; the newest counts. Everything else is forgotten."""
     tops: dict[tuple[str, str], Digest] = {}
-    for _, generation in sorted(leads.generations, key=lambda pair: pair[1].time):
-        tops |= tops_of(Lock.parse(generation.lock.encode(), f"the lock of generation {generation.number}"))
+    for generation in sorted((read.generation for read in inspection.generations), key=lambda one: one.time):
+        tops |= tops_of(_lock_of(generation))
     home_state.begin_tags(session.scope.home)
     session.profiles.remember_tags(tops)
 
 
-def _mend_generation(session: Session, line: Line, one: Wrong) -> None:
-    """Lay out again what is wrong of a generation; one that cannot be read (it is not the active one) goes."""
-    generations, number = line.generations, one.number or 0
-    if one.kind == "record":
+def _repair_generation(session: Session, profile: ProfileOnDisk, number: int, defect: Defect) -> None:
+    """Build a generation's files again. One whose record is damaged is removed; it is not the active one."""
+    generations = profile.generations
+    if defect.kind == "record":
         generations.drop(number)
         return
-    if one.kind != "link" or one.path.startswith(session.scope.home.stored):
-        _name_stored(session, line, number)
+    if defect.kind != "link" or defect.path.startswith(session.scope.home.stored):
+        _restore_names(session, profile, number)
         return
     generation = generations.load(number)
     if not all(session.store.holds(Stored(placed.digest, placed.size)) for placed in generation.placed):
         raise NotFoundError("the store no longer has what belongs there")
     generations.rebuild(generation)
-    if number == generations.switch.active(line.paths) and not os.path.islink(line.paths.current):
-        generations.switch.activate(line.paths, number)
+    if number == generations.switch.active(profile.paths) and not os.path.islink(profile.paths.current):
+        generations.switch.activate(profile.paths, number)
 
 
-def _name_stored(session: Session, line: Line, number: int) -> None:
-    """Give stored files the names that a generation knows them by; what is lost altogether was to be fetched."""
-    generation = line.generations.load(number)
+def _restore_names(session: Session, profile: ProfileOnDisk, number: int) -> None:
+    """Give stored files the names that a generation uses. Files that are lost were to be fetched before."""
+    generation = profile.generations.load(number)
     for placed in generation.placed:
         stored = Stored(placed.digest, placed.size)
         if session.store.holds(stored):
             session.store.path(stored, file_name(placed.placement.binary, generation.platform.executable_suffix))
 
 
-def _mend_current(line: Line | None) -> None:
-    """What ``run`` resolved, it can resolve anew; a profile's active generation is made by a sync alone."""
-    if line is None or not line.is_run:
+def _remove_run(profile: ProfileOnDisk | None) -> None:
+    """Remove a run, which is resolved again when it is needed. A profile's active generation needs a sync."""
+    if profile is None or not profile.is_run:
         raise NotFoundError("only a sync can make it again")
-    with fs.try_exclusive(line.paths.mutex) as free:
+    with fs.try_exclusive(profile.paths.mutex) as free:
         if free:
-            fs.remove_tree(line.paths.root)
+            fs.remove_tree(profile.paths.root)
 
 
-def _mend_bin(session: Session, leads: Leads) -> None:
-    for line, _ in leads.generations:
-        if os.path.basename(line.paths.root) in {"user", "system"}:
-            line.generations.switch.expose(session.scope.home, line.paths)
+def _repair_bin(session: Session, inspection: Inspection) -> None:
+    for read in inspection.generations:
+        if os.path.basename(read.profile.paths.root) in {"user", "system"}:
+            read.profile.generations.switch.expose(session.scope.home, read.profile.paths)
