@@ -112,7 +112,7 @@ def main(report: str, arguments: list[str]) -> int:
     started = time.perf_counter()
     for module, path in _WATCHED:
         watch.wrap(module, path)
-    command = importlib.import_module("d8_installer.cli.main").main
+    command = importlib.import_module("d8_installer.cli.main").run
     imported = time.perf_counter()
     code: int = command(arguments)
     ended = time.perf_counter()

@@ -1,8 +1,6 @@
-"""``python -m d8_installer``: the same door as the console script."""
-
-import sys
+"""``python -m d8_installer``: the same as the console script."""
 
 from d8_installer.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

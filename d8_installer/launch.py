@@ -1,6 +1,6 @@
-"""The door of launchers: ``python -I -m d8_installer.launch REQUEST BINARY ARGV0 ARGS…``, their cold path.
+"""Where launchers enter on their first run: ``python -I -m d8_installer.launch REQUEST BINARY ARGV0 ARGS…``.
 
-Also what the console scripts call that Windows wheels ship in a launcher's place. The work is ``cli.launching``'s.
+The console scripts that Windows wheels have in place of launchers enter here too. ``cli.launching`` does the work.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from d8_installer.cli.main import main as command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Provide the binary that a launcher stands for, and become it; returns only an exit code."""
-    return command_line(["launch", *(sys.argv[1:] if arguments is None else arguments)])
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Provide the binary that a launcher stands for, and become it."""
+    command_line(["launch", *(sys.argv[1:] if arguments is None else arguments)])
 
 
-def console() -> int:
-    """Do the same for a console script: the name that it was called by is the binary's."""
+def console() -> NoReturn:
+    """Do the same for a console script, whose own name is the binary's."""
     name = os.path.basename(sys.argv[0])
     binary = name[: -len(".exe")] if name.lower().endswith(".exe") else name.removesuffix("-script.py")
-    return main(["-", binary, *sys.argv])
+    main(["-", binary, *sys.argv])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

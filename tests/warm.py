@@ -96,9 +96,9 @@ def _be_the_command(job: dict[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(job["env"])
         os.chdir(job["cwd"])
-        from d8_installer.cli.main import main
+        from d8_installer.cli.main import run
 
-        code = main(job["arguments"])
+        code = run(job["arguments"])
     finally:
         os._exit(code)
 

@@ -112,7 +112,7 @@ def usable_tags(source: Source, image: str) -> tuple[str, ...]:
 def workers(count: int) -> Iterator[ThreadPoolExecutor]:
     """Give a pool of *count* threads that ask; after an error, Ctrl-C too, none of them is waited for.
 
-    One that waits for a stalled answer would hold the person for half a minute (``cli.main`` leaves without it).
+    One that waits for a stalled answer would hold the person for half a minute. ``cli.main`` ends the process with it.
     """
     pool = ThreadPoolExecutor(max(1, count), thread_name_prefix="d8-ask")
     try:

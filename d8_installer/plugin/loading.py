@@ -1,8 +1,4 @@
-"""Imports the enabled plugins, one by one, so that a plugin that fails is named and does not stop the others.
-
-``cli.main`` takes the import of this module as the sign that a plugin's code may have run. It then ends the process
-without waiting for the plugin's threads and exit handlers.
-"""
+"""Imports the enabled plugins, one by one, so that a plugin that fails is named and does not stop the others."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def test_names_are_those_of_the_profile_that_is_meant(home: Path, tmp_path: Path
 
 
 def test_names_import_nothing_of_others(home: Path) -> None:
-    code = "import sys; from d8_installer.cli.main import main; main(['__names', 'use']); print(*sys.modules)"
+    code = "import sys; from d8_installer.cli.main import run; run(['__names', 'use']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=env_of(home), capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert not loaded & {"httpx2", "pluggy", "rich", "packaging", "tomlkit", "argparse", "shtab", "dataclasses"}

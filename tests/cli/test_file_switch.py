@@ -22,8 +22,8 @@ _MAIN = """
 import sys
 from d8_installer.store import switch
 switch.switch_for_this_system = switch.FileSwitch
-from d8_installer.cli.main import main
-sys.exit(main(sys.argv[1:]))
+from d8_installer.cli.main import run
+sys.exit(run(sys.argv[1:]))
 """
 
 

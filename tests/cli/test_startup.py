@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _LOADED = """
 import json, sys
-from d8_installer.cli.main import main
-code = main(sys.argv[1:])
+from d8_installer.cli.main import run
+code = run(sys.argv[1:])
 loaded = sorted({name.partition(".")[0] for name in sys.modules} - {"d8_installer", "__main__"})
 json.dump([code, loaded, "dataclasses" in sys.modules], sys.stderr)
 """

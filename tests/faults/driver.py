@@ -142,9 +142,9 @@ def _be_the_command(job: dict[str, Any], files: Sequence[IO[bytes]]) -> None:
         disk = Disk(None if job["fault"] is None else Fault(**job["fault"]))
         disk.install()
         _tell_before_becoming_another(disk, files[2].fileno())
-        from d8_installer.cli.main import main
+        from d8_installer.cli.main import run
 
-        code = main(job["arguments"])
+        code = run(job["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()
         os.write(files[2].fileno(), " ".join(disk.log).encode())
