@@ -9,7 +9,7 @@ from d8_installer.errors import DiskError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context, Outcome
-    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.change import Applied
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import Home
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from d8_installer.cli.context import Outcome
     from d8_installer.model.plan import Fetch, Link, Unlink
     from d8_installer.ops.rollback import Difference
-    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.change import Applied
 
 NOTHING = "nothing to do"
 

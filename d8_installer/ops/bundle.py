@@ -14,8 +14,8 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import ANY_PLATFORM, platform_of
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.value import Struct, replace
+from d8_installer.pipeline import provenance
 from d8_installer.pipeline.driver import workers
-from d8_installer.pipeline.fetch import prove_chain
 from d8_installer.pipeline.relock import refuse_stale
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_digests import Tops
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.model.source import LayerRequest, ManifestBytes
     from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.provenance import Manifests
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session
-    from d8_installer.pipeline.tag_digests import Manifests
 
 _OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 _SUCH_AS = "name a file, such as -o tools.bundle"
@@ -177,7 +177,7 @@ def _pins(image: LockedImage, platforms: tuple[Platform, ...]) -> Iterator[tuple
 
 
 class _Kept(Struct, frozen=True):
-    """Keeps every manifest that is asked for, by its digest; ``prove_chain`` asks for all that are needed."""
+    """Keeps every manifest that is asked for, by its digest; ``provenance.prove`` asks for all that are needed."""
 
     source: Manifests
     found: dict[str, ManifestBytes]
@@ -196,7 +196,7 @@ def _manifests(session: Session, lock: Lock, tops: Tops) -> dict[str, bytes]:
 
     def prove(image: LockedImage) -> None:
         for request in image.layer_requests():
-            prove_chain(_Kept(tops.of(request), found), request)
+            provenance.prove(_Kept(tops.of(request), found), request)
 
     with workers(session.scope.options.connections) as pool:
         list(pool.map(prove, lock.images))

@@ -17,7 +17,8 @@ from d8_installer.model.plan import Link
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import LENIENT, KeptRequests, Wanted
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
+from d8_installer.pipeline.apply import apply
+from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.pipeline.relock import relock
@@ -110,8 +111,9 @@ def provide(session: Session, launch: Launch) -> Provided:
         apart = next((one for one in theirs if one.request == request), None)
         if apart is None:
             change = _change(session, workspace, requesters, _without(plugin, theirs))
-            change = replace(change, reason=f"first run of {launch.binary}", awaited=request.name)
-            applied = apply(session, workspace, change)
+            applied = apply(
+                session, workspace, replace(change, reason=f"first run of {launch.binary}", awaited=request.name)
+            )
     if apart is not None:
         return _provide_apart(session, apart, launch.binary)
     path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
@@ -180,8 +182,12 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
     others = [image for image in before.images if image.name not in names]
     lock = Lock.of([*relocked.lock.images, *others], before.extra)
     asked = asked_by((*everybody, *mine)) | ({} if own is not None else _held(workspace))
-    change = Change(lock=lock, reason="first run", lock_text=lock.render(), problems=relocked.problems, asked=asked)
-    return replace(change, shown=relocked.shown)
+    return Change(
+        relocked=replace(relocked, lock=lock, text=lock.render()),
+        reason="first run",
+        problems=relocked.problems,
+        asked=asked,
+    )
 
 
 def _own(workspace: Workspace) -> Manifest | None:

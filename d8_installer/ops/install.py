@@ -15,7 +15,7 @@ from d8_installer.pipeline.requesters import gather
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.change import Applied
     from d8_installer.pipeline.session import Session
 
 

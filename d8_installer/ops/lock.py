@@ -13,8 +13,9 @@ from d8_installer.pipeline.admission import locks_more, refuse_without_verifiers
 from d8_installer.pipeline.contested import refuse_contested_verifiers
 from d8_installer.pipeline.other_profiles import say_which
 from d8_installer.pipeline.ownership import refuse_foreign_project
-from d8_installer.pipeline.relock import accepted_names, refuse_unknown, relock
+from d8_installer.pipeline.relock import refuse_unknown, relock
 from d8_installer.pipeline.requesters import gather
+from d8_installer.pipeline.tag_memory import accepted_names
 from d8_installer.store import documents
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from d8_installer.model.source import AllByDigest
 from d8_installer.model.value import Struct, asdict, replace
 from d8_installer.ops.source_check import Proof, prove
 from d8_installer.pipeline.absent_requesters import say_absent
-from d8_installer.pipeline.apply import refuse_moved, tops_of
 from d8_installer.pipeline.relock import refuse_missing, stale_error
 from d8_installer.pipeline.requesters import gather
-from d8_installer.pipeline.tag_memory import moved_tags
+from d8_installer.pipeline.tag_memory import moved_tags, refuse_moved, tops_of
 from d8_installer.resolve import staleness
 
 if TYPE_CHECKING:

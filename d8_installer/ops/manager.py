@@ -20,7 +20,7 @@ from d8_installer.plugin.environments import Root, environments, prefix_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.change import Applied
     from d8_installer.pipeline.session import Session
 
 MANAGERS = ("pip", "pipx", "uv")

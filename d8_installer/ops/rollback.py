@@ -178,7 +178,6 @@ def _is_laid_out(session: Session, workspace: Workspace, target: Generation) -> 
 def _tell_plugins(session: Session, workspace: Workspace, done: RolledBack) -> None:
     """Tell the plugins of the switch; they can no longer stop it."""
     from d8_installer.pipeline.admission import tell_switched
-    from d8_installer.pipeline.apply import bin_of
     from d8_installer.plugin.records import SwitchFacts
 
     made = done.differences or ()
@@ -193,6 +192,6 @@ def _tell_plugins(session: Session, workspace: Workspace, done: RolledBack) -> N
         added=added,
         changed=changed,
         removed=removed,
-        bin_directory=bin_of(session, workspace),
+        bin_directory=workspace.bin_in(session.scope.home),
     )
     tell_switched(session, switch)

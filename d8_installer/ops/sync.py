@@ -8,11 +8,13 @@ from d8_installer.errors import ConflictError
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.absent_requesters import say_absent
-from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
+from d8_installer.pipeline.apply import apply
 from d8_installer.pipeline.carried_lock import frozen
+from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
-from d8_installer.pipeline.relock import accepted_names, ask_witness, refuse_stale, refuse_unknown, relock
+from d8_installer.pipeline.relock import as_read, ask_witness, refuse_stale, refuse_unknown, relock
 from d8_installer.pipeline.requesters import gather, remember
+from d8_installer.pipeline.tag_memory import accepted_names
 from d8_installer.pipeline.venv_link import link_environments
 
 if TYPE_CHECKING:
@@ -75,7 +77,6 @@ def _change(
     session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions
 ) -> tuple[Change, tuple[Apart, ...]]:
     """Return what is to be made true, and the requests of plugins that the lock does not satisfy."""
-    reason = "sync"
     if requesters is None:
         change = frozen(session, workspace, given=options.given, adopts=options.to is None)
         ask_witness(session, change.lock)
@@ -83,12 +84,18 @@ def _change(
     refuse_contested_verifiers(session, requesters)
     requesters = replace(requesters, gone=options.drop)
     wanted = requesters.wanted(workspace.locked, prune=options.prune)
-    read = Change(lock=workspace.locked, reason=reason, dry_run=options.dry_run, seen=requesters)
-    read = replace(read, asked=asked_by(wanted.requirements))
     if options.locked:
         refuse_stale(workspace, wanted)
         ask_witness(session, workspace.locked)
-        return replace(read, problems=requesters.problems), _others_of(requesters, workspace.locked)
+        change = Change(
+            relocked=as_read(workspace),
+            reason="sync",
+            dry_run=options.dry_run,
+            seen=requesters,
+            asked=asked_by(wanted.requirements),
+            problems=requesters.problems,
+        )
+        return change, _others_of(requesters, workspace.locked)
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
     relocked = relock(session, replace(wanted, strictness=LENIENT))
     say_absent(session, wanted, "sync")
@@ -96,8 +103,15 @@ def _change(
     apart = (*_others_of(requesters, relocked.lock), *_left_out_of(requesters, cannot_agree))
     settled = {one.request.hash for one in apart}
     problems = (one.error for one in relocked.left_out if one.requirement.request.hash not in settled)
-    read = replace(read, lock=relocked.lock, lock_text=relocked.text)
-    return replace(read, shown=relocked.shown, problems=(*requesters.problems, *dict.fromkeys(problems))), apart
+    change = Change(
+        relocked=relocked,
+        reason="sync",
+        dry_run=options.dry_run,
+        seen=requesters,
+        asked=asked_by(wanted.requirements),
+        problems=(*requesters.problems, *dict.fromkeys(problems)),
+    )
+    return change, apart
 
 
 def _others_of(requesters: Requesters, locked: Lock) -> tuple[Apart, ...]:

@@ -9,10 +9,12 @@ from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.executable import HEAD_BYTES, check_executable
 from d8_installer.model.value import replace
 from d8_installer.pipeline.admission import Gate
-from d8_installer.pipeline.apply import Applied, Change, refuse_moved, situation
+from d8_installer.pipeline.change import Applied, Change
 from d8_installer.pipeline.fetch import fetch_all
+from d8_installer.pipeline.situation import situation
 from d8_installer.pipeline.spares import Spares
 from d8_installer.pipeline.store_guard import all_stored
+from d8_installer.pipeline.tag_memory import refuse_moved
 from d8_installer.plan.plan import make_plan
 from d8_installer.store import fs, stamp
 from d8_installer.store.generations import file_name
@@ -66,7 +68,7 @@ def _stored(session: Session, plan: Plan, placement: Placement, name: str) -> st
 
 def _plan(session: Session, change: Change) -> Plan:
     """What is a command of this machine says nothing of the place that the directory is for."""
-    start = situation(session, change, None)
+    start = situation(session, change)
     return make_plan(change.lock, replace(start, policy=replace(start.policy, shadowed=frozenset())))
 
 

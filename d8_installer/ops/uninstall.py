@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
-    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.change import Applied
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session

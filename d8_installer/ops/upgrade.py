@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import HeldBack, Wanted
-    from d8_installer.pipeline.apply import Applied
+    from d8_installer.pipeline.change import Applied
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.session import Session

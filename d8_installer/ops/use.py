@@ -12,7 +12,7 @@ from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.editing import apply_with_warnings, changing, raise_if_left_out
 from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
-from d8_installer.pipeline.apply import Applied, Change, asked_by
+from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.driver import usable_tags
 from d8_installer.pipeline.other_profiles import typed_command
 from d8_installer.pipeline.relock import relock
@@ -56,14 +56,12 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
             session.reporter.warn(problem.message)
         lock = _with_requests(relocked.lock, name, requests)
         change = Change(
-            lock=lock,
+            relocked=replace(relocked, lock=lock, text=lock.render()),
             reason=f"use {name} {tag}",
-            lock_text=lock.render(),
             dry_run=dry_run,
             seen=None if requesters.problems or relocked.problems else requesters,
             asked=asked_by(wanted.requirements),
             insist=frozenset([name]),
-            shown=relocked.shown,
         )
         return apply_with_warnings(session, workspace, change)
 

@@ -10,10 +10,11 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Wanted
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.apply import held_of, refuse_moved
 from d8_installer.pipeline.fetch import fetch_all
 from d8_installer.pipeline.relock import relock
-from d8_installer.plan.plan import Situation, make_plan
+from d8_installer.pipeline.situation import stored_for
+from d8_installer.pipeline.tag_memory import refuse_moved
+from d8_installer.plan.plan import make_plan
 from d8_installer.resolve import staleness
 from d8_installer.store import status
 from d8_installer.store.generations import file_name
@@ -82,9 +83,7 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
 
     Raises NotFoundError where another image has none, and whatever fetching raises.
     """
-    pins = [pin for image in lock.images if (pin := image.pin_for(platform)) is not None]
-    stored, proven = held_of(session, pins)
-    plan = make_plan(lock, Situation(platform=platform, active=None, stored=stored, proven=proven))
+    plan = make_plan(lock, stored_for(session, lock, platform))
     with status.readable_by_all(wanted=session.scope.is_global):
         fetch_all(session, plan)
     found = []

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError, D8Error, DocumentError, MismatchError
+from d8_installer.errors import ConfigError, D8Error, MismatchError
 from d8_installer.model.digest import Digest
-from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plan import Link, Unlink
-from d8_installer.model.plurals import sized
-from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.pipeline.checks import refuse_unready
 from d8_installer.plugin.calling import guarded
 from d8_installer.plugin.discovery import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
-from d8_installer.plugin.records import ManifestsRequest, ManifestText, SwitchFacts, Verifier, VerifySubject
+from d8_installer.plugin.records import SwitchFacts, Verifier, VerifySubject
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -24,51 +20,11 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.plan import Plan
-    from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import ManifestBytes
     from d8_installer.pipeline.session import Session
     from d8_installer.pipeline.spares import Spares
     from d8_installer.plugin.calling import UnusablePlugin
-
-_REQUESTER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-
-
-# -- manifests -------------------------------------------------------------------------------------------------
-
-
-def hooked_manifests(session: Session, profile: Profile) -> tuple[dict[str, Manifest], tuple[D8Error, ...]]:
-    """Return the manifests that hooks add to the profile, by requester, and what is wrong with those left out."""
-    if not session.plugins.any_enabled or not session.plugins.hooks.implements("d8_manifests"):
-        return {}, ()
-    problems: list[D8Error] = []
-    request = ManifestsRequest(profile.kind, profile.project)
-    offers = session.plugins.hooks.records("d8_manifests", ManifestText, {"request": request}, problems.append)
-    manifests: dict[str, Manifest] = {}
-    for offer in offers:
-        try:
-            name, manifest = _parsed(offer.record)
-            if name in manifests:
-                raise DocumentError(f"{name} has two manifests", file=offer.record.file)
-            manifests[name] = manifest
-        except DocumentError as error:
-            problems.append(DocumentError(f"plugin {offer.plugin}: a manifest is left out: {error}", hint=error.hint))
-    return manifests, tuple(problems)
-
-
-def _parsed(record: ManifestText) -> tuple[str, Manifest]:
-    name = normalised(record.name)
-    if not _REQUESTER.fullmatch(name) or len(name) > 128 or record.name == OWN_MANIFEST:
-        raise DocumentError(f"{record.name[:100]!r} is not a requester's name", hint="name it as a distribution")
-    if not isinstance(record.text, str) or not isinstance(record.file, str):
-        raise DocumentError("is not text")
-    raw = record.text.encode("utf-8", "replace")
-    if len(raw) > MAX_MANIFEST_TOML:
-        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file, about_file=True)
-    return name, Manifest.parse_plugins(raw, record.file)
-
-
-# -- what may refuse -----------------------------------------------------------------------------------------
 
 
 class Gate:

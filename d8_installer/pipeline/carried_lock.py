@@ -17,8 +17,10 @@ from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.source import CarriesLock, CarriesManifest
 from d8_installer.model.value import replace
-from d8_installer.pipeline.apply import Change, asked_by, situation
+from d8_installer.pipeline.change import Change, asked_by
+from d8_installer.pipeline.relock import Relocked, as_read
 from d8_installer.pipeline.requesters import gather
+from d8_installer.pipeline.situation import situation
 from d8_installer.pipeline.tag_memory import say_first_trust
 from d8_installer.plan.plan import make_plan
 from d8_installer.resolve import seen_from_here, staleness
@@ -38,7 +40,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
     """
     has_manifest = os.path.exists(workspace.profile.manifest)
     if workspace.lock is not None:
-        return Change(lock=workspace.lock, reason="sync", asked=None if has_manifest else {})
+        return Change(relocked=as_read(workspace), reason="sync", asked=None if has_manifest else {})
     lock, text, name = _carried_lock(session, workspace)
     asked = {}
     if has_manifest:
@@ -55,7 +57,7 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
     known = home_state.load_tags(session.scope.home)
     tags = [(image.name, image.version) for image in lock.images]
     say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
-    change = Change(lock=lock, reason="sync", lock_text=text, asked=asked)
+    change = Change(relocked=Relocked(lock=lock, text=text), reason="sync", asked=asked)
     return change if has_manifest else _with_manifest(session, workspace, change, adopts=adopts)
 
 
@@ -66,14 +68,14 @@ def _with_manifest(session: Session, workspace: Workspace, change: Change, *, ad
     """
     text = _carried_manifest(session, change.lock) if adopts else None
     if text is not None:
-        withheld = make_plan(change.lock, situation(session, change, None)).withheld
+        withheld = make_plan(change.lock, situation(session, change)).withheld
         if not withheld:
             session.reporter.note(f"taking the d8.toml of {session.source.name} as yours: {workspace.profile.manifest}")
             return replace(change, manifest_text=text)
         names = ", ".join(sorted({placement.binary for placement in withheld}))
         session.reporter.note(f"the d8.toml of {session.source.name} is not taken: it asks for the names {names}")
     lock = seen_from_here(change.lock, None, is_elsewhere=True)
-    return replace(change, lock=lock, lock_text=lock.render()) if lock != change.lock else change
+    return replace(change, relocked=Relocked(lock=lock, text=lock.render())) if lock != change.lock else change
 
 
 def _carried_manifest(session: Session, lock: Lock) -> str | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.executable import check_executable
-from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.plurals import sized
 from d8_installer.model.value import replace
 from d8_installer.pipeline.driver import HEARTBEAT
+from d8_installer.pipeline.provenance import prove
 from d8_installer.pipeline.tag_digests import Tops
 from d8_installer.pipeline.timeouts import OTHERS_PATIENCE
 from d8_installer.pipeline.transfer import Transfer
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
     from d8_installer.pipeline.spares import Spares
-    from d8_installer.pipeline.tag_digests import Manifests
     from d8_installer.store.store import Incoming
     from d8_installer.store.unpack import Extracted
 
@@ -194,7 +193,7 @@ class _Job:
         if request.provenance in store.held(request.layer).provenance:
             return
         try:
-            prove_chain(self.tops.of(request), request)
+            prove(self.tops.of(request), request)
         except UnreachableError as error:
             raise UnreachableError(
                 f"the store has bytes for {request.image}:{request.tag}, but nothing shows that they are its: {error}",
@@ -262,7 +261,7 @@ class _Job:
 
     def _once(self, step: Fetch, transfer: Transfer) -> None:
         request = step.request
-        build = prove_chain(self.tops.of(request), request)
+        build = prove(self.tops.of(request), request)
         temporary: dict[str, str] = {}
 
         def create(member: str) -> BinaryIO:
@@ -333,41 +332,4 @@ def _of_layers(error: NotFoundError, layers: int) -> NotFoundError:
     return NotFoundError(
         f"{error.message}; only the last of the image's {layers} layers is served",
         hint=f"{error.hint}; or let its author put the file into the last layer, as `d8-installer publish` does",
-    )
-
-
-def prove_chain(source: Manifests, request: LayerRequest) -> ImageManifest:
-    """Check that the locked index names the locked child, and the child the locked layer (DESIGN, Trust); return it.
-
-    The body's hash alone would not notice a lock that was edited to call other bytes by this version's name.
-    Raises MismatchError where a link of the chain is broken, and what the source raises.
-    """
-    if request.index is not None and request.platform is not None:
-        index = _promised(source, request, request.index)
-        child = index.child_for(request.platform) if isinstance(index, ImageIndex) else None
-        if child is None or child.digest != request.child:
-            raise _broken(request, f"the index {request.index} has no child {request.child} for {request.platform}")
-    manifest = _promised(source, request, request.child)
-    last = manifest.layers[-1] if isinstance(manifest, ImageManifest) and manifest.layers else None
-    if last is None or (last.digest, last.size) != (request.layer, request.size):
-        raise _broken(request, f"the child {request.child} does not end in the layer {request.layer}")
-    return cast("ImageManifest", manifest)
-
-
-def _promised(source: Manifests, request: LayerRequest, digest: Digest) -> ImageIndex | ImageManifest:
-    try:
-        answer = source.manifest(request.image, str(digest))
-    except NotFoundError as error:
-        raise NotFoundError(f"{request.image}:{request.tag} as locked is gone: {error}", hint=error.hint) from error
-    try:
-        answer.require(digest)
-    except MismatchError as error:
-        raise _broken(request, error.message) from error
-    return parse_manifest(answer.raw)
-
-
-def _broken(request: LayerRequest, what: str) -> MismatchError:
-    return MismatchError(
-        f"{request.image}:{request.tag}: {what}",
-        hint="if the lock was edited by hand, restore it from git; else the source is damaged: try another one",
     )

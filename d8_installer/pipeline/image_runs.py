@@ -10,9 +10,10 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.profile import Profile
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
-from d8_installer.model.value import Struct, replace
+from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import altered_text
-from d8_installer.pipeline.apply import Change, apply, asked_by
+from d8_installer.pipeline.apply import apply
+from d8_installer.pipeline.change import Change, asked_by
 from d8_installer.pipeline.profile_access import Workspace
 from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.strangers import refuse_strangers_program
@@ -80,8 +81,7 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
                 )
                 # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
                 asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
-                change = Change(lock=relocked.lock, reason=f"run {request.name}", lock_text=relocked.text, asked=asked)
-                apply(session, workspace, replace(change, shown=relocked.shown))
+                apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))
                 active = generations.active()
     if active is None:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")

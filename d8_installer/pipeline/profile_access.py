@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.reporter import Reporter
     from d8_installer.pipeline.scope import Scope
     from d8_installer.store.flock import WaitPolicy
-    from d8_installer.store.paths import ProfilePaths
+    from d8_installer.store.paths import Home, ProfilePaths
 
     LoadLock = Callable[[str], Document[Lock] | None]
 
@@ -48,6 +48,10 @@ class Workspace(Struct, frozen=True, kw_only=True):
     def locked(self) -> Lock:
         """The lock, or an empty one."""
         return self.lock if self.lock is not None else Lock()
+
+    def bin_in(self, home: Home) -> str:
+        """Return the directory in which the profile's binaries are found; *home* is the one of the profile."""
+        return home.bin if self.profile.is_exposed else self.generations.paths.bin
 
 
 class ProfileAccess(Struct, frozen=True, dict=True):
@@ -70,11 +74,6 @@ class ProfileAccess(Struct, frozen=True, dict=True):
     def store(self) -> Store:
         """The home's store."""
         return Store(self.scope.home, self.wait_policy)
-
-    def bin_of(self, profile: Profile) -> str:
-        """Return the directory in which the profile's binaries are found."""
-        home = self.scope.home
-        return home.bin if profile.is_exposed else home.profile(profile.directory).bin
 
     def generations(self, profile: Profile) -> ProfileStore:
         """Return the generations of *profile*."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError, NotFoundError, StaleLockError, UsageError
+from d8_installer.errors import MismatchError, NotFoundError, StaleLockError
 from d8_installer.model.date import typed_cutoff
 from d8_installer.model.lock import Lock
-from d8_installer.model.reference import image_name, is_tag
 from d8_installer.model.resolution import Trust
 from d8_installer.model.value import Struct, field, replace
-from d8_installer.pipeline.apply import refuse_moved, tops_of
 from d8_installer.pipeline.driver import Known, drive, workers
 from d8_installer.pipeline.gone_versions import naming_gone, say_gone
 from d8_installer.pipeline.other_profiles import hint_elsewhere
-from d8_installer.pipeline.tag_memory import say_first_trust
+from d8_installer.pipeline.tag_memory import accepted_moves, refuse_moved, say_first_trust, tops_of
 from d8_installer.resolve import pin_what_can_be, resolve, staleness
 from d8_installer.store import home_state
 
@@ -52,6 +50,11 @@ class Relocked(Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(one.error for one in self.left_out))
 
 
+def as_read(workspace: Workspace) -> Relocked:
+    """Return the profile's lock as it was read, for a change that does not lock again."""
+    return Relocked(lock=workspace.locked, text=workspace.lock_text)
+
+
 def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: Iterable[ImageName]) -> None:
     """Raise a NotFoundError for the first of *names*, as a person typed them, that is neither asked for nor locked."""
     known = {requirement.request.name for requirement in wanted.requirements}
@@ -60,11 +63,6 @@ def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: It
         name = unknown[0]
         hint = hint_elsewhere(session, profile, f"upgrade {name}", lambda one: one.name == name)
         raise NotFoundError(f"nothing in {profile} asks for {name}, and it is not locked there", hint=hint)
-
-
-def accepted_names(session: Session) -> frozenset[ImageName]:
-    """Return the images that ``--accept-moved`` names."""
-    return frozenset(name for name, _ in accepted_moves(session.scope.options.accept_moved))
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
@@ -100,7 +98,7 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
 
     Where *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
     """
-    accepted = accepted_moves(session.scope.options.accept_moved)
+    accepted = accepted_moves(session)
     repin = wanted.selection.repin | {name for name, _ in accepted}
     selection = replace(wanted.selection, repin=repin, created_before=cutoff_of(session))
     wanted = replace(wanted, selection=selection)
@@ -144,17 +142,6 @@ def cutoff_of(session: Session) -> datetime | None:
     """Return what ``--exclude-newer`` says; a UsageError if it is neither a date nor an age."""
     typed = session.scope.options.exclude_newer
     return None if typed is None else typed_cutoff(typed, session.scope.clock())
-
-
-def accepted_moves(texts: Iterable[str]) -> frozenset[tuple[ImageName, str]]:
-    """Read ``--accept-moved IMAGE:TAG``."""
-    accepted = set()
-    for text in texts:
-        name, colon, tag = text.partition(":")
-        if not colon or not is_tag(tag):
-            raise UsageError(f"{text[:100]!r} is not IMAGE:TAG", hint="such as --accept-moved stronghold:v1.4.2")
-        accepted.add((image_name(name), tag))
-    return frozenset(accepted)
 
 
 def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, str]]:

@@ -9,7 +9,7 @@ from d8_installer.errors import D8Error, DiskError, DocumentError
 from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
 from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.value import Struct, field, replace
-from d8_installer.pipeline.admission import hooked_manifests
+from d8_installer.pipeline.hooked_manifests import hooked_manifests
 from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
@@ -138,11 +138,10 @@ def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, 
         return requesters
     if not hooks or not session.plugins.any_enabled:
         return replace(requesters, is_certain=False, is_lasting=False)
-    manifests, problems = hooked_manifests(session, profile)
-    for name in sorted(manifests.keys() & {plugin.name for plugin in requesters.plugins}):
-        twice = f"a hook adds a manifest for {name}, which ships one itself"
-        problems += (DocumentError(twice, hint="tell the author of the hook"),)
-        del manifests[name]
+    hooked = hooked_manifests(session, profile)
+    shipped = {plugin.name for plugin in requesters.plugins}
+    manifests = {name: manifest for name, manifest in hooked.manifests.items() if name not in shipped}
+    problems = (*hooked.problems, *map(_shipped_too, sorted(hooked.manifests.keys() & shipped)))
     usable = not session.plugins.loaded.unusable and not problems
     return replace(
         requesters,
@@ -150,6 +149,12 @@ def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, 
         hook_problems=problems,
         is_certain=usable,
         is_lasting=usable and not session.plugins.hooks.implements("d8_manifests", "d8_platforms"),
+    )
+
+
+def _shipped_too(name: str) -> DocumentError:
+    return DocumentError(
+        f"a hook adds a manifest for {name}, which ships one itself", hint="tell the author of the hook"
     )
 
 

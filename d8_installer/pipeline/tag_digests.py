@@ -7,7 +7,7 @@ a person is told once. What the source confirms can be remembered; what it says 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.source import Traced
@@ -17,18 +17,12 @@ from d8_installer.pipeline.tag_memory import giver
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
     from d8_installer.model.source import LayerRequest, ManifestBytes
+    from d8_installer.pipeline.provenance import Manifests
     from d8_installer.pipeline.session import Session
 
 _BY_DIGEST = "the locked bytes are taken by digest"
 Key = tuple[str, str]
 """A repository path and a tag."""
-
-
-class Manifests(Protocol):
-    """What is needed of a Source to prove a chain."""
-
-    def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest that *ref* names."""
 
 
 class Tops:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, MismatchError
+from d8_installer.errors import D8Error, MismatchError, UsageError
+from d8_installer.model.reference import image_name, is_tag
 from d8_installer.pipeline.driver import workers
 from d8_installer.registry.fallback import FallbackSource
+from d8_installer.store import home_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from d8_installer.model.digest import Digest
+    from d8_installer.model.lock import Lock
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import Source
     from d8_installer.pipeline.session import Session
@@ -72,3 +75,44 @@ def _means(source: Source, path: str, tag: str) -> Digest | None:
         return source.manifest(path, tag).digest
     except D8Error:
         return None
+
+
+def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:
+    """Return what the lock says that each of its tags means, by repository path and tag."""
+    return {(image.name.path, image.version): image.top for image in lock.images}
+
+
+def refuse_moved(session: Session, lock: Lock) -> None:
+    """Raise a MismatchError where *lock*, which may come from anywhere, contradicts what is remembered of a tag."""
+    known = home_state.load_tags(session.scope.home)
+    accepted = accepted_moves(session)
+    for image in lock.images:
+        before = known.get((image.name.path, image.version))
+        if before not in (None, image.top) and (image.name, image.version) not in accepted:
+            tag = f"{image.name}:{image.version}"
+            raise MismatchError(
+                f"the lock says that {tag} is {image.top}, and here it was {before}",
+                hint=f"ask who changed the lock; to take the other bytes, type --accept-moved {tag}",
+            )
+
+
+def accepted_moves(session: Session) -> frozenset[tuple[ImageName, str]]:
+    """Return the images and tags that ``--accept-moved IMAGE:TAG`` names."""
+    accepted = set()
+    for text in session.scope.options.accept_moved:
+        name, colon, tag = text.partition(":")
+        if not colon or not is_tag(tag):
+            raise UsageError(f"{text[:100]!r} is not IMAGE:TAG", hint="such as --accept-moved stronghold:v1.4.2")
+        accepted.add((image_name(name), tag))
+    return frozenset(accepted)
+
+
+def accepted_names(session: Session) -> frozenset[ImageName]:
+    """Return the images that ``--accept-moved`` names."""
+    return frozenset(name for name, _ in accepted_moves(session))
+
+
+def accepted_tops(session: Session, lock: Lock) -> dict[tuple[str, str], Digest]:
+    """Return what the tags that ``--accept-moved`` names mean by *lock*."""
+    accepted = {(name.path, tag) for name, tag in accepted_moves(session)}
+    return {key: top for key, top in tops_of(lock).items() if key in accepted}

@@ -20,7 +20,7 @@ import json, sys
 from d8_installer.cli.main import run
 code = run(sys.argv[1:])
 loaded = sorted({name.partition(".")[0] for name in sys.modules} - {"d8_installer", "__main__"})
-json.dump([code, loaded, "dataclasses" in sys.modules], sys.stderr)
+json.dump([code, loaded, "d8_installer.pipeline.session" in sys.modules], sys.stderr)
 """
 # What stands in every process of this virtual environment, by .pth files: the start of measurements in subprocesses.
 _OF_THE_ENVIRONMENT = {"_virtualenv", "coverage", "a1_coverage", "sitecustomize"}
@@ -37,12 +37,12 @@ def home(tmp_path: Path) -> Path:
 
 
 def loaded_by(home: Path, *arguments: str) -> tuple[set[str], bool]:
-    """Return the top-level modules that a command loads beyond the standard library, and whether dataclasses."""
+    """Return the top-level modules that a command loads beyond the standard library, and whether the session."""
     done = ended([sys.executable, "-c", _LOADED, *arguments, "-q"], home=str(home), env={measured.VARIABLE: ""})
-    code, modules, dataclasses = json.loads(done.err.splitlines()[-1])
+    code, modules, session = json.loads(done.err.splitlines()[-1])
     assert code == 0, done
     foreign = {name for name in modules if name not in sys.stdlib_module_names and not name.startswith("_")}
-    return foreign - _OF_THE_ENVIRONMENT, dataclasses
+    return foreign - _OF_THE_ENVIRONMENT, session
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_nothing_third_party_is_imported(home: Path, command: tuple[str, ...]) -
     assert loaded_by(home, *command)[0] <= of_values
 
 
-def test_a_sync_with_nothing_to_do_does_not_even_import_dataclasses(home: Path) -> None:
+def test_a_sync_with_nothing_to_do_does_not_even_import_the_session(home: Path) -> None:
     assert loaded_by(home, "sync")[1] is False
     (home / ".config/d8-installer/d8.toml").touch()
     assert loaded_by(home, "sync")[1] is False, "the stamp compares bytes, not times"

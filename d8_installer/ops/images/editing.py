@@ -8,7 +8,8 @@ from d8_installer.model.manifest import Manifest
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Strictness
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.apply import Applied, Change, apply, asked_by
+from d8_installer.pipeline.apply import apply
+from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.other_profiles import say_which
 from d8_installer.pipeline.relock import relock
 
@@ -71,16 +72,14 @@ def apply_edit(
     for problem in problems:
         session.reporter.warn(problem.message)
     change = Change(
-        lock=relocked.lock,
+        relocked=relocked,
         reason=edit.reason,
-        lock_text=relocked.text,
         manifest_text=edit.manifest_text,
         dry_run=edit.dry_run,
         seen=requesters,
         asked=asked_by(wanted.requirements),
         problems=problems,
         insist=wanted.selection.upgrade or frozenset(),
-        shown=relocked.shown,
     )
     return apply_with_warnings(session, workspace, change)
 

@@ -20,7 +20,7 @@ from d8_installer.ops.upkeep.inspect_generations import Inspection
 from d8_installer.ops.upkeep.profiles_on_disk import finish_interrupted, profiles_on_disk
 from d8_installer.ops.upkeep.verify import HashedFiles, Unrepaired, Verified, find_defects, verify
 from d8_installer.pipeline.altered_files import altered_text
-from d8_installer.pipeline.apply import tops_of
+from d8_installer.pipeline.tag_memory import tops_of
 from d8_installer.store import documents, fs, home_state, stamp, status
 from d8_installer.store.generations import file_name
 from d8_installer.store.store import EXECUTABLE, Stored
