@@ -1,9 +1,9 @@
-"""Bundles: one file with images, their lock and their manifests, for places that no network reaches (docs/bundle.md).
+"""Bundles: one file with images, their lock and their manifests, for machines without a network (docs/bundle.md).
 
-A plain tar, never compressed, so that a blob is read at its place in the file and nothing is unpacked. Inside lies one
-OCI image layout for all images, each blob once. Lives here: the format, and the Source that reads it. The file comes
-from anywhere: every header must be, byte for byte, what we would have written, so that there is nothing to interpret;
-what is in it is proven by the digests, as from every source. Writing one is ``ops.bundle``'s.
+A bundle is a plain tar, never compressed, so a blob is read at its offset in the file and nothing is unpacked. It holds
+one OCI image layout for all images, each blob once. This module has the format and the Source that reads it;
+``ops.bundle`` writes bundles. The file may come from anywhere, so every header must be, byte for byte, what we would
+have written: nothing is left to interpret. The content is proven by the digests, as with every source.
 """
 
 from __future__ import annotations
@@ -34,24 +34,22 @@ LAYOUT, INDEX, LOCK, MANIFEST = "oci-layout", "index.json", "d8.lock", "d8.toml"
 MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 MAX_MEMBERS = 200_000
-"""So many members are read at most."""
+"""The most members that are read."""
 MAX_INDEX_BYTES = 16 << 20
 MAX_LOCK_BYTES = 64 << 20
 MAX_MEMBER_BYTES = (1 << 33) - 1
-"""A tar's size field holds no more."""
+"""The largest size that fits into a tar header."""
 
 _AWAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENOTCONN, errno.ESTALE, errno.EIO})
-"""What the system says of a file on a disk that is not there (any more)."""
+"""Errors of the system for a file on a disk that is not mounted, or no longer."""
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _MODE = 0o644
 _PIECE = 256 << 10
-_NAME = re.compile(
-    r"oci-layout|index\.json|d8\.lock|d8\.toml|manifests/[a-z0-9][a-z0-9-]{0,79}\.toml|blobs/sha256/[0-9a-f]{64}"
-)
+_NAME = r"oci-layout|index\.json|d8\.lock|d8\.toml|manifests/[a-z0-9][a-z0-9-]{0,79}\.toml|blobs/sha256/[0-9a-f]{64}"
 _BROKEN = "make the bundle again: `d8-installer bundle create -o FILE`"
-_DAMAGED = "copy the bundle anew, or make it again: `d8-installer bundle create -o FILE`"
+_DAMAGED = "copy the bundle again, or make it again: `d8-installer bundle create -o FILE`"
 
 
 def blob_name(digest: Digest) -> str:
@@ -60,15 +58,15 @@ def blob_name(digest: Digest) -> str:
 
 
 def manifest_name(requester: str) -> str:
-    """Return the name of the member with a plugin's manifest; a name that has no place is a DocumentError."""
+    """Return the name of the member with a requester's manifest; an unsuitable name is a DocumentError."""
     name = f"manifests/{requester}.toml"
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise DocumentError(f"{requester[:100]!r} cannot be a requester in a bundle", hint="its name is too long")
     return name
 
 
 def header(name: str, size: int) -> bytes:
-    """Return a member's header; the same for the same name and size. A member that is too large is a DocumentError."""
+    """Return a member's header, which depends on name and size alone; a member that is too large is a DocumentError."""
     if size > MAX_MEMBER_BYTES:
         raise DocumentError(f"{name} has {size} bytes; a bundle holds members of up to {MAX_MEMBER_BYTES}")
     member = tarfile.TarInfo(name)
@@ -77,17 +75,17 @@ def header(name: str, size: int) -> bytes:
 
 
 def padding(size: int) -> bytes:
-    """Return what follows a member of *size* bytes, up to the next header."""
+    """Return the zeros that follow a member of *size* bytes, up to the next header."""
     return bytes(-size % _BLOCK)
 
 
 def end(size: int) -> bytes:
-    """Return what ends a bundle of *size* bytes so far: two empty blocks, up to a whole record as tar writes them."""
+    """Return the end of a bundle of *size* bytes: two empty blocks, padded to a whole record as tar does."""
     return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % _RECORD)
 
 
 def index_json(entries: Iterable[tuple[str, str, ManifestBytes]]) -> bytes:
-    """Return ``index.json`` for images, tags and what the tags mean, sorted."""
+    """Return ``index.json`` for entries of image, tag and manifest, sorted."""
     manifests = [
         {
             "mediaType": parse_manifest(manifest.raw).media_type,
@@ -102,17 +100,17 @@ def index_json(entries: Iterable[tuple[str, str, ManifestBytes]]) -> bytes:
 
 
 class _Member(Struct, frozen=True):
-    """Where a member's bytes lie in the file."""
+    """The offset and size of a member's bytes in the file."""
 
     start: int
     size: int
 
 
 class BundleSource:
-    """Images out of one bundle; safe for threads. The file is walked once, header by header, when it is opened.
+    """A Source over one bundle; safe for threads. Opening it walks through the file once, header by header.
 
-    Raises AbsentSourceError (no such file), ConfigError (one that cannot be read), MismatchError (no bundle, or another
-    file by now), NotFoundError, DiskError.
+    Raises AbsentSourceError (no such file), ConfigError (unreadable), MismatchError (not a bundle, or replaced in the
+    meantime), NotFoundError and DiskError.
     """
 
     def __init__(self, path: str) -> None:
@@ -124,15 +122,15 @@ class BundleSource:
         self._images = self._read_index()
 
     def tags(self, image: str) -> Sequence[str]:
-        """Return the tags that are in the bundle, sorted."""
+        """Return the tags of *image*, sorted."""
         return tuple(self._image(image))
 
     def current(self, image: str, tag: str) -> Digest | None:
-        """Return what the tag means here; a bundle never changes."""
+        """Return the digest that the tag names, or None."""
         return self._image(image).get(tag)
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest of a tag, or the blob that a digest names if it is one."""
+        """Return the manifest that a tag names, or the blob of a digest if it is a manifest."""
         digest = self._image(image).get(ref)
         if digest is None:
             try:
@@ -146,7 +144,7 @@ class BundleSource:
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[MemberBody]:
-        """Open the layer's blob; one of another size than asked for is a MismatchError."""
+        """Open the layer's blob; a size that differs from the requested one is a MismatchError."""
         member = self._layer(request)
         if member.size != request.size:
             raise MismatchError(
@@ -165,11 +163,11 @@ class BundleSource:
         return self._document(LOCK, MAX_LOCK_BYTES)
 
     def manifest_text(self) -> bytes | None:
-        """Return the ``d8.toml`` of the profile that the bundle was made from, or None where it had none."""
+        """Return the ``d8.toml`` of the profile that the bundle was made from, or None if there was none."""
         return self._document(MANIFEST, MAX_MANIFEST_BYTES) if MANIFEST in self._members else None
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
     def _layer(self, request: LayerRequest) -> _Member:
         self._image(request.image)
@@ -202,7 +200,7 @@ class BundleSource:
 
     def _read_index(self) -> Mapping[str, Mapping[str, Digest]]:
         if self._document(LAYOUT, len(MARKER)) != MARKER:
-            raise MismatchError(f"{self.name} is no OCI layout of version 1.0.0", hint=_BROKEN)
+            raise MismatchError(f"{self.name} is not an OCI layout of version 1.0.0", hint=_BROKEN)
         try:
             document = json.loads(self._document(INDEX, MAX_INDEX_BYTES))
             found: dict[str, dict[str, Digest]] = {}
@@ -217,7 +215,7 @@ class BundleSource:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         try:
-            file = open(self._path, "rb", opener=_at_once)  # noqa: SIM115 - closed below; only its opening is ours
+            file = open(self._path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed below; only its opening is ours
         except OSError as error:
             kind = AbsentSourceError if error.errno in _AWAY else ConfigError
             raise kind(
@@ -238,7 +236,7 @@ class BundleSource:
 
 
 class MemberBody:
-    """A blob inside the bundle. It is a Body (``model.source``); no file holds it alone, so there is no ``path``."""
+    """A blob inside a bundle. It is a Body (``model.source``) without ``path``: no file holds the blob alone."""
 
     path: str | None = None
 
@@ -270,8 +268,8 @@ def _parsed(raw: bytes, what: str) -> ImageIndex | ImageManifest:
         raise MismatchError(f"{what} is not a manifest: {error}", hint=_BROKEN) from error
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Open without waiting for whoever writes into a pipe."""
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; do not wait for the writer of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -281,7 +279,7 @@ def _stamp(file: BinaryIO) -> tuple[int, int, int]:
 
 
 def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
-    """Walk the headers; whatever is not as we write it makes the file none of ours."""
+    """Read all headers; a header that we would not have written is a MismatchError."""
     length = os.fstat(file.fileno()).st_size
     found: dict[str, _Member] = {}
     at = 0
@@ -301,7 +299,7 @@ def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
 
 
 def _check_end(file: BinaryIO, at: int, path: str) -> None:
-    """What follows the last member is what we write there, to the last byte: else it was cut, or added to."""
+    """Raise MismatchError unless exactly our own end follows the last member: else the file was cut or extended."""
     expected = end(at)
     file.seek(at)
     found = file.read(len(expected) + 1)
@@ -309,7 +307,7 @@ def _check_end(file: BinaryIO, at: int, path: str) -> None:
         return
     if len(found) < len(expected):
         raise MismatchError(f"{path} is cut: its end lacks {len(expected) - len(found)} bytes", hint=_DAMAGED)
-    raise MismatchError(f"{path} is not a bundle as it was made: something follows its last member", hint=_DAMAGED)
+    raise MismatchError(f"{path} is not as it was made: something follows its last member", hint=_DAMAGED)
 
 
 def _block(file: BinaryIO, at: int, path: str) -> bytes:
@@ -320,7 +318,7 @@ def _block(file: BinaryIO, at: int, path: str) -> bytes:
         reason = (error.strerror or "unknown").lower()
         raise DiskError(f"cannot read {path}: {reason}", hint=_DAMAGED) from error
     if len(raw) != _BLOCK:
-        raise MismatchError(f"{path} is not a bundle, or a cut one: it has no end", hint=_DAMAGED)
+        raise MismatchError(f"{path} is not a bundle, or was cut: it has no end", hint=_DAMAGED)
     return raw
 
 
@@ -328,8 +326,8 @@ def _parse_header(raw: bytes, path: str) -> tuple[str, int]:
     try:
         member = tarfile.TarInfo.frombuf(raw, "ascii", "strict")
         name, size = member.name, member.size
-        if _NAME.fullmatch(name) and 0 <= size <= MAX_MEMBER_BYTES and header(name, size) == raw:
+        if re.fullmatch(_NAME, name) and 0 <= size <= MAX_MEMBER_BYTES and header(name, size) == raw:
             return name, size
     except (tarfile.HeaderError, ValueError):
-        pass  # and so it is none of ours
+        pass  # not a header of ours
     raise MismatchError(f"{path} is not a bundle of d8-installer", hint=_BROKEN)

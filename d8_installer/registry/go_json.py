@@ -1,4 +1,4 @@
-"""JSON as Go's ``encoding/json`` reads it into a struct, where that is wider than Python's. Pure."""
+"""JSON as Go's ``encoding/json`` reads it into a struct, where that differs from Python's. No I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def member(document: Mapping[str, object], name: str) -> object:
-    """Return the member *name* in any spelling of its case; of several the last one, as Go does. None: there is none.
+    """Return the member *name*, in upper or lower case, or None; of several the last one, as in Go.
 
     The registry-packages-proxy and the Go client read tag lists in this way (rpp.md §18.4).
     """

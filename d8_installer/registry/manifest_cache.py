@@ -1,4 +1,4 @@
-"""Manifests that arrived, by their own digest: a second request for one is not sent. Values in memory only."""
+"""A cache of received manifests, by their own digest, so that none is requested twice. In memory only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes
 
 SOURCE_BYTES = 8 << 20
-"""What one source remembers at most, in bytes of manifests."""
+"""The capacity of one source's cache, in bytes of manifests."""
 
 
 class ManifestCache:
-    """Manifests by image and digest, for many threads; the ones not used for longest go first."""
+    """Manifests by image and digest; safe for threads. The least recently used ones are dropped first."""
 
     def __init__(self, most: int = SOURCE_BYTES) -> None:
         self._most = most
@@ -31,7 +31,7 @@ class ManifestCache:
             return found
 
     def put(self, key: tuple[str, str], manifest: ManifestBytes) -> None:
-        """Remember a manifest whose digest is the one in *key*."""
+        """Keep a manifest whose digest is the one in *key*."""
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = manifest
@@ -41,6 +41,6 @@ class ManifestCache:
                 self._bytes -= len(dropped.raw)
 
     def add(self, image: str, manifest: ManifestBytes) -> ManifestBytes:
-        """Remember a manifest by the digest of the bytes that came, whatever was asked for, and return it."""
+        """Keep a manifest by the digest of its bytes, whatever was requested, and return it."""
         self.put((image, str(manifest.digest)), manifest)
         return manifest

@@ -1,8 +1,8 @@
 """OCI image layouts on disk, read and written: one layout per repository, at ``DIR/<image>/``.
 
-The format is image-spec's image-layout.md: ``oci-layout``, ``index.json``, ``blobs/sha256/<hex>``; skopeo
-reads what we write and the reverse. Writing is temp file, fsync, rename; ``index.json`` is replaced under a
-lock, so that two publishers lose nothing of each other's. Nothing here looks into a layer.
+The format is image-spec's image-layout.md: ``oci-layout``, ``index.json``, ``blobs/sha256/<hex>``; skopeo and we can
+read each other's. A write is a temporary file, fsync and rename. ``index.json`` is replaced under a lock, so that two
+publishers do not lose each other's entries. Nothing here looks into a layer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 class _Entry(Struct, frozen=True):
-    """One entry of ``index.json``: ``document`` as it stands there, and what of it we understand."""
+    """One entry of ``index.json``: ``document`` as it is in the file, and the parts of it that we use."""
 
     document: Mapping[str, object]
     tag: str | None
@@ -45,7 +45,7 @@ class _Entry(Struct, frozen=True):
 
 
 class _Index(Struct, frozen=True, kw_only=True):
-    """A parsed ``index.json`` and the stamp of the file that it was read from."""
+    """A parsed ``index.json``, and the stamp of the file that it was read from."""
 
     stamp: tuple[int, int, int]
     entries: tuple[_Entry, ...]
@@ -54,13 +54,13 @@ class _Index(Struct, frozen=True, kw_only=True):
 
 
 class _Directory:
-    """The paths below DIR; the only place where a name from outside becomes one."""
+    """The paths below DIR: the only place where a name from outside becomes a path."""
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
 
     def repository(self, image: str) -> str:
-        """Return ``DIR/<image>``; a name outside the grammar is nowhere (NotFoundError), so none escapes."""
+        """Return ``DIR/<image>``. A name outside the grammar is a NotFoundError, so no path leads out of DIR."""
         segments = image.split("/")
         if not all(map(is_image_name, segments)):
             raise NotFoundError(f"{image[:100]!r} is not the name of an image")
@@ -74,7 +74,7 @@ class _Directory:
 
 
 class FileBody:
-    """A layer that lies in a file: ``size`` and ``path`` are the file's."""
+    """A layer in a file; ``size`` and ``path`` are the file's."""
 
     def __init__(self, file: BinaryIO, path: str, size: int) -> None:
         self._file = file
@@ -92,10 +92,10 @@ class FileBody:
 
 
 class LayoutSource:
-    """Images out of a directory of OCI layouts; safe for threads, and sees what others write there.
+    """A Source over a directory of OCI layouts; safe for threads. It sees what other processes write there.
 
-    ``index.json`` is parsed once for each (mtime, size, inode). Errors: NotFoundError, MismatchError (a broken
-    layout), DiskError.
+    ``index.json`` is parsed once for each (mtime, size, inode). Raises NotFoundError, MismatchError (a broken layout)
+    and DiskError.
     """
 
     def __init__(self, root: str) -> None:
@@ -111,12 +111,12 @@ class LayoutSource:
         return tuple(self._index(image).by_tag)
 
     def current(self, image: str, tag: str) -> Digest | None:
-        """Return the digest that the tag names now: one look at ``index.json``'s time."""
+        """Return the digest that the tag names now, or None; costs one stat of ``index.json``."""
         entry = self._index(image).by_tag.get(tag)
         return None if entry is None else entry.digest
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest of a tag, or the blob that a digest names if it is one."""
+        """Return the manifest that a tag names, or the blob of a digest if it is a manifest."""
         index = self._index(image)
         digest = _digest_of(index, image, ref)
         path = self._paths.blob(image, digest)
@@ -128,7 +128,7 @@ class LayoutSource:
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[FileBody]:
-        """Open the layer's blob; one of another size than asked for is a MismatchError."""
+        """Open the layer's blob; a size that differs from the requested one is a MismatchError."""
         path = self._paths.blob(request.image, request.layer)
         with _open_blob(path, f"{request.image}: layer {request.layer}") as (file, size):
             if size != request.size:
@@ -142,7 +142,7 @@ class LayoutSource:
             return size
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
     def _index(self, image: str) -> _Index:
         path = self._paths.index(image)
@@ -161,14 +161,14 @@ class LayoutSource:
 
 
 class LayoutDestination:
-    """Writes images into a directory of OCI layouts, made as needed; what is not replaced stays. DiskError."""
+    """A Destination over a directory of OCI layouts, which are created as needed. Raises DiskError."""
 
     def __init__(self, root: str) -> None:
         self._paths = _Directory(root)
         self.name = f"oci-layout:{root}"
 
     def tag_digest(self, image: str, tag: str) -> Digest | None:
-        """Return what the tag names in ``index.json`` now, or None."""
+        """Return the digest that the tag names in ``index.json`` now, or None."""
         try:
             entry = _read_index(self._paths.index(image)).by_tag.get(tag)
         except (FileNotFoundError, NotADirectoryError):
@@ -178,18 +178,18 @@ class LayoutDestination:
         return entry.digest if entry is not None else None
 
     def has_blob(self, image: str, digest: Digest) -> bool:
-        """Whether the blob's file is there; only whole and verified blobs get their name."""
+        """Whether the blob's file exists; only complete and verified blobs get their name."""
         return os.path.isfile(self._paths.blob(image, digest))
 
     def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
-        """Write a blob; bytes that are not *digest* and *size* are a MismatchError and get no name."""
+        """Write a blob; bytes that do not match *digest* and *size* are a MismatchError and get no name."""
         path = self._paths.blob(image, digest)
         with _disk(path), open_blob() as file:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _write(path, iter(lambda: file.read(_CHUNK), b""), expected=(digest, size))
 
     def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
-        """Write a manifest; a tag is entered in ``index.json``, other tags keep their entries."""
+        """Write a manifest; a tag is added to ``index.json``, where other tags keep their entries."""
         digest = manifest.digest
         if not is_tag(ref) and ref != str(digest):
             raise MismatchError(f"{image}: the manifest for {ref[:100]!r} has the digest {digest}")
@@ -201,7 +201,7 @@ class LayoutDestination:
                 _enter(self._paths.index(image), ref if is_tag(ref) else None, manifest)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 # -- index.json ------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def _stamp(found: os.stat_result) -> tuple[int, int, int]:
 
 def _read_index(path: str) -> _Index:
     with open(path, "rb") as file:
-        # The stamp of the very file that is read: a rename in between must not be cached under the new name.
+        # The stamp is that of the open file: a rename in between must not be cached under the new file's stamp.
         stamp = _stamp(os.fstat(file.fileno()))
         raw = file.read(_MAX_INDEX_BYTES + 1)
     entries = _parse_index(raw, path)
@@ -244,7 +244,7 @@ def _entry(document: Mapping[str, object]) -> _Entry:
     annotations = document.get("annotations")
     try:
         digest = Digest.parse(document.get("digest"))
-    except DocumentError:  # another algorithm: kept for others, not served
+    except DocumentError:  # another algorithm: the entry is kept for others, and not served
         digest = None
     media_type = document.get("mediaType")
     return _Entry(
@@ -256,7 +256,7 @@ def _entry(document: Mapping[str, object]) -> _Entry:
 
 
 def _tag(annotations: Mapping[str, object]) -> str | None:
-    """Return the tag: `d8 mirror`'s own, or ref.name as skopeo writes it (a tag) or others do (``host/x:tag``)."""
+    """Return the tag: `d8 mirror`'s annotation, else ref.name, which is a tag (skopeo) or ``host/x:tag`` (others)."""
     names = [annotations.get(_SHORT_TAG), annotations.get(REF_NAME)]
     spellings = [name for name in names if isinstance(name, str)]
     spellings += [name.rpartition(":")[2] for name in spellings]
@@ -313,10 +313,10 @@ def _has_bytes(path: str, raw: bytes) -> bool:
 @contextmanager
 def _open_blob(path: str, what: str) -> Iterator[tuple[BinaryIO, int]]:
     try:
-        # A link could lead out of the layout, and a proxy on top would publish what it finds there.
+        # A link could lead out of the layout, and a proxy would then publish the file behind it.
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise NotFoundError(f"{what} is not a regular file", hint=f"look at {path}")
-        file = open(path, "rb")  # noqa: SIM115 - closed below; the caller's errors are not ours to translate
+        file = open(path, "rb")  # noqa: SIM115 - closed below; only errors of opening are translated
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"{what} is not in the layout", hint=f"there is no {path}") from error
     except OSError as error:
@@ -326,7 +326,7 @@ def _open_blob(path: str, what: str) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def _write(path: str, chunks: Iterable[bytes], expected: tuple[Digest, int] | None = None) -> None:
-    """Write a file whole or not at all: temp file beside it, fsync, rename, fsync of the directory."""
+    """Write a file completely or not at all: temporary file beside it, fsync, rename, fsync of the directory."""
     directory, base = os.path.split(path)
     temporary = os.path.join(directory, f".{base[:20]}.{secrets.token_hex(8)}")
     hasher, size = hashlib.sha256(), 0
@@ -351,7 +351,7 @@ def _write(path: str, chunks: Iterable[bytes], expected: tuple[Digest, int] | No
 
 def _sync_directory(path: str) -> None:
     if sys.platform == "win32":
-        return  # a directory cannot be opened there; its file system journals renames
+        return  # Windows cannot open a directory; its file system journals renames
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -361,13 +361,13 @@ def _sync_directory(path: str) -> None:
 
 @contextmanager
 def _locked(marker: str) -> Iterator[None]:
-    """Hold the layout's lock, which is its ``oci-layout`` file: never replaced, and written by who finds it empty."""
+    """Hold the layout's lock: the file ``oci-layout``, which is never replaced. Write the marker if it is empty."""
     descriptor = os.open(marker, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # locks are mandatory there: not on bytes that are read
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # locks are mandatory on Windows, so lock no byte that is read
             msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
             os.lseek(descriptor, 0, os.SEEK_SET)
         else:

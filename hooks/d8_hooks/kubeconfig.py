@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
@@ -111,6 +110,8 @@ def _first_line(file: str) -> str:
 
 def _executed(plugin: UserExec, directory: str, env: Mapping[str, str]) -> str:
     """Run an exec plugin as kubectl does (client.authentication.k8s.io, ExecCredential); its stderr is the person's."""
+    import subprocess
+
     command = plugin.command
     if os.sep in command:
         command = os.path.join(directory, command)

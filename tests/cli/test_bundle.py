@@ -340,7 +340,7 @@ def test_a_damaged_lock_in_a_bundle_is_named(office: Office, tmp_path: Path) -> 
     with tarfile.open(office.bundle) as archive:
         files = [(member.name, archive.extractfile(member)) for member in archive]
         content = {name: file.read() for name, file in files if file is not None}
-    for text, hint in ((b"\xff", "copy the bundle anew"), (b"lock_version = 99\n", "upgrade d8-installer")):
+    for text, hint in ((b"\xff", "copy the bundle again"), (b"lock_version = 99\n", "upgrade d8-installer")):
         raw = b""
         for name, data in (content | {"d8.lock": text}).items():
             raw += form.header(name, len(data)) + data + form.padding(len(data))

@@ -131,7 +131,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, sample: Sample) -> No
     for less in (1, 512, 1024, 9000):
         error = one_error(whole[:-less], file)
         assert "is cut" in str(error) or "a cut one" in str(error)
-        assert "copy the bundle anew" in (error.hint or "")
+        assert "copy the bundle again" in (error.hint or "")
     for more in (b"\0", b"\0" * 10240, b"x", whole):
         assert "something follows" in str(one_error(whole + more, file))
     assert "something follows" in str(one_error(whole[:-1] + b"x", file))
@@ -144,7 +144,7 @@ def test_a_damaged_manifest_is_the_bundles_fault(tmp_path: Path, sample: Sample)
     for ref in (sample.tag, str(sample.index.digest)):
         with pytest.raises(MismatchError, match=r"b: the blob sha256:\w+ is damaged") as error:
             source.manifest(sample.image, ref)
-        assert "copy the bundle anew" in (error.value.hint or "")
+        assert "copy the bundle again" in (error.value.hint or "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="makes a pipe")

@@ -1,0 +1,52 @@
+"""What the first request imports: httpx2 without its costly extras, and nothing that others in the process would miss."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.registry.servers import Answer, serving
+
+WITHOUT = """
+import sys
+before = set(sys.modules)
+from d8_installer.registry.client import Client
+Client().get(sys.argv[1], {}, 9)
+spared = {"importlib.metadata", "zipfile", "httpcore2._backends.anyio", "anyio.streams.tls"}
+assert not spared & sys.modules.keys() - before, spared & sys.modules.keys()
+"""
+AFTERWARDS = """
+import sys
+from d8_installer.registry.client import Client
+Client().get(sys.argv[1], {}, 9)
+import asyncio
+import importlib.metadata
+import httpcore2, httpx2
+for module in (httpx2, httpcore2):
+    assert module.__version__ == importlib.metadata.version(module.__name__)
+async def ask():
+    async with httpx2.AsyncClient() as client:
+        return await client.get(sys.argv[1])
+assert asyncio.run(ask()).status_code == 200
+"""
+MEANWHILE = """
+import sys
+from d8_installer.registry.http_library import _DirectoryNames
+stand_in = sys.modules["importlib.metadata"] = _DirectoryNames("importlib.metadata")
+from importlib.metadata import distribution
+assert distribution("httpx2").name == "httpx2" and sys.modules["importlib.metadata"] is not stand_in
+try:
+    stand_in.version("no-such-distribution")
+except sys.modules["importlib.metadata"].PackageNotFoundError:
+    sys.exit()
+raise AssertionError
+"""
+
+
+@pytest.mark.parametrize("program", [WITHOUT, AFTERWARDS, MEANWHILE], ids=["without", "afterwards", "meanwhile"])
+def test_the_library_is_imported_without_what_costs_time(program: str) -> None:
+    with serving(lambda _: Answer(200, b"{}")) as server:
+        done = subprocess.run([sys.executable, "-I", "-c", program, server.url], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
