@@ -48,5 +48,7 @@ class _DirectoryNames(ModuleType):
         return found
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # the import system looks for __path__ and __spec__
+            raise AttributeError(name)
         sys.modules.pop(_METADATA, None)
         return getattr(import_module(_METADATA), name)
