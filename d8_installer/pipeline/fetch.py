@@ -18,10 +18,10 @@ from d8_installer.pipeline.timeouts import OTHERS_PATIENCE
 from d8_installer.pipeline.transfer import Transfer
 from d8_installer.store.generations import file_name
 from d8_installer.store.store import NewFile, Stored
-from d8_installer.store.unpack import Layer, WrongBytesError, unpack
+from d8_installer.store.unpack import Layer, WrongBytesError, is_worth_spreading, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from typing import BinaryIO
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from d8_installer.store.unpack import Extracted
 
 _AT_ONCE = 4
-"""Layers unpacked at once; each already keeps three threads busy."""
+"""Layers fetched at the same time."""
 _TRIES = 3
 """How often a layer is asked for when its transfer is cut and brings nothing to go on with, as from a proxy, which has
 no ranges (rpp.md §2.5): then each try is a whole one."""
@@ -69,10 +69,14 @@ def fetch_all(
         pool = ThreadPoolExecutor(min(_AT_ONCE, session.scope.options.connections, tasks), "d8-fetch")
         patient = True
         try:
-            _finish([pool.submit(job.fetch_each, steps) for steps in fetches if _has(steps, awaited)])
+            first = [steps for steps in fetches if _has(steps, awaited)]
+            job.batch_size = _size_of(first)
+            _finish([pool.submit(job.fetch_each, steps) for steps in first])
             images = {p.name.path: p.name for p in plan.target}
+            rest = [steps for steps in fetches if not _has(steps, awaited)]
+            job.batch_size = _size_of(rest)
             futures = [pool.submit(job.prove_one, images[request.image], request) for request in plan.unproven]
-            _finish(futures + [pool.submit(job.fetch_each, steps) for steps in fetches if not _has(steps, awaited)])
+            _finish(futures + [pool.submit(job.fetch_each, steps) for steps in rest])
         except KeyboardInterrupt:
             patient = False  # a stalled transfer would hold the person for half a minute
             raise
@@ -93,6 +97,11 @@ def _finish(futures: list[Future[None]]) -> None:
 
 def _has(steps: Iterable[Fetch], awaited: ImageName | None) -> bool:
     return any(step.name == awaited for step in steps)
+
+
+def _size_of(groups: Iterable[Sequence[Fetch]]) -> int:
+    """Return the bytes of the layers, of which each group of steps has one."""
+    return sum(steps[0].request.size for steps in groups)
 
 
 def _by_layer(plan: Plan) -> list[list[Fetch]]:
@@ -142,6 +151,8 @@ class _Job:
         self._names = names
         self._stop = stop
         self.tops = Tops(session, source)
+        self.batch_size = 0
+        """The bytes of all layers that are being fetched."""
 
     def fetch_each(self, steps: Iterable[Fetch]) -> None:
         """Do steps that have one layer, one after the other."""
@@ -277,8 +288,9 @@ class _Job:
                     self._session.reporter.detail(f"{step.name}: going on after {sized(transfer.went_on)}")
                 is_by_tag = self.tops.is_by_tag(request, body)
                 watched = self._watched(body, task)
+                spread = is_worth_spreading(request.size, self.batch_size)
                 try:
-                    extracted = _unpacked(step, watched, create, is_by_tag=is_by_tag)
+                    extracted = _unpacked(step, watched, create, is_by_tag=is_by_tag, spread=spread)
                 except NotFoundError as error:
                     raise _of_layers(error, build.depth) from error
             is_whole = True
@@ -308,7 +320,7 @@ def _what(transfer: Transfer) -> str:
 
 
 def _unpacked(
-    step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO], *, is_by_tag: bool
+    step: Fetch, body: Iterable[bytes], create: Callable[[str], BinaryIO], *, is_by_tag: bool, spread: bool
 ) -> tuple[Extracted, ...]:
     """Unpack the step's layer; what is wrong with its bytes is said with the image's name and what to do.
 
@@ -316,7 +328,7 @@ def _unpacked(
     """
     request = step.request
     try:
-        return unpack(body, Layer(request.layer, request.size), frozenset(step.members), create)
+        return unpack(body, Layer(request.layer, request.size), frozenset(step.members), create, spread=spread)
     except (MismatchError, NotFoundError) as error:
         kind = NotFoundError if isinstance(error, NotFoundError) else MismatchError
         hint = error.hint or f"tell the image's author, or take another version: `d8-installer versions {step.name}`"

@@ -1,18 +1,18 @@
-"""Decompression of a layer as it streams: gzip, zstd or plain tar, told apart by their first bytes.
+"""Decompression of a layer as it streams: gzip, zstd or plain tar, distinguished by their first bytes.
 
-Lives here: bytes in, bytes out, each step bounded, whatever the input. What the bytes hold (``tar``), whether
-they are the promised ones and which threads do the work (``unpack``) do not.
+Each step takes and gives a bounded number of bytes, whatever the input. ``tar`` reads the result; ``unpack`` compares
+the bytes with the promised digest, and decides which threads do the work.
 """
 
 from __future__ import annotations
 
 import sys
-import tarfile
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from d8_installer.errors import MismatchError
 from d8_installer.model.plurals import sized
 from d8_installer.model.value import Struct
+from d8_installer.store.tar_header import BLOCK, is_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,18 +27,18 @@ ANY_FORMAT: frozenset[Format] = frozenset({"gzip", "zstd", "tar"})
 
 STEP_IN = 256 << 10
 STEP_OUT = 256 << 10
-"""Bytes that one step takes and gives: some hundred microseconds without the GIL, and within a core's cache."""
+"""Bytes that one step takes and gives: it runs some hundred microseconds without the GIL, within a core's cache."""
 
-_SNIFF = tarfile.BLOCKSIZE
-# A layer may be several gzip members or zstd frames (bgzip: one for every 64 KiB). Empty ones cost time and
-# give nothing that a limit would count.
+_SNIFF = BLOCK
+# A layer may consist of several gzip members or zstd frames (bgzip: one for every 64 KiB). Empty ones take time, and
+# yield nothing that a limit would count.
 _MAX_MEMBERS = 65_536
-# zstd lets a stream ask for a window of 128 MiB and more. `zstd -19` and Go's encoder at its best need less than this.
+# zstd lets a stream ask for a window of 128 MiB and more. `zstd -19` and the best level of Go's encoder need less.
 _WINDOW_LOG_MAX = 25
 
 
 class CutShortError(MismatchError):
-    """The stream ends before what it holds is complete."""
+    """The stream ends early: its content is incomplete."""
 
 
 class TooLongError(MismatchError):
@@ -46,14 +46,14 @@ class TooLongError(MismatchError):
 
 
 class UnknownFormatError(MismatchError):
-    """The first bytes begin nothing that was asked for."""
+    """The first bytes belong to none of the accepted formats."""
 
 
 def inflate(body: Iterable[bytes], limit: int, formats: frozenset[Format] = ANY_FORMAT) -> Iterator[bytes]:
-    """Yield what *body* holds in pieces of at most STEP_OUT bytes, none of them empty.
+    """Yield the content of *body* in non-empty pieces of at most STEP_OUT bytes.
 
-    After *limit* bytes comes TooLongError, at a body's early end CutShortError; UnknownFormatError, or
-    MismatchError for a corrupt stream. Memory stays at some steps and zstd's window (32 MiB), whatever the input.
+    Raises TooLongError after *limit* bytes, CutShortError if the body ends early, UnknownFormatError, and MismatchError
+    for a corrupt stream. Memory stays at some steps and zstd's window (32 MiB), whatever the input.
     """
     left = limit
     for piece in _pieces(iter(body), formats):
@@ -76,7 +76,7 @@ def _pieces(body: Iterator[bytes], formats: frozenset[Format]) -> Iterator[bytes
     return steps if found == "tar" else _members(steps, _gzip() if found == "gzip" else _zstd())
 
 
-# What people push as it is: `oras push` makes a layer of any file, without an archive around it.
+# Files that people push without an archive around them: `oras push` makes a layer of any file.
 _PLAIN_FILES = {
     b"PK\x03\x04": "a zip archive",
     b"\x7fELF": "a plain executable",
@@ -113,16 +113,11 @@ def _sniff(start: bytes) -> Format | None:
         return "gzip"
     if start.startswith(b"\x28\xb5\x2f\xfd") or (b"\x50" <= start[:1] <= b"\x5f" and start[1:4] == b"\x2a\x4d\x18"):
         return "zstd"  # the second is a skippable frame, which may come first (RFC 8878 §3.1.2)
-    # The tar archives of old have no magic, but every header has its checksum.
-    try:
-        tarfile.TarInfo.frombuf(start[:_SNIFF], "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return None
-    return "tar"
+    return "tar" if is_header(start[:_SNIFF]) else None
 
 
 def _steps(start: bytes, body: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the stream again in steps of at most STEP_IN bytes, so that what decoders keep aside is bounded too."""
+    """Yield the stream again in steps of at most STEP_IN bytes, which bounds the input that a decoder keeps aside."""
     chunk: bytes | None = start
     while chunk is not None:
         if len(chunk) <= STEP_IN:
@@ -135,7 +130,7 @@ def _steps(start: bytes, body: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Decoder(Protocol):
-    """One gzip member or zstd frame: it knows its own end, and keeps what came behind it."""
+    """One gzip member or zstd frame: it recognizes its own end, and keeps the bytes behind it."""
 
     @property
     def eof(self) -> bool: ...
@@ -144,7 +139,7 @@ class _Decoder(Protocol):
     def unused_data(self) -> bytes: ...
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield all that *data* unpacks to, in pieces of at most STEP_OUT bytes, some perhaps empty."""
+        """Yield everything that *data* unpacks to, in pieces of at most STEP_OUT bytes, of which some may be empty."""
         ...
 
 
@@ -173,7 +168,7 @@ def _members(steps: Iterator[bytes], codec: _Codec) -> Iterator[bytes]:
 
 
 class _ZlibDecompress(Protocol):
-    """zlib's and isal's decompression object, the part that we use."""
+    """The part of zlib's and isal's decompression objects that is used here."""
 
     @property
     def eof(self) -> bool: ...
@@ -211,7 +206,7 @@ def _gzip() -> _Codec:
     wbits = 16 + zlib.MAX_WBITS  # 16: the gzip wrapper and nothing else
     try:
         from isal import isal_zlib
-    except ImportError:  # no wheel for this machine; zlib is the same, at a third of the speed
+    except ImportError:  # no wheel for this machine: zlib gives the same bytes, at a third of the speed
         return _Codec("gzip", lambda: _GzipDecoder(zlib.decompressobj(wbits)), (zlib.error,))
     isal_error = cast("type[Exception]", isal_zlib.IsalError)  # its stub says that this is an instance
     return _Codec("gzip", lambda: _GzipDecoder(isal_zlib.decompressobj(wbits)), (isal_error,))

@@ -1,54 +1,60 @@
-"""The walk through a tar archive as it streams: which files it holds, and their bytes, once and in order.
+"""The walk through a tar archive as it streams: its members and their bytes, once and in order.
 
-Lives here: headers, the extension records that change a name or a size, and the end of the archive. Which
-member is wanted and where its bytes go (``unpack``) does not. Nothing here makes a path of a member's name.
+This module reads headers, the extension records that change a name or a size, and the end of the archive. ``unpack``
+decides which member is wanted and where its bytes go. A member's name never becomes a path here.
 
-What tools read in different ways is refused: two extension records that name one file, and a global record
-that names files.
+What tools interpret differently is refused: two extension records that name one file, and a global record that names
+files.
 """
 
 from __future__ import annotations
 
-import tarfile
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import MismatchError
 from d8_installer.model.value import Struct
+from d8_installer.store import tar_header
 from d8_installer.store.inflate import CutShortError
+from d8_installer.store.tar_header import BLOCK, ENCODING, Header, parse_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 MAX_EXTENSION_BYTES = 1 << 20
-"""Of one extension record."""
-# A header costs 40 µs and a pax record 3 µs: without these a small layer could keep a processor busy for minutes.
+"""The limit for one extension record."""
+# A header costs 20 µs and a pax record 3 µs: without limits a small layer could keep a processor busy for minutes.
 _MAX_HEADERS = 100_000
 _MAX_EXTENSIONS_BYTES = 8 << 20
 
-_BLOCK = tarfile.BLOCKSIZE
-_END = bytes(_BLOCK)
+_END = bytes(BLOCK)
 _TYPE_AT = 156
-_ENCODING = ("utf-8", "surrogateescape")
-# POSIX ustar, "typeflag": of these the size field means nothing, no data follow.
+# Whatever the size field of these types means, no data follow the header.
 _HEADER_ONLY = frozenset(
-    {tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE}
+    {
+        tar_header.HARD_LINK,
+        tar_header.SYMBOLIC_LINK,
+        tar_header.CHARACTER_DEVICE,
+        tar_header.BLOCK_DEVICE,
+        tar_header.DIRECTORY,
+        tar_header.FIFO,
+    }
 )
-_REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
+_REGULAR = frozenset({tar_header.REGULAR, tar_header.OLD_REGULAR})
 _PAX_SPARSE = "GNU.sparse."
 
 MemberKind = Literal["file", "sparse", "hard link", "symbolic link", "other"]
-_LINKS: Mapping[bytes, MemberKind] = {tarfile.LNKTYPE: "hard link", tarfile.SYMTYPE: "symbolic link"}
+_LINKS: Mapping[bytes, MemberKind] = {tar_header.HARD_LINK: "hard link", tar_header.SYMBOLIC_LINK: "symbolic link"}
 
 
 class InvalidArchiveError(MismatchError):
-    """A header or an extension record is none, is too long, or can be read in more than one way."""
+    """A header or an extension record is malformed, is too long, or can be read in more than one way."""
 
 
 class TarMember(Struct, frozen=True):
-    """One member: its name as archived (trust it for comparing only), its kind, size in bytes, and its bytes.
+    """One member: its name as archived (only for comparing), its kind, its size in bytes, and its bytes.
 
-    ``data`` may be read once, and only until the next entry is asked for. Of a sparse file it is what is stored.
-    ``link`` is where a link leads, as archived: from the archive's root if it is a hard one.
+    ``data`` may be read once, and only until the next member is asked for; of a sparse file it is the stored part.
+    ``link`` is a link's target as archived; the target of a hard link is relative to the archive's root.
     """
 
     name: str
@@ -59,7 +65,7 @@ class TarMember(Struct, frozen=True):
 
 
 class _Extension(Struct, kw_only=True):
-    """What the records before a header say of it."""
+    """The extension records before a header, which apply to it."""
 
     name: str | None = None
     link: str | None = None
@@ -77,8 +83,8 @@ def members(chunks: Iterable[bytes]) -> Iterator[TarMember]:
     """Yield the archive's members in order, and read *chunks* to their end.
 
     Raises InvalidArchiveError, or CutShortError if the chunks end inside a member. An archive may end without its zero
-    blocks, as everywhere, and then without the padding of its last member too: `umoci insert` makes such layers. What
-    follows the zero blocks is not looked at.
+    blocks, and then without the padding of its last member too: `umoci insert` makes such layers. Bytes behind the
+    zero blocks are ignored.
     """
     stream = _Stream(chunks)
     extension = _Extension()
@@ -87,13 +93,13 @@ def members(chunks: Iterable[bytes]) -> Iterator[TarMember]:
         if header.type in _EXTENSIONS:
             _EXTENSIONS[header.type](stream.small(header.size), extension)
             continue
-        entry = _entry(block, header, extension, stream)
-        if header.type == tarfile.GNUTYPE_SPARSE:
+        member = _member(block, header, extension, stream)
+        if header.type == tar_header.GNU_SPARSE:
             _skip_sparse_map(block, stream)
-        yield entry
-        stream.skip(entry.data)
+        yield member
+        stream.skip(member.data)
         if not stream.is_at_end():
-            stream.skip(stream.take(-entry.size % _BLOCK))
+            stream.skip(stream.take(-member.size % BLOCK))
         extension = _Extension()
     stream.drain()
 
@@ -126,20 +132,20 @@ class _Stream:
             yield part
 
     def is_at_end(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether no byte is left."""
         return not self._view and not self._next()
 
     def block(self) -> bytes | None:
         """Return the next block, or None at the stream's end."""
-        return None if self.is_at_end() else b"".join(self.take(_BLOCK))
+        return None if self.is_at_end() else b"".join(self.take(BLOCK))
 
     def small(self, size: int) -> bytes:
-        """Return the data of an extension record; MismatchError if it, or all of them together, are not small."""
+        """Return the data of an extension record; MismatchError if one record, or all together, are too long."""
         self._extensions += size
         if size > MAX_EXTENSION_BYTES or self._extensions > _MAX_EXTENSIONS_BYTES:
             raise _invalid(f"its extension records are too long (one may have {MAX_EXTENSION_BYTES} bytes)")
         data = b"".join(self.take(size))
-        self.skip(self.take(-size % _BLOCK))
+        self.skip(self.take(-size % BLOCK))
         return data
 
     def skip(self, views: Iterator[memoryview]) -> None:
@@ -156,34 +162,35 @@ class _Stream:
         return chunk is not None
 
 
-def _header(block: bytes) -> tarfile.TarInfo:
+def _header(block: bytes) -> Header:
     try:
-        header = tarfile.TarInfo.frombuf(block, *_ENCODING)
-    except tarfile.HeaderError as error:
+        header = parse_header(block)
+    except ValueError as error:
         raise _invalid(str(error)) from error
     if header.size < 0:
         raise _invalid("a member's size is negative")
     return header
 
 
-def _entry(block: bytes, header: tarfile.TarInfo, extension: _Extension, stream: _Stream) -> TarMember:
+def _member(block: bytes, header: Header, extension: _Extension, stream: _Stream) -> TarMember:
     name = extension.sparse_name or (header.name if extension.name is None else extension.name)
     size = header.size if extension.size is None else extension.size
-    kind_byte = header.type
-    # Of old a slash at the end made a directory; frombuf saw the slash of a name that the header had to cut.
+    flag = header.type
+    # In old archives a slash at the end of the name means a directory. An extension record has the whole name, while
+    # the header's may be cut off just behind a slash.
     if block[_TYPE_AT] == 0 and extension.name is not None:
-        kind_byte = tarfile.DIRTYPE if name.endswith("/") else tarfile.AREGTYPE
-    if kind_byte in _HEADER_ONLY:
-        link = header.linkname if extension.link is None else extension.link
-        return TarMember(name, _LINKS.get(kind_byte, "other"), 0, stream.take(0), link)
-    kind: MemberKind = "file" if kind_byte in _REGULAR else "other"
-    if kind_byte == tarfile.GNUTYPE_SPARSE or (extension.sparse and kind == "file"):
+        flag = tar_header.DIRECTORY if name.endswith("/") else tar_header.OLD_REGULAR
+    if flag in _HEADER_ONLY:
+        link = header.link if extension.link is None else extension.link
+        return TarMember(name, _LINKS.get(flag, "other"), 0, stream.take(0), link)
+    kind: MemberKind = "file" if flag in _REGULAR else "other"
+    if flag == tar_header.GNU_SPARSE or (extension.sparse and kind == "file"):
         kind = "sparse"
     return TarMember(name, kind, size, stream.take(size))
 
 
 def _skip_sparse_map(block: bytes, stream: _Stream) -> None:
-    """GNU tar, "old GNU format": the map goes on in blocks before the data while a flag says so."""
+    """Skip the rest of a sparse map: in GNU tar's old format it goes on before the data while a flag is set."""
     more = block[482]
     while more:
         following = stream.block()
@@ -193,12 +200,12 @@ def _skip_sparse_map(block: bytes, stream: _Stream) -> None:
 
 
 def _gnu_long_name(data: bytes, extension: _Extension) -> None:
-    extension.set_name(data.split(b"\0", 1)[0].decode(*_ENCODING))
+    extension.set_name(data.split(b"\0", 1)[0].decode(*ENCODING))
 
 
 def _gnu_long_link(data: bytes, extension: _Extension) -> None:
-    """Links are never followed; where one leads is only said to a person."""
-    extension.link = data.split(b"\0", 1)[0].decode(*_ENCODING)
+    """Note a link's target. Links are never followed: the target is only shown to people."""
+    extension.link = data.split(b"\0", 1)[0].decode(*ENCODING)
 
 
 def _pax_local(data: bytes, extension: _Extension) -> None:
@@ -211,7 +218,7 @@ def _pax_local(data: bytes, extension: _Extension) -> None:
             extension.size = _decimal(value)
         elif key.startswith(_PAX_SPARSE):
             extension.sparse = True
-            if key == "GNU.sparse.name":  # "path" is then a made-up one, for tools that know no sparse files
+            if key == "GNU.sparse.name":  # then "path" is a made-up name, for tools that do not know sparse files
                 extension.sparse_name = value
 
 
@@ -222,16 +229,16 @@ def _pax_global(data: bytes, _extension: _Extension) -> None:
 
 
 _EXTENSIONS = {
-    tarfile.GNUTYPE_LONGNAME: _gnu_long_name,
-    tarfile.GNUTYPE_LONGLINK: _gnu_long_link,
-    tarfile.XHDTYPE: _pax_local,
-    tarfile.SOLARIS_XHDTYPE: _pax_local,
-    tarfile.XGLTYPE: _pax_global,
+    tar_header.GNU_LONG_NAME: _gnu_long_name,
+    tar_header.GNU_LONG_LINK: _gnu_long_link,
+    tar_header.PAX_LOCAL: _pax_local,
+    tar_header.SOLARIS_PAX: _pax_local,
+    tar_header.PAX_GLOBAL: _pax_global,
 }
 
 
 def _pax_records(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the records ``<length> <key>=<value>\\n``, the length counting all of it (POSIX pax, "Extended Header")."""
+    """Yield the records ``<length> <key>=<value>\\n``; the length counts the whole record (POSIX pax)."""
     at = 0
     while at < len(data):
         length = _decimal(data[at : at + 20].split(b" ", 1)[0].decode("latin-1"))
@@ -240,11 +247,11 @@ def _pax_records(data: bytes) -> Iterator[tuple[str, str]]:
         key, equals, value = record[record.find(b" ") + 1 : -1].partition(b"=")
         if len(record) != length or not (key and equals and record.endswith(b"\n")):
             raise _invalid("a pax record is malformed")
-        yield key.decode(*_ENCODING), value.decode(*_ENCODING)
+        yield key.decode(*ENCODING), value.decode(*ENCODING)
 
 
 def _decimal(text: str) -> int:
-    # int() would also take signs, blanks, underscores and the digits of other scripts.
+    # int() alone would also accept signs, blanks, underscores and the digits of other scripts.
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         raise _invalid("a pax record is malformed")
     return int(text)

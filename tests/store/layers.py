@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
+from d8_installer.errors import D8Error
 from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES
 from d8_installer.store.unpack import Extracted, Layer, Rules, unpack
@@ -94,9 +95,27 @@ def layer_of(data: bytes) -> Layer:
 def run(
     data: bytes, wanted: frozenset[str] = PLUGIN, rules: Rules | None = None, body: Iterator[bytes] | None = None
 ) -> tuple[tuple[Extracted, ...], Ingest]:
+    """Unpack in three threads; where the body can be read twice, in one thread as well, with the same outcome."""
+    if body is not None:
+        return _run(data, wanted, rules, body, spread=True)
+    try:
+        found, ingest = _run(data, wanted, rules, iter([data]), spread=False)
+    except D8Error as error:
+        with pytest.raises(type(error)) as caught:
+            _run(data, wanted, rules, iter([data]), spread=True)
+        assert (caught.value.message, caught.value.hint) == (error.message, error.hint)
+        raise
+    again, other = _run(data, wanted, rules, iter([data]), spread=True)
+    assert (again, other.contents) == (found, ingest.contents)
+    return found, ingest
+
+
+def _run(
+    data: bytes, wanted: frozenset[str], rules: Rules | None, body: Iterator[bytes], *, spread: bool
+) -> tuple[tuple[Extracted, ...], Ingest]:
     ingest, before = Ingest(), threading.active_count()
     try:
-        return unpack(iter([data]) if body is None else body, layer_of(data), wanted, ingest, rules or Rules()), ingest
+        return unpack(body, layer_of(data), wanted, ingest, rules or Rules(), spread=spread), ingest
     finally:
         assert threading.active_count() == before
         assert all(file.closed for file in ingest.files.values())
@@ -119,6 +138,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "zstd frames": lambda raw: zstd.compress(raw[:900]) + zstd.compress(b"") + zstd.compress(raw[900:]),
 }
 packings = pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+both_ways = pytest.mark.parametrize("spread", [False, True], ids=["one thread", "three threads"])
 SMALL = archive(Member("README", b"text"), Member("bin/plugin", NOISE[:5000]), Member("tail", b"x"))
 
 

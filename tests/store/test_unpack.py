@@ -26,6 +26,7 @@ from tests.store.layers import (
     Kept,
     Member,
     archive,
+    both_ways,
     content_of,
     header,
     layer_of,
@@ -173,26 +174,29 @@ def test_global_pax_headers_that_name_nothing_are_fine() -> None:
 # -- the promise -----------------------------------------------------------------------------------------
 
 
-def test_nothing_comes_back_unless_the_digest_matches() -> None:
+@both_ways
+def test_nothing_comes_back_unless_the_digest_matches(spread: bool) -> None:
     data, ingest = gzip.compress(SMALL), Ingest()
     with pytest.raises(MismatchError, match="have the digest"):
-        unpack([data], Layer(Digest.of(b"other"), len(data)), PLUGIN, ingest)
+        unpack([data], Layer(Digest.of(b"other"), len(data)), PLUGIN, ingest, spread=spread)
 
 
+@both_ways
 @packings
-def test_every_byte_after_the_archive_counts_too(pack: Callable[[bytes], bytes]) -> None:
+def test_every_byte_after_the_archive_counts_too(pack: Callable[[bytes], bytes], spread: bool) -> None:
     data = pack(SMALL)
     with pytest.raises(MismatchError, match="have the digest"):
-        unpack([data[:-1] + bytes([data[-1] ^ 1])], layer_of(data), PLUGIN, Ingest())
+        unpack([data[:-1] + bytes([data[-1] ^ 1])], layer_of(data), PLUGIN, Ingest(), spread=spread)
 
 
+@both_ways
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 @packings
-def test_a_cut_body_says_so(pack: Callable[[bytes], bytes], share: float) -> None:
+def test_a_cut_body_says_so(pack: Callable[[bytes], bytes], share: float, spread: bool) -> None:
     data = pack(SMALL)
     end = int(len(data) * share)
     with pytest.raises(MismatchError, match=f"ended after {end} of {len(data)} bytes"):
-        unpack([data[:end]], layer_of(data), PLUGIN, Ingest())
+        unpack([data[:end]], layer_of(data), PLUGIN, Ingest(), spread=spread)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
@@ -203,7 +207,8 @@ def test_a_layer_that_was_published_cut_is_refused(pack: Callable[[bytes], bytes
         run(pack(raw)[: int(len(pack(raw)) * share)] if share < 0.9 else pack(raw[:-200]))
 
 
-def test_a_body_that_goes_on_is_left_at_once() -> None:
+@both_ways
+def test_a_body_that_goes_on_is_left_at_once(spread: bool) -> None:
     data, read = gzip.compress(SMALL), list[int]()
 
     def endless() -> Iterator[bytes]:
@@ -213,15 +218,18 @@ def test_a_body_that_goes_on_is_left_at_once() -> None:
             yield b"x"
 
     with pytest.raises(MismatchError, match="longer than the promised"):
-        unpack(endless(), layer_of(data), PLUGIN, Ingest())
+        unpack(endless(), layer_of(data), PLUGIN, Ingest(), spread=spread)
     assert len(read) == 1
 
 
-def test_damage_on_the_way_is_told_from_a_damaged_image() -> None:
+@both_ways
+def test_damage_on_the_way_is_told_from_a_damaged_image(spread: bool) -> None:
     data = bytearray(gzip.compress(archive(Member("plugin", NOISE))))
     data[1000] ^= 255
     with pytest.raises(MismatchError, match="have the digest"):
-        unpack([bytes(data)], layer_of(gzip.compress(archive(Member("plugin", NOISE)))), PLUGIN, Ingest())
+        unpack(
+            [bytes(data)], layer_of(gzip.compress(archive(Member("plugin", NOISE)))), PLUGIN, Ingest(), spread=spread
+        )
     with pytest.raises(MismatchError, match="is not valid gzip"):
         run(bytes(data))
 
@@ -287,7 +295,8 @@ class Refusing(Kept):
         return 1  # an unbuffered file may take less than it is given
 
 
-def test_a_full_disk_ends_the_reading() -> None:
+@both_ways
+def test_a_full_disk_ends_the_reading(spread: bool) -> None:
     data, read = gzip.compress(archive(Member("plugin", NOISE * 40))), list[int]()
 
     def body() -> Iterator[bytes]:
@@ -296,34 +305,37 @@ def test_a_full_disk_ends_the_reading() -> None:
             yield data[at : at + 65_536]
 
     with pytest.raises(DiskError, match='cannot write "plugin": no space left on device'):
-        unpack(body(), layer_of(data), PLUGIN, lambda _: Refusing(100_000))
+        unpack(body(), layer_of(data), PLUGIN, lambda _: Refusing(100_000), spread=spread)
     assert len(read) < len(data) / 65_536 / 2
 
 
-def test_a_full_disk_is_named_with_the_file_on_it(tmp_path: Path) -> None:
+@both_ways
+def test_a_full_disk_is_named_with_the_file_on_it(tmp_path: Path, spread: bool) -> None:
     class Full(Refusing):
         name = str(tmp_path / "plugin.0123")
 
     data = gzip.compress(archive(Member("plugin", NOISE)))
     with pytest.raises(DiskError) as error:
-        unpack(iter([data]), layer_of(data), PLUGIN, lambda _: Full(10))
+        unpack(iter([data]), layer_of(data), PLUGIN, lambda _: Full(10), spread=spread)
     assert str(error.value) == f'cannot write "plugin" to {tmp_path}/plugin.0123: no space left on device'
     assert error.value.hint == "free some space, then type the same command again"
 
 
-def test_a_file_that_cannot_be_made_is_a_disk_error() -> None:
+@both_ways
+def test_a_file_that_cannot_be_made_is_a_disk_error(spread: bool) -> None:
     def create(_member: str) -> BinaryIO:
         raise PermissionError(13, "Permission denied")
 
     with pytest.raises(DiskError, match="permission denied"):
-        unpack([gzip.compress(SMALL)], layer_of(gzip.compress(SMALL)), PLUGIN, create)
+        unpack([gzip.compress(SMALL)], layer_of(gzip.compress(SMALL)), PLUGIN, create, spread=spread)
 
 
-def test_an_unbuffered_file_may_take_its_bytes_one_by_one() -> None:
+@both_ways
+def test_an_unbuffered_file_may_take_its_bytes_one_by_one(spread: bool) -> None:
     class Slow(Kept):
         def write(self, data: object) -> int:
             return super().write(bytes(memoryview(data)[:1]))  # type: ignore[arg-type]
 
     file, data = Slow(), gzip.compress(SMALL)
-    unpack([data], layer_of(data), PLUGIN, lambda _: file)
+    unpack([data], layer_of(data), PLUGIN, lambda _: file, spread=spread)
     assert file.content == NOISE[:5000]

@@ -18,11 +18,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError
-from d8_installer.store import inflate, tar
+from d8_installer.store import inflate, tar, tar_header
 from d8_installer.store.unpack import Rules, unpack
 from tests.store.layers import (
     GO,
@@ -33,6 +33,7 @@ from tests.store.layers import (
     Ingest,
     Member,
     archive,
+    both_ways,
     content_of,
     header,
     layer_of,
@@ -124,15 +125,19 @@ hasher = hashlib.sha256(); size = 0
 for chunk in body(): hasher.update(chunk); size += len(chunk)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with open("/dev/null", "wb") as null:
-    [found] = unpack(body(), Layer(Digest(hasher.hexdigest()), size), frozenset({"plugin"}), lambda m: null)
+    layer = Layer(Digest(hasher.hexdigest()), size)
+    [found] = unpack(body(), layer, frozenset({"plugin"}), lambda m: null, spread=SPREAD)
 assert found.size == 200 << 20
 sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 """
 
 
+@both_ways
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
-def test_a_large_layer_takes_little_memory() -> None:
-    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=False)
+def test_a_large_layer_takes_little_memory(spread: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY.replace("SPREAD", str(spread))], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 24 << 10
 
@@ -153,7 +158,7 @@ def body():
     while True: yield part
 try:
     with open("/dev/null", "wb") as null:
-        unpack(body(), Layer(Digest.of(b""), 1 << 60), t.PLUGIN, lambda member: null)
+        unpack(body(), Layer(Digest.of(b""), 1 << 60), t.PLUGIN, lambda member: null, spread=SPREAD)
 except KeyboardInterrupt:
     pass  # the interpreter ends when the last thread has
 """
@@ -162,7 +167,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 @pytest.mark.parametrize("attempt", range(5))
 def test_ctrl_c_leaves_no_thread(attempt: int) -> None:
-    program = [sys.executable, "-c", INTERRUPTED]
+    program = [sys.executable, "-c", INTERRUPTED.replace("SPREAD", "True")]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == b"ready"
@@ -184,7 +189,7 @@ def test_a_thread_that_cannot_be_started_leaves_none(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(threading.Thread, "start", start_one)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        run(gzip.compress(SMALL))
+        unpack([gzip.compress(SMALL)], layer_of(gzip.compress(SMALL)), PLUGIN, Ingest(), spread=True)
     assert not started[0].is_alive()
 
 
@@ -316,7 +321,7 @@ def test_a_flipped_bit_is_refused_or_was_promised(name: str, at: int, bit: int, 
             assert error.message
         return
     with pytest.raises(MismatchError):
-        unpack([bytes(data)], layer_of(WHOLE[name]), PLUGIN, Ingest())
+        unpack([bytes(data)], layer_of(WHOLE[name]), PLUGIN, Ingest(), spread=at % 2 == 0)
 
 
 @given(
@@ -348,6 +353,59 @@ def test_any_header_with_a_good_checksum_is_a_value_or_an_error_of_ours(fields: 
         run(zlib_only(bytes(block) + rest + SMALL), rules=Rules(max_walk=100_000))
     except D8Error as error:
         assert error.message
+
+
+def outcome(parse: Callable[[bytes], object], block: bytes) -> object:
+    """Return the fields that *parse* reads, or None if the block is not a header."""
+    try:
+        found = parse(block)
+    except (ValueError, tarfile.HeaderError):
+        return None
+    if isinstance(found, tarfile.TarInfo):
+        return (found.name, found.linkname, found.size, found.type)
+    assert isinstance(found, tar_header.Header)
+    return (found.name, found.link, found.size, found.type)
+
+
+fields = st.sampled_from([0, 100, 108, 116, 124, 136, 148, 156, 157, 257, 329, 337, 345, 386, 398, 482, 483, 500])
+values = st.sampled_from(
+    [b"", b"\0", b" ", b"7", b"8", b"-1", b"0o7", b"1_0", b"\x80\0\0\1", b"\xff" * 8, b"a/", b"\xfc", b"\0x", b"777 \0"]
+)
+
+
+@given(
+    member=members,
+    form=forms,
+    changes=st.lists(st.tuples(fields, values | st.binary(max_size=12)), max_size=3),
+    signed=st.booleans(),
+    sound=st.booleans(),
+    kind=st.sampled_from(b"0\0x15gLKSX7VA"),
+)
+@settings(deadline=None, max_examples=400)
+def test_a_header_is_read_as_tarfile_reads_it(
+    member: Member, form: int, changes: list[tuple[int, bytes]], signed: bool, sound: bool, kind: int
+) -> None:
+    info = tarfile.TarInfo(member.name[:90])
+    info.size, info.linkname = len(member.content), "target"
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT if form else tarfile.USTAR_FORMAT)[-512:])
+    block[156] = kind
+    for at, value in changes:
+        block[at : at + len(value)] = value
+    del block[512:]
+    if sound:
+        covered = block[:148] + block[156:]
+        total = sum(byte - 256 if signed and byte > 127 else byte for byte in covered) + 256
+        block[148:156] = b"%06o\0 " % total if total >= 0 else b"-%05o\0 " % -total
+    expected = outcome(lambda raw: tarfile.TarInfo.frombuf(raw, "utf-8", "surrogateescape"), bytes(block))
+    event("a header" if expected is not None else "not a header")
+    assert outcome(tar_header.parse_header, bytes(block)) == expected
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_a_header_where_tarfile_has_one(block: bytes) -> None:
+    assert outcome(tar_header.parse_header, block) == outcome(
+        lambda raw: tarfile.TarInfo.frombuf(raw, "utf-8", "surrogateescape"), block
+    )
 
 
 def zlib_only(raw: bytes) -> bytes:
