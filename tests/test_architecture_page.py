@@ -282,6 +282,18 @@ def the_guides_lead_to_files_that_know_their_example(page: str) -> list[str]:
     return wrong
 
 
+def the_guides_name_what_is_in_their_files(page: str) -> list[str]:
+    """Check that each identifier of a chapter occurs in a file that the chapter names."""
+    wrong = []
+    for heading in GUIDES:
+        text = chapter(page, heading)
+        code = "".join(map(text_of, files(text)))
+        named = [re.fullmatch(r"(?:\w+\.)*(\w+)(?:\(.*\))?", one) for one in spans(text) if one not in files(text)]
+        known = [match[1] for match in named if match is not None]
+        wrong += [f"{heading}: no file has {one}" for one in known if not re.search(rf"\b{one}\b", code)]
+    return wrong
+
+
 def test_the_examples_of_the_guides_are_real() -> None:
     assert "export" in parser.COMMANDS
     assert "oci-layout" in schemes.FIRST_PARTY
@@ -305,6 +317,7 @@ PLANTED: dict[Check, tuple[str, str]] = {
     the_dependencies_are_those_of_the_project: ("| `pluggy` |", "| `pluggyy` |"),
     the_words_are_the_readmes: ("| store | immutable files,", "| store | files"),
     the_value_types_stand_where_the_page_says: ("`store/paths.py`, `plugin", "`store/store.py`, `plugin"),
+    the_guides_name_what_is_in_their_files: ("in `FIRST_PARTY`,", "in `FIRST_PARTIES`,"),
     the_guides_lead_to_files_that_know_their_example: ("1. `ops/export.py`", "1. `ops/sync_to.py`"),
 }
 
