@@ -1,24 +1,28 @@
-"""The installed console script as a person meets it: an empty HOME, a clean environment, a process of its own."""
+"""The installed console script as a person meets it: an empty HOME, a clean environment, a process of its own.
+
+`run` has the process forked from one that has imported everything (`tests.forking`). `run_started`, `start` and `ended`
+start a true one: for tests of start-up, signals and everything around Python itself.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests import measured
+from tests import forking, measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-PROGRAM = os.path.join(os.path.dirname(sys.executable), "d8-installer")
+PROGRAM = forking.PROGRAM
+TIMEOUT = forking.TIMEOUT
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with ``d8-installer`` and nothing else, for the PATH of a person who has it there."""
-TIMEOUT = 120
 # What a child needs that a person's shell would not set: the measurement's way into processes, and Windows' own.
 _KEPT = (measured.VARIABLE, "SYSTEMROOT")
 
@@ -63,7 +67,28 @@ def run(
 
     *env* adds to the clean environment.
     """
+    if not forking.can_run(arguments, env or {}):
+        return run_started(*arguments, home=home, env=env, cwd=cwd)
+    return Completed(*forking.run(arguments, env=environment(home, **(env or {})), cwd=cwd or home))
+
+
+def run_started(
+    *arguments: str,
+    home: str,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> Completed:
+    """Run the same in a process that begins with nothing."""
     return ended([PROGRAM, *arguments], home=home, env=env, cwd=cwd)
+
+
+def run_in(prefix: Path, *arguments: str, home: str, env: Mapping[str, str], cwd: str) -> Completed:
+    """Run ``python -m d8_installer ARGUMENTS`` with the Python of the virtual environment *prefix*."""
+    if not forking.can_run(arguments, env):
+        return ended([str(prefix / "bin/python"), "-m", "d8_installer", *arguments], home=home, env=env, cwd=cwd)
+    program = os.path.join(forking.ROOT, "d8_installer", "__main__.py")
+    variables = environment(home, **env)
+    return Completed(*forking.run(arguments, env=variables, cwd=cwd, prefix=str(prefix), program=program))
 
 
 def ended(

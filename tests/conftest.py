@@ -1,4 +1,4 @@
-"""Fixtures for every test: the real registry, the process that forks, the measurement of what tests start."""
+"""Fixtures for every test: the real registry, the measurement of the processes that tests start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from coverage import Coverage
 
 from d8_installer.testing.docker_registry import PROGRAM, RunningRegistry, docker_registry, is_installed
-from tests.faults.driver import Driver
 from tests.measured import collected
 
 if TYPE_CHECKING:
@@ -54,11 +53,4 @@ def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     """A docker-registry that wants testing.docker_registry.USER and PASSWORD; shared as well."""
     _need_registry()
     with docker_registry(str(tmp_path_factory.mktemp("locked-registry")), with_password=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def driver() -> Iterator[Driver]:
-    """The process that has imported all and forks for each command: one for all, as no command changes it."""
-    with Driver() as running:
         yield running

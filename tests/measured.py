@@ -57,6 +57,24 @@ def start() -> None:
         _trace()
 
 
+def save_and_forget() -> None:
+    """Write down what this process recorded so far; processes forked from it write only what they do themselves."""
+    if _tracer is not None:
+        atexit.unregister(_save)
+        _save()
+        _recorded.clear()
+
+
+def stop() -> None:
+    """Measure this process no longer, and leave SIGTERM to it."""
+    global _directory  # noqa: PLW0603 - of this process
+    if _directory:
+        _directory = ""
+        sys.settrace(None)
+        threading.settrace(None)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _load_tracer() -> Any:
     """Load ``coverage.tracer`` without the package around it, whose import is what costs."""
     places = (os.path.join(place, "coverage", f"tracer{suffix}") for place in sys.path for suffix in EXTENSION_SUFFIXES)
@@ -95,6 +113,8 @@ def _disposition(file: str, _frame: object) -> Any:
 
 def _save() -> None:
     """Write down what was recorded; a process that may not write there is one that is not measured."""
+    if not _directory:
+        return
     with contextlib.suppress(OSError):
         data = {file: list(pairs) for file, pairs in list(_recorded.items())}
         place = os.path.join(_directory, f"{os.getpid()}-{os.urandom(4).hex()}")

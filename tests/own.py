@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests import images
-from tests.command import Completed, ended
+from tests.command import Completed, run_in
 from tests.installed import install, running_environment, write_recorded
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ class OwnTool:
 
     def run(self, *words: str, cwd: Path | None = None, **env: str) -> Completed:
         """Run the tool; no command of ours may end in a traceback."""
-        python = str(self.root / "own/bin/python")
-        where = str(cwd) if cwd is not None else None
-        done = ended([python, "-m", "d8_installer", *words], home=str(self.home), env={**self.env, **env}, cwd=where)
+        where = str(cwd if cwd is not None else self.home)
+        done = run_in(self.root / "own", *words, home=str(self.home), env={**self.env, **env}, cwd=where)
         assert "Traceback" not in done.err, done
         return done
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pyte
 
-from tests import measured
+from tests import forking, measured
 from tests.command import PROGRAM, TIMEOUT, environment
 
 if TYPE_CHECKING:
@@ -157,3 +157,13 @@ def on(
     finally:
         process.kill()
         process.wait()
+
+
+def forked(*arguments: str, home: str, env: Mapping[str, str], files: Sequence[int]) -> forking.Started:
+    """Start ``d8-installer ARGUMENTS`` with *files* as its streams, as the leader of a session; do not wait for it.
+
+    It loses whatever it has not written when ``main`` returns.
+    """
+    variables = environment(home, **env)
+    job = forking.Job(arguments=arguments, env=variables, cwd=home, umask=0o022, session=True, measured=False)
+    return forking.forker().start(job, files)

@@ -12,12 +12,12 @@ import pytest
 
 from tests import images
 from tests.command import Completed, run
+from tests.faults import driver
 from tests.installed import install, library, manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.faults.driver import Driver
 
 NAMES = ("a", "b", "c", "tool")
 VERSIONS = ("v1.0.0", "v1.1.0", "v2.0.0")
@@ -226,7 +226,7 @@ def steps(chance: random.Random) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_name_disappears_unless_it_was_named(person: Person, driver: Driver, seed: int) -> None:
+def test_no_name_disappears_unless_it_was_named(person: Person, seed: int) -> None:
     """Whatever was typed before: only ``uninstall``, ``--prune`` and ``rollback`` make ``list`` shorter."""
     chance = random.Random(seed)  # noqa: S311 - the same sequence each time
     home = str(person.home)

@@ -20,8 +20,7 @@ from tests.command import PROGRAM, TIMEOUT, ended, environment, run
 from tests.installed import add_launchers, install, manifest, running_environment
 from tests.matrix.layers import HOST, program
 from tests.own import OwnTool
-from tests.terminal import Seen, Terminal, on
-from tests.warm import Warm
+from tests.terminal import Seen, Terminal, forked, on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,28 +51,20 @@ def proxy(server: FaultServer) -> FaultServer:
     return server
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    with Warm() as running:
-        yield running
-
-
 # --- bars ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("columns", [12, 29, 40, 59, 60, 75, 100])
-def test_a_bar_is_one_line_however_narrow_the_terminal_is(
-    proxy: FaultServer, warm: Warm, tmp_path: Path, columns: int
-) -> None:
+def test_a_bar_is_one_line_however_narrow_the_terminal_is(proxy: FaultServer, tmp_path: Path, columns: int) -> None:
     proxy.on("layer", stalled())
     with Terminal(columns) as terminal:
         files = (terminal.child,) * 3
         env = {"D8_RPP_ENDPOINT": proxy.url, "TERM": "xterm"}
-        number = warm.start("install", NAMES[0], home=str(tmp_path), env=env, files=files)
+        started = forked("install", NAMES[0], home=str(tmp_path), env=env, files=files)
         terminal.wait_for(b"0 B/" if columns >= 30 else b"0%")
         shown = Seen(bytes(terminal.raw), columns, 24)
-        os.kill(number, signal.SIGINT)
-        assert warm.wait() == 130
+        os.kill(started.pid, signal.SIGINT)
+        assert started.wait() == 130
         assert terminal.seen().is_usable()
     trusting = -(-len(f"trusting {proxy.url} for the first lock of {NAMES[0]}:v1.0.0") // columns)
     assert len(shown.lines) == trusting + 1, shown.lines
@@ -86,27 +77,27 @@ def test_a_bar_is_one_line_however_narrow_the_terminal_is(
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 def test_a_process_that_is_killed_leaves_a_usable_terminal(
-    proxy: FaultServer, warm: Warm, tmp_path: Path, number: signal.Signals
+    proxy: FaultServer, tmp_path: Path, number: signal.Signals
 ) -> None:
     proxy.on("layer", stalled())
     with Terminal(100) as terminal:
         env = {"D8_RPP_ENDPOINT": proxy.url, "TERM": "xterm"}
-        child = warm.start("install", *NAMES, home=str(tmp_path), env=env, files=(terminal.child,) * 3)
+        started = forked("install", *NAMES, home=str(tmp_path), env=env, files=(terminal.child,) * 3)
         terminal.wait_for(b"0 B/")
-        os.kill(child, number)
-        assert warm.wait() == -number
+        os.kill(started.pid, number)
+        assert started.wait() == -number
         assert terminal.seen().is_usable()
 
 
-def test_a_second_signal_ends_the_command_at_once(proxy: FaultServer, warm: Warm, tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_command_at_once(proxy: FaultServer, tmp_path: Path) -> None:
     proxy.on("layer", stalled())
     with Terminal(100) as terminal:
         env = {"D8_RPP_ENDPOINT": proxy.url, "TERM": "xterm"}
-        child = warm.start("install", *NAMES, home=str(tmp_path), env=env, files=(terminal.child,) * 3)
+        started = forked("install", *NAMES, home=str(tmp_path), env=env, files=(terminal.child,) * 3)
         terminal.wait_for(b"0 B/")
-        os.kill(child, signal.SIGINT)
-        os.kill(child, signal.SIGTERM)
-        assert warm.wait() in {130, 143}
+        os.kill(started.pid, signal.SIGINT)
+        os.kill(started.pid, signal.SIGTERM)
+        assert started.wait() in {130, 143}
         seen = terminal.seen()
     assert seen.is_usable()
     assert b"Traceback" not in seen.raw
@@ -304,7 +295,7 @@ ODD = [
 ]
 
 
-def test_a_home_that_is_not_utf_8(proxy: FaultServer, warm: Warm, tmp_path: Path) -> None:
+def test_a_home_that_is_not_utf_8(proxy: FaultServer, tmp_path: Path) -> None:
     """Text has the bytes as they are, JSON has U+FFFD for each (RFC 8259 §8.2), and no form has Python's spelling."""
     home = tmp_path / "h\udcff\udce9"
     home.mkdir()
@@ -312,8 +303,8 @@ def test_a_home_that_is_not_utf_8(proxy: FaultServer, warm: Warm, tmp_path: Path
     for words in [words for odd in ODD for words in (odd, ("--json", *odd))]:
         with open(tmp_path / "out", "w+b") as out, open(tmp_path / "err", "w+b") as err:
             with open(os.devnull, "rb") as nothing:
-                warm.start(*words, home=str(home), env=env, files=(nothing.fileno(), out.fileno(), err.fileno()))
-                code = warm.wait()
+                started = forked(*words, home=str(home), env=env, files=(nothing.fileno(), out.fileno(), err.fileno()))
+                code = started.wait()
             written, said = (tmp_path / "out").read_bytes(), (tmp_path / "err").read_bytes()
         assert b"\\udc" not in written + said, (words, written, said)
         assert b"Traceback" not in said, (words, said)

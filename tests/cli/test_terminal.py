@@ -19,8 +19,7 @@ from d8_installer.testing.memory import MemorySource
 from tests.command import TIMEOUT
 from tests.images import host_platform
 from tests.matrix.layers import program
-from tests.terminal import Seen, Terminal, on
-from tests.warm import Warm
+from tests.terminal import Seen, Terminal, forked, on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,22 +60,16 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    with Warm() as running:
-        yield running
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_install(proxy: FaultServer, warm: Warm, tmp_path: Path, case: Case) -> None:
+def test_install(proxy: FaultServer, tmp_path: Path, case: Case) -> None:
     prepare(proxy, case)
     out, other = opened(case.place, tmp_path)
     with terminal_for(case) as terminal:
         files = (terminal.child, terminal.child if out is None else out, terminal.child)
         env = {"D8_RPP_ENDPOINT": proxy.url, "TERM": "xterm"}
-        number = warm.start(*words(case), home=str(tmp_path), env=env, files=files)
-        interfere(proxy, terminal, case, number)
-        code = warm.wait()
+        started = forked(*words(case), home=str(tmp_path), env=env, files=files)
+        interfere(proxy, terminal, case, started.pid)
+        code = started.wait()
         check(case, (proxy.url, str(tmp_path)), (code, read(out, other), terminal.seen()))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.command import Completed, run
-from tests.faults.driver import Driver
+from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA, said
 from tests.images import add_image, executables, host_platform
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="executes scripts; the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="executes scripts; commands are forked")
 
 FLIPS = 150 if os.environ.get("D8_THOROUGH") else 6
 NOWHERE = "https://127.0.0.1:1"
@@ -115,17 +115,14 @@ STATE = {
 
 
 @pytest.fixture(scope="module")
-def ready(prepared: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driver, Person]]:
-    with Driver() as driver:
-        yield driver, copy_of(prepared, tmp_path_factory.mktemp("flips"))
+def ready(prepared: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    yield copy_of(prepared, tmp_path_factory.mktemp("flips"))
 
 
 @pytest.mark.parametrize("name", STATE)
-def test_a_flipped_bit_is_noticed(
-    ready: tuple[Driver, Person], name: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_flipped_bit_is_noticed(ready: Person, name: str, record_property: Callable[[str, object], None]) -> None:
     """By verify, or because nothing that counts was changed: a white space, a comment, the mark itself."""
-    driver, person = ready
+    person = ready
     path = sorted(person.home.glob(STATE[name]))[0]
     sound = path.read_bytes()
     chance = random.Random(name)  # noqa: S311 - the same places every time

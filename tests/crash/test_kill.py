@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import start
+from tests.faults import driver
 from tests.faults.disk import Fault
 from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.driver import Driver
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 STEP = 1 if THOROUGH else 12
@@ -32,9 +32,9 @@ AT_RANDOM = 60 if THOROUGH else 2
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=str)
-def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     scenario: Scenario = request.param
-    return prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
+    return prepare(scenario, str(tmp_path_factory.mktemp("prepared")))
 
 
 def test_killed_at_any_call(prepared: Prepared, record_property: Callable[[str, object], None]) -> None:
@@ -54,7 +54,7 @@ def test_killed_at_any_call(prepared: Prepared, record_property: Callable[[str, 
 def complain(prepared: Prepared, at: int, home: str) -> str:
     """Kill the command, look, and go on with the next one; return what is wrong, or nothing."""
     scenario = prepared.scenario
-    ran = prepared.driver.run(*scenario.command, home=home, fault=Fault(at, None))
+    ran = driver.run(*scenario.command, home=home, fault=Fault(at, None))
     if ran.code == 0 and len(ran.calls) < at:
         return ""  # threads that wait for each other call more often, one time or another: this time it was done before
     if ran.code != -signal.SIGKILL:
@@ -67,18 +67,18 @@ def about_the_rest(prepared: Prepared, home: str) -> str:
     scenario = prepared.scenario
     if problem := about_the_state(scenario, home, done=False):
         return problem
-    looked = prepared.driver.run("list", home=home)
+    looked = driver.run("list", home=home)
     if looked.code != 0:
         return f"`list` after the kill\n{looked}"
-    if not scenario.damaged and (verified := prepared.driver.run("verify", home=home)).code != 0:
+    if not scenario.damaged and (verified := driver.run("verify", home=home)).code != 0:
         return f"`verify` after the kill\n{verified}"
-    again = prepared.driver.run(*scenario.again, home=home)
+    again = driver.run(*scenario.again, home=home)
     if again.code != 0 and not is_done_already(scenario, again, home):
         return f"the next command failed\n{again}"
     if problem := about_the_state(scenario, home, done=True):
         return f"after the next command: {problem}\n{again}"
     for words in (("verify",), ("doctor",)):
-        looked = prepared.driver.run(*words, home=home)
+        looked = driver.run(*words, home=home)
         if looked.code != 0:
             return f"{words} after the next command\n{looked}"
     left = leftovers(home)

@@ -1,7 +1,8 @@
 """Stands between ``store/fs.py`` and the operating system: counts its calls, and lets one of them go wrong.
 
 Nothing of ours is replaced, only what ``fs`` and its part ``flock`` ask of the system: their ``os``, ``fcntl`` and
-``open``, and what ``shutil`` does for them. Installed in a process of its own (``driver``), and never taken out again.
+``open``, and what ``shutil`` does for them. Installed in a process of its own (`tests.forking`), and never taken out
+again.
 """
 
 from __future__ import annotations
@@ -118,6 +119,22 @@ class Disk:
         shutil.copymode(old, new)
         if error is not None:
             self.fail(error)
+
+
+def tamper(fault: dict[str, Any] | None, calls: int) -> None:
+    """Stand between this process and its disk to its end, and then write the calls to the file *calls*."""
+    disk = Disk(None if fault is None else Fault(**fault))
+    disk.install()
+
+    def told_before(end: Callable[..., Any]) -> Callable[..., Any]:
+        def told(*arguments: Any) -> Any:
+            os.write(calls, " ".join(disk.log).encode())
+            return end(*arguments)
+
+        return told
+
+    for name in ("execve", "_exit"):  # after them, nothing could
+        vars(os)[name] = told_before(getattr(os, name))
 
 
 class _File(io.FileIO):

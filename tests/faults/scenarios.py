@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from d8_installer.model.manifest import Manifest
 from d8_installer.store import fs
 from tests import installed
+from tests.faults import driver
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.command import Completed
-    from tests.faults.driver import Driver
 
 NOT_FOUND = 69
 DATA = os.path.join(".local", "share", "d8-installer")
@@ -83,7 +83,6 @@ class Prepared:
     """A scenario with a home that is ready for its command; it is copied for every try."""
 
     scenario: Scenario
-    driver: Driver
     root: str
     calls: tuple[str, ...]
     """What ``store/fs.py`` calls when nothing goes wrong."""
@@ -99,7 +98,7 @@ class Prepared:
             fs.remove_tree(copy)
 
 
-def prepare(scenario: Scenario, driver: Driver, root: str) -> Prepared:
+def prepare(scenario: Scenario, root: str) -> Prepared:
     """Publish the images, make the home, and count the calls of an undisturbed run."""
     images = os.path.join(root, "images")
     for name, tag, text in _IMAGES:
@@ -108,20 +107,20 @@ def prepare(scenario: Scenario, driver: Driver, root: str) -> Prepared:
     os.mkdir(home)
     for command in (("config", "set", "endpoint", f"oci-layout:{images}"), *scenario.prepared):
         if command[0] in _STEPS:
-            _STEPS[command[0]](driver, home)
+            _STEPS[command[0]](home)
         else:
             assert (ran := driver.run(*command, home=home)).code == 0, ran
-    ready = Prepared(scenario, driver, root, ())
+    ready = Prepared(scenario, root, ())
     with ready.home() as copy:
         assert said(copy, "tool") == scenario.old
         ran = driver.run(*scenario.command, home=copy)
         assert ran.code == 0, ran
         assert said(copy, "tool") == scenario.new
         assert leftovers(copy) == []
-    return Prepared(scenario, driver, root, ran.calls)
+    return Prepared(scenario, root, ran.calls)
 
 
-def _widen(_driver: Driver, home: str) -> None:
+def _widen(home: str) -> None:
     manifest = os.path.join(home, CONFIG, "d8.toml")
     with open(manifest, encoding="utf-8") as file:
         text = file.read()
@@ -129,7 +128,7 @@ def _widen(_driver: Driver, home: str) -> None:
         file.write(text.replace("==1.0.0", ">=1.0.0"))
 
 
-def _plug(_driver: Driver, home: str) -> None:
+def _plug(home: str) -> None:
     """Put a plugin with a launcher into an environment in HOME."""
     prefix = Path(home, "venv")
     installed.install(installed.library(prefix), "d8-plug-tool", "1.0", _PLUGIN)
@@ -137,7 +136,7 @@ def _plug(_driver: Driver, home: str) -> None:
     installed.add_launchers(prefix, _PLUGIN)
 
 
-def _leave_a_project(driver: Driver, home: str) -> None:
+def _leave_a_project(home: str) -> None:
     """Sync a project, then remove it, and leave bytes that no generation names."""
     project = Path(home, "gone")
     project.mkdir()
@@ -147,7 +146,7 @@ def _leave_a_project(driver: Driver, home: str) -> None:
     shutil.rmtree(project)
 
 
-def _damage(_driver: Driver, home: str) -> None:
+def _damage(home: str) -> None:
     """Spoil the stored file and a link of the older generation, the mode of the newer's file, and a layer's record."""
     generations = Path(home, DATA, "profiles", "user", "generations")
     old, new = ((generations / number / "bin").resolve() for number in ("1", "2"))
@@ -161,7 +160,7 @@ def _damage(_driver: Driver, home: str) -> None:
     next(Path(home, DATA, "store", "layers").iterdir()).write_text("{")
 
 
-_STEPS: dict[str, Callable[[Driver, str], None]] = {
+_STEPS: dict[str, Callable[[str], None]] = {
     "RANGE": _widen,
     "PLUGIN": _plug,
     "PROJECT": _leave_a_project,

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA, Prepared, Scenario, prepare, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.driver import Driver, Ran
+    from tests.faults.driver import Ran
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 USER = os.path.join(DATA, "profiles", "user")
 INSTALLED = Scenario("damage", (("install", "tool==1.0.0", "other"),), ("sync", "--prune"), "one", "one")
@@ -70,8 +71,8 @@ def removed(path: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
-    return prepare(INSTALLED, driver, str(tmp_path_factory.mktemp("damage")))
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare(INSTALLED, str(tmp_path_factory.mktemp("damage")))
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, zeroed, removed])
@@ -81,11 +82,11 @@ def test_damage_is_repaired_or_named(prepared: Prepared, state: State, damage: C
         if (state.name, damage) == ("executable", zeroed):
             continue  # the same number of bytes: only `verify` reads stored files whole
         with prepared.home() as home:
-            assert prepared.driver.run("sync", home=home).code == 0  # the home was copied: make its stamp match
+            assert driver.run("sync", home=home).code == 0  # the home was copied: make its stamp match
             for path in glob.glob(os.path.join(home, state.pattern)):
                 make_writable(path)
                 damage(path)
-            ran = prepared.driver.run(*command, home=home)
+            ran = driver.run(*command, home=home)
             if ran.code == 0:
                 check_repaired(prepared, command, state, home)
             else:
@@ -101,9 +102,9 @@ def check_repaired(prepared: Prepared, command: tuple[str, ...], state: State, h
     """A sync that says nothing is wrong must be right; a manifest without images is one, too."""
     if command[0] == "sync" and state.name != "manifest":
         assert (said(home, "tool"), said(home, "other")) == ("one", "other"), command
-        assert prepared.driver.run("list", home=home).code == 0, command
+        assert driver.run("list", home=home).code == 0, command
     if command[0] == "sync":  # one that had nothing to do looks at less than this
-        thorough = prepared.driver.run("sync", "--prune", home=home)
+        thorough = driver.run("sync", "--prune", home=home)
         if thorough.code != 0:
             check_named(thorough, state)
 
@@ -121,9 +122,9 @@ def check_named(ran: Ran, state: State) -> None:
 @pytest.mark.parametrize("command", COMMANDS[:3], ids=" ".join)
 def test_a_lost_link_is_made_again(prepared: Prepared, link: str, command: tuple[str, ...]) -> None:
     with prepared.home() as home:
-        assert prepared.driver.run("sync", home=home).code == 0
+        assert driver.run("sync", home=home).code == 0
         os.unlink(os.path.join(home, link))
-        ran = prepared.driver.run(*command, home=home)
+        ran = driver.run(*command, home=home)
         assert ran.code == 0, ran
         assert (said(home, "tool"), said(home, "other")) == ("one", "other"), ran
 
@@ -131,10 +132,10 @@ def test_a_lost_link_is_made_again(prepared: Prepared, link: str, command: tuple
 @pytest.mark.parametrize("command", COMMANDS[:3], ids=" ".join)
 def test_a_link_to_a_lost_generation_is_mended(prepared: Prepared, command: tuple[str, ...]) -> None:
     with prepared.home() as home:
-        assert prepared.driver.run("sync", home=home).code == 0
+        assert driver.run("sync", home=home).code == 0
         current = os.path.join(home, USER, "current")
         os.unlink(current)
         os.symlink("generations/7", current)
-        ran = prepared.driver.run(*command, home=home)
+        ran = driver.run(*command, home=home)
         assert ran.code == 0, ran
         assert (said(home, "tool"), said(home, "other")) == ("one", "other"), ran

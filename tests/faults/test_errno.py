@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults import driver
 from tests.faults.disk import FREES, Fault
 from tests.faults.scenarios import (
     SCENARIOS,
@@ -27,9 +28,9 @@ from tests.faults.scenarios import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.driver import Driver, Ran
+    from tests.faults.driver import Ran
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 ERRNOS = (
@@ -40,9 +41,9 @@ DISK = 73
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=str)
-def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Prepared:
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     scenario: Scenario = request.param
-    return prepare(scenario, driver, str(tmp_path_factory.mktemp("prepared")))
+    return prepare(scenario, str(tmp_path_factory.mktemp("prepared")))
 
 
 def faults(prepared: Prepared, *, lasting: bool) -> Iterator[Fault]:
@@ -68,7 +69,7 @@ def test_a_fault_at_any_call(prepared: Prepared, lasting: bool, share: int) -> N
 def complain(prepared: Prepared, fault: Fault, home: str) -> str:
     """Run the command with the fault and once more without; return what is wrong, or nothing."""
     scenario = prepared.scenario
-    ran = prepared.driver.run(*scenario.command, home=home, fault=fault)
+    ran = driver.run(*scenario.command, home=home, fault=fault)
     call = ran.calls[fault.at - 1] if len(ran.calls) >= fault.at else "(none)"
     problem = about_the_error(ran) or about_the_state(scenario, home, done=ran.code == 0)
     if not problem and ran.code != 0 and scenario.old != scenario.new and said(home, "tool") == scenario.new:
@@ -77,7 +78,7 @@ def complain(prepared: Prepared, fault: Fault, home: str) -> str:
         problem = f"left {left}"
     if problem:
         return f"at {call}: {problem}\n{ran}"
-    again = prepared.driver.run(*scenario.again, home=home)
+    again = driver.run(*scenario.again, home=home)
     if again.code != 0 and not is_done_already(scenario, again, home):
         return f"at {call}: the next command failed\n{ran}\n{again}"
     if problem := about_the_state(scenario, home, done=True):

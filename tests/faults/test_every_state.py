@@ -19,7 +19,7 @@ import pytest
 from d8_installer.model.manifest import Manifest
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import fs
-from tests.faults.driver import Driver, Ran
+from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA
 from tests.images import add_image, executables, host_platform
 from tests.installed import add_launchers, install, library, manifest
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.faults.driver import Ran
+
     Damage = Callable[[str, Random], None]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 HERE, PROJECT = "", "work"
@@ -160,14 +162,13 @@ class Ready:
     """A home with everything that a home can have; it is put back at its place for every try."""
 
     root: str
-    driver: Driver
 
     @property
     def home(self) -> str:
         return os.path.join(self.root, "home")
 
     def run(self, place: str, words: tuple[str, ...]) -> Ran:
-        return self.driver.run(*words, home=self.home, cwd=os.path.join(self.home, place))
+        return driver.run(*words, home=self.home, cwd=os.path.join(self.home, place))
 
     def put_back(self) -> None:
         """Make the home what it was, times included, so that its stamps match."""
@@ -195,12 +196,11 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     images = str(root / "images")
     for name, tag in (("tool", "v1.0.0"), ("tool", "v1.1.0"), ("other", "v1.0.0"), ("elsewhere", "v1.0.0")):
         add_image(images, name, tag, executables(f"{name} {tag}", host_platform()))
-    with Driver() as driver:
-        made = Ready(str(root), driver)
-        lay_out(made, root / "home", images)
-        shutil.copytree(made.home, os.path.join(made.root, "kept"), symlinks=True)
-        yield made
-        fs.remove_tree(made.home)
+    made = Ready(str(root))
+    lay_out(made, root / "home", images)
+    shutil.copytree(made.home, os.path.join(made.root, "kept"), symlinks=True)
+    yield made
+    fs.remove_tree(made.home)
 
 
 def lay_out(ready: Ready, home: Path, images: str) -> None:

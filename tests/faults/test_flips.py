@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.model.lock import Lock
-from tests.faults.driver import Driver
+from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA
 from tests.images import add_image, executables, host_platform
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.faults.driver import Ran
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 KINDS = ("index", "child", "layer", "lock", "store")
 FLIPS = 220 if os.environ.get("D8_THOROUGH") else 12
@@ -39,7 +39,6 @@ _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
 class Ready:
     """A home with v1.0.0 in place and a lock that wants v1.1.0, and the layout that has both."""
 
-    driver: Driver
     home: Path
     images: Path
 
@@ -48,7 +47,7 @@ class Ready:
         return self.home / DATA / "profiles/user/d8.lock"
 
     def run(self, *words: str) -> Ran:
-        return self.driver.run(*words, home=str(self.home))
+        return driver.run(*words, home=str(self.home))
 
     def blob(self, kind: str, platform: str) -> Path:
         """Return the file of the index, child or layer of v1.1.0."""
@@ -80,14 +79,13 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     home.mkdir()
     for tag in ("v1.0.0", "v1.1.0"):
         add_image(str(images), "tool", tag, executables(tag, *{host_platform(), FOREIGN, "darwin-arm64"}))
-    with Driver() as driver:
-        made = Ready(driver, home, images)
-        for words in (("config", "set", "endpoint", f"oci-layout:{images}"), ("install", "tool==1.0.0")):
-            assert (done := made.run(*words)).code == 0, done
-        manifest = home / CONFIG / "d8.toml"
-        manifest.write_text(manifest.read_text().replace("==1.0.0", ">=1"))
-        assert (done := made.run("lock", "--upgrade")).code == 0, done
-        yield made
+    made = Ready(home, images)
+    for words in (("config", "set", "endpoint", f"oci-layout:{images}"), ("install", "tool==1.0.0")):
+        assert (done := made.run(*words)).code == 0, done
+    manifest = home / CONFIG / "d8.toml"
+    manifest.write_text(manifest.read_text().replace("==1.0.0", ">=1"))
+    assert (done := made.run("lock", "--upgrade")).code == 0, done
+    yield made
 
 
 def places(ready: Ready, kind: str, chance: random.Random) -> Iterator[tuple[Path, int, tuple[str, ...]]]:

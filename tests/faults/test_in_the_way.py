@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import Completed, run
+from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA, leftovers, said
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.driver import Driver
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="owners and mode bits; the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="owners and mode bits; commands are forked")
 
 IS_ROOT = os.name == "posix" and os.geteuid() == 0
 NOBODY = 65534
@@ -33,7 +33,6 @@ class Machine:
 
     root: str
     home: str
-    driver: Driver
 
     def run(self, *arguments: str) -> Completed:
         """Run the installed command."""
@@ -42,7 +41,7 @@ class Machine:
     def as_person(self, *arguments: str) -> Completed:
         """Run as a user who is not root, whoever runs the tests."""
         typed = ("--endpoint", self.images, *arguments)
-        return self.driver.run(*typed, home=self.home, user=NOBODY if IS_ROOT else None)
+        return driver.run(*typed, home=self.home, user=NOBODY if IS_ROOT else None)
 
     @property
     def images(self) -> str:
@@ -53,7 +52,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(driver: Driver) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     root = tempfile.mkdtemp(prefix="d8-in-the-way-")  # pytest's own directories are for one user only
     try:
         os.chmod(root, 0o711)
@@ -61,7 +60,7 @@ def machine(driver: Driver) -> Iterator[Machine]:
         os.mkdir(home)
         for tag, text in (("v1.0.0", "one"), ("v1.1.0", "two")):
             add_image(os.path.join(root, "images"), "tool", tag, executables(text, host_platform()))
-        yield Machine(root, home, driver)
+        yield Machine(root, home)
     finally:
         for where, _, _ in os.walk(root):
             os.chmod(where, 0o700)
@@ -112,12 +111,12 @@ def test_a_project_that_cannot_be_read_or_written_needs_no_other_home(machine: M
     user = NOBODY if IS_ROOT else None
     for file in files:
         os.chmod(file, 0)
-        done = machine.driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
+        done = driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
         refused(done, 73, f"cannot read {file}", "permission denied")
         assert "hint: make it readable for you\n" in done.err
         os.chmod(file, 0o644)
     os.chmod(project, 0o555)
-    done = machine.driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
+    done = driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
     refused(done, 73, project, "permission denied")
     assert "hint: make it writable for you\n" in done.err
 
@@ -318,7 +317,7 @@ def test_root_leaves_nothing_in_the_home_of_another(machine: Machine) -> None:
     project = make_project(machine.path("work"))
     os.chown(machine.home, NOBODY, NOBODY)
     for words in (("bundle", "create", "-o", os.path.join(machine.root, "x.bundle")), ("plugins", "disable", "x")):
-        machine.driver.run("--endpoint", machine.images, *words, home=machine.home, cwd=project)
+        driver.run("--endpoint", machine.images, *words, home=machine.home, cwd=project)
         assert roots_own(machine.home) == [], words
     assert machine.as_person("install", "tool==1.0.0").code == 0
     os.unlink(machine.path(DATA, "switching.mutex"))
@@ -331,17 +330,17 @@ def test_root_leaves_nothing_in_the_home_of_another(machine: Machine) -> None:
 def test_root_in_the_project_of_another_writes_no_lock(machine: Machine) -> None:
     project = make_project(os.path.join(machine.root, "work"))
     typed = ("--endpoint", machine.images, "--home", os.path.join(machine.root, "own"))
-    refused(machine.driver.run(*typed, "sync", home=machine.home, cwd=project), 77, project, "is not trusted")
+    refused(driver.run(*typed, "sync", home=machine.home, cwd=project), 77, project, "is not trusted")
     assert machine.run("config", "set", "safe_directories", project).code == 0
     for words in (("sync",), ("lock",), ("install", "--project", "tool>=1")):
-        done = machine.driver.run(*typed, *words, home=machine.home, cwd=project)
+        done = driver.run(*typed, *words, home=machine.home, cwd=project)
         refused(done, 77, project)
         assert os.listdir(project) == ["d8.toml"]
         assert roots_own(project) == []
-    done = machine.driver.run("--endpoint", machine.images, "lock", home=project, cwd=project, user=NOBODY)
+    done = driver.run("--endpoint", machine.images, "lock", home=project, cwd=project, user=NOBODY)
     assert done.code == 0, done
     for command in ("sync", "lock"):  # they have nothing to write there
-        done = machine.driver.run(*typed, command, home=machine.home, cwd=project)
+        done = driver.run(*typed, command, home=machine.home, cwd=project)
         assert done.code == 0, done
     assert roots_own(project) == []
 

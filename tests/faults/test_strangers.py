@@ -13,6 +13,7 @@ import pytest
 
 from tests import installed
 from tests.command import SYSTEM_PATH, ended
+from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA
 from tests.faults.test_in_the_way import NOBODY, Machine, needs_root, refused
 from tests.images import add_image, executables, host_platform
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.faults.driver import Driver, Ran
+    from tests.faults.driver import Ran
 
 pytestmark = needs_root
 
@@ -31,7 +32,7 @@ MANIFEST = installed.manifest("tool", "==1.0.0")
 
 
 @pytest.fixture(scope="module")
-def shared(driver: Driver) -> Iterator[Machine]:
+def shared() -> Iterator[Machine]:
     """Give NOBODY a home that every user can look at, with `tool` in place."""
     root = tempfile.mkdtemp(prefix="d8-strangers-")  # pytest's own directories are for one user only
     try:
@@ -40,7 +41,7 @@ def shared(driver: Driver) -> Iterator[Machine]:
         os.mkdir(home)
         add_image(os.path.join(root, "images"), "tool", "v1.0.0", executables("one", host_platform()))
         os.chown(home, NOBODY, NOBODY)
-        machine = Machine(root, home, driver)
+        machine = Machine(root, home)
         done = machine.as_person("install", "tool")
         assert done.code == 0, done
         yield machine
@@ -76,12 +77,11 @@ class Found:
 
     def run(self, *words: str, user: int | None = NOBODY, **env: str) -> Ran:
         typed = ("--endpoint", self.machine.images, *words)
-        run = self.machine.driver.run
         home = self.machine.home if user == NOBODY else os.path.join(self.machine.root, f"home-{user}")
         if not os.path.isdir(home):
             os.mkdir(home)
             os.chown(home, user or 0, user or 0)
-        return run(*typed, home=self.below, env_home=home, user=user, env=env)
+        return driver.run(*typed, home=self.below, env_home=home, user=user, env=env)
 
 
 # -- projects --------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_root_trusts_who_typed_sudo(shared: Machine) -> None:
 @pytest.mark.parametrize("user", [None, OTHER], ids=["root", "another"])
 def test_programs_in_another_users_home_are_not_run(shared: Machine, user: int | None) -> None:
     def run(*words: str, **env: str) -> Ran:
-        return shared.driver.run("--endpoint", shared.images, *words, home=shared.home, user=user, env=env)
+        return driver.run("--endpoint", shared.images, *words, home=shared.home, user=user, env=env)
 
     refused(run("run", "tool"), 77, "belongs to the user nobody", "not run")
     for words in (("list",), ("which", "tool")):
@@ -212,7 +212,7 @@ def test_a_launcher_asks_who_owns_the_program(shared: Machine, tmp_path: Path) -
 
 
 def test_doctor_names_the_owner(shared: Machine) -> None:
-    done = shared.driver.run("--json", "doctor", home=shared.home, user=OTHER)
+    done = driver.run("--json", "doctor", home=shared.home, user=OTHER)
     findings = json.loads(done.out)["data"]["findings"]
     assert any(one["check"] == "home" and "belongs to the user nobody" in one["message"] for one in findings)
     assert not os.path.exists(os.path.join(shared.home, CONFIG, "config.toml.mutex"))

@@ -21,7 +21,7 @@ import pytest
 from d8_installer.model.reference import ImageName
 from d8_installer.model.torn_lock import read_torn
 from tests import command
-from tests.faults.driver import Driver
+from tests.faults import driver
 from tests.property import branches
 from tests.property.branches import Branch, Want, World
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.lock import LockedImage
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 PAIRS = 1000 if os.environ.get("D8_THOROUGH") else 25
 CROSSES = 300 if os.environ.get("D8_THOROUGH") else 10
@@ -52,10 +52,9 @@ History = Mapping[str, tuple[Branch, *tuple[str, ...]]]
 class Repository:
     """One repository for all pairs: each has three commits of its own."""
 
-    def __init__(self, root: Path, driver: Driver) -> None:
+    def __init__(self, root: Path) -> None:
         self.place = root / "project"
         self.home = str(root / "home")
-        self._driver = driver
         self.place.mkdir()
         (root / "home").mkdir()
         self.git("init", "-q")
@@ -69,7 +68,7 @@ class Repository:
         )
 
     def lock(self, *words: str) -> command.Completed:
-        return self._driver.run(*words, home=self.home, cwd=str(self.place))
+        return driver.run(*words, home=self.home, cwd=str(self.place))
 
     @property
     def text(self) -> str:
@@ -114,10 +113,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def repository(tmp_path: Path, world: World) -> Iterator[Repository]:
-    with Driver() as driver:
-        made = Repository(tmp_path, driver)
-        assert made.lock("config", "set", "endpoint", f"oci-layout:{world.root}").code == 0
-        yield made
+    made = Repository(tmp_path)
+    assert made.lock("config", "set", "endpoint", f"oci-layout:{world.root}").code == 0
+    yield made
 
 
 def test_two_branches(world: World, repository: Repository, record_property: Callable[[str, object], None]) -> None:
