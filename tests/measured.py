@@ -60,7 +60,6 @@ def start() -> None:
 def save_and_forget() -> None:
     """Write down what this process recorded so far; processes forked from it write only what they do themselves."""
     if _tracer is not None:
-        atexit.unregister(_save)
         _save()
         _recorded.clear()
 

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests import images
-from tests.command import Completed, run_in
+from tests.command import run_in
 from tests.installed import install, running_environment, write_recorded
+from tests.person import Person
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from tests.command import Completed
 
 HEAD = "import os, sys\nfrom d8_installer.plugin import *\nfrom d8_installer.errors import *\n"
 
 
-@dataclass
-class OwnTool:
+class OwnTool(Person):
     """The tool, its environment, and somebody's home with a registry of two images."""
 
-    root: Path
-    env: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.library = running_environment(self.root / "own")
-        self.home = self.root / "home"
-        self.home.mkdir()
-        self.registry = self.root / "registry"
+    def __init__(self, root: Path, env: Mapping[str, str] | None = None) -> None:
+        super().__init__(root / "home", root / "registry", env={"LOG": str(root / "log"), **(env or {})})
+        self.root = root
+        self.library = running_environment(root / "own")
         for tag in ("v1.0.0", "v1.1.0"):
-            images.add_image(str(self.registry), "hello", tag, images.executables(f"hello {tag}"))
-        images.add_image(str(self.registry), "vault", "v1.0.0", images.executables("vault"))
-        self.env["D8_RPP_ENDPOINT"] = f"oci-layout:{self.registry}"
-        self.env["LOG"] = str(self.root / "log")
+            images.add_image(str(self.source), "hello", tag, images.executables(f"hello {tag}"))
+        images.add_image(str(self.source), "vault", "v1.0.0", images.executables("vault"))
 
     def plugin(self, code: str, name: str = "d8-toy", *, verifies: bool = False, hooks: bool = True) -> str:
         """Put a plugin into the tool's environment and return its name; its module is the name with underscores."""
@@ -62,29 +57,8 @@ class OwnTool:
             file.unlink()
         (self.library / f"{module}-1.0.dist-info").rmdir()
 
-    def run(self, *words: str, cwd: Path | None = None, **env: str) -> Completed:
-        """Run the tool; no command of ours may end in a traceback."""
-        where = str(cwd if cwd is not None else self.home)
-        done = run_in(self.root / "own", *words, home=str(self.home), env={**self.env, **env}, cwd=where)
-        assert "Traceback" not in done.err, done
-        return done
-
-    def ok(self, *words: str) -> Completed:
-        """Run it; it must succeed."""
-        done = self.run(*words)
-        assert done.code == 0, done
-        return done
-
-    def fails(self, code: int, *words: str) -> str:
-        """Run it; it must end with *code*. Returns what it said on stderr."""
-        done = self.run(*words)
-        assert done.code == code, done
-        return done.err
-
-    def json(self, *words: str) -> dict[str, Any]:
-        """Run it and return the envelope's data."""
-        data: dict[str, Any] = json.loads(self.run("--json", *words).out)["data"]
-        return data
+    def _command(self, *words: str, env: dict[str, str], cwd: str) -> Completed:
+        return run_in(self.root / "own", *words, home=str(self.home), env=env, cwd=cwd)
 
     def row(self, name: str = "d8-toy") -> dict[str, Any]:
         """Return what ``plugins`` says of a plugin."""
@@ -103,10 +77,8 @@ class OwnTool:
 
     def files(self) -> dict[str, bytes]:
         """Return manifest, lock and where ``current`` leads."""
-        base = self.home / ".local/share/d8-installer/profiles/user"
-        found = [self.home / ".config/d8-installer/d8.toml", base / "d8.lock"]
-        texts = {path.name: path.read_bytes() for path in found if path.exists()}
-        current = base / "current"
+        texts = {path.name: path.read_bytes() for path in (self.manifest, self.lock) if path.exists()}
+        current = self.user / "current"
         return texts | ({"current": bytes(current.readlink())} if current.is_symlink() else {})
 
 

@@ -33,7 +33,7 @@ def test_a_plugin_that_is_named_and_was_never_here_may_verify(own: OwnTool) -> N
     (own.home / ".config/d8-installer/d8.toml").write_text('schema = 1\n[[images]]\nname = "hello"\n')
     before = own.files()
     for words in (("sync",), ("lock",), ("install", "vault"), ("run", "hello"), ("sync", "--to", "out")):
-        said = own.fails(78, *words)
+        said = own.fails(78, *words).err
         assert "company-verify may verify images and cannot be asked" in said
         assert "`d8-installer plugins disable company-verify`" in said
     assert own.files() == before
@@ -52,7 +52,7 @@ def test_one_that_was_seen_to_verify_nothing_is_only_warned_of(own: OwnTool) -> 
 
 
 def test_what_is_neither_enabled_nor_here_cannot_be_disabled(own: OwnTool) -> None:
-    said = own.fails(2, "plugins", "disable", "nope")
+    said = own.fails(2, "plugins", "disable", "nope").err
     assert "no plugin 'nope' is enabled" in said
     own.ok("config", "set", "plugins", "nope")
     own.ok("plugins", "disable", "Nope")
@@ -76,10 +76,10 @@ def test_a_planted_distribution_does_not_replace_a_verifier(own: OwnTool) -> Non
     own.enabled(REFUSES, verifies=True)
     own.fails(77, "install", "hello")
     info = plant(own, listed=True)
-    assert "it is not signed" in own.fails(77, "install", "hello")
+    assert "it is not signed" in own.fails(77, "install", "hello").err
     assert own.row()["version"] == "1.0"
     own.remove("d8-toy")
-    said = own.fails(78, "install", "hello")
+    said = own.fails(78, "install", "hello").err
     assert info in said
     assert "aaa_evil-1.0.dist-info/RECORD" in said
     assert own.row()["state"] == "broken"
@@ -89,7 +89,7 @@ def test_a_verifier_that_is_there_twice_names_both_and_is_closed(own: OwnTool) -
     own.enabled(ALLOWS, verifies=True)
     own.ok("install", "hello")
     info = plant(own, listed=False)
-    said = own.fails(78, "install", "vault")
+    said = own.fails(78, "install", "vault").err
     assert info in said
     assert "d8_toy-1.0.dist-info" in said
     assert own.placed() == ["hello v1.1.0"]

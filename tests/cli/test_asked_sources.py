@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,27 +10,30 @@ import pytest
 from d8_installer.testing.faults import FaultServer, fault_server, status
 from d8_installer.testing.memory import MemorySource
 from tests import images
-from tests.command import Completed, run
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.command import Completed
+
 SECRET = "of-a-token-file"  # the token that must not be shown
 
 
-@dataclass
-class Person:
-    home: Path
-    server: FaultServer
+class Asker(Person):
+    """Somebody with a token that must not be shown."""
 
-    def run(self, *words: str, **env: str) -> Completed:
-        done = run(*words, home=str(self.home), env={"D8_RPP_ENDPOINT": self.server.url, "D8_PATIENCE": "1"} | env)
-        assert "Traceback" not in done.err
+    def __init__(self, home: Path, server: FaultServer) -> None:
+        super().__init__(home, server.url, env={"D8_PATIENCE": "1"})
+        self.server = server
+
+    def _command(self, *words: str, env: dict[str, str], cwd: str) -> Completed:
+        done = super()._command(*words, env=env, cwd=cwd)
         assert SECRET not in done.out + done.err
         return done
 
-    def endpoint(self, *words: str, **env: str) -> list[str]:
+    def findings(self, *words: str, **env: str) -> list[str]:
         """Return what ``doctor`` finds of the sources: level and message."""
         found = json.loads(self.run("--json", "doctor", *words, **env).out)["data"]["findings"]
         return [f"{one['level']}: {one['message']}" for one in found if one["check"] == "endpoint"]
@@ -41,32 +43,31 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
+def person(tmp_path: Path) -> Iterator[Asker]:
     source = MemorySource()
     for name in ("ruff", "vault"):
         source.add_image(f"deckhouse-cli/plugins/{name}", "v1.0.0", images.layer_of({"plugin": images.script(name)}))
-    (tmp_path / "home").mkdir()
     (tmp_path / "token").write_text(f"{SECRET}\n")
     with fault_server(source) as server:
-        yield Person(tmp_path / "home", server)
+        yield Asker(tmp_path / "home", server)
 
 
-def test_doctor_asks_the_endpoint_once(person: Person) -> None:
-    assert person.endpoint() == [f"ok: {person.server.url} answers"]
+def test_doctor_asks_the_endpoint_once(person: Asker) -> None:
+    assert person.findings() == [f"ok: {person.server.url} answers"]
     assert len(person.server.seen()) == 1
 
 
-def test_doctor_says_where_the_token_comes_from(person: Person) -> None:
+def test_doctor_says_where_the_token_comes_from(person: Asker) -> None:
     file = str(person.home.parent / "token")
     url = person.server.url
-    assert person.endpoint("--token-file", file) == [f"ok: {url} answers (token from --token-file)"]
-    assert person.endpoint(D8_RPP_TOKEN=SECRET) == [f"ok: {url} answers (token from D8_RPP_TOKEN)"]
+    assert person.findings("--token-file", file) == [f"ok: {url} answers (token from --token-file)"]
+    assert person.findings(D8_RPP_TOKEN=SECRET) == [f"ok: {url} answers (token from D8_RPP_TOKEN)"]
     assert person.run("config", "set", "token_file", file).code == 0
-    assert person.endpoint() == [f"ok: {url} answers (token from the setting token_file)"]
+    assert person.findings() == [f"ok: {url} answers (token from the setting token_file)"]
     assert person.tokens() == {f"Bearer {SECRET}"}
 
 
-def test_the_configured_token_is_for_the_configured_endpoint_alone(person: Person) -> None:
+def test_the_configured_token_is_for_the_configured_endpoint_alone(person: Asker) -> None:
     for key, value in (("endpoint", "http://127.0.0.1:9"), ("token_file", str(person.home.parent / "token"))):
         assert person.run("config", "set", key, value).code == 0
     assert person.run("versions", "ruff").code == 0
@@ -74,36 +75,36 @@ def test_the_configured_token_is_for_the_configured_endpoint_alone(person: Perso
 
 
 @pytest.mark.parametrize("code", [401, 403, 502])
-def test_doctor_reports_a_refusal(person: Person, code: int) -> None:
+def test_doctor_reports_a_refusal(person: Asker, code: int) -> None:
     person.server.on("tags", status(code))
-    (found,) = person.endpoint(D8_RPP_TOKEN=SECRET)
+    (found,) = person.findings(D8_RPP_TOKEN=SECRET)
     assert found.startswith(f"error: {person.server.url} (token from D8_RPP_TOKEN): ")
     assert len(person.server.seen()) == 1
     assert person.run("doctor").code == 1
 
 
-def test_doctor_reports_a_dead_port_and_an_absent_bundle(person: Person) -> None:
-    (found,) = person.endpoint("--endpoint", "http://127.0.0.1:9")
+def test_doctor_reports_a_dead_port_and_an_absent_bundle(person: Asker) -> None:
+    (found,) = person.findings("--endpoint", "http://127.0.0.1:9")
     assert found.startswith("error: http://127.0.0.1:9: cannot connect")
-    (found,) = person.endpoint("--endpoint", "bundle:/nonexistent")
+    (found,) = person.findings("--endpoint", "bundle:/nonexistent")
     assert found.startswith("error: bundle:/nonexistent: ")
 
 
-def test_doctor_asks_every_source_and_only_warns_of_a_later_one(person: Person) -> None:
+def test_doctor_asks_every_source_and_only_warns_of_a_later_one(person: Asker) -> None:
     for key, value in (("endpoint", person.server.url), ("sources", "bundle:/nonexistent")):
         assert person.run("config", "set", key, value).code == 0
-    first, second = person.endpoint(D8_RPP_ENDPOINT="")
+    first, second = person.findings(D8_RPP_ENDPOINT="")
     assert first == f"ok: {person.server.url} answers"
     assert second.startswith("warning: bundle:/nonexistent: ")
 
 
-def test_doctor_asks_nothing_offline(person: Person) -> None:
-    (found,) = person.endpoint("--offline")
+def test_doctor_asks_nothing_offline(person: Asker) -> None:
+    (found,) = person.findings("--offline")
     assert found.startswith(f"warning: {person.server.url} was not asked")
     assert not person.server.seen()
 
 
-def test_verbose_shows_each_request_with_status_and_time(person: Person) -> None:
+def test_verbose_shows_each_request_with_status_and_time(person: Asker) -> None:
     done = person.run("-v", "install", "ruff", D8_RPP_TOKEN=SECRET)
     shown = [line for line in done.err.splitlines() if line.startswith("GET ")]
     assert len(shown) == len(person.server.seen())
@@ -112,7 +113,7 @@ def test_verbose_shows_each_request_with_status_and_time(person: Person) -> None
     assert "GET " not in person.run("install", "vault").err
 
 
-def test_a_mistyped_name_is_answered_with_the_one_that_is_known(person: Person) -> None:
+def test_a_mistyped_name_is_answered_with_the_one_that_is_known(person: Asker) -> None:
     assert person.run("install", "ruff").code == 0
     for words in (("install", "rufff"), ("versions", "ruf"), ("run", "rufff")):
         done = person.run(*words)
@@ -123,13 +124,13 @@ def test_a_mistyped_name_is_answered_with_the_one_that_is_known(person: Person) 
         ]
 
 
-def test_a_name_like_no_other_is_not_answered_with_a_guess(person: Person) -> None:
+def test_a_name_like_no_other_is_not_answered_with_a_guess(person: Asker) -> None:
     assert person.run("install", "ruff").code == 0
     done = person.run("install", "zzz")
     assert (done.code, "did you mean" in done.err) == (69, False)
 
 
-def test_a_missing_token_and_a_refused_one_are_told_apart(person: Person) -> None:
+def test_a_missing_token_and_a_refused_one_are_told_apart(person: Asker) -> None:
     for code, without, refused in (
         (401, "wants a bearer token, and none was given", "refuses the token from D8_RPP_TOKEN"),
         (403, "does not let a request without a token download", "does not let the token from D8_RPP_TOKEN download"),
@@ -141,7 +142,7 @@ def test_a_missing_token_and_a_refused_one_are_told_apart(person: Person) -> Non
             assert (done.code, said in done.err) == (77, True), done
 
 
-def test_the_hint_for_a_missing_token_can_be_followed(person: Person) -> None:
+def test_the_hint_for_a_missing_token_can_be_followed(person: Asker) -> None:
     person.server.on("tags", status(401))
     assert "d8-installer config set token_file FILE" in person.run("versions", "ruff").err
     assert person.run("config", "set", "token_file", str(person.home.parent / "token")).code == 0

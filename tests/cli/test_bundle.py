@@ -17,6 +17,7 @@ from d8_installer.registry import bundle as form
 from d8_installer.registry.oci_layout import LayoutSource
 from d8_installer.testing.faults import cut, fault_server, flipped, stalled
 from tests import command, images, installed, measured
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,32 +29,25 @@ NAMES = ("alpha", "beta")
 MANIFEST = 'schema = 1\n[[images]]\nname = "alpha"\nversion = ">=1"\n[[images]]\nname = "beta"\n'
 
 
-class Office:
+class Office(Person):
     """Somebody with a project, its lock, and a proxy; `alpha` and `beta` share one layer for one platform."""
 
     def __init__(self, directory: Path, proxy: FaultServer) -> None:
-        self.home = directory / "office"
-        self.project = self.home / "project"
-        self.project.mkdir(parents=True)
-        (self.project / "d8.toml").write_text(MANIFEST)
+        super().__init__(directory / "office", proxy.url, env={"D8_PATIENCE": "2"})
+        self.cwd = self.project(MANIFEST)
         self.proxy = proxy
-        assert self.run("lock").code == 0
+        self.ok("lock")
 
     @property
-    def lock(self) -> bytes:
-        return (self.project / "d8.lock").read_bytes()
+    def lock_bytes(self) -> bytes:
+        return (self.cwd / "d8.lock").read_bytes()
 
     @property
     def bundle(self) -> Path:
-        return self.project / "tools.bundle"
-
-    def run(self, *words: str) -> command.Completed:
-        env = {"D8_RPP_ENDPOINT": self.proxy.url, "D8_PATIENCE": "2"}
-        return command.run(*words, home=str(self.home), cwd=str(self.project), env=env)
+        return self.cwd / "tools.bundle"
 
     def make(self, *more: str) -> bytes:
-        done = self.run("bundle", "create", "-o", "tools.bundle", *more)
-        assert done.code == 0, done
+        self.ok("bundle", "create", "-o", "tools.bundle", *more)
         return self.bundle.read_bytes()
 
 
@@ -67,21 +61,12 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield Office(tmp_path, proxy)
 
 
-class Island:
+class Island(Person):
     """A HOME that has nothing but the bundle, and no way out."""
 
     def __init__(self, directory: Path, bundle: bytes) -> None:
-        self.home = directory
-        directory.mkdir()
+        super().__init__(directory, env={"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"})
         (directory / "b").write_bytes(bundle)
-
-    def run(self, *words: str, cwd: Path | None = None) -> command.Completed:
-        env = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
-        return command.run(*words, home=str(self.home), cwd=str(cwd or self.home), env=env)
-
-    def says(self, name: str) -> str:
-        binary = self.home / ".local/share/d8-installer/bin" / name
-        return subprocess.run([binary], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def names_in(bundle: bytes, tmp_path: Path) -> list[str]:
@@ -96,7 +81,7 @@ def test_the_same_lock_gives_the_same_bytes_each_blob_once(office: Office, tmp_p
     names = names_in(first, tmp_path)
     assert names[:4] == ["d8.lock", "d8.toml", "index.json", "oci-layout"]
     blobs = names[4:]
-    pins = [pin for image in Lock.parse(office.lock, "").images for _, pin in image.platforms]
+    pins = [pin for image in Lock.parse(office.lock_bytes, "").images for _, pin in image.platforms]
     children, layers = {pin.child for pin in pins}, {pin.layer for pin in pins}
     assert len(set(names)) == len(names) == 4 + len(NAMES) + len(children) + len(layers)
     assert len(layers) < len(pins), "two images have one layer in common"
@@ -108,13 +93,13 @@ def test_the_same_lock_gives_the_same_bytes_each_blob_once(office: Office, tmp_p
             assert hashlib.sha256(content.read()).hexdigest() == name.rpartition("/")[2]
         lock = archive.extractfile("d8.lock")
         assert lock is not None
-        assert lock.read() == office.lock
+        assert lock.read() == office.lock_bytes
     office.bundle.unlink()
     other = command.run(
         *("--endpoint", f"oci-layout:{tmp_path / 'images'}", "--home", str(tmp_path / "h2"), "--project"),
         *("bundle", "create", "-o", "tools.bundle"),
         home=str(office.home),
-        cwd=str(office.project),
+        cwd=str(office.cwd),
     )
     assert other.code == 0, other
     assert hashlib.sha256(first).hexdigest() in other.out
@@ -131,7 +116,7 @@ def test_an_island_gets_the_same(office: Office, tmp_path: Path) -> None:
     assert done.code == 0, done
     assert "taking the one of bundle:b" in done.err
     assert [island.says(name) for name in NAMES] == [f"{name} {images.host_platform()}" for name in NAMES]
-    assert (island.home / ".local/share/d8-installer/profiles/user/d8.lock").read_bytes() == office.lock
+    assert (island.home / ".local/share/d8-installer/profiles/user/d8.lock").read_bytes() == office.lock_bytes
     assert island.run("sync", "--frozen", "--offline").out == "nothing to do\n"
     laid = island.run("sync", "--frozen", "--from", "bundle:b", "--platform", "darwin-arm64", "--to", "mac")
     assert laid.code == 0, laid
@@ -147,7 +132,7 @@ def test_a_lock_made_from_the_bundle_is_the_origins(office: Office, tmp_path: Pa
     for words in (("lock",), ("sync", "--locked"), ("lock", "--check"), ("lock", "--upgrade")):
         done = island.run("--endpoint", "bundle:../b", *words, cwd=project)
         assert done.code == 0, done
-        assert (project / "d8.lock").read_bytes() == office.lock
+        assert (project / "d8.lock").read_bytes() == office.lock_bytes
 
 
 def test_the_proxy_serves_a_bundle(office: Office, tmp_path: Path) -> None:
@@ -184,7 +169,7 @@ def test_one_platforms_bundle_says_what_it_lacks(office: Office, tmp_path: Path)
 
 
 def test_what_plugins_ask_for_is_in_it(office: Office, tmp_path: Path) -> None:
-    place = installed.library(office.project / ".venv")
+    place = installed.library(office.cwd / ".venv")
     plugin = installed.install(place, "d8-plug-x", "1.0", installed.manifest("beta"))
     stale = office.run("bundle", "create", "-o", "tools.bundle")
     assert (stale.code, "is stale" in stale.err) == (65, True), stale
@@ -199,7 +184,7 @@ def test_what_plugins_ask_for_is_in_it(office: Office, tmp_path: Path) -> None:
 
 
 def leftovers(office: Office) -> list[str]:
-    return [path.name for path in office.project.iterdir() if path.name.startswith("tools.bundle")]
+    return [path.name for path in office.cwd.iterdir() if path.name.startswith("tools.bundle")]
 
 
 def test_wrong_bytes_leave_nothing_and_a_cut_begins_anew(office: Office) -> None:
@@ -228,7 +213,7 @@ def test_ended_in_the_middle_it_leaves_nothing(office: Office, number: signal.Si
     env = {"D8_RPP_ENDPOINT": office.proxy.url, "HOME": str(office.home), measured.VARIABLE: ""}
     process = subprocess.Popen(
         [command.PROGRAM, "bundle", "create", "-o", "tools.bundle"],
-        cwd=office.project,
+        cwd=office.cwd,
         env=command.environment(str(office.home), **env),
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -253,11 +238,11 @@ def test_skopeo_finds_the_images(office: Office) -> None:
     name = f"oci-archive:{office.bundle}:{ImageName.parse('alpha').path}:v1.0.0"
     done = subprocess.run([skopeo, "inspect", "--raw", name], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"sha256:{hashlib.sha256(done.stdout).hexdigest()}" in office.lock.decode()
+    assert f"sha256:{hashlib.sha256(done.stdout).hexdigest()}" in office.lock_bytes.decode()
 
 
 def test_a_bundle_of_nothing_says_so(office: Office) -> None:
-    (office.project / "d8.toml").write_text("schema = 1\n")
+    (office.cwd / "d8.toml").write_text("schema = 1\n")
     assert office.run("lock").code == 0
     assert "tools.bundle (0 images, 0 layers, 10.2 kB)\n" in office.run("bundle", "create", "-o", "tools.bundle").out
 
@@ -269,7 +254,7 @@ CAT = 'schema = 1\n[[images]]\nname = "alpha"\nbinaries = { cat = "plugin" }\n'
 
 
 def carried(office: Office, tmp_path: Path) -> Island:
-    (office.project / "d8.toml").write_text(CAT)
+    (office.cwd / "d8.toml").write_text(CAT)
     assert office.run("lock").code == 0
     return Island(tmp_path / "island", office.make())
 
@@ -315,11 +300,11 @@ def test_with_a_manifest_at_hand_the_carried_lock_has_to_agree(office: Office, t
     for _ in range(2):
         assert island.run("sync", "--frozen", "--from", "bundle:../b", cwd=project).code == 0
         assert len(list(island.home.glob(".local/share/d8-installer/profiles/*/current/bin/cat"))) == 1
-    assert (project / "d8.lock").read_bytes() == office.lock
+    assert (project / "d8.lock").read_bytes() == office.lock_bytes
 
 
 def test_a_mistyped_bundle_is_not_a_missing_lock(office: Office) -> None:
-    (office.project / "d8.lock").unlink()
+    (office.cwd / "d8.lock").unlink()
     typo = office.run("sync", "--frozen", "--from", "bundle:typo")
     assert (typo.code, "'typo' cannot be read: no such file" in typo.err) == (78, True), typo
     plain = office.run("sync", "--frozen")
@@ -374,10 +359,10 @@ NO_PLACE = {
 @pytest.mark.skipif(os.name != "posix", reason="makes a pipe")
 def test_a_bundle_takes_no_place_but_a_files(office: Office) -> None:
     """And it is said before anything is fetched."""
-    (office.project / "place").mkdir()
-    os.mkfifo(office.project / "pipe")
-    (office.project / "to-pipe").symlink_to("pipe")
-    (office.project / "hard").hardlink_to(office.project / "d8.lock")
+    (office.cwd / "place").mkdir()
+    os.mkfifo(office.cwd / "pipe")
+    (office.cwd / "to-pipe").symlink_to("pipe")
+    (office.cwd / "hard").hardlink_to(office.cwd / "d8.lock")
     assert office.run("config", "set", "reserved", "x").code == 0
     office.proxy.reset()
     before = {path: path.stat() for path in office.home.rglob("*") if "mutex" not in path.name}

@@ -13,32 +13,22 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from tests import images
-from tests.command import Completed, ended, run
+from tests.command import ended
+from tests.person import Person
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Exporter:
+class Exporter(Person):
     """A person whose lock has an image with an index and a single one."""
 
     def __init__(self, directory: Path) -> None:
-        self.home = directory / "home"
-        self.home.mkdir()
-        layout = str(directory / "reg")
+        super().__init__(directory / "home", directory / "reg")
+        layout = str(self.source)
         images.add_image(layout, "stronghold", "v1.4.2", images.executables("stronghold", *images.PLATFORMS))
         images.add_image(layout, "deckhouse-cli", "v0.13.1", {"any": images.script("d8")})
-        self.env = {"D8_RPP_ENDPOINT": f"oci-layout:{layout}"}
-        self.run("install", "stronghold", "deckhouse-cli")
-
-    @property
-    def lock(self) -> Path:
-        return self.home / ".local/share/d8-installer/profiles/user/d8.lock"
-
-    def run(self, *words: str, expect: int = 0, **more: str) -> Completed:
-        done = run(*words, home=str(self.home), env=self.env | more)
-        assert done.code == expect, done
-        return done
+        self.ok("install", "stronghold", "deckhouse-cli")
 
 
 @pytest.fixture
@@ -47,7 +37,7 @@ def person(tmp_path: Path) -> Exporter:
 
 
 def test_cyclonedx_is_valid_and_says_every_digest(person: Exporter) -> None:
-    text = person.run("export", "--format", "cyclonedx").out
+    text = person.ok("export", "--format", "cyclonedx").out
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     document = json.loads(text)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
@@ -73,30 +63,30 @@ def test_cyclonedx_is_valid_and_says_every_digest(person: Exporter) -> None:
 
 def test_the_same_lock_gives_the_same_bytes(person: Exporter) -> None:
     for name in ("cyclonedx", "json", "requirements"):
-        first = person.run("export", "--format", name).out
-        assert person.run("export", "--format", name, PYTHONHASHSEED="7").out == first
-        assert person.run("--offline", "export", "--format", name).out == first
-    assert "timestamp" not in person.run("export", "--format", "cyclonedx").out
-    dated = person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="1700000000").out
+        first = person.ok("export", "--format", name).out
+        assert person.ok("export", "--format", name, PYTHONHASHSEED="7").out == first
+        assert person.ok("--offline", "export", "--format", name).out == first
+    assert "timestamp" not in person.ok("export", "--format", "cyclonedx").out
+    dated = person.ok("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="1700000000").out
     assert json.loads(dated)["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(dated) is None
-    person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="soon", expect=2)
+    person.fails(2, "export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="soon")
     for seconds in ("253402300800", "99999999999999999"):
-        refused = person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH=seconds, expect=2)
+        refused = person.fails(2, "export", "--format", "cyclonedx", SOURCE_DATE_EPOCH=seconds)
         assert f"SOURCE_DATE_EPOCH {seconds} is not a date" in refused.err
-    person.run("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="253402300799")
+    person.ok("export", "--format", "cyclonedx", SOURCE_DATE_EPOCH="253402300799")
 
 
 def test_json_is_the_lock(person: Exporter) -> None:
-    document = json.loads(person.run("export", "--format", "json").out)
+    document = json.loads(person.ok("export", "--format", "json").out)
     assert document == tomllib.loads(person.lock.read_text())
 
 
 def test_requirements_give_the_same_lock_again(person: Exporter) -> None:
-    lines = person.run("export", "--format", "requirements").out.splitlines()
+    lines = person.ok("export", "--format", "requirements").out.splitlines()
     assert lines == ["deckhouse-cli===v0.13.1", "stronghold===v1.4.2"]
     before = tomllib.loads(person.lock.read_text())["images"]
-    person.run("install", "--home", str(person.home / "other"), *lines)
+    person.ok("install", "--home", str(person.home / "other"), *lines)
     after = tomllib.loads((person.home / "other/profiles/user/d8.lock").read_text())["images"]
     assert [(i["version"], i["platforms"]) for i in after] == [(i["version"], i["platforms"]) for i in before]
 
@@ -104,11 +94,11 @@ def test_requirements_give_the_same_lock_again(person: Exporter) -> None:
 def test_a_hand_with_no_lock_or_no_library(person: Exporter) -> None:
     code = "import sys; sys.modules['cyclonedx'] = None; from d8_installer.cli.main import main; sys.exit(main())"
     words = [sys.executable, "-c", code, "export", "--format", "cyclonedx"]
-    done = ended(words, home=str(person.home), env=person.env)
+    done = ended(words, home=str(person.home), env=person.variables)
     assert done.code == 78
     assert "needs the extra [sbom]" in done.err
     assert "'cyclonedx-python-lib>=" in done.err
     person.lock.unlink()
-    assert "is missing" in person.run("export", "--format", "json", expect=65).err
-    person.run("export", expect=2)
-    person.run("export", "--format", "xml", expect=2)
+    assert "is missing" in person.fails(65, "export", "--format", "json").err
+    person.fails(2, "export")
+    person.fails(2, "export", "--format", "xml")

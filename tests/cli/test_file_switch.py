@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import Completed, ended
-from tests.faults.scenarios import DATA, leftovers
+from tests.faults.scenarios import leftovers
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,83 +28,73 @@ sys.exit(run(sys.argv[1:]))
 """
 
 
-class Person:
+class WithoutLinks(Person):
     """Somebody whose system has no links."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "home"
-        self.path.mkdir()
-        self.images = str(directory / "images")
+        super().__init__(directory / "home", directory / "images")
         for tag in ("v1.0.0", "v2.0.0", "v3.0.0"):
-            add_image(self.images, "tool", tag, executables(tag, host_platform()))
-
-    def run(self, *words: str, expect: int = 0) -> Completed:
-        env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.images}"}
-        done = ended([sys.executable, "-c", _MAIN, *words], home=str(self.path), env=env)
-        assert done.code == expect, done
-        return done
+            add_image(str(self.source), "tool", tag, executables(tag, host_platform()))
 
     @property
-    def user(self) -> Path:
-        return self.path / DATA / "profiles" / "user"
+    def bin(self) -> Path:
+        return self.user / "current/bin"
 
-    def says(self) -> str:
-        return ended([str(self.user / "current" / "bin" / "tool")], home=str(self.path)).out.split()[0]
+    def _command(self, *words: str, env: dict[str, str], cwd: str) -> Completed:
+        return ended([sys.executable, "-c", _MAIN, *words], home=str(self.home), env=env, cwd=cwd)
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    made = Person(tmp_path)
+def person(tmp_path: Path) -> WithoutLinks:
+    made = WithoutLinks(tmp_path)
     for version in ("1.0.0", "2.0.0"):
-        made.run("install", f"tool=={version}")
+        made.ok("install", f"tool=={version}")
     assert (made.user / "current").is_dir()
     assert not (made.user / "current").is_symlink()
     return made
 
 
-def test_a_life(person: Person) -> None:
-    person.run("rollback")
-    assert person.says() == "v1.0.0"
-    person.run("install", "tool==3.0.0")
-    person.run("verify")
-    removed = json.loads(person.run("gc", "--keep", "1", "--json").out)["data"]["removed"]
+def test_a_life(person: WithoutLinks) -> None:
+    person.ok("rollback")
+    assert person.says("tool").split()[0] == "v1.0.0"
+    person.ok("install", "tool==3.0.0")
+    person.ok("verify")
+    removed = json.loads(person.ok("gc", "--keep", "1", "--json").out)["data"]["removed"]
     assert sorted(one["kind"] for one in removed) == ["executable"] * 2 + ["generation"] * 2 + ["layer"] * 2
-    assert person.says() == "v3.0.0"
-    person.run("verify")
-    assert leftovers(str(person.path)) == []
-    person.run("self", "uninstall", "--yes")
-    assert list(person.path.iterdir()) == []
+    assert person.says("tool").split()[0] == "v3.0.0"
+    person.ok("verify")
+    assert leftovers(str(person.home)) == []
+    person.ok("self", "uninstall", "--yes")
+    assert list(person.home.iterdir()) == []
 
 
-def test_a_cut_switch_is_carried_on_before_anything_is_collected(person: Person) -> None:
+def test_a_cut_switch_is_carried_on_before_anything_is_collected(person: WithoutLinks) -> None:
     (person.user / "current" / "journal.json").write_text('{"to": 1}')
-    person.run("gc", "--keep", "1")
-    assert person.says() == "v1.0.0"
-    person.run("verify")
+    person.ok("gc", "--keep", "1")
+    assert person.says("tool").split()[0] == "v1.0.0"
+    person.ok("verify")
 
 
 @pytest.mark.parametrize("place", ["current/bin/tool", "generations/2/bin/tool"])
-def test_the_copies_are_verified_and_mended(person: Person, place: str) -> None:
+def test_the_copies_are_verified_and_mended(person: WithoutLinks, place: str) -> None:
     path = person.user / place
     path.parent.chmod(0o755)
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data[:-2] + b"!\n")
     path.chmod(0o755)
-    assert "tool" in person.run("verify", expect=76).err
-    person.run("verify", "--fix")
-    person.run("verify")
-    assert person.says() == "v2.0.0"
+    assert "tool" in person.fails(76, "verify").err
+    person.ok("verify", "--fix")
+    person.ok("verify")
+    assert person.says("tool").split()[0] == "v2.0.0"
 
 
-def test_a_damaged_stored_file_is_mended_under_all_its_names(person: Person) -> None:
-    stored = next(
-        path for path in (person.path / DATA / "store" / "sha256").glob("*/tool") if b"v2" in path.read_bytes()
-    )
+def test_a_damaged_stored_file_is_mended_under_all_its_names(person: WithoutLinks) -> None:
+    stored = next(path for path in (person.data / "store" / "sha256").glob("*/tool") if b"v2" in path.read_bytes())
     stored.chmod(0o755)
     stored.write_bytes(stored.read_bytes().replace(b"v2", b"v9"))  # a hard link: the copies are this very file
-    assert person.says() == "v9.0.0"
-    person.run("verify", expect=76)
-    person.run("verify", "--fix")
-    assert person.says() == "v2.0.0"
-    person.run("verify")
+    assert person.says("tool").split()[0] == "v9.0.0"
+    person.fails(76, "verify")
+    person.ok("verify", "--fix")
+    assert person.says("tool").split()[0] == "v2.0.0"
+    person.ok("verify")

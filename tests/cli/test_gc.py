@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from d8_installer.errors import UsageError
 from d8_installer.ops.upkeep.gc import parse_age
 from d8_installer.ops.upkeep.profiles_on_disk import is_gone
-from tests.command import Completed, run, start
-from tests.faults.scenarios import DATA, leftovers, said
+from tests.command import run, start
+from tests.faults.scenarios import leftovers, said
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,47 +29,30 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by 
 THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 
 
-class Person:
-    """Somebody with a HOME, and images `tool` (three versions), `other` and `third`."""
+class Collector(Person):
+    """Somebody with images `tool` (three versions), `other` and `third`."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "home"
-        self.path.mkdir(parents=True)
-        self.images = str(directory / "images")
+        super().__init__(directory / "home", directory / "images")
         for tag in ("v1.0.0", "v2.0.0", "v3.0.0"):
-            add_image(self.images, "tool", tag, executables(tag, host_platform()))
+            add_image(str(self.source), "tool", tag, executables(tag, host_platform()))
         for name in ("other", "third"):
-            add_image(self.images, name, "v1.0.0", executables(name, host_platform()))
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {"D8_RPP_ENDPOINT": f"oci-layout:{self.images}"}
-
-    def run(self, *words: str, cwd: Path | None = None, expect: int = 0) -> Completed:
-        done = run(*words, home=str(self.path), env=self.env, cwd=None if cwd is None else str(cwd))
-        assert done.code == expect, done
-        return done
-
-    def gc(self, *words: str) -> dict[str, Any]:
-        data: dict[str, Any] = json.loads(self.run("gc", "--json", *words).out)["data"]
-        return data
+            add_image(str(self.source), name, "v1.0.0", executables(name, host_platform()))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        return start(*words, home=str(self.path), env=self.env)
+        return start(*words, home=str(self.home), env=self.variables)
 
-    def project(self, name: str, image: str) -> Path:
+    def synced(self, name: str, image: str) -> Path:
         """Make a project that wants *image*, in a directory that holds something else too, and sync it."""
-        project = self.path / "work" / name
-        project.mkdir(parents=True)
+        project = self.project(f'schema = 1\n[[images]]\nname = "{image}"\n', f"work/{name}")
         (project.parent / "notes").touch()
-        (project / "d8.toml").write_text(f'schema = 1\n[[images]]\nname = "{image}"\n')
-        self.run("sync", cwd=project)
+        self.ok("sync", cwd=project)
         return project
 
     def tree(self) -> dict[str, bytes | str]:
         """Return every file and link of the home, with its bytes or target."""
         found: dict[str, bytes | str] = {}
-        for where, _, names in os.walk(self.path / DATA):
+        for where, _, names in os.walk(self.data):
             for path in (os.path.join(where, name) for name in names):
                 if os.path.islink(path):
                     found[path] = os.readlink(path)
@@ -79,83 +63,83 @@ class Person:
 
     def stored(self) -> set[str]:
         """Return what the stored executables say."""
-        store = self.path / DATA / "store" / "sha256"
-        return {path.read_text().split('"')[1].split()[0] for path in store.glob("*/*")}
+        return {path.read_text().split('"')[1].split()[0] for path in (self.data / "store/sha256").glob("*/*")}
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path)
+def person(tmp_path: Path) -> Collector:
+    return Collector(tmp_path)
 
 
 def kinds(data: dict[str, Any]) -> list[str]:
     return sorted(one["kind"] for one in data["removed"])
 
 
-def test_what_is_beyond_the_newest_goes_with_what_it_alone_reached(person: Person) -> None:
+def test_what_is_beyond_the_newest_goes_with_what_it_alone_reached(person: Collector) -> None:
     for version in ("1.0.0", "2.0.0", "3.0.0"):
-        person.run("install", f"tool=={version}")
+        person.ok("install", f"tool=={version}")
     before = person.tree()
-    would = person.gc("--keep", "2", "--dry-run")
+    would = person.json("gc", "--keep", "2", "--dry-run")
     assert person.tree() == before
-    done = person.gc("--keep", "2")
+    done = person.json("gc", "--keep", "2")
     assert done == would | {"dry_run": False}
     assert kinds(done) == ["executable", "generation", "layer"]
     assert done["bytes"] == sum(one["bytes"] for one in done["removed"]) > 0
     assert person.stored() == {"v2.0.0", "v3.0.0"}
-    assert person.gc("--keep", "2")["removed"] == []
-    person.run("rollback")
-    assert said(str(person.path), "tool") == "v2.0.0"
-    person.run("verify")
+    assert person.json("gc", "--keep", "2")["removed"] == []
+    person.ok("rollback")
+    assert said(str(person.home), "tool") == "v2.0.0"
+    person.ok("verify")
 
 
-def test_the_active_generation_stays_however_old_it_is(person: Person) -> None:
+def test_the_active_generation_stays_however_old_it_is(person: Collector) -> None:
     for version in ("1.0.0", "2.0.0", "3.0.0"):
-        person.run("install", f"tool=={version}")
-    person.run("rollback", "1")
+        person.ok("install", f"tool=={version}")
+    person.ok("rollback", "1")
     assert (
-        kinds(person.gc("--keep", "1", "--older-than", "0s")) == ["executable"] * 2 + ["generation"] * 2 + ["layer"] * 2
+        kinds(person.json("gc", "--keep", "1", "--older-than", "0s"))
+        == ["executable"] * 2 + ["generation"] * 2 + ["layer"] * 2
     )
-    assert said(str(person.path), "tool") == "v1.0.0"
+    assert said(str(person.home), "tool") == "v1.0.0"
     assert person.stored() == {"v1.0.0"}
 
 
-def test_age_counts_as_well(person: Person) -> None:
-    person.run("install", "tool==1.0.0")
-    person.run("install", "tool==2.0.0")
-    assert person.gc("--older-than", "1h")["removed"] == []
-    record = person.path / DATA / "profiles/user/generations/1/generation.json"
+def test_age_counts_as_well(person: Collector) -> None:
+    person.ok("install", "tool==1.0.0")
+    person.ok("install", "tool==2.0.0")
+    assert person.json("gc", "--older-than", "1h")["removed"] == []
+    record = person.data / "profiles/user/generations/1/generation.json"
     aged = json.loads(record.read_text()) | {"time": "2020-01-01T00:00:00Z"}
     del aged["checksum"]
     record.parent.chmod(0o755)
     record.chmod(0o644)
     record.write_text(json.dumps(aged))
-    assert "generation" in kinds(person.gc("--older-than", "1h"))
+    assert "generation" in kinds(person.json("gc", "--older-than", "1h"))
 
 
-def test_projects_and_runs_are_roots_and_a_removed_project_goes_whole(person: Person) -> None:
-    project = person.project("here", "other")
-    gone = person.project("gone", "third")
-    person.run("run", "tool==1.0.0")
-    assert person.gc("--keep", "1", "--older-than", "0s")["removed"] == []
+def test_projects_and_runs_are_roots_and_a_removed_project_goes_whole(person: Collector) -> None:
+    project = person.synced("here", "other")
+    gone = person.synced("gone", "third")
+    person.ok("run", "tool==1.0.0")
+    assert person.json("gc", "--keep", "1", "--older-than", "0s")["removed"] == []
     shutil.rmtree(gone)
-    assert kinds(person.gc()) == ["executable", "layer", "profile"]
+    assert kinds(person.json("gc")) == ["executable", "layer", "profile"]
     assert person.stored() == {"other", "v1.0.0"}
-    assert len(os.listdir(person.path / DATA / "profiles")) == 1
-    person.run("sync", "--locked", cwd=project)
-    person.run("run", "--offline", "tool==1.0.0")
+    assert len(os.listdir(person.data / "profiles")) == 1
+    person.ok("sync", "--locked", cwd=project)
+    person.ok("run", "--offline", "tool==1.0.0")
 
 
-def test_a_disk_that_may_only_be_unmounted_keeps_its_profile(person: Person) -> None:
-    project = person.project("p", "other")
+def test_a_disk_that_may_only_be_unmounted_keeps_its_profile(person: Collector) -> None:
+    project = person.synced("p", "other")
     for path in (project, project.parent):  # an empty mount point, and one that is not there at all
         shutil.rmtree(path)
         path.parent.mkdir(exist_ok=True)
         (path.parent / "notes").unlink(missing_ok=True)
-        data = person.gc()
+        data = person.json("gc")
         assert data["removed"] == []
         assert "--missing" in data["spared"][0]
-    assert "profile" in kinds(person.gc("--missing"))
+    assert "profile" in kinds(person.json("gc", "--missing"))
 
 
 def test_only_a_sure_sign_says_that_a_project_is_gone(tmp_path: Path) -> None:
@@ -169,46 +153,46 @@ def test_only_a_sure_sign_says_that_a_project_is_gone(tmp_path: Path) -> None:
     assert is_gone(str(tmp_path / ("x" * 300))) is False  # the system cannot say
 
 
-def test_what_a_damaged_record_hides_is_reached_by_its_links(person: Person) -> None:
-    person.run("install", "tool==1.0.0")
-    person.run("install", "tool==2.0.0")
-    record = person.path / DATA / "profiles/user/generations/1/generation.json"
+def test_what_a_damaged_record_hides_is_reached_by_its_links(person: Collector) -> None:
+    person.ok("install", "tool==1.0.0")
+    person.ok("install", "tool==2.0.0")
+    record = person.data / "profiles/user/generations/1/generation.json"
     record.chmod(0o644)
     record.write_text("{")
-    data = person.gc()
+    data = person.json("gc")
     assert "generation 1" in data["spared"][0]
     assert person.stored() == {"v1.0.0", "v2.0.0"}
 
 
-def test_what_is_not_ours_stays(person: Person) -> None:
-    person.run("install", "tool==1.0.0")
-    home = person.path / DATA
+def test_what_is_not_ours_stays(person: Collector) -> None:
+    person.ok("install", "tool==1.0.0")
+    home = person.data
     strange = [home / "mine", home / "profiles" / "notes", home / "runs" / "x", home / "store" / "sha256" / "y"]
     for path in strange:
         path.mkdir(parents=True)
-    person.gc("--keep", "1")
+    person.json("gc", "--keep", "1")
     assert all(path.is_dir() for path in strange)
 
 
-def test_an_empty_home_has_no_garbage_and_gets_nothing(person: Person) -> None:
-    assert person.gc()["removed"] == []
-    assert not (person.path / DATA).exists()
+def test_an_empty_home_has_no_garbage_and_gets_nothing(person: Collector) -> None:
+    assert person.json("gc")["removed"] == []
+    assert not (person.data).exists()
 
 
-def test_an_install_beside_gc_is_never_the_worse_for_it(person: Person) -> None:
+def test_an_install_beside_gc_is_never_the_worse_for_it(person: Collector) -> None:
     """gc after gc, while installs fetch what no generation names yet: each of them has its bytes in the end."""
-    person.run("install", "tool==1.0.0")
+    person.ok("install", "tool==1.0.0")
     collected = 0
     for version in itertools.islice(itertools.cycle(("2.0.0", "3.0.0", "1.0.0")), 30 if THOROUGH else 3):
         installing = person.start("install", f"tool=={version}")
         while installing.poll() is None:
-            collected += len(person.gc("--keep", "1")["removed"])
+            collected += len(person.json("gc", "--keep", "1")["removed"])
         out, err = installing.communicate(timeout=60)
         assert installing.returncode == 0, (out, err)
-        assert said(str(person.path), "tool") == f"v{version}"
+        assert said(str(person.home), "tool") == f"v{version}"
     print(f"{collected} things collected beside installs")  # noqa: T201 - the figure
-    person.run("verify")
-    assert leftovers(str(person.path)) == []
+    person.ok("verify")
+    assert leftovers(str(person.home)) == []
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -217,19 +201,19 @@ def test_an_install_beside_gc_is_never_the_worse_for_it(person: Person) -> None:
     keep=st.integers(1, 3),
 )
 def test_after_any_life_what_stays_runs(tmp_path_factory: pytest.TempPathFactory, verbs: list[str], keep: int) -> None:
-    person = Person(tmp_path_factory.mktemp("life"))
-    person.run("install", "tool==3.0.0")
+    person = Collector(tmp_path_factory.mktemp("life"))
+    person.ok("install", "tool==3.0.0")
     for verb in verbs:
         words = {"gc": ["gc", "--keep", str(keep)], "rollback": ["rollback"], "-other": ["uninstall", "other"]}
-        run(*words.get(verb, ["install", verb]), home=str(person.path), env=person.env)
-    data = person.gc("--keep", str(keep))
-    person.run("verify")
-    assert person.gc("--keep", str(keep))["removed"] == []
-    generations = json.loads(person.run("history", "--json").out)["data"]["generations"]
+        run(*words.get(verb, ["install", verb]), home=str(person.home), env=person.variables)
+    data = person.json("gc", "--keep", str(keep))
+    person.ok("verify")
+    assert person.json("gc", "--keep", str(keep))["removed"] == []
+    generations = json.loads(person.ok("history", "--json").out)["data"]["generations"]
     assert 1 <= len(generations) <= keep + 1
     for entry in generations:
-        person.run("rollback", str(entry["number"]))
-        assert said(str(person.path), "tool") in {"v1.0.0", "v2.0.0", "v3.0.0"}
+        person.ok("rollback", str(entry["number"]))
+        assert said(str(person.home), "tool") in {"v1.0.0", "v2.0.0", "v3.0.0"}
     assert data["spared"] == []
 
 
@@ -245,5 +229,5 @@ def test_what_is_no_age(text: str) -> None:
 
 
 @pytest.mark.parametrize("keep", ["0", "-1", "x", "10001", "٣"])
-def test_what_is_no_number_to_keep(person: Person, keep: str) -> None:
-    person.run("gc", "--keep", keep, expect=2)
+def test_what_is_no_number_to_keep(person: Collector, keep: str) -> None:
+    person.fails(2, "gc", "--keep", keep)

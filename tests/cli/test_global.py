@@ -17,6 +17,7 @@ import pytest
 from d8_installer.store.paths import global_home
 from tests.command import PROGRAM, Completed, ended, environment, run
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,27 +27,21 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and users of P
 BE_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
-class Machine:
-    """An administrator with a HOME, a place for the system's home, and images."""
+class Machine(Person):
+    """An administrator whose HOME stays empty, a place for the system's home, and images."""
 
     def __init__(self, directory: Path) -> None:
         self.root = directory / "opt"
-        self.person = directory / "person"
-        self.person.mkdir()
         self.images = str(directory / "images")
+        shared = {"D8_INSTALLER_GLOBAL_HOME": str(self.root)}
+        super().__init__(directory / "person", env=shared, always=("--global",))
         for tag in ("v1.0.0", "v2.0.0"):
             add_image(self.images, "tool", tag, executables(tag, host_platform()))
         add_image(self.images, "other", "v1.0.0", executables("other", host_platform()))
 
-    @property
-    def env(self) -> dict[str, str]:
-        return {"D8_INSTALLER_GLOBAL_HOME": str(self.root)}
-
-    def run(self, *words: str, expect: int = 0, cwd: Path | None = None) -> Completed:
-        where = None if cwd is None else str(cwd)
-        done = run("--global", *words, home=str(self.person), env=self.env, cwd=where)
-        assert done.code == expect, done
-        assert list(self.person.iterdir()) == []  # never anything in a HOME
+    def _command(self, *words: str, env: dict[str, str], cwd: str) -> Completed:
+        done = super()._command(*words, env=env, cwd=cwd)
+        assert list(self.home.iterdir()) == []
         return done
 
     def as_nobody(self, *words: str) -> Completed:
@@ -54,8 +49,8 @@ class Machine:
         return ended([*BE_NOBODY, *words], home="/", env={**self.env, "HOME": "/nonexistent"})
 
     def set_up(self) -> None:
-        self.run("config", "set", "endpoint", f"oci-layout:{self.images}")
-        self.run("install", "tool==1.0.0", "other")
+        self.ok("config", "set", "endpoint", f"oci-layout:{self.images}")
+        self.ok("install", "tool==1.0.0", "other")
 
 
 @pytest.fixture
@@ -73,23 +68,23 @@ def test_a_life(machine: Machine, tmp_path: Path) -> None:
     assert sorted(path.name for path in machine.root.iterdir() if path.is_file()) >= ["config.toml", "d8.toml"]
     assert os.readlink(machine.root / "bin") == "profiles/system/current/bin"
     assert subprocess.run([machine.root / "bin" / "tool"], capture_output=True, check=True).stdout.startswith(b"v1.0.0")
-    assert json.loads(machine.run("install", "tool>=1", "--json").out)["data"]["bin"] == str(machine.root / "bin")
-    machine.run("use", "tool", "v2.0.0")
-    machine.run("upgrade", "--all")
-    machine.run("sync", "--locked")
-    machine.run("lock", "--check")
-    assert "the system's profile" in machine.run("list").err
-    assert machine.run("which", "tool").out.startswith(str(machine.root / "store"))
-    machine.run("rollback", "1")
-    assert machine.run("run", "tool").out.startswith("v1.0.0")
-    assert len(json.loads(machine.run("history", "--json").out)["data"]["generations"]) >= 2
-    machine.run("gc", "--keep", "1")
-    machine.run("verify", "--fix")
-    assert machine.run("env", "--shell", "github").out == f"{machine.root}/profiles/system/current/bin\n"
-    machine.run("doctor")
-    machine.run("uninstall", "tool")
+    assert json.loads(machine.ok("install", "tool>=1", "--json").out)["data"]["bin"] == str(machine.root / "bin")
+    machine.ok("use", "tool", "v2.0.0")
+    machine.ok("upgrade", "--all")
+    machine.ok("sync", "--locked")
+    machine.ok("lock", "--check")
+    assert "the system's profile" in machine.ok("list").err
+    assert machine.ok("which", "tool").out.startswith(str(machine.root / "store"))
+    machine.ok("rollback", "1")
+    assert machine.ok("run", "tool").out.startswith("v1.0.0")
+    assert len(json.loads(machine.ok("history", "--json").out)["data"]["generations"]) >= 2
+    machine.ok("gc", "--keep", "1")
+    machine.ok("verify", "--fix")
+    assert machine.ok("env", "--shell", "github").out == f"{machine.root}/profiles/system/current/bin\n"
+    machine.ok("doctor")
+    machine.ok("uninstall", "tool")
     assert not (machine.root / "bin" / "tool").exists()
-    machine.run("self", "uninstall", "--yes")
+    machine.ok("self", "uninstall", "--yes")
     assert not machine.root.exists()
 
 
@@ -97,9 +92,9 @@ def test_a_project_and_a_persons_variables_mean_nothing_to_it(machine: Machine, 
     project = tmp_path / "project"
     project.mkdir()
     (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "other"\n')
-    machine.run("config", "set", "endpoint", f"oci-layout:{machine.images}")
+    machine.ok("config", "set", "endpoint", f"oci-layout:{machine.images}")
     env = machine.env | {"D8_INSTALLER_HOME": str(tmp_path / "mine")}
-    done = run("--global", "install", "tool", home=str(machine.person), env=env, cwd=str(project))
+    done = run("--global", "install", "tool", home=str(machine.home), env=env, cwd=str(project))
     assert done.code == 0, done
     assert not (tmp_path / "mine").exists()
     assert [path.name for path in (machine.root / "profiles").iterdir()] == ["system"]
@@ -116,10 +111,10 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_all_of_it_is_readable_whatever_the_umask(machine: Machine) -> None:
     machine.root.parent.chmod(0o755)
     machine.set_up()
-    machine.run("run", "tool==2.0.0")
-    machine.run("config", "set", "retention", "5")
-    machine.run("gc", "--keep", "1")
-    machine.run("verify", "--fix")
+    machine.ok("run", "tool==2.0.0")
+    machine.ok("config", "set", "retention", "5")
+    machine.ok("gc", "--keep", "1")
+    machine.ok("verify", "--fix")
     unreadable = []
     for where, directories, files in os.walk(machine.root):
         for path in (Path(where, name) for name in (*directories, *files)):
@@ -143,9 +138,9 @@ def test_its_directory_is_everybodys_to_read_and_roots_to_write_from_the_first_c
     if exists is not None:
         machine.root.mkdir()
         machine.root.chmod(exists)
-    machine.run("config", "set", "endpoint", f"oci-layout:{machine.images}")
+    machine.ok("config", "set", "endpoint", f"oci-layout:{machine.images}")
     assert stat.S_IMODE(machine.root.stat().st_mode) == 0o755
-    machine.run("install", "tool")
+    machine.ok("install", "tool")
     assert stat.S_IMODE(machine.root.stat().st_mode) == 0o755
 
 
@@ -153,17 +148,17 @@ def test_one_that_others_may_write_to_is_refused(machine: Machine) -> None:
     machine.set_up()
     machine.root.chmod(0o775)
     for words in (("install", "tool"), ("gc",), ("config", "set", "retention", "3"), ("verify", "--fix")):
-        done = machine.run(*words, expect=78)
+        done = machine.fails(78, *words)
         assert f"hint: type `chmod go-w {machine.root}`" in done.err
     machine.root.chmod(0o755)
-    machine.run("install", "tool")
+    machine.ok("install", "tool")
 
 
 def test_the_hint_for_path_is_the_systems(machine: Machine) -> None:
-    machine.run("config", "set", "endpoint", f"oci-layout:{machine.images}")
+    machine.ok("config", "set", "endpoint", f"oci-layout:{machine.images}")
     hint = "type `d8-installer --global ensurepath`"
-    assert hint in machine.run("install", "tool").err
-    assert hint in machine.run("doctor").out
+    assert hint in machine.ok("install", "tool").err
+    assert hint in machine.ok("doctor").out
 
 
 # -- another user ------------------------------------------------------------------------------------------------
@@ -188,7 +183,7 @@ def test_another_user_reads_runs_and_writes_nothing() -> None:
 
 def another_user(machine: Machine) -> None:
     machine.set_up()
-    machine.run("install", "tool==2.0.0")
+    machine.ok("install", "tool==2.0.0")
     assert machine.as_nobody(str(machine.root / "bin" / "tool")).out.startswith("v2.0.0")
     if not _readable_program():
         pytest.skip("another user cannot execute this Python")
@@ -208,7 +203,7 @@ def another_user(machine: Machine) -> None:
         done = machine.as_nobody(PROGRAM, "--global", *words)
         assert done.code == 77, (words, done)
         assert "hint: type it as root (sudo)" in done.err
-    machine.run("verify")
+    machine.ok("verify")
 
 
 @needs_setpriv
@@ -220,6 +215,6 @@ def test_another_user_cannot_hold_its_locks() -> None:
         machine.set_up()
         for name in ("mutex", "switching.mutex", "profiles/system/mutex"):
             (machine.root / name).chmod(0o644)  # as older versions made it
-            machine.run("install", "tool==2.0.0")
+            machine.ok("install", "tool==2.0.0")
             done = machine.as_nobody("flock", "--nonblock", str(machine.root / name), "echo", "held")
             assert ("Permission denied" in done.err, done.out) == (True, ""), done

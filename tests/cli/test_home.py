@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import Completed, run
-from tests.faults.scenarios import CONFIG, DATA
+from tests.faults.scenarios import CONFIG
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.command import Completed
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes of POSIX")
 
@@ -26,28 +28,14 @@ WRITING = (
 )
 
 
-class Person:
-    """Somebody with a HOME, and published images."""
+class HomeOwner(Person):
+    """Somebody who types where images come from."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "home"
-        self.path.mkdir()
         self.images = f"oci-layout:{directory / 'images'}"
+        super().__init__(directory / "home", always=("--endpoint", self.images))
         for tag in ("v1.0.0", "v2.0.0"):
             add_image(str(directory / "images"), "tool", tag, executables(tag, host_platform()))
-
-    @property
-    def data(self) -> Path:
-        return self.path / DATA
-
-    def run(self, *words: str, cwd: Path | None = None, **env: str) -> Completed:
-        where = None if cwd is None else str(cwd)
-        return run("--endpoint", self.images, *words, home=str(self.path), env=env, cwd=where)
-
-    def good(self, *words: str, cwd: Path | None = None, **env: str) -> Completed:
-        done = self.run(*words, cwd=cwd, **env)
-        assert done.code == 0, done
-        return done
 
     def refused(self, code: int, *words: str, says: str) -> str:
         """Run what is refused, with *says* in its one error; return the hint."""
@@ -62,8 +50,8 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path)
+def person(tmp_path: Path) -> HomeOwner:
+    return HomeOwner(tmp_path)
 
 
 def put(root: Path, *paths: str) -> dict[str, str]:
@@ -92,7 +80,7 @@ def content(root: Path) -> dict[str, str]:
     ids=["ftp", "ml", "mutex"],
 )
 def test_a_directory_of_other_things_is_left_alone(
-    person: Person, tmp_path: Path, words: tuple[str, ...], paths: tuple[str, ...]
+    person: HomeOwner, tmp_path: Path, words: tuple[str, ...], paths: tuple[str, ...]
 ) -> None:
     before = put(tmp_path / "theirs", *paths)
     done = person.run("--home", str(tmp_path / "theirs"), *words)
@@ -102,7 +90,7 @@ def test_a_directory_of_other_things_is_left_alone(
         assert (done.code, "not a home of d8-installer" in done.err) == (78, True), done
 
 
-def test_it_is_refused_by_its_variable_and_its_usual_place_too(person: Person, tmp_path: Path) -> None:
+def test_it_is_refused_by_its_variable_and_its_usual_place_too(person: HomeOwner, tmp_path: Path) -> None:
     put(tmp_path / "theirs", "thesis.pdf")
     done = person.run("install", "tool", D8_INSTALLER_HOME=str(tmp_path / "theirs"))
     hint = person.is_refused(done, 78, "thesis.pdf")
@@ -120,28 +108,28 @@ def test_it_is_refused_by_its_variable_and_its_usual_place_too(person: Person, t
     ids=str,
 )  # fmt: skip
 def test_a_new_home_may_hold_what_a_person_wrote_and_what_a_cut_first_use_left(
-    person: Person, tmp_path: Path, names: tuple[str, ...]
+    person: HomeOwner, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     home = tmp_path / "new"
     home.mkdir()
     texts = {"d8.toml": "schema = 1\n", "mutex": "4711\n"}
     for name in names:
         (home / name).write_text(texts.get(name, ""))
-    person.good("--home", str(home), "install", "tool")
+    person.ok("--home", str(home), "install", "tool")
     assert (home / "schema").read_text() == "1\n"
     assert not list(home.glob("*.tmp"))
 
 
-def test_a_home_that_lost_its_schema_is_named_and_the_hint_works(person: Person) -> None:
-    person.good("install", "tool==1.0.0")
+def test_a_home_that_lost_its_schema_is_named_and_the_hint_works(person: HomeOwner) -> None:
+    person.ok("install", "tool==1.0.0")
     (person.data / "schema").unlink()
     before = content(person.data)
     hint = person.refused(78, "install", "tool", says=str(person.data))
     assert content(person.data) == before
     assert hint.endswith(f"write 1 into {person.data / 'schema'}")
-    assert "tool" in person.good("list").out
+    assert "tool" in person.ok("list").out
     (person.data / "schema").write_text("1\n")
-    person.good("install", "tool")
+    person.ok("install", "tool")
 
 
 # -- what others put into a home -----------------------------------------------------------------------------
@@ -153,8 +141,8 @@ STRANGE = (
 )
 
 
-def test_no_command_takes_what_has_not_the_form_of_our_names(person: Person) -> None:
-    person.good("install", "tool==1.0.0")
+def test_no_command_takes_what_has_not_the_form_of_our_names(person: HomeOwner) -> None:
+    person.ok("install", "tool==1.0.0")
     put(person.data, *STRANGE)
     for words in (
         ("install", "tool"),
@@ -165,14 +153,14 @@ def test_no_command_takes_what_has_not_the_form_of_our_names(person: Person) -> 
     ):
         person.run(*words)
     assert {path: person.data.joinpath(path).read_text() for path in STRANGE} == {p: f"mine: {p}" for p in STRANGE}
-    done = person.good("self", "uninstall", "--yes")
+    done = person.ok("self", "uninstall", "--yes")
     assert sorted(content(person.data)) == sorted(STRANGE)
     assert f"kept {person.data}: it has files that are not d8-installer's" in done.out.splitlines()
     assert f"removed {person.data}" not in done.out.splitlines()
 
 
-def test_what_killed_processes_left_goes(person: Person) -> None:
-    person.good("install", "tool==1.0.0")
+def test_what_killed_processes_left_goes(person: HomeOwner) -> None:
+    person.ok("install", "tool==1.0.0")
     digest = "0" * 64
     litter = (
         *("tags.json.12.tmp", "incoming/99999.0123abcd/plugin.1", f"incoming/{'a' * 16}"),
@@ -180,7 +168,7 @@ def test_what_killed_processes_left_goes(person: Person) -> None:
         *(f"store/layers/{digest}.json.3.tmp", "profiles/user/stamp.json.6.tmp", "profiles/user/d8.lock.7.tmp"),
     )  # fmt: skip
     put(person.data, *litter)
-    person.good("install", "tool")
+    person.ok("install", "tool")
     assert [path for path in litter if person.data.joinpath(path).exists()] == []
 
 
@@ -191,9 +179,9 @@ LOCKS = ("mutex", "switching.mutex", "profiles/user/mutex")
 
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("exists", [True, False], ids=["leads to a file", "dangles"])
-def test_a_link_in_the_place_of_a_lock_is_named_and_not_followed(person: Person, lock: str, exists: bool) -> None:
-    person.good("install", "tool==1.0.0")
-    victim = person.path / "victim"
+def test_a_link_in_the_place_of_a_lock_is_named_and_not_followed(person: HomeOwner, lock: str, exists: bool) -> None:
+    person.ok("install", "tool==1.0.0")
+    victim = person.home / "victim"
     if exists:
         victim.write_text("mine")
     (person.data / lock).unlink()
@@ -202,11 +190,11 @@ def test_a_link_in_the_place_of_a_lock_is_named_and_not_followed(person: Person,
     assert victim.exists() == exists
     assert not exists or victim.read_text() == "mine"
     (person.data / lock).unlink()
-    person.good("install", "tool")
+    person.ok("install", "tool")
 
 
-def test_a_pipe_in_the_place_of_a_lock_is_named(person: Person) -> None:
-    person.good("install", "tool==1.0.0")
+def test_a_pipe_in_the_place_of_a_lock_is_named(person: HomeOwner) -> None:
+    person.ok("install", "tool==1.0.0")
     (person.data / "mutex").unlink()
     os.mkfifo(person.data / "mutex")
     person.refused(73, "install", "tool", says="not a regular file")
@@ -217,8 +205,8 @@ def test_a_pipe_in_the_place_of_a_lock_is_named(person: Person) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "directory"])
 @pytest.mark.parametrize("words", [("list",), ("sync",), ("lock",)], ids=" ".join)
-def test_a_manifest_that_is_no_file_is_not_passed_over(person: Person, kind: str, words: tuple[str, ...]) -> None:
-    project = person.path / "work"
+def test_a_manifest_that_is_no_file_is_not_passed_over(person: HomeOwner, kind: str, words: tuple[str, ...]) -> None:
+    project = person.home / "work"
     project.mkdir()
     if kind == "pipe":
         os.mkfifo(project / "d8.toml")
@@ -230,8 +218,8 @@ def test_a_manifest_that_is_no_file_is_not_passed_over(person: Person, kind: str
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems have UTF-8 names only")
-def test_a_project_whose_path_is_no_utf8(person: Person) -> None:
-    project = person.path / os.fsdecode(b"pr\xff")
+def test_a_project_whose_path_is_no_utf8(person: HomeOwner) -> None:
+    project = person.home / os.fsdecode(b"pr\xff")
     project.mkdir()
     (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
     for words in (
@@ -243,19 +231,19 @@ def test_a_project_whose_path_is_no_utf8(person: Person) -> None:
         assert "Traceback" not in done.err, (words, done)
     recorded = next(person.data.glob("profiles/*/project")).read_bytes()
     assert recorded == os.fsencode(os.path.realpath(project)) + b"\n"
-    assert json.loads(person.good("gc", "--json", cwd=project).out)["data"]["spared"] == []
+    assert json.loads(person.ok("gc", "--json", cwd=project).out)["data"]["spared"] == []
 
 
 # -- settings ------------------------------------------------------------------------------------------------
 
 
-def test_settings_that_are_changed_at_once_are_all_kept(person: Person) -> None:
+def test_settings_that_are_changed_at_once_are_all_kept(person: HomeOwner) -> None:
     count = 8
     code = "import sys; from d8_installer.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    env = {"HOME": str(person.path), "PATH": os.environ["PATH"]}
+    env = {"HOME": str(person.home), "PATH": os.environ["PATH"]}
     changes = [[sys.executable, "-c", code, "config", "set", f"owners.b{number}", "tool"] for number in range(count)]
     for process in [subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL) for words in changes]:
         assert process.wait(60) == 0
-    owners = json.loads(person.good("config", "--json").out)["data"]["settings"]["owners"]
+    owners = json.loads(person.ok("config", "--json").out)["data"]["settings"]["owners"]
     assert owners == {f"b{number}": "tool" for number in range(count)}
-    assert os.listdir(person.path / CONFIG) == ["config.toml"]
+    assert os.listdir(person.home / CONFIG) == ["config.toml"]

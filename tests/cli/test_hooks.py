@@ -52,11 +52,11 @@ def test_a_source_and_a_destination(own: OwnTool, tmp_path: Path) -> None:
 
         @hookimpl
         def d8_sources():
-            return [SourceScheme("share", open=lambda url, access: LayoutSource({str(own.registry)!r}))]
+            return [SourceScheme("share", open=lambda url, access: LayoutSource({str(own.source)!r}))]
 
         @hookimpl
         def d8_destinations():
-            return [DestinationScheme("share", open=lambda url, access: LayoutDestination({str(own.registry)!r}))]
+            return [DestinationScheme("share", open=lambda url, access: LayoutDestination({str(own.source)!r}))]
         """
     )
     own.ok("config", "set", "endpoint", "share:x")
@@ -68,7 +68,7 @@ def test_a_source_and_a_destination(own: OwnTool, tmp_path: Path) -> None:
     build = f"{images.host_platform()}={program}"
     own.ok("publish", build, "--image", "mine", "--version", "v1.0.0", "--to", "share:x")
     own.ok("install", "mine")
-    said = own.fails(78, "--no-plugins", "install", "vault")
+    said = own.fails(78, "--no-plugins", "install", "vault").err
     assert "no source is known for 'share'" in said
     for words in (("list",), ("uninstall", "hello", "--no-plugins"), ("plugins", "disable", "d8-toy")):
         own.ok(*words)
@@ -133,7 +133,7 @@ def test_a_requester_that_is_no_name_is_refused(own: OwnTool, requester: str) ->
 def test_a_hook_cannot_speak_for_a_plugin_that_ships_a_manifest(own: OwnTool) -> None:
     own.data_plugin("our-company", 'schema = 1\n[[images]]\nname = "hello"\n')
     own.enabled(MANIFESTS)
-    assert "our-company, which ships one itself" in own.fails(65, "sync")
+    assert "our-company, which ships one itself" in own.fails(65, "sync").err
     assert own.placed() == ["hello v1.1.0"]
 
 
@@ -165,7 +165,7 @@ def test_platforms_that_differ_name_both_and_the_option_wins(own: OwnTool) -> No
     for name in ("first", "second"):
         own.enabled(PLATFORM.replace("NAME", name.upper()), f"d8-{name}")
     own.env |= {"FIRST": "linux-amd64", "SECOND": "linux-arm64"}
-    said = own.fails(78, "install", "hello")
+    said = own.fails(78, "install", "hello").err
     assert "d8-first 1.0 chooses linux-amd64 and d8-second 1.0 chooses linux-arm64" in said
     assert own.json("sync", "--platform", "linux-arm64")["platform"] == "linux-arm64"
     own.env["SECOND"] = "linux-amd64"
@@ -223,7 +223,7 @@ def test_credentials_in_their_order(own: OwnTool) -> None:
         own.run("install", "hello")  # many requests
         assert len(own.log()) == asked + 1
         own.env["TOY"] = "boom"
-        said = own.fails(78, "versions", "hello")
+        said = own.fails(78, "versions", "hello").err
         assert "d8-toy 1.0 failed in the credential 'toy': RuntimeError" in said
         assert "hunter2" not in said
 
@@ -261,7 +261,7 @@ def test_a_verifier_refuses_before_anything_is_fetched(own: OwnTool, refusal: st
     own.ok("install", "hello=1.0.0")
     before = own.files()
     own.env["REFUSE"] = refusal
-    said = own.fails(code, "install", "hello>=1.1")
+    said = own.fails(code, "install", "hello>=1.1").err
     assert "d8-toy 1.0" in said
     assert says in said
     assert "fetching" not in said
@@ -286,7 +286,7 @@ def test_a_verifier_that_cannot_be_asked_fails_closed(own: OwnTool, code: str | 
     if code is None:
         own.remove("d8-toy")
     before = own.files()
-    said = own.fails(78, "install", "hello")
+    said = own.fails(78, "install", "hello").err
     assert "d8-toy may verify images and cannot be asked, so nothing new is placed" in said
     assert "plugins disable d8-toy" in said
     own.fails(78, "sync", "--to", "out")
@@ -339,14 +339,14 @@ def test_a_verifier_refuses_one_plugins_image_and_the_rest_goes_on(own: OwnTool)
     own.data_plugin("d8-plug-vault", manifest("vault"))
     assert "what d8-plug-vault asks for there is left out" in own.ok("install", "hello").err
     assert own.placed() == ["hello v1.1.0"]
-    assert "is not signed" in own.fails(76, "sync")
-    assert "is not signed" in own.fails(76, "install", "vault"), "what a person asks for is not left out"
+    assert "is not signed" in own.fails(76, "sync").err
+    assert "is not signed" in own.fails(76, "install", "vault").err, "what a person asks for is not left out"
     assert own.placed() == ["hello v1.1.0"]
 
 
 def test_a_verifier_that_returns_rubbish_fails_closed(own: OwnTool) -> None:
     own.enabled("@hookimpl\ndef d8_verifiers():\n    return None", verifies=True)
-    assert "d8-toy 1.0 failed in d8_verifiers" in own.fails(78, "install", "hello")
+    assert "d8-toy 1.0 failed in d8_verifiers" in own.fails(78, "install", "hello").err
     assert own.placed() == []
 
 
@@ -367,7 +367,7 @@ def test_an_error_of_a_check_ends_an_install_and_nothing_else(own: OwnTool) -> N
             return [Check("toy", run=look, moments=("doctor", "install"))]
         """
     )
-    said = own.fails(1, "install", "hello")
+    said = own.fails(1, "install", "hello").err
     assert said.endswith("error: toy: no proxy is set\nhint: export HTTPS_PROXY\n")
     assert "error    toy: no proxy is set" in own.run("doctor").out
     assert own.placed() == ["vault v1.0.0"]
@@ -460,7 +460,7 @@ def test_a_switch_that_is_stopped_has_changed_nothing(own: OwnTool, stop: str, c
     own.ok("install", "hello=1.0.0")
     before = own.files()
     own.env["STOP"] = stop
-    said = own.fails(code, "install", "hello>=1.1", "vault")
+    said = own.fails(code, "install", "hello>=1.1", "vault").err
     assert "d8-toy 1.0" in said
     assert says in said
     assert (own.files(), own.placed()) == (before, ["hello v1.0.0"])

@@ -16,6 +16,7 @@ from d8_installer.cli.parser import COMMANDS
 from d8_installer.cli.screen import Screen
 from d8_installer.errors import ConflictError
 from tests import command, images
+from tests.person import Person
 from tests.publish import wheels
 
 if TYPE_CHECKING:
@@ -41,29 +42,24 @@ def envelope(done: command.Completed) -> Envelope:
     return document
 
 
-class Person:
-    """Somebody with a HOME and a registry that has two versions of one image."""
+class Publisher(Person):
+    """Somebody with a registry that has two versions of one image, and a program to publish."""
 
     def __init__(self, directory: Path) -> None:
-        self.home = directory / "home"
-        self.home.mkdir()
-        self.registry = directory / "registry"
+        super().__init__(directory / "home", directory / "registry")
         for tag in ("v1.4.1", "v1.4.2"):
-            images.add_image(str(self.registry), "stronghold", tag, images.executables(tag))
+            images.add_image(str(self.source), "stronghold", tag, images.executables(tag))
         self.program = self.home / "program"
         self.program.write_bytes(images.script("published"))
         self.program.chmod(0o755)
 
-    def run(self, *words: str) -> command.Completed:
-        return command.run(*words, home=str(self.home), env={"D8_RPP_ENDPOINT": f"oci-layout:{self.registry}"})
-
-    def json(self, *words: str) -> Envelope:
+    def envelope(self, *words: str) -> Envelope:
         return envelope(self.run("--json", *words))
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path)
+def person(tmp_path: Path) -> Publisher:
+    return Publisher(tmp_path)
 
 
 def test_the_schema_is_one_and_refuses() -> None:
@@ -99,82 +95,82 @@ def test_the_schema_knows_every_command_and_its_data() -> None:
     assert described == set(COMMANDS) - RAW
 
 
-def test_a_day_of_a_program(person: Person) -> None:
+def test_a_day_of_a_program(person: Publisher) -> None:
     """Every command in one life, each answer of its shape, and what matters in it right."""
-    assert person.json("list")["data"]["binaries"] == []
-    assert person.json("install", "stronghold=1.4.1", "--dry-run")["data"]["dry_run"] is True
-    changes = person.json("install", "stronghold=1.4.1")["data"]["changes"]
+    assert person.envelope("list")["data"]["binaries"] == []
+    assert person.envelope("install", "stronghold=1.4.1", "--dry-run")["data"]["dry_run"] is True
+    changes = person.envelope("install", "stronghold=1.4.1")["data"]["changes"]
     assert [change["action"] for change in changes] == ["fetch", "link"]
-    assert person.json("install", "stronghold>=1.4.1")["data"]["generation"] == 2
-    assert person.json("list", "--outdated")["data"]["binaries"][0]["newest"] == "v1.4.2"
-    assert person.json("versions", "stronghold")["data"]["versions"] == ["v1.4.2", "v1.4.1"]
-    switched = person.json("use", "stronghold", "v1.4.2")["data"]["changes"][-1]
+    assert person.envelope("install", "stronghold>=1.4.1")["data"]["generation"] == 2
+    assert person.envelope("list", "--outdated")["data"]["binaries"][0]["newest"] == "v1.4.2"
+    assert person.envelope("versions", "stronghold")["data"]["versions"] == ["v1.4.2", "v1.4.1"]
+    switched = person.envelope("use", "stronghold", "v1.4.2")["data"]["changes"][-1]
     assert (switched["version"], switched["replaces"]) == ("v1.4.2", "v1.4.1")
-    assert Path(person.json("which", "stronghold")["data"]["path"]).is_file()
-    assert person.json("upgrade", "--all")["data"]["changes"] == []
-    assert [entry["active"] for entry in person.json("history")["data"]["generations"]] == [True, False, False]
-    assert person.json("rollback", "1")["data"]["generation"] == 1
-    assert person.json("rollback", "3")["data"]["changes"][0]["after"] == "v1.4.2"
-    assert person.json("lock")["data"]["images"] == 1
-    assert person.json("lock", "--check")["data"]["written"] is False
-    assert person.json("lock", "--explain", "stronghold")["data"]["explanation"]["chosen"] == "v1.4.2"
-    exported = [person.json("export", "--format", one)["data"] for one in ("cyclonedx", "json", "requirements")]
+    assert Path(person.envelope("which", "stronghold")["data"]["path"]).is_file()
+    assert person.envelope("upgrade", "--all")["data"]["changes"] == []
+    assert [entry["active"] for entry in person.envelope("history")["data"]["generations"]] == [True, False, False]
+    assert person.envelope("rollback", "1")["data"]["generation"] == 1
+    assert person.envelope("rollback", "3")["data"]["changes"][0]["after"] == "v1.4.2"
+    assert person.envelope("lock")["data"]["images"] == 1
+    assert person.envelope("lock", "--check")["data"]["written"] is False
+    assert person.envelope("lock", "--explain", "stronghold")["data"]["explanation"]["chosen"] == "v1.4.2"
+    exported = [person.envelope("export", "--format", one)["data"] for one in ("cyclonedx", "json", "requirements")]
     assert exported[-1]["document"] == ["stronghold===v1.4.2"]
     for more in ((), ("--locked",), ("--frozen",), ("--dry-run",), ("--prune",)):
-        assert person.json("sync", *more)["data"]["changes"] == []
-    assert person.json("sync", "--to", "out")["data"]["generation"] is None
+        assert person.envelope("sync", *more)["data"]["changes"] == []
+    assert person.envelope("sync", "--to", "out")["data"]["generation"] is None
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
-        assert person.json("config", *words)["data"]["file"].endswith("config.toml")
-    assert person.json("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
-    assert {one["check"] for one in person.json("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
-    assert person.json("ensurepath")["data"]["files"]
-    assert person.json("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
-    checked = person.json("manifest", "check", "m.toml", "--resolve")["data"]["images"]
+        assert person.envelope("config", *words)["data"]["file"].endswith("config.toml")
+    assert person.envelope("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
+    assert {one["check"] for one in person.envelope("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
+    assert person.envelope("ensurepath")["data"]["files"]
+    assert person.envelope("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
+    checked = person.envelope("manifest", "check", "m.toml", "--resolve")["data"]["images"]
     assert [(image["range"], image["version"]) for image in checked] == [("^1", "v1.4.2")]
-    assert person.json("env", "--shell", "fish")["data"]["lines"][0].startswith("set -gx PATH")
-    assert person.json("uninstall", "stronghold")["data"]["changes"][0]["action"] == "unlink"
-    would = person.json("gc", "--keep", "1", "--older-than", "0s", "--dry-run")["data"]
+    assert person.envelope("env", "--shell", "fish")["data"]["lines"][0].startswith("set -gx PATH")
+    assert person.envelope("uninstall", "stronghold")["data"]["changes"][0]["action"] == "unlink"
+    would = person.envelope("gc", "--keep", "1", "--older-than", "0s", "--dry-run")["data"]
     assert {one["kind"] for one in would["removed"]} == {"generation", "layer", "executable"}
-    assert person.json("gc", "--keep", "1")["data"]["bytes"] > 0
-    assert person.json("verify")["data"]["findings"] == []
-    assert person.json("verify", "--fix")["data"]["files"] == 0
-    assert person.json("self", "uninstall", "--dry-run")["data"]["removed"]
-    assert person.json("self", "uninstall", "--yes")["data"]["kept"] == []
+    assert person.envelope("gc", "--keep", "1")["data"]["bytes"] > 0
+    assert person.envelope("verify")["data"]["findings"] == []
+    assert person.envelope("verify", "--fix")["data"]["files"] == 0
+    assert person.envelope("self", "uninstall", "--dry-run")["data"]["removed"]
+    assert person.envelope("self", "uninstall", "--yes")["data"]["kept"] == []
 
 
-def test_what_verify_finds_is_data_and_an_error(person: Person) -> None:
-    person.json("install", "stronghold=1.4.1")
-    stored = Path(person.json("which", "stronghold")["data"]["path"])
+def test_what_verify_finds_is_data_and_an_error(person: Publisher) -> None:
+    person.envelope("install", "stronghold=1.4.1")
+    stored = Path(person.envelope("which", "stronghold")["data"]["path"])
     stored.chmod(0o755)
-    document = person.json("verify")
+    document = person.envelope("verify")
     assert (document["status"], document["exit_code"]) == ("partial", 76)
     assert [one["kind"] for one in document["data"]["findings"]] == ["mode"]
 
 
-def test_publish(person: Person) -> None:
+def test_publish(person: Publisher) -> None:
     words = ("publish", f"{images.host_platform()}={person.program}", "--image", "mine", "--version", "v1.0.0")
-    target = ("--to", f"oci-layout:{person.registry}")
-    assert [person.json(*words, *target)["data"]["changed"] for _ in range(2)] == [True, False]
-    assert person.json(*words, "--to", "nonsense:x")["exit_code"] == 78
+    target = ("--to", f"oci-layout:{person.source}")
+    assert [person.envelope(*words, *target)["data"]["changed"] for _ in range(2)] == [True, False]
+    assert person.envelope(*words, "--to", "nonsense:x")["exit_code"] == 78
 
 
-def test_bundle(person: Person) -> None:
-    assert person.json("install", "stronghold=1.4.1")["status"] == "ok"
-    data = person.json("bundle", "create", "-o", "b", "--platform", images.host_platform())["data"]
+def test_bundle(person: Publisher) -> None:
+    assert person.envelope("install", "stronghold=1.4.1")["status"] == "ok"
+    data = person.envelope("bundle", "create", "-o", "b", "--platform", images.host_platform())["data"]
     assert (data["images"], data["layers"], data["platforms"]) == (1, 1, [images.host_platform()])
     assert Path(data["file"]).stat().st_size == data["size"]
 
 
-def test_wheel(person: Person) -> None:
+def test_wheel(person: Publisher) -> None:
     manifest = person.home / "d8.toml"
     manifest.write_text('schema = 1\n[[images]]\nname = "stronghold"\n')
     words = ("wheel", str(manifest), "--parts", "parts", "--manifest", "d8_plug/d8.toml")
-    thin = person.json(*words)["data"]
+    thin = person.envelope(*words)["data"]
     assert (thin["platform_tag"], thin["manifests"]) == ("any", {"d8_plug": "d8_plug:d8.toml"})
-    fat = person.json(*words, "--mode", "fat", "--platform", "windows-amd64")["data"]
+    fat = person.envelope(*words, "--mode", "fat", "--platform", "windows-amd64")["data"]
     assert (fat["platform_tag"], list(fat["scripts"]), fat["manifests"]) == ("win_amd64", ["stronghold.exe"], {})
     built = wheels.save(person.home / "built", wheels.package(manifest.read_bytes()))
-    assert [len(person.json("wheel", built, *more)["data"]["wheels"]) for more in ((), ("--mode", "fat"))] == [3, 1]
+    assert [len(person.envelope("wheel", built, *more)["data"]["wheels"]) for more in ((), ("--mode", "fat"))] == [3, 1]
 
 
 FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
@@ -213,12 +209,12 @@ def test_every_command_has_a_failure_below() -> None:
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_failure(person: Person, name: str) -> None:
+def test_failure(person: Publisher, name: str) -> None:
     words, code = FAILURES[name]
     if name == "ensurepath":
         (person.home / ".profile").mkdir()
         words = ("ensurepath",)
-    document = person.json(*words)
+    document = person.envelope(*words)
     assert (document["status"], document["exit_code"], document["data"]) == ("error", code, {})
     assert document["command"] in {name, None}
     assert [error["exit_code"] for error in document["errors"]] == [code]
@@ -248,21 +244,21 @@ def after(*words: str) -> tuple[str, ...]:
     ],
     ids=" ".join,
 )
-def test_command_lines_that_make_no_sense(person: Person, words: tuple[str, ...]) -> None:
+def test_command_lines_that_make_no_sense(person: Publisher, words: tuple[str, ...]) -> None:
     document = envelope(person.run(*words))
     assert (document["status"], document["exit_code"]) == ("error", 2)
     assert document["errors"][0]["hint"]
 
 
 @pytest.mark.parametrize("place", [lambda *words: ("--json", *words), after], ids=["before", "after"])
-def test_the_option_may_stand_before_and_after(person: Person, place: Callable[..., tuple[str, ...]]) -> None:
+def test_the_option_may_stand_before_and_after(person: Publisher, place: Callable[..., tuple[str, ...]]) -> None:
     for words in (("list",), ("config", "get", "endpoint"), ("config", "set", "retention", "7")):
         assert envelope(person.run(*place(*words)))["status"] == "ok"
 
 
-def test_partial(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_partial(person: Publisher, capsys: pytest.CaptureFixture[str]) -> None:
     """What could be done is the data, and what could not is an error beside it."""
-    data = person.json("install", "stronghold=1.4.1")["data"] | {"left_out": ["x wants y"]}
+    data = person.envelope("install", "stronghold=1.4.1")["data"] | {"left_out": ["x wants y"]}
     code = render.outcome(
         Screen.of_process(), "sync", Outcome(data, [], [ConflictError("left out: x wants y")]), as_json=True
     )
@@ -270,14 +266,14 @@ def test_partial(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     assert (document["status"], document["exit_code"]) == ("partial", 65)
 
 
-def test_without_json_stdout_has_no_talk(person: Person) -> None:
+def test_without_json_stdout_has_no_talk(person: Publisher) -> None:
     done = person.run("-v", "install", "stronghold=1.4.1")
     assert done.out.splitlines()[0] == "installed stronghold (stronghold v1.4.1)"
     assert "fetching" in done.err
     assert "fetch" not in done.out
 
 
-def test_control_characters_reach_neither_form(person: Person) -> None:
+def test_control_characters_reach_neither_form(person: Publisher) -> None:
     done = person.run("--json", "which", "\x1b[2Jx")
     assert "\x1b" not in done.out + done.err
     assert envelope(done)["exit_code"] == 69

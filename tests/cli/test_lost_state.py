@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import Completed, run
-from tests.faults.scenarios import CONFIG, DATA, said
+from tests.faults.scenarios import CONFIG, said
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,31 +23,15 @@ NOWHERE = "https://127.0.0.1:1"
 SYNCS = (("sync",), ("sync", "--locked"), ("sync", "--frozen"), ("sync", "--offline"), ("install", "tool", "--offline"))
 
 
-class Person:
+class Loser(Person):
     """Somebody with `tool` and `other` in three generations: `tool` 1.0.0, 2.0.0, 1.0.0."""
 
-    def __init__(self, path: Path, images: Path) -> None:
-        self.path = path
-        self.images = images
-
     def prepare(self) -> None:
-        self.path.mkdir()
         for tag in ("v1.0.0", "v2.0.0"):
-            add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
-        add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
+            add_image(str(self.source), "tool", tag, executables(tag, host_platform()))
+        add_image(str(self.source), "other", "v1.0.0", executables("other", host_platform()))
         for words in (("tool==1.0.0", "other"), ("tool==2.0.0",), ("tool==1.0.0",)):
-            self.run("install", *words)
-
-    def run(self, *words: str, expect: int = 0, cwd: Path | None = None, endpoint: str = "") -> Completed:
-        env = {"D8_RPP_ENDPOINT": endpoint or f"oci-layout:{self.images}"}
-        done = run(*words, home=str(self.path), env=env, cwd=None if cwd is None else str(cwd))
-        assert "Traceback" not in done.err, done
-        assert done.code == expect, done
-        return done
-
-    @property
-    def user(self) -> Path:
-        return self.path / DATA / "profiles" / "user"
+            self.ok("install", *words)
 
     def generation(self, number: int) -> Path:
         return self.user / "generations" / str(number)
@@ -59,7 +43,7 @@ class Person:
         return self.generation(number)
 
     def works(self, tool: str) -> None:
-        assert (said(str(self.path), "tool"), said(str(self.path), "other")) == (tool, "other")
+        assert (said(str(self.home), "tool"), said(str(self.home), "other")) == (tool, "other")
         for path in self.user.glob("current/req/*/*"):
             assert os.access(path, os.X_OK)
             assert path.is_symlink()
@@ -67,18 +51,18 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Person:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Loser:
     """Somebody whom nobody changes; each test has a copy."""
     directory = tmp_path_factory.mktemp("prepared")
-    made = Person(directory / "home", directory / "images")
+    made = Loser(directory / "home", directory / "images")
     made.prepare()
     return made
 
 
 @pytest.fixture
-def person(prepared: Person, tmp_path: Path) -> Person:
-    shutil.copytree(prepared.path, tmp_path / "home", symlinks=True)
-    return Person(tmp_path / "home", prepared.images)
+def person(prepared: Loser, tmp_path: Path) -> Loser:
+    shutil.copytree(prepared.home, tmp_path / "home", symlinks=True)
+    return Loser(tmp_path / "home", prepared.source)
 
 
 def lost(generation: Path) -> None:
@@ -120,68 +104,68 @@ LOSSES = (lost, wrong, a_file, all_of_bin, bin_elsewhere, a_request, all_request
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("words", SYNCS, ids=" ".join)
 def test_a_sync_makes_the_active_binaries_whole(
-    person: Person, loss: Callable[[Path], None], words: tuple[str, ...]
+    person: Loser, loss: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:
-    person.run("sync")
+    person.ok("sync")
     loss(person.opened(3))
-    dry = json.loads(person.run("sync", "--dry-run", "--json").out)["data"]["changes"]
+    dry = json.loads(person.ok("sync", "--dry-run", "--json").out)["data"]["changes"]
     assert {one["action"] for one in dry} == {"link"}
-    done = person.run(*words)
+    done = person.ok(*words)
     assert "placed tool (tool v1.0.0) again" in done.out
     person.works("v1.0.0")
     assert os.readlink(person.user / "current") == "generations/4"
-    assert person.run("sync").out == "nothing to do\n"
-    assert person.run("sync", "--prune").out == "nothing to do\n"
+    assert person.ok("sync").out == "nothing to do\n"
+    assert person.ok("sync", "--prune").out == "nothing to do\n"
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("target", [2, 3])
-def test_a_rollback_makes_the_generation_whole(person: Person, loss: Callable[[Path], None], target: int) -> None:
+def test_a_rollback_makes_the_generation_whole(person: Loser, loss: Callable[[Path], None], target: int) -> None:
     loss(person.opened(target))
-    done = person.run("rollback", str(target), endpoint=NOWHERE)
+    done = person.ok("rollback", str(target), endpoint=NOWHERE)
     assert f"files of generation {target} were lost" in done.err
     person.works({2: "v2.0.0", 3: "v1.0.0"}[target])
-    assert person.run("verify").err == ""
+    assert person.ok("verify").err == ""
     elsewhere = person.user.parent / "elsewhere"
     assert not elsewhere.exists() or sorted(os.listdir(elsewhere)) == ["ls", "other", "tool"]
 
 
-def test_a_projects_sync_and_doctor_see_it_too(person: Person) -> None:
-    project = person.path / "work"
+def test_a_projects_sync_and_doctor_see_it_too(person: Loser) -> None:
+    project = person.home / "work"
     project.mkdir()
     (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
-    person.run("sync", cwd=project)
-    (generation,) = (person.path / DATA / "profiles").glob("[0-9a-f]*/generations/1")
+    person.ok("sync", cwd=project)
+    (generation,) = (person.data / "profiles").glob("[0-9a-f]*/generations/1")
     (generation / "bin").chmod(0o755)
     lost(generation)
-    assert "tool" in person.run("doctor", cwd=project, expect=1).out
-    assert "placed tool (tool v2.0.0) again" in person.run("sync", cwd=project).out
-    person.run("doctor", cwd=project)
+    assert "tool" in person.fails(1, "doctor", cwd=project).out
+    assert "placed tool (tool v2.0.0) again" in person.ok("sync", cwd=project).out
+    person.ok("doctor", cwd=project)
 
 
 # -- rolling back from what is damaged itself ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [(), ("2",)], ids=["the one before", "2"])
-def test_a_damaged_active_record_can_be_left(person: Person, words: tuple[str, ...]) -> None:
+def test_a_damaged_active_record_can_be_left(person: Loser, words: tuple[str, ...]) -> None:
     (person.opened(3) / "generation.json").chmod(0o644)
     (person.generation(3) / "generation.json").write_text("")
-    done = person.run("rollback", *words, endpoint=NOWHERE)
+    done = person.ok("rollback", *words, endpoint=NOWHERE)
     assert "what generation 3 had is not known" in done.err
     assert done.out == "generation 2, was 3\n"
     person.works("v2.0.0")
 
 
-def test_a_lost_current_can_be_chosen_anew(person: Person) -> None:
+def test_a_lost_current_can_be_chosen_anew(person: Loser) -> None:
     (person.user / "current").unlink()
-    done = person.run("rollback", expect=69)
+    done = person.fails(69, "rollback")
     assert "d8-installer rollback N" in done.err
-    data = json.loads(person.run("rollback", "2", "--json", endpoint=NOWHERE).out)["data"]
+    data = json.loads(person.ok("rollback", "2", "--json", endpoint=NOWHERE).out)["data"]
     assert (data["before"], data["generation"], data["changes"]) == (None, 2, None)
     person.works("v2.0.0")
 
 
-def test_one_flipped_bit_of_a_record_is_not_restored(person: Person) -> None:
+def test_one_flipped_bit_of_a_record_is_not_restored(person: Loser) -> None:
     """A digit of the lock's copy: parsed without a complaint, it would become the person's lock."""
     record = person.opened(2) / "generation.json"
     record.chmod(0o644)
@@ -189,22 +173,22 @@ def test_one_flipped_bit_of_a_record_is_not_restored(person: Person) -> None:
     at = text.index("sha256:", text.index('"lock":')) + 20
     record.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
     before = (person.user / "d8.lock").read_bytes()
-    assert "generations/2/generation.json is damaged" in person.run("rollback", "2", expect=65).err
+    assert "generations/2/generation.json is damaged" in person.fails(65, "rollback", "2").err
     assert (person.user / "d8.lock").read_bytes() == before
 
 
 # -- what a rollback does not do -------------------------------------------------------------------------------
 
 
-def test_what_the_manifest_allows_stays_after_a_rollback_and_the_rest_is_announced(person: Person) -> None:
-    manifest = person.path / CONFIG / "d8.toml"
+def test_what_the_manifest_allows_stays_after_a_rollback_and_the_rest_is_announced(person: Loser) -> None:
+    manifest = person.home / CONFIG / "d8.toml"
     manifest.write_text(manifest.read_text().replace('"==1.0.0"', '">=1"'))
-    person.run("upgrade", "tool")
-    done = person.run("rollback", "1")
+    person.ok("upgrade", "tool")
+    done = person.ok("rollback", "1")
     assert "d8.toml stays as it is" in done.err
-    assert "other" not in person.run("sync").out
-    person.run("sync", "--locked", expect=0)
-    assert said(str(person.path), "tool") == "v1.0.0"  # the range still allows it
+    assert "other" not in person.ok("sync").out
+    person.ok("sync", "--locked")
+    assert said(str(person.home), "tool") == "v1.0.0"  # the range still allows it
     manifest.write_text(manifest.read_text().replace('">=1"', '">=2"'))
-    person.run("sync", "--locked", expect=65)
-    assert "switched tool (tool v1.0.0 -> v2.0.0)" in person.run("sync").out
+    person.fails(65, "sync", "--locked")
+    assert "switched tool (tool v1.0.0 -> v2.0.0)" in person.ok("sync").out

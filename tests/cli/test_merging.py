@@ -14,6 +14,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.reference import ImageName
 from tests import command, images
 from tests.cli.test_json import envelope
+from tests.person import Person
 from tests.test_docs import blocks
 
 if TYPE_CHECKING:
@@ -22,50 +23,42 @@ if TYPE_CHECKING:
 HOSTILE = 'touch "$(dirname "$0")/executed"\n'
 AGAIN, ATTRIBUTES, DRIVER = blocks("docs/merging.md", "sh")
 IDENTITY = {f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+OFFLINE = {"D8_OFFLINE": "1", "D8_RPP_ENDPOINT": "http://127.0.0.1:1"}
 SILENT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true", **IDENTITY}
 
 
-class Project:
+class Project(Person):
     """A repository with a project, and a registry that has images a to f in three versions."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.home = root / "home"
-        self.place = root / "project"
-        self.registry = root / "registry"
-        for directory in (self.home, self.place):
-            directory.mkdir()
+        super().__init__(root / "home", root / "registry")
+        self.place = self.cwd = root / "project"
+        self.place.mkdir()
         for name in "abcdef":
             for tag in ("v1.0.0", "v1.1.0", "v1.2.0"):
-                images.add_image(str(self.registry), name, tag, images.executables(f"{name} {tag}", "linux-amd64"))
+                images.add_image(str(self.source), name, tag, images.executables(f"{name} {tag}", "linux-amd64"))
         self.git("init", "-q", "-b", "main")
-        self.env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.registry}"}
 
     @property
-    def lock_file(self) -> Path:
+    def lock(self) -> Path:
         return self.place / "d8.lock"
 
-    @property
-    def lock(self) -> dict[str, str]:
-        read = Lock.parse(self.lock_file.read_bytes(), "d8.lock")
-        return {str(image.name): image.version for image in read.images}
+    def versions(self) -> dict[str, str]:
+        """Return the locked versions."""
+        return {str(image.name): image.version for image in self.locked().images}
 
     def git(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.shell(["git", *words], check=check)
 
     def shell(self, line: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = f"{Path(sys.executable).parent}:{command.SYSTEM_PATH}"
-        env = command.environment(str(self.home), **SILENT, **getattr(self, "env", {})) | {"PATH": path}
+        env = command.environment(str(self.home), **SILENT, **self.variables) | {"PATH": path}
         return subprocess.run(line, cwd=self.place, env=env, capture_output=True, text=True, check=check, timeout=60)
 
     def typed(self, block: str) -> None:
         """Type the lines of a block of the docs."""
         for line in block.splitlines():
             self.shell(["sh", "-ec", line])
-
-    def run(self, *words: str, offline: bool = False) -> command.Completed:
-        env = {"D8_OFFLINE": "1", "D8_RPP_ENDPOINT": "http://127.0.0.1:1"} if offline else self.env
-        return command.run(*words, home=str(self.home), cwd=str(self.place), env=env)
 
     def want(self, **versions: str) -> None:
         entries = [f'[[images]]\nname = "{name}"\nversion = "{version}"\n' for name, version in versions.items()]
@@ -75,8 +68,7 @@ class Project:
         """Commit, on *branch* from where we are, the manifest of *versions* and its lock."""
         self.git("checkout", "-q", "-B", branch)
         self.want(**versions)
-        done = self.run("lock")
-        assert done.code == 0, done
+        self.ok("lock")
         self.git("add", "-A")
         self.git("commit", "-qm", branch)
 
@@ -101,11 +93,11 @@ def test_what_git_merges_alone(project: Project) -> None:
     project.branches(BASE, {"b": "1.1.0", "d": "1.0.0", "f": "1.0.0"}, {"a": "1.0.0", "b": "1.0.0", "d": "1.2.0"})
     project.git("merge", "-q", "theirs", check=False)
     expected = {"a": "v1.0.0", "b": "v1.1.0", "d": "v1.2.0", "f": "v1.0.0"}
-    assert project.lock == expected
+    assert project.versions() == expected
     project.want(a="1.0.0", b="1.1.0", d="1.2.0", f="1.0.0")
-    before = project.lock_file.read_bytes()
-    assert project.run("lock", "--offline", offline=True).code == 0
-    assert project.lock_file.read_bytes() == before
+    before = project.lock.read_bytes()
+    assert project.run("lock", "--offline", **OFFLINE).code == 0
+    assert project.lock.read_bytes() == before
 
 
 @pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
@@ -118,13 +110,13 @@ def test_two_additions_in_one_place(project: Project, style: str, ends: str) -> 
     project.commit("ours", **{**BASE, "c": "1.0.0", "f": "1.0.0"})
     assert project.git("merge", "theirs", check=False).returncode == 1
     project.want(b="1.2.0", c="1.0.0", d="1.0.0", e="1.1.0", f="1.0.0")
-    project.lock_file.write_bytes(project.lock_file.read_text().replace("\n", ends).encode())
+    project.lock.write_bytes(project.lock.read_text().replace("\n", ends).encode())
     stale = project.run("lock", "--check")
     assert (stale.code, "has conflict markers" in stale.err, "`d8-installer lock`" in stale.err) == (65, True, True)
     assert project.run("sync").code == 65
-    done = project.run("lock", offline=True)
+    done = project.run("lock", **OFFLINE)
     assert done.code == 0, done
-    assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.1.0", "f": "v1.0.0"}
+    assert project.versions() == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.1.0", "f": "v1.0.0"}
     project.typed(AGAIN)
     assert "UU" not in project.git("status", "--porcelain", "d8.lock").stdout
 
@@ -142,7 +134,7 @@ def conflict(project: Project) -> bytes:
     project.branches(BASE, {"b": "1.1.0", "c": "1.0.0", "d": "1.0.0"}, {"b": "1.2.0", "d": "1.0.0", "e": "1.0.0"})
     assert project.git("merge", "theirs", check=False).returncode == 1
     project.want(b="^1", c="1.0.0", d="1.0.0", e="1.0.0")
-    return project.lock_file.read_bytes()
+    return project.lock.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -166,12 +158,12 @@ def test_a_real_conflict_is_named_and_has_three_ways_out(
         "hint: type `d8-installer lock` with --ours b, --theirs b or --upgrade-image b, which chooses it anew\n"
         in done.err
     )
-    assert project.lock_file.read_bytes() == left
+    assert project.lock.read_bytes() == left
     assert project.run("lock", "--dry-run", *words).code == 0
-    assert project.lock_file.read_bytes() == left
+    assert project.lock.read_bytes() == left
     settled = project.run("lock", *words)
     assert settled.code == 0, settled
-    assert project.lock == {"b": version, "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+    assert project.versions() == {"b": version, "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
     assert project.run("lock", "--check").code == 0
 
 
@@ -196,7 +188,7 @@ def test_all_conflicts_are_in_the_hint(project: Project) -> None:
     unknown = project.run("lock", "--ours", "b", "--theirs", "d", "--ours", "zz")
     assert (unknown.code, "neither side has zz" in unknown.err) == (69, True)
     assert project.run("lock", "--ours", "b", "--theirs", "d").code == 0
-    assert project.lock == {"b": "v1.1.0", "d": "v1.2.0"}
+    assert project.versions() == {"b": "v1.1.0", "d": "v1.2.0"}
 
 
 def test_what_a_person_left_of_the_markers(project: Project) -> None:
@@ -205,14 +197,14 @@ def test_what_a_person_left_of_the_markers(project: Project) -> None:
     project.git("add", "-A")
     project.git("commit", "-qm", "with markers")
     stray = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("<<<<<<<"))
-    project.lock_file.write_text(stray)
+    project.lock.write_text(stray)
     line = next(number for number, line in enumerate(stray.split("\n"), 1) if line[:7] in {"=" * 7, "|" * 7})
     for words in (("lock",), ("sync",)):
         done = project.run(*words)
         assert f"d8.lock:{line}: has a conflict marker whose beginning is missing\n" in done.err
         assert "git checkout --ours -- d8.lock" in done.err
     nested = text.replace("=======\n", "=======\n<<<<<<<<< a\n=========\n>>>>>>>>> b\n", 1)
-    project.lock_file.write_text(nested)
+    project.lock.write_text(nested)
     assert "no whole lock on either side: there are others inside of them\n" in project.run("lock").err
 
 
@@ -224,13 +216,13 @@ def test_shorter_markers_are_markers(project: Project) -> None:
     project.git("add", "-A")
     project.git("commit", "-qm", "with markers")
     assert project.run("lock", "--theirs", "b").code == 0
-    assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+    assert project.versions() == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
 
 
 def test_an_upgrade_and_another_platform_do_not_mix(project: Project) -> None:
     """Line by line git would keep the old version's build for the platform that theirs adds."""
     for tag in ("v1.0.0", "v1.1.0"):
-        images.add_image(str(project.registry), "g", tag, images.executables(f"g {tag}", "linux-amd64", "linux-arm64"))
+        images.add_image(str(project.source), "g", tag, images.executables(f"g {tag}", "linux-amd64", "linux-arm64"))
     text = 'schema = 1\n[[images]]\nname = "g"\nversion = "{}"\nplatforms = ["linux-amd64"{}]\n'
     for branch, version, more in (("main", "1.0.0", ""), ("theirs", "1.0.0", ', "linux-arm64"'), ("ours", "1.1.0", "")):
         project.git("checkout", "-q", *(() if branch == "main" else ("main",)), check=False)
@@ -243,10 +235,10 @@ def test_an_upgrade_and_another_platform_do_not_mix(project: Project) -> None:
     (project.place / "d8.toml").write_text(text.format("1.1.0", ', "linux-arm64"'))
     done = project.run("lock")
     assert "both sides changed who wants g, or how: pinned again from the manifests" in done.err
-    merged = project.lock_file.read_bytes()
-    project.lock_file.unlink()
+    merged = project.lock.read_bytes()
+    project.lock.unlink()
     assert project.run("lock").code == 0
-    assert project.lock_file.read_bytes() == merged
+    assert project.lock.read_bytes() == merged
     image = Lock.parse(merged, "d8.lock").find(ImageName("g"))
     assert image is not None
     assert [key for key, _ in image.platforms] == ["linux-amd64", "linux-arm64"]
@@ -260,7 +252,7 @@ def test_markers_without_git(project: Project) -> None:
     done = project.run("lock")
     assert "both sides changed b" in done.err
     assert project.run("lock", "--theirs", "b").code == 0
-    assert project.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+    assert project.versions() == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
 
 
 def test_an_image_twice_is_a_conflict_that_git_does_not_see(project: Project) -> None:
@@ -275,7 +267,7 @@ def test_an_image_twice_is_a_conflict_that_git_does_not_see(project: Project) ->
     done = project.run("lock")
     assert (done.code, "both sides changed c (ours: v1.0.0; theirs: v1.1.0)" in done.err) == (65, True)
     assert project.run("lock", "--theirs", "c").code == 0
-    assert project.lock == {"c": "v1.1.0", "e": "v1.0.0"}
+    assert project.versions() == {"c": "v1.1.0", "e": "v1.0.0"}
 
 
 def test_a_hostile_repository_runs_nothing(project: Project) -> None:
@@ -320,7 +312,7 @@ def test_the_driver_joins_what_git_cannot(driven: Project, verb: str) -> None:
     driven.branches({**BASE, "e": "1.0.0"}, {"b": "1.0.0", "c": "1.0.0", "e": "1.0.0"}, {**BASE, "c": "1.0.0"})
     done = driven.git(verb, "theirs", check=False)
     assert "d8.lock" not in driven.git("diff", "--name-only", "--diff-filter=U").stdout, done
-    assert driven.lock == {"b": "v1.0.0", "c": "v1.0.0"}
+    assert driven.versions() == {"b": "v1.0.0", "c": "v1.0.0"}
     assert done.stdout.count("both sides") + done.stderr.count("both sides") == 0
 
 
@@ -331,17 +323,17 @@ def test_the_driver_leaves_conflicts_between_markers(driven: Project, verb: str)
     assert done.returncode == 1
     assert "both sides changed b (ours: v1." in done.stderr
     assert "d8.lock" in driven.git("diff", "--name-only", "--diff-filter=U").stdout
-    text = driven.lock_file.read_text()
+    text = driven.lock.read_text()
     assert (text.count("<<<<<<< ours"), text.count("||||||| base")) == (1, 1)
     driven.want(b="^1", c="1.0.0", d="1.0.0", e="1.0.0")
     assert driven.run("lock").code == 65
     assert driven.run("lock", "--upgrade-image", "b").code == 0
-    assert driven.lock == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
+    assert driven.versions() == {"b": "v1.2.0", "c": "v1.0.0", "d": "v1.0.0", "e": "v1.0.0"}
 
 
 def test_the_driver_and_what_is_no_lock(driven: Project, tmp_path: Path) -> None:
     driven.commit("main", **BASE)
-    good = driven.lock_file.read_text()
+    good = driven.lock.read_text()
     for name, text in (("base", ""), ("ours", good), ("theirs", "nonsense\n"), ("empty", "")):
         (driven.place / name).write_text(text)
     done = driven.run("lock", "--merge", "base", "ours", "theirs")
@@ -365,9 +357,9 @@ def test_the_driver_goes_on_from_what_it_left_itself(driven: Project) -> None:
     texts = []
     for versions in ({"b": "1.0.0"}, {"b": "1.1.0"}, {"b": "1.2.0"}, {"b": "1.0.0", "d": "1.0.0"}):
         driven.want(f="1.0.0", **versions)
-        driven.lock_file.unlink(missing_ok=True)
+        driven.lock.unlink(missing_ok=True)
         assert driven.run("lock").code == 0
-        texts.append(driven.lock_file.read_text())
+        texts.append(driven.lock.read_text())
     for name, text in zip(("base", "ours", "two", "three"), texts, strict=True):
         (driven.place / name).write_text(text)
     assert driven.run("lock", "--merge", "base", "ours", "two").code == 1
@@ -405,7 +397,7 @@ def test_a_criss_cross_keeps_what_is_removed_away(project: Project, with_driver:
     project.git("merge", "-q", "theirs", check=False)
     if with_driver:
         assert "d8.lock" not in project.git("diff", "--name-only", "--diff-filter=U").stdout
-        assert project.lock == {"b": "v1.2.0", "f": "v1.1.0"}
+        assert project.versions() == {"b": "v1.2.0", "f": "v1.1.0"}
     project.want(b="1.2.0", f="1.1.0")
-    done = project.run("lock", offline=True)
-    assert (done.code, project.lock) == (0, {"b": "v1.2.0", "f": "v1.1.0"}), done
+    done = project.run("lock", **OFFLINE)
+    assert (done.code, project.versions()) == (0, {"b": "v1.2.0", "f": "v1.1.0"}), done

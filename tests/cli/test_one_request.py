@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import images
-from tests.command import Completed, run
+from tests.command import run
 from tests.images import host_platform, script, windows_program
-from tests.installed import install, library, manifest
+from tests.installed import manifest
+from tests.person import Person
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,91 +37,73 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-class Person:
+class PluginUser(Person):
     """Somebody with a good plugin, and one whose request is to fail."""
 
     def __init__(self, home: Path, shelf: Path) -> None:
-        self.home = home
-        self.shelf = shelf
-        home.mkdir()
-        self.plugin("d8-plug-good", manifest("good"))
-
-    def plugin(self, name: str, text: str) -> None:
-        place = library(self.home / ".local/share/pipx/venvs" / name)
-        for old in place.glob("*.dist-info/entry_points.txt"):
-            old.unlink()
-        install(place, name, "1", text)
-
-    def d8(self, *words: str, expect: int = 0) -> Completed:
-        done = run(*words, home=str(self.home), env={"D8_RPP_ENDPOINT": f"oci-layout:{self.shelf}"})
-        assert done.code == expect, done
-        assert "Traceback" not in done.err, done
-        return done
-
-    def has(self) -> dict[str, str]:
-        rows = json.loads(self.d8("--json", "list").out)["data"]["binaries"]
-        return {row["binary"]: row["version"] for row in rows}
+        super().__init__(home, shelf)
+        self.pipx("d8-plug-good", manifest("good"))
 
 
 @pytest.fixture
-def person(tmp_path: Path, shelf: Path) -> Person:
-    return Person(tmp_path / "home", shelf)
+def person(tmp_path: Path, shelf: Path) -> PluginUser:
+    return PluginUser(tmp_path / "home", shelf)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_only_that_request_is_left_out(person: Person, fault: str) -> None:
+def test_only_that_request_is_left_out(person: PluginUser, fault: str) -> None:
     text, code, says = FAULTS[fault]
-    person.plugin("d8-plug-bad", HEAD + text)
+    person.pipx("d8-plug-bad", HEAD + text)
     for _ in range(2):
-        done = person.d8("sync", expect=code)
+        done = person.ends(code, "sync")
         assert says in done.err
         assert "d8-plug-bad" in done.err
         assert person.has() == {"good": "v2.0.0"}
-    person.d8("install", "tool")
-    person.d8("use", "tool", "1.0.0")
-    person.d8("upgrade", "tool")
+    person.ok("install", "tool")
+    person.ok("use", "tool", "1.0.0")
+    person.ok("upgrade", "tool")
     assert person.has() == {"good": "v2.0.0", "tool": "v2.0.0"}
-    person.d8("uninstall", "tool")
-    person.plugin("d8-plug-bad", manifest("bad"))
-    person.d8("sync")
+    person.ok("uninstall", "tool")
+    person.pipx("d8-plug-bad", manifest("bad"))
+    person.ok("sync")
     assert person.has() == {"bad": "v2.0.0", "good": "v2.0.0"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_the_plugin_had_so_far_stays(person: Person, fault: str) -> None:
-    person.plugin("d8-plug-bad", manifest("bad", "<2"))
-    person.d8("sync")
-    person.plugin("d8-plug-bad", HEAD + FAULTS[fault][0])
-    person.d8("sync", expect=FAULTS[fault][1])
+def test_what_the_plugin_had_so_far_stays(person: PluginUser, fault: str) -> None:
+    person.pipx("d8-plug-bad", manifest("bad", "<2"))
+    person.ok("sync")
+    person.pipx("d8-plug-bad", HEAD + FAULTS[fault][0])
+    person.ends(FAULTS[fault][1], "sync")
     assert person.has() == {"bad": "v1.0.0", "good": "v2.0.0"}
     assert run("run", "bad", home=str(person.home)).out == "bad\n"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_persons_own_request_still_fails_all(person: Person, fault: str) -> None:
+def test_the_persons_own_request_still_fails_all(person: PluginUser, fault: str) -> None:
     text, code, says = FAULTS[fault]
     own = person.home / ".config/d8-installer/d8.toml"
     own.parent.mkdir(parents=True)
     own.write_text(HEAD + text)
-    assert says in person.d8("sync", expect=code).err
+    assert says in person.ends(code, "sync").err
     assert not (person.home / ".local/share/d8-installer/bin/good").exists()
 
 
-def test_another_who_wants_the_same_image_gets_it(person: Person) -> None:
-    person.plugin("d8-plug-bad", HEAD + 'version = "===v1.0.0"\n' + f'digest = "{DIGEST}"\n')
-    person.plugin("d8-plug-fine", manifest("bad", fine="plugin"))
-    assert "d8-plug-bad demands" in person.d8("sync", expect=76).err
+def test_another_who_wants_the_same_image_gets_it(person: PluginUser) -> None:
+    person.pipx("d8-plug-bad", HEAD + 'version = "===v1.0.0"\n' + f'digest = "{DIGEST}"\n')
+    person.pipx("d8-plug-fine", manifest("bad", fine="plugin"))
+    assert "d8-plug-bad demands" in person.fails(76, "sync").err
     assert person.has() == {"fine": "v2.0.0", "good": "v2.0.0"}
-    person.plugin("d8-plug-bad", HEAD + 'binaries = { bad = "nowhere" }\n')
-    assert "what d8-plug-bad asks for there is left out" in person.d8("sync", expect=69).err
+    person.pipx("d8-plug-bad", HEAD + 'binaries = { bad = "nowhere" }\n')
+    assert "what d8-plug-bad asks for there is left out" in person.fails(69, "sync").err
     assert person.has() == {"fine": "v2.0.0", "good": "v2.0.0"}
-    refused = person.d8("install", "bad", expect=65)
+    refused = person.fails(65, "install", "bad")
     assert "hint: rename one of the two binaries, or do without d8-plug-bad" in refused.err
-    person.d8("install", "tool")
+    person.ok("install", "tool")
     assert person.has() == {"fine": "v2.0.0", "good": "v2.0.0", "tool": "v2.0.0"}
 
 
-def test_bytes_that_are_not_what_was_promised_are_one_images(person: Person, tmp_path: Path) -> None:
+def test_bytes_that_are_not_what_was_promised_are_one_images(person: PluginUser, tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt"
     for name in ("good", "bad"):
         images.add_image(str(spoilt), name, "v1.0.0", {host_platform(): script(name)})
@@ -129,7 +111,7 @@ def test_bytes_that_are_not_what_was_promised_are_one_images(person: Person, tmp
     layer = next(file for file in blobs if file.read_bytes()[:2] == b"\x1f\x8b")
     layer.chmod(0o644)
     layer.write_bytes(layer.read_bytes()[:-1] + b"?")
-    person.shelf = spoilt
-    person.plugin("d8-plug-bad", manifest("bad"))
-    assert "d8-plug-bad" in person.d8("sync", expect=76).err
+    person.source = spoilt
+    person.pipx("d8-plug-bad", manifest("bad"))
+    assert "d8-plug-bad" in person.fails(76, "sync").err
     assert person.has() == {"good": "v1.0.0"}

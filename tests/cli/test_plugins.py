@@ -52,7 +52,7 @@ def test_a_plugin_is_listed_enabled_and_disabled(own: OwnTool) -> None:
 
 
 def test_only_what_is_there_can_be_enabled(own: OwnTool) -> None:
-    said = own.fails(2, "plugins", "enable", "d8-toy")
+    said = own.fails(2, "plugins", "enable", "d8-toy").err
     assert "hint: type `" in said
     assert "pip install " in said
     assert " d8-toy`" in said
@@ -70,7 +70,7 @@ def test_what_is_not_enabled_is_not_imported_and_no_plugins_imports_none(own: Ow
     for words in (("plugins",), ("doctor",), ("install", "vault"), ("greet",)):
         own.run("--no-plugins", *words)
     assert own.log() == []
-    assert "is not a command" in own.fails(2, "greet", "--no-plugins")
+    assert "is not a command" in own.fails(2, "greet", "--no-plugins").err
     assert own.log() == []
     own.ok("doctor")
     assert own.log() == ["imported"]
@@ -110,10 +110,10 @@ def test_a_command_of_a_plugin(own: OwnTool) -> None:
     assert own.ok("say", "it").out == f"it {own.home}/.local/share/d8-installer/bin\n"
     assert own.ok("say", "list").out.endswith("[]\n")
     assert own.run("say", "seven").code == 7
-    assert own.fails(77, "say", "refuse").endswith("error: not today\nhint: tomorrow\n")
-    assert "d8-toy 1.0 failed in the command 'say': RuntimeError: boom" in own.fails(78, "say", "fail")
-    assert "0 to 255" in own.fails(78, "say", "much")
-    assert own.fails(2, "say").startswith("warning: ")
+    assert own.fails(77, "say", "refuse").err.endswith("error: not today\nhint: tomorrow\n")
+    assert "d8-toy 1.0 failed in the command 'say': RuntimeError: boom" in own.fails(78, "say", "fail").err
+    assert "0 to 255" in own.fails(78, "say", "much").err
+    assert own.fails(2, "say").err.startswith("warning: ")
     assert "usage: d8-installer say" in own.ok("say", "--help").out
     assert own.ok("list").out == "nothing is installed\n"
     assert "plugins" in own.ok("--help").out
@@ -122,7 +122,7 @@ def test_a_command_of_a_plugin(own: OwnTool) -> None:
 def test_two_commands_of_one_name_name_both(own: OwnTool) -> None:
     own.enabled(GREETER)
     own.enabled(GREETER, "d8-other")
-    said = own.fails(78, "greet")
+    said = own.fails(78, "greet").err
     assert "'greet' is offered by both d8-other 1.0 and d8-toy 1.0" in said
 
 
@@ -258,7 +258,7 @@ def test_a_link_in_the_place_of_a_distribution_is_none(own: OwnTool, tmp_path: P
     info.symlink_to(tmp_path / "elsewhere")
     said = own.ok("plugins").out
     assert f"broken: {info} is a symbolic link, so it is not a distribution's own" in said
-    assert "is a symbolic link" in own.fails(65, "plugins", "enable", "d8-toy")
+    assert "is a symbolic link" in own.fails(65, "plugins", "enable", "d8-toy").err
 
 
 def test_an_enabled_plugin_that_is_gone_is_named(own: OwnTool) -> None:

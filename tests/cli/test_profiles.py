@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import images
-from tests.command import Completed, run
+from tests.command import run
 from tests.faults import driver
 from tests.installed import install, library, manifest
+from tests.person import Person
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,54 +23,16 @@ NAMES = ("a", "b", "c", "tool")
 VERSIONS = ("v1.0.0", "v1.1.0", "v2.0.0")
 
 
-@dataclass
-class Person:
-    """Somebody with an empty HOME, a directory of images, and a bundle of three of them."""
+class BundleHolder(Person):
+    """Somebody with a directory of images, and a bundle of three of them."""
 
-    home: Path
-    layout: Path
-    bundle: Path
-
-    def d8(self, *words: str, expect: int = 0, cwd: str = "", **env: str) -> Completed:
-        """Run the command, which must end with *expect*."""
-        env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.layout}", **env}
-        done = run(*words, home=str(self.home), cwd=str(self.home / cwd), env=env)
-        assert done.code == expect, done
-        assert "Traceback" not in done.err, done
-        return done
-
-    def data(self, *words: str, cwd: str = "") -> dict[str, Any]:
-        """Run it for its data."""
-        data: dict[str, Any] = json.loads(self.d8("--json", *words, cwd=cwd).out)["data"]
-        return data
-
-    def has(self, *where: str, cwd: str = "") -> dict[str, str]:
-        """Return what ``list`` shows: binary to version."""
-        return {one["binary"]: one["version"] for one in self.data(*where, "list", cwd=cwd)["binaries"]}
+    def __init__(self, home: Path, layout: Path, bundle: Path) -> None:
+        super().__init__(home, layout)
+        self.bundle = bundle
 
     def island(self) -> None:
         """Take everything from the bundle."""
-        self.d8("sync", "--frozen", "--from", f"bundle:{self.bundle}")
-
-    @property
-    def own(self) -> Path:
-        return self.home / ".config/d8-installer/d8.toml"
-
-    @property
-    def lock(self) -> str:
-        return (self.home / ".local/share/d8-installer/profiles/user/d8.lock").read_text()
-
-    def project(self, text: str = manifest("a")) -> str:
-        """Make a project and return its name."""
-        (self.home / "p").mkdir()
-        (self.home / "p/d8.toml").write_text(text)
-        return "p"
-
-    def pipx(self, name: str, text: str) -> None:
-        """Have a plugin as pipx leaves it, an older one of the name is replaced."""
-        place = self.home / ".local/share/pipx/venvs" / name
-        shutil.rmtree(place, ignore_errors=True)
-        install(library(place), name, "1.0", text)
+        self.ok("sync", "--frozen", "--from", f"bundle:{self.bundle}")
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +43,17 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for version in VERSIONS:
             builds = images.executables(f"{name} {version}", images.host_platform())
             images.add_image(str(root / "images"), name, version, builds)
-    maker = Person(root, root / "images", root / "bundle")
-    maker.d8("install", "a", "b", "c")
-    maker.d8("bundle", "create", "-o", "bundle")
+    maker = BundleHolder(root, root / "images", root / "bundle")
+    maker.ok("install", "a", "b", "c")
+    maker.ok("bundle", "create", "-o", "bundle")
     return root / "images", root / "bundle"
 
 
 @pytest.fixture
-def person(tmp_path: Path, shelf: tuple[Path, Path]) -> Person:
+def person(tmp_path: Path, shelf: tuple[Path, Path]) -> BundleHolder:
     home = tmp_path / "home"
     home.mkdir()
-    return Person(home, *shelf)
+    return BundleHolder(home, *shelf)
 
 
 ALL = dict.fromkeys(("a", "b", "c"), "v2.0.0")
@@ -99,104 +61,101 @@ ALL = dict.fromkeys(("a", "b", "c"), "v2.0.0")
 # -- a bundle's profile is a profile as any other ------------------------------------------------------------------
 
 
-def test_a_bundles_manifest_becomes_the_persons(person: Person) -> None:
-    said = person.d8("sync", "--frozen", "--from", f"bundle:{person.bundle}").err
-    assert f"taking the d8.toml of bundle:{person.bundle} as yours: {person.own}" in said
-    assert person.d8("install", "b").out == "nothing to do\n"
-    assert "(3 images)" in person.d8("lock").out
-    person.d8("use", "a", "v1.0.0")
+def test_a_bundles_manifest_becomes_the_persons(person: BundleHolder) -> None:
+    said = person.ok("sync", "--frozen", "--from", f"bundle:{person.bundle}").err
+    assert f"taking the d8.toml of bundle:{person.bundle} as yours: {person.manifest}" in said
+    assert person.ok("install", "b").out == "nothing to do\n"
+    assert "(3 images)" in person.ok("lock").out
+    person.ok("use", "a", "v1.0.0")
     assert person.has() == ALL | {"a": "v1.0.0"}
-    person.d8("upgrade", "a")
-    assert person.d8("uninstall", "a").out.startswith("removed a (a v2.0.0)\ngeneration")
+    person.ok("upgrade", "a")
+    assert person.ok("uninstall", "a").out.startswith("removed a (a v2.0.0)\ngeneration")
     assert person.has() == {"b": "v2.0.0", "c": "v2.0.0"}
 
 
-def test_where_the_manifest_is_lost_every_verb_handles_what_list_shows(person: Person) -> None:
+def test_where_the_manifest_is_lost_every_verb_handles_what_list_shows(person: BundleHolder) -> None:
     person.island()
-    person.own.unlink()
-    person.d8("install", "tool")
+    person.manifest.unlink()
+    person.ok("install", "tool")
     assert person.has() == ALL | {"tool": "v2.0.0"}
-    assert person.lock.count('"other.d8.toml" = ') == 3
-    person.d8("use", "c", "1.0.0")
-    refused = person.d8("upgrade", "c", expect=65)
+    assert person.lock.read_text().count('"other.d8.toml" = ') == 3
+    person.ok("use", "c", "1.0.0")
+    refused = person.fails(65, "upgrade", "c")
     assert "hint: give it a range: type `d8-installer install 'c>=1.0.0'`, then `d8-installer upgrade c`" in refused.err
-    assert "c stays at v1.0.0" in person.d8("upgrade", "--all").err
-    gone = person.d8("uninstall", "b")
+    assert "c stays at v1.0.0" in person.ok("upgrade", "--all").err
+    gone = person.ok("uninstall", "b")
     assert "b was locked for another d8.toml, not installed here: that goes too" in gone.err
     assert gone.out.startswith("removed b (b v2.0.0)\ngeneration")
-    assert "asked for by another d8.toml, not installed here" in person.d8("lock").err
-    person.d8("lock", "--check")
-    person.d8("sync", "--locked")
-    person.d8("install", "c>=1.0.0")
-    person.d8("upgrade", "c")
+    assert "asked for by another d8.toml, not installed here" in person.ok("lock").err
+    person.ok("lock", "--check")
+    person.ok("sync", "--locked")
+    person.ok("install", "c>=1.0.0")
+    person.ok("upgrade", "c")
     assert person.has() == {"a": "v2.0.0", "c": "v2.0.0", "tool": "v2.0.0"}
-    dry = person.d8("lock", "--prune", "--dry-run")
+    dry = person.ok("lock", "--prune", "--dry-run")
     assert "a v2.0.0 -> (gone)" in dry.out
     assert "drops what was asked for by another d8.toml" in dry.err
-    assert person.d8("sync", "--prune").out.startswith("removed a (a v2.0.0)\ngeneration")
+    assert person.ok("sync", "--prune").out.startswith("removed a (a v2.0.0)\ngeneration")
     assert person.has() == {"c": "v2.0.0", "tool": "v2.0.0"}
 
 
-def test_a_manifest_that_comes_back_finds_its_lines(person: Person) -> None:
+def test_a_manifest_that_comes_back_finds_its_lines(person: BundleHolder) -> None:
     person.island()
-    kept = person.own.read_text()
-    person.own.unlink()
-    before = person.lock
-    person.d8("sync")
-    person.d8("lock")
-    assert "other.d8.toml" in person.lock
-    person.own.write_text(kept)
-    person.d8("sync", "--offline")
-    assert person.lock == before
-    person.own.write_text(manifest("b"))
-    person.d8("sync")
+    kept = person.manifest.read_text()
+    person.manifest.unlink()
+    before = person.lock.read_text()
+    person.ok("sync")
+    person.ok("lock")
+    assert "other.d8.toml" in person.lock.read_text()
+    person.manifest.write_text(kept)
+    person.ok("sync", "--offline")
+    assert person.lock.read_text() == before
+    person.manifest.write_text(manifest("b"))
+    person.ok("sync")
     assert person.has() == {"b": "v2.0.0"}, "what a person takes out of the file is named"
 
 
-def test_a_manifest_that_is_not_the_bundles_locks_is_not_taken(person: Person, tmp_path: Path) -> None:
+def test_a_manifest_that_is_not_the_bundles_locks_is_not_taken(person: BundleHolder, tmp_path: Path) -> None:
     other = tmp_path / "other"
     raw = person.bundle.read_bytes()
     other.write_bytes(raw.replace(b'name = "c"\n\0', b'name = "d"\n\0'))
     assert other.read_bytes() != raw
-    said = person.d8("sync", "--frozen", "--from", f"bundle:{other}").err
+    said = person.ok("sync", "--frozen", "--from", f"bundle:{other}").err
     assert "d8.toml is not what its lock is for (d is wanted by d8.toml and not locked); it is not taken" in said
-    assert not person.own.exists()
-    person.d8("install", "tool")
+    assert not person.manifest.exists()
+    person.ok("install", "tool")
     assert person.has() == ALL | {"tool": "v2.0.0"}
 
 
 # -- nothing goes that was not named -------------------------------------------------------------------------------
 
 
-def test_what_a_rollback_brings_back_stays_until_it_is_named(person: Person) -> None:
-    person.d8("install", "a", "b")
-    person.d8("uninstall", "a")
-    person.d8("rollback")
-    person.d8("install", "c")
+def test_what_a_rollback_brings_back_stays_until_it_is_named(person: BundleHolder) -> None:
+    person.ok("install", "a", "b")
+    person.ok("uninstall", "a")
+    person.ok("rollback")
+    person.ok("install", "c")
     assert person.has() == ALL
-    person.d8("sync")
-    assert person.d8("uninstall", "a").out.startswith("removed a")
+    person.ok("sync")
+    assert person.ok("uninstall", "a").out.startswith("removed a")
     assert person.has() == {"b": "v2.0.0", "c": "v2.0.0"}
 
 
-def test_a_colleagues_plugin_stays_in_the_lock_of_a_project(person: Person) -> None:
-    project = person.project()
-    theirs = person.home / "p/.venv"
+def test_a_colleagues_plugin_stays_in_the_lock_of_a_project(person: BundleHolder) -> None:
+    project = person.project(manifest("a"))
+    theirs = person.home / "project/.venv"
     install(library(theirs), "d8-plug-b", "1", manifest("b", "^1"))
-    person.d8("sync", cwd=project)
+    person.ok("sync", cwd=project)
     shutil.rmtree(theirs)
-    lock = (person.home / "p/d8.lock").read_text()
+    lock = (person.home / "project/d8.lock").read_text()
     for words in (("lock",), ("lock", "--upgrade"), ("sync",), ("sync", "--locked"), ("lock", "--check")):
-        person.d8(*words, cwd=project)
-        assert (person.home / "p/d8.lock").read_text() == lock, words
-    person.d8("--project", "install", "c", cwd=project)
-    person.d8("--project", "use", "b", "1.0.0", cwd=project)
+        person.ok(*words, cwd=project)
+        assert (person.home / "project/d8.lock").read_text() == lock, words
+    person.ok("--project", "install", "c", cwd=project)
+    person.ok("--project", "use", "b", "1.0.0", cwd=project)
     assert person.has(cwd=project) == {"a": "v2.0.0", "b": "v1.0.0", "c": "v2.0.0"}
-    assert (
-        "d8-installer --project install 'b>=1.0.0'"
-        in person.d8("--project", "upgrade", "b", cwd=project, expect=65).err
-    )
-    person.d8("--project", "uninstall", "b", cwd=project)
+    assert "d8-installer --project install 'b>=1.0.0'" in person.fails(65, "--project", "upgrade", "b", cwd=project).err
+    person.ok("--project", "uninstall", "b", cwd=project)
     assert person.has(cwd=project) == {"a": "v2.0.0", "c": "v2.0.0"}
 
 
@@ -226,12 +185,12 @@ def steps(chance: random.Random) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_name_disappears_unless_it_was_named(person: Person, seed: int) -> None:
+def test_no_name_disappears_unless_it_was_named(person: BundleHolder, seed: int) -> None:
     """Whatever was typed before: only ``uninstall``, ``--prune`` and ``rollback`` make ``list`` shorter."""
     chance = random.Random(seed)  # noqa: S311 - the same sequence each time
     home = str(person.home)
     (person.home / ".config/d8-installer").mkdir(parents=True)
-    (person.home / ".config/d8-installer/config.toml").write_text(f'endpoint = "oci-layout:{person.layout}"\n')
+    (person.home / ".config/d8-installer/config.toml").write_text(f'endpoint = "oci-layout:{person.source}"\n')
     if seed % 2:
         person.island()
 
@@ -243,7 +202,7 @@ def test_no_name_disappears_unless_it_was_named(person: Person, seed: int) -> No
         words = steps(chance)
         typed.append(" ".join(words))
         if words == ("lose",):
-            person.own.unlink(missing_ok=True)
+            person.manifest.unlink(missing_ok=True)
             continue
         done = driver.run(*words, home=home)
         assert done.code in (0, 65, 69), (typed, done)
@@ -261,110 +220,110 @@ def test_no_name_disappears_unless_it_was_named(person: Person, seed: int) -> No
 # -- which profile -------------------------------------------------------------------------------------------------
 
 
-def test_in_a_project_each_command_names_the_profile_that_it_changes(person: Person) -> None:
-    project = person.project()
+def test_in_a_project_each_command_names_the_profile_that_it_changes(person: BundleHolder) -> None:
+    project = person.project(manifest("a"))
     mine = "changing the user's profile, not the project"
     for words in (("install", "b"), ("use", "b", "1.1.0"), ("upgrade", "b"), ("upgrade", "--all"), ("uninstall", "b")):
-        assert mine in person.d8(*words, cwd=project).err, words
-        assert mine not in person.d8("--user", "lock").err, "where no project is here there is nothing to mistake"
+        assert mine in person.ok(*words, cwd=project).err, words
+        assert mine not in person.ok("--user", "lock").err, "where no project is here there is nothing to mistake"
     for typed in ("--project install c", "--project use c 1.0.0", "lock", "rollback"):
-        assert f"the project {person.home}/p" in person.d8(*typed.split(), cwd=project).err, typed
+        assert f"the project {person.home}/project" in person.ok(*typed.split(), cwd=project).err, typed
 
 
-def test_what_is_not_here_is_looked_for_in_the_other_profile(person: Person) -> None:
-    project = person.project()
-    person.d8("install", "b")
-    person.d8("sync", cwd=project)
-    there = person.d8("list", cwd=project)
+def test_what_is_not_here_is_looked_for_in_the_other_profile(person: BundleHolder) -> None:
+    project = person.project(manifest("a"))
+    person.ok("install", "b")
+    person.ok("sync", cwd=project)
+    there = person.ok("list", cwd=project)
     assert (there.out.split()[5], "the user's profile has b: see `d8-installer --user list`" in there.err) == (
         "a",
         True,
     )
     for words, way_out in (
-        (("uninstall", "a"), "the project {}/p has it: type `d8-installer --project uninstall a`"),
-        (("use", "a", "1.0.0"), "the project {}/p has it: type `d8-installer --project use a 1.0.0`"),
-        (("upgrade", "a"), "the project {}/p has it: type `d8-installer --project upgrade a`"),
-        (("--user", "which", "a"), "the project {}/p has it: type `d8-installer which a`"),
+        (("uninstall", "a"), "the project {}/project has it: type `d8-installer --project uninstall a`"),
+        (("use", "a", "1.0.0"), "the project {}/project has it: type `d8-installer --project use a 1.0.0`"),
+        (("upgrade", "a"), "the project {}/project has it: type `d8-installer --project upgrade a`"),
+        (("--user", "which", "a"), "the project {}/project has it: type `d8-installer which a`"),
         (("which", "b"), "the user's profile has it: type `d8-installer --user which b`"),
         (("--project", "uninstall", "b"), "the user's profile has it: type `d8-installer uninstall b`"),
         (("lock", "--upgrade-image", "b"), "the user's profile has it: type `d8-installer upgrade b`"),
         (("uninstall", "nowhere"), "see `d8-installer --user list`"),
     ):
-        refused = person.d8(*words, cwd=project, expect=69)
+        refused = person.fails(69, *words, cwd=project)
         assert f"hint: {way_out.format(person.home)}\n" in refused.err, words
         typed = refused.err.rpartition("`d8-installer ")[2].partition("`")[0].split()
         assert run(*typed, "--help", home=str(person.home)).code == 0, "the hint is a command"
 
 
-def test_the_hint_about_path_is_the_projects(person: Person) -> None:
-    project = person.project()
+def test_the_hint_about_path_is_the_projects(person: BundleHolder) -> None:
+    project = person.project(manifest("a"))
     for shell, typed in (("bash", '`eval "$(d8-installer env)"`'), ("fish", "`d8-installer env | source`")):
-        said = person.d8("sync", cwd=project, SHELL=f"/usr/bin/{shell}").err
+        said = person.ok("sync", cwd=project, SHELL=f"/usr/bin/{shell}").err
         assert f"is not on your PATH: type {typed} in the project\n" in said
-        assert "not on your PATH" not in person.d8("sync", cwd=project).err, "once it is said, and nothing is placed"
-        assert typed in person.d8("--project", "install", "c", cwd=project, SHELL=f"/usr/bin/{shell}").err
-        assert f"hint: type {typed} in the project\n" in person.d8("doctor", cwd=project, SHELL=f"/usr/bin/{shell}").out
+        assert "not on your PATH" not in person.ok("sync", cwd=project).err, "once it is said, and nothing is placed"
+        assert typed in person.ok("--project", "install", "c", cwd=project, SHELL=f"/usr/bin/{shell}").err
+        assert f"hint: type {typed} in the project\n" in person.ok("doctor", cwd=project, SHELL=f"/usr/bin/{shell}").out
         shutil.rmtree(person.home / ".local")
-    assert "type `d8-installer ensurepath`" in person.d8("install", "b", cwd=project).err
+    assert "type `d8-installer ensurepath`" in person.ok("install", "b", cwd=project).err
 
 
 # -- what is said --------------------------------------------------------------------------------------------------
 
 
-def test_upgrading_nothing_makes_no_generation(person: Person) -> None:
-    assert person.d8("upgrade", "--all").out == "nothing to do\n"
-    assert person.d8("sync").out == "nothing to do\n"
-    assert person.data("history")["generations"] == []
+def test_upgrading_nothing_makes_no_generation(person: BundleHolder) -> None:
+    assert person.ok("upgrade", "--all").out == "nothing to do\n"
+    assert person.ok("sync").out == "nothing to do\n"
+    assert person.json("history")["generations"] == []
     assert not (person.home / ".local/share/d8-installer/profiles/user/d8.lock").exists()
 
 
-def test_another_range_for_the_same_version_is_not_called_placing(person: Person) -> None:
-    person.d8("install", "a<2")
+def test_another_range_for_the_same_version_is_not_called_placing(person: BundleHolder) -> None:
+    person.ok("install", "a<2")
     assert (
-        "unchanged a (a v1.1.0): only the request for it would change" in person.d8("install", "--dry-run", "a<1.5").out
+        "unchanged a (a v1.1.0): only the request for it would change" in person.ok("install", "--dry-run", "a<1.5").out
     )
-    assert person.d8("install", "a<1.5").out.splitlines()[0] == (
+    assert person.ok("install", "a<1.5").out.splitlines()[0] == (
         "unchanged a (a v1.1.0): only the request for it changed"
     )
 
 
-def test_a_held_upgrade_says_who_holds_it_and_what_to_type(person: Person) -> None:
+def test_a_held_upgrade_says_who_holds_it_and_what_to_type(person: BundleHolder) -> None:
     person.pipx("d8-plug-b", manifest("b", "<1.1"))
-    person.d8("install", "a<2", "c")
-    said = person.d8("upgrade", "a").err
+    person.ok("install", "a<2", "c")
+    said = person.ok("upgrade", "a").err
     assert "a stays at v1.1.0: v2.0.0 is outside <2 of d8.toml; type `d8-installer install 'a>=2.0.0'`" in said
-    said = person.d8("upgrade", "--all").err
+    said = person.ok("upgrade", "--all").err
     assert "a stays at v1.1.0: v2.0.0 is outside <2 of d8.toml" in said
     assert "b stays at v1.0.0: v2.0.0 is outside <1.1 of the plugin d8-plug-b" in said
     assert "c stays" not in said
-    person.d8("install", "a>=2.0.0")
+    person.ok("install", "a>=2.0.0")
     assert person.has() == {"a": "v2.0.0", "b": "v1.0.0", "c": "v2.0.0"}
 
 
-def test_list_says_who_asks_and_for_which_range(person: Person) -> None:
+def test_list_says_who_asks_and_for_which_range(person: BundleHolder) -> None:
     person.pipx("d8-plug-b", manifest("b", "<1.1"))
-    person.d8("install", "a<2", "b")
-    data = person.data("list")
+    person.ok("install", "a<2", "b")
+    data = person.json("list")
     assert data["profile"] == {"kind": "user", "path": f"{person.home}/.local/share/d8-installer/profiles/user"}
     own, plugin = {"requester": "d8.toml", "range": "<2"}, {"requester": "d8-plug-b", "range": "<1.1"}
     assert [one["asked"] for one in data["binaries"]] == [[own], [plugin, own | {"range": "*"}]]
-    rows = [line.split("  ") for line in person.d8("list").out.splitlines()]
+    rows = [line.split("  ") for line in person.ok("list").out.splitlines()]
     assert [[cell.strip() for cell in row if cell][3:] for row in rows] == [
         ["RANGE", "REQUESTER"],
         ["<2", "d8.toml"],
         ["<1.1, *", "d8-plug-b, d8.toml"],
     ]
-    person.own.unlink()
-    assert person.data("list")["binaries"][0]["asked"] == [{"requester": "other.d8.toml", "range": None}]
-    person.own.write_text("nonsense")
+    person.manifest.unlink()
+    assert person.json("list")["binaries"][0]["asked"] == [{"requester": "other.d8.toml", "range": None}]
+    person.manifest.write_text("nonsense")
     assert person.has() == {"a": "v1.1.0", "b": "v1.0.0"}, "a broken manifest hides nothing"
 
 
-def test_in_json_a_profile_is_its_kind_and_its_place(person: Person, tmp_path: Path) -> None:
-    project = person.project()
-    here = {"kind": "project", "path": str(person.home / "p")}
+def test_in_json_a_profile_is_its_kind_and_its_place(person: BundleHolder, tmp_path: Path) -> None:
+    project = person.project(manifest("a"))
+    here = {"kind": "project", "path": str(person.home / "project")}
     for words in (("sync",), ("sync",), ("list",), ("history",), ("env",), ("rollback", "1")):
-        assert person.data(*words, cwd=project)["profile"] == here, words
+        assert person.json(*words, cwd=project)["profile"] == here, words
     everybody = tmp_path / "opt"
     env = {"D8_INSTALLER_GLOBAL_HOME": str(everybody)}
     listed = run("--global", "--json", "list", home=str(person.home), env=env).out
@@ -374,37 +333,37 @@ def test_in_json_a_profile_is_its_kind_and_its_place(person: Person, tmp_path: P
 # -- a project's lock that nobody can read as it is ----------------------------------------------------------------
 
 
-def hinted(person: Person, *words: str, cwd: str, expect: int) -> list[str]:
+def hinted(person: BundleHolder, *words: str, cwd: Path, expect: int) -> list[str]:
     """Return the command that the hint of a failing one gives, without the program's name."""
-    refused = person.d8(*words, cwd=cwd, expect=expect)
+    refused = person.ends(expect, *words, cwd=cwd)
     return refused.err.rpartition("hint: type `")[2].partition("`")[0].split()[1:]
 
 
-def test_after_a_union_merge_the_hint_keeps_all_other_pins(person: Person) -> None:
+def test_after_a_union_merge_the_hint_keeps_all_other_pins(person: BundleHolder) -> None:
     project = person.project("".join((manifest("a"), manifest("b", "<2").partition("\n")[2])))
-    person.d8("lock", cwd=project)
-    lock = person.home / "p/d8.lock"
+    person.ok("lock", cwd=project)
+    lock = person.home / "project/d8.lock"
     theirs = lock.read_text()
-    person.d8("--project", "use", "a", "1.0.0", cwd=project)
-    person.d8("--project", "use", "b", "1.0.0", cwd=project)
+    person.ok("--project", "use", "a", "1.0.0", cwd=project)
+    person.ok("--project", "use", "b", "1.0.0", cwd=project)
     ours = lock.read_text()
     mine, other = (text.partition("[images.binaries]")[0] for text in (ours, theirs))
     both = mine.rstrip("\n") + "\n" + other.partition('plugins/a"\n')[2]
     lock.write_text(both + ours[len(mine) :])
     for words in (("lock",), ("sync",), ("sync", "--locked")):
         assert hinted(person, *words, cwd=project, expect=65) == ["lock", "--upgrade-image", "a"]
-    assert "a (new) -> v2.0.0" in person.d8("lock", "--upgrade-image", "a", cwd=project).out
+    assert "a (new) -> v2.0.0" in person.ok("lock", "--upgrade-image", "a", cwd=project).out
     assert lock.read_text().partition('name = "b"')[2] == ours.partition('name = "b"')[2], "b keeps its version"
 
 
-def test_a_version_that_is_not_there_is_not_asked_for_again(person: Person) -> None:
+def test_a_version_that_is_not_there_is_not_asked_for_again(person: BundleHolder) -> None:
     project = person.project(manifest("a") + '[[images]]\nname = "b"\n[[images]]\nname = "c"\n')
-    person.d8("lock", cwd=project)
-    lock = person.home / "p/d8.lock"
+    person.ok("lock", cwd=project)
+    lock = person.home / "project/d8.lock"
     kept = lock.read_text()
     lock.write_text(kept.replace('version = "v2.0.0"', 'version = "v9.9.9"', 2))
     typed = ["lock", "--upgrade-image", "a", "--upgrade-image", "b"]
     for words in (("sync",), ("lock",), ("lock", "--upgrade-image", "a")):
         assert hinted(person, *words, cwd=project, expect=69) == typed
-    person.d8(*typed, cwd=project)
+    person.ok(*typed, cwd=project)
     assert lock.read_text() == kept

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.pipeline.shell_lines import older_last_on_path
-from tests.command import SYSTEM_PATH, Completed, environment, run
+from tests.command import SYSTEM_PATH, environment
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,21 +43,14 @@ SHELLS = [
 ]
 
 
-class Person:
-    """Somebody whose SHELL is *shell*, with a HOME of that name."""
+class ShellUser(Person):
+    """Somebody whose SHELL is *shell*."""
 
     def __init__(self, home: Path, shell: str) -> None:
-        home.mkdir(parents=True)
-        self.home, self.shell = home, shell
+        self.shell = shell
         # As login(1) sets it for root: Debian's fish appends the directories of root that a login shell lacks.
         path = f"{SYSTEM_PATH}:/usr/local/sbin:/usr/sbin:/sbin"
-        self.env = {"SHELL": f"/usr/bin/{shell}", "TERM": "dumb", "PATH": path}
-
-    def run(self, *words: str, expect: int = 0, **env: str) -> Completed:
-        done = run(*words, home=str(self.home), env=self.env | env)
-        assert done.code == expect, done
-        assert "Traceback" not in done.err
-        return done
+        super().__init__(home, env={"SHELL": f"/usr/bin/{shell}", "TERM": "dumb", "PATH": path})
 
     def start(self, words: Sequence[str], script: str, **env: str) -> list[list[str]]:
         """Start a shell, whose login form is spelled as login(1) does; return every PATH that it showed."""
@@ -83,18 +77,18 @@ class Person:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_once_and_at_the_end(tmp_path: Path, shell: str) -> None:
-    person = Person(tmp_path / "home", shell)
+    person = ShellUser(tmp_path / "home", shell)
     before = snapshot(person.home)
-    person.run("ensurepath")
-    person.run("ensurepath")
+    person.ok("ensurepath")
+    person.ok("ensurepath")
     person.paths()
     assert not [file for file in person.home.rglob("fish_variables") if "user_paths:/" in file.read_text()]
-    person.run("self", "uninstall", "--yes")
+    person.ok("self", "uninstall", "--yes")
     left = snapshot(person.home)
     assert {path for path in left if not path.startswith((".local", ".config"))} == before.keys(), "fish writes there"
     assert shell == "fish" or left == before
     assert not (person.home / ".config/fish/conf.d").exists()
-    person.run("ensurepath")
+    person.ok("ensurepath")
     assert "case" in (person.home / ".profile").read_text()
 
 
@@ -109,40 +103,40 @@ def snapshot(home: Path) -> dict[str, tuple[int, bytes | str]]:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_whatever_home_is_called(tmp_path: Path, shell: str) -> None:
-    person = Person(tmp_path / 'it\'s a  $(x) "q" [a]*!`b` \\n {c} é', shell)
-    person.run("ensurepath")
+    person = ShellUser(tmp_path / 'it\'s a  $(x) "q" [a]*!`b` \\n {c} é', shell)
+    person.ok("ensurepath")
     person.paths()
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "a:b"])
 def test_a_home_that_path_cannot_hold_may_still_have_start_up_files(tmp_path: Path, name: str) -> None:
-    person = Person(tmp_path / name, "bash")
-    assert "cannot be on PATH" in person.run("ensurepath", expect=78).err
+    person = ShellUser(tmp_path / name, "bash")
+    assert "cannot be on PATH" in person.fails(78, "ensurepath").err
     assert list(person.home.iterdir()) == []
-    person.run("--home", str(tmp_path / "d8"), "ensurepath")
+    person.ok("--home", str(tmp_path / "d8"), "ensurepath")
     person.paths(str(tmp_path / "d8/bin"))
 
 
 @pytest.mark.parametrize("shell", SHELLS[1:])
 def test_a_directory_that_path_has_is_not_added(tmp_path: Path, shell: str) -> None:
-    person = Person(tmp_path / "home", shell)
-    person.run("ensurepath")
+    person = ShellUser(tmp_path / "home", shell)
+    person.ok("ensurepath")
     for directory in (f"{person.home / BIN}", f"{person.home / BIN}/"):
         shown = person.start(STARTS[shell][-1], SHOW, PATH=f"/usr/bin:{directory}:/bin")
         assert shown == [["/usr/bin", directory, "/bin"]]
 
 
 def test_two_homes_are_told_apart(tmp_path: Path) -> None:
-    person = Person(tmp_path / "home", "bash")
+    person = ShellUser(tmp_path / "home", "bash")
     (person.home / ".bashrc").write_text("alias ll='ls -l'")
     before = snapshot(person.home)
     homes = [str(tmp_path / "one"), str(tmp_path / "two")]
     for home in homes:
-        person.run("--home", home, "ensurepath")
-    person.run("--home", homes[0], "config", "set", "retention", "3")
-    person.run("--home", homes[0], "self", "uninstall", "--yes")
+        person.ok("--home", home, "ensurepath")
+    person.ok("--home", homes[0], "config", "set", "retention", "3")
+    person.ok("--home", homes[0], "self", "uninstall", "--yes")
     person.paths(f"{homes[1]}/bin")
-    person.run("--home", homes[1], "self", "uninstall", "--yes")
+    person.ok("--home", homes[1], "self", "uninstall", "--yes")
     after = snapshot(person.home)
     assert {name: after[name] for name in before} == before
     assert not [name for name in after.keys() - before.keys() if "config" not in name]
@@ -152,9 +146,9 @@ def test_two_homes_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_login_bash_reads_bash_login(tmp_path: Path) -> None:
-    person = Person(tmp_path / "home", "bash")
+    person = ShellUser(tmp_path / "home", "bash")
     (person.home / ".bash_login").write_text("export MINE=1\n")
-    person.run("ensurepath")
+    person.ok("ensurepath")
     assert BIN in (person.home / ".bash_login").read_text()
     person.paths()
 
@@ -164,37 +158,37 @@ def test_a_login_bash_reads_bash_login(tmp_path: Path) -> None:
     "line", ['ZDOTDIR="$HOME/of zsh"', 'export ZDOTDIR="$HOME/of zsh"', 'ZDOTDIR=~/"of zsh"; echo']
 )
 def test_zdotdir_is_the_one_that_zsh_knows(tmp_path: Path, line: str) -> None:
-    person = Person(tmp_path / "home", "zsh")
+    person = ShellUser(tmp_path / "home", "zsh")
     (person.home / ".zshenv").write_text(f"{line}\n")
     (person.home / "of zsh").mkdir()
     (person.home / "of zsh" / ".zshrc").write_text("PATH=/usr/bin:/bin")  # what .zshenv did is lost
     before = snapshot(person.home)
-    person.run("ensurepath")
+    person.ok("ensurepath")
     assert not (person.home / ".zshrc").exists()
     person.paths()
-    person.run("self", "uninstall", "--yes")
+    person.ok("self", "uninstall", "--yes")
     assert snapshot(person.home) == before
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_the_line_of_an_older_version_where_zsh_never_looks_is_replaced(tmp_path: Path) -> None:
-    person = Person(tmp_path / "home", "zsh")
+    person = ShellUser(tmp_path / "home", "zsh")
     (person.home / ".zshenv").write_text("ZDOTDIR=~/zsh\n")
     line = older_last_on_path("zsh", str(person.home / BIN))
     (person.home / ".zshrc").write_text(f"mine\n# added by d8-installer ensurepath\n{line}\n")
-    person.run("ensurepath")
+    person.ok("ensurepath")
     assert line not in (person.home / ".zshrc").read_text().splitlines()
-    person.run("self", "uninstall", "--yes")
+    person.ok("self", "uninstall", "--yes")
     assert (person.home / ".zshrc").read_text() == "mine\n"
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zdotdir_of_the_environment(tmp_path: Path) -> None:
-    person = Person(tmp_path / "home", "zsh")
+    person = ShellUser(tmp_path / "home", "zsh")
     zdotdir = str(person.home / "zsh")
-    person.run("ensurepath", ZDOTDIR=zdotdir)
+    person.ok("ensurepath", ZDOTDIR=zdotdir)
     person.paths(ZDOTDIR=zdotdir)
-    person.run("self", "uninstall", "--yes", ZDOTDIR=zdotdir)
+    person.ok("self", "uninstall", "--yes", ZDOTDIR=zdotdir)
     assert snapshot(person.home) == {}
 
 
@@ -202,14 +196,14 @@ def test_zdotdir_of_the_environment(tmp_path: Path) -> None:
     ("shell", "line"), [("nu", "append"), ("xonsh", "$PATH.add("), ("pwsh", "$env:PATH"), ("rc", "")]
 )
 def test_a_shell_that_is_not_written_for_is_named_with_its_line(tmp_path: Path, shell: str, line: str) -> None:
-    person = Person(tmp_path / "home", shell)
-    done = person.run("ensurepath", expect=1)
+    person = ShellUser(tmp_path / "home", shell)
+    done = person.fails(1, "ensurepath")
     assert shell in done.err
     assert line in done.err
     assert str(person.home / BIN) in done.err
-    data = json.loads(person.run("ensurepath", "--json", expect=1).out)["data"]
+    data = json.loads(person.fails(1, "ensurepath", "--json").out)["data"]
     assert data["by_hand"]["shell"] == shell
-    assert person.run("ensurepath", PATH=f"{SYSTEM_PATH}:{person.home / BIN}").err == "", "it was done by hand"
+    assert person.ok("ensurepath", PATH=f"{SYSTEM_PATH}:{person.home / BIN}").err == "", "it was done by hand"
 
 
 # -- files that cannot be written ----------------------------------------------------------------------------------
@@ -244,34 +238,34 @@ def hinder(home: Path, what: str) -> None:
 def test_the_others_are_written_and_the_line_is_shown(tmp_path: Path, what: str) -> None:
     if what == "foreign" and os.getuid() != 0:
         pytest.skip("only root can give a file away")
-    person = Person(tmp_path / "home", "bash")
+    person = ShellUser(tmp_path / "home", "bash")
     hinder(person.home, what)
     (person.home / ".zshrc").write_text("# mine\n")
     before = snapshot(person.home) if what != "pipe" else {}
     code = 77 if what == "foreign" else 73
-    document = json.loads(person.run("ensurepath", "--json", expect=code).out)
+    document = json.loads(person.ends(code, "ensurepath", "--json").out)
     data = document["data"]
     assert {os.path.basename(file) for file in data["files"]} == {".profile", ".zshrc", ".zshenv"}
     (missing,) = data["not_changed"]
     assert missing["file"] == str(person.home / ".bashrc")
     (error,) = document["errors"]
     assert error["hint"] == f"add this line to it by hand: {missing['line']}"
-    person.run("self", "uninstall", "--yes")
+    person.ok("self", "uninstall", "--yes")
     assert what == "pipe" or snapshot(person.home) == before
 
 
 def test_what_cannot_be_taken_out_again_is_kept_and_named(tmp_path: Path) -> None:
-    person = Person(tmp_path / "home", "bash")
-    person.run("ensurepath")
+    person = ShellUser(tmp_path / "home", "bash")
+    person.ok("ensurepath")
     (person.home / ".bashrc").chmod(0o444)
-    done = person.run("self", "uninstall", "--yes")
+    done = person.ok("self", "uninstall", "--yes")
     assert f"kept {person.home}/.bashrc: cannot write {person.home}/.bashrc: it is read-only" in done.out
     assert not (person.home / ".profile").exists()
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link"])
 def test_a_file_stays_the_same_under_all_its_names(tmp_path: Path, kind: str) -> None:
-    person = Person(tmp_path / "home", "bash")
+    person = ShellUser(tmp_path / "home", "bash")
     kept = person.home / "dotfiles"
     kept.write_bytes(b"# mine\xff, and no end")
     kept.chmod(0o600)
@@ -281,10 +275,10 @@ def test_a_file_stays_the_same_under_all_its_names(tmp_path: Path, kind: str) ->
     else:
         rc.hardlink_to(kept)
     before = snapshot(person.home)
-    person.run("ensurepath")
+    person.ok("ensurepath")
     assert kept.read_bytes() == rc.read_bytes() != b"# mine\xff, and no end"
     assert (rc.is_symlink(), rc.samefile(kept)) == (kind == "link", True)
-    person.run("self", "uninstall", "--yes")
+    person.ok("self", "uninstall", "--yes")
     assert snapshot(person.home) == before
     assert rc.samefile(kept)
 
@@ -295,16 +289,16 @@ def test_a_file_stays_the_same_under_all_its_names(tmp_path: Path, kind: str) ->
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("then", ["ensurepath", "self uninstall --yes"])
 def test_the_lines_of_older_versions_go(tmp_path: Path, shell: str, then: str) -> None:
-    person = Person(tmp_path / "home", shell)
+    person = ShellUser(tmp_path / "home", shell)
     name = {"fish": ".config/fish/conf.d/d8-installer.fish", "tcsh": ".cshrc", "bash": ".bashrc", "zsh": ".zshrc"}
     file = person.home / name.get(shell, ".profile")
-    person.run("ensurepath")
+    person.ok("ensurepath")
     line = older_last_on_path(shell, str(person.home / BIN))
     file.write_text(f"# added by d8-installer ensurepath, which made this file\n{line}\n")
     if shell == "fish":
         (person.home / BIN).mkdir(parents=True)  # else fish takes it for none
         assert person.start(["fish", "-c"], SHOW)[0][0] == str(person.home / BIN), "first, and not last"
-    person.run(*then.split())
+    person.ok(*then.split())
     assert not file.exists() or line not in file.read_text().splitlines()
     if then == "ensurepath":
         person.paths()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.command import Completed, run
-from tests.faults.scenarios import DATA, leftovers, said
+from tests.command import run
+from tests.faults.scenarios import leftovers, said
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,37 +25,24 @@ THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 NOWHERE = "https://127.0.0.1:1"
 
 
-class Person:
+class Verifier(Person):
     """Somebody with two generations: `tool` 1.0.0 with `other`, then `tool` 2.0.0."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "home"
-        self.images = directory / "images"
+        super().__init__(directory / "home", directory / "images")
 
     def installs(self) -> None:
         """Come to have all that."""
-        self.path.mkdir()
         for tag in ("v1.0.0", "v2.0.0"):
-            add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
-        add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
+            add_image(str(self.source), "tool", tag, executables(tag, host_platform()))
+        add_image(str(self.source), "other", "v1.0.0", executables("other", host_platform()))
         for words in (("tool==1.0.0", "other"), ("tool==2.0.0",)):
-            assert self.run("install", *words).code == 0
+            self.ok("install", *words)
 
-    def run(self, *words: str, endpoint: str = "") -> Completed:
-        env = {"D8_RPP_ENDPOINT": endpoint or f"oci-layout:{self.images}"}
-        done = run(*words, home=str(self.path), env=env)
-        assert "Traceback" not in done.err, done
-        return done
-
-    def found(self, *words: str, endpoint: str = "") -> list[dict[str, Any]]:
-        findings: list[dict[str, Any]] = json.loads(self.run("verify", "--json", *words, endpoint=endpoint).out)[
-            "data"
-        ]["findings"]
+    def found(self, *words: str, endpoint: str | None = None) -> list[dict[str, Any]]:
+        done = self.run("verify", "--json", *words, endpoint=endpoint)
+        findings: list[dict[str, Any]] = json.loads(done.out)["data"]["findings"]
         return findings
-
-    @property
-    def user(self) -> Path:
-        return self.path / DATA / "profiles" / "user"
 
     def binary(self, name: str, generation: int = 2) -> Path:
         return self.user / "generations" / str(generation) / "bin" / name
@@ -65,22 +53,22 @@ class Person:
     def is_sound(self) -> None:
         done = self.run("verify")
         assert (done.code, done.err) == (0, ""), done
-        assert (said(str(self.path), "tool"), said(str(self.path), "other")) == ("v2.0.0", "other")
-        assert leftovers(str(self.path)) == []
+        assert (said(str(self.home), "tool"), said(str(self.home), "other")) == ("v2.0.0", "other")
+        assert leftovers(str(self.home)) == []
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a person for copying, made once."""
     directory = tmp_path_factory.mktemp("installed")
-    Person(directory).installs()
+    Verifier(directory).installs()
     return directory
 
 
 @pytest.fixture
-def person(installed: Path, tmp_path: Path) -> Person:
+def person(installed: Path, tmp_path: Path) -> Verifier:
     shutil.copytree(installed, tmp_path, symlinks=True, dirs_exist_ok=True)
-    return Person(tmp_path)
+    return Verifier(tmp_path)
 
 
 def flip(path: Path, at: int | None = None) -> None:
@@ -109,11 +97,11 @@ def led_astray(path: Path) -> None:
     of(path, lambda link: link.symlink_to("/bin/sh"))
 
 
-def layer_records(person: Person) -> list[Path]:
-    return sorted((person.path / DATA / "store" / "layers").iterdir())
+def layer_records(person: Verifier) -> list[Path]:
+    return sorted((person.data / "store" / "layers").iterdir())
 
 
-DAMAGE: dict[str, tuple[str, Callable[[Person], object]]] = {
+DAMAGE: dict[str, tuple[str, Callable[[Verifier], object]]] = {
     "a bit of an active executable": ("executable", lambda p: flip(p.stored("tool"))),
     "a bit of an older one": ("executable", lambda p: flip(p.stored("tool", 1))),
     "an empty executable": ("executable", lambda p: os.truncate(p.stored("tool"), 0)),
@@ -127,18 +115,18 @@ DAMAGE: dict[str, tuple[str, Callable[[Person], object]]] = {
     "a lost layer record": ("layer", lambda p: layer_records(p)[0].unlink()),
     "a damaged layer record": ("layer", lambda p: layer_records(p)[0].write_bytes(b"{")),
     "a false layer record": ("layer", lambda p: layer_records(p)[0].write_bytes(b'{"members": {}}')),
-    "a lost bin": ("bin", lambda p: (p.path / DATA / "bin").unlink()),
+    "a lost bin": ("bin", lambda p: (p.data / "bin").unlink()),
 }
 
 
-def flip_record(person: Person, number: int) -> None:
+def flip_record(person: Verifier, number: int) -> None:
     record = person.user / "generations" / str(number) / "generation.json"
     record.chmod(0o644)
     record.write_text("{")
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_named_and_mended(person: Person, name: str) -> None:
+def test_damage_is_named_and_mended(person: Verifier, name: str) -> None:
     kind, damage = DAMAGE[name]
     damage(person)
     done = person.run("verify")
@@ -151,7 +139,7 @@ def test_damage_is_named_and_mended(person: Person, name: str) -> None:
     person.is_sound()
 
 
-def test_all_at_once(person: Person) -> None:
+def test_all_at_once(person: Verifier) -> None:
     for _, damage in list(DAMAGE.values())[1:]:
         if damage is not DAMAGE["a lost executable"][1]:
             damage(person)
@@ -162,7 +150,7 @@ def test_all_at_once(person: Person) -> None:
 
 
 @pytest.mark.parametrize("damage", ["a lost executable", "a bit of an active executable"])
-def test_without_a_source_it_says_what_it_cannot_mend(person: Person, damage: str) -> None:
+def test_without_a_source_it_says_what_it_cannot_mend(person: Verifier, damage: str) -> None:
     DAMAGE[damage][1](person)
     person.stored("other").chmod(0o755)
     done = person.run("verify", "--fix", endpoint=NOWHERE)
@@ -175,9 +163,9 @@ def test_without_a_source_it_says_what_it_cannot_mend(person: Person, damage: st
     person.is_sound()
 
 
-def test_a_source_that_has_other_bytes_by_now_mends_nothing(person: Person) -> None:
-    shutil.rmtree(person.images)
-    add_image(str(person.images), "tool", "v2.0.0", executables("moved", host_platform()))
+def test_a_source_that_has_other_bytes_by_now_mends_nothing(person: Verifier) -> None:
+    shutil.rmtree(person.source)
+    add_image(str(person.source), "tool", "v2.0.0", executables("moved", host_platform()))
     flip(person.stored("tool"))
     before = person.stored("tool").read_bytes()
     done = person.run("verify", "--fix")
@@ -186,19 +174,19 @@ def test_a_source_that_has_other_bytes_by_now_mends_nothing(person: Person) -> N
     assert person.stored("tool").read_bytes() == before
 
 
-def test_what_nothing_needs_is_removed(person: Person) -> None:
+def test_what_nothing_needs_is_removed(person: Verifier) -> None:
     person.run("gc", "--keep", "1")
-    stored = person.path / DATA / "store" / "sha256" / ("0" * 64)
+    stored = person.data / "store" / "sha256" / ("0" * 64)
     stored.mkdir()
     (stored / "x").write_text("x")
-    (person.path / DATA / "store" / "layers" / f"{'0' * 64}.json").write_text("{")
+    (person.data / "store" / "layers" / f"{'0' * 64}.json").write_text("{")
     assert sorted(one["kind"] for one in person.found()) == ["executable", "layer"]
     assert person.run("verify", "--fix", endpoint=NOWHERE).code == 0
     assert not stored.exists()
     person.is_sound()
 
 
-def test_the_active_record_and_a_lost_generation_are_left_to_sync(person: Person) -> None:
+def test_the_active_record_and_a_lost_generation_are_left_to_sync(person: Verifier) -> None:
     flip_record(person, 2)
     done = person.run("verify", "--fix")
     assert done.code == 76
@@ -214,9 +202,9 @@ def test_the_active_record_and_a_lost_generation_are_left_to_sync(person: Person
     person.is_sound()
 
 
-def test_a_damaged_run_is_resolved_anew(person: Person) -> None:
+def test_a_damaged_run_is_resolved_anew(person: Verifier) -> None:
     assert person.run("run", "tool==1.0.0").out.startswith("v1.0.0")
-    record = next((person.path / DATA / "runs").glob("*/generations/1/generation.json"))
+    record = next((person.data / "runs").glob("*/generations/1/generation.json"))
     record.chmod(0o644)
     record.write_text("{")
     assert person.run("verify", "--fix").code == 0
@@ -224,7 +212,7 @@ def test_a_damaged_run_is_resolved_anew(person: Person) -> None:
     person.is_sound()
 
 
-def test_doctor_leads_to_it(person: Person) -> None:
+def test_doctor_leads_to_it(person: Verifier) -> None:
     shutil.rmtree(person.stored("tool").parent)
     assert "hint: type `d8-installer verify --fix`" in person.run("doctor").out
 
@@ -235,7 +223,7 @@ def test_an_empty_home_is_sound_and_stays_empty(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_flipped_bit_of_the_store_is_found(person: Person) -> None:
+def test_every_flipped_bit_of_the_store_is_found(person: Verifier) -> None:
     """Single bits, at random, of stored files: each is named, and bin is the same as before once it is mended."""
     chance = random.Random(4)  # noqa: S311 - no secret
     count = 200 if THOROUGH else 5

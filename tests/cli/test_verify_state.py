@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.command import Completed, run
+from tests.command import run
 from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA, said
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,37 +29,30 @@ FLIPS = 150 if os.environ.get("D8_THOROUGH") else 6
 NOWHERE = "https://127.0.0.1:1"
 
 
-class Person:
+class Keeper(Person):
     """Somebody with `tool` 1.0.0 with `other`, then `tool` 2.0.0, and a project that wants `tool`."""
 
-    def __init__(self, path: Path, images: Path) -> None:
-        self.path = path
-        self.project = path / "work" / "mine"
+    def __init__(self, home: Path, images: Path) -> None:
+        super().__init__(home, images)
         self.images = images
+        self.mine = home / "work" / "mine"
 
     def prepare(self) -> None:
         """Make all but what the project's path is part of."""
-        self.project.mkdir(parents=True)
-        (self.project.parent / "notes").touch()
+        self.mine.mkdir(parents=True)
+        (self.mine.parent / "notes").touch()
         for tag in ("v1.0.0", "v2.0.0"):
             add_image(str(self.images), "tool", tag, executables(tag, host_platform()))
         add_image(str(self.images), "other", "v1.0.0", executables("other", host_platform()))
         for words in (("tool==1.0.0", "other"), ("tool==2.0.0",)):
-            self.run("install", *words)
+            self.ok("install", *words)
 
     def begin(self) -> None:
-        (self.project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
-        self.run("sync", cwd=self.project)
-
-    def run(self, *words: str, expect: int = 0, cwd: Path | None = None, endpoint: str | None = None) -> Completed:
-        env = {"D8_RPP_ENDPOINT": f"oci-layout:{self.images}" if endpoint is None else endpoint}
-        done = run(*words, home=str(self.path), env=env, cwd=None if cwd is None else str(cwd))
-        assert "Traceback" not in done.err, done
-        assert done.code == expect, done
-        return done
+        (self.mine / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
+        self.ok("sync", cwd=self.mine)
 
     def found(self, *words: str) -> list[dict[str, Any]]:
-        done = run("verify", "--json", *words, home=str(self.path))
+        done = self.run("verify", "--json", *words, endpoint="")
         findings: list[dict[str, Any]] = json.loads(done.out)["data"]["findings"]
         return findings
 
@@ -66,38 +60,30 @@ class Person:
         return {one["kind"] for one in self.found()}
 
     @property
-    def home(self) -> Path:
-        return self.path / DATA
-
-    @property
-    def user(self) -> Path:
-        return self.home / "profiles" / "user"
-
-    @property
     def of_project(self) -> Path:
-        (found,) = (self.home / "profiles").glob("[0-9a-f]*")
+        (found,) = (self.data / "profiles").glob("[0-9a-f]*")
         return found
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Person:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Keeper:
     """Somebody whom nobody changes; each test has a copy."""
     directory = tmp_path_factory.mktemp("prepared")
-    made = Person(directory / "home", directory / "images")
+    made = Keeper(directory / "home", directory / "images")
     made.prepare()
     return made
 
 
-def copy_of(prepared: Person, directory: Path) -> Person:
-    shutil.copytree(prepared.path, directory / "home", symlinks=True)
+def copy_of(prepared: Keeper, directory: Path) -> Keeper:
+    shutil.copytree(prepared.home, directory / "home", symlinks=True)
     shutil.copytree(prepared.images, directory / "images")
-    copy = Person(directory / "home", directory / "images")
+    copy = Keeper(directory / "home", directory / "images")
     copy.begin()
     return copy
 
 
 @pytest.fixture
-def person(prepared: Person, tmp_path: Path) -> Person:
+def person(prepared: Keeper, tmp_path: Path) -> Keeper:
     return copy_of(prepared, tmp_path)
 
 
@@ -115,15 +101,15 @@ STATE = {
 
 
 @pytest.fixture(scope="module")
-def ready(prepared: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def ready(prepared: Keeper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
     yield copy_of(prepared, tmp_path_factory.mktemp("flips"))
 
 
 @pytest.mark.parametrize("name", STATE)
-def test_a_flipped_bit_is_noticed(ready: Person, name: str, record_property: Callable[[str, object], None]) -> None:
+def test_a_flipped_bit_is_noticed(ready: Keeper, name: str, record_property: Callable[[str, object], None]) -> None:
     """By verify, or because nothing that counts was changed: a white space, a comment, the mark itself."""
     person = ready
-    path = sorted(person.home.glob(STATE[name]))[0]
+    path = sorted(person.data.glob(STATE[name]))[0]
     sound = path.read_bytes()
     chance = random.Random(name)  # noqa: S311 - the same places every time
     places = [chance.randrange(8 * len(sound)) for _ in range(FLIPS)] if len(sound) > 9 else range(8 * len(sound))
@@ -133,7 +119,7 @@ def test_a_flipped_bit_is_noticed(ready: Person, name: str, record_property: Cal
         changed = bytearray(sound)
         changed[at // 8] ^= 1 << at % 8
         path.write_bytes(bytes(changed))
-        done = driver.run("verify", home=str(person.path))
+        done = driver.run("verify", home=str(person.home))
         assert "Traceback" not in done.err, done
         noticed += done.code != 0
         if done.code == 0 and not is_harmless(name, sound, at // 8):
@@ -144,7 +130,7 @@ def test_a_flipped_bit_is_noticed(ready: Person, name: str, record_property: Cal
     rest = f"{len(places) - noticed - len(missed)} say nothing, {len(missed)} missed"
     print(f"{name}: {noticed} of {len(places)} flipped bits noticed, {rest}")  # noqa: T201 - the figure
     assert not missed, "\n".join(missed)
-    assert driver.run("verify", home=str(person.path)).code == 0
+    assert driver.run("verify", home=str(person.home)).code == 0
 
 
 def is_harmless(name: str, sound: bytes, at: int) -> bool:
@@ -162,21 +148,21 @@ def is_harmless(name: str, sound: bytes, at: int) -> bool:
 # -- what is named, and its way out ----------------------------------------------------------------------------
 
 
-def test_a_changed_lock_is_named_and_restored(person: Person) -> None:
+def test_a_changed_lock_is_named_and_restored(person: Keeper) -> None:
     lock = person.user / "d8.lock"
     sound = lock.read_text()
     at = sound.index('child = "sha256:') + 20
     lock.write_text(sound[:at] + ("0" if sound[at] != "0" else "1") + sound[at + 1 :])
-    assert "is not as it was written: the entry of " in person.run("verify", expect=76).err
-    assert "repaired: " in person.run("verify", "--fix", endpoint=NOWHERE).out
+    assert "is not as it was written: the entry of " in person.fails(76, "verify").err
+    assert "repaired: " in person.ok("verify", "--fix", endpoint=NOWHERE).out
     assert lock.read_text() == sound
     lock.write_text("lock_version = 1\n[[images")
     assert person.kinds() == {"lock"}
-    person.run("verify", "--fix", endpoint=NOWHERE)
+    person.ok("verify", "--fix", endpoint=NOWHERE)
     assert lock.read_text() == sound
 
 
-def test_a_record_without_a_checksum_must_agree_with_the_lock_in_it(person: Person) -> None:
+def test_a_record_without_a_checksum_must_agree_with_the_lock_in_it(person: Keeper) -> None:
     generation = person.user / "generations" / "2"
     generation.chmod(0o755)
     (generation / "summary").touch()  # what an older version wrote; nobody reads it
@@ -185,81 +171,81 @@ def test_a_record_without_a_checksum_must_agree_with_the_lock_in_it(person: Pers
     document = json.loads(record.read_text())
     del document["checksum"]
     record.write_text(json.dumps(document, indent=1))
-    person.run("verify")
+    person.ok("verify")
     record.write_text(record.read_text().replace('"version": "v2.0.0"', '"version": "v1.0.0"'))
     assert person.kinds() == {"current"}
     (person.user / "d8.lock").write_text("# a line\n" + (person.user / "d8.lock").read_text())
-    assert "says something else than the lock in it" in person.run("sync", "--frozen").err
-    assert "hint: type `d8-installer verify --fix`" in person.run("verify", expect=76).err  # it is an older one now
-    person.run("verify", "--fix")
-    person.run("verify")
+    assert "says something else than the lock in it" in person.ok("sync", "--frozen").err
+    assert "hint: type `d8-installer verify --fix`" in person.fails(76, "verify").err  # it is an older one now
+    person.ok("verify", "--fix")
+    person.ok("verify")
 
 
-def test_a_damaged_memory_of_tags_is_named_and_made_anew(person: Person) -> None:
-    tags = person.home / "tags.json"
+def test_a_damaged_memory_of_tags_is_named_and_made_anew(person: Keeper) -> None:
+    tags = person.data / "tags.json"
     sound = json.loads(tags.read_text())
     tags.write_text("{")
     assert person.kinds() == {"tags"}
-    assert "tags.json is damaged" in person.run("doctor", expect=1).out
-    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert "tags.json is damaged" in person.fails(1, "doctor").out
+    person.ok("verify", "--fix", endpoint=NOWHERE)
     assert json.loads(tags.read_text()) == sound
-    person.run("install", "tool==1.0.0")
+    person.ok("install", "tool==1.0.0")
 
 
-def test_a_lost_current_is_named(person: Person) -> None:
+def test_a_lost_current_is_named(person: Keeper) -> None:
     (person.user / "current").unlink()
-    done = person.run("verify", expect=76)
+    done = person.fails(76, "verify")
     assert "current is missing: no generation is active" in done.err
     assert "hint: type `d8-installer sync`\n" in done.err
-    person.run("sync")
-    person.run("verify")
-    assert said(str(person.path), "tool") == "v2.0.0"
+    person.ok("sync")
+    person.ok("verify")
+    assert said(str(person.home), "tool") == "v2.0.0"
 
 
-def test_a_directory_at_current_is_to_be_moved_away(person: Person) -> None:
+def test_a_directory_at_current_is_to_be_moved_away(person: Keeper) -> None:
     current = person.user / "current"
     current.unlink()
     current.mkdir()
-    done = person.run("verify", expect=76)
+    done = person.fails(76, "verify")
     assert f"error: {current} is in the way: it is not a link of d8-installer\n" in done.err
     assert "hint: move it away, then type `d8-installer sync`\n" in done.err
-    assert "move it away" in person.run("verify", "--fix", expect=76).err
-    current.rename(person.path / "elsewhere")
-    person.run("sync")
-    person.run("verify")
+    assert "move it away" in person.fails(76, "verify", "--fix").err
+    current.rename(person.home / "elsewhere")
+    person.ok("sync")
+    person.ok("verify")
 
 
-def test_a_bin_that_leads_elsewhere_is_to_be_moved_away(person: Person) -> None:
-    entry = person.home / "bin"
+def test_a_bin_that_leads_elsewhere_is_to_be_moved_away(person: Keeper) -> None:
+    entry = person.data / "bin"
     entry.unlink()
     entry.symlink_to("/usr/bin")
     for words in ((), ("--fix",)):
-        done = person.run("verify", *words, expect=76)
+        done = person.fails(76, "verify", *words)
         assert "hint: move it away, then type `d8-installer sync`\n" in done.err
         assert "--fix" not in done.err
     entry.unlink()
-    person.run("sync")
-    person.run("verify")
+    person.ok("sync")
+    person.ok("verify")
 
 
-def test_what_cannot_be_fetched_hints_at_what_is_missing(person: Person) -> None:
-    shutil.rmtree((person.home / "bin" / "tool").resolve().parent)
-    done = person.run("verify", "--fix", expect=76, endpoint="")
+def test_what_cannot_be_fetched_hints_at_what_is_missing(person: Keeper) -> None:
+    shutil.rmtree((person.data / "bin" / "tool").resolve().parent)
+    done = person.fails(76, "verify", "--fix", endpoint="")
     assert "hint: type `d8-installer config set endpoint" in done.err
     assert "verify --fix" not in done.err
 
 
-def test_a_directory_that_is_a_link_is_named_and_what_it_leads_to_stays(person: Person) -> None:
+def test_a_directory_that_is_a_link_is_named_and_what_it_leads_to_stays(person: Keeper) -> None:
     generation = person.user / "generations" / "2"
     generation.chmod(0o755)
     (generation / "bin").chmod(0o755)
-    elsewhere = person.path / "elsewhere"
+    elsewhere = person.home / "elsewhere"
     (generation / "bin").rename(elsewhere)
     (elsewhere / "ls").touch()
     (generation / "bin").symlink_to(elsewhere)
-    assert "bin (generation 2 of the user's profile) is not of this generation" in person.run("verify", expect=76).err
-    person.run("verify", "--fix")
-    person.run("verify")
+    assert "bin (generation 2 of the user's profile) is not of this generation" in person.fails(76, "verify").err
+    person.ok("verify", "--fix")
+    person.ok("verify")
     assert not (generation / "bin").is_symlink()
     assert sorted(path.name for path in elsewhere.iterdir()) == ["ls", "other", "tool"]
 
@@ -271,35 +257,35 @@ def test_a_directory_that_is_a_link_is_named_and_what_it_leads_to_stays(person: 
         *("store/sha256", "store/layers", "profiles/user/d8.lock", "tags.json"),
     ],
 )
-def test_what_anybody_may_change_is_named_and_mended(person: Person, place: str) -> None:
-    path = person.home / place
+def test_what_anybody_may_change_is_named_and_mended(person: Keeper, place: str) -> None:
+    path = person.data / place
     before = path.stat().st_mode
     path.chmod(before | 0o022)
-    assert "may be changed by everybody" in person.run("verify", expect=76).err
-    person.run("verify", "--fix", endpoint=NOWHERE)
+    assert "may be changed by everybody" in person.fails(76, "verify").err
+    person.ok("verify", "--fix", endpoint=NOWHERE)
     assert path.stat().st_mode & 0o022 == 0
     assert path.stat().st_mode & 0o7000 == before & 0o7000
-    person.run("verify")
+    person.ok("verify")
 
 
-def test_a_stray_file_in_the_store_goes_without_a_network(person: Person) -> None:
-    stored = (person.home / "bin" / "tool").resolve()
+def test_a_stray_file_in_the_store_goes_without_a_network(person: Keeper) -> None:
+    stored = (person.data / "bin" / "tool").resolve()
     stray, other = stored.parent / "stray", stored.parent / "deep"
     stray.write_text("x")
     other.mkdir()
     assert person.kinds() == {"executable"}
-    person.run("verify", "--fix", endpoint=NOWHERE)
+    person.ok("verify", "--fix", endpoint=NOWHERE)
     assert os.listdir(stored.parent) == ["tool"]
 
 
 @pytest.mark.parametrize("target", [None, "nowhere", "twin"], ids=["other bytes", "dangling link", "link"])
-def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Person, target: str | None) -> None:
+def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Keeper, target: str | None) -> None:
     add_image(
         str(person.images), "twin", "v1.0.0", executables("v2.0.0", host_platform())
     )  # the bytes of `tool` under another name
-    person.run("install", "twin")
-    tool = (person.home / "bin" / "tool").resolve()
-    twin = (person.home / "bin" / "twin").resolve()
+    person.ok("install", "twin")
+    tool = (person.data / "bin" / "tool").resolve()
+    twin = (person.data / "bin" / "twin").resolve()
     assert tool.parent == twin.parent
     tool.unlink()
     if target is None:
@@ -307,14 +293,14 @@ def test_a_damaged_name_takes_the_bytes_of_a_sound_one(person: Person, target: s
         tool.chmod(0o555)
     else:
         tool.symlink_to(target)
-    person.run("verify", "--fix", endpoint=NOWHERE)
+    person.ok("verify", "--fix", endpoint=NOWHERE)
     assert tool.read_bytes() == twin.read_bytes()
     assert not tool.is_symlink()
 
 
-def test_the_counts_are_those_after_mending(person: Person) -> None:
-    shutil.rmtree((person.home / "bin" / "tool").resolve().parent)
-    fixed, after = person.run("verify", "--fix").out.splitlines()[-1], person.run("verify").out.splitlines()[-1]
+def test_the_counts_are_those_after_mending(person: Keeper) -> None:
+    shutil.rmtree((person.data / "bin" / "tool").resolve().parent)
+    fixed, after = person.ok("verify", "--fix").out.splitlines()[-1], person.ok("verify").out.splitlines()[-1]
     assert fixed == after
     assert fixed.startswith("3 stored files (")
 
@@ -346,61 +332,61 @@ def test_one_file_is_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["/elsewhere", "", "\0", None])
-def test_a_profile_that_names_another_project_stays(person: Person, damage: str | None) -> None:
+def test_a_profile_that_names_another_project_stays(person: Keeper, damage: str | None) -> None:
     file = person.of_project / "project"
     if damage is None:
         file.unlink()
     else:
-        file.write_text(f"{person.path}/work/gone\n" if damage == "/elsewhere" else damage)
-    done = person.run("verify", expect=76)
+        file.write_text(f"{person.home}/work/gone\n" if damage == "/elsewhere" else damage)
+    done = person.fails(76, "verify")
     assert "project does not name the project that this profile is of" in done.err
     assert "hint: type `d8-installer sync` in that project\n" in done.err
-    assert "whose project is not known" in person.run("gc").err
-    person.run("which", "tool", cwd=person.project)
-    person.run("sync", "--prune", cwd=person.project)
-    person.run("verify")
+    assert "whose project is not known" in person.ok("gc").err
+    person.ok("which", "tool", cwd=person.mine)
+    person.ok("sync", "--prune", cwd=person.mine)
+    person.ok("verify")
 
 
-def test_a_project_that_was_a_disk_of_its_own_may_only_be_unmounted(person: Person) -> None:
+def test_a_project_that_was_a_disk_of_its_own_may_only_be_unmounted(person: Keeper) -> None:
     (person.of_project / "mounted").touch()  # as a sync there writes it
-    shutil.rmtree(person.project)
-    assert "--missing" in person.run("gc").err
-    assert "removed the p" in person.run("gc", "--missing").out
+    shutil.rmtree(person.mine)
+    assert "--missing" in person.ok("gc").err
+    assert "removed the p" in person.ok("gc", "--missing").out
 
 
-def test_a_profile_directory_on_a_disk_that_is_away_is_no_empty_one(person: Person) -> None:
-    disk = person.path / "disk"
+def test_a_profile_directory_on_a_disk_that_is_away_is_no_empty_one(person: Keeper) -> None:
+    disk = person.home / "disk"
     disk.mkdir()
-    profiles = person.home / "profiles"
+    profiles = person.data / "profiles"
     profiles.rename(disk / "profiles")
     profiles.symlink_to(disk / "profiles")
-    disk.rename(person.path / "away")
-    before = sorted((person.home / "store").glob("*/*"))
+    disk.rename(person.home / "away")
+    before = sorted((person.data / "store").glob("*/*"))
     for words in (("gc",), ("gc", "--dry-run"), ("verify",), ("verify", "--fix")):
-        assert "is a link that leads nowhere" in person.run(*words, expect=73).err
+        assert "is a link that leads nowhere" in person.fails(73, *words).err
     profiles.unlink()
     profiles.mkdir()  # a mount point, while its disk is away
-    assert "mount the disk that it is on" in person.run("gc", expect=73).err
-    assert sorted((person.home / "store").glob("*/*")) == before
+    assert "mount the disk that it is on" in person.fails(73, "gc").err
+    assert sorted((person.data / "store").glob("*/*")) == before
     profiles.rmdir()
-    (person.path / "away" / "profiles").rename(profiles)
-    person.run("gc")
-    person.run("verify")
+    (person.home / "away" / "profiles").rename(profiles)
+    person.ok("gc")
+    person.ok("verify")
 
 
 @pytest.mark.parametrize("name", ["tags.json", "schema", "profiles/user/stamp.json", "profiles/user/d8.lock"])
-def test_a_state_file_that_is_a_link_to_nowhere_is_not_written_through(person: Person, name: str) -> None:
-    victim = person.path / "victim"
-    (person.home / name).unlink()
-    (person.home / name).symlink_to(victim)
+def test_a_state_file_that_is_a_link_to_nowhere_is_not_written_through(person: Keeper, name: str) -> None:
+    victim = person.home / "victim"
+    (person.data / name).unlink()
+    (person.data / name).symlink_to(victim)
     words = ("lock", "--upgrade") if name == "tags.json" else ("install", "other")
-    done = person.run(*words, expect={"schema": 78, "profiles/user/stamp.json": 0}.get(name, 73))
-    assert f"{person.home / name} is a link that leads nowhere" in done.err or "has no file `schema`" in done.err
+    done = person.ends({"schema": 78, "profiles/user/stamp.json": 0}.get(name, 73), *words)
+    assert f"{person.data / name} is a link that leads nowhere" in done.err or "has no file `schema`" in done.err
     assert not victim.exists()
 
 
-def test_a_missing_directory_is_not_the_disks_fault(person: Person) -> None:
-    done = person.run("bundle", "create", "-o", "nowhere/x.bundle", expect=73)
+def test_a_missing_directory_is_not_the_disks_fault(person: Keeper) -> None:
+    done = person.fails(73, "bundle", "create", "-o", "nowhere/x.bundle")
     assert "disk is sound" not in done.err
     assert "make the directory first" in done.err
 
@@ -424,8 +410,8 @@ def test_a_missing_directory_is_not_the_disks_fault(person: Person) -> None:
         (("rollback", "9" * 5000), 2),
     ],
 )
-def test_no_number_is_a_bug(person: Person, words: tuple[str, ...], code: int) -> None:
-    manifest = person.path / CONFIG / "d8.toml"
+def test_no_number_is_a_bug(person: Keeper, words: tuple[str, ...], code: int) -> None:
+    manifest = person.home / CONFIG / "d8.toml"
     manifest.write_text(manifest.read_text())
     (person.user / "d8.lock").unlink()
-    person.run(*words, expect=code)
+    person.ends(code, *words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ from d8_installer.ops.list import list_installed
 from d8_installer.pipeline.scope import Options, Scope
 from d8_installer.pipeline.session import wire
 from d8_installer.testing.memory import MemorySource
-from tests import command
 from tests.matrix.layers import HOST, OTHER, program
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,45 +55,28 @@ def catalogue() -> MemorySource:
     return source
 
 
-@dataclass
-class Machine:
-    """A HOME of its own, and the proxy and images that it knows."""
+class Machine(Person):
+    """A person with a HOME of their own, and the proxy and images that they know."""
 
-    user_home: Path
-    proxy: FaultServer
-    images: MemorySource
-    variables: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        return self.user_home / ".local/share/d8-installer"
+    def __init__(
+        self, home: Path, proxy: FaultServer, images: MemorySource, env: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(home, proxy.url, env=env)
+        self.proxy = proxy
+        self.images = images
 
     @property
     def config(self) -> Path:
-        return self.user_home / ".config/d8-installer"
-
-    @property
-    def manifest(self) -> Path:
-        return self.config / "d8.toml"
-
-    @property
-    def lock(self) -> Path:
-        return self.home / "profiles/user/d8.lock"
+        return self.manifest.parent
 
     @property
     def binary(self) -> Path:
-        return self.home / "bin" / NAME
+        return self.bin / NAME
 
     @property
-    def environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """What the person has set; a variable that is empty is not set."""
-        variables = {"D8_RPP_ENDPOINT": self.proxy.url, **self.variables}
-        return {name: value for name, value in variables.items() if value}
-
-    def run(self, *arguments: str, cwd: Path | None = None) -> Completed:
-        """Run the installed command."""
-        where = None if cwd is None else str(cwd)
-        return command.run(*arguments, home=str(self.user_home), env=self.environment, cwd=where)
+        return {name: value for name, value in super().variables.items() if value}
 
     def succeeds(self, *arguments: str, cwd: Path | None = None) -> Completed:
         """Run the command, which must do what it was asked."""
@@ -118,7 +101,7 @@ class Machine:
 
     def state(self, *, lists: bool = True) -> State:
         """Return everything that must survive a refusal: every document, generation and stored file."""
-        paths = [path for path in self.user_home.rglob("*") if not _may_change(path)]
+        paths = [path for path in self.home.rglob("*") if not _may_change(path)]
         links = {str(path): str(path.readlink()) for path in paths if path.is_symlink()}
         files = {str(path): path.read_bytes() for path in paths if path.is_file() and not path.is_symlink()}
         return State(files, links, self.listed() if lists else None, self.say())
@@ -127,9 +110,9 @@ class Machine:
         """Ask the verb behind ``list`` in this process: the same answer as the command's, in a tenth of the time."""
         scope = Scope(
             options=Options(),
-            environ={"HOME": str(self.user_home)},
+            environ={"HOME": str(self.home)},
             clock=lambda: datetime.now(UTC),
-            directory=str(self.user_home),
+            directory=str(self.home),
         )
         with wire(scope, _SILENT) as session:
             return list_installed(session).as_json()
@@ -140,10 +123,10 @@ class Machine:
 
     def leftovers(self) -> list[str]:
         """Return what a cut-short command would leave: unverified bytes, drafts, temporary files."""
-        paths = [path.relative_to(self.user_home) for path in self.user_home.rglob("*")]
+        paths = [path.relative_to(self.home) for path in self.home.rglob("*")]
         drafts = [str(path) for path in paths if path.suffix in {".tmp", ".new"} or "incoming" in path.parts[:-1]]
         stored = [path for path in paths if path.parent.name == "sha256"]
-        return drafts + [str(path) for path in stored if not any((self.user_home / path).iterdir())]
+        return drafts + [str(path) for path in stored if not any((self.home / path).iterdir())]
 
 
 _SILENT = Talk(Screen.of_process(), quiet=True, verbose=False)

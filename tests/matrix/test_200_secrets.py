@@ -175,11 +175,11 @@ ECHOES: dict[str, tuple[str, Fault]] = {
 def test_a_token_that_comes_back_is_never_shown(machine: Machine, name: str) -> None:
     place, fault = ECHOES[name]
     machine.proxy.on(place, fault)  # type: ignore[arg-type] # a key of the table
-    environ = {"HOME": str(machine.user_home), "PATH": "/usr/bin:/bin", "D8_PATIENCE": "0.05", **machine.environment}
+    environ = {"HOME": str(machine.home), "PATH": "/usr/bin:/bin", "D8_PATIENCE": "0.05", **machine.variables}
     environ["D8_RPP_TOKEN"] = TOKEN
     for arguments in (("-v", *TO_NEW), ("--json", *TO_NEW), ("-v", "versions", NAME), ("upgrade", "--all")):
         text = said(arguments, environ)
         assert TOKEN not in text
         assert "Traceback" not in text
-    assert holds(machine.user_home, TOKEN) == []
+    assert holds(machine.home, TOKEN) == []
     assert {request.headers.get("authorization") for request in machine.proxy.seen()} == {f"Bearer {TOKEN}"}

@@ -159,7 +159,7 @@ def test_config(machine: Machine, what: str) -> None:
     ],
 )
 def test_home_of_another_schema(machine: Machine, content: str, says: str) -> None:
-    (machine.home / "schema").write_text(content)
+    (machine.data / "schema").write_text(content)
     for words in (TO_NEW, ("sync",), ("list",)):
         machine.refuses(*words, code=78, says=says, lists=False)
 
@@ -187,7 +187,7 @@ def test_link_to_a_device_is_not_replaced(machine: Machine, tmp_path: Path, plac
         device.read_bytes()
     except OSError:
         pytest.skip("only root may make devices, and not on every file system")
-    (machine.user_home / place).symlink_to(device)
+    (machine.home / place).symlink_to(device)
     machine.refuses(*words, code=73, says="it is not a regular file")
     assert device.is_char_device()
 
@@ -198,7 +198,7 @@ RECORDS = ("tags.json", "profiles/user/stamp.json", "profiles/user/generations/1
 @pytest.mark.parametrize("record", RECORDS)
 @pytest.mark.parametrize("damage", [b"", b'{"tags": 5}', None], ids=["empty", "other", "gone"])
 def test_damaged_record_is_repaired_or_named(machine: Machine, record: str, damage: bytes | None) -> None:
-    path = machine.home / record
+    path = machine.data / record
     path = next(path.iterdir()) if path.is_dir() else path
     path.parent.chmod(0o755)
     path.unlink()
@@ -229,14 +229,14 @@ def test_name_of_another_command(machine: Machine) -> None:
     machine.manifest.write_text(f'{IMAGES}version = "=1.4.1"\nbinaries = {{ ls = "plugin", {NAME} = "plugin" }}\n')
     (warning,) = [line for line in machine.succeeds("sync").err.splitlines() if line.startswith("warning")]
     assert "/ls is on PATH, so the command ls will not be the one in " in warning
-    assert (machine.home / "bin/ls").exists()
+    assert (machine.data / "bin/ls").exists()
     machine.manifest.write_text("schema = 1\n")
     machine.lock.write_text(machine.lock.read_text().replace('"d8.toml" = ', "d8-plug-x = "))
     done = machine.succeeds("sync", "--frozen", "--json")
     assert done.err.count("warning: ls of stronghold is kept out of bin") == 1
     assert json.loads(done.out)["data"]["withheld"] == ["ls"]
-    assert not (machine.home / "bin/ls").exists()
+    assert not (machine.data / "bin/ls").exists()
     assert machine.say() == f"{OLD} {HOST} !\n"
     machine.succeeds("config", "set", "allow", "d8-plug-x")
     machine.succeeds("sync", "--frozen")
-    assert (machine.home / "bin/ls").exists()
+    assert (machine.data / "bin/ls").exists()

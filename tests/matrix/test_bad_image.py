@@ -180,7 +180,7 @@ def test_archive_is_taken_and_only_its_program(machine: Machine, tmp_path: Path,
     assert stat.S_IMODE(machine.binary.stat().st_mode) == 0o555
     assert outside == sorted(os.listdir(tmp_path))
     assert not os.path.exists("/escaped")
-    assert not [path for path in machine.user_home.rglob("*") if path.name in {"escaped", "passwd", "home"}]
+    assert not [path for path in machine.home.rglob("*") if path.name in {"escaped", "passwd", "home"}]
 
 
 @pytest.mark.parametrize(

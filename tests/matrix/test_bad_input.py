@@ -42,7 +42,7 @@ RESOURCES: tuple[Resource, ...] = ("tags", "index", "child", "layer")
 
 
 def test_no_endpoint(machine: Machine) -> None:
-    machine.variables["D8_RPP_ENDPOINT"] = ""
+    machine.env["D8_RPP_ENDPOINT"] = ""
     done = machine.refuses(*TO_NEW, code=78, says="no endpoint is set")
     assert "d8-installer config set endpoint" in done.err
 
@@ -56,7 +56,7 @@ def closed_port() -> Iterator[int]:
 
 
 def test_endpoint_down(machine: Machine, closed_port: int) -> None:
-    machine.variables["D8_RPP_ENDPOINT"] = f"http://127.0.0.1:{closed_port}"
+    machine.env["D8_RPP_ENDPOINT"] = f"http://127.0.0.1:{closed_port}"
     machine.refuses(*TO_NEW, code=69, says=f"cannot connect to 127.0.0.1:{closed_port}: [Cc]onnection refused")
 
 
@@ -132,20 +132,18 @@ def test_ca_file_without_a_certificate(secure: Machine, tmp_path: Path) -> None:
 
 
 def test_ca_file_and_no_verification_contradict_each_other(secure: Machine, authority: trustme.CA) -> None:
-    flags = ("--ca-file", pem(authority, secure.user_home), "--insecure-skip-tls-verify")
+    flags = ("--ca-file", pem(authority, secure.home), "--insecure-skip-tls-verify")
     secure.refuses(*flags, *TO_NEW, code=78, says="unsupported client configuration")
 
 
 def test_certificate_of_another_host(secure: Machine, authority: trustme.CA) -> None:
     url = secure.proxy.url.replace("127.0.0.1", "localhost")
-    secure.refuses(
-        "--endpoint", url, "--ca-file", pem(authority, secure.user_home), *TO_NEW, code=69, says="is not trusted"
-    )
+    secure.refuses("--endpoint", url, "--ca-file", pem(authority, secure.home), *TO_NEW, code=69, says="is not trusted")
 
 
 def test_right_ca_or_no_verification_work(secure: Machine, authority: trustme.CA) -> None:
     secure.succeeds("--insecure-skip-tls-verify", "versions", "stronghold")
-    secure.variables["D8_RPP_CA_FILE"] = pem(authority, secure.user_home)
+    secure.env["D8_RPP_CA_FILE"] = pem(authority, secure.home)
     secure.succeeds(*TO_NEW)
     assert secure.say() == f"{NEW} {HOST} !\n"
 

@@ -153,7 +153,7 @@ def tried(case: Case, good: Path, home: Path, serve: tuple[MemorySource, Wire]) 
             case.program(server)
             registry = f"oci://{server.url.partition('://')[2]}"
             url = registry if isinstance(serve[1], OciWire) else server.url
-            machine = Machine(home, server, serve[0], {"D8_RPP_ENDPOINT": url, "D8_PATIENCE": str(PATIENCE)})
+            machine = Machine(home, server, serve[0], env={"D8_RPP_ENDPOINT": url, "D8_PATIENCE": str(PATIENCE)})
             return judged(case, machine)
     finally:
         for directory, _, _ in os.walk(home):

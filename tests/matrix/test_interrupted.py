@@ -28,7 +28,7 @@ _PROMPT = 10
 
 def interrupt(machine: Machine, *words: str) -> command.Completed:
     """Run the command until an answer has stalled, then press Ctrl-C."""
-    process = command.start(*words, home=str(machine.user_home), env=machine.environment)
+    process = command.start(*words, home=str(machine.home), env=machine.variables)
     assert machine.proxy.stalling.wait(command.TIMEOUT)
     pressed = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -78,8 +78,8 @@ def test_interrupted_with_json(machine: Machine) -> None:
 def into(machine: Machine, stdout: int, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [command.PROGRAM, *words],
-        env=command.environment(str(machine.user_home), **machine.environment),
-        cwd=machine.user_home,
+        env=command.environment(str(machine.home), **machine.variables),
+        cwd=machine.home,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -120,8 +120,8 @@ def test_full_disk_behind_stdout(machine: Machine, words: Sequence[str]) -> None
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_descriptors(machine: Machine, tmp_path: Path, closed: str) -> None:
     line = f"exec {command.PROGRAM} install {NAME}=1.4.2 {closed}"
-    environment = {**machine.environment, "TMPDIR": str(tmp_path)}
-    done = command.ended(["/bin/sh", "-c", line], home=str(machine.user_home), env=environment)
+    environment = {**machine.variables, "TMPDIR": str(tmp_path)}
+    done = command.ended(["/bin/sh", "-c", line], home=str(machine.home), env=environment)
     assert done.code == 0, done
     assert "Traceback" not in done.err
     assert machine.say() == f"{NEW} {HOST} !\n"

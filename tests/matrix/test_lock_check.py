@@ -136,9 +136,9 @@ def test_every_difference_is_named_at_once(locked: Machine) -> None:
 def test_a_proxy_that_is_not_there_or_refuses(locked: Machine) -> None:
     locked.proxy.on("index", status(403))
     check_complaint(locked.run(*CHECK), 77, "does not let a request without a token download")
-    locked.variables["D8_RPP_ENDPOINT"] = "http://127.0.0.1:9"
+    locked.env["D8_RPP_ENDPOINT"] = "http://127.0.0.1:9"
     check_complaint(locked.run(*CHECK), 69, "cannot connect")
-    locked.variables["D8_RPP_ENDPOINT"] = ""
+    locked.env["D8_RPP_ENDPOINT"] = ""
     check_complaint(locked.run(*CHECK), 78, "no endpoint")
     locked.succeeds("--offline", *CHECK)
 

@@ -66,7 +66,7 @@ def lines_about_the_tag(done: Completed) -> list[str]:
 
 def takes_the_locked_bytes(machine: Machine, *words: str) -> None:
     """Run a command that places what the lock says: it does, with one line, and remembers nothing of the tag."""
-    tags = machine.home / "tags.json"
+    tags = machine.data / "tags.json"
     before = tags.read_bytes()
     done = machine.succeeds(*words)
     assert len(lines_about_the_tag(done)) == 1, done
@@ -138,16 +138,16 @@ def test_a_lock_that_contradicts_what_is_remembered_stays_refused(locked: Machin
 
 def test_a_new_machine_gets_the_locked_bytes_with_one_line(locked: Machine) -> None:
     """``tags.json`` knows nothing yet: what the source says otherwise than the lock is not remembered."""
-    (locked.home / "tags.json").unlink()
+    (locked.data / "tags.json").unlink()
     move(locked, NEW)
     done = locked.succeeds("sync", "--frozen")
     assert len(lines_about_the_tag(done)) == 1, done
-    assert not (locked.home / "tags.json").exists()
+    assert not (locked.data / "tags.json").exists()
 
 
 def test_a_bundle_is_made_of_the_locked_bytes(locked: Machine) -> None:
     move(locked, NEW)
-    output = locked.user_home / "all.bundle"
+    output = locked.home / "all.bundle"
     done = locked.succeeds("bundle", "create", "-o", str(output))
     assert len(lines_about_the_tag(done)) == 1, done
     with tarfile.open(output) as archive:
@@ -306,7 +306,7 @@ def test_proxy_that_ignores_the_platform_and_has_no_etag(machine: Machine, tmp_p
 
 def test_offline_with_nothing_in_the_store(machine: Machine) -> None:
     for variables, words in (({}, ("--offline", *TO_NEW)), ({"D8_OFFLINE": "1"}, TO_NEW)):
-        machine.variables |= variables
+        machine.env |= variables
         machine.refuses(*words, code=69, says="was not asked: this run is offline")
     machine.refuses("--offline", "versions", NAME, code=69, says="was not asked: this run is offline")
     machine.refuses("--offline", "run", "another-image", code=69, says="was not asked: this run is offline")
@@ -319,7 +319,7 @@ def test_offline_with_everything_in_the_store(machine: Machine) -> None:
     assert "nothing to do" in machine.succeeds("--offline", "sync").out
     assert machine.succeeds("--offline", "run", NAME, "!").out == f"{NEW} {HOST} !\n"
     for gone in ("generations", "current", "stamp.json"):
-        path = machine.home / "profiles/user" / gone
+        path = machine.data / "profiles/user" / gone
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     machine.succeeds("--offline", "sync", "--frozen")
     assert machine.say() == f"{NEW} {HOST} !\n"

@@ -35,7 +35,7 @@ def machine(good: Path, tmp_path: Path, wire: OciWire) -> Iterator[Machine]:
     add_version(images, "v1.4.2", layer=LAYER)
     with fault_server(images, wire=wire) as registry:
         endpoint = f"oci://{registry.url.partition('://')[2]}"
-        yield Machine(home, registry, images, {"D8_RPP_ENDPOINT": endpoint, "D8_PATIENCE": "3"})
+        yield Machine(home, registry, images, env={"D8_RPP_ENDPOINT": endpoint, "D8_PATIENCE": "3"})
 
 
 def starts(registry: FaultServer) -> list[int]:
@@ -45,7 +45,7 @@ def starts(registry: FaultServer) -> list[int]:
 
 
 def kept(machine: Machine) -> list[int]:
-    place = machine.home / "arriving"
+    place = machine.data / "arriving"
     return [path.stat().st_size for path in place.iterdir() if len(path.name) == 64] if place.is_dir() else []
 
 
@@ -78,7 +78,7 @@ def test_it_goes_on_in_the_next_command(machine: Machine) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
 def test_it_goes_on_after_the_process_was_killed(machine: Machine, number: signal.Signals) -> None:
     machine.proxy.on("layer", stalled(0.5), times=1)
-    process = command.start(*TO_NEW, home=str(machine.user_home), env={**machine.environment, "D8_PATIENCE": "60"})
+    process = command.start(*TO_NEW, home=str(machine.home), env={**machine.variables, "D8_PATIENCE": "60"})
     assert machine.proxy.stalling.wait(60)
     while not kept(machine) or kept(machine)[0] < len(LAYER) // 2:
         assert process.poll() is None
@@ -87,7 +87,7 @@ def test_it_goes_on_after_the_process_was_killed(machine: Machine, number: signa
     machine.succeeds(*TO_NEW)
     assert starts(machine.proxy) == [0, len(LAYER) // 2]
     assert machine.say() == f"v1.4.2 {HOST} !\n"
-    assert sorted(os.listdir(machine.home / "arriving")) == []
+    assert sorted(os.listdir(machine.data / "arriving")) == []
 
 
 def test_kept_bytes_that_are_wrong_are_thrown_away(machine: Machine) -> None:
@@ -95,7 +95,7 @@ def test_kept_bytes_that_are_wrong_are_thrown_away(machine: Machine) -> None:
     machine.proxy.on("layer", cut(0.5), times=1)
     machine.proxy.on("layer", status(503), after=1)
     assert machine.run(*TO_NEW).code == 75
-    (path,) = (path for path in (machine.home / "arriving").iterdir() if len(path.name) == 64)
+    (path,) = (path for path in (machine.data / "arriving").iterdir() if len(path.name) == 64)
     raw = bytearray(path.read_bytes())
     raw[1000] ^= 1
     path.write_bytes(raw)
@@ -109,7 +109,7 @@ def test_a_file_that_is_too_long_or_whole_already(machine: Machine) -> None:
     machine.proxy.on("layer", cut(0.5), times=1)
     machine.proxy.on("layer", status(503), after=1)
     assert machine.run(*TO_NEW).code == 75
-    (path,) = (path for path in (machine.home / "arriving").iterdir() if len(path.name) == 64)
+    (path,) = (path for path in (machine.data / "arriving").iterdir() if len(path.name) == 64)
     machine.proxy.reset()
     path.write_bytes(LAYER + b"more")
     machine.succeeds(*TO_NEW)
@@ -163,7 +163,7 @@ def test_cuts_that_bring_nothing_more_are_given_up_sooner(machine: Machine) -> N
 
 @pytest.mark.parametrize(("fresh", "old", "stay"), [(40, 5, 16), (10, 5, 10)])
 def test_what_is_kept_is_bounded_in_number_and_age(machine: Machine, fresh: int, old: int, stay: int) -> None:
-    place = machine.home / "arriving"
+    place = machine.data / "arriving"
     place.mkdir(exist_ok=True)
     for number in range(fresh + old):
         path = place / f"{number:064x}"
@@ -183,7 +183,7 @@ def test_what_is_kept_is_bounded_in_number_and_age(machine: Machine, fresh: int,
 def test_a_proxy_is_asked_for_the_whole_again_and_nothing_is_kept(machine: Machine) -> None:
     with fault_server(machine.images) as proxy:
         proxy.on("layer", cut(0.5), times=2)
-        machine.variables["D8_RPP_ENDPOINT"] = proxy.url
+        machine.env["D8_RPP_ENDPOINT"] = proxy.url
         machine.succeeds(*TO_NEW)
         assert [request.headers.get("range") for request in proxy.seen("layer")] == [None] * 3
         assert IMAGE in proxy.seen("layer")[0].target

@@ -21,14 +21,14 @@ BEARER = f"Bearer {TOKEN}"
 @pytest.fixture
 def trusted(machine: Machine) -> Machine:
     """The machine of somebody who has a token."""
-    machine.variables["D8_RPP_TOKEN"] = TOKEN
+    machine.env["D8_RPP_TOKEN"] = TOKEN
     return machine
 
 
 def keeps_it(machine: Machine, *results: Completed) -> None:
     """Check that the token is in no output and no file, and that every request to the proxy had it."""
     assert TOKEN not in "".join(map(str, results))
-    files = [path for path in machine.user_home.rglob("*") if path.is_file()]
+    files = [path for path in machine.home.rglob("*") if path.is_file()]
     assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
     assert {request.headers.get("authorization") for request in machine.proxy.seen()} == {BEARER}
 
@@ -78,7 +78,7 @@ def test_token_is_not_for_a_registry(trusted: Machine) -> None:
 
 @pytest.mark.parametrize("token", ["two words", "línea", "new\nline", "\x1b[31m"])
 def test_token_that_is_none(machine: Machine, token: str) -> None:
-    machine.variables["D8_RPP_TOKEN"] = token
+    machine.env["D8_RPP_TOKEN"] = token
     done = machine.refuses(*TO_NEW, code=78, says="the token for .* is empty or has characters that no token has")
     assert token not in str(done)
     assert machine.proxy.seen() == ()

@@ -29,7 +29,7 @@ def mirror() -> Iterator[FaultServer]:
 
 def settle(machine: Machine, *urls: str) -> None:
     """Write the sources into the settings; no variable names one."""
-    machine.variables |= {"D8_RPP_ENDPOINT": "", "D8_PATIENCE": "1"}
+    machine.env |= {"D8_RPP_ENDPOINT": "", "D8_PATIENCE": "1"}
     machine.succeeds("config", "set", "sources", ",".join(urls))
 
 
@@ -49,7 +49,7 @@ def alone(machine: Machine) -> str:
 def test_one_that_is_not_there_is_passed_by(machine: Machine, mirror: FaultServer) -> None:
     expected = alone(machine)
     settle(machine, f"http://127.0.0.1:{closed_port()}", mirror.url)
-    (machine.home / "store/layers").rename(machine.home / "store/gone")
+    (machine.data / "store/layers").rename(machine.data / "store/gone")
     done = machine.succeeds(*TO_NEW)
     assert done.err.count("does not answer") == 1
     assert machine.say() == f"v1.4.2 {HOST} !\n"
@@ -99,9 +99,9 @@ def test_wrong_bytes_are_said_and_not_passed_by(machine: Machine, mirror: FaultS
 @pytest.mark.parametrize("scheme", ["bundle", "oci-layout"])
 def test_a_disk_that_is_not_mounted_is_passed_by(machine: Machine, scheme: str) -> None:
     expected = alone(machine)
-    place = f"{scheme}:{machine.user_home}/media/usb"
+    place = f"{scheme}:{machine.home}/media/usb"
     settle(machine, place, machine.proxy.url)
-    (machine.home / "store/layers").rename(machine.home / "store/gone")
+    (machine.data / "store/layers").rename(machine.data / "store/gone")
     done = machine.succeeds(*TO_NEW)
     assert done.err.count(f"{place} is not there, so the other sources are asked first") == 1
     assert lock_of(machine) == expected
@@ -114,8 +114,8 @@ def test_a_disk_that_is_not_mounted_is_passed_by(machine: Machine, scheme: str) 
 
 def test_who_is_trusted_is_who_said_it(machine: Machine) -> None:
     with fault_server(MemorySource()) as empty:
-        for first in (empty.url, f"http://127.0.0.1:{closed_port()}", f"bundle:{machine.user_home}/no"):
-            (machine.home / "tags.json").unlink(missing_ok=True)
+        for first in (empty.url, f"http://127.0.0.1:{closed_port()}", f"bundle:{machine.home}/no"):
+            (machine.data / "tags.json").unlink(missing_ok=True)
             machine.lock.unlink()
             settle(machine, first, machine.proxy.url)
             done = machine.succeeds("lock")
@@ -169,16 +169,16 @@ def test_an_endpoint_that_is_typed_stands_alone(machine: Machine, mirror: FaultS
     settle(machine, mirror.url)
     dead = f"http://127.0.0.1:{closed_port()}"
     assert machine.run("--endpoint", dead, *TO_NEW).code == 69
-    machine.variables["D8_RPP_ENDPOINT"] = dead
+    machine.env["D8_RPP_ENDPOINT"] = dead
     assert machine.run(*TO_NEW).code == 69
-    machine.variables["D8_RPP_ENDPOINT"] = ""
+    machine.env["D8_RPP_ENDPOINT"] = ""
     machine.succeeds("config", "set", "endpoint", dead)
     machine.succeeds(*TO_NEW)
     assert mirror.seen("layer")
 
 
 def test_the_token_is_for_the_first_alone(machine: Machine, mirror: FaultServer) -> None:
-    machine.variables["D8_RPP_TOKEN"] = "only-for-the-first"
+    machine.env["D8_RPP_TOKEN"] = "only-for-the-first"
     machine.proxy.on(None, status(503, retry_after="0"))
     settle(machine, machine.proxy.url, mirror.url)
     machine.succeeds(*TO_NEW)
@@ -187,7 +187,7 @@ def test_the_token_is_for_the_first_alone(machine: Machine, mirror: FaultServer)
 
 
 def test_sync_from_is_the_endpoint(machine: Machine, mirror: FaultServer) -> None:
-    machine.variables["D8_RPP_ENDPOINT"] = f"http://127.0.0.1:{closed_port()}"
+    machine.env["D8_RPP_ENDPOINT"] = f"http://127.0.0.1:{closed_port()}"
     machine.manifest.write_text(machine.manifest.read_text().replace("1.4.1", "1.4.2"))
     assert machine.run("sync").code == 69
     machine.succeeds("sync", "--from", mirror.url)
@@ -197,7 +197,7 @@ def test_sync_from_is_the_endpoint(machine: Machine, mirror: FaultServer) -> Non
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "3601", "soon", "1e9"])
 def test_a_patience_that_is_none(machine: Machine, text: str) -> None:
-    machine.variables["D8_PATIENCE"] = text
+    machine.env["D8_PATIENCE"] = text
     machine.refuses(*TO_NEW, code=78, says="D8_PATIENCE")
 
 
@@ -227,7 +227,7 @@ def test_a_sender_that_only_drips_counts_as_stalled(machine: Machine) -> None:
                         return
 
         threading.Thread(target=serve, daemon=True).start()
-        machine.variables |= {
+        machine.env |= {
             "D8_RPP_ENDPOINT": f"http://127.0.0.1:{listening.getsockname()[1]}",
             "D8_PATIENCE": "0.5",
         }
