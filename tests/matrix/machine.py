@@ -61,9 +61,13 @@ class Machine(Person):
     def __init__(
         self, home: Path, proxy: FaultServer, images: MemorySource, env: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(home, proxy.url, env=env)
+        super().__init__(home, env=env)
         self.proxy = proxy
         self.images = images
+
+    @property
+    def endpoint(self) -> str:
+        return self.proxy.url
 
     @property
     def config(self) -> Path:
