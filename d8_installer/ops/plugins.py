@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.plugin_search import look
-from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.dist_info import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.store import documents, status
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
     from d8_installer.plugin.calling import LoadedPlugin, UnusablePlugin
-    from d8_installer.plugin.discovery import DiscoveredPlugin, Distribution
+    from d8_installer.plugin.discovery import DiscoveredPlugin
+    from d8_installer.plugin.dist_info import Distribution
 
 State = Literal["enabled", "not enabled", "broken", "not found"]
 

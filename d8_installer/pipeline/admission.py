@@ -9,7 +9,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.plan import Link, Unlink
 from d8_installer.pipeline.checks import refuse_unready
 from d8_installer.plugin.calling import guarded
-from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.dist_info import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.plugin.records import SwitchFacts, Verifier, VerifySubject
 from d8_installer.store import home_state

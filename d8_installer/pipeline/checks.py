@@ -16,7 +16,7 @@ from d8_installer.pipeline.plugin_search import look
 from d8_installer.pipeline.scope import host_facts
 from d8_installer.pipeline.shadows import shadows, told
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
-from d8_installer.plugin.discovery import normalised
+from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.plugin.records import Check, CheckContext, Finding, FindingLevel
 from d8_installer.store import home_state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.value import Struct
-from d8_installer.plugin.discovery import VERIFIERS, normalised
+from d8_installer.plugin.dist_info import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from d8_installer.model.manifest import MAX_MANIFEST_TOML, Manifest
 from d8_installer.model.plurals import sized
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct, field
-from d8_installer.plugin.discovery import normalised
+from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.records import ManifestsRequest, ManifestText
 
 if TYPE_CHECKING:

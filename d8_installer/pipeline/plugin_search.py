@@ -103,6 +103,8 @@ def _is_in(plugin: DiscoveredPlugin, given: Collection[str]) -> bool:
 
 def _is_newer(plugin: DiscoveredPlugin, known: DiscoveredPlugin) -> bool:
     """Whether *plugin* is newer than *known*; a version that no rule orders is older than any."""
+    if plugin.distribution.version == known.distribution.version:
+        return False  # without the import, which takes longer than reading an environment
     from packaging.version import InvalidVersion, Version
 
     try:

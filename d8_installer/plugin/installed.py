@@ -7,11 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import d8_installer
-from d8_installer.plugin.discovery import HOOKS, VERIFIERS, scan
+from d8_installer.plugin.discovery import scan
+from d8_installer.plugin.dist_info import HOOKS, VERIFIERS
 from d8_installer.plugin.environments import Environment, libraries_of
 
 if TYPE_CHECKING:
-    from d8_installer.plugin.discovery import Distribution
+    from d8_installer.plugin.dist_info import Distribution
 
 OWN = "d8-installer's own"
 

@@ -6,7 +6,6 @@ the request that the wheel was built with, so that a new manifest (another hash)
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from d8_installer import INSTALL_SOURCE
@@ -16,9 +15,12 @@ if TYPE_CHECKING:
 
 PROFILE_LINK = ".d8-profile"
 """The link in a project's virtual environment that leads to its profile's directory."""
-_HEAD = re.compile(rb"#!/bin/sh\n# d8-installer launcher: (\S{1,64}) sha256:([0-9a-f]{64})\n")
 HEAD_BYTES = 256
-"""As much of a file as ``request_of`` has to see."""
+"""As much of a file as ``request_of`` needs."""
+_START = b"#!/bin/sh\n# d8-installer launcher: "
+_MAX_NAME = 64
+_HASH_DIGITS = 64
+_HEX = frozenset(b"0123456789abcdef")
 
 # The home is DESIGN's: D8_INSTALLER_HOME, else XDG's, where a relative value counts as unset. A file that is another
 # user's is for the cold path to judge: a shell cannot tell root's from a stranger's. The cold path tries each Python
@@ -100,6 +102,12 @@ def launcher(binary: str, request: Digest) -> str:
 
 
 def request_of(head: bytes) -> tuple[str, str] | None:
-    """Return the binary's name and the request's hash (64 hex) of a file that begins as a launcher, or None."""
-    match = _HEAD.match(head)
-    return None if match is None else (match[1].decode("utf-8", "replace"), match[2].decode("ascii"))
+    """Return the binary's name and the request's hash (64 hex) of a launcher, by the *head* of its file, or None."""
+    if not head.startswith(_START):
+        return None
+    line, newline, _ = head[len(_START) :].partition(b"\n")
+    binary, _, request = line.partition(b" sha256:")
+    is_name = len(binary) <= _MAX_NAME and binary.split() == [binary]
+    if not newline or not is_name or len(request) != _HASH_DIGITS or not _HEX.issuperset(request):
+        return None
+    return binary.decode("utf-8", "replace"), request.decode("ascii")

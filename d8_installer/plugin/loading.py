@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
 from d8_installer.plugin.calling import Loaded, LoadedPlugin, UnusablePlugin, guarded, new_manager
-from d8_installer.plugin.discovery import HOOKS, VERIFIERS, normalised
+from d8_installer.plugin.dist_info import HOOKS, VERIFIERS, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from d8_installer.plugin.discovery import Distribution
+    from d8_installer.plugin.dist_info import Distribution
 
 _VALUE = r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*))?\s*(?:\[.*\])?"
 """The value of an entry point: ``MODULE`` or ``MODULE:NAME``, perhaps with extras (PyPA entry points specification)."""

@@ -16,7 +16,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.value import Struct
-from d8_installer.plugin.discovery import MANIFESTS
+from d8_installer.plugin.dist_info import MANIFESTS
 from d8_installer.plugin.launcher import HEAD_BYTES, request_of
 from d8_installer.publish import wheel_metadata
 from d8_installer.publish.wheel_file import Member, read_wheel, write_wheel

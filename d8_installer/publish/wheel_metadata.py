@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
-from d8_installer.plugin.discovery import HOOKS, VERIFIERS, normalised
+from d8_installer.plugin.dist_info import HOOKS, VERIFIERS, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,7 +15,7 @@ from hatchling.plugin import hookimpl
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.manifest import FILE_NAME
 from d8_installer.model.value import Struct
-from d8_installer.plugin.discovery import MANIFESTS, normalised
+from d8_installer.plugin.dist_info import MANIFESTS, normalised
 from d8_installer.plugin.run_self import run_tool
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.plugin.discovery import HOOKS, VERIFIERS, Scan, normalised, scan
+from d8_installer.plugin.discovery import Scan, scan
+from d8_installer.plugin.dist_info import HOOKS, VERIFIERS, normalised
 from d8_installer.plugin.environments import Environment
 from tests.installed import Plugin, install, library, manifest, write_recorded
 from tests.strategies import steady
@@ -167,7 +168,7 @@ def test_a_pipe_does_not_hang_the_scan(place: Path) -> None:
     installed = install(place, "d8-plug-bad", "1.0", manifest())
     installed.file.unlink()
     os.mkfifo(installed.file)
-    assert "no regular file" in complaint(place)
+    assert "not a regular file" in complaint(place)
     (installed.dist_info / "entry_points.txt").unlink()
     os.mkfifo(installed.dist_info / "entry_points.txt")
     assert scanned(place) == Scan()
