@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -124,8 +124,14 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _all(pool: ThreadPoolExecutor, ask: Callable[[Q], A], needs: list[Q]) -> dict[Q, A]:
+    """Return the answer to each need. Waiting for all at once leaves the processor to the threads that ask."""
     futures = [pool.submit(ask, need) for need in needs]
-    return {need: result_of(future) for need, future in zip(needs, futures, strict=True)}
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=HEARTBEAT, return_when=FIRST_EXCEPTION)
+        for future in filter(done.__contains__, futures):
+            future.result()
+    return {need: future.result() for need, future in zip(needs, futures, strict=True)}
 
 
 def result_of(future: Future[A]) -> A:
