@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["Struct", "asdict", "field", "replace"]
 
@@ -15,7 +15,7 @@ _OPTIONS = ("frozen", "order")
 
 
 class _Meta(type):
-    """Makes a dataclass of each class; ``frozen`` and ``order`` are inherited, ``kw_only`` is for its own fields."""
+    """Makes a dataclass of each subclass; ``frozen`` and ``order`` are inherited, ``kw_only`` is for its own fields."""
 
     _options: dict[str, bool]
     __struct_fields__: tuple[str, ...]
@@ -23,12 +23,15 @@ class _Meta(type):
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: bool) -> _Meta:
         """Define the class, then let dataclasses add what a record needs."""
         made = super().__new__(cls, name, bases, namespace)
-        inherited = getattr(made, "_options", {})
-        made._options = {option: options.get(option, inherited.get(option, False)) for option in _OPTIONS}
-        record: Any = dataclasses.dataclass(**made._options, kw_only=options.get("kw_only", False))
-        completed: _Meta = record(made)
-        completed.__struct_fields__ = tuple(each.name for each in dataclasses.fields(record(made)))
-        return completed
+        inherited = getattr(made, "_options", dict.fromkeys(_OPTIONS, False))
+        made._options = {option: options.get(option, inherited[option]) for option in _OPTIONS}
+        if not bases:  # Struct itself: a frozen dataclass cannot inherit from one that is not frozen
+            made.__struct_fields__ = ()
+            return made
+        define: Any = dataclasses.dataclass(**made._options, kw_only=options.get("kw_only", False))
+        record: _Meta = define(made)
+        record.__struct_fields__ = tuple(each.name for each in dataclasses.fields(cast("Any", record)))
+        return record
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_options: bool) -> None:
         super().__init__(name, bases, namespace)
