@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from d8_installer import errors
-from d8_installer.cli import parser
+from d8_installer.cli.verbs import VERBS
 from d8_installer.model.config import Config
 from d8_installer.model.lock import LockedImage
 from d8_installer.model.value import field_names
@@ -122,7 +122,7 @@ def the_commands_are_the_parsers(page: str) -> list[str]:
     in_files = {span for row in table for span in spans(row[1])}
     without = [f"commands: {row[0]} names no file of its verb" for row in table if not files(row[2])]
     return [
-        *differences("commands", [span for row in table for span in spans(row[0])], parser.COMMANDS),
+        *differences("commands", [span for row in table for span in spans(row[0])], VERBS),
         *differences("cli/commands", in_files, modules(PACKAGE / "cli/commands")),
         *without,
     ]
@@ -295,7 +295,7 @@ def the_guides_name_what_is_in_their_files(page: str) -> list[str]:
 
 
 def test_the_examples_of_the_guides_are_real() -> None:
-    assert "export" in parser.COMMANDS
+    assert "export" in VERBS
     assert "oci-layout" in schemes.FIRST_PARTY
     assert "d8_checks" in vars(hookspec)
     assert "demanded" in field_names(LockedImage)

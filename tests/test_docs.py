@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from d8_installer import errors
-from d8_installer.cli.parser import COMMANDS
+from d8_installer.cli.verbs import VERBS
 from d8_installer.model.config import Config
 from d8_installer.model.manifest import Manifest
 from tests.command import run
@@ -68,7 +68,7 @@ def test_manifests_in_the_docs_are_manifests(page: str) -> None:
 def test_the_commands_page_lists_every_command_and_no_other() -> None:
     table = (ROOT / "docs/commands.md").read_text().partition("## Exit codes")[0]
     named = {re.split(r"[ `]", row)[0] for row in re.findall(r"^\| `(.*)`", table, re.MULTILINE)}
-    assert named == set(COMMANDS)
+    assert named == set(VERBS)
 
 
 def test_the_exit_codes_are_those_of_the_error_tree() -> None:

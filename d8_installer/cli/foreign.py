@@ -7,10 +7,13 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli import render
 from d8_installer.cli.context import Context
+from d8_installer.cli.options import add_globals
+from d8_installer.cli.parser import Parser
+from d8_installer.cli.pointers import PROGRAM
 from d8_installer.cli.talk import Talk
+from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import ConfigError, D8Error
 
 if TYPE_CHECKING:
@@ -54,8 +57,8 @@ class _ReaderGoneError(D8Error):
 
 def _read_globals(typed: argparse.Namespace) -> None:
     """Read what stands after the command and is ours; it decides whether plugins are looked for, and where."""
-    parser = grammar.Parser(prog=grammar.PROGRAM, add_help=False, allow_abbrev=False)
-    grammar.add_globals(parser, repeated=True)
+    parser = Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    add_globals(parser, repeated=True)
     parser.parse_known_args(typed.rest, typed)
 
 
@@ -67,7 +70,7 @@ def _find(session: Session, name: str) -> Offer[Command] | None:
         return None
     commands = plugins.hooks.records("d8_commands", Command)
     for offer in commands:
-        if offer.record.name in grammar.COMMANDS:
+        if offer.record.name in VERBS:
             session.reporter.warn(f"plugin {offer.plugin} offers the command {offer.record.name!r}, which is ours")
     return next((offer for offer in commands if offer.record.name == name), None)
 
@@ -77,8 +80,8 @@ def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, scr
 
     command = offer.record
     what = f"the command {command.name!r}"
-    parser = grammar.Parser(prog=f"{grammar.PROGRAM} {command.name}", description=command.summary, allow_abbrev=False)
-    grammar.add_globals(parser, repeated=True)
+    parser = Parser(prog=f"{PROGRAM} {command.name}", description=command.summary, allow_abbrev=False)
+    add_globals(parser, repeated=True)
     guarded(offer.plugin, what, lambda: command.configure(parser))
     try:
         arguments = parser.parse_args(typed.rest, typed)

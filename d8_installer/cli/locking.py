@@ -1,4 +1,4 @@
-"""What ``lock`` does with its options: lock, or look only."""
+"""The three ways of ``lock`` that read a profile: lock, check, explain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def lock(context: Context) -> Outcome:
     """Bring the lock up to date."""
-    from d8_installer.model.plurals import counted
+    from d8_installer.cli.text.locks import lock_lines
     from d8_installer.model.reference import image_name
     from d8_installer.ops.lock import LockOptions, lock
 
@@ -27,18 +27,16 @@ def lock(context: Context) -> Outcome:
         platforms=platforms,
         given=given,
         prune=typed.prune,
-        taken=merging.taken(typed),
+        taken=merging.chosen_sides(typed),
     )
     with context.session() as session:
         result = lock(session, options)
-    lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
-    verb = "wrote" if result.written else ("would write" if result.changed else "unchanged:")
-    lines.append(f"{verb} {result.file} ({counted(result.images, 'image')})")
-    return Outcome(result.as_json(), lines, result.left_out)
+    return Outcome(result.as_json(), lock_lines(result), result.left_out)
 
 
 def check(context: Context) -> Outcome:
-    """Say whether the lock is what is wanted, and whether the source still has it."""
+    """Check that the lock is current, and that the source still has what it pins."""
+    from d8_installer.cli.text.locks import check_lines
     from d8_installer.ops.lock_check import check
 
     typed = context.arguments
@@ -47,11 +45,12 @@ def check(context: Context) -> Outcome:
         raise UsageError("--check chooses no version", hint="leave --exclude-newer out")
     with context.session() as session:
         result = check(session, tuple(typed.environments))
-    return Outcome(result.as_json(), result.as_text(), result.errors)
+    return Outcome(result.as_json(), check_lines(result), result.errors)
 
 
 def explain(context: Context) -> Outcome:
-    """Say why one image is locked as it is."""
+    """Explain the locked version of one image."""
+    from d8_installer.cli.text.locks import explanation_lines
     from d8_installer.model.reference import image_name
     from d8_installer.ops.lock_explain import explain_image
 
@@ -59,7 +58,7 @@ def explain(context: Context) -> Outcome:
     _refuse_changes("--explain", context)
     with context.session() as session:
         result = explain_image(session, image_name(typed.explain), tuple(typed.environments))
-    return Outcome(result.as_json(), result.as_text(), result.problems)
+    return Outcome(result.as_json(), explanation_lines(result), result.problems)
 
 
 def _refuse_changes(option: str, context: Context) -> None:

@@ -8,9 +8,9 @@ import sys
 
 from d8_installer.cli import render
 from d8_installer.cli.context import Context, Outcome, Terminated
-from d8_installer.cli.modules import command_module
 from d8_installer.cli.screen import OutputError, Screen
 from d8_installer.cli.talk import Talk
+from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import EXIT_BUG, EXIT_OK, D8Error, UsageError
 from d8_installer.fast.argv import read_sync
 
@@ -138,7 +138,7 @@ def _parse_and_execute(typed: list[str], screen: Screen) -> int:
 def _execute(arguments: Namespace, screen: Screen) -> int:
     talk = Talk(screen, quiet=arguments.quiet, verbose=arguments.verbose)
     try:
-        result = command_module(arguments.command).execute(Context(arguments, talk))
+        result = VERBS[arguments.command].load().execute(Context(arguments, talk))
     except OutputError:
         raise
     except D8Error as error:

@@ -1,4 +1,4 @@
-"""The options of ``lock`` for merges: git's driver, and which side counts."""
+"""The options of ``lock`` for merges: git's merge driver, and the side to take of an image."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add them."""
+    """Add the options."""
     group = parser.add_argument_group("merges")
     for side in ("ours", "theirs"):
-        text = f"where the lock has conflict markers, take {side} of this image"
+        text = f"if the lock has conflict markers, take {side} for this image"
         group.add_argument(f"--{side}", metavar="NAME", action="append", default=[], help=text)
     group.add_argument(
         "--merge",
         nargs=3,
         metavar=("BASE", "OURS", "THEIRS"),
-        help="be git's merge driver: merge three files into OURS",
+        help="act as git's merge driver: merge three files into OURS",
     )
 
 
-def taken(arguments: argparse.Namespace) -> dict[ImageName, str]:
-    """Return which side counts for an image."""
+def chosen_sides(arguments: argparse.Namespace) -> dict[ImageName, str]:
+    """Return the side to take, by image."""
     from d8_installer.errors import UsageError
     from d8_installer.model.reference import image_name
 
     twice = set(map(image_name, arguments.ours)) & set(map(image_name, arguments.theirs))
     if twice:
-        raise UsageError(f"{min(twice)} cannot be that of both sides", hint="leave --ours or --theirs out for it")
+        raise UsageError(f"{min(twice)} cannot be taken from both sides", hint="leave out --ours or --theirs for it")
     return {image_name(name): side for side in ("ours", "theirs") for name in getattr(arguments, side)}
 
 
-def execute(context: Context) -> Outcome:
-    """Be the merge driver; nothing on stdout, which is the terminal of whoever types `git merge`."""
+def merge(context: Context) -> Outcome:
+    """Act as the merge driver. Nothing goes to stdout: that is the terminal on which `git merge` was typed."""
     from d8_installer.errors import UsageError
     from d8_installer.ops.lock import LockResult, changes_between
     from d8_installer.ops.merge_driver import drive
@@ -58,7 +58,7 @@ def execute(context: Context) -> Outcome:
             typed.theirs,
         )
     ):
-        raise UsageError("--merge merges three files and takes no other option of `lock`", hint="leave the others out")
+        raise UsageError("--merge merges three files and takes no other option of `lock`", hint="leave out the others")
     driven = drive(context.directory, context.arguments.merge)
     changes = changes_between(driven.before, driven.after)
     changed = driven.before != driven.after

@@ -1,4 +1,4 @@
-"""Where ``wheel`` joins its two halves: ``ops`` proves the binaries, ``publish`` packs them."""
+"""The two halves of ``wheel``: ``ops`` provides the verified binaries, ``publish`` packs them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.text.published import wheel_lines
 from d8_installer.errors import UsageError
 from d8_installer.model.platform import Platform, typed_platform
-from d8_installer.model.plurals import sized
 from d8_installer.publish.wheel import lay_out_parts, open_package, pack
 from d8_installer.publish.wheel_file import StoredFile
 from d8_installer.publish.wheel_metadata import manifest_value
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
 
 def wheels(context: Context, epoch: int | None) -> Outcome:
-    """Pack the wheel that was typed into the set that was asked for."""
+    """Pack the typed wheel for each platform that was asked for."""
     typed = context.arguments
     path = os.path.abspath(typed.source)
     directory = os.path.abspath(typed.output or os.path.dirname(path))
     package = open_package(path, typed.manifest)
     made = pack(package, _parts(context, package.declared, package.lock), directory, epoch)
-    lines = [f"{packed.path}  {sized(packed.size)}" for packed in made]
-    return Outcome({"mode": typed.mode, "wheels": [packed.as_json() for packed in made]}, lines)
+    return Outcome({"mode": typed.mode, "wheels": [packed.as_json() for packed in made]}, wheel_lines(made))
 
 
 def parts_only(context: Context) -> Outcome:
-    """Write the scripts of one wheel into ``--parts``, for a build back end; SOURCE is the manifest's file."""
+    """Write the scripts of one wheel to ``--parts``, for a build backend; SOURCE is the manifest."""
     typed = context.arguments
     if typed.manifest is None:
-        raise UsageError("--parts needs --manifest", hint="it says where the manifest will be in the wheel")
+        raise UsageError("--parts needs --manifest", hint="it names the manifest's path in the wheel")
     source = os.path.abspath(typed.source)
     if not os.path.isfile(source):
         raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml")
@@ -71,7 +70,7 @@ def _lock(path: str) -> tuple[Lock, str]:
 
 
 def _thin_targets(declared: Declared, typed: list[str]) -> tuple[Platform | None, ...]:
-    """Return the flavours: all but Windows' share one wheel, which is None."""
+    """Return the platforms that need a wheel of their own; None stands for all but Windows, which share one."""
     if not typed or "all" in typed:
         return flavours(declared) or (None,)
     found: dict[Platform | None, None] = {}
@@ -88,7 +87,7 @@ def _fat_targets(session: Session, lock: Lock, typed: list[str]) -> tuple[Platfo
     known = platforms_of(lock)
     for platform in known:
         if not has_tag(platform):
-            session.reporter.warn(f"there is no wheel tag for {platform}: it is left out")
+            session.reporter.warn(f"there is no wheel tag for {platform}: it is skipped")
     return tuple(platform for platform in known if has_tag(platform))
 
 

@@ -1,85 +1,46 @@
-"""Pointers from the command words of other tools to the commands of this one.
-
-Lives here: what `add`, `ls` or `info` is called here, and the sentence that says so. Does not live here: parsing.
-"""
+"""The hint for a word that is not a command here: what the person may mean, by the habits of other tools."""
 
 from __future__ import annotations
 
-import difflib
 import shlex
+
+from d8_installer.cli.verbs import VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 PROGRAM = "d8-installer"
-
-_NAMED = {
-    "add": "install",
-    "i": "install",
-    "get": "install",
-    "fetch": "install",
-    "download": "install",
-    "pull": "install",
-    "delete": "uninstall",
-    "del": "uninstall",
-    "erase": "uninstall",
-    "remove": "uninstall",
-    "rm": "uninstall",
-    "un": "uninstall",
-    "update": "upgrade",
-    "up": "upgrade",
-    "pin": "use",
-    "switch": "use",
-    "info": "versions",
-    "ls-remote": "versions",
-    "search": "versions",
-    "show": "versions",
-    "tags": "versions",
-    "exec": "run",
-    "x": "run",
-    "where": "which",
-    "whereis": "which",
-}
-"""Words that are followed by a name, and the command that takes the name here."""
-
-_ALONE = {
-    "apply": "sync",
-    "check": "doctor",
-    "clean": "gc",
-    "cleanup": "gc",
+PHRASES = {
     "freeze": "export --format requirements",
     "init": "manifest init NAME",
-    "installed": "list",
-    "log": "history",
     "login": "config set token_file FILE",
-    "ls": "list",
     "outdated": "list --outdated",
-    "prune": "gc",
     "reinstall": "verify --fix",
     "repair": "verify --fix",
-    "restore": "sync",
     "serve": "proxy serve --from URL",
-    "settings": "config",
-    "status": "list",
-    "undo": "rollback",
     "upgrade-all": "upgrade --all",
 }
-"""Words whose command here takes no name."""
+"""Words of other tools that take more than a command here. The others are in ``Verb.other_words``."""
 
 
-def pointer(word: str, following: Sequence[str], commands: Iterable[str]) -> str:
-    """Return the hint for the unknown command *word*, which *following* arguments came after.
+def pointer(word: str, following: Sequence[str]) -> str:
+    """Return the hint for the unknown command *word*, after which *following* was typed.
 
-    The hint names the command that does here what *word* does elsewhere, with the names that were typed, else the
-    command that is spelled most like it.
+    It names the command that does what *word* does elsewhere, with the names that were typed, or else the command that
+    is spelled most like it.
     """
-    if word in _NAMED:
-        names = [argument for argument in following if not argument.startswith("-")]
-        typed = " ".join(map(shlex.quote, names)) if names and all(map(str.isprintable, names)) else "NAME"
-        listed = f", or `{PROGRAM} list` for what is installed" if _NAMED[word] == "versions" else ""
-        return f"type `{PROGRAM} {_NAMED[word]} {typed}`{listed}"
-    if word in _ALONE:
-        return f"type `{PROGRAM} {_ALONE[word]}`"
-    near = difflib.get_close_matches(word, commands, n=1)
-    return f"did you mean `{PROGRAM} {near[0]}`?" if near else f"see `{PROGRAM} --help`"
+    if word in PHRASES:
+        return f"type `{PROGRAM} {PHRASES[word]}`"
+    verb = next((verb for verb in VERBS.values() if word in verb.other_words), None)
+    if verb is None:
+        import difflib
+
+        near = difflib.get_close_matches(word, VERBS, n=1)
+        return f"did you mean `{PROGRAM} {near[0]}`?" if near else f"see `{PROGRAM} --help`"
+    if not verb.takes_name:
+        return f"type `{PROGRAM} {verb.name}`"
+    names = [argument for argument in following if not argument.startswith("-")]
+    typed = " ".join(map(shlex.quote, names)) if names and all(map(str.isprintable, names)) else "NAME"
+    listed = f", or `{PROGRAM} list` for what is installed" if verb.name == "versions" else ""
+    return f"type `{PROGRAM} {verb.name} {typed}`{listed}"

@@ -1,4 +1,4 @@
-"""Warn of the commands that are not what was placed: another file on PATH has the name, and comes first."""
+"""Warnings of shadowed commands: another file on PATH has the name of an installed binary, and comes first."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 
 def applied(context: Context, session: Session, result: Applied) -> Outcome:
-    """Return what ``text.applied`` does, and warn of every name in ``bin`` that is shadowed."""
-    from d8_installer.cli import text
+    """Return the outcome of a change, and warn of every name in ``bin`` that is shadowed."""
+    from d8_installer.cli.context import Outcome
+    from d8_installer.cli.text.changes import change_lines
 
     if not result.dry_run and session.scope.options.platform is None:
         warn_of_shadows(context, session.scope.home, result.bin)
-    return text.applied(result)
+    return Outcome(result.as_json(), change_lines(result), result.left_out)
 
 
 def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
     """Name every command in *directory* that another file on PATH shadows, and that file.
 
-    Everything is done by now: what keeps us from looking is a warning, too.
+    The command's work is done by now, so an error of the look-up is only a warning.
     """
     from d8_installer.pipeline.shadows import shadows, told
 

@@ -33,12 +33,6 @@ class Exported(Struct, frozen=True):
         """Return the result's ``data``."""
         return {"format": self.format, "document": self.document}
 
-    def as_text(self) -> list[str]:
-        """Return the lines of the file."""
-        if isinstance(self.document, list):
-            return self.document
-        return json.dumps(self.document, indent=2, ensure_ascii=True).split("\n")
-
 
 def export(session: Session, format: str, epoch: int | None) -> Exported:  # noqa: A002 - the option's name
     """Return the profile's lock as *format*: ``cyclonedx``, ``json`` or ``requirements``. Same lock, same bytes.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.model.plurals import counted
 from d8_installer.model.source import AllByDigest
 from d8_installer.model.value import Struct, asdict, replace
 from d8_installer.ops.source_check import Proof, prove
@@ -39,20 +38,6 @@ class CheckResult(Struct, frozen=True, kw_only=True):
             "proven": self.proof.builds if self.proof is not None else None,
             "unproven": [asdict(one) for one in self.proof.unproven] if self.proof is not None else [],
         }
-
-    def as_text(self) -> list[str]:
-        """Return the lines for people."""
-        lines = []
-        for difference in self.differences:
-            lines.append(str(difference))
-            lines += [f"  {one.what}: locked {one.locked}, wanted {one.wanted}" for one in difference.details]
-        if self.proof is not None and self.proof.unproven:
-            lines += map(str, self.proof.unproven)
-        if self.proof is not None and not self.errors:
-            lines.append(self.proof.as_text())
-        if not self.differences:
-            lines.append(f"current: {self.file} ({counted(self.images, 'image')})")
-        return lines
 
 
 def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:

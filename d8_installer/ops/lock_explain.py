@@ -51,26 +51,6 @@ class Explained(Struct, frozen=True, kw_only=True):
             "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in told.considered],
         }
 
-    def as_text(self) -> list[str]:
-        """Return the lines for people."""
-        told = self.explanation
-        lines = [f"{told.name} of {self.source}"]
-        lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in told.group]
-        if told.locked is None:
-            lines.append("  not locked")
-        else:
-            who = " and ".join(requester for requester, _ in told.locked.requests)
-            platforms = ", ".join(key for key, _ in told.locked.platforms)
-            lines.append(f"  locked: {told.locked.version} for {who}, on {platforms}")
-        lines += [f"  left out: {one.error}" for one in told.left_out]
-        tags = [one.tag for one in told.considered]
-        if not tags:
-            lines.append(f"  {self.source} lists no tag of it")
-        elif told.chosen is not None and told.chosen not in tags:
-            lines.append(f"  {told.chosen} stays, though {self.source} does not list it any more")
-        width = max((len(tag) for tag in tags), default=0)
-        return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
-
 
 def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> Explained:
     """Return why *name* is locked as it is; NotFoundError for an image that is neither asked for here nor locked."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.cli.parser import COMMANDS
+from d8_installer.cli.verbs import VERBS
 from tests.command import PROGRAM, SYSTEM_PATH, environment, run
 from tests.images import add_image, executables, host_platform
 
@@ -140,8 +140,8 @@ def test_what_follows(home: Path, ask: object, line: str, wanted: set[str]) -> N
 def test_fish_knows_every_command_and_its_options(home: Path) -> None:
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed")
-    assert set(in_fish(home, "d8-installer ")) == set(COMMANDS)
-    assert set(in_fish(home, "d8-installer --home /nowhere -q ")) == set(COMMANDS)
+    assert set(in_fish(home, "d8-installer ")) == set(VERBS)
+    assert set(in_fish(home, "d8-installer --home /nowhere -q ")) == set(VERBS)
     assert in_fish(home, "d8-installer --home /nowhere uninstall ") == []
     assert {"--frozen", "--locked", "--json"} <= set(in_fish(home, "d8-installer sync --"))
     assert in_fish(home, "d8-installer export --format c") == ["cyclonedx"]
@@ -190,7 +190,7 @@ def test_names_import_nothing_of_others(home: Path) -> None:
 
 def test_powershell_has_every_command_and_the_names(home: Path) -> None:
     script = (home / "script.powershell").read_text()
-    assert set(re.findall(r"'([a-z]+)'", script)) >= set(COMMANDS)
+    assert set(re.findall(r"'([a-z]+)'", script)) >= set(VERBS)
     assert script.count("{") == script.count("}")
     if (program := shutil.which("pwsh")) is not None:
         code = ". ./script.powershell; (TabExpansion2 'd8-installer unin' 17).CompletionMatches.CompletionText"

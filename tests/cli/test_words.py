@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer import __version__
-from d8_installer.cli.parser import COMMANDS, UnknownCommandError, parse
-from d8_installer.cli.pointers import pointer
+from d8_installer.cli.parser import UnknownCommandError, parse
+from d8_installer.cli.pointers import PHRASES, pointer
+from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.platform import Platform, typed_platform, wanted_platform
 from d8_installer.model.reference import image_name, split_requirement
@@ -28,7 +29,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "config set"])
+@pytest.mark.parametrize("name", [*VERBS, "config set"])
 def test_help_is_the_help_of_the_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     page = printed(capsys, "help", *name.split())
     assert page.startswith(f"usage: d8-installer {name}")
@@ -71,13 +72,11 @@ def test_a_word_of_another_tool_points_to_the_command(typed: Sequence[str], hint
 
 
 def test_every_pointer_leads_to_a_command_and_hides_none() -> None:
-    from d8_installer.cli import pointers
-
-    for words in (pointers._NAMED, pointers._ALONE):
-        assert not words.keys() & COMMANDS.keys()
-        assert {target.split()[0] for target in words.values()} <= COMMANDS.keys()
-    assert not pointers._NAMED.keys() & pointers._ALONE.keys()
-    assert pointer("ls", (), COMMANDS) == "type `d8-installer list`"
+    words = [*PHRASES, *(word for verb in VERBS.values() for word in verb.other_words)]
+    assert len(words) == len(set(words))
+    assert not set(words) & VERBS.keys()
+    assert {phrase.split()[0] for phrase in PHRASES.values()} <= VERBS.keys()
+    assert pointer("ls", ()) == "type `d8-installer list`"
 
 
 FETCHING = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import RawOutput
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
     shells = ("bash", "zsh", "fish", "tcsh", "powershell")
-    parser.add_argument("shell", choices=shells, help="the shell that is to complete")
+    parser.add_argument("shell", choices=shells, help="the shell to print the script for")
 
 
 def execute(context: Context) -> RawOutput:
@@ -28,8 +27,9 @@ def execute(context: Context) -> RawOutput:
 def _script(shell: str) -> str:
     from d8_installer.cli.completion import fish, posix, powershell
     from d8_installer.cli.completion.tables import levels
+    from d8_installer.cli.parser import whole_parser
 
-    parser = grammar.whole_parser()
+    parser = whole_parser()
     if shell == "fish":
         return fish.script(list(levels(parser)))
     return powershell.script(list(levels(parser))) if shell == "powershell" else posix.script(parser, shell)

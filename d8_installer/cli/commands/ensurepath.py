@@ -13,19 +13,15 @@ if TYPE_CHECKING:
 
 
 def configure(_parser: argparse.ArgumentParser) -> None:
-    """Nothing to add."""
+    """Add nothing."""
 
 
 def execute(context: Context) -> Outcome:
-    """Append to PATH."""
+    """Append the bin directory to PATH."""
+    from d8_installer.cli.text.upkeep import ensurepath_lines
     from d8_installer.ops.shell.ensurepath import ensure_path
 
     with context.session() as session:
         result = ensure_path(session)
-    lines = [f"added {result.directory} to PATH in {file}" for file in result.files]
-    if lines:
-        lines.append("open a new shell for it to take effect")
-    if not lines and not result.errors:
-        whose = "everybody's" if context.arguments.profile == "system" else "your"
-        lines = [f"{result.directory} is in {whose} start-up files already"]
-    return Outcome(result.as_json(), lines, result.errors)
+    is_global = context.arguments.profile == "system"
+    return Outcome(result.as_json(), ensurepath_lines(result, is_global=is_global), result.errors)

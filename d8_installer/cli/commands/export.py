@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -19,14 +18,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("cyclonedx", "json", "requirements"),
         required=True,
-        help="CycloneDX 1.6 (extra [sbom]), the lock as JSON, or a line NAME===TAG for each image",
+        help="CycloneDX 1.6 (extra [sbom]), the lock as JSON, or one line NAME===TAG for each image",
     )
 
 
 def execute(context: Context) -> Outcome:
     """Print the lock in that format."""
+    from d8_installer.cli.options import source_date
+    from d8_installer.cli.text.locks import export_lines
     from d8_installer.ops.export import export
 
     with context.session() as session:
-        result = export(session, context.arguments.format, grammar.source_date(context.environ))
-    return Outcome(result.as_json(), result.as_text())
+        result = export(session, context.arguments.format, source_date(context.environ))
+    return Outcome(result.as_json(), export_lines(result))

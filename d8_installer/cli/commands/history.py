@@ -13,19 +13,15 @@ if TYPE_CHECKING:
 
 
 def configure(_parser: argparse.ArgumentParser) -> None:
-    """Nothing to add."""
+    """Add nothing."""
 
 
 def execute(context: Context) -> Outcome:
     """Show the generations, newest first."""
-    from d8_installer.cli.text import difference
+    from d8_installer.cli.text.generations import history_lines
     from d8_installer.ops.history import history
 
     with context.session() as session:
         result = history(session)
     context.talk.note(str(result.profile))
-    lines = []
-    for entry in result.entries:
-        lines.append(f"{'*' if entry.active else ' '} {entry.number}  {entry.time}  {entry.reason}".rstrip())
-        lines += [f"      {difference(change)}" for change in entry.differences]
-    return Outcome(result.as_json(), lines or ["nothing was installed yet"])
+    return Outcome(result.as_json(), history_lines(result))

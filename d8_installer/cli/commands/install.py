@@ -1,10 +1,9 @@
-"""``install REQ…``"""
+"""``install NAME[SPEC]…``"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -14,16 +13,12 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the requirements, and the options of placing and of trust."""
-    parser.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="such as 'stronghold>=1.4,<2'")
-    grammar.add_platform(parser)
-    grammar.add_cutoff(parser)
-    grammar.add_trust(parser)
-    grammar.add_dry_run(parser)
+    """Add the requirements."""
+    parser.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="an image, such as 'stronghold>=1.4,<2'")
 
 
 def execute(context: Context) -> Outcome:
-    """Install, then say so if the binaries are not on PATH."""
+    """Install the images; say how to reach the binaries if they are not on PATH."""
     from d8_installer.ops.install import install
     from d8_installer.pipeline.path_lookup import say_path
 

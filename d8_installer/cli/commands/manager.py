@@ -1,4 +1,4 @@
-"""``pip|pipx|uv ARGS…``: run that package manager as typed, then sync the environment that it changed."""
+"""``pip|pipx|uv ARGS…``: run that package manager, then sync the environment that it changed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def configure(_parser: argparse.ArgumentParser) -> None:
-    """Nothing to add: every argument is the manager's."""
+    """Add nothing: every argument is the manager's."""
 
 
 def execute(context: Context) -> RawOutput:
-    """Run it; its exit code is passed on, and only what succeeded is followed by a sync. Its stdout is its own."""
-    from d8_installer.cli import text
+    """Run the manager and return its exit code. If it succeeded, sync. stdout is the manager's."""
     from d8_installer.cli.program import wait_for
+    from d8_installer.cli.text.changes import NOTHING, change_lines
     from d8_installer.model.secrets import without_secrets
     from d8_installer.ops import manager as verb
 
@@ -34,9 +34,10 @@ def execute(context: Context) -> RawOutput:
         code = wait_for([program, *arguments], environ)
         if code != 0:
             return RawOutput(code)
-        outcome = text.applied(verb.follow(session, affected, before))
-    for line in outcome.lines if outcome.lines != [text.NOTHING] else ():
+        result = verb.follow(session, affected, before)
+    lines = change_lines(result)
+    for line in lines if lines != [NOTHING] else ():
         context.talk.note(f"d8-installer: {line}")
-    for error in outcome.errors:
+    for error in result.left_out:
         context.talk.warn(f"d8-installer: {error.message}")
-    return RawOutput(outcome.errors[0].exit_code if outcome.errors else 0)
+    return RawOutput(result.left_out[0].exit_code if result.left_out else 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -12,25 +11,29 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.context import Context
 
+
 _FILE = "d8.toml"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the two ways."""
+    """Add the subcommands."""
+    from d8_installer.cli.options import add_globals, add_source
+
     ways = parser.add_subparsers(dest="way", metavar="WAY", required=True)
-    init = ways.add_parser("init", help="write a new manifest")
-    check = ways.add_parser("check", help="read a manifest as everybody will")
+    init = ways.add_parser("init", help="create a manifest")
+    check = ways.add_parser("check", help="check that a manifest can be read")
     for way in (init, check):
-        grammar.add_globals(way, repeated=True)
-    init.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="such as 'stronghold>=1.4,<2'")
-    init.add_argument("--file", metavar="FILE", default=_FILE, help="where to write it (default: d8.toml)")
+        add_globals(way, repeated=True)
+    init.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="an image, such as 'stronghold>=1.4,<2'")
+    init.add_argument("--file", metavar="FILE", default=_FILE, help="the file to write (default: d8.toml)")
     check.add_argument("file", metavar="FILE", nargs="?", default=_FILE, help="the manifest (default: d8.toml)")
-    check.add_argument("--resolve", action="store_true", help="also find each image, and the files in it")
-    grammar.add_from(check)
+    check.add_argument("--resolve", action="store_true", help="also look up each image, and the files in it")
+    add_source(check)
 
 
 def execute(context: Context) -> Outcome:
-    """Write or check."""
+    """Create or check a manifest."""
+    from d8_installer.cli.text.plugins import manifest_lines
     from d8_installer.ops import manifest
 
     typed = context.arguments
@@ -39,8 +42,4 @@ def execute(context: Context) -> Outcome:
             result = manifest.init(session, typed.requirements, typed.file)
         else:
             result = manifest.check(session, typed.file, resolve=typed.resolve)
-    lines = [f"wrote {result.file}" if result.written else f"{result.file} is a manifest"]
-    for request, version in result.images:
-        binaries = ", ".join(binary for binary, _ in request.binaries)
-        lines.append(f"  {request.name} {request.version.text}{f' -> {version}' if version else ''}: {binaries}")
-    return Outcome(result.as_json(), lines)
+    return Outcome(result.as_json(), manifest_lines(result))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import RawOutput
-from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
     import argparse
@@ -16,17 +14,25 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what to serve and where; ``--token-file`` holds the tokens that are let in."""
-    listen, size = ("127.0.0.1:8080", "port 0 takes a free one"), (1024, "most that it holds (default 1024)")
+    from d8_installer.cli.options import address, mebibytes
+
     add = parser.add_argument
-    add("way", choices=("serve",), metavar="serve", help="serve until SIGTERM, SIGINT or the end of the parent")
+    add("way", choices=("serve",), metavar="serve", help="serve until SIGTERM, SIGINT or the end of the parent process")
     add("--from", dest="upstream", metavar="URL", required=True, help="oci-layout:DIR, bundle:FILE, oci://HOST/ROOT")
-    add("--listen", metavar="HOST:PORT", type=grammar.address, default=listen[0], help=listen[1])
-    add("--cache", metavar="DIR", help="keep layers there (default: a temporary directory)")
-    add("--cache-size", metavar="MIB", type=grammar.mebibytes, default=size[0], help=size[1])
+    add(
+        "--listen",
+        metavar="HOST:PORT",
+        type=address,
+        default="127.0.0.1:8080",
+        help="address to listen on; port 0 takes a free one (default: 127.0.0.1:8080)",
+    )
+    add("--cache", metavar="DIR", help="directory to cache layers in (default: a temporary one)")
+    add("--cache-size", metavar="MIB", type=mebibytes, default=1024, help="maximum size of the cache (default: 1024)")
 
 
 def execute(context: Context) -> RawOutput:
-    """Serve; the address goes to stdout once connections are accepted, the access log to stderr."""
+    """Serve. The address goes to stdout once connections are accepted, the access log to stderr."""
+    from d8_installer.model.value import replace
     from d8_installer.plugin.schemes import open_source
     from d8_installer.proxy.server import ServeOptions, serve
     from d8_installer.registry.tls import check_files
@@ -35,7 +41,7 @@ def execute(context: Context) -> RawOutput:
     host, port = typed.listen
     with context.session() as session:
         access = replace(session.sources.access, token=None)
-        # What cannot be read ends the command, not every request.
+        # A source or a file that cannot be read ends the command, and not every request.
         open_source(typed.upstream, access).close()
         check_files(access.ca_file, access.client_cert, access.client_key, insecure=access.insecure, env=access.env)
         options = ServeOptions(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
-from d8_installer.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -18,32 +16,34 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the builds, and where they go."""
-    parser.add_argument("builds", metavar="PLATFORM=PATH", nargs="+", help="an executable, or a directory of files")
-    parser.add_argument("--image", metavar="NAME", required=True, help="the image's short name")
-    parser.add_argument("--version", metavar="TAG", required=True, help="such as v1.4.2")
+    parser.add_argument(
+        "builds", metavar="PLATFORM=PATH", nargs="+", help="a platform, and its executable or directory of files"
+    )
+    parser.add_argument("--image", metavar="NAME", required=True, help="short name of the image")
+    parser.add_argument("--version", metavar="TAG", required=True, help="tag to publish, such as v1.4.2")
     parser.add_argument("--to", metavar="URL", required=True, help="oci-layout:DIR, or oci://HOST/ROOT")
-    parser.add_argument("--replace", action="store_true", help="give a tag that is already published other bytes")
+    parser.add_argument("--replace", action="store_true", help="replace the bytes of a tag that is already published")
 
 
 def execute(context: Context) -> Outcome:
-    """Publish; SOURCE_DATE_EPOCH dates the image, without it the image has no date."""
-    from d8_installer.model.plurals import sized
+    """Publish the image, dated by SOURCE_DATE_EPOCH if that is set."""
+    from d8_installer.cli.options import source_date
+    from d8_installer.cli.text.published import publish_lines
     from d8_installer.model.reference import image_name
     from d8_installer.publish.image import ImageOptions
     from d8_installer.publish.push import publish
 
     typed = context.arguments
     builds = [_build(text) for text in typed.builds]
-    options = ImageOptions(typed.replace, grammar.source_date(context.environ))
+    options = ImageOptions(typed.replace, source_date(context.environ))
     with context.session() as session:
         destination = session.sources.open_destination(typed.to)
         result = publish(builds, image_name(typed.image), typed.version, destination, options)
-    verb = "published" if result.changed else "already there:"
-    children = [f"  {child.platform}  {child.child}  {sized(child.size)}" for child in result.children]
-    return Outcome(result.as_json(), [f"{verb} {result.image}:{result.tag}  {result.index}", *children])
+    return Outcome(result.as_json(), publish_lines(result))
 
 
 def _build(text: str) -> tuple[Platform, str]:
+    from d8_installer.errors import UsageError
     from d8_installer.model.platform import typed_platform
 
     platform, equals, path = text.partition("=")

@@ -11,32 +11,30 @@ if TYPE_CHECKING:
     from d8_installer.cli.context import Context
 
 
-_RETURNS = "d8.lock stays as it is: the next `d8-installer sync` returns to it"
-_STAYS = (
-    "d8.toml stays as it is: what it no longer allows, the next command that locks (install, sync, …) changes again"
-)
+_PROJECT = "d8.lock is unchanged: the next `d8-installer sync` returns to it"
+_USER = "d8.toml is unchanged: the next command that locks (install, sync, …) undoes what it does not allow"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the number."""
-    parser.add_argument("number", metavar="N", nargs="?", type=_number, help="the generation (default: the one before)")
+    parser.add_argument(
+        "number", metavar="N", nargs="?", type=_number, help="number of the generation (default: the previous one)"
+    )
 
 
 def execute(context: Context) -> Outcome:
     """Switch back."""
     from d8_installer.cli.shadowed import warn_of_shadows
-    from d8_installer.cli.text import NOTHING, difference
+    from d8_installer.cli.text.generations import rollback_lines
     from d8_installer.ops.rollback import rollback
 
     with context.session() as session:
         result = rollback(session, context.arguments.number)
         context.talk.note(f"changed {result.profile}")
-        context.talk.note(_STAYS if result.lock_restored else _RETURNS)
+        context.talk.note(_USER if result.lock_restored else _PROJECT)
         home, profile = session.scope.home, result.profile
         warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)
-    made = [] if result.differences is None else [difference(change) for change in result.differences] or [NOTHING]
-    was = "" if result.before is None else f", was {result.before}"
-    return Outcome(result.as_json(), [*made, f"generation {result.after}{was}"])
+    return Outcome(result.as_json(), rollback_lines(result))
 
 
 def _number(text: str) -> int:

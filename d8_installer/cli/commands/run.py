@@ -6,7 +6,6 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import RawOutput
 
 if TYPE_CHECKING:
@@ -14,15 +13,13 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the name; all after it is the program's own."""
-    grammar.add_platform(parser)
-    grammar.add_trust(parser)
-    parser.add_argument("name", metavar="NAME[SPEC]", help="a binary in place, or an image")
-    parser.add_argument("program_arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="for the program")
+    """Add the name; everything after it is for the program."""
+    parser.add_argument("name", metavar="NAME[SPEC]", help="an installed binary, or an image")
+    parser.add_argument("program_arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of the program")
 
 
 def execute(context: Context) -> RawOutput:
-    """Become the program where the system can; its exit code and signals are then its own."""
+    """Become the program where the system can do that: its exit code and its signals are then its own."""
     from d8_installer.cli.program import execute_file, verbatim, wait_for
     from d8_installer.model.secrets import without_secrets
     from d8_installer.ops.run import runnable

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the one way."""
-    parser.add_argument("way", choices=("uninstall",), help="remove everything that d8-installer made for you")
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    grammar.add_dry_run(parser)
+    """Add the subcommand, and consent."""
+    parser.add_argument("way", choices=("uninstall",), help="remove everything that d8-installer created for you")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
 
 def execute(context: Context) -> Outcome:
-    """Ask, then remove; without a terminal ``--yes`` is the only consent."""
+    """Ask, then remove. Without a terminal, ``--yes`` is the only consent."""
+    from d8_installer.cli.text.upkeep import removal_lines
     from d8_installer.ops.self_uninstall import uninstall_self
 
     typed = context.arguments
@@ -31,12 +30,7 @@ def execute(context: Context) -> Outcome:
         if not typed.dry_run and not typed.yes:
             _ask(session, as_json=typed.json)
         result = uninstall_self(session, dry_run=typed.dry_run)
-    verb = "would remove" if result.dry_run else "removed"
-    plan = result.plan
-    lines = [f"{verb} {path}" for path in plan.removed]
-    lines += [f"{verb} the lines of ensurepath in {path}" for path in plan.changed]
-    lines = [*lines, *(f"kept {kept.path}: {kept.why}" for kept in plan.kept)] or ["there is nothing of d8-installer's"]
-    return Outcome(result.as_json(), [*lines, f"the package itself: {result.package}"])
+    return Outcome(result.as_json(), removal_lines(result))
 
 
 def _ask(session: Session, *, as_json: bool) -> None:

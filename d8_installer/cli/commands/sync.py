@@ -13,23 +13,16 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add how strict, and where to."""
-    from d8_installer.cli import parser as grammar
-
+    """Add how strict to be, and where to install."""
     strict = parser.add_mutually_exclusive_group()
-    strict.add_argument("--locked", action="store_true", help="a missing or stale lock is an error (65)")
-    strict.add_argument("--frozen", action="store_true", help="read only the lock, no manifest")
-    parser.add_argument("--prune", action="store_true", help="drop the lines of requesters that are not installed here")
-    grammar.add_environments(parser)
-    parser.add_argument("--to", metavar="DIR", help="lay the binaries out in DIR and leave the profile alone")
-    grammar.add_platform(parser)
-    grammar.add_cutoff(parser)
-    grammar.add_trust(parser)
-    grammar.add_dry_run(parser)
+    strict.add_argument("--locked", action="store_true", help="fail if the lock is missing or stale (exit code 65)")
+    strict.add_argument("--frozen", action="store_true", help="read only the lock, and no manifest")
+    parser.add_argument("--prune", action="store_true", help="remove requesters that are not installed here")
+    parser.add_argument("--to", metavar="DIR", help="write the binaries to DIR, and leave the profile unchanged")
 
 
 def execute(context: Context) -> Outcome:
-    """Sync, the quick way if the stamp says that all is as it was."""
+    """Sync; end at once if the stamp shows that nothing has changed."""
     from d8_installer.fast.sync import nothing_to_do
 
     typed = context.arguments
@@ -55,7 +48,7 @@ def execute(context: Context) -> Outcome:
     )
     with context.session() as session:
         if typed.endpoint is not None:
-            _ = session.source  # what was typed is a source, also where nothing has to be asked of it
+            _ = session.source  # a mistyped source is an error, even if nothing has to be fetched
         if same is not None:
             return _unchanged(context, same)
         context.talk.note(f"syncing {session.profiles.find()}")

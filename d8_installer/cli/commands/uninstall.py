@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
-from d8_installer.cli import text
+from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
     import argparse
 
-    from d8_installer.cli.context import Context, Outcome
+    from d8_installer.cli.context import Context
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the names."""
-    parser.add_argument("names", metavar="NAME", nargs="+", help="the image's name, as in `d8-installer list`")
-    grammar.add_platform(parser)
-    grammar.add_from(parser)
-    grammar.add_dry_run(parser)
+    parser.add_argument("names", metavar="NAME", nargs="+", help="an image, as in `d8-installer list`")
 
 
 def execute(context: Context) -> Outcome:
-    """Uninstall."""
+    """Remove the images."""
+    from d8_installer.cli.text.changes import change_lines
     from d8_installer.ops.uninstall import uninstall
 
+    typed = context.arguments
     with context.session() as session:
-        return text.applied(uninstall(session, context.arguments.names, dry_run=context.arguments.dry_run))
+        result = uninstall(session, typed.names, dry_run=typed.dry_run)
+        return Outcome(result.as_json(), change_lines(result), result.left_out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -14,17 +13,13 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the names, or all."""
-    parser.add_argument("names", metavar="NAME", nargs="*", help="the images to upgrade")
+    """Add the names, and ``--all``."""
+    parser.add_argument("names", metavar="NAME", nargs="*", help="an image, as in `d8-installer list`")
     parser.add_argument("--all", action="store_true", help="upgrade every image of the profile")
-    grammar.add_platform(parser)
-    grammar.add_cutoff(parser)
-    grammar.add_trust(parser)
-    grammar.add_dry_run(parser)
 
 
 def execute(context: Context) -> Outcome:
-    """Upgrade."""
+    """Upgrade the images."""
     from d8_installer.ops.upgrade import upgrade
 
     typed = context.arguments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -15,15 +14,12 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the name and the version."""
-    parser.add_argument("name", metavar="NAME", help="the image's name")
-    parser.add_argument("version", metavar="VERSION", help="a published version within its range")
-    grammar.add_platform(parser)
-    grammar.add_trust(parser)
-    grammar.add_dry_run(parser)
+    parser.add_argument("name", metavar="NAME", help="an image, as in `d8-installer list`")
+    parser.add_argument("version", metavar="VERSION", help="a published version within the range of the image")
 
 
 def execute(context: Context) -> Outcome:
-    """Switch."""
+    """Switch the image to that version."""
     from d8_installer.model.reference import image_name
     from d8_installer.ops.use import use
 

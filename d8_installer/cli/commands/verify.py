@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -15,14 +14,12 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``--fix``."""
-    parser.add_argument("--fix", action="store_true", help="repair what is wrong, fetching only what is lost")
-    grammar.add_from(parser)
+    parser.add_argument("--fix", action="store_true", help="repair what is damaged, and fetch only what is lost")
 
 
 def execute(context: Context) -> Outcome:
-    """Look; what is wrong, and still is after ``--fix``, makes the exit code 76."""
-    from d8_installer.model.plurals import counted, sized
-    from d8_installer.ops.upkeep.verify import HashedFiles, verify
+    """Check all stored files; a defect that remains makes the exit code 76."""
+    from d8_installer.cli.text.upkeep import verify_lines
 
     with context.session() as session:
         if context.arguments.fix:
@@ -30,9 +27,7 @@ def execute(context: Context) -> Outcome:
 
             result = verify_and_repair(session)
         else:
+            from d8_installer.ops.upkeep.verify import HashedFiles, verify
+
             result = verify(session, HashedFiles())
-    lines = [f"repaired: {defect.text}" for defect in result.repaired]
-    if not result.errors:
-        files, them = counted(result.files, "stored file"), "it" if result.files == 1 else "them"
-        lines.append(f"{files} ({sized(result.size)}) and all that leads to {them} are sound")
-    return Outcome(result.as_json(), lines, result.errors)
+    return Outcome(result.as_json(), verify_lines(result), result.errors)

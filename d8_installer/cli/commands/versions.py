@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
 from d8_installer.cli.context import Outcome
 
 if TYPE_CHECKING:
@@ -15,16 +14,15 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the image's name."""
-    parser.add_argument("name", metavar="NAME", help="the image's name")
-    grammar.add_from(parser)
+    parser.add_argument("name", metavar="NAME", help="an image")
 
 
 def execute(context: Context) -> Outcome:
-    """Show them, newest first, the one in place marked as the Go CLI marks it."""
+    """List the versions, newest first."""
+    from d8_installer.cli.text.installed import version_lines
     from d8_installer.model.reference import image_name
     from d8_installer.ops.versions import versions
 
     with context.session() as session:
         result = versions(session, image_name(context.arguments.name))
-    lines = [f"* {tag}  current" if tag == result.current else f"  {tag}" for tag in result.tags]
-    return Outcome(result.as_json(), lines)
+    return Outcome(result.as_json(), version_lines(result))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import parser as grammar
-
 if TYPE_CHECKING:
     import argparse
 
@@ -13,26 +11,28 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the input, what becomes of it, and where it goes."""
-    parser.add_argument("source", metavar="WHEEL", help="a plugin's wheel, of any build back end")
-    parser.add_argument("--manifest", metavar="PATH", help="the manifest in the wheel, where no entry point names it")
-    parser.add_argument("--mode", choices=("thin", "fat"), default="thin", help="ship launchers, or the binaries")
+    """Add the wheel, and what becomes of it."""
+    parser.add_argument("source", metavar="WHEEL", help="a plugin's wheel, of any build backend")
+    parser.add_argument("--manifest", metavar="PATH", help="manifest in the wheel, if no entry point names it")
+    parser.add_argument("--mode", choices=("thin", "fat"), default="thin", help="pack launchers, or the binaries")
     parser.add_argument(
-        "--platform", dest="platforms", metavar="P", action="append", default=[], help="only for this one; fat: or all"
+        "--platform", dest="platforms", metavar="P", action="append", default=[], help="pack for this platform, or all"
     )
-    parser.add_argument("-o", dest="output", metavar="DIR", help="where the wheels go (default: beside the input)")
-    parser.add_argument("--lock", metavar="FILE", help="fat: take the versions of this d8.lock, which must be current")
-    parser.add_argument("--parts", metavar="DIR", help="for build hooks: WHEEL is the manifest, DIR gets the scripts")
+    parser.add_argument("-o", dest="output", metavar="DIR", help="output directory (default: that of WHEEL)")
+    parser.add_argument("--lock", metavar="FILE", help="fat: d8.lock to take the versions from; it must be current")
     parser.add_argument(
-        "--taken", metavar="NAME", action="append", default=[], help="with --parts: a script that the wheel has already"
+        "--parts", metavar="DIR", help="for build hooks: WHEEL is the manifest, and DIR gets the scripts"
     )
-    grammar.add_trust(parser)
+    parser.add_argument(
+        "--taken", metavar="NAME", action="append", default=[], help="with --parts: a script that the wheel already has"
+    )
 
 
 def execute(context: Context) -> Outcome:
-    """Pack; SOURCE_DATE_EPOCH dates the files inside, without it they are of 1980."""
+    """Pack the wheels. Their files have the date of SOURCE_DATE_EPOCH, or are of 1980."""
+    from d8_installer.cli.options import source_date
     from d8_installer.cli.packing import parts_only, wheels
 
     if context.arguments.parts is not None:
         return parts_only(context)
-    return wheels(context, grammar.source_date(context.environ))
+    return wheels(context, source_date(context.environ))

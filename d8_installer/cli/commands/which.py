@@ -1,4 +1,4 @@
-"""``which BIN``"""
+"""``which BINARY``"""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the binary's name."""
-    parser.add_argument("binary", metavar="BIN", help="a binary's name, as in `d8-installer list`")
+    parser.add_argument("binary", metavar="BIN", help="a binary, as in `d8-installer list`")
 
 
 def execute(context: Context) -> Outcome:
-    """Show the stored file."""
+    """Show the path of the stored file."""
     from d8_installer.ops.which import which
 
     with context.session() as session:

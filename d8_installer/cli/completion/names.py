@@ -1,7 +1,7 @@
-"""The names that are in place, for completion scripts: ``d8-installer __names WORDS…`` prints them, one a line.
+"""The installed names, for completion scripts: ``d8-installer __names WORDS…`` prints them, one a line.
 
-It has to be quick, for a person has just pressed Tab: no network, no lock, nothing third-party. What goes wrong is no
-news at that moment, and completes nothing.
+Somebody has just pressed Tab, so it has to be quick: no network, no lock, nothing third-party. An error completes
+nothing, and is not shown.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 
+from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import D8Error
 from d8_installer.pipeline.profile_choice import ProfileChoice
 from d8_installer.store import fs
@@ -19,24 +20,21 @@ if TYPE_CHECKING:
 
     from d8_installer.model.profile import ProfileKind
 
-COMPLETED = {"uninstall": "images", "upgrade": "images", "use": "images", "which": "binaries", "run": "binaries"}
-"""The commands whose NAME is one that is in place, and which names those are."""
-_OF_PERSON = frozenset(["uninstall", "upgrade", "use"])
 _KINDS: Mapping[str, ProfileKind] = {"--user": "user", "--project": "project", "--global": "system"}
 _LIMIT = 16 << 20
 
 
 def names(words: Sequence[str], environ: Mapping[str, str], directory: str) -> list[str]:
-    """Return the names that may follow *words*, the command line without the program as it is typed (quotes too)."""
-    command = next((word for word in words if word in COMPLETED), None)
-    if command is None:
+    """Return the names that may follow *words*: the command line without the program, quotes and all."""
+    verb = next((VERBS[word] for word in words if word in VERBS and VERBS[word].completes), None)
+    if verb is None or verb.completes is None:
         return []
     home, kind = _options(words, environ)
     choice = ProfileChoice(home=home, kind=kind, environ=environ, directory=directory)
     try:
         place = choice.find_home()
-        profile = choice.find_profile(lambda: place, default="user" if command in _OF_PERSON else None)
-        return sorted(set(_placed(place.profile(profile.directory).current, COMPLETED[command])))
+        profile = choice.find_profile(lambda: place, default="user" if verb.is_for_user else None)
+        return sorted(set(_placed(place.profile(profile.directory).current, verb.completes)))
     except (D8Error, ValueError, LookupError, TypeError):
         return []
 
@@ -53,7 +51,7 @@ def _options(words: Sequence[str], environ: Mapping[str, str]) -> tuple[str | No
 
 
 def _unquoted(value: str, environ: Mapping[str, str]) -> str:
-    """Return what a shell would make of a plain word; bash and zsh hand over what was typed."""
+    """Return what a shell makes of a plain word: bash and zsh pass on what was typed."""
     import shlex
 
     try:

@@ -1,13 +1,13 @@
 """The completion scripts that shtab writes (bash, zsh, tcsh), with the installed names in them.
 
-Ours is what shtab's script for zsh does at its end: that works in a file of fpath, sourced, and before ``compinit``.
+The end of the script for zsh is ours: it works as a file of fpath, sourced, and before ``compinit``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d8_installer.cli.completion.names import COMPLETED
+from d8_installer.cli.verbs import VERBS
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +53,7 @@ fi
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """Return the script of *shell*, of the whole command line's *parser*."""
+    """Return the script for *shell*, from the *parser* of the whole command line."""
     import shtab
 
     _complete_names(parser)
@@ -65,10 +65,12 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _complete_names(parser: argparse.ArgumentParser) -> None:
-    """Tell shtab, by the attribute that it looks for, which arguments are names that are in place."""
+    """Mark the arguments that are installed names, by the attribute that shtab looks for."""
     # argparse has no public way to ask for its arguments; shtab reads the same attribute.
     (commands,) = (action.choices for action in parser._actions if action.dest == "command")
     inner: Any = commands
-    for name in COMPLETED:
-        first: Any = next(action for action in inner[name]._actions if not action.option_strings)
+    for verb in VERBS.values():
+        if verb.completes is None:
+            continue
+        first: Any = next(action for action in inner[verb.name]._actions if not action.option_strings)
         first.complete = {"bash": "_d8_installer_names", "zsh": "_d8_installer_names"}

@@ -1,11 +1,11 @@
-"""The grammar of the command line as tables for completion scripts; read off argparse's own parser."""
+"""The command line's grammar as tables for completion scripts, read from the parser of argparse."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from d8_installer.cli.completion.names import COMPLETED
+from d8_installer.cli.verbs import VERBS
 from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _FILES = frozenset(["F", "FILE", "PATH", "DIR", "WHEEL", "PLATFORM=PATH"])
 
 
 class Option(Struct, frozen=True, kw_only=True):
-    """An option: its spellings, whether a value follows, which values there are, and whether that is a file."""
+    """An option: its spellings, whether it takes a value, the values to choose from, and whether that is a file."""
 
     spellings: tuple[str, ...]
     takes_value: bool
@@ -25,16 +25,16 @@ class Option(Struct, frozen=True, kw_only=True):
 
 
 class Word(Struct, frozen=True):
-    """What may stand as the next word that is not an option: the word itself and what it does."""
+    """A word that may come next and is not an option, and what it does."""
 
     text: str
     help: str
 
 
 class Level(Struct, frozen=True, kw_only=True):
-    """What may follow the words *path* (the command, and its own command if it has some).
+    """What may follow the words *path*: a command, and its subcommand if it has any.
 
-    ``has_names``: the names that are in place; all of them may follow, or (``only_first``) one.
+    ``has_names``: installed names may follow; only one of them with ``only_first``.
     """
 
     path: tuple[str, ...]
@@ -46,7 +46,7 @@ class Level(Struct, frozen=True, kw_only=True):
 
 
 def levels(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[Level]:
-    """Yield the level of *parser*, and those of its commands."""
+    """Yield the level of *parser*, then those of its subcommands."""
     actions = parser._actions  # argparse has no public way to ask; shtab reads the same attribute
     words, takes_file = list[Word](), False
     inner = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
@@ -57,14 +57,14 @@ def levels(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Itera
     if first is not None and not inner:
         words += [Word(str(choice), "") for choice in first.choices or ()]
         takes_file = first.metavar in _FILES
-    named = COMPLETED.get(path[0]) if len(path) == 1 else None
+    has_names = len(path) == 1 and VERBS[path[0]].completes is not None
     many = first is not None and first.nargs in {"+", "*"}
     yield Level(
         path=path,
         options=tuple(_options(actions)),
         words=tuple(words),
         takes_file=takes_file,
-        has_names=named is not None,
+        has_names=has_names,
         only_first=not many,
     )
     for commands in inner:

@@ -1,0 +1,168 @@
+"""Options that more than one command has, and the values that they read."""
+
+from __future__ import annotations
+
+import argparse
+
+from d8_installer.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d8_installer.cli.verbs import SharedOption
+
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+_KEPT = argparse.SUPPRESS
+"""The default of an option that may have been given before the command."""
+
+
+def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
+    """Add the options that may stand before and after the command; *repeated*: keep what was set before it."""
+    default = _KEPT if repeated else None
+    flag = _KEPT if repeated else False
+    group = parser.add_argument_group("global options")
+    group.add_argument("--json", action="store_true", default=flag, help="print the result as one JSON document")
+    group.add_argument("-q", "--quiet", action="store_true", default=flag, help="print only warnings and errors")
+    group.add_argument("-v", "--verbose", action="store_true", default=flag, help="print more details")
+    group.add_argument("--no-plugins", action="store_true", default=flag, help="do not run the code of plugins")
+    group.add_argument("--offline", action="store_true", default=flag, help="disable network access (D8_OFFLINE)")
+    _add_profiles(group, default)
+    group.add_argument(
+        *(("--endpoint",) if repeated else ("--endpoint", "--from")),  # after the command, those that fetch have --from
+        dest="endpoint",
+        metavar="URL",
+        default=default,
+        help="source of images: https:, oci: (oci+https:, oci+http:), oci-layout:, bundle: (D8_RPP_ENDPOINT)",
+    )
+    group.add_argument(
+        "--ca-file", metavar="F", default=default, help="additional certificates to trust (D8_RPP_CA_FILE)"
+    )
+    group.add_argument(
+        "--client-cert", metavar="F", default=default, help="client certificate for the source (D8_RPP_CLIENT_CERT)"
+    )
+    group.add_argument(
+        "--client-key", metavar="F", default=default, help="key of the client certificate (D8_RPP_CLIENT_KEY)"
+    )
+    group.add_argument(
+        "--token-file", metavar="F", default=default, help="file that holds the bearer token (D8_RPP_TOKEN)"
+    )
+    group.add_argument(
+        "--insecure-skip-tls-verify",
+        dest="insecure",
+        action="store_true",
+        default=flag,
+        help="do not verify the certificate of the source",
+    )
+    group.add_argument(
+        "--kubeconfig", metavar="F", default=default, help="kubeconfig to take the token from (KUBECONFIG)"
+    )
+    group.add_argument("--context", metavar="C", default=default, help="context of the kubeconfig to use")
+    group.add_argument("--home", metavar="DIR", default=default, help="directory of all state (D8_INSTALLER_HOME)")
+    group.add_argument(
+        "--connections", metavar="N", type=connections, default=default, help="concurrent requests (default: 8)"
+    )
+
+
+def _add_profiles(group: argparse._ArgumentGroup, default: str | None) -> None:
+    profile = group.add_mutually_exclusive_group()
+    for option, kind, text in (
+        ("--user", "user", "use your own profile"),
+        ("--project", "project", "use the profile of the project whose d8.toml is here or above"),
+        ("--global", "system", "use the profile of the system (D8_INSTALLER_GLOBAL_HOME)"),
+    ):
+        profile.add_argument(option, dest="profile", action="store_const", const=kind, default=default, help=text)
+
+
+def add_shared(parser: argparse.ArgumentParser, options: tuple[SharedOption, ...]) -> None:
+    """Add the options that a command shares with others."""
+    for option in options:
+        _SHARED[option](parser)
+
+
+def _add_platform(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--platform", metavar="OS-ARCH", help="install for this platform (default: that of this machine)"
+    )
+
+
+def _add_environments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--env",
+        dest="environments",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="also search this Python environment for plugins",
+    )
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    parser.add_argument(
+        "--accept-moved",
+        metavar="IMAGE:TAG",
+        action="append",
+        default=[],
+        help="accept that this tag now means other bytes",
+    )
+    parser.add_argument("--witness", metavar="URL", help="compare every index digest with this second source")
+
+
+def _add_cutoff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--exclude-newer", metavar="DATE|AGE", help="ignore versions created since, such as 2026-10-01 or 7d"
+    )
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add ``--from``, another name of ``--endpoint``."""
+    parser.add_argument(
+        "--from", dest="endpoint", metavar="URL", default=_KEPT, help="source of images; the same as --endpoint"
+    )
+
+
+def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+
+
+_SHARED: Mapping[SharedOption, Callable[[argparse.ArgumentParser], None]] = {
+    "platform": _add_platform,
+    "environments": _add_environments,
+    "cutoff": _add_cutoff,
+    "trust": _add_trust,
+    "source": add_source,
+    "dry-run": _add_dry_run,
+}
+
+
+def connections(text: str) -> int:
+    """Return a number between 1 and 64."""
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number between 1 and 64")
+    return int(text)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return the host and the port of ``HOST:PORT``, an IPv6 address without its brackets."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} is not HOST:PORT, such as 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def mebibytes(text: str) -> int:
+    """Return a number of MiB, at most a tebibyte."""
+    if not text.isdecimal() or int(text) > 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number of MiB")
+    return int(text)
+
+
+def source_date(environ: Mapping[str, str]) -> int | None:
+    """Return SOURCE_DATE_EPOCH in seconds, at most the end of the year 9999, or None if it is not set."""
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    if text and not (text.isdecimal() and len(text) < 20):
+        raise UsageError("SOURCE_DATE_EPOCH is not a number of seconds", hint="unset it, or set it to a Unix time")
+    if text and int(text) > _LAST_SECOND:
+        raise UsageError(f"SOURCE_DATE_EPOCH {text} is not a date", hint="set it to seconds since 1970, or unset it")
+    return int(text) if text else None

@@ -1,0 +1,52 @@
+"""What a command installed, removed or left unchanged; with ``--dry-run``, what it would do."""
+
+from __future__ import annotations
+
+from d8_installer.model.plan import Fetch, Unlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from d8_installer.model.plan import Link
+    from d8_installer.pipeline.change import Applied
+
+NOTHING = "nothing to do"
+
+
+def change_lines(result: Applied) -> list[str]:
+    """Return a line for each change, and where the binaries are."""
+    changes = [step for step in result.plan.steps if not isinstance(step, Fetch)]
+    lines = [_change(step, dry_run=result.dry_run) for step in changes]
+    if result.dry_run:
+        writes = [] if result.lock is None else [f"would write {result.lock}"]
+        return [*(_fetch(step) for step in result.plan.fetches), *lines, *writes] or [NOTHING]
+    if lines:
+        return [*lines, _place(result)]
+    return [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches] or [NOTHING]
+
+
+def _fetch(step: Fetch) -> str:
+    from d8_installer.model.plurals import sized
+
+    return f"would fetch {step.name} {step.request.tag} for {step.request.platform} ({sized(step.request.size)})"
+
+
+def _change(step: Link | Unlink, *, dry_run: bool) -> str:
+    placement = step.placement
+    if isinstance(step, Unlink):
+        return f"{'would remove' if dry_run else 'removed'} {placement.binary} ({placement.name} {placement.version})"
+    what = f"{placement.binary} ({placement.name} {placement.version})"
+    if not placement.in_bin:
+        return f"{'would keep' if dry_run else 'kept'} {what} out of bin, for launchers alone"
+    if step.replaces is None:
+        return f"{'would install' if dry_run else 'installed'} {what}"
+    if step.same_file:
+        return f"unchanged {what}: only the request for it {'would change' if dry_run else 'changed'}"
+    if step.replaces == placement.version:
+        return f"{'would place' if dry_run else 'placed'} {what} again"
+    verb = "would switch" if dry_run else "switched"
+    return f"{verb} {placement.binary} ({placement.name} {step.replaces} -> {placement.version})"
+
+
+def _place(result: Applied) -> str:
+    generation = "" if result.generation is None else f"generation {result.generation}: "
+    return f"{generation}{result.bin}"

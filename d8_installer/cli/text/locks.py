@@ -1,0 +1,64 @@
+"""What ``lock`` changed, what ``lock --check`` found, what ``lock --explain`` knows, and what ``export`` prints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from d8_installer.model.plurals import counted
+
+if TYPE_CHECKING:
+    from d8_installer.ops.export import Exported
+    from d8_installer.ops.lock import LockResult
+    from d8_installer.ops.lock_check import CheckResult
+    from d8_installer.ops.lock_explain import Explained
+
+
+def lock_lines(result: LockResult) -> list[str]:
+    """Return a line for each version that moved, and whether the file was written."""
+    lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
+    verb = "wrote" if result.written else ("would write" if result.changed else "unchanged:")
+    return [*lines, f"{verb} {result.file} ({counted(result.images, 'image')})"]
+
+
+def check_lines(result: CheckResult) -> list[str]:
+    """Return where the lock is stale, then what the source could not prove or what it proved."""
+    lines = []
+    for difference in result.differences:
+        lines.append(str(difference))
+        lines += [f"  {one.what}: locked {one.locked}, wanted {one.wanted}" for one in difference.details]
+    if result.proof is not None and result.proof.unproven:
+        lines += map(str, result.proof.unproven)
+    if result.proof is not None and not result.errors:
+        lines.append(result.proof.as_text())
+    if not result.differences:
+        lines.append(f"current: {result.file} ({counted(result.images, 'image')})")
+    return lines
+
+
+def explanation_lines(result: Explained) -> list[str]:
+    """Return the requesters of the image, its lock, and why each version was or was not chosen."""
+    told = result.explanation
+    lines = [f"{told.name} of {result.source}"]
+    lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in told.group]
+    if told.locked is None:
+        lines.append("  not locked")
+    else:
+        requesters = " and ".join(requester for requester, _ in told.locked.requests)
+        platforms = ", ".join(key for key, _ in told.locked.platforms)
+        lines.append(f"  locked: {told.locked.version} for {requesters}, on {platforms}")
+    lines += [f"  left out: {one.error}" for one in told.left_out]
+    tags = [one.tag for one in told.considered]
+    if not tags:
+        lines.append(f"  {result.source} lists no tag of it")
+    elif told.chosen is not None and told.chosen not in tags:
+        lines.append(f"  {told.chosen} stays, though {result.source} does not list it any more")
+    width = max((len(tag) for tag in tags), default=0)
+    return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
+
+
+def export_lines(result: Exported) -> list[str]:
+    """Return the lines of the exported file."""
+    if isinstance(result.document, list):
+        return result.document
+    return json.dumps(result.document, indent=2, ensure_ascii=True).split("\n")
