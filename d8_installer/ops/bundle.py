@@ -18,7 +18,7 @@ from d8_installer.pipeline import provenance
 from d8_installer.pipeline.driver import workers
 from d8_installer.pipeline.relock import refuse_stale
 from d8_installer.pipeline.requesters import gather
-from d8_installer.pipeline.tag_digests import Tops
+from d8_installer.pipeline.tag_digests import LockedTags
 from d8_installer.registry import bundle as form
 from d8_installer.store import fs, status
 
@@ -78,15 +78,15 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))
     layers = _layers(workspace.locked, chosen)
     session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")
-    tops = Tops(session, session.source)
-    documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tops)}
+    tags = LockedTags(session, session.source)
+    documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tags)}
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
     with status.readable_by_all(wanted=session.scope.is_global):
         session.profiles.prepare_home()
     with session.store.partial_layers.only_fetcher(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
         fs.sweep(*os.path.split(path))
         with fs.replacing(path) as file:
-            writer = _Writer(session, file, tops)
+            writer = _Writer(session, file, tags)
             for name, content in sorted(documents.items(), key=_order):
                 writer.document(name, content)
             for request in layers:
@@ -190,13 +190,13 @@ class _Kept(Struct, frozen=True):
         return known
 
 
-def _manifests(session: Session, lock: Lock, tops: Tops) -> dict[str, bytes]:
+def _manifests(session: Session, lock: Lock, tags: LockedTags) -> dict[str, bytes]:
     """Return ``index.json`` and the manifests of all locked platforms: a lock made from the bundle is the same."""
     found: dict[str, ManifestBytes] = {}
 
     def prove(image: LockedImage) -> None:
         for request in image.layer_requests():
-            provenance.prove(_Kept(tops.of(request), found), request)
+            provenance.prove(_Kept(tags.manifests_for(request), found), request)
 
     with workers(session.scope.options.connections) as pool:
         list(pool.map(prove, lock.images))
@@ -223,10 +223,10 @@ class _TagAloneError(MismatchError):
 class _Writer:
     """Writes members one behind the other, and hashes all of it."""
 
-    def __init__(self, session: Session, file: BinaryIO, tops: Tops) -> None:
+    def __init__(self, session: Session, file: BinaryIO, tags: LockedTags) -> None:
         self._session = session
         self._file = file
-        self._tops = tops
+        self._tags = tags
         self.hasher = hashlib.sha256()
         self.size = 0
 
@@ -253,7 +253,7 @@ class _Writer:
             self.size, self.hasher = begun[0], begun[1].copy()
             self._file.seek(self.size)
         if request.by_digest:
-            self._tops.tell_of_other_bytes(request)
+            self._tags.tell_of_other_bytes(request)
         self._write(form.padding(request.size))
 
     def end(self) -> None:
@@ -266,7 +266,7 @@ class _Writer:
         proof, size, is_whole = hashlib.sha256(), 0, False
         try:
             with self._session.source.layer(request) as body:
-                kind = _TagAloneError if self._tops.is_by_tag(request, body) else MismatchError
+                kind = _TagAloneError if self._tags.is_by_tag(request, body) else MismatchError
                 for chunk in body:
                     size += len(chunk)
                     if size > request.size:

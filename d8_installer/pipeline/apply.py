@@ -128,7 +128,13 @@ class _Application:
 
     def provide(self) -> tuple[Plan, Mapping[tuple[str, str], Digest]]:
         """Fetch what was not refused. Return the plan without what failed, and what the tags mean at the source."""
-        shown = fetch_all(self._session, self._rest_of(self._plan), self._change.awaited, self._spares)
+        shown = fetch_all(
+            self._session,
+            self._rest_of(self._plan),
+            awaited=self._change.awaited,
+            spares=self._spares,
+            asked=self._change.relocked.manifests,
+        )
         return self._rest_of(self._plan), shown
 
     def _rest_of(self, plan: Plan) -> Plan:

@@ -1,4 +1,4 @@
-"""Requirements become a Lock, pinned by digest for every platform. No layer is downloaded, nothing is written."""
+"""Requirements become a Lock, pinned by digest for every platform. Nothing is downloaded but manifests, or written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import MismatchError, NotFoundError, StaleLockError
 from d8_installer.model.date import typed_cutoff
 from d8_installer.model.lock import Lock
-from d8_installer.model.resolution import Trust
+from d8_installer.model.reference import is_tag
+from d8_installer.model.resolution import ManifestOf, Trust
+from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.driver import Known, drive, workers
 from d8_installer.pipeline.gone_versions import naming_gone, say_gone
@@ -33,20 +35,22 @@ _SHOWN = 20
 
 
 class Relocked(Struct, frozen=True, kw_only=True):
-    """A new lock, its text, which requests were left out of it, and what the source said that tags mean.
+    """A lock and its text, the requests that were left out of it, and what the source's tags mean.
 
-    ``held``: images that were to be upgraded, and that a range keeps from their newest version.
+    ``shown``: the digests of the tags that the source was asked for, and ``manifests``: their manifests; both by
+    repository path and tag. ``held``: images that were to be upgraded and that a range keeps from their newest version.
     """
 
     lock: Lock
     text: str
     left_out: tuple[LeftOut, ...] = ()
     shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
+    manifests: Mapping[tuple[str, str], ManifestBytes] = field(default_factory=dict)
     held: tuple[HeldBack, ...] = ()
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
-        """Why requests were left out."""
+        """The reasons why requests were left out."""
         return tuple(dict.fromkeys(one.error for one in self.left_out))
 
 
@@ -56,7 +60,7 @@ def as_read(workspace: Workspace) -> Relocked:
 
 
 def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: Iterable[ImageName]) -> None:
-    """Raise a NotFoundError for the first of *names*, as a person typed them, that is neither asked for nor locked."""
+    """Raise a NotFoundError for the first of the typed *names* that is neither asked for nor locked."""
     known = {requirement.request.name for requirement in wanted.requirements}
     unknown = sorted(name for name in names if name not in known and wanted.locked.find(name) is None)
     if unknown:
@@ -66,7 +70,7 @@ def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: It
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
-    """Raise a StaleLockError unless the lock is there and says what is wanted."""
+    """Raise a StaleLockError unless the lock exists and says what is wanted."""
     refuse_missing(workspace)
     differences = staleness(wanted)
     if differences:
@@ -74,7 +78,7 @@ def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
 
 
 def refuse_missing(workspace: Workspace) -> None:
-    """Raise a StaleLockError where there is no lock."""
+    """Raise a StaleLockError if there is no lock."""
     if workspace.lock is None:
         raise StaleLockError(
             "is missing", file=workspace.profile.lock, hint="type `d8-installer lock`", about_file=True
@@ -82,7 +86,7 @@ def refuse_missing(workspace: Workspace) -> None:
 
 
 def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:
-    """Return the error that says, a clause each, where the lock is stale; of very many the first."""
+    """Return the error that names the first *differences*, a clause each."""
     every = tuple(differences)
     clauses = "; ".join(map(str, every[:_SHOWN]))
     more = f"; and {len(every) - _SHOWN} more, which `lock --check` shows" if len(every) > _SHOWN else ""
@@ -94,28 +98,43 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
 
 
 def relock(session: Session, wanted: Wanted) -> Relocked:
-    """Resolve and pin *wanted*, check it against the witness, and return the lock with its text.
+    """Resolve and pin *wanted*, compare it with the witness, and return the lock.
 
-    Where *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
+    If *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
     """
     accepted = accepted_moves(session)
     repin = wanted.selection.repin | {name for name, _ in accepted}
     selection = replace(wanted.selection, repin=repin, created_before=cutoff_of(session))
     wanted = replace(wanted, selection=selection)
     trust = Trust(home_state.load_tags(session.scope.home), frozenset((name.path, tag) for name, tag in accepted))
-    resolution, locked, left_out = _resolved(session, wanted, trust)
-    ask_witness(session, locked)
-    say_first_trust(session, _first_seen(resolution, trust))
-    asked = {(choice.name.path, choice.tag) for choice in resolution.choices if not choice.kept}
-    shown = {key: top for key, top in tops_of(locked).items() if key in asked}
-    return Relocked(lock=locked, text=locked.render(), left_out=left_out, shown=shown, held=resolution.held)
+    made = _resolved(session, wanted, trust)
+    ask_witness(session, made.lock)
+    say_first_trust(session, _first_seen(made.resolution, trust))
+    asked = {(choice.name.path, choice.tag) for choice in made.resolution.choices if not choice.kept}
+    return Relocked(
+        lock=made.lock,
+        text=made.lock.render(),
+        left_out=made.left_out,
+        shown={key: top for key, top in tops_of(made.lock).items() if key in asked},
+        held=made.resolution.held,
+        manifests=_manifests_of(made.known),
+    )
 
 
-def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolution, Lock, tuple[LeftOut, ...]]:
-    """Return what was chosen, its lock, and what was left out of both.
+class _Resolved(Struct, frozen=True, kw_only=True):
+    """What was chosen, its lock, what was left out of both, and all that the source answered."""
 
-    A request whose image cannot be pinned has a say in the version no more, so all is chosen anew without it; what was
-    answered is not asked again. So it is with a version that the source lists although it lacks the manifest.
+    resolution: Resolution
+    lock: Lock
+    left_out: tuple[LeftOut, ...]
+    known: Known
+
+
+def _resolved(session: Session, wanted: Wanted, trust: Trust) -> _Resolved:
+    """Choose versions and pin them.
+
+    A request whose image cannot be pinned no longer has a say in its version, so everything is chosen again without
+    it; so it is with a version that the source lists without having its manifest. Nothing is asked twice.
     """
     width, known = session.scope.options.connections, Known()
     unpinned: list[LeftOut] = []
@@ -133,19 +152,29 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> tuple[Resolutio
             continue
         if not pinned.left_out:
             say_gone(session, wanted)
-            return resolution, pinned.lock, (*unpinned, *resolution.left_out)
+            left_out = (*unpinned, *resolution.left_out)
+            return _Resolved(resolution=resolution, lock=pinned.lock, left_out=left_out, known=known)
         unpinned += pinned.left_out
         wanted = wanted.without(pinned.left_out)
 
 
+def _manifests_of(known: Known) -> dict[tuple[str, str], ManifestBytes]:
+    """Return the manifests that the source gave for tags, by repository path and tag."""
+    return {
+        (need.image, need.ref): answer
+        for need, answer in known.items()
+        if isinstance(need, ManifestOf) and isinstance(answer, ManifestBytes) and is_tag(need.ref)
+    }
+
+
 def cutoff_of(session: Session) -> datetime | None:
-    """Return what ``--exclude-newer`` says; a UsageError if it is neither a date nor an age."""
+    """Return the time that ``--exclude-newer`` names; raise UsageError if it is neither a date nor an age."""
     typed = session.scope.options.exclude_newer
     return None if typed is None else typed_cutoff(typed, session.scope.clock())
 
 
 def _first_seen(resolution: Resolution, trust: Trust) -> list[tuple[ImageName, str]]:
-    """Return the tags that only the source says the meaning of: neither remembered nor demanded by digest."""
+    """Return the tags of which only the source says what they mean: neither remembered nor demanded by digest."""
     return [
         (choice.name, choice.tag)
         for choice in resolution.choices

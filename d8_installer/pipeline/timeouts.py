@@ -9,30 +9,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFAULT_PATIENCE = 30.0
-OTHERS_PATIENCE = 60
-"""So many times the patience with a source is the patience with another process."""
-_MOST_PATIENCE = 3600
+_NETWORK_TIMEOUT = 30.0
+_LONGEST = 3600
+LOCK_TIMEOUT = 60
+"""Lock timeout, as a multiple of the network timeout."""
 
 
 def network_timeout(text: str) -> float:
-    """Read D8_PATIENCE: seconds, above zero and up to an hour; empty is the usual patience."""
+    """Read D8_PATIENCE: a number of seconds up to an hour. Empty is the default."""
     try:
-        seconds = float(text) if text else DEFAULT_PATIENCE
+        seconds = float(text) if text else _NETWORK_TIMEOUT
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= _MOST_PATIENCE:
+    if not 0 < seconds <= _LONGEST:
         raise ConfigError(
-            f"D8_PATIENCE={text[:40]!r} is not a number of seconds up to {_MOST_PATIENCE}",
+            f"D8_PATIENCE={text[:40]!r} is not a number of seconds up to {_LONGEST}",
             hint="unset it, or set it to 30",
         )
     return seconds
 
 
 def wait_policy(note: Callable[[str], None], timeout: float) -> WaitPolicy:
-    """Return the patience with another process that holds a lock, from that with a source; *note* says that we wait."""
+    """Return how long to wait for a lock of another process, given the network *timeout*; *note* hears of a wait."""
 
     def say(holder: str) -> None:
         note(f"waiting for another d8-installer (process {holder})")
 
-    return WaitPolicy(say, OTHERS_PATIENCE * timeout)
+    return WaitPolicy(say, LOCK_TIMEOUT * timeout)

@@ -1,6 +1,6 @@
-"""One layer on its way from the source: what is kept of an earlier transfer first, then the rest, as one body.
+"""The transfer of one layer: the bytes that an earlier transfer left first, then the rest, as one body.
 
-Nothing here is proven: who reads the body hashes it from its first byte, kept bytes too, and says what becomes of them.
+Nothing here is proven. The reader of the body hashes it from its first byte, kept bytes too.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from d8_installer.store.partial import PartialLayers
 
 WORTH_KEEPING = 256 << 10
-"""Layers below this size, in bytes, are begun anew."""
+"""Layers of fewer bytes are fetched again from the start."""
 
 
 class Transfer:
-    """The transfer of one layer, which only its one fetcher may make (``PartialLayers.only_fetcher``)."""
+    """The transfer of one layer. Only one process at a time may make it (``PartialLayers.only_fetcher``)."""
 
     def __init__(self, source: Source, request: LayerRequest, partial_layers: PartialLayers) -> None:
         self._source = source
         self._request = request
         self._partial_layers = partial_layers
-        self.went_on = 0
-        """How many bytes of the last body came out of an earlier transfer."""
+        self.resumed_at = 0
+        """The number of bytes of the last body that came from an earlier transfer."""
 
     @property
     def kept(self) -> int:
-        """The bytes that a next transfer need not fetch."""
+        """The number of bytes that the next transfer need not fetch."""
         return self._partial_layers.kept(self._request.layer).size
 
     def drop(self) -> None:
-        """Keep nothing: the layer is in the store, or its bytes are not the promised ones."""
+        """Remove the kept bytes: the layer is in the store, or they are not the promised ones."""
         self._partial_layers.discard(self._request.layer)
 
     @contextmanager
     def body(self) -> Iterator[Iterable[bytes]]:
-        """Open the layer; leaving the context ends the transfer, and what came of it is kept if it can be gone on with.
+        """Open the layer. Leaving the context ends the transfer, and keeps its bytes if the source can resume it.
 
-        Raises what the source raises.
+        Raise what the source raises.
         """
-        self.went_on = 0
+        self.resumed_at = 0
         source, request = self._source, self._request
         if request.size < WORTH_KEEPING or not isinstance(source, Resumable):
             with source.layer(request) as plain:
@@ -58,7 +58,7 @@ class Transfer:
             self.drop()
             size = 0
         if size == request.size:
-            self.went_on = size
+            self.resumed_at = size
             yield self._partial_layers.read(request.layer, size)
             return
         with source.layer_from(request, size, kept.etag) as body:
@@ -66,6 +66,6 @@ class Transfer:
 
     def _joined(self, rest: Rest) -> Iterable[bytes]:
         layer, start = self._request.layer, rest.start
-        self.went_on = start
+        self.resumed_at = start
         before = self._partial_layers.read(layer, start) if start else ()
         return chain(before, self._partial_layers.keep(layer, start, rest.etag, rest))
