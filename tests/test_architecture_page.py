@@ -105,7 +105,10 @@ def the_floors_are_those_of_import_linter(page: str) -> list[str]:
     numbers = [row[0] for row in rows(chapter(page, "## Floors"))]
     wrong = [] if numbers == [str(n) for n in range(len(numbers), 0, -1)] else [f"floors: numbered {numbers}"]
     order = [] if drawn == contract["layers"] else [f"floors: {drawn}, and import-linter has {contract['layers']}"]
-    return [*wrong, *order]
+    readme = chapter((ROOT / "README.md").read_text(encoding="utf-8"), "## Where things live")
+    there = [[name for name in floor.split(" | ") if not name.startswith("(")] for floor in drawn]
+    short = [] if [spans(row[1]) for row in rows(readme)] == there else ["floors: the README has others"]
+    return [*wrong, *order, *short]
 
 
 def the_road_has_every_file_of_the_pipeline(page: str) -> list[str]:
@@ -260,6 +263,11 @@ def those_that(imported: str) -> Iterator[str]:
             yield file.relative_to(PACKAGE).as_posix()
 
 
+def the_tests_are_those_in_the_folder(page: str) -> list[str]:
+    named = [name for row in rows(chapter(page, "## Tests")) for name in spans(row[0])]
+    return differences("tests", named, [each.parent.name for each in (ROOT / "tests").glob("*/__init__.py")])
+
+
 GUIDES = {
     "### A new verb": ("export", r"\bexport|\bapply\("),
     "### A new source": ("oci-layout", r"oci.layout|Layout|SourceContract|Source\b"),
@@ -315,6 +323,7 @@ PLANTED: dict[Check, tuple[str, str]] = {
     the_settings_are_those_of_config: ("`reserved`, ", ""),
     the_hooks_are_those_of_hookspec: ("`hooks/d8_hooks/token.py`, ", ""),
     the_dependencies_are_those_of_the_project: ("| `pluggy` |", "| `pluggyy` |"),
+    the_tests_are_those_in_the_folder: ("| `crash` |", "| `kill` |"),
     the_words_are_the_readmes: ("| store | immutable files,", "| store | files"),
     the_value_types_stand_where_the_page_says: ("`store/paths.py`, `plugin", "`store/store.py`, `plugin"),
     the_guides_name_what_is_in_their_files: ("in `FIRST_PARTY`,", "in `FIRST_PARTIES`,"),
