@@ -1,8 +1,8 @@
-"""The hooks that a plugin may implement: when each is called, in what order, what it returns, what it may raise.
+"""The hooks that a plugin may implement: when each is called, in which order, what it returns, what it may raise.
 
-A plugin implements a hook by a function of the same name, marked ``@hookimpl``; it may leave out arguments that it does
-not need. Hooks that offer something return a list (never a generator) of records that have a ``name``. Each
-implementation is called alone, so that what goes wrong in it has its plugin's name.
+A plugin implements a hook by a function of the same name, marked ``@hookimpl``. The function may omit arguments that it
+does not need. Hooks that offer something return a list (never a generator) of records that have a ``name``. Each
+implementation is called alone, so that an error can name its plugin.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def d8_sources() -> list[SourceScheme]:
     """Offer schemes of sources: places that images come from.
 
-    When: once for each source that is opened, before any request; not for a scheme of ours. Order: does not matter;
-    two plugins that offer one name are a ConfigError which names both. Returns: one record a scheme; ``open`` is called
-    only for the scheme that was asked for. Raises: nothing; ``open`` may raise any D8Error.
+    When: once for each source that is opened, before any request; not for a scheme of ours.
+    Order: does not matter. If two plugins offer the same name, a ConfigError names both.
+    Returns: one record for each scheme; ``open`` is called only for the scheme that is used.
+    Raises: nothing; ``open`` may raise any D8Error.
 
     Example::
 
-        from d8_installer.plugin import Access, SourceScheme, hookimpl
-        from d8_installer.registry.oci_layout import LayoutSource
+        from d8_installer.plugin import Access, Source, SourceScheme, hookimpl, open_source
 
-        def open_share(url: str, access: Access) -> LayoutSource:
-            return LayoutSource("/net/images/" + url.removeprefix("share:"))
+        def open_share(url: str, access: Access) -> Source:
+            return open_source("oci-layout:/net/images/" + url.removeprefix("share:"), access)
 
         @hookimpl
         def d8_sources() -> list[SourceScheme]:
@@ -59,16 +59,17 @@ def d8_sources() -> list[SourceScheme]:
 def d8_destinations() -> list[DestinationScheme]:
     """Offer schemes of destinations: places that ``publish`` writes to.
 
-    When: once for each destination that is opened; not for a scheme of ours. Order: does not matter; two of one name
-    are a ConfigError which names both. Returns: one record a scheme. Raises: nothing; ``open`` may raise any D8Error.
+    When: once for each destination that is opened; not for a scheme of ours.
+    Order: does not matter. If two plugins offer the same name, a ConfigError names both.
+    Returns: one record for each scheme.
+    Raises: nothing; ``open`` may raise any D8Error.
 
     Example::
 
-        from d8_installer.plugin import Access, DestinationScheme, hookimpl
-        from d8_installer.registry.oci_layout import LayoutDestination
+        from d8_installer.plugin import Access, Destination, DestinationScheme, hookimpl, open_destination
 
-        def open_share(url: str, access: Access) -> LayoutDestination:
-            return LayoutDestination("/net/images/" + url.removeprefix("share:"))
+        def open_share(url: str, access: Access) -> Destination:
+            return open_destination("oci-layout:/net/images/" + url.removeprefix("share:"), access)
 
         @hookimpl
         def d8_destinations() -> list[DestinationScheme]:
@@ -81,10 +82,13 @@ def d8_destinations() -> list[DestinationScheme]:
 def d8_manifests(request: ManifestsRequest) -> list[ManifestText]:
     """Add manifests to a profile, beside the person's own and those that plugins ship as data.
 
-    When: once a command that reads manifests (``install``, ``upgrade``, ``use``, ``lock``, ``sync``; not ``sync
-    --frozen``, ``uninstall``). Order: by requester. Returns: one record a manifest; it is parsed as any other, and a
-    broken one is named and left out, as is one whose requester another plugin has. Raises: any D8Error: that plugin's
-    manifests are left out, the rest goes on, and the exit code tells. A profile with such a plugin has no quick sync.
+    When: once per command that reads manifests (``install``, ``upgrade``, ``use``, ``lock``, ``sync``; not ``sync
+    --frozen``, not ``uninstall``).
+    Order: by requester.
+    Returns: one record for each manifest. It is parsed like any other manifest. A broken one is named and left out, and
+    so is one whose requester already has a manifest.
+    Raises: any D8Error. Then the manifests of that plugin are left out, the command goes on, and its exit code says so.
+    A profile with such a plugin has no quick sync.
 
     Example::
 
@@ -95,23 +99,23 @@ def d8_manifests(request: ManifestsRequest) -> list[ManifestText]:
             if request.kind != "user":
                 return []
             text = 'schema = 1\\n[[images]]\\nname = "stronghold"\\n'
-            return [ManifestText("our-company", "what everybody has", text)]
+            return [ManifestText("our-company", "the company's tools", text)]
     """
     raise NotImplementedError
 
 
 @hookspec
 def d8_platforms(host: HostFacts) -> list[PlatformChoice]:
-    """Choose another platform than the host's own, for instance one that it emulates.
+    """Choose another platform than the host's own, for instance one that the host emulates.
 
-    When: once a command that needs a platform; never under ``--platform``, which wins, and never for ``uninstall``.
-    Order: does not matter; choices that differ are a ConfigError which names both. Returns: no record for the host's
-    own platform, else one. Raises: any D8Error, which ends the command.
+    When: once per command that needs a platform; not with ``--platform``, which wins, and not for ``uninstall``.
+    Order: does not matter. If choices differ, a ConfigError names both plugins.
+    Returns: no record for the host's own platform, else one.
+    Raises: any D8Error, which ends the command.
 
     Example::
 
-        from d8_installer.model.platform import HostFacts, Platform
-        from d8_installer.plugin import PlatformChoice, hookimpl
+        from d8_installer.plugin import HostFacts, Platform, PlatformChoice, hookimpl
 
         @hookimpl
         def d8_platforms(host: HostFacts) -> list[PlatformChoice]:
@@ -126,39 +130,42 @@ def d8_platforms(host: HostFacts) -> list[PlatformChoice]:
 def d8_credentials() -> list[Credential]:
     """Offer the endpoint's bearer token.
 
-    When: at the first request to the endpoint, once a command; never for any other address. Order: by the records'
-    ``order``, then by name: ``--token-file``, D8_RPP_TOKEN and the setting ``token_file`` first, plugins, then the
-    kubeconfig; the first token counts. Returns: one record for each place where a token may be. Raises: ``token`` may
-    raise any D8Error; of any other exception only the kind is shown, since its text might hold the token.
+    When: at the first request to the endpoint, once per command; never for another address.
+    Order: by the records' ``order``, then by name: first ``--token-file``, D8_RPP_TOKEN and the setting ``token_file``,
+    then plugins, then the kubeconfig. The first token counts.
+    Returns: one record for each place that may have a token.
+    Raises: ``token`` may raise any D8Error. Of any other exception only the class is shown, since its text might
+    contain the token.
 
     Example::
 
         from d8_installer.plugin import Credential, CredentialRequest, hookimpl
 
-        def from_the_vault(request: CredentialRequest) -> str | None:
+        def from_vault(request: CredentialRequest) -> str | None:
             return request.env.get("VAULT_TOKEN") if request.endpoint.startswith("https://") else None
 
         @hookimpl
         def d8_credentials() -> list[Credential]:
-            return [Credential("vault", token=from_the_vault)]
+            return [Credential("vault", token=from_vault)]
     """
     raise NotImplementedError
 
 
 @hookspec
 def d8_verifiers() -> list[Verifier]:
-    """Offer verifiers: they may refuse an image, by whatever they know beyond its digests.
+    """Offer verifiers, which may refuse an image for reasons beyond its digests.
 
-    When: before anything is fetched, once for each image that is about to be placed new, or with another layer than
-    the active generation has. Order: by name; every verifier sees every image. Returns: one record a verifier.
-    Raises: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to refuse; any other exception refuses too.
-    The plugin must name itself in entry point group ``d8_installer.verifiers``: if it cannot be loaded, nothing new is
-    placed (exit 78).
+    When: before anything is fetched, once for each image that is about to be placed for the first time, or with another
+    layer than the active generation has.
+    Order: by name; every verifier gets every image.
+    Returns: one record for each verifier.
+    Raises: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to refuse. Any other exception refuses too. The
+    plugin must name itself in the entry point group ``d8_installer.verifiers``: if it cannot be loaded, nothing new is
+    placed (exit code 78).
 
     Example::
 
-        from d8_installer.errors import NotAllowedError
-        from d8_installer.plugin import Verifier, VerifySubject, hookimpl
+        from d8_installer.plugin import NotAllowedError, Verifier, VerifySubject, hookimpl
 
         def refuse_unsigned(subject: VerifySubject) -> None:
             signature = subject.manifest(f"{subject.index or subject.child}".replace(":", "-") + ".sig")
@@ -174,35 +181,38 @@ def d8_verifiers() -> list[Verifier]:
 
 @hookspec
 def d8_checks() -> list[Check]:
-    """Offer checks of the house: for ``doctor``, and before anything new is placed.
+    """Offer checks, for ``doctor`` and before anything new is placed.
 
-    When: all that have the moment "doctor" in ``doctor``; all that have "install" before anything is fetched. Order: by
-    name. Returns: one record a check. Raises: ``run`` should not; a check that fails is an error finding of ``doctor``,
-    and a warning before an install. An error finding ends an install with its message.
+    When: those with the moment "doctor" in ``doctor``; those with "install" before anything is fetched.
+    Order: by name.
+    Returns: one record for each check.
+    Raises: ``run`` should not raise. If it does, that is an error of ``doctor``, and a warning before an install. A
+    finding with the level "error" stops an install with its message.
 
     Example::
 
         from d8_installer.plugin import Check, CheckContext, Finding, hookimpl
 
-        def look_for_proxy(context: CheckContext) -> list[Finding]:
+        def check_proxy(context: CheckContext) -> list[Finding]:
             if context.env.get("HTTPS_PROXY"):
                 return []
             return [Finding("warning", "no proxy is set", hint="export HTTPS_PROXY=http://proxy.example:3128")]
 
         @hookimpl
         def d8_checks() -> list[Check]:
-            return [Check("company-proxy", run=look_for_proxy, moments=("doctor", "install"))]
+            return [Check("company-proxy", run=check_proxy, moments=("doctor", "install"))]
     """
     raise NotImplementedError
 
 
 @hookspec
 def d8_reporters() -> list[EventReporter]:
-    """Offer reporters: they hear what a command does, as it happens.
+    """Offer reporters, which get what a command does as events.
 
-    When: once a command that loads plugins, before the first event. Order: by name. Returns: one record a reporter;
-    ``event`` may be called from any thread, one call at a time. Raises: ``event`` should not; one that does is named in
-    a warning and not called again.
+    When: once per command that loads plugins, before the first event.
+    Order: by name.
+    Returns: one record for each reporter. ``event`` may be called from any thread, one call at a time.
+    Raises: ``event`` should not raise. If it does, a warning names the reporter, and it gets no more events.
 
     Example::
 
@@ -225,8 +235,10 @@ def d8_reporters() -> list[EventReporter]:
 def d8_commands() -> list[Command]:
     """Add commands to d8-installer.
 
-    When: only if the command that was typed is none of ours. Order: does not matter; two of one name are a ConfigError
-    which names both. Returns: one record a command. Raises: ``run`` may raise any D8Error.
+    When: only if the typed command is not one of ours.
+    Order: does not matter. If two plugins offer the same name, a ConfigError names both.
+    Returns: one record for each command.
+    Raises: ``run`` may raise any D8Error.
 
     Example::
 
@@ -247,16 +259,17 @@ def d8_commands() -> list[Command]:
 
 @hookspec
 def d8_before_switch(switch: SwitchFacts) -> None:
-    """Look at a switch before it happens, and perhaps stop it.
+    """Inspect a switch before it happens, and stop it if need be.
 
-    When: everything is fetched and verified, nothing is changed yet; not when binaries are only taken away, which
-    no plugin can stop. Order: by the plugins' names. Returns: nothing. Raises: a D8Error stops the switch, any other
-    exception too: manifest, lock and binaries are as they were.
+    When: after everything is fetched and verified, and before anything is changed; not when binaries are only removed,
+    which no plugin can stop.
+    Order: by the plugins' names.
+    Returns: nothing.
+    Raises: a D8Error or any other exception stops the switch. Manifest, lock and binaries stay as they were.
 
     Example::
 
-        from d8_installer.errors import NotAllowedError
-        from d8_installer.plugin import SwitchFacts, hookimpl
+        from d8_installer.plugin import NotAllowedError, SwitchFacts, hookimpl
 
         @hookimpl
         def d8_before_switch(switch: SwitchFacts) -> None:
@@ -268,10 +281,12 @@ def d8_before_switch(switch: SwitchFacts) -> None:
 
 @hookspec
 def d8_after_switch(switch: SwitchFacts) -> None:
-    """Do something once other binaries are in place, such as writing completions.
+    """Act on a switch that has happened, for instance by writing completions.
 
-    When: after each switch, also when binaries were only taken away, and after ``rollback``. Order: by the plugins'
-    names. Returns: nothing. Raises: an exception is a warning and no more, since the switch has happened.
+    When: after each switch, also when binaries were only removed, and after ``rollback``.
+    Order: by the plugins' names.
+    Returns: nothing.
+    Raises: an exception is only a warning, since the switch has happened.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""The records of all hooks: what a plugin gives to d8-installer, and what it is given. Frozen values, cheap to import.
+"""The records of all hooks: what a plugin gives to d8-installer, and what it gets. Immutable, and cheap to import.
 
 In this order: sources, destinations, manifests, platforms and credentials; verifiers and checks; events and the switch;
 commands. Plugin authors import them from ``d8_installer.plugin``.
@@ -30,16 +30,19 @@ EventKind = Literal["note", "warning", "transfer-begun", "transfer-done", "switc
 
 
 class Access(Struct, frozen=True):
-    """How a scheme may reach the network: what a person chose, whatever the scheme makes of it.
+    """How a scheme may reach the network, as the person configured it. Not every scheme needs all of it.
 
-    ``client_cert`` and ``client_key`` are PEM files for the place's own origin alone; the key may be in the first one.
-    ``token`` is asked for the endpoint's bearer token, is for the endpoint alone, and may say None. ``token_from``
-    names the place that it came from, after it was asked. ``env`` holds the variables that count (HTTPS_PROXY,
-    NO_PROXY, DOCKER_CONFIG, HOME …). ``tries`` and ``patience`` (seconds of waiting, in total) bound the repetitions
-    of one request, ``connections`` those open at once. ``stall`` is how many seconds a sender may stay silent.
-    ``wait`` sleeps between tries and may raise to end them. ``offline`` forbids the network: files still may be read.
-    What is added to ``secrets`` is hidden wherever text is shown. ``trace`` gets a line for each request, for
-    ``--verbose``. Secrets are not in the repr.
+    ``token`` returns the endpoint's bearer token, or None; the token is for the endpoint alone. ``token_from`` returns
+    the name of the place that the token came from, once it was asked for. ``client_cert`` and ``client_key`` are PEM
+    files for the origin of the URL alone; the key may be in the first one. ``env`` holds the variables that count
+    (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …).
+
+    One request is sent at most ``tries`` times, with at most ``max_wait`` seconds of waiting in total, and a server may
+    be silent for ``stall_timeout`` seconds. At most ``connections`` are open at once. ``wait`` sleeps between two
+    tries, and may raise to end them. With ``offline``, the network is forbidden; files may still be read.
+
+    Text that is added to ``secrets`` is hidden wherever it would be shown. ``trace`` takes a line about each request,
+    for ``--verbose``. Secrets are not in the repr.
     """
 
     token: Callable[[], str | None] | None = None
@@ -63,9 +66,9 @@ class Access(Struct, frozen=True):
 
 
 class SourceScheme(Struct, frozen=True):
-    """A kind of place that images come from; ``name`` is what its URLs begin with, before the colon.
+    """A kind of place that images come from. ``name`` is the scheme of its URLs: the part before the colon.
 
-    ``open`` gets the whole URL. It raises ConfigError for a URL that it cannot read and need not connect.
+    ``open`` gets the whole URL. It raises ConfigError for a URL that it cannot read, and need not connect yet.
     """
 
     name: str
@@ -73,23 +76,23 @@ class SourceScheme(Struct, frozen=True):
 
 
 class DestinationScheme(Struct, frozen=True):
-    """A kind of place that ``publish`` writes to; as SourceScheme."""
+    """A kind of place that ``publish`` writes to. ``name`` and ``open`` are as in SourceScheme."""
 
     name: str
     open: Callable[[str, Access], Destination]
 
 
 class ManifestsRequest(Struct, frozen=True):
-    """Whose manifests are wanted: the profile's kind, and the project's directory where it is a project's."""
+    """The profile whose manifests are wanted: its kind, and for a project the project's directory."""
 
     kind: ProfileKind
     project: str | None = None
 
 
 class ManifestText(Struct, frozen=True):
-    """One more manifest of a profile, as text: ``d8.toml`` as a person would write it.
+    """One more manifest of a profile. ``text`` is a ``d8.toml``.
 
-    ``name`` is its requester, in the grammar of a distribution's name; ``file`` is what messages call the text.
+    ``name`` is its requester, in the grammar of a distribution's name. ``file`` is what messages call the text.
     """
 
     name: str
@@ -98,7 +101,7 @@ class ManifestText(Struct, frozen=True):
 
 
 class PlatformChoice(Struct, frozen=True):
-    """The platform that this host's binaries shall be for; ``reason`` is what a person is told."""
+    """The platform to install binaries for on this host. ``reason`` is shown to the person."""
 
     name: str
     platform: Platform
@@ -106,10 +109,10 @@ class PlatformChoice(Struct, frozen=True):
 
 
 class CredentialRequest(Struct, frozen=True, kw_only=True):
-    """What a bearer token is wanted for: ``endpoint`` is its URL. The rest is what a person typed, None where nothing.
+    """A request for the bearer token of ``endpoint``, which is a URL. The options are None if they were not typed.
 
-    ``env`` holds the process's variables; it is not in the repr, since secrets are among them. ``configured_file`` is
-    the setting ``token_file``; it is None where the endpoint is not the one of the settings.
+    ``env`` holds the variables of the process. It is not in the repr, since they may contain secrets.
+    ``configured_file`` is the setting ``token_file``; it is None if the endpoint is not the one in the settings.
     """
 
     endpoint: str
@@ -124,11 +127,11 @@ class CredentialRequest(Struct, frozen=True, kw_only=True):
 
 
 class Credential(Struct, frozen=True):
-    """A place that may hold the endpoint's bearer token; ``name`` is what messages call it.
+    """A place that may have the endpoint's bearer token. ``name`` is what messages call it.
 
-    ``token`` returns the token, or None. Then the next place is asked, by ``order`` and then by name. Ours are at -102
-    (``--token-file``), -101 (D8_RPP_TOKEN), -100 (the setting ``token_file``) and 100 (the kubeconfig). Each is asked
-    once per command. The token is never shown.
+    ``token`` returns the token, or None if the next place is to be asked. Places are asked by ``order`` and then by
+    name, each once per command. The order of ours is -102 (``--token-file``), -101 (D8_RPP_TOKEN), -100 (the setting
+    ``token_file``) and 100 (the kubeconfig). The token is never shown.
     """
 
     name: str
@@ -140,11 +143,11 @@ class Credential(Struct, frozen=True):
 
 
 class VerifySubject(Struct, frozen=True, kw_only=True):
-    """An image that is about to be placed. Its layer is not fetched yet; its digests are the lock's.
+    """An image that is about to be placed. Its digests are the lock's; its layer is not fetched yet.
 
-    ``image`` is the repository path, ``index`` None for a tag that is a single ImageManifest, ``size`` the layer's
-    compressed bytes, ``source`` what a person calls the source. ``manifest`` reads another manifest of this image
-    from the same source, by tag or by digest (then the bytes are proven to have it); it raises what
+    ``image`` is the repository path. ``index`` is None if the tag is a single ImageManifest. ``size`` is the compressed
+    bytes of the layer. ``source`` is the name of the source in messages. ``manifest`` returns another manifest of this
+    image from the same source, by tag or by digest; bytes asked for by digest are proven to have it. It raises what
     ``Source.manifest`` raises.
     """
 
@@ -160,14 +163,14 @@ class VerifySubject(Struct, frozen=True, kw_only=True):
 
 
 class Verifier(Struct, frozen=True):
-    """Somebody who may refuse an image: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to do so."""
+    """A check that may refuse an image: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to do so."""
 
     name: str
     verify: Callable[[VerifySubject], None]
 
 
 class Finding(Struct, frozen=True):
-    """What a check found: one lowercase clause, and what to type next. An ``error`` ends an install."""
+    """What a check found: one lowercase clause, and what to type next. An ``error`` stops an install."""
 
     level: FindingLevel
     message: str
@@ -175,10 +178,10 @@ class Finding(Struct, frozen=True):
 
 
 class AskedSource(Struct, frozen=True, kw_only=True):
-    """A source that ``doctor`` asked once: ``address`` may be shown; ``problem`` is None if it answered.
+    """A source that ``doctor`` asked once. ``address`` may be shown. ``problem`` is None if the source answered.
 
-    ``token_from`` names where the token that it got comes from, or is None. ``hint`` is what to type next.
-    ``was_asked`` is False where the network is forbidden.
+    ``token_from`` is the name of the place that the token came from, or None. ``hint`` is what to type next.
+    ``was_asked`` is False if the network is forbidden.
     """
 
     address: str
@@ -189,19 +192,23 @@ class AskedSource(Struct, frozen=True, kw_only=True):
 
 
 class CheckContext(Struct, frozen=True, kw_only=True):
-    """The house as it is when checks run. Facts only; nothing in it is a secret, and ``env`` is not in the repr.
+    """The facts that checks judge. Only ``env`` may contain secrets; it is not in the repr.
 
-    ``endpoint`` is None where none is set; ``generation`` None where nothing was ever placed; ``binaries`` are the
-    names in ``bin``, ``missing`` those whose file is gone or has another size. ``home_runs_programs`` is
-    False on a file system mounted noexec. Plugins: ``not_enabled`` are found, ``absent`` enabled and not found,
-    ``broken`` (name, why). ``withheld`` are binaries that are kept out of ``bin``; ``broken_manifests`` (name, why) are
-    plugins that a sync leaves out. ``shadowed`` tells of each name in ``bin`` that another file on PATH has.
-    ``sources`` are the sources that were asked, in their order: at "doctor" only.
-    ``changed`` (name, how) are binaries whose file something else changed. Of the home:
-    ``not_writable`` are the directories in it that this user cannot write to and should, ``scattered`` says what of it
-    lies elsewhere, ``stranger`` who else owns it; others may write to it if it is ``open_to_others``.
-    ``bin_leads_to`` is what ``bin`` leads to where that is not the active generation; ``bad_path_entry`` says why
-    ``bin_directory`` cannot be on PATH, ``path_hint`` what to type so that it is.
+    The profile: ``endpoint`` is None if none is set, ``generation`` is None if nothing was ever placed. ``binaries``
+    are the names in ``bin``; those in ``missing`` have no file, or one of another size. ``changed`` (name, how) are
+    binaries whose file was changed by another program. ``withheld`` are binaries that are kept out of ``bin``.
+    ``shadowed`` has a text for each name in ``bin`` that another directory on PATH has as well.
+
+    The plugins: ``not_enabled`` were found, ``absent`` are enabled and were not found, ``broken`` (name, why) failed.
+    ``broken_manifests`` (name, why) are plugins that a sync leaves out.
+
+    The sources: ``sources`` are those that were asked, in their order, for the moment "doctor" only.
+
+    The home: ``home_runs_programs`` is False on a file system that is mounted noexec. ``not_writable`` are its
+    directories that this user cannot write to, but should. ``scattered`` says which part of it is on another file
+    system. ``stranger`` says who else owns it; with ``open_to_others``, others may write to it. ``bin_leads_to`` is
+    where ``bin`` leads, if not to the active generation. ``bad_path_entry`` says why ``bin_directory`` cannot be on
+    PATH, and ``path_hint`` is what to type to put it there.
     """
 
     moment: Moment
@@ -237,9 +244,10 @@ class CheckContext(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True):
-    """Something that can be looked at: ``run`` returns its findings, a list; none means that there is nothing to say.
+    """A check: ``run`` returns a list of findings, which is empty if there is nothing to say.
 
-    ``moments``: ``doctor`` runs all that have "doctor"; those that have "install" run before anything new is placed.
+    ``doctor`` runs the checks whose ``moments`` contain "doctor". Those with "install" run before anything new is
+    placed.
     """
 
     name: str
@@ -253,8 +261,8 @@ class Check(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """Something that happened: ``text`` is a line for people, ``facts`` the same for programs.
 
-    transfer-begun, transfer-done: ``name``, ``bytes`` (compressed). switched: ``profile``, ``generation``, ``reason``.
-    finished: ``error``, the message of what ended the command, or "".
+    The facts of transfer-begun and transfer-done are ``name`` and ``bytes`` (compressed); of switched ``profile``,
+    ``generation`` and ``reason``; of finished ``error``, the message of the error that ended the command, or "".
     """
 
     kind: EventKind
@@ -263,16 +271,16 @@ class Event(Struct, frozen=True):
 
 
 class EventReporter(Struct, frozen=True):
-    """Somebody who hears events, one at a time, from any thread. One that raises is named once and dropped."""
+    """A receiver of events, one at a time, from any thread. One that raises is named once, and gets no more events."""
 
     name: str
     event: Callable[[Event], None]
 
 
 class SwitchFacts(Struct, frozen=True, kw_only=True):
-    """One switch of a profile: from generation ``before`` (None: there was none) to ``after``, and why.
+    """One switch of a profile, from generation ``before`` (None if there was none) to ``after``, and the reason.
 
-    ``added``, ``changed`` and ``removed`` are names of binaries, sorted; ``bin_directory`` is where they are.
+    ``added``, ``changed`` and ``removed`` are the names of binaries, sorted. ``bin_directory`` is where they are.
     """
 
     profile: str
@@ -289,10 +297,10 @@ class SwitchFacts(Struct, frozen=True, kw_only=True):
 
 
 class CommandContext(Struct, frozen=True, kw_only=True):
-    """What a plugin's command is given.
+    """What a plugin's command gets.
 
-    ``run`` runs another command of this very tool with the same home and returns how it ended; ``note`` and ``warn``
-    write a line to stderr, as the person's ``-q`` says. stdout is the command's own. ``env`` is not in the repr.
+    ``run`` runs another d8-installer command with the same home, and returns its result. ``note`` and ``warn`` write a
+    line to stderr, unless ``-q`` silences it. stdout belongs to the command. ``env`` is not in the repr.
     """
 
     directory: str
@@ -308,9 +316,9 @@ class CommandContext(Struct, frozen=True, kw_only=True):
 
 
 class Command(Struct, frozen=True):
-    """A command of a plugin: ``d8-installer NAME …``; a name that d8-installer has itself is never looked for.
+    """A command of a plugin, typed as ``d8-installer NAME …``. d8-installer's own commands cannot be replaced.
 
-    ``configure`` adds arguments; ``run`` returns the exit code, 0 to 255, and may raise any D8Error.
+    ``configure`` adds arguments. ``run`` returns the exit code, 0 to 255, and may raise any D8Error.
     """
 
     name: str

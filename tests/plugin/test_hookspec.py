@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs/hooks.md"
 HOOKS = [name for name in vars(hookspec) if name.startswith("d8_")]
+RECORDS = sorted(
+    name for name, value in vars(records).items() if isinstance(value, type) and value.__module__ == records.__name__
+)
+FOREIGN = (
+    "Mapping",
+    "Callable",
+    "Namespace",
+    "ArgumentParser",
+    "None",
+    "Moment",
+    "FindingLevel",
+    "EventKind",
+    "ProfileKind",
+)
+"""Names in annotations that are not ours, and aliases of a few words."""
 FACTS: dict[str, dict[str, object]] = {
     "d8_manifests": {"request": records.ManifestsRequest("user")},
     "d8_platforms": {"host": HostFacts("linux", "riscv64", 64)},
@@ -103,12 +118,35 @@ def test_all_that_authors_import_is_there_and_nothing_else_is_promised() -> None
         for name, value in vars(records).items()
         if isinstance(value, type) and value.__module__ == records.__name__
     }
-    assert set(plugin.__all__) == public | {"hookimpl"}
+    assert public <= set(plugin.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = api.nonsense
 
 
-@pytest.mark.parametrize("name", sorted(set(plugin.__all__) - {"hookimpl"}))
+def test_authors_import_nothing_else() -> None:
+    """The page and the examples import from ``d8_installer.plugin``, and from ``d8_installer.testing`` to test."""
+    texts = [PAGE.read_text(), *(inspect.getdoc(spec(name)) or "" for name in HOOKS)]
+    imported = {module for text in texts for module in re.findall(r"(?:from|import) (d8_installer[\w.]*)", text)}
+    assert imported == {"d8_installer.plugin", "d8_installer.testing.hooks"}
+
+
+def test_the_types_of_the_hooks_and_their_records_are_exported() -> None:
+    """Whatever a signature or a record's field names can be imported from the same place."""
+    names = [str(kind) for name in HOOKS for kind in spec(name).__annotations__.values()]
+    names += [str(kind) for record in RECORDS for kind in inspect.get_annotations(getattr(api, record)).values()]
+    ours = {word for text in names for word in re.findall(r"[A-Z]\w+", text)} - set(FOREIGN)
+    assert sorted(ours - set(plugin.__all__)) == []
+
+
+def test_a_scheme_of_a_plugin_leads_to_one_of_ours(tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    assert plugin.open_source(f"oci-layout:{layout}", plugin.Access()).name
+    with pytest.raises(plugin.ConfigError, match="no source is known"):
+        plugin.open_source("share:x", plugin.Access())
+
+
+@pytest.mark.parametrize("name", RECORDS)
 def test_records_are_frozen_and_have_slots(name: str) -> None:
     kind = getattr(api, name)
     assert kind.__struct_config__.frozen
