@@ -1,12 +1,11 @@
-"""The proxy's answers as values: statuses, headers and bodies of rpp.md §2 and §2.3. Pure.
+"""The proxy's answers as values: statuses, headers and bodies of rpp.md §2 and §2.3. No I/O.
 
-Headers are pairs of bytes, as ASGI takes them. Sending them is ``app``'s.
+Headers are pairs of bytes, as in ASGI. ``app`` sends the answers.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import ConfigError, D8Error, NotFoundError
@@ -25,7 +24,7 @@ Stage = Literal["tags", "resolve", "package", "manifest"]
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A whole answer; ``headers`` already hold Content-Length. ``problem`` is for the log, never for the client."""
+    """A complete answer; ``headers`` include Content-Length. ``problem`` is for the log, never for the client."""
 
     status: int
     headers: Headers
@@ -34,7 +33,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 def error(status: int, body: str) -> Answer:
-    """Answer as Go's http.Error does; *body* ends with its newline."""
+    """Return an error as Go's http.Error writes it; *body* ends with its newline."""
     raw = body.encode()
     headers = (
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -70,25 +69,23 @@ _FAILED: Mapping[Stage, Answer] = {
 
 
 def failure(step: Stage, error: D8Error) -> Answer:
-    """What a source's error is to the client: 404 for NotFoundError, 500 without configuration, else 502."""
+    """Return the client's answer to a source's error: 404 for NotFoundError, 500 without configuration, else 502."""
     if isinstance(error, ConfigError):
         return replace(NO_REGISTRY, problem=error.message)
     return replace((_MISSING if isinstance(error, NotFoundError) else _FAILED)[step], problem=error.message)
 
 
 def layer_failure(error: D8Error) -> Answer:
-    """What an error of the layer itself is: 502 always, a missing blob too (rpp.md §2.3)."""
+    """Return the client's answer to an error of the layer: always 502, also for a missing blob (rpp.md §2.3)."""
     return replace(_FAILED["package"], problem=error.message)
 
 
-_MEDIA_TYPE = re.compile(r"[!-~][ -~]*", re.ASCII)
-
-# Go's encoding/json escapes these, so that no browser takes the answer for HTML
+# Go's encoding/json escapes these characters, so that no browser takes the answer for HTML.
 _GO_JSON = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
 def tags(image: str, found: Sequence[str]) -> Answer:
-    """R1: compact JSON as Go writes it, without a newline; 500 if a tag is not text."""
+    """Return R1: compact JSON as Go writes it, without a newline; 500 if a tag is not text."""
     document = json.dumps({"name": image, "tags": list(found)}, ensure_ascii=False, separators=(",", ":"))
     try:
         body = document.translate(_GO_JSON).encode()
@@ -98,14 +95,15 @@ def tags(image: str, found: Sequence[str]) -> Answer:
 
 
 def manifest(found: ManifestBytes) -> Answer:
-    """R3: the bytes verbatim under their own media type."""
-    # a layout's index.json can say anything; what is not a header value counts as empty
-    media_type = found.media_type if _MEDIA_TYPE.fullmatch(found.media_type) else OCI_MANIFEST
+    """Return R3: the bytes verbatim under their own media type."""
+    # A layout's index.json can have any text there. One that cannot be a header counts as empty.
+    is_header = found.media_type.isascii() and found.media_type.isprintable() and not found.media_type.startswith(" ")
+    media_type = found.media_type if found.media_type and is_header else OCI_MANIFEST
     return Answer(status=200, headers=_content(media_type, len(found.raw)), body=found.raw)
 
 
 def layer_headers(image: str, version: str, digest: Digest, size: int) -> Headers:
-    """R2: *digest* is the manifest's, *size* the layer's; the type is x-gzip whatever the layer is (rpp.md §2.5)."""
+    """Return R2's headers: the manifest's digest, the layer's size, always the type x-gzip (rpp.md §2.5)."""
     filename = f"{image.rpartition('/')[2]}-{version}.tar.gz"
     return (
         *_content("application/x-gzip", size),
@@ -117,7 +115,7 @@ def layer_headers(image: str, version: str, digest: Digest, size: int) -> Header
 
 
 def redirect(target: str) -> Answer:
-    """Send a non-canonical path to its clean form, as the Go mux in front does (rpp.md §2.1)."""
+    """Redirect a non-canonical path to its clean form, as the Go mux in front does (rpp.md §2.1)."""
     return Answer(status=301, headers=((b"location", target.encode()), (b"content-length", b"0")), body=b"")
 
 

@@ -1,19 +1,23 @@
 """The proxy as an ASGI application: a scope becomes a request, an answer becomes events and a log line.
 
-Bare ASGI: starlette's Route would add HEAD and its FileResponse Range, both against rpp.md §2, and the
-rest of it is not needed. What is answered is decided in ``handler``.
+It is bare ASGI: starlette's Route would add HEAD, and its FileResponse Range, both against rpp.md §2. ``handler``
+decides the answer.
+
+Files are sent as ordinary chunks of the body. Measured with granian 2.8, ``http.response.pathsend`` takes half as long
+again: it hands each 128 KiB to another thread and copies them once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from d8_installer.errors import D8Error
+from d8_installer.errors import D8Error, DiskError
 from d8_installer.model.value import Struct
 from d8_installer.proxy.cache import CHUNK
 from d8_installer.proxy.handler import Handler, LayerAnswer, ProxyRequest
@@ -25,12 +29,13 @@ Scope = Mapping[str, object]
 Send = Callable[[dict[str, object]], Awaitable[None]]
 Receive = Callable[[], Awaitable[object]]
 
-PATHSEND = "http.response.pathsend"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
+_AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
+"""The flag of preadv that reads only what is in memory; Linux has it."""
 
 
 class _Sent(Struct, frozen=True):
-    """What the log says of an answer; ``problem`` is empty where all went well."""
+    """The log's view of an answer; ``problem`` is empty if there was none."""
 
     status: int
     bytes: int
@@ -38,7 +43,7 @@ class _Sent(Struct, frozen=True):
 
 
 class ProxyApp:
-    """The ASGI 3 callable, http only. *log* gets one line a request; None is silence."""
+    """The ASGI 3 callable, only for http. *log* gets one line for each request; None logs nothing."""
 
     def __init__(self, handler: Handler, log: Callable[[str], None] | None = None) -> None:
         self._handler = handler
@@ -46,20 +51,20 @@ class ProxyApp:
         self._answering: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Serve one request; its body is never read."""
+        """Serve one request. Its body is never read."""
         if scope["type"] != "http":
             raise NotImplementedError(f"the proxy speaks no {scope['type']}")
         started = time.perf_counter()
         request = _request(scope)
-        sent = await self._cancellable(self._serve(request, scope, send))
+        sent = await self._cancellable(self._serve(request, send))
         if self._log is not None:
             took = (time.perf_counter() - started) * 1000
             problem = f": {sent.problem}" if sent.problem else ""
             line = f"{request.method} {request.raw_path} {sent.status} {sent.bytes} {took:.1f}ms{problem}"
-            self._log(_CONTROL.sub(" ", line))
+            self._log(line.translate(_CONTROL))
 
     def cut(self) -> None:
-        """End every answer that is still on its way, finished or not."""
+        """End every answer that is still being sent."""
         for task in self._answering:
             task.cancel()
 
@@ -69,44 +74,64 @@ class ProxyApp:
         try:
             return await serving
         except asyncio.CancelledError:
-            # only ``cut`` and the end of the loop cancel us, and a server would print a traceback for it
+            # Only ``cut`` and the end of the loop cancel a request, and the server would print a traceback for it.
             return _Sent(0, 0, "cut: the proxy stops")
         finally:
             self._answering.discard(task)
 
-    async def _serve(self, request: ProxyRequest, scope: Scope, send: Send) -> _Sent:
+    async def _serve(self, request: ProxyRequest, send: Send) -> _Sent:
         answer = await self._handler.answer(request)
         if isinstance(answer, LayerAnswer):
-            return await self._send_layer(answer, request, scope, send)
+            return await self._send_layer(answer, request, send)
         return await _send_small(answer, request, send)
 
-    async def _send_layer(self, answer: LayerAnswer, request: ProxyRequest, scope: Scope, send: Send) -> _Sent:
+    async def _send_layer(self, answer: LayerAnswer, request: ProxyRequest, send: Send) -> _Sent:
         if request.method == "HEAD":
             await send(_start(200, answer.headers))
             await send(_body(b""))
             return _Sent(200, 0, "")
-        if isinstance(answer.body, str) and PATHSEND in cast("Mapping[str, object]", scope.get("extensions") or {}):
-            await send(_start(200, answer.headers))
-            await send({"type": PATHSEND, "path": answer.body})
-            return _Sent(200, answer.size, "")
-        chunks = self._file_chunks(answer.body) if isinstance(answer.body, str) else answer.body.chunks()
+        body = answer.body
+        chunks = self._file_chunks(body, answer.size) if isinstance(body, str) else body.chunks()
         return await _send_chunks(chunks, answer.headers, send)
 
-    async def _file_chunks(self, path: str) -> AsyncGenerator[bytes, None]:
-        with open(path, "rb") as file:
-            while chunk := await self._handler.workers.run(lambda: file.read(CHUNK)):
-                yield chunk
+    async def _file_chunks(self, path: str, size: int) -> AsyncGenerator[bytes, None]:
+        """Yield the first *size* bytes of a file. A thread reads what is not in memory: disks can be slow."""
+        try:
+            with open(path, "rb", buffering=0) as file:
+                at = 0
+                while at < size:
+                    count = min(CHUNK, size - at)
+                    if _is_in_memory(file.fileno(), at + count - 1):
+                        chunk = file.read(count)
+                    else:
+                        chunk = await self._handler.workers.run(partial(file.read, count))
+                    if not chunk:
+                        raise DiskError(f"{path} was cut while it was sent")
+                    at += len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise DiskError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _is_in_memory(descriptor: int, at: int) -> bool:
+    """Whether a file's byte *at*, and so most likely those before it, can be read without waiting for a disk."""
+    if _AT_ONCE is None:
+        return False
+    try:
+        return os.preadv(descriptor, [bytearray(1)], at, _AT_ONCE) == 1
+    except OSError:  # it is not in memory, or the file system does not have this flag
+        return False
 
 
 async def _send_small(answer: Answer, request: ProxyRequest, send: Send) -> _Sent:
     await send(_start(answer.status, answer.headers))
-    # to HEAD too, as Go's handlers do: the server keeps the body back
+    # HEAD gets the body too, as in Go's handlers: the server drops it.
     await send(_body(answer.body))
     return _Sent(answer.status, 0 if request.method == "HEAD" else len(answer.body), answer.problem)
 
 
 async def _send_chunks(chunks: AsyncGenerator[bytes, None], headers: Headers, send: Send) -> _Sent:
-    """Send *chunks* as they come. If they end early the response stays unfinished: the server cuts the connection."""
+    """Send *chunks* as they come. If they end early the response stays incomplete: the server cuts the connection."""
     sent = 0
     await send(_start(200, headers))
     try:

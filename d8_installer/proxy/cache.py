@@ -1,7 +1,7 @@
-"""The proxy's layers on disk, each a file named by its digest; may be lost at any moment.
+"""The proxy's layers on disk, each in a file named by its digest. The files may be lost at any moment.
 
-Lives here: names, verification on read, the way from a temp file to a name, eviction. Everything blocks.
-Does not live here: where bytes come from (``fill``), and the store, which the proxy works without.
+This module names files, verifies them on reading, moves a temporary file to its name, and evicts. All functions may
+block, except ``unchanged``. ``fill`` brings the bytes; the store is not used, so that the proxy works without a home.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class _Entry(Struct, frozen=True):
 
 
 class TemporaryLayer(Struct, frozen=True):
-    """A layer being written: a temp file of the cache that has no digest's name yet."""
+    """A layer that is being written: a temporary file in the cache, not named by a digest yet."""
 
     file: BinaryIO
     path: str
 
 
 class LayerCache:
-    """Layers below *directory*, at most about *cap* bytes; safe to call from several threads and processes.
+    """Layers below *directory*, at most about *cap* bytes; safe for several threads and processes.
 
-    Over *cap*, the layers not used for longest go, but none that was handed out less than *grace* seconds
-    ago: its sender may not have opened it yet. DiskError where the operating system refuses.
+    Over *cap*, the least recently used layers are removed, except those handed out less than *grace* seconds ago, which
+    their sender may not have opened yet. DiskError if the operating system refuses.
     """
 
     def __init__(self, directory: str, cap: int, grace: float = 10.0) -> None:
@@ -51,54 +51,81 @@ class LayerCache:
         self._grace = grace
         self._lock = threading.Lock()
         self._verified: dict[str, tuple[int, int]] = {}
+        self._elsewhere: dict[Digest, str] = {}
         self._handed_out: dict[str, float] = {}
         try:
-            for place in (self._blobs, self._incoming):
-                os.makedirs(place, mode=0o700, exist_ok=True)
+            for path in (self._blobs, self._incoming):
+                os.makedirs(path, mode=0o700, exist_ok=True)
             self._sweep()
         except OSError as error:
             raise DiskError(f"cannot use {directory} as cache: {error.strerror}") from error
 
     def path_of(self, layer: Digest) -> str:
-        """Where *layer* lies once it is cached."""
+        """Return the path of *layer* once it is cached."""
         return os.path.join(self._blobs, layer.hex)
 
-    def find(self, layer: Digest, size: int) -> str | None:
-        """Return the path of a cached layer whose bytes are proven, or None.
+    def unchanged(self, layer: Digest, size: int) -> str | None:
+        """Return the path of a verified file of *layer*, in the cache or elsewhere, or None.
 
-        Proven means hashed once in this process, and size and mtime unchanged since. A file that differs is removed.
+        Only asks for the file's size and time, which takes no time worth a thread.
+        """
+        path = self.path_of(layer)
+        self._handed_out[path] = time.monotonic()
+        if self._is_unchanged(path, size):
+            self._touch(path)
+            return path
+        self._handed_out.pop(path, None)
+        other = self._elsewhere.get(layer)
+        return other if other is not None and self._is_unchanged(other, size) else None
+
+    def _is_unchanged(self, path: str, size: int) -> bool:
+        known = self._verified.get(path)
+        try:
+            return known is not None and known[0] == size and known == _state(path)
+        except OSError:
+            return False
+
+    def find(self, layer: Digest, size: int) -> str | None:
+        """Return the path of a cached layer whose bytes are verified, or None; a file with other bytes is removed.
+
+        Verified means hashed once by this process, with size and mtime unchanged since.
         """
         path = self.path_of(layer)
         self._handed_out[path] = time.monotonic()
         try:
-            proven = self.is_proven(path, layer, size)
+            is_verified = self._verify(path, layer, size)
         except FileNotFoundError:
             self._handed_out.pop(path, None)
             return None
         except OSError as error:
             raise DiskError(f"cannot read the cache: {error.strerror}") from error
-        if not proven:
+        if not is_verified:
             remove_if_there(path)
             return None
         self._touch(path)
         return path
 
-    def is_proven(self, path: str, layer: Digest, size: int) -> bool:
-        """Whether the file at *path*, in the cache or elsewhere, has *layer*'s bytes; OSError if it is not there."""
-        status = os.stat(path)
-        mark = (status.st_size, status.st_mtime_ns)
-        if status.st_size != size:
+    def verify_elsewhere(self, path: str, layer: Digest, size: int) -> bool:
+        """Whether the file at *path*, outside the cache, has the bytes of *layer*; OSError if it cannot be read."""
+        if not self._verify(path, layer, size):
             return False
-        if self._verified.get(path) == mark:
+        self._elsewhere[layer] = path
+        return True
+
+    def _verify(self, path: str, layer: Digest, size: int) -> bool:
+        state = _state(path)
+        if state[0] != size:
+            return False
+        if self._verified.get(path) == state:
             return True
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != layer.hex:
                 return False
-        self._verified[path] = mark
+        self._verified[path] = state
         return True
 
     def begin(self) -> TemporaryLayer:
-        """Open a temp file for a layer on its way."""
+        """Open a temporary file for a layer that arrives."""
         try:
             handle, path = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
@@ -106,28 +133,28 @@ class LayerCache:
         return TemporaryLayer(os.fdopen(handle, "wb"), path)
 
     def commit(self, incoming: TemporaryLayer, layer: Digest, written: str) -> str:
-        """Give a whole temp file its name if *written*, its sha256 in hex, is the layer's; else MismatchError."""
+        """Name a complete temporary file if *written*, its sha256 in hex, is the layer's; else raise MismatchError."""
         if written != layer.hex:
             raise MismatchError(f"layer {layer} arrived with other bytes: sha256:{written}")
         path = self.path_of(layer)
         self._handed_out[path] = time.monotonic()
         try:
             incoming.file.close()
-            status = os.stat(incoming.path)
+            state = _state(incoming.path)
             os.replace(incoming.path, path)
         except OSError as error:
             raise DiskError(f"cannot write to the cache: {error.strerror}") from error
-        self._verified[path] = (status.st_size, status.st_mtime_ns)
+        self._verified[path] = state
         self.evict()
         return path
 
     def abandon(self, incoming: TemporaryLayer) -> None:
-        """Remove a temp file that came to nothing."""
+        """Remove a temporary file whose layer did not arrive."""
         incoming.file.close()
         remove_if_there(incoming.path)
 
     def evict(self) -> None:
-        """Remove the layers not used for longest until the rest fits the cap."""
+        """Remove the least recently used layers until the rest fits the cap."""
         with self._lock:
             entries = sorted(self._entries(), key=lambda entry: entry.used_ns)
             excess = sum(entry.size for entry in entries) - self._cap
@@ -151,12 +178,12 @@ class LayerCache:
         return found
 
     def _touch(self, path: str) -> None:
-        """Note the use in the access time, on file systems mounted without it too; mtime stays, it is the proof."""
+        """Note the use in the access time, also where the mount option noatime is set; mtime stays as it is."""
         with suppress(FileNotFoundError):
             os.utime(path, ns=(time.time_ns(), os.stat(path).st_mtime_ns))
 
     def _sweep(self) -> None:
-        """Remove what killed processes left in ``incoming``, and what exceeds a smaller cap than last time."""
+        """Remove what killed processes left in ``incoming``, and layers that exceed a cap smaller than last time."""
         with os.scandir(self._incoming) as listing:
             old = [item.path for item in listing if time.time() - item.stat().st_mtime > _STALE_SECONDS]
         for path in old:
@@ -164,7 +191,13 @@ class LayerCache:
         self.evict()
 
 
+def _state(path: str) -> tuple[int, int]:
+    """Return a file's size and mtime, which change when its bytes do."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
 def remove_if_there(path: str) -> None:
-    """Unlink *path*; that it is gone already is not an error."""
+    """Unlink *path* if it exists."""
     with suppress(FileNotFoundError):
         os.unlink(path)

@@ -1,7 +1,7 @@
-"""Which child of an index the proxy serves (rpp.md §2.4). Pure: bytes in, Digest out.
+"""The child of an index that the proxy serves (rpp.md §2.4). No I/O.
 
-It differs from ``ImageIndex.child_for``: the proxy compares the index's own spelling with the query's,
-case-sensitively, and without a query falls back to what go-containerregistry takes for linux/amd64.
+It differs from ``ImageIndex.child_for``: the proxy compares the index's spelling with the query's, case-sensitively,
+and without a query takes the child that go-containerregistry takes for linux/amd64.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DEFAULT_PLATFORM = Platform("linux", "amd64")
 
 
 def is_index(manifest: ManifestBytes) -> bool:
-    """Whether *manifest* is an index or Docker list, by the media type it came with.
+    """Whether *manifest* is an index or Docker list, by the media type that it came with.
 
-    Where that says neither, the content decides; MismatchError if it is none.
+    For any other media type the content decides; MismatchError if it is not a manifest at all.
     """
     if manifest.media_type in INDEX_TYPES | MANIFEST_TYPES:
         return manifest.media_type in INDEX_TYPES
@@ -32,29 +32,29 @@ def is_index(manifest: ManifestBytes) -> bool:
 
 
 def asked_child(index: ManifestBytes, platform: Platform) -> Digest | None:
-    """Return the first child with exactly this os and architecture; one without a platform never matches.
+    """Return the first child with exactly this os and architecture; a child without a platform never matches.
 
-    A document without a list of children has none (rpp.md §18.4); MismatchError if it is not a document at all, or the
+    A document without a list of children has none (rpp.md §18.4). MismatchError if it is not a document at all, or the
     child has no sha256 digest.
     """
     return _digest(next((entry for entry in _entries(index) if _spelled(entry.get("platform")) == platform), None))
 
 
 def default_child(index: ManifestBytes) -> Digest | None:
-    """Return the first child for linux/amd64; one without a platform is taken to be that. Raises as ``asked_child``."""
+    """Return the first child for linux/amd64, or without a platform. Raises the same errors as ``asked_child``."""
     wanted = (None, DEFAULT_PLATFORM)
     return _digest(next((entry for entry in _entries(index) if _spelled(entry.get("platform")) in wanted), None))
 
 
 def _entries(index: ManifestBytes) -> list[dict[str, object]]:
-    """Return the entries of *index* as Go reads them: none is looked at more closely than needed."""
+    """Return the entries of *index* as Go reads them: no field is checked that is not needed."""
     try:
         document = json.loads(index.raw)
         entries = member(document, "manifests") or []
     except (ValueError, RecursionError, AttributeError) as error:
-        raise MismatchError("this index is no JSON object") from error
+        raise MismatchError("this index is not a JSON object") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise MismatchError("the children of this index are no list of objects")
+        raise MismatchError("the children of this index are not a list of objects")
     return entries
 
 
@@ -66,7 +66,7 @@ def _digest(entry: dict[str, object] | None) -> Digest | None:
 
 
 def _spelled(entry: object) -> Platform | None:
-    """The platform with any text in its parts; None only where the member is missing or null."""
+    """Return the platform with any text in its parts; None only if the member is missing or null."""
     if entry is None:
         return None
     fields = entry if isinstance(entry, dict) else {}

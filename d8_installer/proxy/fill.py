@@ -1,7 +1,7 @@
-"""Layers on their way from a source into the cache, and the readers who follow them while they arrive.
+"""Layers on their way from a source into the cache, and the readers that follow them while they arrive.
 
-Each layer is fetched once, however many clients ask for it at the same time. A reader gets the last byte
-only after the digest is proven, so that no client ever holds a whole layer that is a wrong one.
+Each layer is fetched once, however many clients ask for it at the same time. A reader gets the last byte only after
+the digest is verified, so that no client ever has a complete layer with wrong bytes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Fill:
-    """One layer that arrives: the thread of ``run`` writes it, any number of ``chunks`` read it.
+    """One layer that arrives: ``run`` writes it in a thread, and any number of ``chunks`` read it.
 
-    All state is changed in the event loop only.
+    The state changes only in the event loop.
     """
 
     def __init__(self, cache: LayerCache, request: LayerRequest, stopping: threading.Event) -> None:
@@ -41,19 +41,19 @@ class Fill:
         self._ended = False
         self._error: BaseException | None = None
         self.local: str | None = None
-        """Where the layer lies as a proven file already, when the source is local."""
+        """The path of the layer's verified file, if the source is local."""
 
     # --- in the event loop ---
 
     async def opened(self) -> None:
-        """Wait until the source gave the layer or a file of it; raise what ended it before that, or since."""
+        """Wait until the source has opened the layer, or has given its file; raise the error that ended the fill."""
         while self._temp is None and not self._ended:
             await self._changed.wait()
         if self._error is not None:
             raise self._error
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the layer from its beginning, as far as it is there; raise the error that ended it early."""
+        """Yield the layer from its beginning while it arrives; raise the error that ended it early."""
         at = 0
         with await self._open() as file:
             while self._error is None:
@@ -68,7 +68,7 @@ class Fill:
         raise self._error
 
     def end(self, error: BaseException | None) -> None:
-        """Tell the readers that nothing more will come."""
+        """Tell the readers that nothing follows."""
         self._ended, self._error = True, error
         self._notify()
 
@@ -85,7 +85,7 @@ class Fill:
         changed.set()
 
     async def _open(self) -> BinaryIO:
-        """Open what has arrived. The thread may be ahead of what it told: done, or failed and cleaned up."""
+        """Open the file that arrives. The thread may be ahead of the loop: it has committed or removed the file."""
         for path in (self._temp or "", self._cache.path_of(self._request.layer)):
             with suppress(FileNotFoundError):
                 return open(path, "rb")
@@ -96,10 +96,10 @@ class Fill:
     # --- in a thread ---
 
     def run(self, source: Source) -> None:
-        """Fetch the layer; a D8Error if it does not come, or is not what its manifest says."""
+        """Fetch the layer; a D8Error if it does not arrive, or has other bytes than its manifest says."""
         with _disk_errors(), source.layer(self._request) as body:
             if body.path is not None:
-                self._prove(body.path)
+                self._verify(body.path)
                 return
             if body.size is not None and body.size != self._request.size:
                 raise MismatchError(f"{self._request.layer} has {body.size} bytes, not {self._request.size}")
@@ -112,13 +112,13 @@ class Fill:
                 raise
             self._tell(self._advance, self._request.size)
 
-    def _prove(self, path: str) -> None:
-        if not self._cache.is_proven(path, self._request.layer, self._request.size):
+    def _verify(self, path: str) -> None:
+        if not self._cache.verify_elsewhere(path, self._request.layer, self._request.size):
             raise MismatchError(f"{path} does not have the bytes of {self._request.layer}")
         self.local = path
 
     def _receive(self, body: Body, incoming: TemporaryLayer) -> str:
-        """Write the body to the temp file; returns its sha256 in hex."""
+        """Write the body to the temporary file; return its sha256 in hex."""
         size, written, digest = self._request.size, 0, hashlib.sha256()
         for chunk in body:
             if self._stopping.is_set():
@@ -140,7 +140,7 @@ class Fill:
 
 
 class Fills:
-    """The fills under way, by layer digest. For the event loop only."""
+    """The running fills, by layer digest. Only for the event loop."""
 
     def __init__(self, cache: LayerCache, workers: Workers) -> None:
         self._cache = cache
@@ -150,7 +150,7 @@ class Fills:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def follow(self, request: LayerRequest, source: Source) -> Fill:
-        """Return the opened fill of a layer, the running one or a new one; raise if it cannot be opened."""
+        """Return the opened fill of a layer, running or new; raise the error if it cannot be opened."""
         fill = self._running.get(request.layer)
         if fill is None:
             fill = self._running[request.layer] = Fill(self._cache, request, self._stopping)
@@ -168,7 +168,7 @@ class Fills:
         error: BaseException | None = None
         try:
             await self._workers.run(lambda: fill.run(source))
-        except BaseException as problem:  # noqa: BLE001 - every reader raises it again
+        except BaseException as problem:  # noqa: BLE001 - every reader raises it
             error = problem
         del self._running[request.layer]
         fill.end(error)

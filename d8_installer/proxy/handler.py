@@ -1,6 +1,6 @@
-"""From a request to an answer, in the order of checks of rpp.md §2.3; knows no ASGI and sends nothing.
+"""From a request to an answer, in the order of checks of rpp.md §2.3.
 
-What an answer says is ``answers``', what the registry says ``upstream``'s, how a layer comes ``fill``'s.
+``answers`` has the texts, ``upstream`` asks the registry, ``fill`` brings a layer, and ``app`` sends the answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FILLS = 16
 
 
 class ProxyRequest(Struct, frozen=True, kw_only=True):
-    """What of a request counts: ``path`` is percent-decoded, ``raw_path`` and ``query`` are as sent."""
+    """The parts of a request that count: ``path`` is percent-decoded, ``raw_path`` and ``query`` are as sent."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class ProxyRequest(Struct, frozen=True, kw_only=True):
 
 
 class LayerAnswer(Struct, frozen=True):
-    """R2's 200: its headers, and the layer as a file that is there or as the fill that brings it."""
+    """R2's 200: its headers, and the layer as the path of a complete file, or as the fill that brings it."""
 
     headers: Headers
     size: int
@@ -46,7 +46,7 @@ class LayerAnswer(Struct, frozen=True):
 
 
 class Handler:
-    """Answers requests from one upstream. Belongs to one event loop; ``close`` ends what runs."""
+    """Answers requests from one upstream. It belongs to one event loop; ``close`` ends its threads."""
 
     def __init__(self, upstream: Upstream, cache: LayerCache, access: TokenFile | None = None) -> None:
         self._upstream = upstream
@@ -57,7 +57,7 @@ class Handler:
         self.workers = Workers(_QUESTIONS, "d8-proxy")
 
     async def answer(self, request: ProxyRequest) -> Answer | LayerAnswer:
-        """Return what *request* gets; never raises a D8Error."""
+        """Return the answer to *request*; never raises a D8Error."""
         if request.path == "/healthz":
             return answers.HEALTHY
         refusal = None if self._access is None else self._access.refusal(request.authorization)
@@ -74,7 +74,7 @@ class Handler:
         return await (self._image(route, request) if route.action == "image" else self._small(route))
 
     def close(self) -> None:
-        """End the fills, let the threads go, close the sources."""
+        """End the fills and the threads, and close the sources."""
         self._fills.stop()
         self._fillers.stop()
         self.workers.stop()
@@ -92,10 +92,13 @@ class Handler:
             platform = parse_platform_query(request.query)
         except InvalidPlatform:
             return answers.INVALID_PLATFORM
-        found = await self.workers.run(lambda: self._locate(route, platform))
-        if isinstance(found, Answer):
-            return found
-        package, path = found
+        package = self._upstream.at_hand(route.image, route.ref, platform)
+        path = None if package is None else self._cache.unchanged(package.request.layer, package.request.size)
+        if package is None or path is None:
+            found = await self.workers.run(lambda: self._locate(route, platform))
+            if isinstance(found, Answer):
+                return found
+            package, path = found
         layer = package.request
         headers = answers.layer_headers(route.image, route.ref, package.digest, layer.size)
         if path is not None or request.method == "HEAD":
@@ -107,7 +110,7 @@ class Handler:
         return LayerAnswer(headers, layer.size, fill.local or fill)
 
     def _locate(self, route: Route, platform: Platform | None) -> Answer | tuple[Package, str | None]:
-        """Blocks: the registry is asked for the tag each time, the layer's bytes may lie here already."""
+        """Ask the registry for the tag, and return the layer with its path if it is cached. Blocks."""
         try:
             resolved = self._upstream.resolve(route.image, route.ref, platform)
         except D8Error as error:
@@ -120,7 +123,7 @@ class Handler:
 
 
 def _ask(upstream: Upstream, route: Route) -> Answer:
-    """R1 and R3. Blocks."""
+    """Answer R1 and R3. Blocks."""
     try:
         if route.action == "tags":
             return answers.tags(route.image, upstream.tags(route.image))
@@ -130,9 +133,9 @@ def _ask(upstream: Upstream, route: Route) -> Answer:
 
 
 def canonical_path(raw_path: str) -> str:
-    """Return *raw_path* as Go's mux would have it: no ``//``, ``.`` or ``..``, a trailing slash kept (rpp.md §2.1)."""
+    """Return *raw_path* without ``//``, ``.`` and ``..``, with its trailing slash, as Go's mux does (rpp.md §2.1)."""
     if raw_path == PREFIX.rstrip("/"):
-        return PREFIX  # the mux sends the name of a subtree to the subtree (rpp.md §18.2)
+        return PREFIX  # the mux redirects the name of a subtree to the subtree (rpp.md §18.2)
     if "//" not in raw_path and "/." not in raw_path:
         return raw_path
     clean = "/" + posixpath.normpath(raw_path).lstrip("/")

@@ -1,6 +1,6 @@
-"""Which registry root serves an image: the configured repository, or the one above its edition (rpp.md §2.6).
+"""The registry root that serves an image: the configured repository, or the one above its edition (rpp.md §2.6).
 
-Lives here: the candidates, their order, and what is remembered. No I/O: whoever probes passes the attempt in.
+This module has the candidates, their order, and the memory of the last success. No I/O: the caller passes the attempt.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from d8_installer.errors import D8Error, NotAllowedError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# cse is intentionally not among them (rpp.md §2.6)
+# cse is intentionally missing (rpp.md §2.6).
 _EDITIONS = frozenset(["ce", "be", "se", "se-plus", "ee", "fe"])
 
 T = TypeVar("T")
 
 
 def trimmed_root(repository: str) -> str:
-    """Return *repository* without a last segment that is an edition, if a host and a path remain; else itself."""
+    """Return *repository* without its last segment if that is an edition, and a host and a path remain."""
     repository = repository.rstrip("/")
     root, _, last = repository.rpartition("/")
     host, _, path = root.partition("/")
@@ -28,7 +28,7 @@ def trimmed_root(repository: str) -> str:
 
 
 def candidate_roots(repository: str) -> tuple[str, ...]:
-    """Return the roots to probe, in order: the repository itself, then its trimmed root where that differs."""
+    """Return the roots to probe, in order: the repository itself, then its trimmed root if that differs."""
     repository = repository.rstrip("/")
     root = trimmed_root(repository)
     return (repository,) if root == repository else (repository, root)
@@ -42,25 +42,25 @@ class RootProbe:
         self._memo: tuple[str, str] | None = None
 
     def remembered(self, repository: str) -> str | None:
-        """The root that is tried first for *repository*; another repository's memo does not count."""
+        """Return the root that is tried first for *repository*, or None."""
         memo = self._memo
         return memo[1] if memo is not None and memo[0] == repository.rstrip("/") else None
 
     def remember(self, repository: str, root: str) -> None:
-        """Let *root* be tried first for *repository* from now on."""
+        """Try *root* first for *repository* from now on."""
         with self._lock:
             self._memo = (repository.rstrip("/"), root)
 
     def order(self, repository: str) -> tuple[str, ...]:
-        """The candidates, the remembered one first."""
+        """Return the candidates, the remembered one first."""
         first = self.remembered(repository)
         return tuple(sorted(candidate_roots(repository), key=lambda root: root != first))
 
     def run(self, repository: str, attempt: Callable[[str], T]) -> T:
-        """Return the first *attempt* that succeeds; if all fail, raise as rpp.md §2.6 says.
+        """Return the result of the first *attempt* that succeeds (rpp.md §2.6).
 
-        That is the first error, in probe order, that is no NotFoundError, or else the last NotFoundError.
-        A success is remembered only if every root skipped before it gave a definitive miss (404, 401, 403).
+        If all fail, raises the first error, in probe order, that is not a NotFoundError, else the last NotFoundError. A
+        success is remembered only if every root skipped before it gave a definitive miss (404, 401, 403).
         """
         errors: list[D8Error] = []
         for root in self.order(repository):

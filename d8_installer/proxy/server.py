@@ -1,7 +1,7 @@
-"""``serve``: the proxy as one process that listens, announces itself, and ends when told or orphaned.
+"""``serve``: the proxy as one process, which listens, announces its address, and ends by a signal or with its parent.
 
-Granian's embedded server runs the ASGI callable in this very process: no worker that could outlive its
-parent. Lives here: the socket's address, signals, the life of the process. Not here: any answer.
+Granian's embedded server runs the ASGI callable in this process, so no worker can outlive its parent. This module has
+the socket's address, the signals and the end of the process.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ _THREADS_END_SECONDS = 1.0
 _THREADS_POLL_SECONDS = 0.001
 _BLIND_PAUSE_SECONDS = 0.1
 _HEAD_MILLISECONDS = 5_000
-"""A connection that has not sent the head of its next request by then is closed, one that never sent a byte too."""
+"""A connection that has not sent the head of its next request by then is closed, even if it never sent a byte."""
 _BACKLOG = 4096
 """Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn)."""
 MAX_CONNECTIONS = 4096
-"""So many connections are open at once: twice as many silent ones as an honest request has to get past."""
+"""The number of connections that may be open at the same time."""
 _OTHER_FILES = 256
-"""Files that are open besides connections: layers, sources, threads."""
+"""The number of files that may be open besides connections: layers, sources, threads."""
 _ACCEPT_TRIES = 200
 _ACCEPT_PAUSE_SECONDS = 0.025
 
 
 class _Server(Protocol):
-    """What is used of granian's embedded server, which has no annotations."""
+    """The part of granian's embedded server that is used; granian has no annotations for it."""
 
     async def serve(self) -> None: ...
 
@@ -59,12 +59,12 @@ class _Server(Protocol):
 
 
 class ServeOptions(Struct, frozen=True, kw_only=True):
-    """How to serve. ``registry`` is a source's URL, the root that images lie below; port 0 takes a free one.
+    """How to serve. ``registry`` is a source's URL, the root of all images; port 0 takes a free port.
 
     Without ``cache_dir`` layers are cached in a temporary directory until the end; ``cache_bytes`` caps it.
-    ``token_file`` is read once (``TokenFile.parse``); without one everybody is let in, and only loopback is served.
-    ``log`` gets a line a request, None switches it off. With ``exit_with_parent`` the proxy ends when the
-    process that started it does.
+    ``token_file`` is read once (``TokenFile.parse``); without one all requests are accepted, and only loopback is
+    served. ``log`` gets a line for each request, None logs nothing. With ``exit_with_parent`` the proxy ends when the
+    process that started it ends.
     """
 
     registry: str
@@ -78,10 +78,10 @@ class ServeOptions(Struct, frozen=True, kw_only=True):
 
 
 def serve(options: ServeOptions, open_source: Callable[[str], Source], announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM, SIGINT, SIGHUP or the parent's end; return after a clean stop. Call it in the main thread.
+    """Serve until SIGTERM, SIGINT, SIGHUP or the parent's end; return after a clean stop. Only for the main thread.
 
-    *announce* gets ``listening on http://HOST:PORT`` once connections are accepted. ConfigError if the extra
-    is missing, the address cannot be had, or it is beyond loopback without a token file.
+    *announce* gets ``listening on http://HOST:PORT`` once connections are accepted. ConfigError if the extra is
+    missing, the address is not available, or it is not a loopback address and there is no token file.
     """
     parent = os.getppid()
     access = None if options.token_file is None else TokenFile.parse(_read(options.token_file))
@@ -124,10 +124,7 @@ async def _serve(app: ProxyApp, address: tuple[str, int], announce: Callable[[st
 
 
 async def _end(serving: asyncio.Task[None], app: ProxyApp) -> None:
-    """Wait for the server, which waits for open transfers; cut those that take too long.
-
-    Files that granian sends by itself cannot be cut: they end with the process.
-    """
+    """Wait for the server, which waits for open transfers, and cut those that take too long."""
     await asyncio.wait({serving}, timeout=_STOP_SECONDS)
     app.cut()
     await asyncio.wait({serving}, timeout=_CUT_SECONDS)
@@ -147,23 +144,23 @@ def _server(app: ProxyApp, host: str, port: int) -> _Server:
         port=port,
         interface=Interfaces.ASGINL,
         websockets=False,
-        # With HTTP/2 allowed, a connection waits for its first bytes without any limit.
+        # If HTTP/2 is allowed, a connection may wait for its first bytes without a limit.
         http=HTTPModes.http1,
-        # Its buffer stays as large as it is by default: a smaller one costs a quarter of a layer's speed.
+        # The buffer keeps its default size: a smaller one costs a quarter of a layer's speed.
         http1_settings=HTTP1Settings(header_read_timeout=_HEAD_MILLISECONDS),
         backlog=_BACKLOG,
         backpressure=connection_limit(),
         log_level=LogLevels.error,
-        # granian's own log goes to stdout unless told otherwise
+        # By default granian logs to stdout.
         log_dictconfig=_LOG_TO_STDERR,
     )
     return cast("_Server", server)
 
 
 def connection_limit() -> int:
-    """Return how many connections may be open at once, and let this process open as many files as that needs.
+    """Return how many connections may be open at the same time, and raise this process's limit of open files for them.
 
-    The limit of open files is raised no further than its hard limit, and never lowered.
+    The limit is raised up to its hard limit, and never lowered.
     """
     wanted = MAX_CONNECTIONS + _OTHER_FILES
     try:
@@ -173,7 +170,7 @@ def connection_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(OSError, ValueError):  # some systems allow less than the hard limit says
+        with suppress(OSError, ValueError):  # some systems allow less than their hard limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
             soft = raised
     allowed = wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
@@ -189,7 +186,7 @@ _LOG_TO_STDERR = {
 
 
 async def _greet(address: tuple[str, int], announce: Callable[[str], None], serving: asyncio.Task[None]) -> None:
-    """Announce the address as soon as a connection to it is accepted; ConfigError if that never happens."""
+    """Announce the address as soon as it accepts a connection; ConfigError if it never does."""
     host, port = address
     for _ in range(_ACCEPT_TRIES):
         try:
@@ -197,7 +194,7 @@ async def _greet(address: tuple[str, int], announce: Callable[[str], None], serv
         except OSError:
             if serving.done():
                 serving.result()
-            # granian says nothing when its socket listens
+            # granian does not tell when its socket listens.
             await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
             continue
         writer.close()
@@ -207,9 +204,9 @@ async def _greet(address: tuple[str, int], announce: Callable[[str], None], serv
 
 
 async def _watch(parent: int | None, stopping: asyncio.Event) -> None:
-    """Set *stopping* once this process has another parent than *parent*: the one that started us is dead.
+    """Set *stopping* once *parent*, the process that started this one, is no longer its parent.
 
-    Not PR_SET_PDEATHSIG: that is Linux only, and fires when the *thread* that started us ends.
+    PR_SET_PDEATHSIG is not used: only Linux has it, and it fires when the *thread* that started this process ends.
     """
     while parent is not None and os.getppid() == parent:
         await asyncio.sleep(_PARENT_POLL_SECONDS)
@@ -218,7 +215,7 @@ async def _watch(parent: int | None, stopping: asyncio.Event) -> None:
 
 
 def _native_threads() -> set[int]:
-    """The ids of this process's threads that are not Python's own; empty where /proc does not tell."""
+    """Return the ids of this process's threads that Python did not start; empty without /proc."""
     try:
         everyone = {int(thread) for thread in os.listdir("/proc/self/task")}
     except FileNotFoundError:
@@ -229,8 +226,8 @@ def _native_threads() -> set[int]:
 def _let_native_threads_end(before: set[int]) -> None:
     """Wait, at most a second, for the server's Rust threads.
 
-    ``serve`` of granian's returns a moment before its last thread has done with Python, and a thread that still
-    has not when the interpreter is finalized aborts the process.
+    Granian's ``serve`` returns a moment before its last thread is done with Python. If such a thread is still running
+    when the interpreter is finalized, it aborts the process.
     """
     deadline = time.monotonic() + _THREADS_END_SECONDS
     if not os.path.exists("/proc/self/task"):
@@ -248,10 +245,10 @@ def _address(host: str) -> str:
 
 
 def _port(host: str, port: int, stack: ExitStack) -> int:
-    """Return a port that is nobody's, held until *stack* is left where it was chosen here.
+    """Return a free port. A port chosen here, for 0, is reserved until *stack* is left.
 
-    Granian shares its port (SO_REUSEPORT) and reports 0 for 0: a second proxy on one port would get every
-    second request, so a plain socket has to find the port free first.
+    Granian shares its port (SO_REUSEPORT), and reports 0 for 0. A second proxy on the port would get every second
+    request, so a plain socket checks first that the port is free.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as plain:

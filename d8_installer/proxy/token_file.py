@@ -1,9 +1,8 @@
-"""Who may ask: bearer tokens read from a file, compared in constant time. No request is answered here."""
+"""The bearer tokens that the proxy accepts, read from a file and compared in constant time."""
 
 from __future__ import annotations
 
 import hmac
-import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
@@ -13,13 +12,13 @@ from d8_installer.proxy import answers
 if TYPE_CHECKING:
     from d8_installer.proxy.answers import Answer
 
-# RFC 6750 §2.1, b64token: a colon can never be part of it
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+_TOKEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~+/-")
+"""The characters of a token, which may end with ``=`` (RFC 6750 §2.1, b64token). A colon is never part of it."""
 _DENY = "deny:"
 
 
 class TokenFile(Struct, frozen=True):
-    """The tokens that are let in, and those that are known but refused (403). Neither is ever shown."""
+    """The tokens that are accepted, and those that are known but refused (403). They are never shown."""
 
     allowed: tuple[bytes, ...]
     denied: tuple[bytes, ...] = ()
@@ -29,9 +28,9 @@ class TokenFile(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> TokenFile:
-        """Read a token file: one ``TOKEN`` or ``deny:TOKEN`` a line, blank lines and ``#`` comments aside.
+        """Read a token file: one ``TOKEN`` or ``deny:TOKEN`` a line, with blank lines and ``#`` comments.
 
-        ConfigError, naming the line's number only, if a line is not a token, or if none is let in.
+        Raises ConfigError, which names only the line's number, if a line is not a token, or if no token is accepted.
         """
         allowed: list[bytes] = []
         denied: list[bytes] = []
@@ -39,7 +38,7 @@ class TokenFile(Struct, frozen=True):
             token = line.strip()
             if not token or token.startswith("#"):
                 continue
-            if not _TOKEN.fullmatch(token.removeprefix(_DENY)):
+            if not _is_token(token.removeprefix(_DENY)):
                 raise ConfigError(
                     f"line {number} of the token file is not a bearer token",
                     hint="write one token a line, of letters, digits and . _ ~ + / - with = at its end",
@@ -50,7 +49,7 @@ class TokenFile(Struct, frozen=True):
         return cls(tuple(allowed), tuple(denied))
 
     def refusal(self, authorization: bytes) -> Answer | None:
-        """The answer that refuses this ``Authorization`` header, or None if it is let in (rpp.md §2.3)."""
+        """Return the answer that refuses this ``Authorization`` header, or None if it is accepted (rpp.md §2.3)."""
         scheme, _, token = authorization.partition(b" ")
         token = token.strip() if scheme.lower() == b"bearer" else b""
         if _is_one_of(token, self.denied):
@@ -58,6 +57,11 @@ class TokenFile(Struct, frozen=True):
         return None if _is_one_of(token, self.allowed) else answers.UNAUTHORIZED
 
 
+def _is_token(text: str) -> bool:
+    characters = text.rstrip("=")
+    return bool(characters) and _TOKEN.issuperset(characters)
+
+
 def _is_one_of(token: bytes, known: tuple[bytes, ...]) -> bool:
-    # every one is compared, so that the time tells nothing of which
+    # All tokens are compared, so that the time does not tell which one matched.
     return sum(hmac.compare_digest(token, other) for other in known) > 0

@@ -1,12 +1,11 @@
-"""What the proxy knows of its registry: roots, tags, resolved packages, remembered manifests. Blocking.
+"""The registry behind the proxy: roots, tags, resolved packages and remembered manifests.
 
-Lives here: the questions asked of a Source and their order (rpp.md §2.4 to §2.6). Does not live here:
-statuses and bodies (``answers``), threads (``app``), layer bytes (``cache``).
+This module asks a Source in the order of rpp.md §2.4 to §2.6, and blocks while it does. ``answers`` has the statuses
+and bodies, ``handler`` the threads, ``cache`` the layers' bytes.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,18 +29,17 @@ if TYPE_CHECKING:
 MAX_NESTING = 4
 MAX_REMEMBERED_BYTES = 32 << 20
 
-# only a registry has editions; a proxy, layout or bundle is one root
+# Only a registry has editions. A proxy, a layout or a bundle is one root.
 _PROBED = tuple(f"{scheme}://" for scheme in OCI_SCHEMES)
 
-# what go-containerregistry accepts in a repository's name (rpp.md §2.2)
-_REPOSITORY = re.compile(r"[a-z0-9_\-./]+", re.ASCII)
-
+_REPOSITORY = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-./")
+"""The characters that go-containerregistry accepts in a repository's name (rpp.md §2.2)."""
 
 T = TypeVar("T")
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """A version that was found: the digest that ETag names, the tag's manifest, and the root it came from."""
+    """A version that was found: the digest for the ETag, the tag's manifest, and the root that has it."""
 
     root: str
     image: str
@@ -52,12 +50,12 @@ class Resolved(Struct, frozen=True, kw_only=True):
 
     @property
     def index(self) -> Digest | None:
-        """The digest of the tag's index; None if the tag is a single ImageManifest."""
+        """The digest of the tag's index; None if the tag names a single ImageManifest."""
         return self.manifest.digest if is_index(self.manifest) else None
 
 
 class Package(Struct, frozen=True):
-    """One layer to serve: what to ask the source of *root* for, and the manifest digest to announce."""
+    """One layer to serve: the request for the source of *root*, and the manifest digest to announce."""
 
     root: str
     digest: Digest
@@ -65,10 +63,10 @@ class Package(Struct, frozen=True):
 
 
 class Upstream:
-    """One registry behind the proxy. Every method blocks, and may be called from several threads.
+    """One registry behind the proxy, for several threads. All methods may block, except ``remembered`` and ``at_hand``.
 
-    *registry* returns the configured root as a source's URL, such as ``oci://host/path/ee``, and is asked at
-    each request; it raises ConfigError when there is none. *open_source* opens one root.
+    *registry* returns the configured root as a source's URL, such as ``oci://host/path/ee``. It is called for each
+    request, and raises ConfigError if no root is configured. *open_source* opens one root.
     """
 
     def __init__(self, registry: Callable[[], str], open_source: Callable[[str], Source]) -> None:
@@ -81,7 +79,7 @@ class Upstream:
         self.probe = RootProbe()
 
     def tags(self, image: str) -> Sequence[str]:
-        """Return every tag of *image* (R1). Raises what the source raises; NotFoundError if no root has it."""
+        """Return every tag of *image* (R1). Raises the source's errors; NotFoundError if no root has the image."""
         return self._probe(image, lambda source, _: source.tags(image))
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
@@ -92,56 +90,58 @@ class Upstream:
         return self._probe(image, lambda source, _: self._by_tag(source, image, _tag(image, ref)))
 
     def remembered(self, image: str, ref: str) -> ManifestBytes | None:
-        """The manifest of a digest served before, from memory and without blocking.
+        """Return the manifest of a digest or tag from memory, without blocking, or None.
 
-        So is that of a tag, where the source is local and says at once which digest the tag means now.
+        A tag's manifest can be returned only if the source is local, and so tells at once which digest the tag means.
         """
         known = self._manifests.get((image, ref))
         if known is not None or not self._at_hand:
             return known
-        source = self._at_hand.get(self._registry())
         try:
+            source = self._at_hand.get(self._registry())
             digest = source.current(image, ref) if source is not None else None
         except D8Error:
-            return None  # asking in full finds the same fault, and answers it
+            return None  # the full question meets the same fault, and answers it
         return None if digest is None else self._manifests.get((image, str(digest)))
 
     def resolve(self, image: str, tag: str, platform: Platform | None) -> Resolved:
-        """Find the manifest digest that *tag* means on *platform* (rpp.md §2.4); never from memory.
+        """Find the manifest digest that *tag* means on *platform* (rpp.md §2.4). The registry is asked each time.
 
-        *tag* may be a digest, of a child or of an index, which the registry takes in its place (rpp.md §18.1).
+        *tag* may be the digest of a child or index, which the registry accepts in its place (rpp.md §18.1).
         NotFoundError if it is missing or its index has no child for the platform.
         """
-        return self._probe(image, lambda source, root: self._resolve(source, root, (image, tag), platform))
+        return self._probe(image, lambda source, root: self._resolve(source, root, image, tag, platform))
 
     def package(self, resolved: Resolved) -> Package:
         """Find the layer to serve: the last one of the resolved manifest, from the root that resolved the tag.
 
-        NotFoundError if a manifest vanished meanwhile; MismatchError if there is no image or layer in it.
+        NotFoundError if a manifest has vanished since; MismatchError if there is no image or layer in it.
         """
         source = self._source(resolved.root)
         manifest = resolved.manifest
         if manifest.digest != resolved.digest:
             manifest = self._by_digest(source, resolved.root, resolved.image, resolved.digest)
-        image = self._image(source, resolved, manifest)
-        if not image.layers:
-            raise MismatchError(f"{resolved.image}:{resolved.tag} has no layers")
-        layer = image.layers[-1]
-        request = LayerRequest(
-            image=resolved.image,
-            tag=resolved.tag,
-            platform=resolved.platform if resolved.index else None,
-            index=resolved.index,
-            # what another proxy upstream would announce for this request
-            child=resolved.digest,
-            layer=layer.digest,
-            size=layer.size,
-            by_digest=is_digest(resolved.tag),
-        )
-        return Package(resolved.root, resolved.digest, request)
+        return _package(resolved, self._image(source, resolved, manifest))
+
+    def at_hand(self, image: str, tag: str, platform: Platform | None) -> Package | None:
+        """Return the layer to serve if the source is local and its manifests are in memory, without blocking.
+
+        None is no answer: ``resolve`` and ``package`` then find the layer, or the error.
+        """
+        try:
+            root = self._registry()
+            manifest = self.remembered(image, tag) if root in self._at_hand else None
+            resolved = None if manifest is None else _resolved(root, image, tag, manifest, platform)
+            if resolved is None:
+                return None
+            child = self._manifests.get((image, str(resolved.digest)))
+            parsed = None if child is None or is_index(child) else parse_manifest(child.raw)
+            return _package(resolved, parsed) if isinstance(parsed, ImageManifest) else None
+        except D8Error:
+            return None
 
     def source(self, package: Package) -> Source:
-        """The source that *package* was found in."""
+        """Return the source that *package* was found in."""
         return self._source(package.root)
 
     def close(self) -> None:
@@ -164,20 +164,12 @@ class Upstream:
             manifest = self._by_digest(source, resolved.root, resolved.image, child)
         raise MismatchError(f"{resolved.image}:{resolved.tag} nests more than {MAX_NESTING} indexes")
 
-    def _resolve(self, source: Source, root: str, asked: tuple[str, str], platform: Platform | None) -> Resolved:
-        image, tag = asked
+    def _resolve(self, source: Source, root: str, image: str, tag: str, platform: Platform | None) -> Resolved:
         if is_digest(tag):
             manifest = self._by_digest(source, root, image, _digest(image, tag))
         else:
-            manifest = source.manifest(image, _tag(image, tag))
-        if platform is None or not is_index(manifest):
-            return Resolved(
-                root=root, image=image, tag=tag, platform=platform, digest=manifest.digest, manifest=manifest
-            )
-        child = asked_child(manifest, platform)
-        if child is None:
-            raise NotFoundError(f"{image}:{tag} has no child for {platform}")
-        return Resolved(root=root, image=image, tag=tag, platform=platform, digest=child, manifest=manifest)
+            manifest = self._by_tag(source, image, _tag(image, tag))
+        return _resolved(root, image, tag, manifest, platform)
 
     def _by_tag(self, source: Source, image: str, tag: str) -> ManifestBytes:
         manifest = source.manifest(image, tag)
@@ -214,24 +206,52 @@ class Upstream:
             return self._sources[root]
 
 
-def _check_repository(image: str) -> None:
-    """Fail as the original does on a name that no registry has, without handing it to a source (rpp.md §2.2).
+def _resolved(root: str, image: str, tag: str, manifest: ManifestBytes, platform: Platform | None) -> Resolved:
+    """Choose the child for *platform*; NotFoundError if the index has none."""
+    digest: Digest | None = manifest.digest
+    if platform is not None and is_index(manifest):
+        digest = asked_child(manifest, platform)
+    if digest is None:
+        raise NotFoundError(f"{image}:{tag} has no child for {platform}")
+    return Resolved(root=root, image=image, tag=tag, platform=platform, digest=digest, manifest=manifest)
 
-    MismatchError where building the repository's name fails there, NotFoundError where the registry says 404.
+
+def _package(resolved: Resolved, image: ImageManifest) -> Package:
+    if not image.layers:
+        raise MismatchError(f"{resolved.image}:{resolved.tag} has no layers")
+    layer = image.layers[-1]
+    request = LayerRequest(
+        image=resolved.image,
+        tag=resolved.tag,
+        platform=resolved.platform if resolved.index else None,
+        index=resolved.index,
+        # This is the digest that another proxy upstream would announce for this request.
+        child=resolved.digest,
+        layer=layer.digest,
+        size=layer.size,
+        by_digest=is_digest(resolved.tag),
+    )
+    return Package(resolved.root, resolved.digest, request)
+
+
+def _check_repository(image: str) -> None:
+    """Fail as the original does for a name that no registry has, without passing it to a source (rpp.md §2.2).
+
+    MismatchError where the original cannot build the repository's name, NotFoundError where the registry answers 404.
     """
-    if not _REPOSITORY.fullmatch(image):
+    if not image or not _REPOSITORY.issuperset(image):
         raise MismatchError(f"{image[:100]!r} cannot be a repository")
     if not is_image_name(image.rpartition("/")[2]):
         raise NotFoundError(f"{image[:100]!r} is not an image name")
 
 
 def is_digest(ref: str) -> bool:
-    """Whether the registry is asked for a digest, as the original sees it: not whether it is a right one."""
+    """Whether the original takes *ref* for a digest, valid or not."""
     return ref.startswith("sha256:") or "@" in ref
 
 
 def _digest(image: str, ref: str) -> Digest:
-    """Return *ref* as a digest; NotFoundError for what no registry can have as one (rpp.md §18.4)."""
+    """Return *ref* as a digest; NotFoundError if no registry can have it (rpp.md §18.4)."""
     try:
         return Digest.parse(ref)
     except DocumentError as error:
@@ -239,7 +259,7 @@ def _digest(image: str, ref: str) -> Digest:
 
 
 def _tag(image: str, tag: str) -> str:
-    """Return *tag*; NotFoundError for what no registry can have as a tag."""
+    """Return *tag*; NotFoundError if no registry can have it."""
     if not is_tag(tag):
         raise NotFoundError(f"{image} has no tag {tag[:100]!r}")
     return tag

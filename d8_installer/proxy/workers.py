@@ -1,7 +1,7 @@
 """The threads in which Sources block, so that the event loop never does.
 
-Not ThreadPoolExecutor: its threads are joined when the interpreter ends, and one that waits for a silent
-registry would hold up SIGTERM. These are daemons.
+ThreadPoolExecutor is not used: its threads are joined when the interpreter ends, and a thread that waits for a silent
+registry would delay the end after SIGTERM. These threads are daemons.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """At most *limit* daemon threads, made when needed; further calls wait their turn."""
+    """At most *limit* daemon threads, started when needed; further calls wait for a free one."""
 
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
@@ -28,7 +28,7 @@ class Workers:
         self._busy = 0
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Return or raise what *function* does, run in a thread. Call it from the event loop only.
+        """Run *function* in a thread, and return or raise what it does. Only for the event loop.
 
         Cancelling the caller does not stop the function.
         """
@@ -38,7 +38,7 @@ class Workers:
         def job() -> None:
             try:
                 result = function()
-            except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            except BaseException as error:  # noqa: BLE001 - the caller gets it
                 _tell(loop, self._settle, future, None, error)
             else:
                 _tell(loop, self._settle, future, result, None)
@@ -51,7 +51,7 @@ class Workers:
         return await future
 
     def stop(self) -> None:
-        """Let idle threads end; busy ones end after their call."""
+        """End the idle threads; a busy one ends after its call."""
         for _ in range(self._threads):
             self._jobs.put(None)
 
@@ -70,7 +70,7 @@ class Workers:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
-    """Call in the loop; one that has closed meanwhile has nobody left who waits."""
+    """Call in the loop, unless it has closed: then nothing waits for the call."""
     try:
         loop.call_soon_threadsafe(call, *arguments)
     except RuntimeError:

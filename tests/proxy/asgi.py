@@ -21,7 +21,6 @@ class Reply:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    file: str | None = None
     whole: bool = False
 
 
@@ -31,9 +30,12 @@ async def ask(
     *,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
-    pathsend: bool = False,
+    after_event: Callable[[], None] = lambda: None,
 ) -> Reply:
-    """Send one request for a path and query, percent-encoded; the reply's header names are in lower case."""
+    """Send one request for a path and query, percent-encoded; the reply's header names are in lower case.
+
+    *after_event* is called after each event that the application sends.
+    """
     raw_path, _, query = target.partition("?")
     scope: dict[str, object] = {
         "type": "http",
@@ -42,7 +44,6 @@ async def ask(
         "raw_path": raw_path.encode(),
         "query_string": query.encode(),
         "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
-        "extensions": {"http.response.pathsend": {}} if pathsend else {},
     }
     reply = Reply()
 
@@ -51,6 +52,7 @@ async def ask(
 
     async def send(event: dict[str, object]) -> None:
         _note(event, reply)
+        after_event()
 
     await app(scope, receive, send)
     return reply
@@ -72,8 +74,6 @@ def _note(event: dict[str, object], reply: Reply) -> None:
         for name, value in cast("tuple[tuple[bytes, bytes], ...]", event["headers"]):
             assert name == name.lower(), "ASGI wants header names in lower case"
             reply.headers[name.decode()] = value.decode()
-    elif event["type"] == "http.response.pathsend":
-        reply.file, reply.whole = str(event["path"]), True
     else:
         assert not reply.whole, "sent after the end"
         reply.body += cast("bytes", event["body"])

@@ -11,7 +11,9 @@ import pytest
 
 from d8_installer.errors import TryAgainError
 from d8_installer.model.digest import Digest
+from d8_installer.proxy import app
 from d8_installer.proxy.app import ProxyApp
+from d8_installer.proxy.cache import CHUNK as FILE_CHUNK
 from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler
 from d8_installer.proxy.upstream import Upstream
@@ -147,19 +149,43 @@ def test_a_spoiled_cache_is_fetched_again(source: MemorySource, handler: Handler
     assert source.count("layer") == 2
 
 
-def test_a_cached_layer_is_sent_as_a_file(handler: Handler) -> None:
-    assert asyncio.run(ask(ProxyApp(handler), V1, pathsend=True)).body == LAYER
-    reply = asyncio.run(ask(ProxyApp(handler), V1, pathsend=True))
-    assert reply.file is not None
-    with open(reply.file, "rb") as file:
-        assert file.read() == LAYER
+def test_a_cached_layer_is_sent_from_its_file(source: MemorySource, handler: Handler) -> None:
+    for _ in range(2):
+        assert ask_once(ProxyApp(handler), V1).body == LAYER
+    assert source.count("layer") == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, FILE_CHUNK - 1, FILE_CHUNK, FILE_CHUNK + 1, 3 * FILE_CHUNK])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_file_is_sent_whole_from_memory_and_from_a_disk(
+    source: MemorySource, handler: Handler, size: int, in_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_memory:  # as on a system whose preadv cannot tell
+        monkeypatch.setattr(app, "_AT_ONCE", None)
+    data = bytes(range(251)) * (size // 251) + bytes(size % 251)
+    source.add_image(FOO, "v1", data)
+    for _ in range(2):
+        reply = ask_once(ProxyApp(handler), V1)
+        assert (reply.whole, reply.body) == (True, data)
+
+
+def test_a_file_that_is_cut_while_it_is_sent_cuts_the_answer(
+    source: MemorySource, handler: Handler, tmp_path: Path
+) -> None:
+    data, lines = bytes(3 * FILE_CHUNK), list[str]()
+    source.add_image(FOO, "v1", data)
+    assert ask_once(ProxyApp(handler), V1).whole
+    path = tmp_path / "sha256" / Digest.of(data).hex
+    reply = asyncio.run(ask(ProxyApp(handler, lines.append), V1, after_event=lambda: os.truncate(path, FILE_CHUNK)))
+    assert (reply.whole, len(reply.body)) == (False, FILE_CHUNK)
+    assert lines[-1].endswith(f": cut: {path} was cut while it was sent")
 
 
 def test_a_local_source_is_sent_from_where_it_lies(source: MemorySource, handler: Handler, tmp_path: Path) -> None:
     place = tmp_path / "blob"
     place.write_bytes(LAYER)
     source.add_blob(FOO, LAYER, path=str(place))
-    assert asyncio.run(ask(ProxyApp(handler), V1, pathsend=True)).file == str(place)
+    assert ask_once(ProxyApp(handler), V1).body == LAYER
     assert files_in(tmp_path) == ["blob"], "nothing is copied"
 
 
