@@ -1,75 +1,133 @@
-"""What a quick command does not import: its start-up time is most of its time."""
+"""What a command may import, by the lists in ``imports.toml``: most of the time of a small command is its start."""
 
 from __future__ import annotations
 
-import json
 import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import measured
-from tests.command import ended, run
+from tests.command import ended, run, start
 from tests.images import add_image, executables
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
+LISTS = tomllib.loads(Path(__file__).with_name("imports.toml").read_text(encoding="utf-8"))
+HEAVY = frozenset(LISTS["heavy"])
+"""Modules of the standard library that cost a millisecond and more."""
+ANY_VERSION = {"backports", "typing_extensions"}
+"""What older Pythons need."""
 _LOADED = """
-import json, sys
+import os, sys
+before = set(sys.modules)
+def report(code):
+    print("loaded", code, *sorted(set(sys.modules) - before), file=sys.stderr)
+os.execve = lambda *_: (report(0), os._exit(0))
 from d8_installer.cli.main import run
-code = run(sys.argv[1:])
-loaded = sorted({name.partition(".")[0] for name in sys.modules} - {"d8_installer", "__main__"})
-json.dump([code, loaded, "d8_installer.pipeline.session" in sys.modules], sys.stderr)
+report(run(sys.argv[1:]))
 """
-# What stands in every process of this virtual environment, by .pth files: the start of measurements in subprocesses.
-_OF_THE_ENVIRONMENT = {"_virtualenv", "coverage", "a1_coverage", "sitecustomize"}
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = str(tmp_path_factory.mktemp("startup") / "reg")
+    add_image(root, "stronghold", "v1.0.0", executables("hello"))
+    return root
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    root = str(tmp_path / "reg")
-    add_image(root, "stronghold", "v1.0.0", executables("hello"))
+def empty(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     home.mkdir()
-    assert run("--endpoint", f"oci-layout:{root}", "install", "stronghold", home=str(home)).code == 0
     return home
 
 
-def loaded_by(home: Path, *arguments: str) -> tuple[set[str], bool]:
-    """Return the top-level modules that a command loads beyond the standard library, and whether the session."""
-    done = ended([sys.executable, "-c", _LOADED, *arguments, "-q"], home=str(home), env={measured.VARIABLE: ""})
-    code, modules, session = json.loads(done.err.splitlines()[-1])
-    assert code == 0, done
-    foreign = {name for name in modules if name not in sys.stdlib_module_names and not name.startswith("_")}
-    return foreign - _OF_THE_ENVIRONMENT, session
+@pytest.fixture
+def home(empty: Path, layout: str) -> Path:
+    assert run("--endpoint", f"oci-layout:{layout}", "install", "stronghold", home=str(empty)).code == 0
+    return empty
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(("sync",), ("sync", "--locked"), ("list",), ("which", "stronghold")),
-        *(("rollback", "1"), ("history",), ("gc",), ("verify",)),
-    ],
-    ids=" ".join,
-)
-def test_nothing_third_party_is_imported(home: Path, command: tuple[str, ...]) -> None:
-    of_values = set() if command[0] == "sync" else {"msgspec", "typing_extensions"}
-    assert loaded_by(home, *command)[0] <= of_values
+@pytest.fixture
+def proxy(empty: Path, layout: str) -> Iterator[str]:
+    """Serve the layout; return the address."""
+    serving = start(
+        *("proxy", "serve", "--from", f"oci-layout:{layout}", "--listen", "127.0.0.1:0", "--quiet"),
+        home=str(empty.parent),
+    )
+    with serving:
+        assert serving.stdout is not None
+        yield serving.stdout.readline().removeprefix("listening on ").strip()
+        serving.terminate()
 
 
-def test_a_sync_with_nothing_to_do_does_not_even_import_the_session(home: Path) -> None:
-    assert loaded_by(home, "sync")[1] is False
+def loaded_by(home: Path, *words: str) -> set[str]:
+    """Return the modules that a command loads, beyond those that stand in every process of this environment."""
+    done = ended([sys.executable, "-c", _LOADED, *words], home=str(home), env={measured.VARIABLE: ""})
+    (line,) = (line for line in done.err.splitlines() if line.startswith("loaded "))
+    _, code, *modules = line.split()
+    assert code == "0", done
+    return set(modules)
+
+
+def package(module: str) -> str:
+    """Return the package of ours that a module lies in, such as ``d8_installer.store``."""
+    return ".".join(module.split(".")[:2])
+
+
+def broken_rules(allowed: dict[str, list[str]], modules: set[str]) -> list[str]:
+    """Return which modules are not in the lists, and which packages are in the lists and not loaded."""
+    ours = {package(module) for module in modules if module.startswith(("d8_installer.", "d8_hooks."))}
+    tops = {module.partition(".")[0] for module in modules} - {"d8_installer", "d8_hooks"}
+    foreign = {top for top in tops - sys.stdlib_module_names if not top.startswith("_")} - ANY_VERSION
+    heavy = {module for module in modules if module in HEAVY}
+    return [
+        *(f"loads {name}" for name in sorted(ours - set(allowed["packages"]))),
+        *(f"does not load {name}" for name in sorted(set(allowed["packages"]) - ours)),
+        *(f"loads {name}" for name in sorted(foreign - set(allowed["third_party"]))),
+        *(f"loads {name}" for name in sorted(heavy - set(allowed["heavy"]))),
+    ]
+
+
+@pytest.mark.parametrize("words", ["list", "which stronghold", "run stronghold", "sync --locked", "--help", "--version"])
+def test_only_what_is_listed_is_imported(home: Path, words: str) -> None:
+    assert broken_rules(LISTS[words.split()[0]], loaded_by(home, *words.split())) == []
+
+
+def test_an_install_from_a_directory_imports_no_http(empty: Path, layout: str) -> None:
+    modules = loaded_by(empty, "--endpoint", f"oci-layout:{layout}", "install", "stronghold")
+    assert broken_rules(LISTS["install"], modules) == []
+
+
+def test_an_install_from_a_proxy(empty: Path, proxy: str) -> None:
+    assert broken_rules(LISTS["install-http"], loaded_by(empty, "--endpoint", proxy, "install", "stronghold")) == []
+
+
+@pytest.mark.parametrize("words", ["rollback 1", "history", "gc", "verify"])
+def test_nothing_third_party_is_imported(home: Path, words: str) -> None:
+    modules = loaded_by(home, *words.split())
+    foreign = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - ANY_VERSION
+    assert {name for name in foreign if not name.startswith("_")} <= {"d8_installer", "msgspec"}
+
+
+def test_a_sync_with_nothing_to_do_imports_just_these_modules(home: Path) -> None:
+    ours = {module for module in loaded_by(home, "sync") if module.startswith("d8_")}
+    assert ours == set(LISTS["sync"]["modules"])
     (home / ".config/d8-installer/d8.toml").touch()
-    assert loaded_by(home, "sync")[1] is False, "the stamp compares bytes, not times"
+    assert "d8_installer.pipeline.session" not in loaded_by(home, "sync"), "the stamp compares bytes, not times"
 
 
-def test_a_changed_manifest_lock_or_link_ends_the_quick_way(home: Path) -> None:
+def test_a_changed_manifest_lock_or_link_ends_the_fast_way(home: Path) -> None:
+    session = "d8_installer.pipeline.session"
     manifest = home / ".config/d8-installer/d8.toml"
     manifest.write_text(manifest.read_text() + "# a comment\n")
-    assert loaded_by(home, "sync")[1] is True
-    assert loaded_by(home, "sync")[1] is False
+    assert session in loaded_by(home, "sync")
+    assert session not in loaded_by(home, "sync")
     current = home / ".local/share/d8-installer/profiles/user/current"
     current.unlink()
-    assert loaded_by(home, "sync")[1] is True
+    assert session in loaded_by(home, "sync")
     assert current.is_symlink()
