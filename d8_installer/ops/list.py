@@ -9,11 +9,10 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct
 from d8_installer.model.version import Version
-from d8_installer.pipeline.altered_files import altered_text
+from d8_installer.pipeline.altered_files import warn_of_altered
 from d8_installer.pipeline.driver import usable_tags, workers
 from d8_installer.pipeline.other_profiles import others_have
 from d8_installer.pipeline.requesters import gather
-from d8_installer.pipeline.strangers import stranger_in_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -103,24 +102,6 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
         outdated=outdated,
         others=others,
     )
-
-
-def warn_of_altered(
-    session: Session, profile: Profile, active: Generation, binary: str | None = None
-) -> dict[Placed, str]:
-    """Warn if the home is another user's, and of stored files that were changed since. Return how each differs.
-
-    With *binary*, only that one counts.
-    """
-    owner = stranger_in_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
-    if owner is not None:
-        session.reporter.warn(f"{owner}, who can change every program in it")
-    problems = {}
-    for placed, path, problem in session.profiles.generations(profile).altered_executables(active):
-        if binary in (None, placed.placement.binary):
-            session.reporter.warn(altered_text(placed, path, problem))
-            problems[placed] = problem
-    return problems
 
 
 def _row(

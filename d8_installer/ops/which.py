@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
 from d8_installer.model.value import Struct
-from d8_installer.ops.list import warn_of_altered
-from d8_installer.pipeline.other_profiles import hint_elsewhere
+from d8_installer.pipeline.altered_files import warn_of_altered
 from d8_installer.store.generations import file_name
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def which(session: Session, binary: str) -> WhichResult:
     active = session.profiles.active(profile)
     placed = active.find(binary) if active is not None else None
     if active is None or placed is None:
+        from d8_installer.pipeline.other_profiles import hint_elsewhere
+
         words = f"which {shlex.quote(binary)}"
         hint = hint_elsewhere(
             session, profile, words, lambda placement: placement.binary == binary and placement.in_bin

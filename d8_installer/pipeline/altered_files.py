@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from d8_installer.pipeline.strangers import stranger_in_home
 from d8_installer.store.status import UNEXECUTABLE
 
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.profile import Profile
+    from d8_installer.pipeline.session import Session
     from d8_installer.store.generations import ProfileStore
 
 
@@ -26,3 +29,21 @@ def altered_facts(generations: ProfileStore, active: Generation) -> tuple[tuple[
         for placed, path, problem in generations.altered_executables(active)
         if os.path.lexists(path)
     )
+
+
+def warn_of_altered(
+    session: Session, profile: Profile, active: Generation, binary: str | None = None
+) -> dict[Placed, str]:
+    """Warn if the home is another user's, and of stored files that were changed since. Return how each differs.
+
+    With *binary*, only that one counts.
+    """
+    owner = stranger_in_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
+    if owner is not None:
+        session.reporter.warn(f"{owner}, who can change every program in it")
+    problems = {}
+    for placed, path, problem in session.profiles.generations(profile).altered_executables(active):
+        if binary in (None, placed.placement.binary):
+            session.reporter.warn(altered_text(placed, path, problem))
+            problems[placed] = problem
+    return problems

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +12,7 @@ from d8_installer.model.source import ManifestBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from d8_installer.model.source import Source
 
@@ -114,6 +113,8 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
     One that waits for a stalled answer would hold the person for half a minute. ``cli.main`` ends the process with it.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(max(1, count), thread_name_prefix="d8-ask")
     try:
         yield pool
@@ -125,6 +126,8 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
 def _all(pool: ThreadPoolExecutor, ask: Callable[[Q], A], needs: list[Q]) -> dict[Q, A]:
     """Return the answer to each need. Waiting for all at once leaves the processor to the threads that ask."""
+    from concurrent.futures import FIRST_EXCEPTION, wait
+
     futures = [pool.submit(ask, need) for need in needs]
     pending = set(futures)
     while pending:
@@ -139,6 +142,8 @@ def result_of(future: Future[A]) -> A:
 
     The system may hand a signal to any thread of ours, and does not wake the main one for it: so that wakes by itself.
     """
+    from concurrent.futures import wait
+
     while not future.done():
         wait([future], timeout=HEARTBEAT)
     return future.result()

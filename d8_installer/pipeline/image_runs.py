@@ -6,16 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError
-from d8_installer.model.manifest import Manifest
 from d8_installer.model.profile import Profile
 from d8_installer.model.requirement import OWN_MANIFEST, Request
-from d8_installer.model.resolution import Wanted
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import altered_text
-from d8_installer.pipeline.apply import apply
-from d8_installer.pipeline.change import Change, asked_by
-from d8_installer.pipeline.profile_access import Workspace
-from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.strangers import refuse_strangers_program
 from d8_installer.store import status
 from d8_installer.store.generations import ProfileStore, file_name
@@ -67,21 +61,7 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
                 generations.recover()
             active = generations.active()
             if active is None:
-                workspace = Workspace(
-                    profile=profile,
-                    generations=generations,
-                    manifest_text="",
-                    manifest=Manifest((request,)),
-                    lock_text="",
-                    lock=None,
-                )
-                requirements = workspace.manifest.requirements(requester)
-                relocked = relock(
-                    session, Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
-                )
-                # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
-                asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
-                apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))
+                _install(session, profile, generations, request, requester)
                 active = generations.active()
     if active is None:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
@@ -91,3 +71,29 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
             f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
         )
     return of_generation(session, active, binary)
+
+
+def _install(session: Session, profile: Profile, generations: ProfileStore, request: Request, requester: str) -> None:
+    # Imported here, because a binary that is in place already needs none of it.
+    from d8_installer.model.manifest import Manifest
+    from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.apply import apply
+    from d8_installer.pipeline.change import Change, asked_by
+    from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.relock import relock
+
+    workspace = Workspace(
+        profile=profile,
+        generations=generations,
+        manifest_text="",
+        manifest=Manifest((request,)),
+        lock_text="",
+        lock=None,
+    )
+    requirements = workspace.manifest.requirements(requester)
+    relocked = relock(
+        session, Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
+    )
+    # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
+    asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
+    apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))

@@ -26,7 +26,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from binascii import crc32
 from typing import TYPE_CHECKING
 
@@ -84,7 +83,7 @@ class Incoming:
     def create(self, member: str) -> BinaryIO:
         """Create a new file; *member* only makes its name recognizable, and is never used as a path."""
         readable = "".join(char if char.isalnum() else "_" for char in member[:32])
-        return fs.create(os.path.join(self._directory, f"{readable}.{secrets.token_hex(8)}"))
+        return fs.create(os.path.join(self._directory, f"{readable}.{os.urandom(8).hex()}"))
 
 
 class Store:
@@ -150,7 +149,7 @@ class Store:
     @contextlib.contextmanager
     def incoming(self) -> Iterator[Incoming]:
         """Give a directory for unverified bytes while the context lasts, and remove it with all files at the end."""
-        directory = os.path.join(self._home.incoming, f"{os.getpid()}.{secrets.token_hex(4)}")
+        directory = os.path.join(self._home.incoming, f"{os.getpid()}.{os.urandom(4).hex()}")
         with contextlib.ExitStack() as alive:
             try:
                 with self._guard():
@@ -203,7 +202,7 @@ class Store:
             other = self._any_path(stored)
             if other is None:
                 raise DiskError(f"{path} is gone", hint="run `d8-installer sync` again")
-            temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
+            temporary = os.path.join(self._home.incoming, os.urandom(8).hex())
             with self._guard(), self._unsealed(stored.digest):
                 fs.make_directories(self._home.incoming)
                 fs.link_or_copy(other, temporary)
@@ -219,7 +218,7 @@ class Store:
             for name in fs.list_directory(directory):
                 path = os.path.join(directory, name)
                 if name != sound and not os.path.samestat(os.lstat(path), os.lstat(os.path.join(directory, sound))):
-                    temporary = os.path.join(self._home.incoming, secrets.token_hex(8))
+                    temporary = os.path.join(self._home.incoming, os.urandom(8).hex())
                     fs.make_directories(self._home.incoming)
                     fs.link_or_copy(os.path.join(directory, sound), temporary)
                     fs.rename(temporary, path)

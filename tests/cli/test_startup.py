@@ -93,7 +93,9 @@ def broken_rules(allowed: dict[str, list[str]], modules: set[str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("words", ["list", "which stronghold", "run stronghold", "sync --locked", "--help", "--version"])
+@pytest.mark.parametrize(
+    "words", ["list", "which stronghold", "run stronghold", "sync --locked", "--help", "--version"]
+)
 def test_only_what_is_listed_is_imported(home: Path, words: str) -> None:
     assert broken_rules(LISTS[words.split()[0]], loaded_by(home, *words.split())) == []
 
