@@ -16,7 +16,8 @@ from d8_installer.model.plan import Fetch, Link, Plan, Step, Unlink
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.value import replace
-from d8_installer.plan.plan import Policy, Situation, make_plan
+from d8_installer.plan.naming import Policy
+from d8_installer.plan.plan import Situation, make_plan
 from tests.strategies import LINUX, MAC, WINDOWS, image_names, steady
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Plan and its Steps: what takes a profile from its active generation to a lock. Types only; `plan` makes them."""
+"""Plan and its steps: what takes a profile from its active generation to a lock. ``plan.make_plan`` makes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Fetch(Struct, frozen=True, kw_only=True):
     """Download one layer, verify it, and take *members* out of it into the store.
 
-    ``anew``: also where the store seems to have them, for what it has is damaged.
+    ``anew``: also if the store seems to have them, because what it has is damaged.
     """
 
     name: ImageName
@@ -29,7 +29,7 @@ class Fetch(Struct, frozen=True, kw_only=True):
 class Link(Struct, frozen=True):
     """Put a binary in place; ``replaces`` is the version that has its name now, or None.
 
-    ``same_file``: that file is there and stays; only the requests that it serves change.
+    ``same_file``: the file itself stays, and only the requests that it serves change.
     """
 
     placement: Placement
@@ -49,10 +49,9 @@ Step = Fetch | Link | Unlink
 class Plan(Struct, frozen=True, kw_only=True):
     """The steps, and ``target``: everything that is in place once they are done.
 
-    ``withheld`` are targets that do not go into ``bin`` since another command has their name; ``skipped`` are
-    optional images that this platform does not have; ``problems`` what is wrong with images that plugins want.
-    ``unproven`` are stored layers of which nothing has shown yet that they belong to the image and tag that the lock
-    gives them: they are proven before anything is placed, which is not a step.
+    ``skipped`` are optional images without a build for the platform, ``problems`` the faults of images that only
+    plugins want. ``unproven`` are layers that the store has, but that were not yet seen to belong to the image and tag
+    of the lock. They are proven before anything is placed; that is not a step.
     """
 
     platform: Platform

@@ -9,7 +9,8 @@ from d8_installer.model.value import replace
 from d8_installer.pipeline.altered_files import altered_text
 from d8_installer.pipeline.consistency import agrees
 from d8_installer.pipeline.path_lookup import is_command_elsewhere
-from d8_installer.plan.plan import Policy, Situation, is_own
+from d8_installer.plan.naming import Policy, is_own
+from d8_installer.plan.plan import Situation
 from d8_installer.plugin.dist_info import normalised
 from d8_installer.store import fs, status
 from d8_installer.store.store import EXECUTABLE

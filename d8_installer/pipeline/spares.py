@@ -20,7 +20,7 @@ from d8_installer.errors import (
 from d8_installer.model.plan import Fetch, Link
 from d8_installer.model.value import replace
 from d8_installer.pipeline.absent_requesters import named
-from d8_installer.plan.plan import is_own
+from d8_installer.plan.naming import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,1 +1,1 @@
-"""The plan: what must be fetched, linked and unlinked to get from the active generation to a lock. No I/O."""
+"""The plan: what to fetch, link and unlink to get from what is in place to the lock. Without I/O."""
