@@ -1,4 +1,4 @@
-"""Points in time: the ``created`` of images (RFC 3339), and the cut-off that a person types as a date or an age."""
+"""Points in time: the ``created`` annotation of images (RFC 3339), and a cut-off typed as a date or an age."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from d8_installer.errors import UsageError
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))?", re.ASCII)
-_AGE = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
+_DAY, _TIME, _ZONE = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d", r"[Zz]|[+-]\d\d:\d\d"
+_RFC3339 = rf"({_DAY})(?:[Tt ]({_TIME})(\.\d{{1,9}})?({_ZONE}))?"
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_date(text: str) -> datetime | None:
-    """Read RFC 3339's date-time, or a date alone, which is its midnight UTC; None if it is neither."""
-    match = _RFC3339.fullmatch(text)
+    """Return RFC 3339's date-time, or the midnight (UTC) of a date alone; None if *text* is neither."""
+    match = re.fullmatch(_RFC3339, text, re.ASCII)
     if match is None:
         return None
     day, time, fraction, zone = match.groups()
@@ -27,8 +27,8 @@ def parse_date(text: str) -> datetime | None:
 
 
 def typed_cutoff(text: str, now: datetime) -> datetime:
-    """Read what a person typed, a date or an age before *now* (``12h``, ``7d``, ``2w``); else a UsageError."""
-    age = _AGE.fullmatch(text)
+    """Return the date that a person typed, or *now* less an age (``12h``, ``7d``, ``2w``); else raise a UsageError."""
+    age = re.fullmatch(r"(\d{1,5})([hdw])", text, re.ASCII)
     try:
         date = now - timedelta(**{_UNITS[age[2]]: int(age[1])}) if age is not None else parse_date(text)
     except OverflowError:

@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.conflict_markers import first_marker
 from d8_installer.model.value import Struct, field
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
     from tomlkit import TOMLDocument
 
-_SYNTAX_PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)\Z")
-_INDEXED = re.compile(r"\[\d+\]\Z")
-_BARE = re.compile(r"[A-Za-z0-9_-]+(?:\[\d+\])?", re.ASCII)
+_SYNTAX_PLACE = r" \((?:at line (\d+), column (\d+)|at end of document)\)\Z"
+_INDEXED = r"\[\d+\]\Z"
+_BARE = r"[A-Za-z0-9_-]+(?:\[[0-9]+\])?"
 _SHOWN = 100
 _MAX_DEPTH = 32
 _MAX_INTEGER = 1 << 63
@@ -45,7 +44,7 @@ class FileText(Struct, frozen=True):
 
         lines = places(self.text)
         while path and path not in lines:
-            path = _INDEXED.sub("", path) if _INDEXED.search(path) else path.rpartition(".")[0]
+            path = re.sub(_INDEXED, "", path) if re.search(_INDEXED, path) else path.rpartition(".")[0]
         return lines.get(path)
 
 
@@ -87,12 +86,14 @@ def _refuse_long_keys(text: str, file: str) -> None:
 
 
 def _syntax_error(message: str, text: str, file: str) -> DocumentError:
+    from d8_installer.model.conflict_markers import first_marker
+
     marker = first_marker(text)
     if marker is not None:
         return DocumentError("has conflict markers: a merge is not done", file=file, line=marker)
     # The place is at the very end: what stands before it may quote a key that looks like one.
-    place = _SYNTAX_PLACE.search(message)
-    problem = _SYNTAX_PLACE.sub("", message)
+    place = re.search(_SYNTAX_PLACE, message)
+    problem = re.sub(_SYNTAX_PLACE, "", message)
     problem = problem[:1].lower() + problem[1:200]
     if place is None or place[1] is None:
         return DocumentError(f"{problem} at the end of the file", file=file, line=text.count("\n") + 1)
@@ -117,7 +118,7 @@ def _refuse_extremes(data: object, file: str) -> None:
 
 def _spelled(name: str) -> str:
     """Return a key as TOML has it, with quotes unless it is bare (or is, with its number, an entry of a list)."""
-    if _BARE.fullmatch(name):
+    if re.fullmatch(_BARE, name):
         return name[:_SHOWN]
     import json
 

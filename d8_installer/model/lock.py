@@ -1,6 +1,7 @@
-"""``d8.lock``: the resolution pinned by digest, for every platform. Text to value to the same text.
+"""``d8.lock``: the resolution pinned by digest, for every platform. Text to value, and back to the same text.
 
-Nothing in it is global, so two branches' changes touch different lines; unknown keys are kept for newer tools.
+No value in it concerns more than one image, so the changes of two branches touch different lines. Unknown keys are
+kept for newer tools.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import DocumentError, NotFoundError
-from d8_installer.model.conflict_markers import take_apart
 from d8_installer.model.digest import Digest
 from d8_installer.model.document import Table, decode_utf8, parse_toml
 from d8_installer.model.platform import Platform
@@ -31,14 +32,12 @@ FILE_NAME = "d8.lock"
 ANY_PLATFORM = "any"
 """The one platform key of a tag that is a single ImageManifest."""
 REPAIR = "restore the file from git, or remove it and type `d8-installer lock`"
-_JOIN = "type `d8-installer lock`: it joins what one side alone changed, and names the rest"
+_JOIN = "type `d8-installer lock`: it merges what only one side changed, and names the rest"
 _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
-_MARK = "  # entry "
-_MARKED = re.compile(r'^name = "([^"\n]*)"\nimage = .*\nversion = .*  # entry ([0-9a-f]{12})$', re.MULTILINE)
-NAMED = re.compile(r'^name = "([^"\n]*)"$', re.MULTILINE)
+_COMMENT = "  # entry "
 END = "# end of d8.lock\n"
-"""What comes last never changes, so that git merges an image added at the end beside a change of the last one."""
+"""The last line never changes, so that git can merge an image added at the end with a change of the last one."""
 
 
 class Pin(Struct, frozen=True, kw_only=True):
@@ -51,11 +50,11 @@ class Pin(Struct, frozen=True, kw_only=True):
 
 
 class LockedImage(Struct, frozen=True, kw_only=True):
-    """One image pinned; pairs are sorted by their first member.
+    """One image pinned. Pairs are sorted by their first member.
 
-    ``index`` is None for a single ImageManifest, whose only platform key is ``any``. ``requests`` pairs a requester
-    with the hash of its request. ``optional``: every requester can do without it where a platform is missing.
-    ``demanded`` are the platforms that the project's manifest demanded of it, sorted.
+    ``index`` is None for a single ImageManifest; its only platform key is ``any``. ``requests`` pairs each requester
+    with the hash of its request. ``optional``: no requester needs the image on a platform that it lacks. ``demanded``
+    are the platforms that the project's manifest demands of every image, sorted.
     """
 
     name: ImageName
@@ -107,32 +106,32 @@ class LockedImage(Struct, frozen=True, kw_only=True):
 
     @property
     def top(self) -> Digest:
-        """The digest that the tag means: the index, or the single manifest."""
+        """The digest that the tag means: that of the index, or of the single manifest."""
         return self.index if self.index is not None else self.platforms[0][1].child
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The files taken out of the image, sorted, each once."""
+        """The files that are taken out of the image, sorted, each once."""
         return tuple(sorted({member for _, member in self.binaries}))
 
     def render(self) -> str:
-        """Return the entry's text; the comment is the `mark` of all the rest of it."""
+        """Return the entry's text, with the `entry_hash` of all the rest in a comment."""
         import tomli_w
 
         text = tomli_w.dumps({"images": [_render_image(self)]})
         version = tomli_w.dumps({"version": self.version}).rstrip("\n")
-        return text.replace(f"\n{version}\n", f"\n{version}{_MARK}{_mark(text)}\n", 1)
+        return text.replace(f"\n{version}\n", f"\n{version}{_COMMENT}{_hash_of(text)}\n", 1)
 
     @property
-    def mark(self) -> str:
+    def entry_hash(self) -> str:
         """A short hash of the entry, which two different edits of it change differently.
 
-        It stands on a line of its own entry, so that git never joins two edits of one image line by line: that could
-        leave the platform of one version in another's entry, and no digest would tell.
+        It stands on a line inside the entry, so that git never merges two edits of one image line by line: that could
+        put a platform of one version into the entry of another, and no digest would show it.
         """
         import tomli_w
 
-        return _mark(tomli_w.dumps({"images": [_render_image(self)]}))
+        return _hash_of(tomli_w.dumps({"images": [_render_image(self)]}))
 
 
 def platform_of(key: str) -> Platform | None:
@@ -141,14 +140,14 @@ def platform_of(key: str) -> Platform | None:
 
 
 class Lock(Struct, frozen=True):
-    """Every image pinned, sorted by name, each once; ``marks`` are those that stood in the text it was read from."""
+    """Every image pinned, sorted by name, each once. ``entry_hashes`` are those of the text that it was read from."""
 
     images: tuple[LockedImage, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
-    marks: Mapping[str, str] = field(default_factory=dict)
+    entry_hashes: Mapping[str, str] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
-        """Compare what is locked; the marks only say how the text that it was read from was written."""
+        """Compare what is locked. The entry hashes only say how the text was written that it was read from."""
         return isinstance(other, Lock) and (self.images, self.extra) == (other.images, other.extra)
 
     __hash__ = None  # type: ignore[assignment]  # ``extra`` may hold tables
@@ -168,7 +167,7 @@ class Lock(Struct, frozen=True):
             if image.name in images:
                 entry.fail(f"{str(image.name)!r} is locked twice in this file", "name", hint=_JOIN)
             images[image.name] = image
-        return cls(tuple(images[name] for name in sorted(images)), table.unknown(), marks(text))
+        return cls(tuple(images[name] for name in sorted(images)), table.unknown(), entry_hashes(text))
 
     @classmethod
     def of(cls, images: Iterable[LockedImage], extra: Mapping[str, object] | None = None) -> Lock:
@@ -181,41 +180,58 @@ class Lock(Struct, frozen=True):
         return self.images[at] if at < len(self.images) and self.images[at].name == name else None
 
     def is_altered(self, image: LockedImage) -> bool:
-        """Whether the entry was marked and is another one now: edited by hand, or joined by git line by line."""
-        mark = self.marks.get(str(image.name))
-        return mark is not None and mark != image.mark
+        """Whether the entry differs from its hash: it was edited by hand, or git merged it line by line."""
+        known = self.entry_hashes.get(str(image.name))
+        return known is not None and known != image.entry_hash
 
     def render(self) -> str:
-        """Return the file's text: entries by name, keys in the order of DESIGN's Files, unknown keys at their end."""
+        """Return the file's text: entries by name, keys in a fixed order, unknown keys at the end of their table."""
         return "\n".join([self.head(), *(image.render() for image in self.images), END])
 
     def head(self) -> str:
-        """Return what stands before the first image."""
+        """Return the text before the first entry."""
         import tomli_w
 
         return tomli_w.dumps({"lock_version": LOCK_VERSION, **self.extra})
 
 
-def marks(text: str) -> dict[str, str]:
-    """Return the mark of each entry of a lock's *text*, by name; one without a mark is left out."""
-    return dict(_MARKED.findall(text))
+@cache
+def _hashed_entry() -> re.Pattern[str]:
+    return re.compile(r'^name = "([^"\n]*)"\nimage = .*\nversion = .*  # entry ([0-9a-f]{12})$', re.MULTILINE)
+
+
+def entry_hashes(text: str) -> dict[str, str]:
+    """Return the hash of each entry in a lock's *text*, by name, without the entries that have none."""
+    return dict(_hashed_entry().findall(text))
+
+
+def split_entries(text: str) -> tuple[str, list[str]]:
+    """Return what stands before the first entry of a lock's *text*, and the text of each entry."""
+    head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
+    return head, entries
+
+
+def name_in(entry: str) -> str | None:
+    """Return the name that an entry's text says, or None if it is not on a line as this tool writes it."""
+    found = re.search(r'(?m)^name = "([^"\n]*)"$', entry)
+    return None if found is None else found[1]
 
 
 def changed_entries(text: str) -> Iterator[str]:
-    """Yield the names of the entries in a lock's *text* that are not, to the letter, what their marks were made of.
+    """Yield the names of the entries in a lock's *text* whose letters differ from those that their hashes are of.
 
-    Only for a file that nobody but us writes: a person may lay out theirs otherwise. No TOML is read.
+    It is only for a file that nothing else writes: a person may lay out a lock in another way. No TOML is read.
     """
-    for entry in re.split(r"(?m)^(?=\[\[images\]\]$)", text)[1:]:
-        for name, mark in _MARKED.findall(entry):
-            if _mark(f"{entry.removesuffix(END).replace(_MARK + mark, '', 1).strip()}\n") != mark:
+    for entry in split_entries(text)[1]:
+        for name, known in _hashed_entry().findall(entry):
+            if _hash_of(f"{entry.removesuffix(END).replace(_COMMENT + known, '', 1).strip()}\n") != known:
                 yield name
 
 
 class Doubles(Struct, frozen=True):
-    """A text with the first, and with the last entry of each image that it has more than once; and those images.
+    """The text of a lock with only the first, or only the last entry of each image that it has more than once.
 
-    Git leaves an image twice, and no conflict, where both sides added it and one removed its neighbour.
+    Git leaves an image twice, without a conflict, if both sides added it and one of them removed its neighbour.
     """
 
     names: frozenset[str]
@@ -224,16 +240,16 @@ class Doubles(Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str) -> Doubles:
-        """Take a lock's *text* apart, as far as its lines are where we write them."""
-        head, *entries = re.split(r"(?m)^(?=\[\[images\]\]$)", text)
-        names = [found[1] if (found := NAMED.search(entry)) else str(place) for place, entry in enumerate(entries)]
+        """Take a lock's *text* apart, as far as its lines are laid out as this tool writes them."""
+        head, entries = split_entries(text)
+        names = [name_in(entry) or str(place) for place, entry in enumerate(entries)]
         last = {name: place for place, name in enumerate(names)}
         first = {name: place for place, name in reversed(tuple(enumerate(names)))}
         texts = (head + "".join(entries[place] for place in sorted(places.values())) for places in (first, last))
         return cls(frozenset(name for name in names if first[name] != last[name]), *texts)
 
 
-def _mark(text: str) -> str:
+def _hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -241,7 +257,9 @@ def _table(text: str, file: str) -> Table:
     try:
         return parse_toml(text, file, limit=_MAX_LOCK_TOML)
     except DocumentError as error:
-        if take_apart(text, file) is not None:  # which says more of a marker that stands alone
+        from d8_installer.model.conflict_markers import take_apart
+
+        if take_apart(text, file) is not None:  # this raises a clearer error for a marker without its end
             raise error.within(hint=_JOIN) from error
         raise
 
@@ -274,7 +292,7 @@ def _locked_image(table: Table) -> LockedImage:
 
 
 def _digest(value: object) -> Digest:
-    """Nobody writes the digests of a lock by hand."""
+    """Return the digest; a wrong one means a damaged file, because no person writes the digests of a lock."""
     try:
         return Digest.parse(value)
     except DocumentError as error:

@@ -30,7 +30,7 @@ OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 MAX_MANIFEST_BYTES = 1 << 20
 """A manifest is read up to here (rpp.md §4.2, Caps)."""
-_FOREIGN = re.compile(r"(?!sha256:)[a-z0-9]{1,32}(?:[+._-][a-z0-9]{1,32}){0,4}:[a-zA-Z0-9=_-]+", re.ASCII)
+_FOREIGN = r"(?!sha256:)[a-z0-9]{1,32}(?:[+._-][a-z0-9]{1,32}){0,4}:[a-zA-Z0-9=_-]+"
 """A digest of another algorithm (image-spec, descriptor.md#digests)."""
 _MAX_ENTRIES = 1024
 _MAX_BYTES = 1 << 62
@@ -187,7 +187,7 @@ def _descriptor(entry: object, key: str) -> Descriptor | _Foreign:
     if not isinstance(media_type, str):
         raise DocumentError("must be text", key=f"{key}.mediaType")
     text = str(entry.get("digest"))
-    if _FOREIGN.fullmatch(text):
+    if re.fullmatch(_FOREIGN, text):
         return _Foreign(_platform(entry.get("platform")), text)
     try:
         digest = Digest.parse(entry.get("digest"))

@@ -10,13 +10,11 @@ How the doubtful hosts are decided (``--platform`` overrides every one of them):
 
 from __future__ import annotations
 
-import re
-
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.value import Struct
 
-_PART = r"[a-z0-9]{1,32}"
-_PLATFORM = re.compile(rf"({_PART})-({_PART})", re.ASCII)
+_WORD_LENGTH = 32
+_WORD = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 _OS = {
     "linux": "linux",
@@ -53,6 +51,10 @@ class HostFacts(Struct, frozen=True):
     kernel_version: str = ""
 
 
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= _WORD_LENGTH and not text.strip(_WORD)
+
+
 class Platform(Struct, frozen=True, order=True):
     """An operating system and an architecture as Go's GOOS and GOARCH name them; no variant (rpp.md §2.4)."""
 
@@ -62,13 +64,10 @@ class Platform(Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: object) -> Platform:
         """Read ``<os>-<arch>``, two lower-case words; anything else is a DocumentError."""
-        match = _PLATFORM.fullmatch(text) if isinstance(text, str) else None
-        if match is None:
-            raise DocumentError(
-                f"{str(text)[:100]!r} is not a platform",
-                hint=_platform_hint(str(text)),
-            )
-        return cls(match[1], match[2])
+        os, dash, architecture = text.partition("-") if isinstance(text, str) else ("", "", "")
+        if not (dash and _is_word(os) and _is_word(architecture)):
+            raise DocumentError(f"{str(text)[:100]!r} is not a platform", hint=_platform_hint(str(text)))
+        return cls(os, architecture)
 
     @classmethod
     def of_host(cls, facts: HostFacts) -> Platform:
@@ -129,6 +128,8 @@ def _platform_hint(text: str) -> str:
 
 def _go_spelling(text: str) -> str | None:
     """Return Go's spelling of a platform that is written another way (``linux/amd64``, ``macos-x86_64``), or None."""
+    import re
+
     words = re.split(r"[^a-z0-9]+", re.sub(r"x86[_-]64", "amd64", text[:100].lower()))
     systems = {_SYSTEMS[word] for word in words if word in _SYSTEMS} | {word for word in words if word in _BSDS}
     known = {**_ARCHITECTURES, **{name: name for name in _ARCHITECTURES.values()}}

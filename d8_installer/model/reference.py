@@ -1,4 +1,4 @@
-"""Names from outside: images, tags, manifest references, binaries.
+"""Names from outside: images, tags, manifest references, binaries, files in images.
 
 Each passes its grammar here before it becomes a path or a URL.
 """
@@ -6,7 +6,7 @@ Each passes its grammar here before it becomes a path or a URL.
 from __future__ import annotations
 
 import re
-import shlex
+from functools import cache
 
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.value import Struct
@@ -14,41 +14,51 @@ from d8_installer.model.value import Struct
 CLI_IMAGE = "deckhouse-cli"
 PLUGIN_ROOT = "deckhouse-cli/plugins/"
 
-_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
-_DIGEST = re.compile(r"[a-z0-9]+:[a-fA-F0-9]{32,}", re.ASCII)
-_BINARY = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}", re.ASCII)
-_FILE = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}")
-_REQUIREMENT = re.compile(r"([a-z0-9]+(?:[._-][a-z0-9]+)*)(.*)", re.ASCII | re.DOTALL)
+_LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
+_ALPHANUMERIC = _LOWER + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_JOINTS = "._-"
+# Every name of a lock passes here, and every run pays for what is compiled: no regular expression for the plain ones.
+_NOT_IN_A_FILE_NAME = frozenset([*map(chr, range(32)), "\x7f", "/", "\\"])
 
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))],
 )
-_NAME_LIMIT = 128
 _PATH_LIMIT = 1024
-# What installs and runs Python itself (uv refuses the first three as scripts), and this tool.
-_TOOLS = re.compile(r"(?:python|pypy|graalpy)[0-9.]*w?|pip[0-9.]*|pipx|uvx?|d8-installer", re.ASCII)
+_NAME_LENGTH, _TAG_LENGTH, _BINARY_LENGTH, _FILE_LENGTH = 128, 128, 64, 255
+
+
+@cache
+def _tools() -> re.Pattern[str]:
+    """Match the commands that install and run Python itself (uv refuses the first three as scripts), and this tool."""
+    return re.compile(r"(?:python|pypy|graalpy)[0-9.]*w?|pip[0-9.]*|pipx|uvx?|d8-installer", re.ASCII)
+
+
+@cache
+def _requirement() -> re.Pattern[str]:
+    return re.compile(r"([a-z0-9]+(?:[._-][a-z0-9]+)*)(.*)", re.ASCII | re.DOTALL)
 
 
 def is_image_name(text: str) -> bool:
     """Whether *text* is the short name of a plugin's image (rpp.md §4.1, plugin name)."""
-    return len(text) <= _NAME_LIMIT and _NAME.fullmatch(text) is not None
+    if not 0 < len(text) <= _NAME_LENGTH or text.strip(_LOWER + _JOINTS) or text[0] in _JOINTS or text[-1] in _JOINTS:
+        return False
+    return "--" not in text.replace(".", "-").replace("_", "-")
 
 
 def is_tag(text: str) -> bool:
     """Whether *text* is a tag (OCI distribution-spec; rpp.md §4.1). Build metadata (``+``) can never be asked for."""
-    return _TAG.fullmatch(text) is not None
+    return 0 < len(text) <= _TAG_LENGTH and text[0] not in ".-" and not text.strip(_ALPHANUMERIC + _JOINTS)
 
 
 def is_manifest_ref(text: str) -> bool:
     """Whether *text* may follow ``/manifests/``: a tag or a digest (rpp.md §4.1)."""
-    return is_tag(text) or (len(text) <= 256 and _DIGEST.fullmatch(text) is not None)
+    return is_tag(text) or (len(text) <= 256 and bool(re.fullmatch("[a-z0-9]+:[a-fA-F0-9]{32,}", text)))
 
 
 def is_allowed_image(image: str) -> bool:
     """Whether the proxy serves *image*: the CLI, or one segment below its plugins (rpp.md §2.2).
 
-    The segment's grammar is not looked at, as in the original: a bad one fails later, at the registry.
+    As in the original, the segment's grammar is not checked: a bad segment fails later, at the registry.
     """
     plugin = image.removeprefix(PLUGIN_ROOT)
     return image == CLI_IMAGE or (plugin != image and plugin != "" and "/" not in plugin)
@@ -88,18 +98,18 @@ def image_name(text: str) -> ImageName:
     try:
         return ImageName.parse(text.removeprefix(PLUGIN_ROOT))
     except DocumentError as error:
-        match = _REQUIREMENT.fullmatch(text.strip())
+        match = _requirement().fullmatch(text.strip())
         named = f"type the name alone: {match[1]}" if match is not None else error.hint
         raise UsageError(error.problem, hint=named) from error
 
 
 def parse_binary_name(text: object) -> str:
-    """Return *text* if it may name a file in ``bin``; else a DocumentError.
+    """Return *text* if it may name a file in ``bin``; anything else is a DocumentError.
 
     Lower case only (two names must differ on every file system), no trailing dot, no Windows device name
     whatever its extension.
     """
-    if not isinstance(text, str) or not _BINARY.fullmatch(text) or text.endswith("."):
+    if not isinstance(text, str) or not _is_binary_name(text):
         raise DocumentError(
             f"{str(text)[:100]!r} is not a binary name",
             hint="use up to 64 of a-z 0-9 . _ + -, beginning with a letter or digit, not ending with a dot",
@@ -109,14 +119,19 @@ def parse_binary_name(text: object) -> str:
     return text
 
 
+def _is_binary_name(text: str) -> bool:
+    has_ends = 0 < len(text) <= _BINARY_LENGTH and text[0] in _LOWER and text[-1] != "."
+    return has_ends and not text.strip(f"{_LOWER}{_JOINTS}+")
+
+
 def is_never_a_plugins(binary: str) -> bool:
-    """Whether no plugin gets the binary name *binary* in ``bin`` by itself: it is that of a Python or of its tools."""
-    return _TOOLS.fullmatch(binary.removesuffix(".exe")) is not None
+    """Whether a plugin may not take the name *binary* in ``bin`` by itself: it runs Python, or a tool of Python's."""
+    return _tools().fullmatch(binary.removesuffix(".exe")) is not None
 
 
 def parse_member_name(text: object) -> str:
-    """Return *text* if it can be the base name of a file in an image; else a DocumentError."""
-    if not isinstance(text, str) or not _FILE.fullmatch(text) or text in {".", ".."}:
+    """Return *text* if it can be the base name of a file in an image; anything else is a DocumentError."""
+    if not isinstance(text, str) or not _is_file_name(text):
         raise DocumentError(
             f"{str(text)[:100]!r} is not a file name in an image",
             hint="write its base name only, such as plugin",
@@ -124,17 +139,21 @@ def parse_member_name(text: object) -> str:
     return text
 
 
-def parse_member(text: object) -> str:
-    """Return what a manifest calls a file in an image, in its one spelling; else a DocumentError.
+def _is_file_name(text: str) -> bool:
+    return 0 < len(text) <= _FILE_LENGTH and _NOT_IN_A_FILE_NAME.isdisjoint(text) and text not in {".", ".."}
 
-    Either a base name (``plugin``), which only one file of the image may have, or a path from the image's root
-    (``usr/bin/d8``, ``/plugin`` for a file at the root). It is compared with names in archives, and never becomes a
-    path of ours. The Go client knows base names only, and takes the first file of that name (rpp.md §4.6).
+
+def parse_member(text: object) -> str:
+    """Return a manifest's name of a file in an image in its one spelling; anything else is a DocumentError.
+
+    It is either a base name (``plugin``), which only one file of the image may have, or a path from the image's root
+    (``usr/bin/d8``, ``/plugin`` for a file at the root). It is compared with names in archives and never becomes a
+    path on this machine. The Go client knows base names only, and takes the first such file (rpp.md §4.6).
     """
     if not isinstance(text, str) or "/" not in text:
         return parse_member_name(text)
     parts = text.removeprefix("/").split("/")
-    if len(text) > _PATH_LIMIT or not all(_FILE.fullmatch(part) and part not in {".", ".."} for part in parts):
+    if len(text) > _PATH_LIMIT or not all(map(_is_file_name, parts)):
         raise DocumentError(
             f"{text[:100]!r} is not a path in an image",
             hint="write it from the image's root, such as usr/bin/d8: no . or .., and no slash twice or at the end",
@@ -145,11 +164,11 @@ def parse_member(text: object) -> str:
 def split_requirement(text: str) -> tuple[ImageName, str]:
     """Split ``NAME[SPEC]`` at the first character outside the name grammar.
 
-    Returns the name and the specifier's text, which may be empty. A bad name is a UsageError; so is a version that is
-    joined as other tools join it (``NAME@1.2``, ``NAME:v1.2``), with the same in our spelling.
+    Return the name and the specifier's text, which may be empty. A bad name is a UsageError, and so is the spelling of
+    other tools (``NAME@1.2``, ``NAME:v1.2``); its hint has the same in our spelling.
     """
-    match = _REQUIREMENT.fullmatch(text.strip().removeprefix(PLUGIN_ROOT))
-    if match is None or len(match[1]) > _NAME_LIMIT:
+    match = _requirement().fullmatch(text.strip().removeprefix(PLUGIN_ROOT))
+    if match is None or len(match[1]) > _NAME_LENGTH:
         raise UsageError(f"{text[:100]!r} is not a requirement", hint=_requirement_hint(text))
     name, spec = match[1], match[2].strip()
     if spec[:1] in {"@", ":"}:
@@ -159,8 +178,8 @@ def split_requirement(text: str) -> tuple[ImageName, str]:
 
 def _requirement_hint(text: str) -> str:
     lower = text.strip().lower()
-    if lower != text.strip() and _REQUIREMENT.fullmatch(lower):
-        return f"names of images are lower-case: type {shlex.quote(lower)}"
+    if lower != text.strip() and _requirement().fullmatch(lower):
+        return f"names of images are lower-case: type {_quoted(lower)}"
     return "write a name and a range, such as 'stronghold>=1.4,<2'"
 
 
@@ -169,4 +188,10 @@ def _joined_hint(name: str, version: str) -> str:
         return f"without a range the newest stable version is taken: type {name}"
     if not is_tag(version):
         return f"write a name and a range, such as '{name}>=1.4,<2'"
-    return f"a version is joined with ==: type {shlex.quote(f'{name}=={version}')}"
+    return f"a version is joined with ==: type {_quoted(f'{name}=={version}')}"
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)

@@ -1,10 +1,9 @@
-"""Request (one entry of a manifest) and Requirement (a request with who asks)."""
+"""Request (one entry of a manifest) and Requirement (a request with its requester)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
@@ -18,23 +17,25 @@ if TYPE_CHECKING:
     from d8_installer.model.document import Table
 
 OWN_MANIFEST = "d8.toml"
-"""The requester's name of the user's or the project's own manifest; no plugin can have it (no dot-toml names)."""
+"""The requester's name of the user's or the project's own manifest. No plugin can have a name that ends in .toml."""
 OTHER_MANIFEST = "other.d8.toml"
-"""The requester's name in a lock of a ``d8.toml`` that is not here: it was on another machine, or was removed.
+"""The requester's name in a lock for a ``d8.toml`` that is not here: it is on another machine, or was removed.
 
-It has a name of its own so that a ``d8.toml`` that is written here later does not drop what the other one asked for.
+The name is not OWN_MANIFEST's, so that a ``d8.toml`` that is written here later does not drop these requests.
 """
 
 ANY_VERSION = "*"
-_REQUESTER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", re.ASCII)
+_ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_REQUESTER_LENGTH = 128
 
 
 def parse_requester(text: str) -> str:
-    """Return *text* if it can be who asks: the name of a Python distribution (PyPA's grammar), as OWN_MANIFEST is too.
+    """Return *text* if it can be a requester: a name that PyPA's grammar allows a distribution, as OWN_MANIFEST is.
 
     Anything else is a DocumentError.
     """
-    if _REQUESTER.fullmatch(text) is None:
+    is_short = 0 < len(text) <= _REQUESTER_LENGTH
+    if not is_short or text.strip(f"{_ALPHANUMERIC}._-") or text[0] in "._-" or text[-1] in "._-":
         raise DocumentError(
             f"{text[:100]!r} is not a requester: neither {OWN_MANIFEST} nor the name of a distribution",
             hint="restore the file from git, or remove it and type `d8-installer lock`",
@@ -43,7 +44,7 @@ def parse_requester(text: str) -> str:
 
 
 class Request(Struct, frozen=True):
-    """One wanted image; ``binaries`` are sorted (name, file) pairs, ``platforms`` None for all that the index has."""
+    """One wanted image. ``binaries`` are sorted (name, file) pairs; ``platforms`` is None for all of the index."""
 
     name: ImageName
     version: Specifier

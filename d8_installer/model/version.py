@@ -1,44 +1,52 @@
-"""Versions and specifiers: SemVer as Masterminds/semver v3.4.0 reads it, plus pip's spellings of a range.
+"""Versions and specifiers: SemVer as Masterminds/semver v3.4.0 reads it, and pip's spellings of a range besides.
 
-Image tags are versions; what a requester asks for is a specifier. Both enter by ``parse`` and keep the
-text that was typed, because a tag is requested by its own spelling (rpp.md §6). What a newest or a
-released version is lives here too; which one gets chosen does not (``resolve``), nor does any reading
-of tags (``registry``).
+Tags of images are versions, and a requester asks for a specifier. Both are made by ``parse`` and keep the text as
+typed, because a tag is requested by its own spelling (rpp.md §6). This module also says which version is the newest,
+and which is released. ``resolve`` chooses one, and ``registry`` reads the tags.
 
-``compat="go"`` is the Go tools' rule, ``compat="d8"`` (the default) is ours (DESIGN.md, Versions).
+``compat="go"`` is the rule of the Go tools, ``compat="d8"`` (the default) is this tool's (docs, Versions).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotFoundError
+from d8_installer.model.reference import is_tag
 from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Literal
 
-Compat = Literal["d8", "go"]
-SortKey = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
+    Compat = Literal["d8", "go"]
+    SortKey = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
-# Far above any real tag (an OCI tag ends at 128), and low enough that no hostile text costs time.
+# Far above any real tag (an OCI tag has at most 128 characters), and too low for a hostile text to cost time.
 MAX_VERSION = 256
 MAX_SPECIFIER = 1024
 _MAX_UINT64 = 2**64 - 1
 
 _IDS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-_VERSION = re.compile(rf"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_IDS}))?(?:\+({_IDS}))?", re.ASCII)
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 _GENUINE = ("alpha", "beta", "rc", "pre", "preview", "snapshot")
+
+
+# Each regular expression is compiled when it is first used: most commands read `*` and a few tags, or neither.
+
+
+@cache
+def _version() -> re.Pattern[str]:
+    return re.compile(rf"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_IDS}))?(?:\+({_IDS}))?", re.ASCII)
 
 
 class Version(Struct, frozen=True):
     """One version, as spelled and as understood: ``v1.2-rc.1`` is (1, 2, 0, "rc.1", "").
 
-    ``==`` and the hash are those of the fields, spelling included, so that ``v1.2.0`` and ``1.2.0`` are
-    two tags. Precedence, which ignores ``v`` and the build part (rpp.md §6.1), is ``compare`` and
-    ``sort_key``; there is no ``<``, lest ``not a < b and not b < a`` be taken for ``a == b``.
+    ``==`` and the hash compare all fields, the spelling too: ``v1.2.0`` and ``1.2.0`` are two tags. Precedence ignores
+    ``v`` and the build part (rpp.md §6.1); it is ``compare`` and ``sort_key``. There is no ``<``, because
+    ``not a < b and not b < a`` would not mean ``a == b``.
     """
 
     text: str
@@ -50,7 +58,7 @@ class Version(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Return the version that ``text`` spells; raise DocumentError if it spells none (rpp.md §6.1)."""
+        """Return the version that ``text`` spells; raise DocumentError if it is not a version (rpp.md §6.1)."""
         version = cls.try_parse(text)
         if version is None:
             raise DocumentError(f"{_clip(text)} is not a version", hint="write it like 1.2.3 or v1.2.3-rc.1")
@@ -58,8 +66,8 @@ class Version(Struct, frozen=True):
 
     @classmethod
     def try_parse(cls, text: str) -> Version | None:
-        """Return the version that ``text`` spells, or None: of tags, many are none (``latest``)."""
-        found = _VERSION.fullmatch(text) if len(text) <= MAX_VERSION else None
+        """Return the version that ``text`` spells, or None; many tags are not versions (``latest``)."""
+        found = _version().fullmatch(text) if len(text) <= MAX_VERSION else None
         if found is None:
             return None
         major, minor, patch = (int(part or "0") for part in found.group(1, 2, 3))
@@ -85,14 +93,15 @@ class Version(Struct, frozen=True):
 
     @property
     def preference_key(self) -> tuple[SortKey, str]:
-        """A total key whose greatest is preferred: the newest, of equal ones ``v1.2.0`` before ``1.2.0``.
+        """A total order whose greatest is preferred: the newest, and of equal ones ``v1.2.0`` before ``1.2.0``.
 
-        For ``max``, or ``sorted(…, reverse=True)``. The spelling settles the rest: ``v`` is above any digit.
+        Use it with ``max``, or ``sorted(…, reverse=True)``. Between equal versions the spelling decides: ``v`` is above
+        any digit.
         """
         return self.sort_key, self.text
 
     def compare(self, other: Version) -> Literal[-1, 0, 1]:
-        """Return -1, 0 or 1 as this version is older than, equal to or newer than the other."""
+        """Return -1, 0 or 1: this version is older than the other, equal to it, or newer."""
         mine, theirs = self.sort_key, other.sort_key
         if mine == theirs:
             return 0
@@ -104,12 +113,12 @@ class Version(Struct, frozen=True):
 
 
 def is_genuine_prerelease(prerelease: str) -> bool:
-    """Whether the part after ``-`` means "not released yet" and not a build mark as in ``-main`` (§6.3)."""
+    """Whether the part after ``-`` means "not released yet", and is not the name of a build like ``-main`` (§6.3)."""
     return prerelease.split(".", 1)[0].lower().startswith(_GENUINE)
 
 
 def latest_release(tags: Iterable[str], image: str) -> Version:
-    """Return the newest of the tags that has no pre-release part; raise NotFoundError if none has (§13)."""
+    """Return the newest of the tags that has no pre-release part; raise NotFoundError if there is none (§13)."""
     versions = [version for tag in tags if (version := Version.try_parse(tag)) and version.is_stable()]
     if not versions:
         hint = f"type `d8-installer versions {image}` to see every published tag"
@@ -118,13 +127,13 @@ def latest_release(tags: Iterable[str], image: str) -> Version:
 
 
 def is_newer(candidate: Version, running: str) -> bool:
-    """Whether the candidate is strictly newer; a running one that is not a version (``dev``) is oldest (§13)."""
+    """Whether the candidate is strictly newer. A running text that is not a version (``dev``) is the oldest (§13)."""
     current = Version.try_parse(running)
     return current is None or candidate.compare(current) > 0
 
 
 class Specifier(Struct, frozen=True):
-    """A range of versions, or with ``===`` one tag by its exact spelling; holds the text as typed."""
+    """A range of versions, or with ``===`` one tag by its exact spelling, with the text as typed."""
 
     text: str
     exact_tag: str | None = None
@@ -134,13 +143,14 @@ class Specifier(Struct, frozen=True):
     def parse(cls, text: str, compat: Compat = "d8") -> Specifier:
         """Return the range that ``text`` means; raise DocumentError if it is malformed.
 
-        "go" reads Masterminds' language and nothing else (rpp.md §6.2). "d8" knows ``==``, ``~=`` and
-        ``===`` besides (DESIGN.md, Versions).
+        "go" reads Masterminds' language and nothing else (rpp.md §6.2). "d8" knows ``==``, ``~=`` and ``===`` besides.
         """
         if len(text) > MAX_SPECIFIER:
             raise _improper(text, f"is longer than {MAX_SPECIFIER} characters")
         if compat == "d8" and "===" in text:
             return cls(text, _exact_tag(text))
+        if text == "*":
+            return cls(text, None, ((_Comparator("", Version("0.0.0", 0, 0, 0), "major"),),))
         masterminds = _from_pip(text) if compat == "d8" else text
         return cls(text, None, _parse_groups(masterminds, text))
 
@@ -154,11 +164,11 @@ class Specifier(Struct, frozen=True):
 
     @property
     def allows_prerelease(self) -> bool:
-        """Whether pre-releases were asked for: a comparator carries one, or a tag is spelled exactly."""
+        """Whether pre-releases are asked for: a comparator has one, or a tag is spelled exactly."""
         return self.exact_tag is not None or any(map(_wants_prerelease, self._groups))
 
     def allows(self, version: Version) -> bool:
-        """Whether the version is in the range: in one of the ``||`` groups, by all its comparators."""
+        """Whether the version is in the range: all comparators of one ``||`` group allow it."""
         if self.exact_tag is not None:
             return version.text == self.exact_tag
         return any(_group_allows(group, version) for group in self._groups)
@@ -173,18 +183,29 @@ _WILD = (None, "x", "X", "*")
 # The '|' in the class is Masterminds' slip; it matters only in parts that are then ignored: `1.x.|`.
 _PART = r"[0-9|xX*]++"
 _LOOSE = rf"v?{_PART}(?:\.{_PART})?+(?:\.{_PART})?+(?:-{_IDS})?+(?:\+{_IDS})?+"
-_RANGE = re.compile(rf"{_WS}*+({_LOOSE}){_WS}++-{_WS}++({_LOOSE}){_WS}*+", re.ASCII)
-_COMPARATOR = re.compile(
-    rf"(=>|=<|=|!=|>=|>|<=|<|~>|~|\^|){_WS}*+v?({_PART})(?:\.({_PART}))?+(?:\.({_PART}))?+(-{_IDS})?+(?:\+{_IDS})?+",
-    re.ASCII,
-)
-_SEPARATOR = re.compile(rf"{_WS}*+,{_WS}*+|{_WS}++", re.ASCII)
+_OPERATOR = r"=>|=<|=|!=|>=|>|<=|<|~>|~|\^|"
+if TYPE_CHECKING:
+    _Free = Literal["none", "patch", "minor", "major"]
 
-_Free = Literal["none", "patch", "minor", "major"]
+
+@cache
+def _range() -> re.Pattern[str]:
+    return re.compile(rf"{_WS}*+({_LOOSE}){_WS}++-{_WS}++({_LOOSE}){_WS}*+", re.ASCII)
+
+
+@cache
+def _comparator_pattern() -> re.Pattern[str]:
+    parts = rf"({_PART})(?:\.({_PART}))?+(?:\.({_PART}))?+"
+    return re.compile(rf"({_OPERATOR}){_WS}*+v?{parts}(-{_IDS})?+(?:\+{_IDS})?+", re.ASCII)
+
+
+@cache
+def _separator() -> re.Pattern[str]:
+    return re.compile(rf"{_WS}*+,{_WS}*+|{_WS}++", re.ASCII)
 
 
 class _Comparator(Struct, frozen=True):
-    """An operator and a bound; ``free`` is the first part that was left out or a wildcard (then 0 here)."""
+    """An operator and a bound; ``free`` is the first part that is left out or a wildcard (and 0 in the bound)."""
 
     operator: str
     bound: Version
@@ -202,12 +223,14 @@ def _parse_groups(masterminds: str, text: str) -> tuple[tuple[_Comparator, ...],
 
 
 def _rewrite_ranges(text: str) -> str:
-    """Turn each ``A - B`` into ``>= A, <= B``, before the split at ``||`` and by first occurrence.
+    """Return *text* with ``>= A, <= B`` for each ``A - B``, before the split at ``||`` and by first occurrence.
 
-    All as Go does it; so is the trailing space, which makes ``1 - 2<3`` well-formed.
+    All this is as Go does it, and so is the trailing space, which makes ``1 - 2<3`` well-formed.
     """
+    if "-" not in text:
+        return text
     rewritten = text
-    for found in _RANGE.finditer(text):
+    for found in _range().finditer(text):
         rewritten = rewritten.replace(found[0], f">= {found[1]}, <= {found[2]} ", 1)
     return rewritten
 
@@ -215,14 +238,14 @@ def _rewrite_ranges(text: str) -> str:
 def _parse_group(segment: str) -> tuple[_Comparator, ...] | None:
     # Token by token: Masterminds' one regex for the whole group backtracks exponentially in Python.
     comparators, at = [], 0
-    while found := _COMPARATOR.match(segment, at):
+    while found := _comparator_pattern().match(segment, at):
         comparator = _comparator(*found.group(1, 2, 3, 4, 5))
         if comparator is None:
             return None
         comparators.append(comparator)
         if found.end() == len(segment):
             return tuple(comparators)
-        separator = _SEPARATOR.match(segment, found.end())
+        separator = _separator().match(segment, found.end())
         if separator is None:
             return None
         at = separator.end()
@@ -336,17 +359,20 @@ _OPERATORS: dict[str, Callable[[Version, _Comparator], bool]] = {
     "^": _caret,
 }
 
-# -- pip's spellings, put into Masterminds' (DESIGN.md, Versions) ----------------------------------------
+# -- pip's spellings, put into Masterminds' ----------------------------------------------------------
 
-# Whole comparators only, or `>==1.2` would become `>=1.2`.
-_PIP = re.compile(
-    rf"(?<![^{_BLANKS},])(==|~=){_WS}*+(v?[0-9]++(?:\.[0-9]++)*+)(\.\*)?+(-{_IDS})?+(\+{_IDS})?+(?=[{_BLANKS},]|\Z)",
-    re.ASCII,
-)
+
+@cache
+def _pip() -> re.Pattern[str]:
+    # Whole comparators only, or `>==1.2` would become `>=1.2`.
+    version = rf"(v?[0-9]++(?:\.[0-9]++)*+)(\.\*)?+(-{_IDS})?+(\+{_IDS})?+"
+    return re.compile(rf"(?<![^{_BLANKS},])(==|~=){_WS}*+{version}(?=[{_BLANKS},]|\Z)", re.ASCII)
 
 
 def _from_pip(text: str) -> str:
-    return "||".join(_PIP.sub(_translate, group) for group in text.split("||"))
+    if "==" not in text and "~=" not in text:
+        return text
+    return "||".join(_pip().sub(_translate, group) for group in text.split("||"))
 
 
 def _translate(found: re.Match[str]) -> str:
@@ -367,7 +393,7 @@ def _translate(found: re.Match[str]) -> str:
 
 def _exact_tag(text: str) -> str:
     tag = text.strip(_BLANKS).removeprefix("===").strip(_BLANKS)
-    if not _TAG.fullmatch(tag):
+    if not is_tag(tag):
         raise _improper(text, "names no single tag", hint="write === and one tag, nothing else: ===v1.2.3")
     return tag
 

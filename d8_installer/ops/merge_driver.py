@@ -9,7 +9,7 @@ from d8_installer.errors import ConflictError, D8Error, DocumentError, NotFoundE
 from d8_installer.merge.three_way import Merged, Versions, merge, render
 from d8_installer.model.conflict_markers import TAKE_ONE, Sides, first_marker, put_together, take_apart
 from d8_installer.model.document import Document
-from d8_installer.model.lock import Doubles, Lock, marks
+from d8_installer.model.lock import Doubles, Lock, entry_hashes
 from d8_installer.model.torn_lock import Torn, read_torn
 from d8_installer.model.value import Struct
 from d8_installer.ops.git_index import Stages, stages_of
@@ -73,7 +73,7 @@ class Merging(Struct, kw_only=True):
             return documents.load_lock(path)
         except DocumentError as error:
             torn = None if error.key == "lock_version" else _readable(text, path)
-            names = frozenset() if torn is None else frozenset(torn.said)
+            names = frozenset() if torn is None else frozenset(torn.blocks)
             if text is None or torn is None or not names or not (self.upgrade is None or names <= self.upgrade):
                 raise
             self.seen = names
@@ -170,7 +170,7 @@ def _readable(text: str | None, path: str) -> Torn | None:
 
 
 def _torn(**sides: Torn | None) -> dict[tuple[str, ImageName], str]:
-    return {(side, name): text for side, torn in sides.items() if torn for name, text in torn.said.items()}
+    return {(side, name): text for side, torn in sides.items() if torn for name, text in torn.blocks.items()}
 
 
 def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
@@ -178,8 +178,10 @@ def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
 
     Nor is a base believed that shows, as part of both sides, what one of them has *doubled*.
     """
-    known = marks(text)
-    return [i.name for i in lock.images if str(i.name) in doubled or known.get(str(i.name), i.mark) != i.mark]
+    known = entry_hashes(text)
+    return [
+        i.name for i in lock.images if str(i.name) in doubled or known.get(str(i.name), i.entry_hash) != i.entry_hash
+    ]
 
 
 # -- the merge driver ----------------------------------------------------------------------------------------
@@ -223,7 +225,7 @@ def _driven(texts: Sequence[str]) -> Versions:
     ours, theirs = read_torn(texts[1], "ours"), read_torn(texts[2], "theirs")
     mixed: dict[ImageName, frozenset[str]] = {}
     for side, torn in (("ours", ours), ("theirs", theirs)):
-        mixed |= {name: mixed.get(name, frozenset()) | {side} for name in torn.said}
+        mixed |= {name: mixed.get(name, frozenset()) | {side} for name in torn.blocks}
     return Versions(
         base=base.lock if base else None,
         ours=ours.lock,

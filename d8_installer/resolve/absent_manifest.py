@@ -22,14 +22,14 @@ def seen_from_here(locked: Lock, own: Manifest | None, *, is_elsewhere: bool) ->
     *is_elsewhere*: the lines of ``d8.toml`` are not those of *own*, so those that *own* does not ask for belong to
     another one. Where *own* asks for an image, the other ``d8.toml`` has no say in it any more.
     """
-    images, marks = [], dict(locked.marks)
+    images, entry_hashes = [], dict(locked.entry_hashes)
     for image in locked.images:
         lines = _lines(image, own, is_elsewhere=is_elsewhere)
         changed = replace(image, requests=tuple(sorted(lines.items()))) if lines != dict(image.requests) else image
-        if changed is not image and str(image.name) in marks and not locked.is_altered(image):
-            marks[str(image.name)] = changed.mark
+        if changed is not image and str(image.name) in entry_hashes and not locked.is_altered(image):
+            entry_hashes[str(image.name)] = changed.entry_hash
         images.append(changed)
-    return replace(locked, images=tuple(images), marks=marks)
+    return replace(locked, images=tuple(images), entry_hashes=entry_hashes)
 
 
 def _lines(image: LockedImage, own: Manifest | None, *, is_elsewhere: bool) -> dict[str, Digest]:

@@ -113,7 +113,7 @@ def torn_hint(text: str, path: str, error: DocumentError) -> str | None:
         torn = read_torn(text, path)
     except DocumentError:  # even its head cannot be read
         return None
-    names = sorted(map(str, torn.said))
+    names = sorted(map(str, torn.blocks))
     if not names or len(names) > _MOST_TORN:
         return None
     options = " ".join(f"--upgrade-image {name}" for name in names)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.digest import Digest
-from d8_installer.model.lock import END, Doubles, Lock, LockedImage, Pin, marks
+from d8_installer.model.lock import END, Doubles, Lock, LockedImage, Pin, entry_hashes
 from d8_installer.model.reference import ImageName
 from d8_installer.model.value import replace
 from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, steady
@@ -122,7 +122,7 @@ def test_the_text_is_that_of_the_design() -> None:
 @given(locks)
 def test_each_entry_is_marked_and_the_end_never_changes(lock: Lock) -> None:
     text = lock.render()
-    assert marks(text) == {str(image.name): image.mark for image in lock.images}
+    assert entry_hashes(text) == {str(image.name): image.entry_hash for image in lock.images}
     assert text.endswith(f"\n\n{END}")
 
 
@@ -143,7 +143,7 @@ def test_doubles_are_taken_apart(one: Lock, other: Lock) -> None:
 @given(locked_images(), locked_images())
 def test_two_edits_of_an_entry_change_its_mark_differently(one: LockedImage, other: LockedImage) -> None:
     other = replace(other, name=one.name)
-    assert (one.mark == other.mark) == (one == other)
+    assert (one.entry_hash == other.entry_hash) == (one == other)
 
 
 def test_the_value() -> None:
@@ -316,4 +316,4 @@ def test_an_image_is_locked_once() -> None:
     with pytest.raises(DocumentError) as caught:
         parse(TEXT + TEXT.removeprefix("lock_version = 1\n"))
     assert caught.value.message == "d8.lock:29: images[1].name: 'stronghold' is locked twice in this file"
-    assert caught.value.hint == "type `d8-installer lock`: it joins what one side alone changed, and names the rest"
+    assert caught.value.hint == "type `d8-installer lock`: it merges what only one side changed, and names the rest"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.version import MAX_SPECIFIER, Compat, Specifier, Version
+from d8_installer.model.version import MAX_SPECIFIER, Specifier, Version
+
+if TYPE_CHECKING:
+    from d8_installer.model.version import Compat
 
 UINT64 = 2**64 - 1
 

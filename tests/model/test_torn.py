@@ -25,9 +25,9 @@ def test_what_the_driver_leaves_is_known_but_for_its_conflicts(base: Lock, ours:
     left = {clash.name for clash in merged.clashes if clash.name is not None} | merged.unsettled
     torn = read_torn(render(versions, merged), "d8.lock")
     assert torn.lock.images == tuple(image for image in merged.lock.images if image.name not in left)
-    assert torn.said.keys() == left
+    assert torn.blocks.keys() == left
     for name in left:
-        assert read_torn(merged.lock.head() + torn.said[name], "d8.lock").said.keys() == {name}
+        assert read_torn(merged.lock.head() + torn.blocks[name], "d8.lock").blocks.keys() == {name}
 
 
 @steady
@@ -40,17 +40,17 @@ def test_a_base_that_was_merged_itself(first: Lock, one: Lock, two: Lock, ours: 
     bases = Versions(base=first, ours=one, theirs=two)
     torn = read_torn(render(bases, merge(bases)), "d8.lock")
     versions = Versions(
-        base=torn.lock, ours=ours, theirs=theirs, torn={("base", name): text for name, text in torn.said.items()}
+        base=torn.lock, ours=ours, theirs=theirs, torn={("base", name): text for name, text in torn.blocks.items()}
     )
     merged = merge(versions)
     clashing = {clash.name for clash in merged.clashes}
-    for name in torn.said:
+    for name in torn.blocks:
         mine, other = ours.find(name), theirs.find(name)
         assert (name in clashing) == (mine != other)
         assert mine != other or merged.lock.find(name) == mine
     again = read_torn(render(versions, merged), "d8.lock")
-    assert again.said.keys() == {name for name in clashing if name is not None} | merged.unsettled
-    assert again.lock.images == tuple(image for image in merged.lock.images if image.name not in again.said)
+    assert again.blocks.keys() == {name for name in clashing if name is not None} | merged.unsettled
+    assert again.lock.images == tuple(image for image in merged.lock.images if image.name not in again.blocks)
 
 
 @given(locks.filter(lambda lock: bool(lock.images)), st.data())
@@ -61,7 +61,7 @@ def test_one_block_that_git_joined_or_doubled(lock: Lock, data: st.DataObject) -
     doubled = lock.render().replace(block, f"{block}\n{block.replace('# entry', '# other')}")
     torn = read_torn(doubled, "d8.lock")
     assert torn.lock.images == tuple(other for other in lock.images if other != image)
-    assert torn.said.keys() == {image.name}
+    assert torn.blocks.keys() == {image.name}
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_what_is_no_lock_at_all(text: str) -> None:
         torn = read_torn(text, "d8.lock")
     except DocumentError:
         return
-    assert (torn.lock.images, [str(name) for name in torn.said]) == ((), ["a"])
+    assert (torn.lock.images, [str(name) for name in torn.blocks]) == ((), ["a"])

@@ -274,7 +274,9 @@ class Cross:
         It may find one side's entry in its base, and takes the other's then. An image that is there twice is undecided.
         """
         left = read_torn(self.repository.text, "d8.lock")
-        taken = {name: left.lock.find(ImageName(name)) for name in self.both_changed - {str(one) for one in left.said}}
+        taken = {
+            name: left.lock.find(ImageName(name)) for name in self.both_changed - {str(one) for one in left.blocks}
+        }
         for name, entry in taken.items():
             assert entry in entries[name], f"{name}\n{self.repository.text}"
         return taken

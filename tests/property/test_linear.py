@@ -22,7 +22,7 @@ from d8_installer.errors import D8Error
 from d8_installer.merge.three_way import Versions, merge
 from d8_installer.model.conflict_markers import put_together, take_apart
 from d8_installer.model.executable import HEAD_BYTES, identify
-from d8_installer.model.lock import Doubles, Lock, marks
+from d8_installer.model.lock import Doubles, Lock, entry_hashes
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.oci import parse_manifest
 from d8_installer.store import tar
@@ -139,7 +139,7 @@ def join_conflicts(raw: bytes) -> None:
 
 def join_doubles(raw: bytes) -> None:
     doubles = Doubles.of(raw.decode())
-    marks(doubles.first)
+    entry_hashes(doubles.first)
 
 
 CASES: dict[str, tuple[Reader, Maker]] = {
