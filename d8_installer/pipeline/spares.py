@@ -23,15 +23,14 @@ from d8_installer.pipeline.absent_requesters import named
 from d8_installer.plan.naming import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.lock import Lock
     from d8_installer.model.plan import Plan, Step
     from d8_installer.model.reference import ImageName
+    from d8_installer.plan.naming import Asked
     from d8_installer.store.store import Store
-
-    Asked = Mapping[tuple[str, str], frozenset[str]]
 
 ABOUT_ONE_REQUEST = (ConflictError, DocumentError, MismatchError, NotAllowedError, NotFoundError, TryAgainError)
 """Errors that may be the fault of one image. No answer of the source and a refusal of the disk are everybody's."""
