@@ -87,6 +87,15 @@ def test_changes_of_different_images_all_count(base: Lock, images: list[LockedIm
     assert merge(Versions(base=base, ours=theirs, theirs=ours)) == merge(Versions(base=base, ours=ours, theirs=theirs))
 
 
+def added_together(was: LockedImage | None, mine: LockedImage, other: LockedImage) -> LockedImage:
+    """Return the entry to which both sides only added: nothing that either has is lost."""
+    parts = {
+        part: tuple(sorted({**dict(getattr(mine, part)), **dict(getattr(other, part))}.items()))
+        for part in ("requests", "binaries", "platforms")
+    }
+    return replace(mine, extra={**mine.extra, **other.extra}, **parts)
+
+
 @steady
 @given(locks, locks, locks)
 def test_every_image_is_taken_or_named(base: Lock, ours: Lock, theirs: Lock) -> None:
@@ -95,8 +104,11 @@ def test_every_image_is_taken_or_named(base: Lock, ours: Lock, theirs: Lock) -> 
     named = {clash.name for clash in merged.clashes} | merged.unsettled
     for name in {image.name for lock in (base, ours, theirs) for image in lock.images} - named:
         was, mine, other = (lock.find(name) for lock in (base, ours, theirs))
-        assert merged.lock.find(name) in (mine, other) or was not in (mine, other)
-        assert mine == other or was in (mine, other) or merged.lock.find(name) not in (None, was)
+        if mine == other or was in (mine, other):
+            assert merged.lock.find(name) == (other if mine == was else mine)
+        else:
+            assert mine is not None and other is not None, "removed here and changed there is a clash"
+            assert merged.lock.find(name) == added_together(was, mine, other)
     mirrored = merge(Versions(base=base, ours=theirs, theirs=ours))
     assert {c.name for c in mirrored.clashes} == {c.name for c in merged.clashes}
     assert mirrored.unsettled == merged.unsettled

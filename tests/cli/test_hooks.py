@@ -60,7 +60,7 @@ def test_a_source_and_a_destination(own: OwnTool, tmp_path: Path) -> None:
         """
     )
     own.ok("config", "set", "endpoint", "share:x")
-    del own.env["D8_RPP_ENDPOINT"]
+    own.source = ""
     own.ok("install", "hello")
     program = tmp_path / "program"
     program.write_bytes(images.script("published"))
@@ -317,12 +317,12 @@ def test_a_launcher_whose_environment_lacks_the_verifier_places_nothing(own: Own
     install(running_environment(prefix), "d8-plug-hello", "1.0", text)
     add_launchers(prefix, text)
     launcher = [str(prefix / "bin/hello")]
-    done = ended(launcher, home=str(own.home), env=own.env)
+    done = ended(launcher, home=str(own.home), env=own.variables)
     assert (done.code, "d8-toy may verify images and cannot be asked" in done.err) == (78, True)
     assert "d8-installer sync" in done.err
     own.ok("sync")
     assert len(own.log()) == 1
-    assert ended(launcher, home=str(own.home), env=own.env).out.startswith("hello v1.1.0")
+    assert ended(launcher, home=str(own.home), env=own.variables).out.startswith("hello v1.1.0")
 
 
 def test_a_verifier_refuses_one_plugins_image_and_the_rest_goes_on(own: OwnTool) -> None:

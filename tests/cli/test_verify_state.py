@@ -374,14 +374,22 @@ def test_a_profile_directory_on_a_disk_that_is_away_is_no_empty_one(person: Keep
     person.ok("verify")
 
 
-@pytest.mark.parametrize("name", ["tags.json", "schema", "profiles/user/stamp.json", "profiles/user/d8.lock"])
+LEADS_NOWHERE = "{} is a link that leads nowhere"
+WRITTEN_THROUGH = {
+    "tags.json": (("lock", "--upgrade"), 73, LEADS_NOWHERE),
+    "schema": (("install", "other"), 78, "has no file `schema`"),
+    "profiles/user/stamp.json": (("install", "other"), 0, LEADS_NOWHERE),
+    "profiles/user/d8.lock": (("install", "other"), 73, LEADS_NOWHERE),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_THROUGH)
 def test_a_state_file_that_is_a_link_to_nowhere_is_not_written_through(person: Keeper, name: str) -> None:
+    words, code, says = WRITTEN_THROUGH[name]
     victim = person.home / "victim"
     (person.data / name).unlink()
     (person.data / name).symlink_to(victim)
-    words = ("lock", "--upgrade") if name == "tags.json" else ("install", "other")
-    done = person.ends({"schema": 78, "profiles/user/stamp.json": 0}.get(name, 73), *words)
-    assert f"{person.data / name} is a link that leads nowhere" in done.err or "has no file `schema`" in done.err
+    assert says.format(person.data / name) in person.ends(code, *words).err
     assert not victim.exists()
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import ConfigError, D8Error, DocumentError, UsageError
 from d8_installer.model.config import DEFAULT_RETENTION, Config, with_setting
+from tests.reaching import reached, reaches, spoilt
 from tests.strategies import any_bytes, near_toml, steady
 
 FULL = """\
@@ -67,14 +68,19 @@ def test_nothing_is_a_config() -> None:
     assert Config().retention == DEFAULT_RETENTION
 
 
+@reaches("a config", "refused")
 @steady
-@given(any_bytes)
+@given(any_bytes | spoilt([FULL.encode()]))
 def test_any_bytes_are_a_config_or_refused(raw: bytes) -> None:
     try:
-        Config.parse(raw, "config.toml")
+        config = Config.parse(raw, "config.toml")
     except ConfigError as error:
+        reached("refused")
         assert error.message.startswith("config.toml")
         assert error.hint
+    else:
+        reached("a config" if config != Config() else "nothing set")
+        assert config.as_json().keys() == Config().as_json().keys()
 
 
 @pytest.mark.parametrize(

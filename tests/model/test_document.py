@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from d8_installer.errors import DocumentError
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
 from d8_installer.model.toml_positions import line_of_long_key, places
+from tests.reaching import reached, reaches, spoilt
 from tests.strategies import any_bytes, json_values, near_toml, steady
 
 if TYPE_CHECKING:
@@ -36,15 +37,18 @@ def complaint(text: str) -> DocumentError:
 # -- any text ------------------------------------------------------------------------------------------------
 
 
+@reaches("read", "refused")
 @steady
-@given(any_bytes)
+@given(any_bytes | spoilt([b'a = 1\n[b.c]\n"d" = ["x"] # y\n']))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
         table = parse_toml(decode_utf8(raw, "d8.toml"), "d8.toml", limit=LIMIT)
     except DocumentError as error:
+        reached("refused")
         assert error.file == "d8.toml"
         assert error.line is None or 1 <= error.line <= raw.count(b"\n") + 1
         return
+    reached("read" if table.data else "empty")
     assert places(table.origin.text).keys() >= set(table.data)
 
 

@@ -13,6 +13,7 @@ from d8_installer.errors import ConfigError, D8Error, DocumentError
 from d8_installer.model.digest import Digest
 from d8_installer.model.generation import Generation, Placed, Placement
 from d8_installer.model.reference import ImageName
+from tests.reaching import reached, reaches
 from tests.strategies import LINUX, any_bytes, built, digests, generations, json_values, placements, steady
 
 
@@ -30,6 +31,7 @@ def test_any_bytes_are_a_generation_or_damage(raw: bytes) -> None:
     assert "g.json" in caught.value.message
 
 
+@reaches("a generation")
 @steady
 @given(generations, st.data())
 def test_any_changed_value_is_a_generation_or_damage(generation: Generation, data: st.DataObject) -> None:
@@ -39,6 +41,7 @@ def test_any_changed_value_is_a_generation_or_damage(generation: Generation, dat
     holder[key] = data.draw(json_values | st.sampled_from([float("inf"), float("nan"), "1e5", [], {}, -1]))
     try:
         parsed = Generation.parse(json.dumps(document).encode(), "g.json")
+        reached("a generation")
     except DocumentError as error:
         assert error.hint == "run `d8-installer sync`, which makes a new generation"
     except ConfigError as error:

@@ -14,7 +14,8 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import END, Doubles, Lock, LockedImage, Pin, entry_hashes
 from d8_installer.model.reference import ImageName
 from d8_installer.model.value import replace
-from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, steady
+from tests.reaching import reached, reaches, spoilt
+from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, near_toml, steady
 
 D = ["sha256:" + digit * 64 for digit in "0123456789abcdef"]
 # What DESIGN's Files shows, with a second platform.
@@ -193,14 +194,17 @@ def test_unknown_keys_stay_at_every_level() -> None:
 # -- what does not pass --------------------------------------------------------------------------------------
 
 
+@reaches("a lock", "refused")
 @steady
-@given(any_bytes)
+@given(any_bytes.map(lambda raw: b"lock_version = 1\n" + raw) | spoilt([TEXT.encode()], near_toml.map(str.encode)))
 def test_any_bytes_are_a_lock_or_refused(raw: bytes) -> None:
     try:
-        lock = Lock.parse(b"lock_version = 1\n" + raw, "d8.lock")
+        lock = Lock.parse(raw, "d8.lock")
     except DocumentError as error:
+        reached("refused")
         assert error.file == "d8.lock"
         return
+    reached("a lock" if lock.images else "no image")
     assert parse(lock.render()).render() == lock.render()
 
 

@@ -14,6 +14,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.manifest import Manifest, with_request, without_request
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request
+from tests.reaching import reached, reaches, spoilt
 from tests.strategies import (
     LINUX,
     MAC,
@@ -64,14 +65,19 @@ def test_parse_undoes_render(manifest: Manifest) -> None:
     assert parse(manifest_text(manifest)) == manifest
 
 
+@reaches("a manifest", "refused")
 @steady
-@given(any_bytes)
+@given(any_bytes.map(lambda raw: b"schema = 1\n" + raw) | spoilt([FULL.encode()], near_toml.map(str.encode)))
 def test_any_bytes_are_a_manifest_or_refused(raw: bytes) -> None:
     try:
-        Manifest.parse(b"schema = 1\n" + raw, "d8.toml")
+        manifest = Manifest.parse(raw, "d8.toml")
     except DocumentError as error:
+        reached("refused")
         assert error.file == "d8.toml"
         assert error.message.startswith("d8.toml")
+    else:
+        reached("a manifest" if manifest.requests else "no request")
+        assert parse(manifest_text(manifest)).requests == manifest.requests
 
 
 def test_requirements_and_find() -> None:

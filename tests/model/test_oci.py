@@ -24,6 +24,7 @@ from d8_installer.model.oci import (
     parse_manifest,
 )
 from d8_installer.model.platform import Platform
+from tests.reaching import reached, reaches
 from tests.strategies import (
     LINUX,
     MAC,
@@ -213,6 +214,7 @@ def test_any_bytes_are_refused(raw: bytes) -> None:
         parse_manifest(raw)
 
 
+@reaches("read", "refused")
 @steady
 @given(st.sampled_from([image_manifest(b"a", b"b"), image_index([ENTRY, ENTRY])]), st.data())
 def test_any_changed_value_is_read_or_refused(raw: bytes, data: st.DataObject) -> None:
@@ -222,7 +224,9 @@ def test_any_changed_value_is_read_or_refused(raw: bytes, data: st.DataObject) -
     holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(json_values)
     try:
         assert parse(document).media_type
+        reached("read")
     except MismatchError as error:
+        reached("refused")
         assert len(error.message) < 600
 
 

@@ -14,6 +14,7 @@ from d8_installer.plugin.discovery import Scan, scan
 from d8_installer.plugin.dist_info import HOOKS, VERIFIERS, normalised
 from d8_installer.plugin.environments import Environment
 from tests.installed import Plugin, install, library, manifest, write_recorded
+from tests.reaching import reached, reaches, spoilt
 from tests.strategies import steady
 
 if TYPE_CHECKING:
@@ -183,14 +184,16 @@ def test_one_broken_plugin_leaves_the_others(place: Path) -> None:
     assert [broken.distribution.name for broken in read.broken] == ["a-bad", "c-bad"]
 
 
+@reaches("a plugin", "broken")
 @steady
-@given(st.binary(max_size=400))
+@given(st.binary(max_size=400) | spoilt([b"y = other\n[console_scripts]\nz = z:main\n"]))
 def test_any_entry_points_give_a_scan(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     place = library(tmp_path_factory.mktemp("fuzz"))
     installed = install(place, "d8-plug-x", "1.0", manifest())
     (installed.dist_info / "entry_points.txt").write_bytes(b"[d8_installer.manifests]\nx = d8_plug_x:d8.toml\n" + raw)
     read = scanned(place)
     assert len(read.plugins) + len(read.broken) <= 1
+    reached("a plugin" if read.plugins else "broken" if read.broken else "neither")
 
 
 @steady

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from d8_installer import INSTALL_SOURCE
 from d8_installer.model.digest import Digest
 from d8_installer.plugin.launcher import HEAD_BYTES, PROFILE_LINK, launcher, request_of
+from tests.reaching import reached, reaches, spoilt
 from tests.strategies import steady
 
 if TYPE_CHECKING:
@@ -58,10 +59,13 @@ def test_a_launcher_knows_what_it_launches(binary: str, seed: bytes) -> None:
     ast.parse(text)
 
 
+@reaches("a launcher", "refused")
 @steady
-@given(st.binary(max_size=300))
-def test_nothing_else_is_a_launcher(head: bytes) -> None:
-    assert request_of(head) is None
+@given(st.binary(max_size=300) | spoilt([launcher("hello", REQUEST).encode()[:HEAD_BYTES]]))
+def test_only_a_launchers_own_lines_count(head: bytes) -> None:
+    found = request_of(head)
+    reached("a launcher" if found else "refused")
+    assert found is None or launcher(found[0], Digest(found[1])).encode().splitlines()[1] in head.splitlines()
 
 
 def test_nor_is_what_only_speaks_of_one() -> None:

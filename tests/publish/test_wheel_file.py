@@ -20,6 +20,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.publish import wheel_file
 from d8_installer.publish.wheel_file import Member, StoredFile, read_wheel, write_wheel
 from tests.publish.wheels import INFO, NAME, contents, modes, package, packed, record_of, save
+from tests.reaching import reached, reaches
 from tests.strategies import steady
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def test_a_wheel_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
         read_wheel(str(tmp_path / NAME))
 
 
+@reaches("a wheel", "refused")
 @steady
 @given(st.data())
 def test_any_bytes_are_a_wheel_or_an_error_of_ours(
@@ -156,8 +158,10 @@ def test_any_bytes_are_a_wheel_or_an_error_of_ours(
     try:
         wheel = read_wheel(str(path))
     except D8Error as error:
+        reached("refused")
         assert error.hint
     else:
+        reached("a wheel")
         assert {member.name: member.data for member in wheel.members} == files
 
 

@@ -17,6 +17,7 @@ from d8_installer.publish.linkage import elf_linkage
 from d8_installer.publish.wheel_tags import has_tag, platform_tag
 from tests.images import windows_program
 from tests.publish.wheels import GLIBC, MUSL, elf, mach, universal
+from tests.reaching import reached, reaches
 from tests.strategies import steady
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def test_a_real_program_gets_a_tag_that_this_system_has(tmp_path: Path) -> None:
     assert set(found.split(".")) & set(platform_tags())
 
 
+@reaches("a tag", "refused")
 @steady
 @given(st.data())
 def test_any_bytes_give_a_tag_or_an_error_of_ours(
@@ -144,8 +146,10 @@ def test_any_bytes_give_a_tag_or_an_error_of_ours(
             damaged[at] = value
     for platform in ("linux-amd64", "linux-386", "darwin-arm64"):
         try:
-            tag(tmp_path_factory.getbasetemp(), platform, bytes(damaged))
+            assert tag(tmp_path_factory.getbasetemp(), platform, bytes(damaged))
+            reached("a tag")
         except D8Error as error:
+            reached("refused")
             assert error.hint
 
 

@@ -16,6 +16,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.registry import bundle as form
 from d8_installer.registry.bundle import BundleSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
+from tests.reaching import reached, reaches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,11 +191,15 @@ def test_a_flipped_bit_is_refused_or_changes_a_blob_or_nothing(tmp_path: Path, b
     assert wrong == 1 or top == SMALL.index
 
 
+@reaches("a manifest", "refused")
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=2048), st.integers(0, len(WHOLE)))
 def test_anything_is_a_source_or_an_error(tmp_path: Path, noise: bytes, at: int) -> None:
     for raw in (noise, WHOLE[:at], WHOLE[:at] + noise + WHOLE[at + len(noise) :]):
         try:
-            saved(tmp_path / "b", raw).manifest(SMALL.image, SMALL.tag)
+            found = saved(tmp_path / "b", raw).manifest(SMALL.image, SMALL.tag)
         except D8Error:
+            reached("refused")
             continue
+        reached("a manifest")
+        assert found.raw

@@ -26,6 +26,7 @@ from d8_installer.model.source import ManifestBytes
 from d8_installer.registry.oci_layout import REF_NAME, LayoutDestination, LayoutSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
 from d8_installer.testing.memory import image_manifest
+from tests.reaching import reached, reaches, spoilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +241,17 @@ def test_no_directory_is_a_configuration_error(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
-@given(raw=st.binary(max_size=200) | st.recursive(
+TWO_TAGS = json.dumps({
+    "schemaVersion": 2,
+    "manifests": [
+        {"mediaType": OCI_MANIFEST, "digest": f"sha256:{n * 64}", "size": 2, "annotations": {REF_NAME: f"v{n}"}}
+        for n in "12"
+    ],
+}).encode()  # fmt: skip
+
+
+@reaches("tags", "refused")
+@given(raw=st.binary(max_size=200) | spoilt([TWO_TAGS]) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
         st.sampled_from(["manifests", "digest", "mediaType", "annotations", REF_NAME]), inner, max_size=4),
@@ -251,8 +262,14 @@ def test_any_index_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, 
     (root / "x").mkdir()
     (root / "x" / "index.json").write_bytes(raw)
     source = LayoutSource(str(root))
-    with suppress(D8Error):
-        for tag in source.tags("x"):
+    try:
+        tags = source.tags("x")
+    except D8Error:
+        reached("refused")
+        return
+    reached("tags" if tags else "no tags")
+    for tag in tags:
+        with suppress(D8Error):
             source.manifest("x", tag)
 
 

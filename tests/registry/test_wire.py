@@ -28,6 +28,7 @@ from d8_installer.registry import rpp_errors, rpp_routes, rpp_wire
 from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.tls import check_tls_options
 from d8_installer.testing import go_dialect
+from tests.reaching import reached, reaches, spoilt
 from tests.strategies import built
 
 NAMES = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True).filter(is_image_name)
@@ -154,13 +155,20 @@ def test_what_is_not_two_parts_is_invalid(value: str) -> None:
 # --- responses ---
 
 
+@reaches("tags", "no tags", "refused")
 @settings(deadline=None)
-@given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode())
+    | spoilt([b'{"name": "x", "tags": ["v1.0.0", "latest"]}', b'{"tags": []}'])
+)
 def test_any_body_is_tags_or_a_mismatch(body: bytes) -> None:
     try:
         tags = rpp_wire.parse_tags(body)
     except MismatchError:
+        reached("refused")
         return
+    reached("tags" if tags else "no tags")
     assert all(isinstance(tag, str) for tag in tags)
 
 

@@ -18,12 +18,13 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError
 from d8_installer.store import inflate, tar, tar_header
 from d8_installer.store.unpack import Rules, unpack
+from tests.reaching import reached, reaches, spoilt
 from tests.store.layers import (
     GO,
     NOISE,
@@ -324,11 +325,12 @@ def test_a_flipped_bit_is_refused_or_was_promised(name: str, at: int, bit: int, 
         unpack([bytes(data)], layer_of(WHOLE[name]), PLUGIN, Ingest(), spread=at % 2 == 0)
 
 
+@reaches("unpacked", "refused")
 @given(
     start=st.sampled_from(
         [b"", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", SMALL[:512], *(w[:40] for w in WHOLE.values())]
     ),
-    rest=st.binary(max_size=2000),
+    rest=st.binary(max_size=2000) | st.just(SMALL),
     wrapped=st.booleans(),
 )
 @settings(deadline=None)
@@ -337,10 +339,13 @@ def test_any_bytes_are_a_value_or_an_error_of_ours(start: bytes, rest: bytes, wr
     for rules in (Rules(max_walk=100_000), Rules("go", max_walk=100_000)):
         try:
             run(data, rules=rules)
+            reached("unpacked")
         except D8Error as error:
+            reached("refused")
             assert error.message
 
 
+@reaches("unpacked", "refused")
 @given(
     fields=st.binary(min_size=512, max_size=512), kind=st.sampled_from(b"0\0x15gLKSX7VA"), rest=st.binary(max_size=600)
 )
@@ -351,7 +356,9 @@ def test_any_header_with_a_good_checksum_is_a_value_or_an_error_of_ours(fields: 
     block[148:156] = b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:]))
     try:
         run(zlib_only(bytes(block) + rest + SMALL), rules=Rules(max_walk=100_000))
+        reached("unpacked")
     except D8Error as error:
+        reached("refused")
         assert error.message
 
 
@@ -397,15 +404,16 @@ def test_a_header_is_read_as_tarfile_reads_it(
         total = sum(byte - 256 if signed and byte > 127 else byte for byte in covered) + 256
         block[148:156] = b"%06o\0 " % total if total >= 0 else b"-%05o\0 " % -total
     expected = outcome(lambda raw: tarfile.TarInfo.frombuf(raw, "utf-8", "surrogateescape"), bytes(block))
-    event("a header" if expected is not None else "not a header")
+    reached("a header" if expected is not None else "not a header")
     assert outcome(tar_header.parse_header, bytes(block)) == expected
 
 
-@given(st.binary(max_size=600))
+@reaches("a header", "not a header")
+@given(st.binary(max_size=600) | spoilt([archive(Member("plugin", b"x"))[:512]]))
 def test_any_bytes_are_a_header_where_tarfile_has_one(block: bytes) -> None:
-    assert outcome(tar_header.parse_header, block) == outcome(
-        lambda raw: tarfile.TarInfo.frombuf(raw, "utf-8", "surrogateescape"), block
-    )
+    expected = outcome(lambda raw: tarfile.TarInfo.frombuf(raw, "utf-8", "surrogateescape"), block)
+    reached("a header" if expected is not None else "not a header")
+    assert outcome(tar_header.parse_header, block) == expected
 
 
 def zlib_only(raw: bytes) -> bytes:
