@@ -76,12 +76,12 @@ class RegistryAuth:
             if grant is None or grant.value == refused:  # else another thread has renewed it
                 grant = self._obtain(challenges, scope)
                 if grant.value == refused:
-                    raise self._refused(scope)
+                    raise self.refusal(scope)
                 self._known[scope] = grant
             return grant.value
 
-    def why_refused(self, scope: str, *, is_known: bool = False) -> tuple[str, str]:
-        """Return the clause and the hint for a registry's refusal of *scope*.
+    def refusal(self, scope: str, *, is_known: bool = False) -> NotAllowedError:
+        """Return the error of a registry's refusal of *scope*.
 
         *is_known*: the registry knows the account, and denies it this scope (403).
         """
@@ -92,12 +92,10 @@ class RegistryAuth:
             what = f"{self._host} refuses the credentials from {login.place}"
         else:
             what = f"{self._host} wants a login, and no credentials for it are stored on this machine"
-        clause = "; ".join([what, *login.troubles])
-        return clause, f"log in first: type `docker login {self._host}` or `skopeo login {self._host}`"
-
-    def _refused(self, scope: str) -> NotAllowedError:
-        message, hint = self.why_refused(scope)
-        return NotAllowedError(message, hint=hint)
+        return NotAllowedError(
+            "; ".join([what, *login.troubles]),
+            hint=f"log in first: type `docker login {self._host}` or `skopeo login {self._host}`",
+        )
 
     def _login(self, scope: str) -> Login:
         repository = scope.split(":")[1]
@@ -113,10 +111,11 @@ class RegistryAuth:
         credentials = self._login(scope).credentials
         if "bearer" in offered:
             response = self._ask_for_token(offered["bearer"], scope, credentials)
-            token, until = self._token_of(response, offered["bearer"]["realm"], scope)
-            return _Grant(f"Bearer {token}", challenges, until)
+            document = self._token_document(response, offered["bearer"]["realm"], scope)
+            token = document.get("token") or document.get("access_token")
+            return _Grant(f"Bearer {token}", challenges, _renewal_time(document.get("expires_in")))
         if "basic" not in offered or credentials is None or credentials.identity_token:
-            raise self._refused(scope)
+            raise self.refusal(scope)
         return _Grant(credentials.basic(), challenges)
 
     def _ask_for_token(self, challenge: Mapping[str, str], scope: str, credentials: Credentials | None) -> Response:
@@ -156,9 +155,10 @@ class RegistryAuth:
                 hint="give the registry an https token service",
             )
 
-    def _token_of(self, response: Response, realm: str, scope: str) -> tuple[str, float]:
+    def _token_document(self, response: Response, realm: str, scope: str) -> Mapping[str, object]:
+        """Return the answer of the token service, which holds a usable ``token`` or ``access_token``."""
         if response.status in (400, 401, 403):
-            raise self._refused(scope)
+            raise self.refusal(scope)
         if is_passing(response.status):
             raise TryAgainError(f"the token service {shown(realm)} answers {response.status}", hint="try again later")
         try:
@@ -172,7 +172,7 @@ class RegistryAuth:
                 f"the token service {shown(realm)} gives no token (status {response.status})",
                 hint="check the registry's address",
             ) from None
-        return token, _renewal_time(document.get("expires_in") if isinstance(document, dict) else None)
+        return document or {}
 
 
 def _renewal_time(seconds: object) -> float:

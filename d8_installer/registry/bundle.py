@@ -284,16 +284,16 @@ def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
     found: dict[str, _Member] = {}
     at = 0
     while (raw := _block(file, at, path)) != bytes(_BLOCK):
-        name, size = _parse_header(raw, path)
+        member = _parse_header(raw, path)
         at += _BLOCK
-        if name in found:
-            raise MismatchError(f"{path} is not a bundle: it has {name} twice", hint=_BROKEN)
+        if member.name in found:
+            raise MismatchError(f"{path} is not a bundle: it has {member.name} twice", hint=_BROKEN)
         if len(found) >= MAX_MEMBERS:
             raise MismatchError(f"{path} is not a bundle: it has more than {MAX_MEMBERS} members", hint=_BROKEN)
-        if at + size > length:
-            raise MismatchError(f"{path} is cut: it ends in the middle of {name}", hint=_DAMAGED)
-        found[name] = _Member(at, size)
-        at += size + -size % _BLOCK
+        if at + member.size > length:
+            raise MismatchError(f"{path} is cut: it ends in the middle of {member.name}", hint=_DAMAGED)
+        found[member.name] = _Member(at, member.size)
+        at += member.size + -member.size % _BLOCK
     _check_end(file, at, path)
     return found
 
@@ -322,12 +322,12 @@ def _block(file: BinaryIO, at: int, path: str) -> bytes:
     return raw
 
 
-def _parse_header(raw: bytes, path: str) -> tuple[str, int]:
+def _parse_header(raw: bytes, path: str) -> tarfile.TarInfo:
     try:
         member = tarfile.TarInfo.frombuf(raw, "ascii", "strict")
-        name, size = member.name, member.size
-        if re.fullmatch(_NAME, name) and 0 <= size <= MAX_MEMBER_BYTES and header(name, size) == raw:
-            return name, size
+        is_sized = 0 <= member.size <= MAX_MEMBER_BYTES
+        if re.fullmatch(_NAME, member.name) and is_sized and header(member.name, member.size) == raw:
+            return member
     except (tarfile.HeaderError, ValueError):
         pass  # not a header of ours
     raise MismatchError(f"{path} is not a bundle of d8-installer", hint=_BROKEN)

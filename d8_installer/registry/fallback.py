@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from d8_installer.errors import (
     AbsentSourceError,
@@ -67,6 +67,16 @@ class Candidate:
             self._source.close()
 
 
+class _Given(NamedTuple, Generic[T]):
+    by: Candidate
+    answer: T
+
+
+class _Failure(NamedTuple):
+    candidate: Candidate
+    error: D8Error
+
+
 class FallbackSource:
     """A Source over several candidates, in their order; safe for threads.
 
@@ -90,13 +100,13 @@ class FallbackSource:
 
     def tags(self, image: str) -> Sequence[str]:
         """Return the tags of *image* from the first source that has it."""
-        return self._first(lambda source: source.tags(image))[1]
+        return self._first(lambda source: source.tags(image)).answer
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest from the first source that has it; MismatchError if it is malformed or another one."""
-        candidate, answer = self._first(lambda source: _manifest(source, image, ref))
-        self._gave[image, ref] = candidate.name
-        return answer
+        given = self._first(lambda source: _manifest(source, image, ref))
+        self._gave[image, ref] = given.by.name
+        return given.answer
 
     def giver(self, image: str, ref: str) -> str:
         """Return the name of the source that gave this manifest, or all names if none has given it yet."""
@@ -120,46 +130,46 @@ class FallbackSource:
     def _layer(self, request: LayerRequest, opened: Callable[[Source], AbstractContextManager[Body]]) -> Iterator[Body]:
         with ExitStack() as stack:
             cuts = self._cut.get(request.layer, 0)
-            candidate, body = self._first(lambda source: stack.enter_context(opened(source)), skip=cuts, locked=True)
+            given = self._first(lambda source: stack.enter_context(opened(source)), skip=cuts, locked=True)
             try:
-                yield body
+                yield given.answer
             except TryAgainError:
                 self._cut[request.layer] = cuts + 1  # the next try begins at the next source
                 raise
             except MismatchError as error:
-                raise _named(candidate, error) from error
+                raise _named(given.by, error) from error
 
     def first(self, ask: Callable[[Source], T]) -> T:
         """Return the result of *ask* for the first source that has it, for questions that need several answers of one.
 
         *ask* compares with a lock: a source whose bytes differ (MismatchError) lacks the locked ones.
         """
-        return self._first(ask, locked=True)[1]
+        return self._first(ask, locked=True).answer
 
     def close(self) -> None:
         """Close every source that was opened."""
         for candidate in self._candidates:
             candidate.close()
 
-    def _first(self, ask: Callable[[Source], T], *, skip: int = 0, locked: bool = False) -> tuple[Candidate, T]:
+    def _first(self, ask: Callable[[Source], T], *, skip: int = 0, locked: bool = False) -> _Given[T]:
         """Ask one candidate after the other; with *locked* a lock proves the answer, so a wrong one is passed over."""
-        failures: list[tuple[Candidate, D8Error]] = []
+        failures: list[_Failure] = []
         at = skip % len(self._candidates)
         candidates = (*self._candidates[at:], *self._candidates[:at])
         for candidate in sorted(candidates, key=lambda one: one.is_down):  # stable: the silent ones come last
             try:
-                return candidate, ask(candidate.source)
+                return _Given(candidate, ask(candidate.source))
             except NotAllowedError as error:
                 raise _named(candidate, error) from error
             except MismatchError as error:
                 if not locked:
                     raise _named(candidate, error) from error
-                failures.append((candidate, error))
+                failures.append(_Failure(candidate, error))
                 self._warn_of_other_bytes(candidate, error)
             except NotFoundError as error:
-                failures.append((candidate, error))
+                failures.append(_Failure(candidate, error))
             except (UnreachableError, TryAgainError, AbsentSourceError) as error:
-                failures.append((candidate, error))
+                failures.append(_Failure(candidate, error))
                 self._pass_over(candidate, error)
         raise _joined(failures)
 
@@ -200,17 +210,17 @@ def _named(candidate: Candidate, error: D8Error) -> D8Error:
     return error.within(candidate.name, hint=error.hint or _NEXT_HINT)
 
 
-def _joined(failures: Sequence[tuple[Candidate, D8Error]]) -> D8Error:
+def _joined(failures: Sequence[_Failure]) -> D8Error:
     """Return one error for all failures; a NotFoundError only if every source said that it lacks the content."""
     if len(failures) == 1:
-        return failures[0][1]
+        return failures[0].error
     kinds = (MismatchError, TryAgainError, UnreachableError, AbsentSourceError)
     worst = next((kind for kind in kinds if _any(failures, kind)), NotFoundError)
-    clauses = "; ".join(_named(candidate, error).message for candidate, error in failures)
-    hint = next(error.hint for _, error in failures if isinstance(error, worst))
+    clauses = "; ".join(_named(one.candidate, one.error).message for one in failures)
+    hint = next(one.error.hint for one in failures if isinstance(one.error, worst))
     kind = UnreachableError if worst is AbsentSourceError else worst
     return kind(f"no source has the answer: {clauses}", hint=hint or _NEXT_HINT)
 
 
-def _any(failures: Sequence[tuple[Candidate, D8Error]], kind: type[D8Error]) -> bool:
-    return any(isinstance(error, kind) for _, error in failures)
+def _any(failures: Sequence[_Failure], kind: type[D8Error]) -> bool:
+    return any(isinstance(one.error, kind) for one in failures)

@@ -19,7 +19,7 @@ import re
 import signal
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.secrets import without_secrets
@@ -121,8 +121,8 @@ class Keychain:
         self, config: Mapping[str, object], path: str, host: str, repository: str, troubles: list[str]
     ) -> Credentials | None:
         try:
-            for program, server in _helpers(config, host):
-                found = ask_helper(program, server, without_secrets(self._env), self._seconds)
+            for helper in _helpers(config, host):
+                found = ask_helper(helper.program, helper.server, without_secrets(self._env), self._seconds)
                 if found is not None:
                     return found
         except ConfigError as error:
@@ -148,8 +148,14 @@ def _read_config(path: str, troubles: list[str]) -> Mapping[str, object] | None:
     return document
 
 
-def _helpers(config: Mapping[str, object], host: str) -> Iterator[tuple[str, str]]:
-    """Yield the helpers to ask, each with its name for the server.
+class _Helper(NamedTuple):
+    program: str
+    server: str
+    """The helper's name for the server."""
+
+
+def _helpers(config: Mapping[str, object], host: str) -> Iterator[_Helper]:
+    """Yield the helpers to ask.
 
     A helper in ``credHelpers`` is for one host and takes precedence over ``credsStore``; an empty one disables both.
     """
@@ -161,7 +167,7 @@ def _helpers(config: Mapping[str, object], host: str) -> Iterator[tuple[str, str
     if not isinstance(helper, str) or not re.fullmatch(_HELPER_NAME, helper, re.ASCII):
         raise ConfigError(f"{str(helper)[:100]!r} is not the name of a credential helper")
     for server in (_HUB_SERVER, "docker.io") if _plain_host(host) == "docker.io" else (host,):
-        yield f"docker-credential-{helper}", server
+        yield _Helper(f"docker-credential-{helper}", server)
 
 
 def _from_auths(config: Mapping[str, object], name: str, path: str, troubles: list[str]) -> Credentials | None:
@@ -231,34 +237,41 @@ def ask_helper(program: str, server: str, env: Mapping[str, str], seconds: float
     if path is None:
         raise ConfigError(f"{program} is not on PATH")
     try:
-        status, output = _run_helper([path, "get"], server, env, seconds)
+        done = _run_helper([path, "get"], server, env, seconds)
     except OSError as error:
         raise ConfigError(f"{program} cannot be run: {error.strerror}") from error
-    if status is None:
+    if done.status is None:
         raise ConfigError(f"{program} did not answer in {seconds:g} s")
-    if status and _HAS_NONE in output:
+    if done.status and _HAS_NONE in done.output:
         return None
-    user, secret = _parse_answer(output) if status == 0 else (None, None)
-    if user is None or secret is None:
+    found = _parse_answer(done.output) if done.status == 0 else None
+    if found is None:
         raise ConfigError(f"{program} failed for {server}")
-    if not user and not secret:
-        return None
-    return Credentials("", "", secret) if user == "<token>" else Credentials(user, secret)
+    if found.user == "<token>":
+        return Credentials("", "", found.password)
+    return found if found.user or found.password else None
 
 
-def _parse_answer(output: bytes) -> tuple[str | None, str | None]:
+def _parse_answer(output: bytes) -> Credentials | None:
+    """Return the user and secret of a helper's answer, or None if it is malformed."""
     try:
         answer = json.loads(output)
     except (ValueError, RecursionError):
-        return None, None
+        return None
     if not isinstance(answer, dict):
-        return None, None
+        return None
     user, secret = answer.get("Username", ""), answer.get("Secret", "")
-    return (user, secret) if isinstance(user, str) and isinstance(secret, str) else (None, None)
+    return Credentials(user, secret) if isinstance(user, str) and isinstance(secret, str) else None
 
 
-def _run_helper(command: list[str], server: str, env: Mapping[str, str], seconds: float) -> tuple[int | None, bytes]:
-    """Return the exit status (None if it took too long) and the output, at most _MAX_ANSWER bytes."""
+class _Done(NamedTuple):
+    """How a helper ended: ``status`` is None if it took too long, ``output`` has at most _MAX_ANSWER bytes."""
+
+    status: int | None
+    output: bytes
+
+
+def _run_helper(command: list[str], server: str, env: Mapping[str, str], seconds: float) -> _Done:
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -278,7 +291,7 @@ def _run_helper(command: list[str], server: str, env: Mapping[str, str], seconds
     finally:
         if status is None:
             _kill(process)
-    return status, b"".join(answer)
+    return _Done(status, b"".join(answer))
 
 
 def _talk(process: subprocess.Popen[bytes], server: str, answer: list[bytes]) -> None:

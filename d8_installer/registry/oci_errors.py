@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.errors import MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
@@ -29,6 +29,19 @@ _BODY_LIMIT = (
 )
 
 
+class _Reason(NamedTuple):
+    """Why a request was refused: the class of the error, a clause that follows the status (perhaps empty), a hint."""
+
+    kind: type[D8Error]
+    clause: str
+    hint: str
+
+
+class _SpecError(NamedTuple):
+    code: str = ""
+    message: str = ""
+
+
 class Refusal(Struct, frozen=True, dict=True, kw_only=True):
     """An answer with an unwanted status to a request; ``sent`` is the size of the request's body in bytes."""
 
@@ -41,69 +54,70 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
     @property
     def clause(self) -> str:
         """The request, the status and the registry's own words, as a clause."""
-        code, message = self._spec_error
-        text = f": {code} {message}".rstrip() if code or message else ""
+        words = " ".join(self._spec_error).strip()
+        text = f": {words}" if words else ""
         return f"{self.method} {shown(self.url)}: status {self.status}{text}"
 
     @cached_property
-    def _spec_error(self) -> tuple[str, str]:
-        """The code and message of the body; two empty texts if it has none."""
+    def _spec_error(self) -> _SpecError:
+        """The code and message of the body; empty if it has none."""
         try:
             first = json.loads(self.body)["errors"][0]
             parts = str(first.get("code", "")), str(first.get("message", ""))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return "", ""
-        code, message = (re.sub(r"[^ -~]+", " ", part).strip()[:200] for part in parts)
-        return code, message
+            return _SpecError()
+        return _SpecError(*(re.sub(r"[^ -~]+", " ", part).strip()[:200] for part in parts))
 
     def error(self, address: OciAddress) -> D8Error:
         """Return the error to raise, with its hint; *address* is the registry's."""
-        kind, what, hint = self._immutable_tag() or self._by_status(address)
-        return kind(f"{self.clause}{': ' if what else ''}{what}", hint=hint)
+        reason = self._immutable_tag() or self._by_status(address)
+        return reason.kind(f"{self.clause}{': ' if reason.clause else ''}{reason.clause}", hint=reason.hint)
 
-    def _immutable_tag(self) -> tuple[type[D8Error], str, str] | None:
+    def _immutable_tag(self) -> _Reason | None:
         tag = re.fullmatch(_TAG_PUT, self.url, re.ASCII)
         if self.method != "PUT" or tag is None:
             return None
         is_told = self.status < 500 and re.search(_IMMUTABLE, " ".join(self._spec_error), re.IGNORECASE)
         if self.status not in (409, 412) and not is_told:
             return None
-        return (
+        return _Reason(
             NotAllowedError,
             f"the tag {tag[1][:128]} exists, and this registry does not allow a tag to change",
             "publish another version",
         )
 
-    def _by_status(self, address: OciAddress) -> tuple[type[D8Error], str, str]:
+    def _by_status(self, address: OciAddress) -> _Reason:
         if wants_tls(self.status, self.body):
-            return UnreachableError, "it speaks https", f"write the address as {address.other_scheme}"
+            return _Reason(UnreachableError, "it speaks https", f"write the address as {address.other_scheme}")
         if wants_certificate(self.status, self.body):
-            return NotAllowedError, "it requires a client certificate", CLIENT_CERTIFICATE_HINT
+            return _Reason(NotAllowedError, "it requires a client certificate", CLIENT_CERTIFICATE_HINT)
         if self.status == 413:
-            return UnreachableError, f"it does not accept a body of {self.sent} bytes", _BODY_LIMIT
+            return _Reason(UnreachableError, f"it does not accept a body of {self.sent} bytes", _BODY_LIMIT)
         if self.status == 429:
             login = f"or log in, which often raises the limit: `docker login {address.login}`"
-            return TryAgainError, "it limits the rate of requests", f"try again later, {login}"
+            return _Reason(TryAgainError, "it limits the rate of requests", f"try again later, {login}")
         if self.method in ("POST", "PUT", "PATCH"):
             return self._of_upload(address)
         if self.status == 404:
-            return NotFoundError, "", "check the image's name and tag, and the registry's root"
+            return _Reason(NotFoundError, "", "check the image's name and tag, and the registry's root")
         if is_passing(self.status):
-            return TryAgainError, "", _TRY_LATER
-        return UnreachableError, "", f"check that {address.origin} is an OCI registry"
+            return _Reason(TryAgainError, "", _TRY_LATER)
+        return _Reason(UnreachableError, "", f"check that {address.origin} is an OCI registry")
 
-    def _of_upload(self, address: OciAddress) -> tuple[type[D8Error], str, str]:
-        code = self._spec_error[0]
+    def _of_upload(self, address: OciAddress) -> _Reason:
+        code = self._spec_error.code
         if is_passing(self.status) or code in _LOST_UPLOAD:
-            return TryAgainError, "", _TRY_LATER
+            return _Reason(TryAgainError, "", _TRY_LATER)
         if self.status == 404:
-            return (
+            return _Reason(
                 NotFoundError,
                 "it has no such repository",
                 "create the repository first: this registry does not create one at the first publish",
             )
         if self.status in (405, 501):
-            return NotAllowedError, "it accepts no uploads", "publish to a registry that is not a read-only cache"
+            return _Reason(
+                NotAllowedError, "it accepts no uploads", "publish to a registry that is not a read-only cache"
+            )
         if code in _BROKEN_UPLOAD:
-            return MismatchError, "", "publish again: the registry did not receive what was announced"
-        return UnreachableError, "", f"check that {address.origin} is an OCI registry"
+            return _Reason(MismatchError, "", "publish again: the registry did not receive what was announced")
+        return _Reason(UnreachableError, "", f"check that {address.origin} is an OCI registry")

@@ -120,26 +120,28 @@ class LayoutSource:
         index = self._index(image)
         digest = _digest_of(index, image, ref)
         path = self._paths.blob(image, digest)
-        with _open_blob(path, f"{image}: manifest {digest}") as (file, size), _disk(path):
-            if size > MAX_MANIFEST_BYTES:
-                raise MismatchError(f"{image}: manifest {digest} has {size} bytes, more than {MAX_MANIFEST_BYTES}")
-            raw = file.read(MAX_MANIFEST_BYTES)
+        with _open_blob(path, f"{image}: manifest {digest}") as body:
+            if body.size > MAX_MANIFEST_BYTES:
+                raise MismatchError(f"{image}: manifest {digest} has {body.size} bytes, more than {MAX_MANIFEST_BYTES}")
+            raw = b"".join(body)[:MAX_MANIFEST_BYTES]
         return ManifestBytes(raw, index.media_types.get(digest) or parse_manifest(raw).media_type)
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[FileBody]:
         """Open the layer's blob; a size that differs from the requested one is a MismatchError."""
         path = self._paths.blob(request.image, request.layer)
-        with _open_blob(path, f"{request.image}: layer {request.layer}") as (file, size):
-            if size != request.size:
-                raise MismatchError(f"{path} has {size} bytes, expected {request.size}", hint="publish the image again")
-            yield FileBody(file, path, size)
+        with _open_blob(path, f"{request.image}: layer {request.layer}") as body:
+            if body.size != request.size:
+                raise MismatchError(
+                    f"{path} has {body.size} bytes, expected {request.size}", hint="publish the image again"
+                )
+            yield body
 
     def layer_size(self, request: LayerRequest) -> int:
         """Return the size of the layer's blob."""
         path = self._paths.blob(request.image, request.layer)
-        with _open_blob(path, f"{request.image}: layer {request.layer}") as (_, size):
-            return size
+        with _open_blob(path, f"{request.image}: layer {request.layer}") as body:
+            return body.size
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
@@ -186,7 +188,7 @@ class LayoutDestination:
         path = self._paths.blob(image, digest)
         with _disk(path), open_blob() as file:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            _write(path, iter(lambda: file.read(_CHUNK), b""), expected=(digest, size))
+            _write(path, iter(lambda: file.read(_CHUNK), b""), digest, size)
 
     def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
         """Write a manifest; a tag is added to ``index.json``, where other tags keep their entries."""
@@ -197,7 +199,7 @@ class LayoutDestination:
         with _disk(repository):
             os.makedirs(os.path.join(repository, "blobs", "sha256"), exist_ok=True)
             with _locked(os.path.join(repository, "oci-layout")):
-                _write(self._paths.blob(image, digest), [manifest.raw], expected=(digest, len(manifest.raw)))
+                _write(self._paths.blob(image, digest), [manifest.raw], digest, len(manifest.raw))
                 _enter(self._paths.index(image), ref if is_tag(ref) else None, manifest)
 
     def close(self) -> None:
@@ -287,7 +289,7 @@ def _enter(path: str, tag: str | None, manifest: ManifestBytes) -> None:
     document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.document for entry in entries]}
     raw = json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
     if not _has_bytes(path, raw):
-        _write(path, [raw])
+        _write(path, [raw], Digest.of(raw), len(raw))
 
 
 def _descriptor(tag: str, manifest: ManifestBytes) -> dict[str, object]:
@@ -311,7 +313,7 @@ def _has_bytes(path: str, raw: bytes) -> bool:
 
 
 @contextmanager
-def _open_blob(path: str, what: str) -> Iterator[tuple[BinaryIO, int]]:
+def _open_blob(path: str, what: str) -> Iterator[FileBody]:
     try:
         # A link could lead out of the layout, and a proxy would then publish the file behind it.
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -322,22 +324,25 @@ def _open_blob(path: str, what: str) -> Iterator[tuple[BinaryIO, int]]:
     except OSError as error:
         raise _refused(path, error) from error
     with file:
-        yield file, os.fstat(file.fileno()).st_size
+        yield FileBody(file, path, os.fstat(file.fileno()).st_size)
 
 
-def _write(path: str, chunks: Iterable[bytes], expected: tuple[Digest, int] | None = None) -> None:
-    """Write a file completely or not at all: temporary file beside it, fsync, rename, fsync of the directory."""
+def _write(path: str, chunks: Iterable[bytes], digest: Digest, size: int) -> None:
+    """Write a file completely or not at all: temporary file beside it, fsync, rename, fsync of the directory.
+
+    Chunks that do not add up to *digest* and *size* are a MismatchError.
+    """
     directory, base = os.path.split(path)
     temporary = os.path.join(directory, f".{base[:20]}.{secrets.token_hex(8)}")
-    hasher, size = hashlib.sha256(), 0
+    hasher, written = hashlib.sha256(), 0
     try:
         with open(temporary, "xb") as file:
             for chunk in chunks:
                 hasher.update(chunk)
-                size += file.write(chunk)
-            if expected is not None and (Digest(hasher.hexdigest()), size) != expected:
+                written += file.write(chunk)
+            if (Digest(hasher.hexdigest()), written) != (digest, size):
                 raise MismatchError(
-                    f"{size} bytes with sha256:{hasher.hexdigest()} were given for {expected[0]} of {expected[1]} bytes"
+                    f"{written} bytes with sha256:{hasher.hexdigest()} were given for {digest} of {size} bytes"
                 )
             file.flush()
             os.fsync(file.fileno())

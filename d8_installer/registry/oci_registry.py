@@ -27,6 +27,7 @@ from d8_installer.model.reference import is_image_name, is_manifest_ref
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.registry.auth import RegistryAuth
+from d8_installer.registry.client import Response
 from d8_installer.registry.go_json import member
 from d8_installer.registry.manifest_cache import ManifestCache
 from d8_installer.registry.oci_address import OciAddress
@@ -116,7 +117,8 @@ class Registry:
                 f"{self.name} redirects to nowhere (status {stream.status} without Location)",
                 hint="check that the address belongs to an OCI registry",
             )
-        target, to = resolve(url, location)
+        target = resolve(url, location)
+        to = Origin.parse(target)
         if to.scheme != "https" and not (to.is_loopback and Origin.parse(url).is_loopback):
             raise NotAllowedError(
                 f"{self.name} redirects to {to.scheme}://{to}, which is not https",
@@ -156,8 +158,7 @@ class Registry:
         if stream.status in (401, 403) and there != self.address.origin:
             raise self._refused_elsewhere(refusal, there)
         if stream.status in (401, 403):
-            why, hint = self._auth.why_refused(call.scope, is_known=stream.status == 403)
-            raise NotAllowedError(f"{refusal.clause}: {why}", hint=hint)
+            raise self._auth.refusal(call.scope, is_known=stream.status == 403).within(refusal.clause)
         raise refusal.error(self.address)
 
     def _refused_elsewhere(self, refusal: Refusal, there: Origin) -> NotAllowedError:
@@ -190,10 +191,10 @@ class RegistrySource:
         size, asked = 0, set[str]()
         while len(tags) <= _MAX_TAGS and len(asked) < _MAX_PAGES and size <= _MAX_LIST_BYTES:
             asked.add(call.url)
-            headers, raw = self._whole(call, _MAX_TAGS_BYTES)
-            tags += _parse_tags(raw, self.name)
-            size += len(raw)
-            following = next_page(headers.get("link", ""), call.url)
+            page = self._whole(call, _MAX_TAGS_BYTES)
+            tags += _parse_tags(page.body, self.name)
+            size += len(page.body)
+            following = next_page(page.headers.get("link", ""), call.url)
             if following is None:
                 return tags
             if following in asked:
@@ -212,17 +213,18 @@ class RegistrySource:
         call = replace(call, headers=ACCEPT)
         if (known := self._known.get((image, ref))) is not None:
             return known
-        headers, raw = self._whole(call, MAX_MANIFEST_BYTES)
-        return self._known.add(image, ManifestBytes(raw, headers.get("content-type", "").partition(";")[0].strip()))
+        answer = self._whole(call, MAX_MANIFEST_BYTES)
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return self._known.add(image, ManifestBytes(answer.body, media_type))
 
-    def _whole(self, call: RegistryCall, cap: int) -> tuple[Mapping[str, str], bytes]:
-        """Return the headers and body of the answer to *call*; a cut answer is requested again."""
+    def _whole(self, call: RegistryCall, cap: int) -> Response:
+        """Return the whole answer to *call*; a cut answer is requested again."""
         attempts = self._registry.client.attempts()
         while True:
             with self._registry.exchange(call) as stream:
                 self._registry.check(call, stream, 200)
                 try:
-                    return stream.headers, stream.read(cap)
+                    return Response(stream.status, stream.headers, stream.read(cap))
                 except TryAgainError:
                     self._registry.client.wait_or_raise(attempts)
 

@@ -66,16 +66,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def resolve(base: str, location: str) -> tuple[str, Origin]:
-    """Return the absolute URL of a ``Location`` in an answer to *base*, and its origin; else a MismatchError."""
+def resolve(base: str, location: str) -> str:
+    """Return the absolute http or https URL of a ``Location`` in an answer to *base*; else a MismatchError."""
     try:
         url = urljoin(base, location)
-        return url, Origin.parse(url)
+        Origin.parse(url)
     except (ValueError, ConfigError) as error:
         raise MismatchError(
             f"{Origin.parse(base)} redirects to something that is not an http or https address",
             hint="check that the address belongs to a registry, or use another source",
         ) from error
+    return url
 
 
 def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:

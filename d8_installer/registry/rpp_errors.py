@@ -50,8 +50,7 @@ def judge_status(call: ProxyCall, status: int, body: bytes) -> Verdict | None:
     if status in _SENTINELS:
         denied = NotFoundError if status == 404 else NotAllowedError
         return Verdict(kind=denied, sentinel=_SENTINELS[status], snippet="", hint=_hint(call, status, body))
-    kind, sentinel, hint = _other_status(status, body)
-    return Verdict(kind=kind, sentinel=sentinel, snippet=_snippet(body), hint=hint)
+    return _other_status(status, body)
 
 
 def raise_for_status(call: ProxyCall, status: int, body: bytes, address: str = "") -> None:
@@ -69,19 +68,28 @@ def raise_for_status(call: ProxyCall, status: int, body: bytes, address: str = "
     raise verdict.error(call, address)
 
 
-def _other_status(status: int, body: bytes) -> tuple[type[D8Error], str, str]:
+def _other_status(status: int, body: bytes) -> Verdict:
+    def verdict(kind: type[D8Error], sentinel: str, hint: str) -> Verdict:
+        return Verdict(kind=kind, sentinel=sentinel, snippet=_snippet(body), hint=hint)
+
     if status >= 500:
         sentinel = f"registry proxy upstream error (status {status})"
-        return TryAgainError, sentinel, "try again; if it stays, look at the pods app=registry-packages-proxy"
+        return verdict(
+            TryAgainError,
+            sentinel,
+            "try again; if that does not help, look at the pods with the label app=registry-packages-proxy",
+        )
     if wants_certificate(status, body):
-        return NotAllowedError, f"a client certificate is wanted (status {status})", CLIENT_CERTIFICATE_HINT
+        return verdict(NotAllowedError, f"it requires a client certificate (status {status})", CLIENT_CERTIFICATE_HINT)
     if status in _PASSING:
-        return TryAgainError, f"unexpected status {status}", "wait a little and run the same command again"
+        return verdict(TryAgainError, f"unexpected status {status}", "wait a little and run the same command again")
     if wants_tls(status, body):
-        return UnreachableError, f"it speaks https (status {status})", "write the endpoint's address with https://"
+        return verdict(
+            UnreachableError, f"it speaks https (status {status})", "write the endpoint's address with https://"
+        )
     if 300 <= status < 400:
-        return UnreachableError, f"unexpected status {status}", f"{_LOGIN_PAGE}: {ADDRESS_HINT}"
-    return UnreachableError, f"unexpected status {status}", f"check the address: {ADDRESS_HINT}"
+        return verdict(UnreachableError, f"unexpected status {status}", f"{_LOGIN_PAGE}: {ADDRESS_HINT}")
+    return verdict(UnreachableError, f"unexpected status {status}", f"check the address: {ADDRESS_HINT}")
 
 
 def _hint(call: ProxyCall, status: int, body: bytes) -> str:

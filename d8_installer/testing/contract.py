@@ -1,4 +1,4 @@
-"""What every Source must do, as tests that any Source can inherit; and the sample image that they ask for.
+"""The contract of every Source, as tests to inherit, and the sample image that the tests ask for.
 
 In a test module, with pytest (which this file does not import)::
 
@@ -8,7 +8,7 @@ In a test module, with pytest (which this file does not import)::
             sample.publish(MyDestination(...))
             return MySource(...)
 
-and a fixture ``sample`` that returns ``Sample.make("name")``.
+and a fixture ``sample`` that returns ``Sample.make("name")``. A failed expectation is an AssertionError.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ _HOSTILE_REFS = ("../../blobs", "v1/../v2", "", "sha256:xyz", "a b", "\x00", "%2
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """A published image: one tag that is an index of three platforms, one that is a single ImageManifest."""
+    """An image with two tags: an index of three platforms, and a single ImageManifest.
+
+    ``children`` and ``layers`` have an entry for each of PLATFORMS; a layer is a gzip tar with the one file ``plugin``.
+    """
 
     image: str
     tag: str
@@ -53,7 +56,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def make(cls, name: str, size: int = 600_000) -> Sample:
-        """Build the sample; *size* is roughly that of a layer in bytes, which do not compress."""
+        """Build the sample; *size* is the approximate size of a layer in bytes, which do not compress."""
         layers = {platform: _layer(f"{name} for {platform}".encode(), size) for platform in PLATFORMS}
         children = {platform: image_manifest([layer], {"made.for": name}) for platform, layer in layers.items()}
         index = image_index([child_entry(child, platform) for platform, child in children.items()])
@@ -63,11 +66,11 @@ class Sample(Struct, frozen=True, kw_only=True):
 
     @property
     def single(self) -> ManifestBytes:
-        """The manifest of ``single_tag``."""
+        """The ImageManifest of ``single_tag``, which is that of the first platform."""
         return self.children[PLATFORMS[0]]
 
     def publish(self, destination: Destination) -> None:
-        """Write it all: blobs, children, tags."""
+        """Write the sample to *destination*: blobs, then children, then tags."""
         for blob in (_CONFIG, *self.layers.values()):
             destination.put_blob(self.image, Digest.of(blob), len(blob), _reader(blob))
         for child in self.children.values():
@@ -76,7 +79,7 @@ class Sample(Struct, frozen=True, kw_only=True):
         destination.put_manifest(self.image, self.tag, self.index)
 
     def request(self, platform: Platform) -> LayerRequest:
-        """Ask for the layer of one platform."""
+        """Return the request for the layer of one platform."""
         layer = self.layers[platform]
         child = self.children[platform].digest
         return LayerRequest(
@@ -95,7 +98,7 @@ def _reader(blob: bytes) -> Callable[[], io.BytesIO]:
 
 
 def _layer(seed: bytes, size: int) -> bytes:
-    """Return a gzip tar with the one file ``plugin``; the same bytes for the same seed."""
+    """Return a gzip tar with the one file ``plugin``; equal seeds give equal bytes."""
     content = b"#!/bin/sh\n" + b"".join(
         Digest.of(seed + bytes([n % 256, n // 256])).hex.encode() for n in range(size // 36)
     )
@@ -108,13 +111,13 @@ def _layer(seed: bytes, size: int) -> bytes:
 
 
 def expect(truth: object, what: str) -> None:
-    """Fail the test with *what* unless *truth*."""
+    """Raise AssertionError with the text *what* unless *truth* is true."""
     if not truth:
         raise AssertionError(what)
 
 
 def expect_raises(kind: type[D8Error] | tuple[type[D8Error], ...], action: Callable[[], object], what: str) -> D8Error:
-    """Run *action* and return the error of *kind* that it must raise."""
+    """Run *action* and return the error of *kind* that it raises; AssertionError if it raises nothing."""
     try:
         action()
     except kind as error:
@@ -123,13 +126,13 @@ def expect_raises(kind: type[D8Error] | tuple[type[D8Error], ...], action: Calla
 
 
 def read_layer(source: Source, request: LayerRequest) -> bytes:
-    """Return the whole layer."""
+    """Return the bytes of the whole layer."""
     with source.layer(request) as body:
         return b"".join(body)
 
 
 class SourceContract:
-    """The tests; give it fixtures ``source`` and ``sample`` (published in that source)."""
+    """The tests of a Source. Subclasses define the fixtures ``source`` and ``sample`` (published in it)."""
 
     def test_the_name_is_plain_text(self, source: Source) -> None:
         expect(source.name and source.name.isprintable(), "a source has a name that can be shown")
@@ -142,7 +145,7 @@ class SourceContract:
         single = source.manifest(sample.image, sample.single_tag)
         expect(single == ManifestBytes(sample.single.raw, OCI_MANIFEST), "the single manifest")
 
-    def test_a_manifest_can_be_had_by_digest(self, source: Source, sample: Sample) -> None:
+    def test_a_manifest_is_found_by_digest(self, source: Source, sample: Sample) -> None:
         for manifest in (sample.index, *sample.children.values()):
             got = source.manifest(sample.image, str(manifest.digest))
             expect(got == manifest, f"{manifest.digest} is {got.digest} ({got.media_type})")
@@ -155,7 +158,7 @@ class SourceContract:
         request = replace(sample.request(PLATFORMS[0]), tag=sample.single_tag, platform=None, index=None)
         expect(read_layer(source, request) == sample.layers[PLATFORMS[0]], "the single manifest's layer")
 
-    def test_a_body_tells_the_truth_about_itself(self, source: Source, sample: Sample) -> None:
+    def test_a_body_describes_itself_correctly(self, source: Source, sample: Sample) -> None:
         request = sample.request(PLATFORMS[0])
         with source.layer(request) as body:
             expect(body.size in (None, request.size), f"size is {body.size}")
@@ -165,7 +168,7 @@ class SourceContract:
                 with open(body.path, "rb") as file:
                     expect(file.read() == b"".join(chunks), "path is the file that was read")
 
-    def test_a_transfer_may_be_left_in_the_middle(self, source: Source, sample: Sample) -> None:
+    def test_a_transfer_may_be_abandoned(self, source: Source, sample: Sample) -> None:
         for platform in (*PLATFORMS, *PLATFORMS):
             with source.layer(sample.request(platform)) as body:
                 next(iter(body))
@@ -173,7 +176,7 @@ class SourceContract:
             read_layer(source, sample.request(PLATFORMS[0])) == sample.layers[PLATFORMS[0]], "the source still works"
         )
 
-    def test_what_is_not_there_is_not_found(self, source: Source, sample: Sample) -> None:
+    def test_absent_content_is_not_found(self, source: Source, sample: Sample) -> None:
         expect_raises(NotFoundError, lambda: source.tags(PLUGIN_ROOT + "no-such-image"), "tags of no image")
         expect_raises(
             NotFoundError, lambda: source.manifest(PLUGIN_ROOT + "no-such-image", "v1"), "manifest of no image"
@@ -181,8 +184,8 @@ class SourceContract:
         expect_raises(NotFoundError, lambda: source.manifest(sample.image, "v9.9.9"), "manifest of no tag")
         expect_raises(NotFoundError, lambda: source.manifest(sample.image, str(_UNKNOWN)), "manifest of no digest")
 
-    def test_a_layer_that_is_not_there_is_refused(self, source: Source, sample: Sample) -> None:
-        """By digest it is not found; by tag the wrong bytes are noticed by who hashes them, or before."""
+    def test_an_absent_layer_is_refused(self, source: Source, sample: Sample) -> None:
+        """A source by digest does not find it. A source by tag may send the tag's bytes; their hash shows it."""
         request = replace(sample.request(PLATFORMS[0]), layer=_UNKNOWN, child=_UNKNOWN)
         try:
             got = read_layer(source, request)
@@ -196,13 +199,13 @@ class SourceContract:
             MismatchError, lambda: read_layer(source, replace(request, size=request.size + 1)), "a wrong size"
         )
 
-    def test_all_by_digest_is_told_without_sending(self, source: Source, sample: Sample) -> None:
-        """For sources that say of themselves that they can (``AllByDigest``)."""
+    def test_the_size_is_known_without_a_transfer(self, source: Source, sample: Sample) -> None:
+        """For sources that declare the ability (``AllByDigest``)."""
         if not isinstance(source, AllByDigest):
             return
         expect(source.manifest(sample.image, str(sample.index.digest)).digest == sample.index.digest, "the index")
         request = sample.request(PLATFORMS[0])
-        # Whatever was asked for: the size is the blob's own.
+        # The size is the blob's own, whatever was requested.
         for asked in (request, replace(request, size=request.size + 1, tag="v9.9.9")):
             expect(source.layer_size(asked) in (None, request.size), "the layer's size")
         absent = replace(request, layer=_UNKNOWN, child=_UNKNOWN)

@@ -1,4 +1,4 @@
-"""A real registry for tests: Debian's ``docker-registry`` on loopback, for as long as a context lasts."""
+"""A real registry for tests: Debian's ``docker-registry`` on loopback, while a context lasts."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 PROGRAM = "docker-registry"
 USER, PASSWORD = "user", "secret"
-# bcrypt of PASSWORD at the lowest cost; the registry checks it at every request
+# bcrypt of PASSWORD at the lowest cost, since the registry checks it at every request
 _HTPASSWD = f"{USER}:$2b$04$oHW0gwYmcDdD6uy88pWFvOAYNKbawZil8ntKQ904fOrm1C2eMqH26\n"
 _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 _SECONDS = 30
 
 
 class RunningRegistry(Struct, frozen=True):
-    """Where it listens: ``host`` is ``127.0.0.1:<port>``."""
+    """The address of the registry: ``host`` is ``127.0.0.1:<port>``."""
 
     host: str
 
     @property
     def url(self) -> str:
-        """What ``open_source`` takes."""
+        """The URL for ``open_source``."""
         return f"oci://{self.host}"
 
 
@@ -46,11 +46,10 @@ def is_installed() -> bool:
 def docker_registry(
     directory: str, *, with_password: bool = False, auth: Mapping[str, object] | None = None
 ) -> Iterator[RunningRegistry]:
-    """Run a registry that stores in *directory*; with a password it wants USER and PASSWORD for everything.
+    """Run a registry that stores its data in *directory*, while the context lasts.
 
-    *auth* is its configuration's own section ``auth``, for another way to log in.
-
-    Ready when the context is entered; ended, and waited for, when it is left.
+    With a password it requires USER and PASSWORD for everything; *auth* replaces the section ``auth`` of its
+    configuration. Raise FileNotFoundError if the program is not on PATH, RuntimeError if it does not listen in time.
     """
     program = shutil.which(PROGRAM)
     if program is None:
@@ -78,7 +77,7 @@ def _passwords(directory: str) -> Mapping[str, object]:
 
 def _write_config(directory: str, auth: Mapping[str, object] | None) -> str:
     storage = {"filesystem": {"rootdirectory": os.path.join(directory, "storage")}, "delete": {"enabled": True}}
-    # Port 0 and the log's line: the one way to a free port that no other process can take in between.
+    # Port 0, and the port from the log: another process could take a port that is chosen in advance.
     config: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "info"},
@@ -111,7 +110,7 @@ def _wait_until_it_listens(process: subprocess.Popen[str]) -> str:
 
 
 def _listen(pipe: IO[str], heard: queue.Queue[str | None], log: list[str]) -> None:
-    """Empty the pipe to its end, lest the registry stops at a full one."""
+    """Read the pipe to its end: a full pipe would block the registry."""
     with pipe:
         for line in pipe:
             log.append(line)

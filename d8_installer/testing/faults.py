@@ -1,18 +1,17 @@
-"""A proxy or registry on loopback that does wrong exactly what it is told to, and remembers who asked.
+"""A proxy or registry on loopback with programmable faults, which records every request.
 
-It speaks RPP's wire (rpp.md §2) over any Source, or a registry's with ``wire=OciWire()``, so that a client can be shown
-every bad answer there is. A fault is a function from the right Reply to a worse one; faults are programmed per route,
-and per count::
+It serves any Source as a registry-packages-proxy (rpp.md §2), or as a registry with ``wire=OciWire()``. A fault is a
+function from the right Reply to a wrong one; faults are set for a resource and a number of answers::
 
     images = MemorySource()
     images.add_index("deckhouse-cli/plugins/vault", "v1.0.0", {Platform.parse("linux-amd64"): layer})
     with fault_server(images) as proxy:
-        proxy.on("layer", cut(0.5), times=1)          # the first download ends half way, the second is whole
+        proxy.on("layer", cut(0.5), times=1)          # the first download ends half way, the second is complete
         done = subprocess.run(["d8-installer", "--endpoint", proxy.url, "install", "vault"])
         assert done.returncode == 0
         assert len(proxy.seen("layer")) == 2
 
-Lives here: the server and the faults. Right answers (``rpp_answers``, ``oci_answers``) and images (``memory``) do not.
+The server and the faults are here. Right answers are in ``rpp_answers`` and ``oci_answers``, images in ``memory``.
 """
 
 from __future__ import annotations
@@ -61,13 +60,13 @@ __all__ = [
     "without_route",
 ]
 
-# --- faults: what may be wrong with an answer -----------------------------------------------------------------
+# --- faults: what can be wrong with an answer -----------------------------------------------------------------
 
 
 def status(code: int, body: str = "", *, retry_after: str | None = None) -> Fault:
-    """Answer with *code* instead; without *body* it says what the proxy or its guard says (rpp.md §2.3).
+    """Answer with status *code* and the text *body*, by default the proxy's own (rpp.md §2.3).
 
-    *retry_after* is the header's text: seconds, or an HTTP date.
+    *retry_after* is the text of that header: seconds, or an HTTP date.
     """
 
     def refuse(reply: Reply) -> Reply:
@@ -101,22 +100,22 @@ _WORDS: Mapping[Resource, tuple[str, str]] = {
 
 
 def without_route() -> Fault:
-    """Answer as a proxy that has no such route: Go's stock 404 (rpp.md §2.7, G0 to G2)."""
+    """Answer as a proxy without this route: Go's stock 404 (rpp.md §2.7, G0 to G2)."""
     return status(404, "404 page not found\n")
 
 
 def cut(share: float) -> Fault:
-    """Promise the whole body, send only *share* (0 to 1) of it, and close the connection."""
+    """Announce the whole body, send only *share* (0 to 1) of it, and close the connection."""
     return lambda reply: replace(reply, body=reply.body[: int(len(reply.body) * share)], length=len(reply.body))
 
 
 def short(share: float) -> Fault:
-    """Send only *share* (0 to 1) of the body and promise just that: a consistent answer with bytes missing."""
+    """Announce and send only *share* (0 to 1) of the body: a consistent answer with bytes missing."""
     return lambda reply: replaced(reply.body[: int(len(reply.body) * share)])(reply)
 
 
 def stalled(share: float = 0.5) -> Fault:
-    """Promise the whole body, send *share* of it, and then say nothing more (``FaultServer.stalling`` is set)."""
+    """Announce the whole body, send *share* of it, then send nothing more (``FaultServer.stalling`` is set)."""
     return lambda reply: replace(cut(share)(reply), stalls=True)
 
 
@@ -126,22 +125,22 @@ def dropped() -> Fault:
 
 
 def longer(extra: int) -> Fault:
-    """Send *extra* bytes more than the right body has, and promise them too."""
+    """Announce and send *extra* zero bytes after the right body."""
     return lambda reply: replaced(reply.body + bytes(extra))(reply)
 
 
 def overrunning(extra: int) -> Fault:
-    """Promise the right length, and send *extra* bytes behind it on the same connection."""
+    """Announce the right length, and send *extra* zero bytes after it on the same connection."""
     return lambda reply: replace(reply, body=reply.body + bytes(extra), length=len(reply.body))
 
 
 def unmeasured() -> Fault:
-    """Leave Content-Length out: the body ends where the connection does. Give it before ``longer`` or ``short``."""
+    """Omit Content-Length: the body ends with the connection. Pass it before ``longer`` or ``short``."""
     return lambda reply: replace(reply, length=None)
 
 
 def flipped(at: int = -1, bit: int = 0) -> Fault:
-    """Turn one *bit* (0 to 7) of the byte *at*, which may count from the end."""
+    """Flip one *bit* (0 to 7) of the byte at index *at*, which may be negative."""
 
     def flip(reply: Reply) -> Reply:
         body = bytearray(reply.body)
@@ -152,17 +151,17 @@ def flipped(at: int = -1, bit: int = 0) -> Fault:
 
 
 def replaced(body: bytes) -> Fault:
-    """Send *body* instead, its length promised if there was a promise; status and headers stay."""
+    """Send *body* instead, and announce its length if one was announced; status and headers stay."""
     return lambda reply: replace(reply, body=body, length=None if reply.length is None else len(body))
 
 
 def tags(names: object) -> Fault:
-    """Answer with a tag list whose ``tags`` member is *names*, whatever that is."""
+    """Answer with a tag list whose member ``tags`` is *names*, any JSON value."""
     return replaced(json.dumps({"name": "image", "tags": names}).encode())
 
 
 def header(name: str, value: str | None) -> Fault:
-    """Set a header, or leave it out for None: ``header("etag", 'W/"x"')``."""
+    """Set a header, or remove it if *value* is None: ``header("etag", 'W/"x"')``."""
 
     def change(reply: Reply) -> Reply:
         kept = {key: text for key, text in reply.headers.items() if key != name.lower()}
@@ -172,12 +171,12 @@ def header(name: str, value: str | None) -> Fault:
 
 
 def redirected(location: str, code: int = 302) -> Fault:
-    """Send the client elsewhere."""
+    """Redirect the client to *location* with status *code*."""
     return lambda reply: Reply.whole(reply.resource, code, {"location": location}, b"")
 
 
 def captive_portal() -> Fault:
-    """Answer 200 with a login page, as networks do that want a click first."""
+    """Answer 200 with a login page, as networks with a captive portal do."""
     page = b"<!DOCTYPE html><html><title>Log in</title><body>Accept our terms to go on.</body></html>\n"
     return lambda reply: Reply(
         resource=reply.resource,
@@ -189,7 +188,7 @@ def captive_portal() -> Fault:
 
 
 def compressed() -> Fault:
-    """Compress the body once more, as an ingress does that does not look at Accept-Encoding."""
+    """Compress the body once more, as an ingress that ignores Accept-Encoding does."""
     return lambda reply: header("content-encoding", "gzip")(replaced(gzip.compress(reply.body, mtime=0))(reply))
 
 
@@ -204,10 +203,10 @@ class _Rule(Struct, kw_only=True):
 
 
 class FaultServer(Struct, kw_only=True):
-    """A running server: where it is, what it shall do wrong, and what it was asked. Safe for threads.
+    """A running server: its ``url``, its faults, and the requests that it received. Safe for threads.
 
-    ``ignores_platform``: it serves linux/amd64 for whatever was asked, under the index's digest, as a proxy does
-    that is older than the query (rpp.md §2.7, G1). ``stalling`` is set as soon as an answer has stalled.
+    With ``ignores_platform`` it serves linux/amd64 for every platform, under the index's digest, as a proxy that is
+    older than the query does (rpp.md §2.7, G1). ``stalling`` is set as soon as an answer has stalled.
     """
 
     url: str
@@ -223,13 +222,13 @@ class FaultServer(Struct, kw_only=True):
     def on(self, resource: Resource | None, *faults: Fault, times: int | None = None, after: int = 0) -> None:
         """Apply *faults*, in this order, to the answers to *resource* (None: all), *times* times or always.
 
-        The first *after* answers stay right. Rules add up in the order in which they were given.
+        The first *after* answers stay right. Several calls add up, in their order.
         """
         with self._lock:
             self._rules.append(_Rule(resource=resource, faults=faults, left=times, skipped=after))
 
     def reset(self) -> None:
-        """Forget every fault and every request."""
+        """Remove every fault, and forget every request."""
         with self._lock:
             self._rules.clear()
             self._seen.clear()
@@ -237,12 +236,12 @@ class FaultServer(Struct, kw_only=True):
         self.stalling.clear()
 
     def seen(self, resource: Resource | None = None) -> tuple[Seen, ...]:
-        """Return the requests that arrived, for *resource* or all, in order."""
+        """Return the requests that arrived, in order: those for *resource*, or all."""
         with self._lock:
             return tuple(request for request in self._seen if resource in (None, request.resource))
 
     def reply(self, request: Seen) -> Reply:
-        """Note *request* and return its answer, faults applied."""
+        """Record *request* and return its answer with the faults applied."""
         with self._lock:
             self._seen.append(request)
             faults = [fault for rule in self._rules if self._strikes(rule, request) for fault in rule.faults]
@@ -252,7 +251,7 @@ class FaultServer(Struct, kw_only=True):
         return reply
 
     def end(self) -> None:
-        """Let go of every stalled answer."""
+        """Release every stalled answer."""
         self._ended.set()
 
     def hold(self) -> None:
@@ -274,9 +273,9 @@ class FaultServer(Struct, kw_only=True):
 
 @contextmanager
 def fault_server(source: Source, tls: ssl.SSLContext | None = None, wire: Wire | None = None) -> Iterator[FaultServer]:
-    """Serve *source* on a free port of 127.0.0.1 while the context lasts; with *tls* over https, RPP without a *wire*.
+    """Serve *source* on a free port of 127.0.0.1 while the context lasts: over https with *tls*, as RPP without *wire*.
 
-    *source* may be changed meanwhile (a tag that moves), and is not closed.
+    *source* may change in the meantime (a tag that moves), and is not closed.
     """
     server = _HttpServer(("127.0.0.1", 0), _Handler)
     if tls is not None:
@@ -302,7 +301,7 @@ class _HttpServer(ThreadingHTTPServer):
     faults: FaultServer
 
     def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """A client that goes away is what the faults are for."""
+        """Ignore a client that disconnects: the faults provoke it."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -315,7 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
         reply = faults.reply(
             Seen(resource=faults.wire.resource(self.path), method=self.command, target=self.path, headers=headers)
         )
-        # Whoever does not keep the promised length cannot keep the connection either.
+        # After a wrong length the connection cannot be reused.
         self.close_connection = reply.drops or reply.stalls or reply.length != len(reply.body)
         if reply.drops:
             return
@@ -333,4 +332,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_CONNECT = answer  # noqa: N815 - http.server names them
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name
-        """Say nothing: ``FaultServer.seen`` tells it all."""
+        """Log nothing: ``FaultServer.seen`` has the requests."""

@@ -53,17 +53,17 @@ class _Answer(Exception):  # noqa: N818 - it is an answer, which ends the work o
 
 
 class GoDialect(Struct, frozen=True):
-    """A Wire (``testing.replies``). *go* is the version that the proxy was built with: 1.26 redirects otherwise."""
+    """A Wire (``testing.replies``). *go* is the version that the proxy was built with: 1.26 redirects differently."""
 
     go: tuple[int, int] = (1, 25)
 
     def resource(self, target: str) -> Resource:
-        """Say what the target asks for."""
+        """Return the resource that the target names."""
         asked = _parse(unquote(target.partition("?")[0]))
         return "other" if asked is None else asked.resource
 
     def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
-        """Answer as the Go program does; one that *ignores_platform* does not look at the query."""
+        """Answer as the Go program does; one that *ignores_platform* does not read the query."""
         path, _, query = request.target.partition("?")
         clean = _clean(path)
         if clean != path:
@@ -150,7 +150,7 @@ def _layer(source: Source, request: Seen, asked: _Asked, platform: tuple[str, st
 
 
 def _last_layer(source: Source, image: str, digest: Digest) -> bytes:
-    """Return the last layer of a build; an index is followed to linux/amd64, whatever was asked for."""
+    """Return the last layer of an image; an index is followed to linux/amd64, whatever was requested."""
     manifest = _manifest(source, image, str(digest))
     while _is_index(manifest):
         child = _child(manifest, _DEFAULT, absent=_DEFAULT)
@@ -174,11 +174,11 @@ def _last_layer(source: Source, image: str, digest: Digest) -> bytes:
         ) as chunks:
             return b"".join(chunks)
     except NotFoundError as error:
-        raise LookupError("a blob that is missing is not an answer of the registry's about a version") from error
+        raise LookupError("a missing blob says nothing about a version") from error
 
 
 def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
-    """Ask the registry: whatever stands in the path is handed to it, and it says 404 to what cannot be there."""
+    """Ask the registry, which receives whatever is in the path, and answers 404 to what cannot exist."""
     try:
         return source.manifest(image, str(Digest.parse(ref)) if _is_digest(ref) else ref)
     except DocumentError as error:
@@ -186,7 +186,7 @@ def _manifest(source: Source, image: str, ref: str) -> ManifestBytes:
 
 
 def _child(index: ManifestBytes, platform: tuple[str, str], *, absent: tuple[str, str] | None) -> Digest | None:
-    """Return the first child for *platform*; one without any is taken for *absent*."""
+    """Return the first child for *platform*; a child without a platform counts as *absent*."""
     document = json.loads(index.raw)
     for entry in document.get("manifests") or []:
         offered = entry.get("platform")

@@ -1,4 +1,4 @@
-"""What authors of hooks test with: their plugin as the tool would take it, facts to call it with, contract suites.
+"""The test kit for authors of hooks: load a plugin as the tool does, facts to call it with, and contract suites.
 
 In a test module, with pytest (which this file does not import)::
 
@@ -65,25 +65,25 @@ SWITCH = SwitchFacts(
     removed=("old",),
     bin_directory="/home/me/bin",
 )
-"""A switch in which something of everything happens."""
+"""A switch that adds, changes and removes a binary."""
 
 
 class PluginUnderTest(Struct, frozen=True):
-    """A plugin that fits; ``hooks`` are the names of those that it implements."""
+    """A plugin that the tool accepts; ``hooks`` are the names of the hooks that it implements."""
 
     hooks: tuple[str, ...]
     _asked: Hooks
 
     def records(self, hook: str, kind: type[Record], **facts: object) -> list[Record]:
-        """Return the plugin's records of *hook*, by name; *facts* are the hook's arguments.
+        """Return the plugin's records of *hook*, sorted by name; *facts* are the hook's arguments.
 
-        Raises ConfigError for whatever the tool would not take, with the words that a person would see.
+        Raise ConfigError, with the message that a person would see, for anything that the tool would not accept.
         """
         offers = self._asked.records(hook, kind, facts)
         return [offer.record for offer in offers if offer.plugin == _LABEL]
 
     def call(self, hook: str, **facts: object) -> None:
-        """Call a hook that returns nothing; raises what the tool would hear."""
+        """Call a hook that returns nothing; raise the D8Error that the tool would receive."""
         for _owner, error in self._asked.call(hook, facts):
             if error is not None:
                 raise error
@@ -93,14 +93,14 @@ _LABEL = "the plugin"
 
 
 def hooks_of(plugin: object) -> PluginUnderTest:
-    """Take *plugin* (a module, or any object) as the tool would; ConfigError if it does not fit."""
+    """Load *plugin*, a module or any object, as the tool does; ConfigError if the tool would not accept it."""
     hooks = examine(_LABEL, plugin)
     loaded = LoadedPlugin(name="the-plugin", version="1.0", objects={_LABEL: plugin}, hooks=hooks)
     return PluginUnderTest(hooks, Hooks(Loaded((loaded,))))
 
 
 def check_context(**facts: object) -> CheckContext:
-    """Return a house where all is well; *facts* are fields that are otherwise."""
+    """Return the facts of an installation without problems, with *facts* in place of some; TypeError if unknown."""
     endpoint = "https://proxy.example"
     well = CheckContext(
         moment="doctor",
@@ -113,11 +113,11 @@ def check_context(**facts: object) -> CheckContext:
         profile="the user's profile",
         sources=(AskedSource(address=endpoint, token_from="the kubeconfig"),),
     )
-    return replace(well, **facts)  # a wrong field is a TypeError at once
+    return replace(well, **facts)
 
 
 def verify_subject(sample: Sample, source: Source, platform: Platform = _PLATFORM) -> VerifySubject:
-    """Return what a verifier sees of *sample*, which is published in *source*, for *platform*."""
+    """Return the subject that a verifier gets for *sample*, published in *source*, on *platform*."""
     request = sample.request(platform)
 
     def read(ref: str) -> ManifestBytes:
@@ -137,7 +137,7 @@ def verify_subject(sample: Sample, source: Source, platform: Platform = _PLATFOR
 
 
 class VerifierContract:
-    """The tests of a Verifier; give it fixtures ``verifier``, ``accepted`` and ``refused`` (subjects)."""
+    """The tests of a Verifier. Subclasses define the fixtures ``verifier``, ``accepted`` and ``refused`` (subjects)."""
 
     def test_what_it_accepts_it_accepts_again(self, verifier: Verifier, accepted: VerifySubject) -> None:
         for _ in range(2):
@@ -148,12 +148,12 @@ class VerifierContract:
         expect(error.message and error.message.isprintable(), "the error has a message")
         expect(error.hint, "the error says what to do")
 
-    def test_a_source_that_is_down_is_no_consent(self, verifier: Verifier, refused: VerifySubject) -> None:
+    def test_a_source_that_is_down_is_not_a_consent(self, verifier: Verifier, refused: VerifySubject) -> None:
         def down(ref: str) -> ManifestBytes:
             raise UnreachableError(f"{ref} cannot be read")
 
-        deaf = replace(refused, manifest=down)
-        expect_raises(D8Error, lambda: verifier.verify(deaf), "a refused image whose source is down")
+        unreadable = replace(refused, manifest=down)
+        expect_raises(D8Error, lambda: verifier.verify(unreadable), "a refused image whose source is down")
 
     def test_another_image_of_that_name_is_not_accepted_for_it(
         self, verifier: Verifier, refused: VerifySubject, accepted: VerifySubject
@@ -163,9 +163,9 @@ class VerifierContract:
 
 
 class CheckContract:
-    """The tests of a Check; give it a fixture ``check``."""
+    """The tests of a Check. Subclasses define the fixture ``check``."""
 
-    def test_it_returns_findings_whatever_the_house_is_like(self, check: Check) -> None:
+    def test_it_returns_findings_in_every_state(self, check: Check) -> None:
         bare = {"endpoint": None, "generation": None, "is_on_path": False, "home_runs_programs": False}
         for moment in check.moments:
             for context in (check_context(moment=moment), check_context(moment=moment, **bare)):
@@ -174,20 +174,20 @@ class CheckContract:
                 for finding in findings if isinstance(findings, list) else ():
                     _expect_finding(check.name, finding)
 
-    def test_the_same_house_gives_the_same_findings(self, check: Check) -> None:
-        expect(check.run(check_context()) == check.run(check_context()), f"{check.name} only looks")
+    def test_the_same_state_gives_the_same_findings(self, check: Check) -> None:
+        expect(check.run(check_context()) == check.run(check_context()), f"{check.name} changes nothing")
 
 
 def _expect_finding(name: str, finding: object) -> None:
     if not isinstance(finding, Finding):
-        raise AssertionError(f"{name} returns {finding!r}, which is no Finding")
+        raise AssertionError(f"{name} returns {finding!r}, which is not a Finding")
     expect(finding.level in get_args(FindingLevel), f"{name}: {finding.level} is a level")
     expect(finding.message and "\n" not in finding.message, f"{name}: the message is one line")
     expect(not finding.message.endswith("."), f"{name}: the message has no final stop")
 
 
 class CredentialContract:
-    """The tests of a Credential; give it fixtures ``credential`` and ``request_for_token`` (one that it answers)."""
+    """The tests of a Credential. Subclasses define ``credential`` and ``request_for_token``, which it answers."""
 
     def test_it_knows_a_token(self, credential: Credential, request_for_token: CredentialRequest) -> None:
         token = credential.token(request_for_token)
@@ -195,18 +195,18 @@ class CredentialContract:
             raise AssertionError("the token is not text")
         expect(token not in repr(credential), "the token is not in the record's repr")
 
-    def test_without_anything_to_go_by_it_says_none(self, credential: Credential) -> None:
+    def test_without_a_token_it_returns_none(self, credential: Credential) -> None:
         expect(credential.token(CredentialRequest(endpoint="https://proxy.example")) is None, "None, and no exception")
 
 
 class ReporterContract:
-    """The tests of an EventReporter; give it a fixture ``reporter``."""
+    """The tests of an EventReporter. Subclasses define the fixture ``reporter``."""
 
-    def test_it_hears_every_kind_of_event(self, reporter: EventReporter) -> None:
+    def test_it_accepts_every_kind_of_event(self, reporter: EventReporter) -> None:
         for event in EVENTS:
             reporter.event(event)
 
 
 def other_digest(digest: Digest) -> Digest:
-    """Return a digest that is not *digest*: for subjects that are to be refused."""
+    """Return a digest that differs from *digest*, for subjects that must be refused."""
     return Digest.of(digest.hex.encode())

@@ -1,8 +1,8 @@
-"""A hosted registry on loopback: it does what Quay, ECR, Harbor and registries before an object store do.
+"""A registry on loopback with the habits of hosted ones: Quay, ECR, Harbor, and registries with an object store.
 
-It answers as the distribution-spec and distribution's token.md say, with the habits that are switched on: a challenge
-that names ``pull`` alone, redirects to a store that takes signed links and no credentials, uploads that go to that
-store, tokens that end during an upload, tags that cannot be changed. It keeps everything in memory.
+It follows the distribution-spec and distribution's token.md. Each habit is switched on by itself: a challenge that
+names ``pull`` alone, redirects to a store that accepts signed links and no credentials, uploads to that store, tokens
+that expire during an upload, tags that cannot be changed. Everything is kept in memory.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ _ROUTE = re.compile(r"/v2/(.+)/(tags/list|manifests/[^/]+|blobs/uploads/[^/]*|bl
 
 
 class Habits(Struct, frozen=True, kw_only=True):
-    """What this registry does that others do not.
+    """The habits of one registry.
 
-    ``challenge``: the actions that its challenges name, whatever a request needs. ``public``: everybody may read.
-    ``redirect``: the status by which tags, manifests and blobs are redirected to the store. ``store_refuses_head``: its
-    links are signed for GET. ``store_takes_uploads``: uploads go there. ``tokens_end_with_a_post``: a token that began
-    an upload is no good for its end. ``immutable``: status and error code for a tag that exists.
-    ``upload_location`` False: an upload is told by Docker-Upload-UUID alone.
+    - ``challenge``: the actions that its challenges name, whatever a request needs
+    - ``public``: anyone may read
+    - ``redirect``: the status of the redirects of tags, manifests and blobs to the store; None for no redirects
+    - ``store_refuses_head``: the store's links are signed for GET only
+    - ``store_takes_uploads``: uploads go to the store
+    - ``tokens_end_with_a_post``: a token that began an upload is not valid for its end
+    - ``immutable``: the status and error code of a PUT to a tag that exists; None if tags may change
+    - ``upload_location``: False if an upload is named by Docker-Upload-UUID alone, without Location
     """
 
     challenge: str = "pull"
@@ -50,7 +53,7 @@ class Habits(Struct, frozen=True, kw_only=True):
 
 
 class HostedRequest(Struct, frozen=True, kw_only=True):
-    """A request that arrived; header names are in lower case."""
+    """A request that arrived at ``server``, which is ``registry`` or ``store``. Header names are in lower case."""
 
     server: str
     method: str
@@ -60,7 +63,7 @@ class HostedRequest(Struct, frozen=True, kw_only=True):
 
 
 class HostedAnswer(Struct, frozen=True):
-    """An answer."""
+    """An answer of the registry or its store."""
 
     status: int
     body: bytes = b""
@@ -68,9 +71,9 @@ class HostedAnswer(Struct, frozen=True):
 
 
 class Hosted(Struct, kw_only=True):
-    """A running registry: its ``host``, and all requests to it and to its ``store``, in order. Safe for threads.
+    """A running registry: its ``host``, and all requests to it and its ``store`` in order. Safe for threads.
 
-    ``begun`` counts the uploads.
+    ``begun`` is the number of uploads that were started.
     """
 
     habits: Habits
@@ -85,7 +88,7 @@ class Hosted(Struct, kw_only=True):
 
     @property
     def url(self) -> str:
-        """What ``open_source`` and ``open_destination`` take."""
+        """The URL for ``open_source`` and ``open_destination``."""
         return f"oci://{self.host}/root"
 
     def seen(self, method: str, part: str = "") -> list[HostedRequest]:
@@ -93,7 +96,7 @@ class Hosted(Struct, kw_only=True):
         return [one for one in self.asked if one.method == method and part in one.target]
 
     def answer(self, asked: HostedRequest) -> HostedAnswer:
-        """Note a request and answer it."""
+        """Record a request and answer it."""
         with self._lock:
             self.asked.append(asked)
             if asked.server == "store":
@@ -104,7 +107,7 @@ class Hosted(Struct, kw_only=True):
     # -- tokens --
 
     def _token(self, asked: HostedRequest, query: Mapping[str, list[str]]) -> HostedAnswer:
-        """Grant what is asked for; for a repository that is not there only to somebody who asks to push to it."""
+        """Grant the requested scopes; for a repository that does not exist only if ``push`` is requested."""
         known = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         given = asked.headers.get("authorization")
         if given not in (None, known):
@@ -196,7 +199,7 @@ class Hosted(Struct, kw_only=True):
         return f"http://{self.store}{path}?X-Amz-Signature={signature}"
 
     def _stored(self, asked: HostedRequest) -> HostedAnswer:
-        """As S3: a link is for one method, and an Authorization beside the signature is an error."""
+        """Answer as S3 does: a link is for one method, and Authorization beside the signature is an error."""
         url = urlsplit(asked.target)
         signature = parse_qs(url.query).get("X-Amz-Signature", [""])[0]
         method = asked.method if self.habits.store_refuses_head else asked.method.replace("HEAD", "GET")
@@ -242,17 +245,19 @@ def _listening(name: str, answer: Callable[[HostedRequest], HostedAnswer]) -> It
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {key.lower(): value for key, value in self.headers.items()}
-            told = answer(HostedRequest(server=name, method=self.command, target=self.path, headers=headers, body=body))
-            self.send_response_only(told.status)
-            for key, value in {**told.headers, "content-length": str(len(told.body))}.items():
+            answered = answer(
+                HostedRequest(server=name, method=self.command, target=self.path, headers=headers, body=body)
+            )
+            self.send_response_only(answered.status)
+            for key, value in {**answered.headers, "content-length": str(len(answered.body))}.items():
                 self.send_header(key, value)
             self.end_headers()
-            self.wfile.write(b"" if self.command == "HEAD" else told.body)
+            self.wfile.write(b"" if self.command == "HEAD" else answered.body)
 
         do_GET = do_HEAD = do_POST = do_PUT = respond  # noqa: N815 - http.server names them
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name
-            """Say nothing: ``Hosted.asked`` tells it all."""
+            """Log nothing: ``Hosted.asked`` has the requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads, server.block_on_close = True, False

@@ -1,6 +1,6 @@
 """A Source and Destination in memory, with programmable content and errors, and builders of small images.
 
-Nothing here checks a digest or a grammar: a test may put in whatever it wants to see refused.
+Nothing here checks a digest or a grammar, so a test may store content that must be refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHUNK = 256 * 1024
 
 
 class SourceCall(Struct, frozen=True):
-    """One call that reached the source: what was asked, of which image, by which tag or digest."""
+    """One call that reached the source: operation, image, and tag or digest (empty for ``tags``)."""
 
     operation: Operation
     image: str
@@ -41,7 +41,7 @@ class _Fault(Struct, kw_only=True):
     times: int | None
 
     def strikes(self, call: SourceCall) -> bool:
-        """Whether *call* is the one to fail; counts down ``times``."""
+        """Whether *call* must fail; counts ``times`` down."""
         if self.operation != call.operation or self.image not in (None, call.image) or self.ref not in (None, call.ref):
             return False
         if self.times is None:
@@ -51,7 +51,10 @@ class _Fault(Struct, kw_only=True):
 
 
 class MemoryBody(Struct, kw_only=True):
-    """A layer as it would arrive: *data* in chunks; ``announced`` is what the sender says of its size."""
+    """A layer as it would arrive: ``data`` in chunks, and the size that its sender announces.
+
+    ``before_chunk`` is called with the offset of each chunk; it may wait, or raise to cut the transfer.
+    """
 
     data: bytes
     announced: int | None
@@ -61,11 +64,11 @@ class MemoryBody(Struct, kw_only=True):
 
     @property
     def size(self) -> int | None:
-        """The announced size, which a test may falsify."""
+        """The announced size, which may be wrong on purpose."""
         return self.announced
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the data; ``before_chunk(offset)`` may wait or raise, to cut a transfer."""
+        """Yield the data in chunks."""
         for at in range(0, len(self.data), self.chunk):
             if self.before_chunk is not None:
                 self.before_chunk(at)
@@ -80,10 +83,10 @@ class _Repository(Struct, kw_only=True):
 
 
 class MemorySource:
-    """Images in a dictionary: a Source, and a Destination too.
+    """Images in a dictionary: a Source and a Destination. Safe for threads.
 
-    ``calls`` lists every call that reached it, ``fail`` makes calls raise, ``before_chunk`` is handed to
-    each body. Missing things are NotFoundErrors.
+    ``calls`` lists every call that reached it, ``fail`` makes calls raise, and ``before_chunk`` is passed to each body.
+    Absent content is a NotFoundError.
     """
 
     def __init__(self, name: str = "memory:") -> None:
@@ -118,37 +121,37 @@ class MemorySource:
         self._faults.append(_Fault(operation=operation, error=error, image=image, ref=ref, times=times))
 
     def add_tag(self, image: str, tag: str, manifest: ManifestBytes) -> None:
-        """Let *tag* name *manifest*, which can be had by digest too."""
+        """Make *tag* name *manifest*, which is then found by its digest too."""
         repository = self._repository(image)
         repository.tags[tag] = repository.manifests[str(manifest.digest)] = manifest
 
     def add_manifest(self, image: str, manifest: ManifestBytes, ref: str | None = None) -> None:
-        """Let *manifest* be had by its digest, or under a false one."""
+        """Store *manifest* under its digest, or under the false one *ref*."""
         self._repository(image).manifests[ref or str(manifest.digest)] = manifest
 
     def remove(self, image: str, *refs: str) -> None:
-        """Take tags and manifests (by their digests) away; a tag's manifest can still be had by its digest."""
+        """Remove tags, and manifests by their digests. A removed tag's manifest is still found by its digest."""
         repository = self._repository(image)
         for ref in refs:
             repository.tags.pop(ref, None)
             repository.manifests.pop(ref, None)
 
     def add_blob(self, image: str, data: bytes, *, digest: Digest | None = None, path: str | None = None) -> None:
-        """Put a blob in, under its digest or a false one; *path* is told to holders as where it lies."""
+        """Store a blob under its digest or a false one; *path* is the file that its body claims to be in."""
         key = digest or Digest.of(data)
         self._repository(image).blobs[key] = data
         if path is not None:
             self._repository(image).paths[key] = path
 
     def add_image(self, image: str, tag: str, layer: bytes, **facts: str) -> ManifestBytes:
-        """Put in a single-platform image of one layer under *tag*; *facts* are its annotations."""
+        """Store an image of one layer under *tag*, and return its manifest; *facts* are its annotations."""
         manifest = image_manifest([layer], facts)
         self.add_blob(image, layer)
         self.add_tag(image, tag, manifest)
         return manifest
 
     def add_index(self, image: str, tag: str, layers: Mapping[Platform, bytes]) -> ManifestBytes:
-        """Put in a multi-platform image, one layer each, under *tag*; returns the index."""
+        """Store an image of several platforms, one layer each, under *tag*. Return its index."""
         children = []
         for platform, layer in layers.items():
             child = image_manifest([layer])
@@ -160,18 +163,18 @@ class MemorySource:
         return index
 
     def count(self, operation: Operation) -> int:
-        """How many calls of *operation* there were."""
+        """Return the number of calls of *operation*."""
         return sum(call.operation == operation for call in self.calls)
 
     # --- Source ---
 
     def tags(self, image: str) -> Sequence[str]:
-        """The tags in the order they were put in."""
+        """Return the tags, in the order in which they were stored."""
         self._enter(SourceCall("tags", image))
         return tuple(self._existing(image).tags)
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """The manifest under a tag or digest."""
+        """Return the manifest under a tag or digest."""
         self._enter(SourceCall("manifest", image, ref))
         repository = self._existing(image)
         found = repository.manifests.get(ref) or repository.tags.get(ref)
@@ -181,7 +184,7 @@ class MemorySource:
 
     @contextmanager
     def layer(self, request: LayerRequest) -> Iterator[MemoryBody]:
-        """The blob by its layer digest; tag and platform are not looked at."""
+        """Open the blob of the layer's digest; tag and platform are ignored."""
         self._enter(SourceCall("layer", request.image, str(request.layer)))
         repository = self._existing(request.image)
         data = repository.blobs.get(request.layer)
@@ -191,30 +194,30 @@ class MemorySource:
         yield MemoryBody(data=data, announced=len(data), path=path, before_chunk=self.before_chunk)
 
     def close(self) -> None:
-        """Remember that it was closed."""
+        """Set ``closed``."""
         self.closed = True
 
     # --- Destination ---
 
     def tag_digest(self, image: str, tag: str) -> Digest | None:
-        """The digest of what *tag* names, or None."""
+        """Return the digest of the manifest that *tag* names, or None."""
         self._enter(SourceCall("tag_digest", image, tag))
         manifest = self._repository(image).tags.get(tag)
         return None if manifest is None else manifest.digest
 
     def has_blob(self, image: str, digest: Digest) -> bool:
-        """Whether the blob was put."""
+        """Whether the blob is stored."""
         self._enter(SourceCall("has_blob", image, str(digest)))
         return digest in self._repository(image).blobs
 
     def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
-        """Take a blob as it comes; *size* is not compared."""
+        """Store at most *size* bytes of the blob; they are not checked."""
         self._enter(SourceCall("put_blob", image, str(digest)))
         with open_blob() as stream:
             self._repository(image).blobs[digest] = stream.read(size)
 
     def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
-        """Take a manifest under a tag or its digest."""
+        """Store a manifest under a tag or a digest."""
         self._enter(SourceCall("put_manifest", image, ref))
         if ref.startswith("sha256:"):
             self.add_manifest(image, manifest, ref)
@@ -247,7 +250,7 @@ def image_manifest(
     media_type: str = OCI_MANIFEST,
     layer_type: str = OCI_LAYER_GZIP,
 ) -> ManifestBytes:
-    """An ImageManifest over *layers*, lowest first, with an empty config."""
+    """Return an ImageManifest over *layers*, lowest first, with an empty config."""
     document: dict[str, object] = {
         "schemaVersion": 2,
         "mediaType": media_type,
@@ -260,7 +263,7 @@ def image_manifest(
 
 
 def image_index(children: Iterable[Mapping[str, object]], *, media_type: str = OCI_INDEX) -> ManifestBytes:
-    """An ImageIndex over *children*, entries as ``child_entry`` makes them."""
+    """Return an ImageIndex over *children*, which are entries as ``child_entry`` returns them."""
     document = {"schemaVersion": 2, "mediaType": media_type, "manifests": [dict(child) for child in children]}
     return ManifestBytes(json.dumps(document).encode(), media_type)
 
@@ -268,7 +271,7 @@ def image_index(children: Iterable[Mapping[str, object]], *, media_type: str = O
 def child_entry(
     child: ManifestBytes, platform: Platform | None = None, variant: str | None = None
 ) -> dict[str, object]:
-    """The index's entry for *child*; without a platform the member is left out."""
+    """Return the entry of an index for *child*; without *platform* the member is omitted."""
     entry = _descriptor(child.media_type, child.raw)
     if platform is not None:
         entry["platform"] = {"os": platform.os, "architecture": platform.architecture}

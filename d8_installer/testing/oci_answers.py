@@ -1,4 +1,4 @@
-"""The fault server's right answers as an OCI registry gives them (distribution-spec), blobs by range too."""
+"""The fault server's right answers as an OCI registry (distribution-spec), with ranges of blobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RANGE = re.compile(r"bytes=([0-9]{1,12})-")
 
 
 class OciWire:
-    """A registry without authorization; *ranges* False: it sends whole blobs whatever is asked for."""
+    """A Wire: a registry without authorization. If *ranges* is False, it sends whole blobs even for a range."""
 
     def __init__(self, *, ranges: bool = True) -> None:
         self.ranges = ranges
@@ -31,7 +31,7 @@ class OciWire:
         self._blobs: dict[tuple[str, str], LayerRequest] = {}
 
     def resource(self, target: str) -> Resource:
-        """Say what the target asks for."""
+        """Return the resource that the target names."""
         match = _ROUTE.match(target)
         if match is None:
             return "other"
@@ -76,7 +76,7 @@ class OciWire:
         )
 
     def _find(self, source: Source, image: str, digest: str) -> LayerRequest:
-        """A Source is asked for layers by all that a lock knows of them, so look through the image's manifests."""
+        """Find the request for a blob in the image's manifests: a Source needs all that a lock knows about a layer."""
         with self._lock:
             if (image, digest) not in self._blobs:
                 for tag in source.tags(image):

@@ -1,4 +1,4 @@
-"""What the fault server hears and says: one request, and its answer before it is sent. Records only."""
+"""The records of the fault server: a request, its answer before it is sent, and the protocol between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from d8_installer.model.source import Source
 
 Resource = Literal["tags", "index", "child", "layer", "other"]
-"""What was asked for: the tag list, a manifest by its tag, one by its digest, a layer, or something else."""
+"""What a request names: the tag list, a manifest by tag, a manifest by digest, a layer, or something else."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -25,10 +25,10 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """An answer to *resource* before it is sent. Header names are in lower case, Content-Length is not among them.
+    """An answer before it is sent. Header names are in lower case; Content-Length is not among them.
 
-    ``length`` is what Content-Length promises; None leaves it out, and the connection's end is the body's.
-    ``stalls``: after the body nothing comes any more until the client goes away. ``drops``: no answer at all.
+    ``length`` is announced in Content-Length; None omits the header, and the body ends with the connection. With
+    ``stalls`` nothing follows the body until the client disconnects; with ``drops`` there is no answer at all.
     """
 
     resource: Resource
@@ -41,7 +41,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def whole(cls, resource: Resource, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Return an answer that promises just the bytes that it sends."""
+        """Return an answer that announces exactly the bytes of *body*."""
         return cls(resource=resource, status=status, headers=headers, body=body, length=len(body))
 
 
@@ -49,10 +49,10 @@ Fault: TypeAlias = "Callable[[Reply], Reply]"
 
 
 class Wire(Protocol):
-    """A protocol that the fault server speaks: what a path asks for, and the right answer to it."""
+    """A protocol of the fault server: the resource that a path names, and the right answer to a request."""
 
     def resource(self, target: str) -> Resource:
-        """Say what a request's target, path and query, asks for."""
+        """Return the resource that a request's target, its path and query, names."""
 
     def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
-        """Return the right answer out of *source*; a proxy that *ignores_platform* takes linux/amd64 for every one."""
+        """Return the right answer from *source*; with *ignores_platform* every platform is linux/amd64."""

@@ -1,4 +1,4 @@
-"""The fault server's right answers as a registry-packages-proxy gives them (rpp.md §2)."""
+"""The fault server's right answers as a registry-packages-proxy (rpp.md §2)."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _resource(route: Route | None) -> Resource:
 
 
 class RppWire:
-    """RPP as it is (generation G3)."""
+    """A Wire: a registry-packages-proxy of today (generation G3)."""
 
     def resource(self, target: str) -> Resource:
-        """Say what the target asks for."""
+        """Return the resource that the target names."""
         return _resource(_route(target))
 
     def reply(self, source: Source, request: Seen, *, ignores_platform: bool) -> Reply:
@@ -66,7 +66,7 @@ def _right_answer(source: Source, request: Seen, query: str, *, ignores_platform
 
 
 def _layer(source: Source, route: Route, platform: Platform | None, *, by_digest: bool) -> Answer:
-    """Answer R2; a proxy that is too old for a platform is taken to know tags alone (*by_digest* False)."""
+    """Answer R2. A proxy that is too old for platforms is assumed to know only tags: *by_digest* False."""
     upstream = Upstream(lambda: "memory:", lambda _: source)
     try:
         if is_digest(route.ref) and not by_digest:

@@ -1,1 +1,1 @@
-"""First-party hooks: thin adapters that get what any plugin author gets (plugin, model, registry, errors)."""
+"""First-party hooks: thin adapters that use only what a plugin author gets (plugin, model, registry, errors)."""

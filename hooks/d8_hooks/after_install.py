@@ -1,6 +1,6 @@
-"""What the hooks of package managers have in common: sync the environment that changed, and say it in a line.
+"""What the hooks of package managers share: sync the changed environment, and report the result in one line.
 
-Nothing here raises, since a manager that has done its work must not fail for ours.
+Nothing here raises: a manager that has done its own work must not fail because of ours.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ if TYPE_CHECKING:
 
 
 class Changed(Struct, frozen=True):
-    """The environment that a manager has changed (its prefix or library), and the project's directory."""
+    """The environment that a manager has changed, as its prefix or library, and the project's directory."""
 
     environment: str
     project: str
 
 
 class Report(Struct, frozen=True):
-    """What is to be shown: ``done`` in one line, empty if nothing changed, and what went wrong in one or two."""
+    """The lines to show: ``done``, empty if nothing changed, and ``problem``, an error and perhaps a hint."""
 
     done: str = ""
     problem: tuple[str, ...] = ()
 
 
 def report_on(find: Callable[[], Changed]) -> Report:
-    """Sync what *find* returns: the profile of the project's ``d8.toml``, or of a parent's, else the user's."""
+    """Sync the environment that *find* returns, and return the lines to show.
+
+    The profile is that of the ``d8.toml`` in the project's directory or a parent, else the user's.
+    """
     try:
         changed = find()
         result = run_tool("sync", "--env", changed.environment, directory=changed.project)
         return Report(_done(result.data), _problem(result))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the manager's own work is done and stays done
+    except Exception as error:  # noqa: BLE001 - whatever fails, the manager's own work is done
         reason = f"error: {type(error).__name__}: {error}"
         return Report(problem=(_line(reason), _line("hint: type `d8-installer sync`")))
 
@@ -66,5 +69,5 @@ def _problem(result: ToolResult) -> tuple[str, ...]:
 
 
 def _line(text: str) -> str:
-    """Return one line of ours; names and messages from outside must not steer a terminal."""
+    """Return one line with our prefix; names and messages from outside must not control a terminal."""
     return "d8-installer: " + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -22,5 +22,5 @@ def d8_sources() -> list[SourceScheme]:
 
 
 def _open(url: str, access: Access) -> BundleSource:  # noqa: ARG001 - a file needs no access
-    # No shell expands a `~` that stands behind a colon.
+    # No shell expands a `~` after a colon.
     return BundleSource(os.path.expanduser(url.removeprefix(f"{_NAME}:")))

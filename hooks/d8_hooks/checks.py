@@ -1,4 +1,4 @@
-"""Checks of the house that anybody's ``doctor`` runs."""
+"""The first-party checks of ``doctor`` and ``install``: binaries, endpoint, home, PATH and plugins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def d8_checks() -> list[Check]:
-    """Offer what d8-installer itself looks at."""
+    """Offer the checks of d8-installer itself."""
     return [
         Check("binaries", run=_binaries),
         Check("endpoint", run=_endpoint),
@@ -27,35 +27,37 @@ def d8_checks() -> list[Check]:
 def _binaries(context: CheckContext) -> list[Finding]:
     if context.missing:
         names = ", ".join(context.missing)
-        hint = "type `d8-installer verify --fix`, which puts it in place again"
-        return [Finding("error", f"lost: {names}", hint=hint)]
+        hint = "type `d8-installer verify --fix` to install them again"
+        return [Finding("error", f"missing: {names}", hint=hint)]
     if context.changed:
-        hint = "type `d8-installer verify --fix`, which puts back what was installed"
+        hint = "type `d8-installer verify --fix` to restore what was installed"
         return [Finding("error", f"{name} was changed: {how}", hint=hint) for name, how in context.changed]
     if context.generation is None:
-        return [Finding("ok", f"nothing is in place yet in {context.profile}")]
+        return [Finding("ok", f"nothing is installed yet in {context.profile}")]
     count = len(context.binaries)
     findings = [Finding("ok", f"{count} in place in {context.profile}, generation {context.generation}")]
     if context.withheld:
         names = ", ".join(context.withheld)
-        hint = "their launchers work; `d8-installer config set allow IMAGE` lets those of an image in"
-        findings.append(Finding("warning", f"kept out of bin, since the names are others' or reserved: {names}", hint))
+        hint = "their launchers work; `d8-installer config set allow IMAGE` admits those of an image"
+        findings.append(
+            Finding(
+                "warning", f"kept out of bin, because the names are reserved or belong to other commands: {names}", hint
+            )
+        )
     return findings
 
 
 def _endpoint(context: CheckContext) -> list[Finding]:
     if context.endpoint is None:
         hint = "type `d8-installer config set endpoint https://registry-packages-proxy.example.com`"
-        return [Finding("warning", "no endpoint is set, so there is no place to get images from", hint=hint)]
+        return [Finding("warning", "no endpoint is set, so there is no source of images", hint=hint)]
     return [_source(source, is_first=number == 0) for number, source in enumerate(context.sources)]
 
 
 def _source(source: AskedSource, *, is_first: bool) -> Finding:
-    """Judge one source's answer; a later source that fails is only a warning, since the others stand in for it."""
+    """Report one source's answer. Only the first source's failure is an error; the others can replace a later one."""
     if not source.was_asked:
-        return Finding(
-            "warning", f"{source.address} was not asked: the network is switched off (--offline, D8_OFFLINE)"
-        )
+        return Finding("warning", f"{source.address} was not asked: this run is offline (--offline, D8_OFFLINE)")
     token = f" (token from {source.token_from})" if source.token_from else ""
     if source.problem is None:
         return Finding("ok", f"{source.address} answers{token}")
@@ -67,20 +69,20 @@ def _home(context: CheckContext) -> list[Finding]:
     findings = []
     elsewhere = "keep it elsewhere: --home DIR, or D8_INSTALLER_HOME"
     if not context.home_runs_programs:
-        problem = f"{context.home} lies on a file system that runs no programs (noexec)"
+        problem = f"{context.home} is on a file system that runs no programs (noexec)"
         findings.append(Finding("error", problem, hint=elsewhere))
     if context.moment == "doctor":
-        findings += _around_home(context, elsewhere)
+        findings += _home_permissions(context, elsewhere)
     if not findings and context.moment == "doctor":
         findings.append(Finding("ok", context.home))
     return findings
 
 
-def _around_home(context: CheckContext, elsewhere: str) -> list[Finding]:
-    """Judge what a command that writes to the home says by itself."""
+def _home_permissions(context: CheckContext, elsewhere: str) -> list[Finding]:
+    """Report what any command that writes to the home reports itself."""
     findings = []
     if context.scattered is not None:
-        findings.append(Finding("error", context.scattered, hint=f"put it back into {context.home}"))
+        findings.append(Finding("error", context.scattered, hint=f"move it back to {context.home}"))
     for directory in context.not_writable:
         hint = f"make it writable for you, or {elsewhere}"
         findings.append(Finding("error", f"{directory} cannot be written to", hint=hint))
@@ -88,7 +90,7 @@ def _around_home(context: CheckContext, elsewhere: str) -> list[Finding]:
         problem = f"{context.stranger}, who can change every program in it"
         findings.append(Finding("warning", problem, hint=elsewhere))
     if context.open_to_others:
-        problem = f"others may write to {context.home}, and could change every program in it"
+        problem = f"other users may write to {context.home}, and could change every program in it"
         findings.append(Finding("warning", problem, hint=f"type `chmod go-w {shlex.quote(context.home)}`"))
     return findings
 
@@ -110,7 +112,7 @@ def _path(context: CheckContext) -> list[Finding]:
 
 def _shadowed(context: CheckContext) -> list[Finding]:
     hint = f"remove that file, or put {context.bin_directory} before its directory on PATH"
-    return [Finding("warning", told, hint=hint) for told in context.shadowed]
+    return [Finding("warning", problem, hint=hint) for problem in context.shadowed]
 
 
 def _plugins(context: CheckContext) -> list[Finding]:
@@ -121,17 +123,17 @@ def _plugins(context: CheckContext) -> list[Finding]:
     findings += [
         Finding(
             "error",
-            f"{name} is enabled, and not installed in d8-installer's own environment",
+            f"{name} is enabled, but not installed in d8-installer's own environment",
             hint=f"type `{_to_add(name)}`, or `d8-installer plugins disable {name}`",
         )
         for name in context.absent
     ]
     findings += [
-        Finding("error", f"the plugin {name} is left out: {why}", hint="tell its author, or uninstall it")
+        Finding("error", f"the plugin {name} is left out: {why}", hint="report it to its author, or uninstall it")
         for name, why in context.broken_manifests
     ]
     findings += [
-        Finding("warning", f"{name} is found and not enabled", hint=f"type `d8-installer plugins enable {name}`")
+        Finding("warning", f"{name} is installed and not enabled", hint=f"type `d8-installer plugins enable {name}`")
         for name in context.not_enabled
     ]
     return findings

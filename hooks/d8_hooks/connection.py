@@ -1,4 +1,4 @@
-"""Turns what a person chose (``Access``) into options of the HTTP client; for the hooks that speak HTTP."""
+"""Turns an ``Access`` into options of the HTTP client, for the hooks that use HTTP."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def client_options(access: Access, origin: Origin) -> ClientOptions:
-    """Return the options of a client of *origin*, which alone sees the client's certificate.
+    """Return the options of a client for *origin*, the only origin that sees the client certificate.
 
-    The token is not among them, for it is the endpoint's alone.
+    The token is not among them: it is for the endpoint alone.
     """
     certificate = None
     if access.client_cert:

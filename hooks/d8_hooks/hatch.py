@@ -1,13 +1,13 @@
-"""The build hook for Hatch, ``[tool.hatch.build.hooks.d8]``: a plugin's wheel gets its launchers, or its binaries.
+"""The build hook for Hatch, ``[tool.hatch.build.hooks.d8]``: adds launchers or binaries to a plugin's wheel.
 
-Only the adapter lives here: ``d8-installer wheel --parts`` decides and writes, in a process of its own.
+This is only the adapter: ``d8-installer wheel --parts`` decides and writes, in a process of its own.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.plugin import hookimpl
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from d8_installer.plugin.run_self import ToolResult
 
 PLATFORM = "D8_WHEEL_PLATFORM"
-"""The variable that names the platform of the wheel to build; it wins over the option."""
+"""The environment variable with the platform of the wheel; it takes precedence over the option."""
 _OURS = ("manifest", "mode", "platform", "lock")
 _HATCHS = ("dependencies", "enable-by-default", "require-runtime-dependencies", "require-runtime-features")
 
 
 class _Parts(Struct, frozen=True, kw_only=True):
-    """What ``wheel --parts`` says that the wheel needs."""
+    """The parts of the wheel, as ``wheel --parts`` reports them."""
 
     platform_tag: str
     scripts: dict[str, str]
@@ -43,17 +43,25 @@ class _Parts(Struct, frozen=True, kw_only=True):
         if result.exit_code != 0:
             message, hint = result.errors[0] if result.errors else (f"d8-installer ended with {result.exit_code}", "")
             raise D8Error(message, hint=hint or None)
-        data: Mapping[str, Any] = result.data  # of our own command, and of the same release
+        data: Mapping[str, Any] = result.data  # from our own command, of the same release
         return cls(**data)
 
 
+class _Manifest(NamedTuple):
+    """The manifest: its file, its path in the wheel, and whether a package of the wheel holds it already."""
+
+    file: str
+    inside: str
+    is_in_package: bool
+
+
 class D8BuildHook(BuildHookInterface[Any]):
-    """Adds to each wheel what ``mode`` says; an editable one is always thin, so that nothing is fetched for it."""
+    """Adds to each wheel what ``mode`` says. An editable wheel is always thin, so that nothing is fetched for it."""
 
     PLUGIN_NAME = "d8"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Fill *build_data* before the wheel is packed; an error of ours ends the build with its message and hint."""
+        """Fill *build_data* before the wheel is packed; a D8Error aborts the build with its message and hint."""
         if self.target_name != "wheel":
             return
         try:
@@ -62,66 +70,68 @@ class D8BuildHook(BuildHookInterface[Any]):
             self.app.abort(f"d8: {error}" + (f"\nhint: {error.hint}" if error.hint else ""))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
-        """Take away what was only there to be packed."""
+        """Remove the files that existed only to be packed."""
         folder: tempfile.TemporaryDirectory[str] | None = getattr(self, "_folder", None)
         if folder is not None:
             folder.cleanup()
 
     def _fill(self, build_data: dict[str, Any], *, is_editable: bool) -> None:
         options = self._options()
-        manifest, inside, is_in_package = self._manifest(options.get("manifest"))
+        manifest = self._manifest(options.get("manifest"))
         mode = "thin" if is_editable else options.get("mode", "thin")
         platform = "" if is_editable else os.environ.get(PLATFORM) or options.get("platform", "")
         self._folder = tempfile.TemporaryDirectory(prefix="d8-wheel-", ignore_cleanup_errors=True)
-        arguments = ["wheel", f"--parts={self._folder.name}", f"--manifest={inside}", f"--mode={mode}"]
+        arguments = ["wheel", f"--parts={self._folder.name}", f"--manifest={manifest.inside}", f"--mode={mode}"]
         arguments += [f"--platform={platform}"] if platform else []
         arguments += [f"--lock={os.path.join(self.root, options['lock'])}"] if "lock" in options else []
         arguments += [f"--taken={name}" for name in self._scripts()]
-        parts = _Parts.of(run_tool(*arguments, manifest, directory=self.root))
+        parts = _Parts.of(run_tool(*arguments, manifest.file, directory=self.root))
         build_data["shared_scripts"].update({path: name for name, path in parts.scripts.items()})
         self._add_metadata(build_data, parts)
         if parts.platform_tag != "any" and not is_editable:
             python = self.build_config.builder.get_default_tag().split("-")[0]
             build_data.update(tag=f"{python}-none-{parts.platform_tag}", pure_python=False)
-        if is_editable and (self.build_config.dev_mode_exact or not is_in_package):
-            build_data["extra_metadata"][manifest] = FILE_NAME  # no path leads from the environment to the work tree's
-        elif not is_in_package:
-            build_data["force_include"][manifest] = inside
+        if is_editable and (self.build_config.dev_mode_exact or not manifest.is_in_package):
+            build_data["extra_metadata"][manifest.file] = (
+                FILE_NAME  # the environment has no path to the manifest in the work tree
+            )
+        elif not manifest.is_in_package:
+            build_data["force_include"][manifest.file] = manifest.inside
 
     def _options(self) -> dict[str, str]:
-        """Return our options; unknown ones, and values that are no text, are DocumentErrors."""
+        """Return our options; an unknown option, or a value that is not text, is a DocumentError."""
         for name, value in self.config.items():
             if name not in (*_OURS, *_HATCHS):
-                hint = "known are manifest, mode, platform and lock"
+                hint = "the options are manifest, mode, platform and lock"
                 raise DocumentError("is not an option of this hook", file="pyproject.toml", key=name, hint=hint)
             if name in _OURS and not isinstance(value, str):
                 raise DocumentError("must be text in quotes", file="pyproject.toml", key=name)
         return {name: value for name, value in self.config.items() if isinstance(value, str)}
 
-    def _manifest(self, option: str | None) -> tuple[str, str, bool]:
-        """Return the manifest's file, its path in the wheel, and whether the package holds it already."""
+    def _manifest(self, option: str | None) -> _Manifest:
+        """Find the manifest: the one that *option* names, else the only one in the wheel's packages."""
         files = {os.path.realpath(found.path): found.distribution_path for found in self._files()}
         if option is None:
             found = [path for path in files if os.path.basename(path) == FILE_NAME]
             if len(found) != 1:
                 raise DocumentError(
-                    f"there are {len(found) or 'no'} {FILE_NAME} in the wheel's packages, where one is wanted",
+                    f"the wheel's packages have {len(found) or 'no'} {FILE_NAME}, and need exactly one",
                     file="pyproject.toml",
                     hint='name it: [tool.hatch.build.hooks.d8] manifest = "src/PACKAGE/d8.toml"',
                 )
-            return found[0], files[found[0]].replace(os.sep, "/"), True
+            return _Manifest(found[0], files[found[0]].replace(os.sep, "/"), True)
         path = os.path.realpath(os.path.join(self.root, option))
         if path in files:
-            return path, files[path].replace(os.sep, "/"), True
-        packages = {place.split(os.sep)[0] for place in files.values() if place.endswith(f"{os.sep}__init__.py")}
+            return _Manifest(path, files[path].replace(os.sep, "/"), True)
+        packages = {inside.split(os.sep)[0] for inside in files.values() if inside.endswith(f"{os.sep}__init__.py")}
         if len(packages) != 1:
             raise DocumentError(
-                f"{option} is outside of the {len(packages)} packages of the wheel",
+                f"{option} is outside the {len(packages)} packages of the wheel",
                 file="pyproject.toml",
                 key="manifest",
                 hint="move it into the package that it belongs to",
             )
-        return path, f"{packages.pop()}/{FILE_NAME}", False
+        return _Manifest(path, f"{packages.pop()}/{FILE_NAME}", False)
 
     def _files(self) -> Iterator[Any]:
         return iter(self.build_config.builder.recurse_selected_project_files())
@@ -132,16 +142,16 @@ class D8BuildHook(BuildHookInterface[Any]):
         yield from map(os.path.basename, self.build_config.shared_scripts.values())
 
     def _add_metadata(self, build_data: dict[str, Any], parts: _Parts) -> None:
-        """Add entry points and the dependency. Hatchling reads both from these very objects when it packs."""
+        """Add entry points and the dependency. Hatchling reads both from these objects when it packs."""
         core = self.metadata.core
         declared = core.entry_points.pop(MANIFESTS, {})
         wanted = parts.manifests
         if wanted and declared and set(declared.values()) != set(wanted.values()):
             raise DocumentError(
-                f"names {', '.join(declared.values())}, and the hook's manifest is {', '.join(wanted.values())}",
+                f"names {', '.join(declared.values())}, but the hook's manifest is {', '.join(wanted.values())}",
                 file="pyproject.toml",
                 key=f'project.entry-points."{MANIFESTS}"',
-                hint="leave it out there: the hook adds it",
+                hint="remove it there: the hook adds it",
             )
         if wanted:
             core.entry_points[MANIFESTS] = declared or wanted
@@ -152,11 +162,11 @@ class D8BuildHook(BuildHookInterface[Any]):
         if missing:
             names = ", ".join(missing)
             self.app.display_warning(
-                f"d8: write {names} into [project] dependencies too: uv reads them there when it installs from source"
+                f"d8: add {names} to [project] dependencies too: uv reads them there when it installs from source"
             )
 
 
 @hookimpl
 def hatch_register_build_hook() -> type[D8BuildHook]:
-    """Tell Hatch of the hook."""
+    """Return the hook's class to Hatch."""
     return D8BuildHook

@@ -1,13 +1,13 @@
-"""The bearer token of a kubeconfig's user, as the Go CLI takes it (rpp.md §4.2); needs extra ``[cluster]``.
+"""The bearer token of a kubeconfig's user, as the Go CLI reads it (rpp.md §4.2); needs the extra ``[cluster]``.
 
-A token, a token file or an exec plugin. Client certificates are no token, and the proxy takes none (rpp.md §3).
+It is a token, a token file or the output of an exec plugin. A client certificate is not a token.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.secrets import without_secrets
@@ -28,7 +28,7 @@ _API = "client.authentication.k8s.io/"
 
 @hookimpl
 def d8_credentials() -> list[Credential]:
-    """Offer the kubeconfig's identity, after everybody else."""
+    """Offer the token of the kubeconfig's user, after all other credentials."""
     return [Credential("kubeconfig", token=_token, order=100)]
 
 
@@ -49,16 +49,23 @@ def _token(request: CredentialRequest) -> str | None:
     found = _user([_read(KubeConfig, file) for file in files], request.context)
     if found is None:
         return None
-    user, directory = found
+    user = found.user
     if user.token:
         return user.token
     if user.token_file:
-        return _first_line(os.path.join(directory, user.token_file))
-    return None if user.exec is None else _executed(user.exec, directory, request.env)
+        return _read_token(os.path.join(found.directory, user.token_file))
+    return None if user.exec is None else _run_plugin(user.exec, found.directory, request.env)
+
+
+class _Found(NamedTuple):
+    """A user, and the directory of the kubeconfig that defines it: relative paths start there."""
+
+    user: User
+    directory: str
 
 
 def _files(request: CredentialRequest) -> list[str]:
-    """Return the kubeconfigs that count: the one that was typed, else those of KUBECONFIG, else kubectl's own."""
+    """Return the kubeconfigs to read: the typed one, else those of KUBECONFIG, else kubectl's default."""
     if request.kubeconfig is not None:
         if not os.path.isfile(request.kubeconfig):
             raise ConfigError(f"there is no kubeconfig {request.kubeconfig}", hint="name the file with --kubeconfig")
@@ -74,14 +81,12 @@ def _read(kind: type[KubeConfig], file: str) -> KubeConfig:
         if os.path.getsize(file) > _LIMIT:
             raise ValueError
         return kind.from_file(file)
-    except Exception:  # noqa: BLE001 - a YAML parser's and a validator's, whose texts quote the file, and so the token
-        raise ConfigError(
-            f"{file} is not a kubeconfig that can be read", hint="correct it, or name another one"
-        ) from None
+    except Exception:  # noqa: BLE001 - the parser's and validator's messages quote the file, and so the token
+        raise ConfigError(f"{file} is not a readable kubeconfig", hint="correct it, or name another one") from None
 
 
-def _user(configs: list[KubeConfig], chosen: str | None) -> tuple[User, str] | None:
-    """Return the user of the context, and the directory of its file; of several files the first that has it counts."""
+def _user(configs: list[KubeConfig], chosen: str | None) -> _Found | None:
+    """Return the user of the context; of several files the first that defines it counts."""
     name = chosen or next((config.current_context for config in configs if config.current_context), None)
     if name is None:
         return None
@@ -90,11 +95,11 @@ def _user(configs: list[KubeConfig], chosen: str | None) -> tuple[User, str] | N
         raise ConfigError(f"the kubeconfig has no context {name[:100]!r}", hint="see `kubectl config get-contexts`")
     for config in configs:
         if context.user in config.users:
-            return config.users[context.user], os.path.dirname(os.path.abspath(str(config.fname)))
+            return _Found(config.users[context.user], os.path.dirname(os.path.abspath(str(config.fname))))
     return None
 
 
-def _first_line(file: str) -> str:
+def _read_token(file: str) -> str:
     try:
         with open(file, "rb") as stream:
             token = stream.read(1 << 16).decode("ascii", "replace").strip()
@@ -108,8 +113,8 @@ def _first_line(file: str) -> str:
     return token
 
 
-def _executed(plugin: UserExec, directory: str, env: Mapping[str, str]) -> str:
-    """Run an exec plugin as kubectl does (client.authentication.k8s.io, ExecCredential); its stderr is the person's."""
+def _run_plugin(plugin: UserExec, directory: str, env: Mapping[str, str]) -> str:
+    """Run an exec plugin as kubectl does (client.authentication.k8s.io, ExecCredential); its stderr is not captured."""
     import subprocess
 
     command = plugin.command
@@ -131,7 +136,7 @@ def _executed(plugin: UserExec, directory: str, env: Mapping[str, str]) -> str:
             f"the kubeconfig's exec plugin {command} cannot be run: {reason}", hint=plugin.installHint or "install it"
         ) from error
     if done.returncode != 0:
-        raise ConfigError(f"the kubeconfig's exec plugin {command} ended with {done.returncode}", hint="log in again")
+        raise ConfigError(f"the kubeconfig's exec plugin {command} exited with {done.returncode}", hint="log in again")
     try:
         credential = json.loads(done.stdout)
         token = credential["status"]["token"]

@@ -36,5 +36,5 @@ def _open_destination(url: str, access: Access) -> LayoutDestination:  # noqa: A
 
 
 def _directory(url: str) -> str:
-    """Return the URL's directory; no shell expands a ``~`` that stands behind a colon."""
+    """Return the directory in the URL; ``~`` is expanded here, since no shell does it after a colon."""
     return os.path.expanduser(url.removeprefix(f"{_NAME}:"))

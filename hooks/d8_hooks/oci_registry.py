@@ -1,6 +1,6 @@
-"""``oci://host[:port]/repository``: an OCI registry, read and written without any proxy.
+"""``oci://host[:port]/repository``: an OCI registry, read and written directly.
 
-``oci+https:`` and ``oci+http:`` say how it is spoken to; ``oci:`` is https, but http to this machine.
+``oci+https:`` and ``oci+http:`` name the protocol; ``oci:`` is https, but http to this machine.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @hookimpl
 def d8_sources() -> list[SourceScheme]:
-    """Offer ``oci`` and its two forms for reading."""
+    """Offer ``oci`` and its two variants for reading."""
     return [SourceScheme(name, open=_source) for name in OCI_SCHEMES]
 
 
 @hookimpl
 def d8_destinations() -> list[DestinationScheme]:
-    """Offer ``oci`` and its two forms for writing."""
+    """Offer ``oci`` and its two variants for writing."""
     return [DestinationScheme(name, open=_destination) for name in OCI_SCHEMES]
 
 
@@ -40,5 +40,5 @@ def _destination(url: str, access: Access) -> RegistryDestination:
 
 
 def _registry(url: str, access: Access) -> Registry:
-    # The endpoint's bearer token is not for a registry: that has credentials of its own (docker's config.json).
+    # The endpoint's bearer token is not for a registry, which has credentials of its own (docker's config.json).
     return Registry(url, Client(client_options(access, OciAddress.parse(url).origin)), access.env)

@@ -1,6 +1,6 @@
 """PDM's plugin (entry point group ``pdm``): after ``pdm install``, ``add``, ``remove``, ``update`` and ``sync``.
 
-Only PDM calls this. Its signal ``post_install`` comes after the packages are in place, unless it is skipped.
+Only PDM calls this. Its signal ``post_install`` comes once the packages are installed, unless it is skipped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Core(Protocol):
 
 
 class _Project(Protocol):
-    """What is used of PDM's Project."""
+    """The part of PDM's Project that is used here."""
 
     @property
     def root(self) -> Path: ...
@@ -52,15 +52,15 @@ class _Project(Protocol):
 
 
 def connect(_core: object) -> None:
-    """Listen to PDM; what its entry point names."""
+    """Subscribe to PDM's signal; the entry point names this function."""
     from pdm.signals import post_install
 
-    # a strong reference: blinker forgets listeners that nobody else holds
+    # A strong reference: blinker drops listeners that nothing else refers to.
     post_install.connect(after_install, weak=False)
 
 
 def after_install(project: _Project, *, dry_run: bool = False, **_rest: object) -> None:
-    """Sync the project's environment; with ``-q`` only problems are told."""
+    """Sync the project's environment; with ``-q`` report only problems."""
     if dry_run:
         return
     report = report_on(lambda: Changed(_environment(project), str(project.root)))
@@ -70,7 +70,7 @@ def after_install(project: _Project, *, dry_run: bool = False, **_rest: object) 
 
 
 def _environment(project: _Project) -> str:
-    """Return the virtual environment's prefix, or the library where there is none (``__pypackages__``)."""
+    """Return the virtual environment's prefix, or the library if there is none (``__pypackages__``)."""
     venv = project.environment.interpreter.get_venv()
     paths = project.environment.get_paths()
     return str(venv.root) if venv is not None else paths["purelib"]

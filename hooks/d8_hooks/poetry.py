@@ -1,6 +1,6 @@
-"""Poetry's plugin (entry point group ``poetry.application.plugin``): after what changes a project's environment.
+"""Poetry's plugin (entry point group ``poetry.application.plugin``): runs after commands that change an environment.
 
-Only Poetry imports this, since its plugins are subclasses of its own.
+Only Poetry imports this: its plugins are subclasses of its own class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHANGING = frozenset({"add", "install", "remove", "sync", "update"})
-"""Commands that change a project's environment; ``self add`` and the like change Poetry's own."""
+"""The commands that change a project's environment; ``self add`` and others change Poetry's own."""
 
 
 class _Environment(Protocol):
@@ -46,7 +46,7 @@ class _Io(Protocol):
 
 
 class _Event(Protocol):
-    """What is used of cleo's ConsoleTerminateEvent."""
+    """The part of cleo's ConsoleTerminateEvent that is used here."""
 
     command: _Command
     io: _Io
@@ -62,17 +62,17 @@ class _Application(Protocol):
 
 
 class Plugin(ApplicationPlugin):  # type: ignore[misc] # Poetry is not installed where types are checked
-    """What Poetry loads."""
+    """The class that Poetry loads."""
 
     def activate(self, application: _Application) -> None:
-        """Listen for the end of commands."""
+        """Subscribe to the end of commands."""
         from cleo.events.console_events import TERMINATE
 
         application.event_dispatcher.add_listener(TERMINATE, after_command)
 
 
 def after_command(event: _Event, _name: str, _dispatcher: object) -> None:
-    """Sync the environment after a command that has changed it; the command's exit code stays."""
+    """Sync the environment after a command that has changed it; the command's exit code is kept."""
     command = event.command
     if command.name not in CHANGING or event.exit_code != 0 or command.option("dry-run"):
         return
@@ -84,7 +84,7 @@ def after_command(event: _Event, _name: str, _dispatcher: object) -> None:
 
 
 def _write(output: _Output, line: str) -> None:
-    """Write it as it is: what looks like markup in it is none."""
+    """Write the line without interpreting markup in it."""
     from cleo.io.outputs.output import Type, Verbosity
 
     output.write_line(line, verbosity=Verbosity.QUIET, type=Type.RAW)

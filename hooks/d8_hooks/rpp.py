@@ -1,4 +1,4 @@
-"""``https://…``, and ``http://`` to this machine: a registry-packages-proxy."""
+"""``https://HOST``, and ``http://`` to this machine: a registry-packages-proxy."""
 
 from __future__ import annotations
 

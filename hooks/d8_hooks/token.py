@@ -1,4 +1,4 @@
-"""The endpoint's bearer token as a person gives it: ``--token-file``, D8_RPP_TOKEN, the setting ``token_file``."""
+"""The endpoint's bearer token from ``--token-file``, D8_RPP_TOKEN or the setting ``token_file``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIMIT = 1 << 16
 
 @hookimpl
 def d8_credentials() -> list[Credential]:
-    """Offer what was typed, exported or configured; these are asked before any plugin."""
+    """Offer the typed, exported and configured token; these are asked before any plugin."""
     return [
         Credential("--token-file", token=_typed, order=-102),
         Credential("D8_RPP_TOKEN", token=lambda request: request.env.get("D8_RPP_TOKEN") or None, order=-101),

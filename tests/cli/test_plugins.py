@@ -40,7 +40,7 @@ def test_a_plugin_is_listed_enabled_and_disabled(own: OwnTool) -> None:
         "state": "not enabled",
         "why": None,
     }
-    assert "d8-toy is found and not enabled" in own.ok("doctor").out
+    assert "d8-toy is installed and not enabled" in own.ok("doctor").out
     assert own.ok("plugins", "enable", "D8_Toy").out == "d8-toy is now enabled\n"
     assert own.ok("plugins", "enable", "d8-toy").out == "d8-toy is already enabled\n"
     assert own.row() | {"state": "enabled", "hooks": ["d8_checks", "d8_commands"]} == own.row()

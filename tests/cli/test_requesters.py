@@ -523,7 +523,7 @@ def test_doctor_names_what_a_first_run_keeps_silent_about(person: PluginUser) ->
     person.ok("sync")
     bad = person.pipx("d8-plug-bad", "nonsense")
     said = person.fails(1, "doctor")
-    assert "kept out of bin, since the names are others' or reserved: hello" in said.out + said.err
+    assert "kept out of bin, because the names are reserved or belong to other commands: hello" in said.out + said.err
     assert str(bad.file) in said.out + said.err
     shutil.rmtree(person.environment("d8-plug-bad"))
     person.ok("doctor")

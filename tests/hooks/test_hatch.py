@@ -198,7 +198,7 @@ def test_an_author_who_does_not_require_us_is_told_why_to(tmp_path: Path) -> Non
         project = Project(tmp_path / str(number), line, HOOK)
         done = ended(command, home=project.home, cwd=str(project.directory))
         assert done.code == 0, done
-        assert ("write d8-installer into [project] dependencies" in done.err) is is_told, done
+        assert ("add d8-installer to [project] dependencies" in done.err) is is_told, done
 
 
 def test_the_lock_beside_the_manifest_decides(tmp_path: Path, images: dict[str, str]) -> None:
@@ -216,13 +216,13 @@ def test_the_lock_beside_the_manifest_decides(tmp_path: Path, images: dict[str, 
 @pytest.mark.parametrize(
     ("parts", "files", "reason", "hint"),
     [
-        ([HOOK + "flavour = 1"], {}, "flavour: is not an option of this hook", "known are manifest"),
+        ([HOOK + "flavour = 1"], {}, "flavour: is not an option of this hook", "the options are manifest"),
         ([HOOK + "mode = 1"], {}, "mode: must be text in quotes", ""),
         ([HOOK + 'mode = "both"'], {}, "invalid choice: 'both'", "--help"),
         ([HOOK + 'platform = "linux"'], {}, "'linux' is not a platform", "write OS-ARCH"),
         ([HOOK], {"d8.toml": b"schema = 1\n"}, "asks for no image", "add an [[images]] entry"),
         ([HOOK], {"d8.toml": b"schema = [\n"}, "d8.toml:2", "correct it there"),
-        ([HOOK], {"sub/d8.toml": MANIFEST}, "there are 2 d8.toml", "manifest = "),
+        ([HOOK], {"sub/d8.toml": MANIFEST}, "have 2 d8.toml", "manifest = "),
         ([HOOK + 'manifest = "gone/d8.toml"'], {}, "there is no manifest", "name the plugin's d8.toml"),
         (["[project.scripts]\ndemo = 'a:b'", HOOK], {}, "is a script of the wheel already (demo)", "another name"),
         (["[project.gui-scripts]\nDemo = 'a:b'", HOOK], {}, "is a script of the wheel already (Demo)", "another name"),
@@ -242,8 +242,8 @@ def test_the_lock_beside_the_manifest_decides(tmp_path: Path, images: dict[str, 
         (
             ['[project.entry-points."d8_installer.manifests"]\nx = "requests:d8.toml"', HOOK],
             {},
-            "names requests:d8.toml, and the hook's manifest is d8_plug_demo:d8.toml",
-            "leave it out there",
+            "names requests:d8.toml, but the hook's manifest is d8_plug_demo:d8.toml",
+            "remove it there",
         ),
     ],
 )
@@ -262,4 +262,4 @@ def test_a_trap_ends_the_build_with_words(
 def test_without_a_manifest_the_build_ends(tmp_path: Path) -> None:
     project = Project(tmp_path)
     os.remove(project.directory / PACKAGE / "d8.toml")
-    assert "there are no d8.toml in the wheel's packages" in project.refused()
+    assert "the wheel's packages have no d8.toml" in project.refused()

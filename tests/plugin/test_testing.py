@@ -93,7 +93,7 @@ class TestOurChecks(CheckContract):
     )
     def test_the_suite_finds_bad_findings(self, findings: list[Finding]) -> None:
         with pytest.raises(AssertionError):
-            self.test_it_returns_findings_whatever_the_house_is_like(Check("bad", lambda context: findings))
+            self.test_it_returns_findings_in_every_state(Check("bad", lambda context: findings))
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ class TestReporter(ReporterContract):
                 raise KeyError(event.kind)
 
         with pytest.raises(KeyError):
-            self.test_it_hears_every_kind_of_event(EventReporter("bad", only_notes))
+            self.test_it_accepts_every_kind_of_event(EventReporter("bad", only_notes))
 
 
 def plugin(**hooks: object) -> object:
