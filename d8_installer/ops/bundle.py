@@ -15,7 +15,7 @@ from d8_installer.model.lock import ANY_PLATFORM, platform_of
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline import provenance
-from d8_installer.pipeline.driver import workers
+from d8_installer.pipeline.pool import workers
 from d8_installer.pipeline.relock import refuse_stale
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_digests import LockedTags
@@ -199,7 +199,7 @@ def _manifests(session: Session, lock: Lock, tags: LockedTags) -> dict[str, byte
             provenance.prove(_Kept(tags.manifests_for(request), found), request)
 
     with workers(session.scope.options.connections) as pool:
-        list(pool.map(prove, lock.images))
+        pool.map(prove, lock.images)
     named = [(image.name.path, image.version, found[str(image.top)]) for image in lock.images]
     blobs = {form.blob_name(answer.digest): answer.raw for answer in found.values()}
     return {form.INDEX: form.index_json(named), **blobs}

@@ -10,8 +10,9 @@ from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct
 from d8_installer.model.version import Version
 from d8_installer.pipeline.altered_files import warn_of_altered
-from d8_installer.pipeline.driver import usable_tags, workers
+from d8_installer.pipeline.driver import usable_tags
 from d8_installer.pipeline.other_profiles import others_have
+from d8_installer.pipeline.pool import workers
 from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ by which ETag and Content-Length are judged; what they do not say is not proven.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import MismatchError, NotFoundError
@@ -15,7 +16,7 @@ from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.plurals import counted
 from d8_installer.model.source import AllByDigest, Tagged, Traced
 from d8_installer.model.value import Struct
-from d8_installer.pipeline.driver import workers
+from d8_installer.pipeline.pool import workers
 from d8_installer.registry.fallback import FallbackSource
 from d8_installer.registry.rpp_wire import judge_etag
 
@@ -69,14 +70,14 @@ def prove(session: Session, lock: Lock) -> Proof:
     source = session.source
     errors: list[D8Error] = []
     with workers(session.scope.options.connections) as pool:
-        tops = [(image, pool.submit(_top, source, image)) for image in lock.images]
+        tops = [(image, pool.submit(partial(_top, source, image))) for image in lock.images]
         builds = []
         for image, asked in tops:
             top = asked.result()
             if isinstance(top, (MismatchError, NotFoundError)):
                 errors.append(top)
             else:
-                builds += [pool.submit(_build, source, image, key, top) for key, _ in image.platforms]
+                builds += [pool.submit(partial(_build, source, image, key, top)) for key, _ in image.platforms]
         found = [one for build in builds if (one := build.result()) is not None]
     errors += [one for one in found if not isinstance(one, Unproven)]
     errors.sort(key=lambda error: isinstance(error, NotFoundError))

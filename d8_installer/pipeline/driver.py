@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError
 from d8_installer.model.reference import PLUGIN_ROOT, is_tag
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 from d8_installer.model.source import ManifestBytes
+from d8_installer.pipeline.pool import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from d8_installer.model.source import Source
 
 _ABSENT = "check the image's name; `d8-installer config get endpoint` shows where images come from"
-HEARTBEAT = 0.3
-"""Seconds after which a waiting main thread looks whether a signal has arrived."""
 ABOUT_ONE_IMAGE = (NotFoundError, MismatchError, NotAllowedError)
 """Errors of a source that say nothing of its other images, as no answer (or an answer of 5xx) does."""
-Known = dict["TagsOf | ManifestOf", "tuple[str, ...] | ManifestBytes | D8Error | None"]
+Answer = tuple[str, ...] | ManifestBytes | D8Error | None
+Known = dict["TagsOf | ManifestOf", Answer]
 """What a source has answered so far."""
-Q = TypeVar("Q")
-A = TypeVar("A")
 R = TypeVar("R")
 
 
@@ -53,13 +49,11 @@ def drive(
 
 
 def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -> Known:
-    tags = [need for need in wanted if isinstance(need, TagsOf)]
-    manifests = [need for need in wanted if isinstance(need, ManifestOf)]
+    def ask(need: TagsOf | ManifestOf) -> Answer:
+        return _tags_or_fault(source, need.image) if isinstance(need, TagsOf) else _manifest(source, need)
+
     with workers(min(width, len(wanted))) as pool:
-        listed = _all(pool, lambda need: _tags_or_fault(source, need.image), tags)
-        read = _all(pool, lambda need: _manifest(source, need), manifests)
-    found: Known = dict(listed.items())
-    return found | dict(read.items())
+        return dict(zip(wanted, pool.map(ask, wanted), strict=True))
 
 
 def _answers(needs: Iterable[TagsOf | ManifestOf], known: Known) -> Answers:
@@ -105,45 +99,3 @@ def usable_tags(source: Source, image: str) -> tuple[str, ...]:
         absent = NotFoundError(f"no image {short!r} at {source.name}", hint=_ABSENT)
         absent.image = short
         raise absent from error
-
-
-@contextmanager
-def workers(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Give a pool of *count* threads that ask; after an error, Ctrl-C too, none of them is waited for.
-
-    One that waits for a stalled answer would hold the person for half a minute. ``cli.main`` ends the process with it.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(max(1, count), thread_name_prefix="d8-ask")
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _all(pool: ThreadPoolExecutor, ask: Callable[[Q], A], needs: list[Q]) -> dict[Q, A]:
-    """Return the answer to each need. Waiting for all at once leaves the processor to the threads that ask."""
-    from concurrent.futures import FIRST_EXCEPTION, wait
-
-    futures = [pool.submit(ask, need) for need in needs]
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, timeout=HEARTBEAT, return_when=FIRST_EXCEPTION)
-        for future in filter(done.__contains__, futures):
-            future.result()
-    return {need: future.result() for need, future in zip(needs, futures, strict=True)}
-
-
-def result_of(future: Future[A]) -> A:
-    """Return the future's result, and hear Ctrl-C meanwhile.
-
-    The system may hand a signal to any thread of ours, and does not wake the main one for it: so that wakes by itself.
-    """
-    from concurrent.futures import wait
-
-    while not future.done():
-        wait([future], timeout=HEARTBEAT)
-    return future.result()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.plurals import sized
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.driver import HEARTBEAT
+from d8_installer.pipeline.pool import Pool
 from d8_installer.pipeline.provenance import prove
 from d8_installer.pipeline.tag_digests import LockedTags
 from d8_installer.pipeline.timeouts import LOCK_TIMEOUT
@@ -22,13 +22,13 @@ from d8_installer.store.unpack import Layer, WrongBytesError, is_worth_spreading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
     from typing import BinaryIO
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Fetch, Plan
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import LayerRequest, ManifestBytes, Source
+    from d8_installer.pipeline.pool import Job
     from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
     from d8_installer.pipeline.spares import Spares
@@ -76,41 +76,30 @@ def fetch_all(
             tags=LockedTags(session, session.source, asked or {}),
             spares=spares,
         )
-        pool = ThreadPoolExecutor(min(_AT_ONCE, session.scope.options.connections, count), "d8-fetch")
+        pool = Pool(min(_AT_ONCE, session.scope.options.connections, count), "d8-fetch")
         _run(pool, job, plan, [g for g in groups if _has(g, awaited)], [g for g in groups if not _has(g, awaited)])
     return job.tags.confirmed
 
 
-def _run(
-    pool: ThreadPoolExecutor, job: _Job, plan: Plan, first: Sequence[Sequence[Fetch]], rest: Sequence[Sequence[Fetch]]
-) -> None:
+def _run(pool: Pool, job: _Job, plan: Plan, first: Sequence[Sequence[Fetch]], rest: Sequence[Sequence[Fetch]]) -> None:
     """Fetch the groups of *first*, then those of the *rest* while stored layers are proven."""
     is_patient = True
     images = {placement.name.path: placement.name for placement in plan.target}
     try:
-        _finish(_submit(pool, job, first))
-        proofs = [pool.submit(job.prove_one, images[request.image], request) for request in plan.unproven]
-        _finish([*proofs, *_submit(pool, job, rest)])
+        pool.finish(_submit(pool, job, first))
+        proofs = [pool.submit(partial(job.prove_one, images[one.image], one)) for one in plan.unproven]
+        pool.finish([*proofs, *_submit(pool, job, rest)])
     except KeyboardInterrupt:
         is_patient = False  # a stalled transfer would hold the person for half a minute
         raise
     finally:
         job.stop.set()
-        pool.shutdown(wait=is_patient, cancel_futures=True)
+        pool.close(wait=is_patient)
 
 
-def _submit(pool: ThreadPoolExecutor, job: _Job, groups: Sequence[Sequence[Fetch]]) -> list[Future[None]]:
+def _submit(pool: Pool, job: _Job, groups: Sequence[Sequence[Fetch]]) -> list[Job[None]]:
     batch = replace(job, batch_size=sum(group[0].request.size for group in groups))
-    return [pool.submit(batch.fetch_each, group) for group in groups]
-
-
-def _finish(futures: list[Future[None]]) -> None:
-    """Wait for all futures, or raise the first failure."""
-    pending = set(futures)
-    while pending:  # with a timeout, since a signal may have arrived at another thread (``result_of``)
-        done, pending = wait(pending, HEARTBEAT, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+    return [pool.submit(partial(batch.fetch_each, group)) for group in groups]
 
 
 def _has(steps: Iterable[Fetch], awaited: ImageName | None) -> bool:

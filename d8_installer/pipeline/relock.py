@@ -11,9 +11,10 @@ from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import ManifestOf, Trust
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
-from d8_installer.pipeline.driver import Known, drive, workers
+from d8_installer.pipeline.driver import Known, drive
 from d8_installer.pipeline.gone_versions import naming_gone, say_gone
 from d8_installer.pipeline.other_profiles import hint_elsewhere
+from d8_installer.pipeline.pool import workers
 from d8_installer.pipeline.tag_memory import accepted_moves, refuse_moved, say_first_trust, tops_of
 from d8_installer.resolve import pin_what_can_be, resolve, staleness
 from d8_installer.store import home_state

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, UsageError
 from d8_installer.model.reference import image_name, is_tag
-from d8_installer.pipeline.driver import workers
+from d8_installer.pipeline.pool import workers
 from d8_installer.registry.fallback import FallbackSource
 from d8_installer.store import home_state
 
