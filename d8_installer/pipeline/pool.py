@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from queue import SimpleQueue
 
 HEARTBEAT = 0.3
 """Seconds after which a waiting main thread looks whether a signal has arrived."""
@@ -56,6 +56,8 @@ class Pool:
     """At most *size* threads, started when jobs need them. They do not keep the process alive."""
 
     def __init__(self, size: int, name: str) -> None:
+        from queue import SimpleQueue
+
         self._size = max(1, size)
         self._name = name
         self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -75,6 +77,8 @@ class Pool:
 
     def finish(self, jobs: Sequence[Job[Result]]) -> list[Result]:
         """Wait for all *jobs* and return their results. The first failure is raised at once."""
+        from queue import Empty
+
         pending: set[object] = set(jobs)
         while pending:
             try:
