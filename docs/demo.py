@@ -1,7 +1,7 @@
 """The main job in one minute, on real binaries and on loopback; run it with ``python3 dev.py demo``.
 
-Takes ruff's executables for four platforms from PyPI, publishes them as one image into an OCI layout, serves that as a
-registry-packages-proxy does, and installs from it into an empty HOME. Leaves nothing behind.
+It takes ruff's executables for four platforms from PyPI, publishes them as one image into an OCI layout, serves the
+layout as a registry-packages-proxy does, and installs from it into an empty HOME. It leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="d8-demo-") as directory:
         demo = Demo(Path(directory).resolve())
         demo.run()
-    print("\nall of it was in one directory, which is gone again")
+    print("\nall of this was in one directory, which is removed again")
 
 
 class Demo:
@@ -70,7 +70,7 @@ class Demo:
         home = directory / "home"
         home.mkdir()
         keep = {name: value for name, value in os.environ.items() if name in {"D8_TEST_COVERAGE", "LANG", "PIP_CERT"}}
-        # Without the environment that this runs in, which `dev.py` puts on PATH: it has a ruff of its own.
+        # `dev.py` puts the environment that this runs in on PATH, and that has a ruff of its own: leave it out.
         others = [
             entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry != str(COMMAND.parent)
         ]
@@ -79,7 +79,7 @@ class Demo:
         self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}
 
     def tools(self) -> str:
-        """Make a directory with the commands that are typed, and no other: a developer's environment has a ruff too."""
+        """Return a directory with the commands that are typed, and no others: this environment has a ruff too."""
         directory = self.directory / "tools"
         directory.mkdir()
         for name in ("d8-installer", "pip", "pipx", "python"):
@@ -97,7 +97,7 @@ class Demo:
         paths = [f"{platform}={path.relative_to(self.directory)}" for platform, path in builds.items()]
         self.d8("publish", *paths, "--image", "ruff", "--version", f"v{VERSION}", "--to", "oci-layout:reg")
         with self.proxy() as url:
-            self.say("the operator: one command, and the tool is there")
+            self.say("the operator: one command installs the tool")
             self.d8("config", "set", "endpoint", url)
             self.d8("install", "ruff>=0.14,<1")
             self.type("home/.local/share/d8-installer/bin/ruff --version")
@@ -115,7 +115,7 @@ class Demo:
 
     def plugin(self) -> None:
         """Build a plugin's wheel, and use it as its users do."""
-        self.say("the plugin: a Python package whose wheel brings a launcher along")
+        self.say("the plugin: a Python package whose wheel has a launcher")
         package = self.directory / "plugin/src/d8_plug_ruff"
         package.mkdir(parents=True)
         (package / "__init__.py").touch()
@@ -150,7 +150,7 @@ class Demo:
 
     @contextlib.contextmanager
     def proxy(self) -> Iterator[str]:
-        """Serve the layout while the context lasts; gives the address."""
+        """Serve the layout while the context lasts, and yield the address."""
         self.say("the proxy: the part that Deckhouse runs in a cluster")
         arguments = ["proxy", "serve", "--from", "oci-layout:reg", "--listen", "127.0.0.1:0", "--quiet"]
         self.show(f"d8-installer {shlex.join(arguments)} &")
@@ -165,26 +165,26 @@ class Demo:
             process.wait()
 
     def d8(self, *arguments: str, directory: Path | None = None, expect: int = 0) -> None:
-        """Type a d8-installer command, in the project if *directory* is it."""
+        """Type a d8-installer command, in *directory* if one is given."""
         where = f"cd {directory.name} && " if directory is not None else ""
         self.show(f"{where}d8-installer {shlex.join(arguments)}")
         self.execute([str(COMMAND), *arguments], directory or self.directory, expect)
 
     def type(self, line: str) -> None:
-        """Type a command of the system's."""
+        """Type a command of the system."""
         self.show(line)
         words = shlex.split(line)
         program = shutil.which(words[0], path=self.env["PATH"]) or words[0]
         self.execute([program if "/" not in words[0] else words[0], *words[1:]], self.directory, 0)
 
     def same(self, installed: Path, original: Path) -> None:
-        """Compare the installed file with what its wheel held."""
+        """Compare the installed file with the one in its wheel."""
         self.show(f"cmp {installed.relative_to(self.directory)} {original.relative_to(self.directory)}")
         if installed.read_bytes() != original.read_bytes():
             raise SystemExit("the installed file differs from the wheel's")
 
     def execute(self, command: list[str], directory: Path, expect: int) -> None:
-        """Run it, print what it prints, and end the demo if its exit code is not the expected one."""
+        """Run a command and print its output; end the demo if its exit code is not the expected one."""
         done = subprocess.run(
             command,
             cwd=directory,
@@ -196,12 +196,12 @@ class Demo:
         )
         self.print(done.stdout)
         if done.returncode != expect:
-            raise SystemExit(f"that ended with {done.returncode}, not with {expect}")
+            raise SystemExit(f"this command ended with {done.returncode}, not with {expect}")
         if expect:
             print(f"(exit code {expect})")
 
     def print(self, text: str) -> None:
-        """Print, with this machine's directory and the middle of each digest left out."""
+        """Print *text* without this machine's directory and the end of each digest."""
         text = text.replace(str(self.directory), "~demo")
         sys.stdout.write(re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", text))
         sys.stdout.flush()
