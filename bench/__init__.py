@@ -1,4 +1,4 @@
-"""The bench: how fast and how small the installed tool is, as ratios against others on the same machine.
+"""The bench: speed and memory of the installed tool, as ratios against other tools in the same run.
 
-Run by ``python3 dev.py bench``. Standard library and the project only; nothing here asserts, and no test times.
+Run it with ``python3 dev.py bench``; README.md has the method. It needs only the standard library and this project.
 """

@@ -1,4 +1,4 @@
-"""``python -m bench [NAMES…] [--rounds N]``: measures, prints the table, and one line of JSON."""
+"""``python -m bench [NAMES…] [--rounds N] [--write]``: measure, print the table and one line of JSON."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import argparse
 import sys
 import time
 
-from bench import growth, inside, install, lock, memory, noop, plugins, proxy, twenty
+from bench import growth, inside, install, lock, memory, noop, page, plugins, proxy, small, twenty
 from bench.rig import Rig, make_rig
 from bench.table import Row, json_line, text_table
 
 CASES = {
+    "small": small.rows,
     "install": install.rows,
     "noop": noop.rows,
     "lock": lock.rows,
@@ -36,16 +37,19 @@ def main() -> None:
     for name, report in reports.items():
         print(f"\nwhere the time of one {name} goes:\n{inside.text_of(report)}")
     print(f"\n{json_line(found, reports)}")
+    if typed.write:
+        page.write(found)
     print(f"took {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAMES", help=f"of {', '.join(CASES)} (default: all)")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of every case (default: each its own)")
+    parser.add_argument("names", nargs="*", metavar="NAMES", help=f"cases: {', '.join(CASES)} (default: all)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each case (default: depends on the case)")
+    parser.add_argument("--write", action="store_true", help="update the table in bench/README.md")
     typed = parser.parse_args()
     if unknown := [name for name in typed.names if name not in CASES]:
-        parser.error(f"no case is named {unknown[0]}; there are {', '.join(CASES)}")
+        parser.error(f"no case is named {unknown[0]}; the cases are {', '.join(CASES)}")
     if typed.rounds is not None and typed.rounds < 1:
         parser.error("at least one round")
     return typed

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _ROUNDS = 7
 _TRANSFERS = 5
-"""Of one curl, over one connection: its start is not what is measured."""
+"""Transfers of one curl over one connection, so that its start counts little."""
 _CLIENTS = 16
 _SECONDS = 3
 _NGINX = """\
@@ -45,19 +45,19 @@ http {{
 
 
 def rows(rig: Rig) -> list[Row]:
-    """Measure bytes, then requests."""
+    """Measure bytes per second, then requests per second."""
     image = joined(rig, 1)
     with rig.proxy(image.source) as endpoint:
         found = [*_against_nginx(rig, image, endpoint), *_manifests(rig, image, endpoint)]
-        # A proxy of a proxy: the layer comes out of the cache, and the tag is asked for each time.
+        # A proxy of a proxy: the layer comes from its cache, and the tag is asked for each time.
         with rig.proxy(endpoint) as second:
-            found += _against_nginx(rig, image, second, "out of the cache, upstream a proxy")
+            found += _against_nginx(rig, image, second, "from its cache")
     return found
 
 
 def _against_nginx(rig: Rig, image: Image, endpoint: str, how: str = "of a layout") -> list[Row]:
     if shutil.which("nginx", path=_path()) is None:
-        print("bench: no nginx (apt-get install nginx-light): its row is left out")
+        print("bench: no nginx (apt-get install nginx-light): its rows are skipped")
         return []
     with _nginx(rig, image) as url:
         _rate(rig, image.layer_url(endpoint))  # the first fills the cache and proves the digest
@@ -69,7 +69,7 @@ def _against_nginx(rig: Rig, image: Image, endpoint: str, how: str = "of a layou
             f"proxy bytes/s, {image.size / 1e6:.0f} MB layer {how} ÷ nginx",
             ratios(ours, others),
             "x",
-            Target(">=", 0.8),
+            Target(">=", 0.85),
             _speed(ours),
             _speed(others),
             {"ours": ours, "nginx": others},
@@ -87,7 +87,7 @@ def _rate(rig: Rig, url: str) -> float:
 
 @contextmanager
 def _nginx(rig: Rig, image: Image) -> Iterator[str]:
-    """Serve the layer's very file with one worker; gives the file's URL."""
+    """Serve the layer's file with one worker; yield its URL."""
     place = rig.fresh()
     root = Path(place) / "root"
     root.mkdir()
@@ -159,7 +159,7 @@ def _wrk(rig: Rig, url: str) -> float:
 
 
 def _own_load(_rig: Rig, url: str) -> float:
-    """Ask over kept connections from threads; far below what wrk can ask, so it understates."""
+    """Send requests from threads over kept connections. It is far slower than wrk, so it understates the rate."""
     parts = urlsplit(url)
     counts: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What the bench found, as rows: a table for people, one line of JSON for machines."""
+"""The results of the bench as rows: a table for people, one line of JSON for machines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the figure should be, as the issues say."""
+    """The figure to reach."""
 
     sense: Literal["<=", ">="]
     value: float
 
     def is_met_by(self, figure: float) -> bool:
-        """Compare."""
+        """Return whether *figure* reaches the target."""
         return figure <= self.value if self.sense == "<=" else figure >= self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: its value in each round, in *unit*, beside what was measured to get it.
+    """One case: its figure in each round, in *unit*, and the two sides that it compares.
 
-    ``raw`` holds everything that was measured, seconds or bytes or per second, by name.
+    ``raw`` holds all measured values by name: seconds, bytes or rates.
     """
 
     name: str
@@ -47,22 +47,15 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Say whether the target is met, and by how much it is missed."""
+        """Return whether the target is met, or by how much it is missed."""
         if self.target is None:
             return ""
         if self.target.is_met_by(self.median):
             return "met"
         return f"MISSED: {abs(self.median / self.target.value - 1):.0%} off"
 
-    def cells(self) -> tuple[str, ...]:
-        """Return the row's texts, in the order of ``_HEADER``."""
-        span = f"{_number(min(self.values))}-{_number(max(self.values))}" if len(self.values) > 1 else ""
-        target = "" if self.target is None else f"{_SENSE[self.target.sense]} {_number(self.target.value)}"
-        value = f"{_number(self.median)} {self.unit}".strip()
-        return (self.name, self.ours, self.other, value, span, target, self.verdict)
-
     def as_json(self) -> dict[str, object]:
-        """Return the row with all that was measured."""
+        """Return the row with all measured values."""
         target = None if self.target is None else {"sense": self.target.sense, "value": self.target.value}
         met = None if self.target is None else self.target.is_met_by(self.median)
         figures = {"median": self.median, "min": min(self.values), "max": max(self.values), "rounds": len(self.values)}
@@ -70,8 +63,28 @@ class Row:
         return {"name": self.name, "unit": self.unit, **figures, "target": target, "met": met, "raw": raw}
 
 
-_HEADER = ("case", "ours", "other", "figure", "min-max", "target", "")
+class Cells(NamedTuple):
+    """A row's texts."""
+
+    case: str
+    ours: str
+    other: str
+    figure: str
+    span: str
+    target: str
+    verdict: str
+
+
+_HEADER = Cells("case", "ours", "other", "figure", "min-max", "target", "")
 _SENSE = {"<=": "≤", ">=": "≥"}
+
+
+def cells(row: Row) -> Cells:
+    """Return a row's texts."""
+    span = f"{_number(min(row.values))}-{_number(max(row.values))}" if len(row.values) > 1 else ""
+    target = "" if row.target is None else f"{_SENSE[row.target.sense]} {_number(row.target.value)}"
+    figure = f"{_number(row.median)} {row.unit}".strip()
+    return Cells(row.name, row.ours, row.other, figure, span, target, row.verdict)
 
 
 def ratios(ours: Sequence[float], others: Sequence[float]) -> list[float]:
@@ -80,21 +93,21 @@ def ratios(ours: Sequence[float], others: Sequence[float]) -> list[float]:
 
 
 def seconds(values: Sequence[float]) -> str:
-    """Return a median as people read it."""
+    """Return the median, in seconds or milliseconds."""
     median = statistics.median(values)
     return f"{median:.2f} s" if median >= 1 else f"{median * 1000:.0f} ms"
 
 
 def text_table(rows: Sequence[Row]) -> str:
-    """Return the table."""
-    lines = [_HEADER, *(row.cells() for row in rows)]
+    """Return the table as aligned text."""
+    lines = [_HEADER, *map(cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in padded)
 
 
 def json_line(rows: Sequence[Row], breakdowns: Mapping[str, object]) -> str:
-    """Return everything, with the machine that it was measured on, in one line."""
+    """Return all results and the machine in one line."""
     machine = {
         "system": platform.platform(),
         "python": platform.python_version(),
