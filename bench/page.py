@@ -32,7 +32,7 @@ def with_rows(page: str, rows: Sequence[Row], stamp: str) -> str:
     table, _, after = rest.partition(_END)
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines()[2:]}
     for row in rows:
-        lines[row.name] = _line([*_columns(row), stamp])
+        lines[_cell(row.name)] = _line([*_columns(row), stamp])
     head = [_line(_HEAD), "|" + "---|" * len(_HEAD)]
     return f"{before}{_BEGIN}" + "".join(f"{line}\n" for line in [*head, *lines.values()]) + f"{_END}{after}"
 
@@ -44,7 +44,11 @@ def _columns(row: Row) -> list[str]:
 
 
 def _line(columns: Sequence[str]) -> str:
-    return f"| {' | '.join(column.replace('|', '/') for column in columns)} |"
+    return f"| {' | '.join(map(_cell, columns))} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _stamp() -> str:
