@@ -82,7 +82,7 @@ OF_A_HOME |= {"incoming/", "arriving/", "runs/"}
 
 
 def every_named_file_exists(page: str) -> list[str]:
-    text = page.replace(chapter(page, "## Files on disk"), "")
+    text = page.replace(chapter(page, "## Files on disk"), "") + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     return [f"there is no {name}" for name in files(text) if name not in OF_A_HOME and found(name) is None]
 
 
