@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.absent_requesters import say_absent
+from d8_installer.pipeline.absent_requesters import note_absent
 from d8_installer.pipeline.apply import apply
-from d8_installer.pipeline.carried_lock import frozen
+from d8_installer.pipeline.carried_lock import frozen_change
 from d8_installer.pipeline.change import Applied, Change, asked_by
-from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
+from d8_installer.pipeline.contested import UnmetRequest, refuse_contested_verifiers, unmet_requests
 from d8_installer.pipeline.relock import as_read, ask_witness, refuse_stale, refuse_unknown, relock
-from d8_installer.pipeline.requesters import gather, remember
+from d8_installer.pipeline.requesters import gather, remember_environments
 from d8_installer.pipeline.tag_memory import accepted_names
 from d8_installer.pipeline.venv_link import link_environments
 
@@ -57,28 +57,28 @@ def sync(session: Session, options: SyncOptions) -> Applied:
 
             return lay_out(session, workspace, change, check_directory(session, options.to))
         if requesters is not None and not options.dry_run:
-            remember(workspace, requesters, prune=options.prune)
+            remember_environments(workspace, requesters, prune=options.prune)
             link_environments(session, workspace, requesters, prune=options.prune)
         applied = apply(session, workspace, change)
     return _with_apart(session, applied, apart)
 
 
-def _with_apart(session: Session, applied: Applied, requests: tuple[Apart, ...]) -> Applied:
+def _with_apart(session: Session, applied: Applied, requests: tuple[UnmetRequest, ...]) -> Applied:
     """Prepare what only launchers of their own run; a request that fails is left out as any other."""
     if not requests:
         return applied
-    from d8_installer.pipeline.plugin_runs import prepare
+    from d8_installer.pipeline.plugin_runs import prepare_runs
 
-    problems = prepare(session, requests, dry_run=applied.dry_run)
+    problems = prepare_runs(session, requests, dry_run=applied.dry_run)
     return replace(applied, left_out=(*applied.left_out, *problems))
 
 
 def _change(
     session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions
-) -> tuple[Change, tuple[Apart, ...]]:
+) -> tuple[Change, tuple[UnmetRequest, ...]]:
     """Return what is to be made true, and the requests of plugins that the lock does not satisfy."""
     if requesters is None:
-        change = frozen(session, workspace, given=options.given, adopts=options.to is None)
+        change = frozen_change(session, workspace, given=options.given, adopts=options.to is None)
         ask_witness(session, change.lock)
         return replace(change, dry_run=options.dry_run), ()
     refuse_contested_verifiers(session, requesters)
@@ -98,7 +98,7 @@ def _change(
         return change, _others_of(requesters, workspace.locked)
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
     relocked = relock(session, replace(wanted, strictness=LENIENT))
-    say_absent(session, wanted, "sync")
+    note_absent(session, wanted, "sync")
     cannot_agree = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
     apart = (*_others_of(requesters, relocked.lock), *_left_out_of(requesters, cannot_agree))
     settled = {one.request.hash for one in apart}
@@ -114,15 +114,15 @@ def _change(
     return change, apart
 
 
-def _others_of(requesters: Requesters, locked: Lock) -> tuple[Apart, ...]:
-    return tuple(one for other in requesters.others for one in contested(other, requesters.plugins, locked))
+def _others_of(requesters: Requesters, locked: Lock) -> tuple[UnmetRequest, ...]:
+    return tuple(one for other in requesters.others for one in unmet_requests(other, requesters.plugins, locked))
 
 
-def _left_out_of(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[Apart, ...]:
+def _left_out_of(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[UnmetRequest, ...]:
     """Return those that are plugins' requests: a manifest that cannot agree is a person's to change."""
     plugins = {plugin.name: plugin for plugin in requesters.plugins}
     return tuple(
-        Apart(plugins[one.requirement.requester], one.requirement.request, str(one.error))
+        UnmetRequest(plugin=plugins[one.requirement.requester], request=one.requirement.request, why=str(one.error))
         for one in left_out
         if one.requirement.requester in plugins
     )

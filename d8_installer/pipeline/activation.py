@@ -1,4 +1,4 @@
-"""What follows the switch to a new generation: the change took effect, so nothing there makes a command fail."""
+"""The switch to a new generation, and what follows it. The change took effect, so nothing there fails a command."""
 
 from __future__ import annotations
 
