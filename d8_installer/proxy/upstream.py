@@ -94,7 +94,7 @@ class Upstream:
 
         A tag's manifest can be returned only if the source is local, and so tells at once which digest the tag means.
         """
-        known = self._manifests.get((image, ref))
+        known = self._manifests.get(image, ref)
         if known is not None or not self._at_hand:
             return known
         try:
@@ -102,7 +102,7 @@ class Upstream:
             digest = source.current(image, ref) if source is not None else None
         except D8Error:
             return None  # the full question meets the same fault, and answers it
-        return None if digest is None else self._manifests.get((image, str(digest)))
+        return None if digest is None else self._manifests.get(image, str(digest))
 
     def resolve(self, image: str, tag: str, platform: Platform | None) -> Resolved:
         """Find the manifest digest that *tag* means on *platform* (rpp.md §2.4). The registry is asked each time.
@@ -134,7 +134,7 @@ class Upstream:
             resolved = None if manifest is None else _resolved(root, image, tag, manifest, platform)
             if resolved is None:
                 return None
-            child = self._manifests.get((image, str(resolved.digest)))
+            child = self._manifests.get(image, str(resolved.digest))
             parsed = None if child is None or is_index(child) else parse_manifest(child.raw)
             return _package(resolved, parsed) if isinstance(parsed, ImageManifest) else None
         except D8Error:
@@ -174,11 +174,11 @@ class Upstream:
     def _by_tag(self, source: Source, image: str, tag: str) -> ManifestBytes:
         manifest = source.manifest(image, tag)
         if isinstance(source, TagsAtHand):
-            self._manifests.put((image, str(manifest.digest)), manifest)
+            self._manifests.add(image, manifest)
         return manifest
 
     def _by_digest(self, source: Source, root: str, image: str, digest: Digest) -> ManifestBytes:
-        known = self._manifests.get((image, str(digest)))
+        known = self._manifests.get(image, str(digest))
         if known is not None:
             return known
         manifest = source.manifest(image, str(digest))
@@ -186,8 +186,7 @@ class Upstream:
             manifest.require(digest)
         except MismatchError as error:
             raise error.within(f"{root}: {image}") from error
-        self._manifests.put((image, str(digest)), manifest)
-        return manifest
+        return self._manifests.add(image, manifest)
 
     def _probe(self, image: str, ask: Callable[[Source, str], T]) -> T:
         repository = self._registry()

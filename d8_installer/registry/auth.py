@@ -86,10 +86,10 @@ class RegistryAuth:
         *is_known*: the registry knows the account, and denies it this scope (403).
         """
         login = self._login(scope)
-        if login.place is not None and is_known:
-            what = f"the account whose credentials are in {login.place} may not do this"
-        elif login.place is not None:
-            what = f"{self._host} refuses the credentials from {login.place}"
+        if login.file is not None and is_known:
+            what = f"the account whose credentials are in {login.file} may not do this"
+        elif login.file is not None:
+            what = f"{self._host} refuses the credentials from {login.file}"
         else:
             what = f"{self._host} wants a login, and no credentials for it are stored on this machine"
         return NotAllowedError(

@@ -23,6 +23,8 @@ from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct
+from d8_installer.registry.oci_layout import MARKER as MARKER
+from d8_installer.registry.oci_layout import REF_NAME, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from d8_installer.model.source import LayerRequest
 
 LAYOUT, INDEX, LOCK, MANIFEST = "oci-layout", "index.json", "d8.lock", "d8.toml"
-MARKER = b'{"imageLayoutVersion":"1.0.0"}'
-REF_NAME = "org.opencontainers.image.ref.name"
 MAX_MEMBERS = 200_000
 """The most members that are read."""
 MAX_INDEX_BYTES = 16 << 20
@@ -117,7 +117,7 @@ class BundleSource:
         self._path = path
         self.name = f"bundle:{path}"
         with self._opened() as file:
-            self._stamp = _stamp(file)
+            self._stamp = stamp_of(os.fstat(file.fileno()))
             self._members = _members(file, path)
         self._images = self._read_index()
 
@@ -230,7 +230,7 @@ class BundleSource:
     @contextmanager
     def _unchanged(self) -> Iterator[BinaryIO]:
         with self._opened() as file:
-            if _stamp(file) != self._stamp:
+            if stamp_of(os.fstat(file.fileno())) != self._stamp:
                 raise MismatchError(f"{self.name} changed while it was read", hint="type the same command again")
             yield file
 
@@ -271,11 +271,6 @@ def _parsed(raw: bytes, what: str) -> ImageIndex | ImageManifest:
 def _open_without_waiting(path: str, flags: int) -> int:
     """Open a file; do not wait for the writer of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _stamp(file: BinaryIO) -> tuple[int, int, int]:
-    found = os.fstat(file.fileno())
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _members(file: BinaryIO, path: str) -> dict[str, _Member]:

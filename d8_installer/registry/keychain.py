@@ -68,7 +68,7 @@ class Login(Struct, frozen=True):
     """
 
     credentials: Credentials | None = None
-    place: str | None = None
+    file: str | None = None
     troubles: tuple[str, ...] = ()
 
 

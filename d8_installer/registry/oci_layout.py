@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import stat
 import sys
 from contextlib import contextmanager
@@ -32,7 +31,8 @@ REF_NAME = "org.opencontainers.image.ref.name"
 _SHORT_TAG = "io.deckhouse.image.short_tag"  # `d8 mirror` puts a whole reference into ref.name (rpp.md §15)
 _CHUNK = 256 << 10
 _MAX_INDEX_BYTES = 16 << 20
-_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+"""The content of ``oci-layout``."""
 
 
 class _Entry(Struct, frozen=True):
@@ -47,7 +47,7 @@ class _Entry(Struct, frozen=True):
 class _Index(Struct, frozen=True, kw_only=True):
     """A parsed ``index.json``, and the stamp of the file that it was read from."""
 
-    stamp: tuple[int, int, int]
+    stamp: Stamp
     entries: tuple[_Entry, ...]
     by_tag: Mapping[str, _Entry]
     media_types: Mapping[Digest, str]
@@ -151,7 +151,7 @@ class LayoutSource:
         try:
             found = os.stat(path)
             known = self._indexes.get(image)
-            if known is not None and known.stamp == _stamp(found):
+            if known is not None and known.stamp == stamp_of(found):
                 return known
             index = _read_index(path)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -209,14 +209,18 @@ class LayoutDestination:
 # -- index.json ------------------------------------------------------------------------------------------
 
 
-def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """Return what changes when a file is written or replaced: its time of modification, size and inode."""
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _read_index(path: str) -> _Index:
     with open(path, "rb") as file:
         # The stamp is that of the open file: a rename in between must not be cached under the new file's stamp.
-        stamp = _stamp(os.fstat(file.fileno()))
+        stamp = stamp_of(os.fstat(file.fileno()))
         raw = file.read(_MAX_INDEX_BYTES + 1)
     entries = _parse_index(raw, path)
     by_tag: dict[str, _Entry] = {}
@@ -333,7 +337,7 @@ def _write(path: str, chunks: Iterable[bytes], digest: Digest, size: int) -> Non
     Chunks that do not add up to *digest* and *size* are a MismatchError.
     """
     directory, base = os.path.split(path)
-    temporary = os.path.join(directory, f".{base[:20]}.{secrets.token_hex(8)}")
+    temporary = os.path.join(directory, f".{base[:20]}.{os.urandom(8).hex()}")
     hasher, written = hashlib.sha256(), 0
     try:
         with open(temporary, "xb") as file:
@@ -380,7 +384,7 @@ def _locked(marker: str) -> Iterator[None]:
 
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_size == 0:
-            os.write(descriptor, _MARKER)
+            os.write(descriptor, MARKER)
             os.fsync(descriptor)
         yield
     finally:

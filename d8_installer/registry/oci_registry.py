@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from d8_installer.errors import (
@@ -211,7 +211,7 @@ class RegistrySource:
             raise NotFoundError(f"{ref[:130]!r} is neither a tag nor a digest")
         call = self._registry.call("GET", image, f"manifests/{ref}")
         call = replace(call, headers=ACCEPT)
-        if (known := self._known.get((image, ref))) is not None:
+        if (known := self._known.get(image, ref)) is not None:
             return known
         answer = self._whole(call, MAX_MANIFEST_BYTES)
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
@@ -299,15 +299,21 @@ def next_page(header: str, url: str) -> str | None:
     name. A header that cannot be read, or has no usable target, is a MismatchError, since taking it for the end of the
     list would hide the newest versions.
     """
-    for target, parameters in _links(header):
-        if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:
-            return _on_own_origin(url, target)
+    for link in _links(header):
+        if "next" in link.parameters.get("rel", "").lower().split() and "anchor" not in link.parameters:
+            return _on_own_origin(url, link.target)
     return None
 
 
-def _links(header: str) -> list[tuple[str, dict[str, str]]]:
-    """Return each target with its parameters, names in lower case; the first of a repeated parameter counts."""
-    links, at = [], 0
+class _Link(NamedTuple):
+    target: str
+    parameters: dict[str, str]
+    """Names in lower case; the first of a repeated parameter counts."""
+
+
+def _links(header: str) -> list[_Link]:
+    links: list[_Link] = []
+    at = 0
     end = len(header.rstrip(" \t,"))
     while at < end:
         target = re.compile(_TARGET, re.ASCII).match(header, at)
@@ -321,7 +327,7 @@ def _links(header: str) -> list[tuple[str, dict[str, str]]]:
                 quoted = found[2]
                 value = (found[3] or "") if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
                 parameters.setdefault(found[1].lower(), value)
-        links.append((target[1], parameters))
+        links.append(_Link(target[1], parameters))
         between = re.compile(_BETWEEN, re.ASCII).match(header, at)
         if between is None:
             raise _unreadable(header, at)

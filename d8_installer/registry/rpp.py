@@ -60,7 +60,7 @@ class RppSource:
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest's bytes. A proxy without this route is refused, since nothing could be verified."""
         request = rpp_wire.manifest_request(image, ref)
-        if (known := self._known.get((image, ref))) is not None:
+        if (known := self._known.get(image, ref)) is not None:
             return known
         response = self._get(request, MAX_MANIFEST_BYTES)
         if response.status == 404 and not rpp_errors.has_manifest_route(response.body):

@@ -33,7 +33,7 @@ def keychain(tmp_path: Path, document: object, seconds: float = 30) -> Keychain:
 def found(keys: Keychain, host: str = "r.example", repository: str = "a/b") -> Credentials | None:
     login = keys.find(host, repository)
     assert SECRET not in f"{login!r}"
-    assert (login.credentials is None) == (login.place is None)
+    assert (login.credentials is None) == (login.file is None)
     return login.credentials
 
 
@@ -106,7 +106,7 @@ def test_the_files_are_read_in_the_order_of_the_manual_page(tmp_path: Path) -> N
     keys = Keychain(env, runtime=str(tmp_path / "run"))
     assert found(keys, "other.example") is None
     for place in places:
-        assert keys.find("r.example", "a").place == str(place)
+        assert keys.find("r.example", "a").file == str(place)
         assert found(keys) == Credentials(place.parent.name, SECRET)
         place.unlink()
     assert found(keys) == Credentials("old", SECRET)
@@ -177,7 +177,7 @@ JSONS = st.recursive(
 @given(JSONS)
 def test_any_file_is_read(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
     login = keychain(tmp_path_factory.mktemp("docker"), json.dumps(document)).find("r.example", "a")
-    assert login.credentials is None or login.place is not None
+    assert login.credentials is None or login.file is not None
 
 
 # -- helpers ---------------------------------------------------------------------------------------------
