@@ -18,6 +18,8 @@ from d8_installer.cli.verbs import VERBS
 from d8_installer.model.config import Config
 from d8_installer.model.manifest import Manifest
 from tests.command import run
+from tests.images import executable
+from tests.person import Person
 
 ROOT = Path(__file__).resolve().parent.parent
 _NAMES = ("architecture", "install", "commands", "hooks", "lock", "merging", "shells", "homes")
@@ -83,6 +85,18 @@ def test_the_json_example_is_what_the_command_prints(tmp_path: Path) -> None:
     (example,) = blocks("docs/commands.md", "json")
     done = run("which", "nothing", "--json", home=str(tmp_path))
     assert json.loads(done.out) == json.loads(example)
+
+
+def test_the_explanation_is_what_the_command_prints(tmp_path: Path) -> None:
+    (example,) = blocks("docs/lock.md", "console")
+    person = Person(tmp_path / "home", tmp_path / "images")
+    builds = {platform: executable(platform, "ruff") for platform in ("darwin-arm64", "linux-amd64")}
+    person.publish("ruff", "v1.1.0", builds=builds)
+    person.ok("install", "ruff<2", "--platform", "linux-amd64")
+    person.publish("ruff", "v1.2.5", "v1.3.0-rc.1", "v2.0.0", builds=builds)
+    command, _, shown = example.partition("\n")
+    done = person.ok(*command.split()[2:])
+    assert done.out.replace(person.endpoint, "https://rpp.example.com") == shown
 
 
 def test_every_setting_is_documented() -> None:
