@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PROGRAM = forking.PROGRAM
 TIMEOUT = forking.TIMEOUT
+SOON = 60
+"""Seconds in which anything ends, on a machine however busy, that does not wait for what never comes."""
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with ``d8-installer`` and nothing else, for the PATH of a person who has it there."""

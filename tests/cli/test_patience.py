@@ -14,7 +14,7 @@ import pytest
 from d8_installer.errors import TryAgainError
 from d8_installer.store import fs
 from d8_installer.store.flock import WaitPolicy
-from tests.command import environment, run, start
+from tests.command import SOON, environment, run, start
 from tests.faults.scenarios import CONFIG, DATA
 from tests.images import add_image, executables, host_platform
 
@@ -83,7 +83,7 @@ def test_a_stopped_process_is_named_and_waited_for_with_an_end(
     assert f"waiting for another d8-installer (process {holder})" in done.err.splitlines()
     assert f"error: another d8-installer (process {holder}) has held {path} for more than 3 s" in done.err
     assert f"`kill -CONT {holder}`" in done.err
-    assert 3 <= seconds < 20
+    assert 3 <= seconds < SOON
     os.kill(holder, signal.SIGKILL)  # what the hint says, but for what the process would do on its way out
     assert run("install", "tool", home=str(home), env=LIMIT).code == 0
 
@@ -115,9 +115,9 @@ def test_who_waits_can_be_interrupted(
     assert waiting.stderr.readline() == f"waiting for another d8-installer (process {holder})\n"
     begin = time.monotonic()
     waiting.send_signal(number)
-    waiting.communicate(timeout=30)
+    waiting.communicate(timeout=SOON)
     assert waiting.returncode == (130 if number == signal.SIGINT else 143)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < SOON
 
 
 def test_a_short_wait_is_not_worth_a_word(tmp_path: Path) -> None:

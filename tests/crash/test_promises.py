@@ -129,8 +129,8 @@ def test_a_lock_of_a_killed_process_blocks_nobody(home: Path, lock: str) -> None
             waiting = start(*words, home=str(home))
             until_blocked(waiting, path)
             process.kill()
-            process.wait(30)
-            out, err = waiting.communicate(timeout=30)
+            process.wait(60)
+            out, err = waiting.communicate(timeout=60)
             assert waiting.returncode == 0, (words, out, err)
     assert run("verify", home=str(home)).code == 0
 

@@ -173,7 +173,7 @@ def said(home: str, binary: str) -> str | None:
     path = os.path.join(home, DATA, "bin", binary)
     if not os.path.lexists(path):
         return None
-    done = subprocess.run([path], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([path], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.removesuffix(f" {host_platform()}\n")
 
 

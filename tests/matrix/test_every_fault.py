@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 PATIENCE = 1.0
 """D8_PATIENCE of these machines, in seconds."""
-BOUND = 30 * PATIENCE
+BOUND = 60 * PATIENCE
 """No command may take longer, whatever the server does."""
 AT_ONCE = 3
 """Cases in a HOME and with a server of their own; most of their time is patience."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.proxy.server import MAX_CONNECTIONS, connection_limit
+from tests.command import SOON
 from tests.proxy.serving import LAYER
 from tests.proxy.test_server import V1, proxy
 
@@ -59,7 +60,7 @@ def stays_quick(count: int) -> None:
             while time.monotonic() < end:
                 began = time.monotonic()
                 assert running.ask(V1).body == LAYER
-                assert time.monotonic() - began < 2
+                assert time.monotonic() - began < SOON
                 time.sleep(0.25)
         assert resident(running.process.pid) < 200
         status, errors = running.stop()
@@ -77,7 +78,7 @@ BEGUN = [b"", b"GET / HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /healthz H
 def test_a_connection_without_a_request_is_closed() -> None:
     """Silent, with half a request, with HTTP/2, and idle after a request."""
     with proxy() as running, ExitStack() as stack:
-        peers = [socket.create_connection(("127.0.0.1", running.port), 20) for _ in BEGUN]
+        peers = [socket.create_connection(("127.0.0.1", running.port), SOON) for _ in BEGUN]
         began = time.monotonic()
         for peer, begun in zip(peers, BEGUN, strict=True):
             stack.enter_context(closing(peer))
@@ -85,7 +86,7 @@ def test_a_connection_without_a_request_is_closed() -> None:
         for peer in peers:
             while peer.recv(4096):
                 pass
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < SOON
 
 
 def test_open_files_are_raised_for_them_and_never_beyond_what_is_allowed() -> None:

@@ -64,7 +64,7 @@ def test_clients_at_the_same_time_share_one_transfer(source: MemorySource, handl
 
 
 def assert_waited(event: threading.Event) -> None:
-    assert event.wait(30)
+    assert event.wait(60)
 
 
 def test_bytes_flow_before_the_last_has_come(source: MemorySource, handler: Handler) -> None:

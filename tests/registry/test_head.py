@@ -13,6 +13,7 @@ import pytest
 from d8_installer.errors import D8Error, TryAgainError, UnreachableError
 from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
+from tests.command import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +59,10 @@ def saying(*parts: bytes, pause: float, repeat: int = 1) -> Iterator[str]:
 
 DRIPS = {
     "a byte now and then": ([bytes([byte]) for byte in GOOD], 0.2, 1),
-    "a header now and then": ([GOOD[:17], *[b"x: y\r\n"] * 50], 0.2, 1),
-    "interim answers without end": ([b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"], 0.2, 50),
-    "100 without end": ([b"HTTP/1.1 100 Continue\r\n\r\n"], 0.2, 50),
-    "nothing": ([b""], 0.2, 50),
+    "a header now and then": ([GOOD[:17], *[b"x: y\r\n"] * 1000], 0.2, 1),
+    "interim answers without end": ([b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"], 0.2, 1000),
+    "100 without end": ([b"HTTP/1.1 100 Continue\r\n\r\n"], 0.2, 1000),
+    "nothing": ([b""], 0.2, 1000),
 }
 
 
@@ -72,7 +73,7 @@ def test_a_head_that_drips_is_given_up(name: str) -> None:
         begin = time.monotonic()
         with pytest.raises(TryAgainError, match="did not answer in time"):
             ask(f"http://{host}/")
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < SOON
 
 
 def test_interim_answers_that_come_quickly_end_too() -> None:
@@ -80,7 +81,7 @@ def test_interim_answers_that_come_quickly_end_too() -> None:
         begin = time.monotonic()
         with pytest.raises(D8Error):
             ask(f"http://{host}/")
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < SOON
 
 
 def test_a_head_in_good_time_is_no_drip() -> None:
@@ -95,14 +96,14 @@ def test_a_tls_handshake_that_stalls_is_given_up(parts: list[bytes]) -> None:
         begin = time.monotonic()
         with pytest.raises(D8Error):
             ask(f"https://{host}/")
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < SOON
 
 
 def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     hung = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
-        hung.wait(20)
+        hung.wait(600)
         return []
 
     # The resolver is the system's: no server of ours can make it hang.
@@ -111,4 +112,4 @@ def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UnreachableError, match="not resolved"):
         ask("https://registry.invalid/")
     hung.set()
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < SOON

@@ -117,7 +117,7 @@ def nginx(folder: Path, registry: str, *lines: str, tls: str = "") -> Iterator[s
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -172,7 +172,7 @@ def proxy_of(url: str, home: Path) -> Iterator[str]:
         yield process.stdout.readline().strip().rpartition(" ")[2]
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 def test_https_on_this_machine(open_registry: str, tmp_path: Path) -> None:

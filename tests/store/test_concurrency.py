@@ -165,4 +165,4 @@ def test_switching_to_and_fro_under_many_readers(somebody: Neighbour) -> None:
                 assert file.read().startswith(b"#!/bin/sh")
             assert reader.stdout.readline() == "\n"
         reader.stdin.close()
-        assert reader.wait(30) == 0
+        assert reader.wait(60) == 0

@@ -73,7 +73,7 @@ def place(profile: ProfileStore, number: int) -> Generation:
 
 def said(directory: str) -> str:
     command = [os.path.join(directory, "tool")]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
 @pytest.mark.parametrize("switch", [LinkSwitch(), FileSwitch()], ids=["links", "files"])

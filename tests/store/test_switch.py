@@ -66,7 +66,7 @@ class Place:
 
     @staticmethod
     def run(path: str) -> str:
-        return subprocess.run([path], capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        return subprocess.run([path], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
     def tree(self) -> list[str]:
         """Return all that lies in ``current``."""
