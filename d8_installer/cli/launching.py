@@ -52,17 +52,17 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
 def _provide(launch: Launch, environ: Mapping[str, str], screen: Screen) -> str:
     from datetime import UTC, datetime
 
-    from d8_installer.ops.first_run import options_for, provide
+    from d8_installer.ops.first_run import provide, session_for
     from d8_installer.pipeline.scope import Scope
     from d8_installer.pipeline.session import wire
 
     end_cleanly(screen)
-    options, directory = options_for(launch, environ, working_directory())
+    chosen = session_for(launch, environ, working_directory())
     talk = _FirstRun(screen, quiet=False, verbose=False)
-    scope = Scope(options=options, environ=environ, clock=lambda: datetime.now(UTC), directory=directory)
+    scope = Scope(options=chosen.options, environ=environ, clock=lambda: datetime.now(UTC), directory=chosen.directory)
     with wire(scope, talk) as session:
         provided = provide(session, launch)
     screen.end_bars()
-    if provided.said:
-        screen.say(f"d8-installer: {provided.said}")
+    if provided.summary:
+        screen.say(f"d8-installer: {provided.summary}")
     return provided.path

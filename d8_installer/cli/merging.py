@@ -41,7 +41,7 @@ def chosen_sides(arguments: argparse.Namespace) -> dict[ImageName, str]:
 def merge(context: Context) -> Outcome:
     """Act as the merge driver. Nothing goes to stdout: that is the terminal on which `git merge` was typed."""
     from d8_installer.errors import UsageError
-    from d8_installer.ops.lock import LockResult, changes_between
+    from d8_installer.ops.lock import LockResult, version_changes
     from d8_installer.ops.merge_driver import drive
 
     typed = context.arguments
@@ -60,7 +60,7 @@ def merge(context: Context) -> Outcome:
     ):
         raise UsageError("--merge merges three files and takes no other option of `lock`", hint="leave out the others")
     driven = drive(context.directory, context.arguments.merge)
-    changes = changes_between(driven.before, driven.after)
+    changes = version_changes(driven.before, driven.after)
     changed = driven.before != driven.after
     result = LockResult(
         file=driven.file, changes=changes, images=len(driven.after.images), changed=changed, written=changed

@@ -19,6 +19,7 @@ from d8_installer.store import documents
 if TYPE_CHECKING:
     from d8_installer.cli.context import Context
     from d8_installer.model.lock import Lock
+    from d8_installer.ops.wheel_inputs import GivenLock
     from d8_installer.pipeline.session import Session
     from d8_installer.publish.wheel_parts import Parts
 
@@ -29,7 +30,10 @@ def wheels(context: Context, epoch: int | None) -> Outcome:
     path = os.path.abspath(typed.source)
     directory = os.path.abspath(typed.output or os.path.dirname(path))
     package = open_package(path, typed.manifest)
-    made = pack(package, _parts(context, package.declared, package.lock), directory, epoch)
+    from d8_installer.ops.wheel_inputs import GivenLock
+
+    beside = None if package.lock is None else GivenLock(*package.lock)
+    made = pack(package, _parts(context, package.declared, beside), directory, epoch)
     return Outcome({"mode": typed.mode, "wheels": [packed.as_json() for packed in made]}, wheel_lines(made))
 
 
@@ -51,7 +55,7 @@ def parts_only(context: Context) -> Outcome:
     return Outcome(lay_out_parts(declared, found[0], os.path.abspath(typed.parts)), [])
 
 
-def _parts(context: Context, declared: Declared, beside: tuple[Lock, str] | None) -> list[Parts]:
+def _parts(context: Context, declared: Declared, beside: GivenLock | None) -> list[Parts]:
     typed = context.arguments
     if typed.mode == "thin":
         return [thin_parts(declared, flavour) for flavour in _thin_targets(declared, typed.platforms)]
@@ -62,11 +66,13 @@ def _parts(context: Context, declared: Declared, beside: tuple[Lock, str] | None
         return [_fat(session, declared, lock, platform) for platform in _fat_targets(session, lock, typed.platforms)]
 
 
-def _lock(path: str) -> tuple[Lock, str]:
+def _lock(path: str) -> GivenLock:
+    from d8_installer.ops.wheel_inputs import GivenLock
+
     loaded = documents.load_lock(path)
     if loaded is None:
         raise UsageError(f"there is no lock {path}", hint="type `d8-installer lock` beside the manifest")
-    return loaded.value, path
+    return GivenLock(loaded.value, path)
 
 
 def _thin_targets(declared: Declared, typed: list[str]) -> tuple[Platform | None, ...]:

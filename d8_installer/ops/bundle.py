@@ -1,6 +1,7 @@
-"""``bundle create``: the locked images, their lock and their manifests in one file, the same bytes each time.
+"""``bundle create``: writes the locked images, their lock and their manifests to one file, the same bytes each time.
 
-Each layer is proven while it streams into the file. The store cannot give them: it keeps executables, not layers.
+Each layer is verified while it streams into the file. Layers always come from the source: the store keeps only
+executables.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _MANIFEST_LIMIT = 4 << 20
 
 
 class BundleResult(Struct, frozen=True, kw_only=True):
-    """A bundle that was written: its file, digest and bytes, and what is in it."""
+    """A bundle that was written: its file, its digest and bytes, and what it contains."""
 
     file: str
     digest: Digest
@@ -64,10 +65,10 @@ class BundleResult(Struct, frozen=True, kw_only=True):
 
 
 def create(session: Session, output: str, platforms: Iterable[str] = (), given: tuple[str, ...] = ()) -> BundleResult:
-    """Write what the profile's lock pins into *output*, for *platforms* or for all; the lock must be current.
+    """Write what the profile's lock pins to *output*, for *platforms* or for all. The lock must be current.
 
-    Raises StaleLockError, NotFoundError where an image is not locked for a platform, and what the source raises. The
-    file appears whole, in one rename, or not at all.
+    The file appears complete, in one rename, or not at all. If the lock is stale, raise StaleLockError; if an image is
+    not locked for a platform, raise NotFoundError.
     """
     profile = session.profiles.find()
     path = _output_file(session, profile, output)
@@ -92,22 +93,19 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
             for request in layers:
                 writer.layer(request)
             writer.end()
-    held = sorted(
-        {str(platform) for platform in chosen} or {k for i in workspace.locked.images for k, _ in i.platforms}
-    )
-    digest = Digest(writer.hasher.hexdigest())
+    locked = {platform for image in workspace.locked.images for platform, _ in image.platforms}
     return BundleResult(
         file=path,
-        digest=digest,
+        digest=Digest(writer.hasher.hexdigest()),
         size=writer.size,
         images=len(workspace.locked.images),
         layers=len(layers),
-        platforms=tuple(held),
+        platforms=tuple(sorted({str(platform) for platform in chosen} or locked)),
     )
 
 
 def _output_file(session: Session, profile: Profile, typed: str) -> str:
-    """Return the real path of the file that ``-o`` names. Look only; nothing is written before everything is known.
+    """Return the real path of the file that ``-o`` names. Nothing is written here.
 
     A device, a file in the home, or one of the profile's own documents is a UsageError. A directory, or a file in a
     directory that does not exist, is a DiskError.
@@ -147,7 +145,7 @@ def _refuse_twice() -> None:
 
 
 def _order(entry: tuple[str, bytes]) -> tuple[bool, str]:
-    """What tells of the rest comes first, then the blobs by their digest."""
+    """Sort the documents before the blobs, and both by name."""
     return entry[0].startswith("blobs/"), entry[0]
 
 
@@ -176,14 +174,14 @@ def _pins(image: LockedImage, platforms: tuple[Platform, ...]) -> Iterator[tuple
             )
 
 
-class _Kept(Struct, frozen=True):
-    """Keeps every manifest that is asked for, by its digest; ``provenance.prove`` asks for all that are needed."""
+class _KeepingManifests(Struct, frozen=True):
+    """Keeps every manifest that ``provenance.prove`` asks for, by its digest."""
 
     source: Manifests
     found: dict[str, ManifestBytes]
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
-        """Return the manifest, asked for once."""
+        """Return the manifest. It is asked for only once."""
         known = self.found.get(ref)
         if known is None:
             known = self.found[ref] = self.source.manifest(image, ref)
@@ -191,12 +189,12 @@ class _Kept(Struct, frozen=True):
 
 
 def _manifests(session: Session, lock: Lock, tags: LockedTags) -> dict[str, bytes]:
-    """Return ``index.json`` and the manifests of all locked platforms: a lock made from the bundle is the same."""
+    """Return ``index.json`` and the manifests of all locked platforms, so that the bundle yields the same lock."""
     found: dict[str, ManifestBytes] = {}
 
     def prove(image: LockedImage) -> None:
         for request in image.layer_requests():
-            provenance.prove(_Kept(tags.manifests_for(request), found), request)
+            provenance.prove(_KeepingManifests(tags.manifests_for(request), found), request)
 
     with workers(session.scope.options.connections) as pool:
         pool.map(prove, lock.images)
@@ -206,7 +204,7 @@ def _manifests(session: Session, lock: Lock, tags: LockedTags) -> dict[str, byte
 
 
 def _texts(workspace: Workspace, requesters: Requesters) -> Mapping[str, bytes]:
-    """Return the manifests as they are: the profile's own, and those of the plugins."""
+    """Return the texts of the manifests: the profile's own and those of the plugins."""
     texts = {form.MANIFEST: workspace.manifest_text.encode()} if requesters.own is not None else {}
     for plugin in requesters.plugins:
         raw = fs.read(plugin.file, limit=_MANIFEST_LIMIT)
@@ -217,11 +215,11 @@ def _texts(workspace: Workspace, requesters: Requesters) -> Mapping[str, bytes]:
 
 
 class _TagAloneError(MismatchError):
-    """Other bytes than the locked ones came, and a tag alone led to them."""
+    """The bytes are not the locked ones, and only a tag led to them."""
 
 
 class _Writer:
-    """Writes members one behind the other, and hashes all of it."""
+    """Writes the members of the archive one after the other, and hashes the whole file."""
 
     def __init__(self, session: Session, file: BinaryIO, tags: LockedTags) -> None:
         self._session = session
@@ -231,13 +229,13 @@ class _Writer:
         self.size = 0
 
     def document(self, name: str, content: bytes) -> None:
-        """Write a member whose bytes are at hand."""
+        """Write a member with this *content*."""
         self._write(form.header(name, len(content)) + content + form.padding(len(content)))
 
     def layer(self, request: LayerRequest) -> None:
-        """Write a layer as it comes, proven; a cut transfer begins anew at its place, some times."""
+        """Write a layer while it arrives, and verify it. An interrupted transfer starts over, a few times."""
         self._write(form.header(form.blob_name(request.layer), request.size))
-        begun = self.size, self.hasher.copy()
+        start, hasher_at_start = self.size, self.hasher.copy()
         tries = 0
         while True:
             try:
@@ -250,7 +248,7 @@ class _Writer:
                 self._session.reporter.detail(f"{error}; fetching it again")
             except _TagAloneError:
                 request = replace(request, by_digest=True)
-            self.size, self.hasher = begun[0], begun[1].copy()
+            self.size, self.hasher = start, hasher_at_start.copy()
             self._file.seek(self.size)
         if request.by_digest:
             self._tags.tell_of_other_bytes(request)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 
 _LOCAL = frozenset(["bundle", "oci-layout"])
+"""The schemes of sources that are a path of this machine."""
 _PATHS = frozenset(["ca_file", "client_cert", "client_key", "token_file"])
 _LISTS_OF_PATHS = frozenset(["environments", "safe_directories"])
 
 
 class Settings(Struct, frozen=True):
-    """The settings as they are now, and the file they lie in."""
+    """The settings as they are now, and their file. ``key`` is the one that was asked for or changed."""
 
     file: str
     values: dict[str, object]
@@ -50,18 +51,18 @@ def show(session: Session, key: str | None = None) -> Settings:
 
 
 def change(session: Session, key: str, value: str | None) -> Settings:
-    """Set *key* to *value*, or unset it for None; a value that the schema refuses is not written.
+    """Set *key* to *value*, or unset it for None. A value that the schema refuses is not written.
 
-    A relative path in *value* is stored as an absolute one: the settings are read in every directory.
+    A relative path in *value* is stored as an absolute one, since the settings hold in every directory.
     """
     stored = None if value is None else absolute(key, value, session.scope.directory)
     return change_to(session, key, lambda _before: stored)
 
 
 def absolute(key: str, value: str, directory: str) -> str:
-    """Return *value* with each path in it made absolute, from *directory*; ``~`` is the home directory.
+    """Return *value* with each path in it made absolute, from *directory*. ``~`` is the home directory.
 
-    Paths are the values of `_PATHS`, and what follows the scheme of a local source (``bundle:``, ``oci-layout:``).
+    Paths are the values of `_PATHS` and `_LISTS_OF_PATHS`, and the part after the scheme of a local source.
     """
     if key in _PATHS:
         return _absolute_path(value, directory)
@@ -83,19 +84,19 @@ def _absolute_path(path: str, directory: str) -> str:
     if not path:
         return path
     joined = os.path.join(directory, os.path.expanduser(path))
-    # `link/..` is the parent of what the link leads to, which the text alone cannot say.
+    # `link/..` is the parent of the directory that the link leads to, which the text alone does not tell.
     return os.path.realpath(joined) if ".." in path.split(os.sep) else os.path.normpath(joined)
 
 
 def change_to(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
-    """Set *key* to what *value* makes of the settings as they are; no other process changes any meanwhile."""
-    with _alone(session):
+    """Set *key* to what *value* returns for the current settings. No other process changes them meanwhile."""
+    with _locked(session):
         return _changed(session, key, value)
 
 
 @contextlib.contextmanager
-def _alone(session: Session) -> Iterator[None]:
-    """Hold the settings' lock, which is there only as long as somebody has it: no home need be near them."""
+def _locked(session: Session) -> Iterator[None]:
+    """Hold the lock of the settings. Its file exists only while it is held, since there may be no home beside it."""
     session.profiles.refuse_foreign(session.scope.config_file)
     with status.readable_by_all(wanted=session.scope.is_global):
         if session.scope.is_global:
@@ -108,12 +109,12 @@ def _alone(session: Session) -> Iterator[None]:
             try:
                 yield
             finally:
-                with contextlib.suppress(DiskError):  # Windows removes no open file; the next one uses it again
+                with contextlib.suppress(DiskError):  # Windows removes no open file; the next command reuses it
                     fs.remove(mutex)
 
 
 def note_directories(session: Session) -> None:
-    """Let the home remember that the configuration's parents were not there before: so they go when the rest does."""
+    """Record in the home which parents of the configuration are made now, so that ``self uninstall`` removes them."""
     if not session.scope.has_own_files and absent_directories(session.scope.environ):
         with contextlib.suppress(ConfigError, DiskError, NotAllowedError):  # this command needs no home
             session.profiles.refuse_foreign(session.scope.home.root)
@@ -130,8 +131,8 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
             for url in [config.endpoint or ""] if key == "endpoint" else config.sources:
                 _check_source(url, has_plugins=bool(config.plugins))
     except ConfigError as error:
-        # The value itself is not shown: an address may have a password in it. The file's place and the hint to mend
-        # it are left out: nothing was written.
+        # The value itself is not shown, since an address may contain a password. The file's name and the hint to edit
+        # it are left out, since nothing was written.
         cause = error.__cause__
         problem, hint = (cause.problem, cause.hint) if isinstance(cause, DocumentError) else (str(error), error.hint)
         raise UsageError(f"{key} cannot be set to that: {problem}", hint=hint) from error
@@ -140,7 +141,7 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
 
 
 def _check_source(url: str, *, has_plugins: bool) -> None:
-    """Refuse what no source has, and what must not lie in a file that others may read: passwords and tokens."""
+    """Refuse a URL that no source can have, and one with a password or token, since others may read the file."""
     from d8_installer.plugin.schemes import FIRST_PARTY
 
     scheme = url.partition(":")[0]

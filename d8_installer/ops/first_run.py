@@ -1,6 +1,6 @@
-"""A launcher's cold path: the profile gets what this one plugin wants, and nothing else of it is looked at.
+"""A launcher's first run: places the images that its plugin requests, and leaves all other requesters as locked.
 
-So that a tool's first run depends on no other plugin's health, all other requesters stay as they are locked.
+So the first run of a tool does not depend on the state of other plugins.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from d8_installer.model.resolution import LENIENT, KeptRequests, Wanted
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import apply
 from d8_installer.pipeline.change import Applied, Change, asked_by
-from d8_installer.pipeline.contested import UnmetRequest, refuse_contested_verifiers, unmet_requests
-from d8_installer.pipeline.ownership import refuse_program_of_another
+from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.scope import Options
+from d8_installer.pipeline.strangers import refuse_strangers_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
 from d8_installer.plugin.launcher import PROFILE_LINK
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Launch(Struct, frozen=True, kw_only=True):
-    """A launcher's call: its request's hash (or ``-``), its binary, how it was called, its environment's prefix."""
+    """A launcher's call: the hash of its request (or ``-``), its binary, its ``argv[0]``, its environment's prefix."""
 
     request: str
     binary: str
@@ -52,62 +52,71 @@ class Launch(Struct, frozen=True, kw_only=True):
 
 
 class Provided(Struct, frozen=True):
-    """The file to become, and what was done for it in a few words (empty: nothing)."""
+    """The file to execute, and what was done to provide it, in a few words ("" for nothing)."""
 
     path: str
-    said: str = ""
+    summary: str = ""
+
+
+class LaunchSession(Struct, frozen=True):
+    """The options and the working directory of the session that serves a launcher."""
+
+    options: Options
+    directory: str
 
 
 def environment_of(argv0: str) -> str:
-    """Return the prefix of the environment that a launcher lies in, a user site's too; else that of this Python.
+    """Return the prefix of the environment that a launcher is in, which may be a user site; else that of this Python.
 
-    The two differ where the launcher had to take the d8-installer on PATH.
+    The two differ if the launcher had to use the d8-installer on PATH.
     """
     prefix = prefix_of(os.path.realpath(argv0))
     return prefix if any(libraries_of(prefix)) else sys.prefix
 
 
 def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
-    """Return the file if it is there already: another first run was quicker, or the launcher has no warm path.
+    """Return the file if it is already in place: another first run was faster, or the launcher has no warm path.
 
-    Raises NotAllowedError if it is another user's.
+    If the file is another user's, raise NotAllowedError.
     """
     if len(launch.request) != 64 or not launch.request.isalnum():
         return None
-    home, profile = _places(launch, environ)
-    run = home.run(launch.request)
-    name = _file_name(launch.binary)
-    config_file = partial(settings_file, home, chosen_home(None, environ), environ)
-    for path in (os.path.join(_requested(paths, launch.request), name) for paths in (profile, run)):
+    place = _place(launch, environ)
+    run = place.home.run(launch.request)
+    config_file = partial(settings_file, place.home, chosen_home(None, environ), environ)
+    for paths in (place.profile, run):
+        path = _requested_file(paths, launch.request, launch.binary)
         if os.access(path, os.X_OK):
-            refuse_program_of_another(home, environ, config_file, path)
+            refuse_strangers_program(place.home, environ, config_file, path)
             return path
     return None
 
 
-def options_for(launch: Launch, environ: Mapping[str, str], directory: str) -> tuple[Options, str]:
-    """Return the session's options and directory: for the project that the environment is linked to, or the user.
+def session_for(launch: Launch, environ: Mapping[str, str], directory: str) -> LaunchSession:
+    """Return the session for the project that the launcher's environment is linked to, or for the user's profile.
 
-    The link names the home too, whatever the variables say now.
+    The link determines the home as well, whatever the variables say now.
     """
-    home, profile = _places(launch, environ)
-    if os.path.basename(profile.root) == "user":
-        return Options(profile="user"), directory
-    return Options(profile="project", home=home.root), _project_of(profile) or directory
+    place = _place(launch, environ)
+    if os.path.basename(place.profile.root) == "user":
+        return LaunchSession(Options(profile="user"), directory)
+    options = Options(profile="project", home=place.home.root)
+    return LaunchSession(options, _project_of(place.profile) or directory)
 
 
 def provide(session: Session, launch: Launch) -> Provided:
-    """Put the plugin's images in place and return the file that the launcher stands for.
+    """Place the plugin's images and return the file that the launcher stands for.
 
-    A plugin that cannot agree with those in the profile runs what it asked for from ``runs/``, outside the profile.
-    Raises DocumentError where the environment holds no such plugin, and whatever resolving and fetching raise.
+    If the plugin's request conflicts with others in the profile, its image is resolved outside the profile, under
+    ``runs/``. If the environment has no such plugin, raise DocumentError.
     """
-    plugin, request = _find(launch)
+    offer = _find(launch)
+    plugin, request = offer.plugin, offer.request
     with session.profiles.writing(session.profiles.find(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
         requesters = gather(session, workspace)
         refuse_contested_verifiers(session, requesters)
-        theirs = unmet_requests(plugin, requesters.plugins, workspace.locked)
+        theirs = contested(plugin, requesters.plugins, workspace.locked)
         apart = next((one for one in theirs if one.request == request), None)
         if apart is None:
             change = _change(session, workspace, requesters, _without(plugin, theirs))
@@ -116,43 +125,50 @@ def provide(session: Session, launch: Launch) -> Provided:
             )
     if apart is not None:
         return _provide_apart(session, apart, launch.binary)
-    path = os.path.join(_requested(workspace.generations.paths, request.hash.hex), _file_name(launch.binary))
+    path = _requested_file(workspace.generations.paths, request.hash.hex, launch.binary)
     if os.path.exists(path):
-        return Provided(path, _said(plugin, applied))
+        return Provided(path, _summary(plugin, applied))
     for problem in applied.left_out:
         if not isinstance(problem, ConflictError):
             raise problem
     if not applied.left_out:
         raise DiskError(f"{path} is missing after it was placed", hint="run `d8-installer sync`")
-    return _provide_apart(
-        session, UnmetRequest(plugin=plugin, request=request, why=str(applied.left_out[0])), launch.binary
-    )
+    return _provide_apart(session, Apart(plugin, request, str(applied.left_out[0])), launch.binary)
 
 
-def _provide_apart(session: Session, apart: UnmetRequest, binary: str) -> Provided:
-    from d8_installer.pipeline.plugin_runs import provide_separately
+def _provide_apart(session: Session, apart: Apart, binary: str) -> Provided:
+    from d8_installer.pipeline.plugin_runs import provide_apart
 
-    run = provide_separately(session, apart, binary)
+    run = provide_apart(session, apart, binary)
     return Provided(run.path, f"{apart.why}; it runs apart from your profile")
 
 
-def _without(plugin: DiscoveredPlugin, requests: tuple[UnmetRequest, ...]) -> DiscoveredPlugin:
-    """Return *plugin* without the requests that are another environment's in the profile."""
-    theirs = {one.request for one in requests}
-    kept = tuple(request for request in plugin.manifest.requests if request not in theirs)
+def _without(plugin: DiscoveredPlugin, requests: tuple[Apart, ...]) -> DiscoveredPlugin:
+    """Return *plugin* without those of its *requests* that the profile has from another environment."""
+    contested_requests = {one.request for one in requests}
+    kept = tuple(request for request in plugin.manifest.requests if request not in contested_requests)
     return replace(plugin, manifest=replace(plugin.manifest, requests=kept))
 
 
-def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
-    """Return the plugin of the launcher's environment and its request: by hash, else (an edited manifest) by name."""
+class _PluginRequest(Struct, frozen=True):
+    """A request, and the plugin that ships it."""
+
+    plugin: DiscoveredPlugin
+    request: Request
+
+
+def _find(launch: Launch) -> _PluginRequest:
+    """Return the launcher's plugin and request, by the request's hash, or by the binary if the manifest was edited."""
     read = scan([Environment(launch.prefix, "launcher's", tuple(libraries_of(launch.prefix)))])
-    offers = [(plugin, request) for plugin in read.plugins for request in plugin.manifest.requests]
-    for plugin, request in offers:
-        if request.hash.hex == launch.request and launch.binary in dict(request.binaries):
-            return plugin, request
-    for plugin, request in offers:
-        if launch.binary in dict(request.binaries):
-            return plugin, request
+    offers = [
+        _PluginRequest(plugin, request)
+        for plugin in read.plugins
+        for request in plugin.manifest.requests
+        if launch.binary in dict(request.binaries)
+    ]
+    exact = [offer for offer in offers if offer.request.hash.hex == launch.request]
+    if offers:
+        return (exact or offers)[0]
     for broken in read.broken:
         raise broken.error
     raise DocumentError(
@@ -161,29 +177,29 @@ def _find(launch: Launch) -> tuple[DiscoveredPlugin, Request]:
 
 
 def _change(session: Session, workspace: Workspace, requesters: Requesters, plugin: DiscoveredPlugin) -> Change:
-    """Return the lock with what *plugin* wants in it, as far as those agree who are locked for the same images."""
-    mine = plugin.manifest.requirements(plugin.name)
-    names = {requirement.request.name for requirement in mine}
+    """Return the change that locks what *plugin* requires, together with the other requesters of the same images."""
+    required = plugin.manifest.requirements(plugin.name)
+    names = {requirement.request.name for requirement in required}
     before = workspace.locked
     shared = Lock.of([image for image in before.images if image.name in names], before.extra)
-    own = _own(workspace)
-    everybody = requesters.wanted(shared, own or Manifest()).requirements
-    locked = {(image.name, who) for image in shared.images for who, _ in image.requests}
-    theirs = tuple(r for r in everybody if r.requester != plugin.name and (r.request.name, r.requester) in locked)
-    present = frozenset(r.requester for r in theirs) | {plugin.name}
+    own = _own_manifest(workspace)
+    every = requesters.wanted(shared, own or Manifest()).requirements
+    locked = {(image.name, requester) for image in shared.images for requester, _ in image.requests}
+    others = tuple(r for r in every if r.requester != plugin.name and (r.request.name, r.requester) in locked)
+    present = frozenset(r.requester for r in others) | {plugin.name}
     relocked = relock(
         session,
         Wanted(
-            requirements=(*theirs, *mine),
+            requirements=(*others, *required),
             present=present,
             locked=shared,
             kept=KeptRequests(absent=True),
             strictness=LENIENT,
         ),
     )
-    others = [image for image in before.images if image.name not in names]
-    lock = Lock.of([*relocked.lock.images, *others], before.extra)
-    asked = asked_by((*everybody, *mine)) | ({} if own is not None else _held(workspace))
+    rest = [image for image in before.images if image.name not in names]
+    lock = Lock.of([*relocked.lock.images, *rest], before.extra)
+    asked = asked_by((*every, *required)) | ({} if own is not None else _names_of_own_images(workspace))
     return Change(
         relocked=replace(relocked, lock=lock, text=lock.render()),
         reason="first run",
@@ -192,16 +208,16 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
     )
 
 
-def _own(workspace: Workspace) -> Manifest | None:
-    """Return the profile's own manifest, or None where it cannot be read."""
+def _own_manifest(workspace: Workspace) -> Manifest | None:
+    """Return the profile's own manifest, or None if it cannot be read."""
     try:
         return documents.load_manifest(workspace.profile.manifest).value
     except DocumentError:
         return None
 
 
-def _held(workspace: Workspace) -> dict[tuple[str, str], frozenset[str]]:
-    """Return the names that own images have in ``bin``: a manifest that cannot be read loses none of them."""
+def _names_of_own_images(workspace: Workspace) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the names that images of the own manifest have in ``bin``, so that an unreadable manifest loses none."""
     active = workspace.generations.active()
     own = {image.name for image in workspace.locked.images if image.is_own}
     placed = [p.placement for p in (active.placed if active is not None else ()) if p.placement.in_bin]
@@ -209,8 +225,8 @@ def _held(workspace: Workspace) -> dict[tuple[str, str], frozenset[str]]:
 
 
 def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
-    """Let later commands look into this environment, if they do not do so by themselves."""
-    # The tool's own environment is the launcher's here, which says nothing of where other commands look.
+    """Record the environment for later commands, unless they look into it anyway."""
+    # d8-installer runs from the launcher's environment here, which other commands may not.
     roots = [root for root in default_roots(session, workspace.profile) if root.path != sys.prefix]
     known = {os.path.realpath(environment.path) for environment in environments(roots)}
     paths = workspace.generations.paths
@@ -219,23 +235,30 @@ def _remember(session: Session, workspace: Workspace, prefix: str) -> None:
         home_state.save_environments(paths, sorted({*remembered, prefix}))
 
 
-def _said(plugin: DiscoveredPlugin, applied: Applied) -> str:
+def _summary(plugin: DiscoveredPlugin, applied: Applied) -> str:
     links = [step for step in applied.plan.steps if isinstance(step, Link)]
     new = [step.placement for step in links if step.replaces != step.placement.version]
     placed = [f"{placement.binary} {placement.version}" for placement in new]
     return f"installed {', '.join(placed)} for {plugin.name}" if placed else ""
 
 
-def _places(launch: Launch, environ: Mapping[str, str]) -> tuple[Home, ProfilePaths]:
-    """Return the home and the profile that the launcher's warm path looks in, by the same rule."""
+class _Place(Struct, frozen=True):
+    """A home and a profile in it."""
+
+    home: Home
+    profile: ProfilePaths
+
+
+def _place(launch: Launch, environ: Mapping[str, str]) -> _Place:
+    """Return the home and the profile that the launcher's warm path uses, by the same rule."""
     link = os.path.join(launch.prefix, PROFILE_LINK)
     if not os.path.islink(launch.argv0) and os.path.islink(link):
         profile = ProfilePaths(os.path.realpath(link))
         home = Home(os.path.dirname(os.path.dirname(profile.root)))
         if os.path.isfile(home.schema) and _project_of(profile) is not None:
-            return home, profile
+            return _Place(home, profile)
     home = Home(chosen_home(None, environ) or default_home(environ))
-    return home, home.profile("user")
+    return _Place(home, home.profile("user"))
 
 
 def _project_of(profile: ProfilePaths) -> str | None:
@@ -243,9 +266,7 @@ def _project_of(profile: ProfilePaths) -> str | None:
     return project if project is not None and os.path.isfile(os.path.join(project, "d8.toml")) else None
 
 
-def _requested(profile: ProfilePaths, request: str) -> str:
-    return os.path.join(profile.current, "req", request)
-
-
-def _file_name(binary: str) -> str:
-    return file_name(binary, ".exe" if sys.platform == "win32" else "")
+def _requested_file(profile: ProfilePaths, request: str, binary: str) -> str:
+    """Return the path of *binary* in the active generation, for the request with this hash."""
+    name = file_name(binary, ".exe" if sys.platform == "win32" else "")
+    return os.path.join(profile.current, "req", request, name)

@@ -1,4 +1,4 @@
-"""What git keeps of a file whose merge is under way: base, ours and theirs. Reads; nothing of the repository runs."""
+"""Reads the versions that git keeps of a file during a merge: base, ours, theirs. Runs no code of the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_BYTES = 64 << 20
 _SECONDS = 30
 _FILE_MODES = frozenset(["100644", "100755"])
 _PLAIN = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.bareRepository=explicit", "protocol.allow=never")
-"""Settings that keep a hostile repository's own from running anything; no hook, filter or transport is needed here."""
+"""Settings that keep those of a hostile repository from running anything. No hook, filter or transport is needed."""
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_LAZY_FETCH": "1",
@@ -23,16 +23,16 @@ _ENVIRONMENT = {
 }
 
 
-class Stages(Struct, frozen=True):
-    """The three versions in the index (gitrevisions(7), ``:<n>:<path>``); ``base`` None: both sides added the file."""
+class MergeVersions(Struct, frozen=True):
+    """The versions in the index (gitrevisions(7), ``:<n>:<path>``). ``base`` is None if both sides added the file."""
 
     base: bytes | None
     ours: bytes
     theirs: bytes
 
 
-def stages_of(path: str) -> Stages | None:
-    """Return the versions of the file at *path*, or None where git has none, or there is no git."""
+def merge_versions(path: str) -> MergeVersions | None:
+    """Return the versions of the file at *path*, or None if git has none or is not installed."""
     program = shutil.which("git")
     if program is None:
         return None
@@ -48,7 +48,7 @@ def stages_of(path: str) -> Stages | None:
     ours, theirs = blobs.get("2"), blobs.get("3")
     if ours is None or theirs is None or ("1" in blobs and blobs["1"] is None):
         return None
-    return Stages(blobs.get("1"), ours, theirs)
+    return MergeVersions(blobs.get("1"), ours, theirs)
 
 
 def _blob(git: list[str], name: str) -> bytes | None:
@@ -59,7 +59,7 @@ def _blob(git: list[str], name: str) -> bytes | None:
 
 
 def _output(command: list[str]) -> bytes | None:
-    """Return what a command of git prints; None where it fails or hangs."""
+    """Return the output of a git command, or None if it fails or hangs."""
     try:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""``lock``: requirements become a Lock, pinned by digest for every platform; no layer is downloaded."""
+"""``lock``: resolves the requirements and writes ``d8.lock``, for every platform. No layer is downloaded."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from d8_installer.model.platform import typed_platform
 from d8_installer.model.resolution import LENIENT, Selection
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.ops.merge_driver import Merging
-from d8_installer.pipeline.absent_requesters import note_absent
+from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.admission import locks_more, refuse_without_verifiers
 from d8_installer.pipeline.contested import refuse_contested_verifiers
-from d8_installer.pipeline.other_profiles import note_profile
+from d8_installer.pipeline.other_profiles import say_which
 from d8_installer.pipeline.ownership import refuse_foreign_project
 from d8_installer.pipeline.relock import refuse_unknown, relock
 from d8_installer.pipeline.requesters import gather
@@ -27,14 +27,22 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class LockResult(Struct, frozen=True, kw_only=True):
-    """What ``lock`` did: each image with its version before and after (None: was not, or is no longer, locked).
+class VersionChange(Struct, frozen=True):
+    """The locked version of an image before and after; None if the image was not, or is no longer, locked."""
 
-    ``changed``: the file says other than before, also where no version does; ``written``: and was written.
+    image: str
+    before: str | None
+    after: str | None
+
+
+class LockResult(Struct, frozen=True, kw_only=True):
+    """The result of ``lock``: the images whose version changed, and whether the file ``changed`` and was ``written``.
+
+    The file may change although no version does.
     """
 
     file: str
-    changes: tuple[tuple[str, str | None, str | None], ...]
+    changes: tuple[VersionChange, ...]
     images: int
     changed: bool
     written: bool
@@ -42,17 +50,17 @@ class LockResult(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        changes = [{"image": name, "before": before, "after": after} for name, before, after in self.changes]
+        changes = [{"image": one.image, "before": one.before, "after": one.after} for one in self.changes]
         data = {"file": self.file, "images": self.images, "changed": self.changed, "written": self.written}
         return data | {"changes": changes, "left_out": [error.message for error in self.left_out]}
 
 
 class LockOptions(Struct, frozen=True, kw_only=True):
-    """What ``lock`` was asked for.
+    """The options of ``lock``.
 
-    ``upgrade`` None means every image; ``platforms`` are added; ``given`` are environments to look in. ``prune``: drop
-    the lines of requesters that are not here. ``taken``: in a file with conflict markers, the image's entry is that of
-    "ours" or of "theirs".
+    ``upgrade`` names images, or is None for every image. ``platforms`` are added. ``given`` are environments to look
+    for plugins in. With ``prune``, the requests of requesters that are not installed here are dropped. ``taken`` says,
+    for a file with conflict markers, whether an image's entry is that of "ours" or of "theirs".
     """
 
     dry_run: bool = False
@@ -66,10 +74,10 @@ class LockOptions(Struct, frozen=True, kw_only=True):
 def lock(session: Session, options: LockOptions) -> LockResult:
     """Bring the profile's lock up to date.
 
-    Raises whatever resolving raises; plugins that cannot be read, or cannot agree, are among the result's ``left_out``.
+    Plugins that cannot be read, or whose requests cannot be met, are left out and named in ``left_out``.
     """
     profile = session.profiles.find()
-    note_profile(session, profile)
+    say_which(session, profile)
     merging = Merging(reporter=session.reporter, taken=options.taken, upgrade=options.upgrade)
     with session.profiles.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
@@ -87,29 +95,27 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         relocked = relock(session, wanted)
         if not options.dry_run and locks_more(workspace.locked, relocked.lock):
             refuse_without_verifiers(session)
-        note_absent(session, wanted, "lock")
+        say_absent(session, wanted, "lock")
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             refuse_foreign_project(profile)
             documents.save(profile.lock, relocked.text)
         if not options.dry_run:
             session.profiles.remember_tags(relocked.shown)
-        changes = changes_between(workspace.locked, relocked.lock)
-        problems = (*requesters.problems, *relocked.problems)
-        written = changed and not options.dry_run
         return LockResult(
             file=profile.lock,
-            changes=changes,
+            changes=version_changes(workspace.locked, relocked.lock),
             images=len(relocked.lock.images),
             changed=changed,
-            written=written,
-            left_out=problems,
+            written=changed and not options.dry_run,
+            left_out=(*requesters.problems, *relocked.problems),
         )
 
 
-def changes_between(before: Lock, after: Lock) -> tuple[tuple[str, str | None, str | None], ...]:
-    """Return, by name, the images whose version differs, with both versions."""
+def version_changes(before: Lock, after: Lock) -> tuple[VersionChange, ...]:
+    """Return the images whose version differs, by name."""
     old = {image.name.short: image.version for image in before.images}
     new = {image.name.short: image.version for image in after.images}
     names = sorted(old.keys() | new.keys())
-    return tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+    changed = (name for name in names if old.get(name) != new.get(name))
+    return tuple(VersionChange(name, old.get(name), new.get(name)) for name in changed)

@@ -1,4 +1,4 @@
-"""``lock --check``: whether the lock says what is wanted and the source still has what it says. Writes nothing."""
+"""``lock --check``: whether the lock is current, and whether the source still has what it pins. Writes nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from d8_installer.model.source import AllByDigest
 from d8_installer.model.value import Struct, asdict, replace
-from d8_installer.ops.source_check import Proof, prove
-from d8_installer.pipeline.absent_requesters import note_absent
+from d8_installer.ops.source_check import SourceComparison, compare_with_source
+from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.relock import refuse_missing, stale_error
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import moved_tags, refuse_moved, tops_of
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 
 
 class CheckResult(Struct, frozen=True, kw_only=True):
-    """What ``lock --check`` found: where the lock is stale, else what the source showed (None: it was not asked)."""
+    """The result: where the lock is stale, or else the comparison with the source (None if it was not asked)."""
 
     file: str
     images: int
     differences: tuple[Difference, ...] = ()
-    proof: Proof | None = None
+    comparison: SourceComparison | None = None
     errors: tuple[D8Error, ...] = ()
     left_out: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``: that of ``lock``, and what was checked."""
+        compared = self.comparison
         data = {"file": self.file, "images": self.images, "written": False, "changes": []}
         return data | {
             "left_out": [error.message for error in self.left_out],
             "differences": [_difference_json(difference) for difference in self.differences],
-            "proven": self.proof.builds if self.proof is not None else None,
-            "unproven": [asdict(one) for one in self.proof.unproven] if self.proof is not None else [],
+            "proven": None if compared is None else compared.proven,
+            "unproven": [] if compared is None else [asdict(one) for one in compared.unproven],
         }
 
 
 def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
-    """Compare the profile's lock with what is wanted, and then with what the source has; with --offline only the first.
+    """Compare the profile's lock with the requirements and, unless --offline, with the source.
 
-    What is stale, missing at the source or other than locked is among the result's ``errors``. Raises StaleLockError
-    where there is no lock, MismatchError where this machine knows one of its tags as other bytes, and what reaching the
-    source raises.
+    The ``errors`` of the result name what is stale, missing at the source, or different there. Raise StaleLockError if
+    there is no lock, and MismatchError if this machine remembers other bytes for one of its tags.
     """
     workspace = session.profiles.read(session.profiles.find())
     refuse_missing(workspace)
@@ -55,19 +55,18 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
         file=workspace.profile.lock, images=len(workspace.locked.images), errors=problems, left_out=problems
     )
     wanted = requesters.wanted(workspace.locked)
-    note_absent(session, wanted, "lock")
+    say_absent(session, wanted, "lock")
     differences = staleness(wanted)
     if differences:
-        errors = (stale_error(workspace, differences), *problems)
-        return replace(result, differences=differences, errors=errors)
+        return replace(result, differences=differences, errors=(stale_error(workspace, differences), *problems))
     if session.scope.is_offline or not workspace.locked.images:
         return result
     refuse_moved(session, workspace.locked)
-    proof = prove(session, workspace.locked)
-    wrong: tuple[D8Error, ...] = proof.errors
-    if isinstance(session.source, AllByDigest) and not wrong:  # another has been asked by tag
-        wrong = moved_tags(session, tops_of(workspace.locked))
-    return replace(result, proof=proof, errors=(*wrong, *problems))
+    comparison = compare_with_source(session, workspace.locked)
+    errors = comparison.errors
+    if isinstance(session.source, AllByDigest) and not errors:  # other sources were asked by tag
+        errors = moved_tags(session, tops_of(workspace.locked))
+    return replace(result, comparison=comparison, errors=(*errors, *problems))
 
 
 def _difference_json(difference: Difference) -> dict[str, object]:

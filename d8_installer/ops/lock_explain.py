@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Explained(Struct, frozen=True, kw_only=True):
-    """An Explanation with the lock's file, the cut-off, and the source that was asked."""
+    """The explanation, the lock's file, the source that was asked, and the date from which versions are excluded."""
 
     file: str
     source: str
@@ -38,22 +38,22 @@ class Explained(Struct, frozen=True, kw_only=True):
         return data | {"left_out": left_out, "explanation": self._explanation()}
 
     def _explanation(self) -> dict[str, object]:
-        told = self.explanation
-        locked = told.locked
+        explained = self.explanation
+        locked = explained.locked
         return {
-            "image": str(told.name),
+            "image": str(explained.name),
             "source": self.source,
-            "asked": [{"requester": r.requester, "range": r.request.version.text} for r in told.group],
+            "asked": [{"requester": r.requester, "range": r.request.version.text} for r in explained.group],
             "locked": None if locked is None else locked.version,
-            "chosen": told.chosen,
-            "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in told.left_out],
+            "chosen": explained.chosen,
+            "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in explained.left_out],
             "excluded_from": None if self.cutoff is None else spelled(self.cutoff),
-            "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in told.considered],
+            "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in explained.considered],
         }
 
 
 def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> Explained:
-    """Return why *name* is locked as it is; NotFoundError for an image that is neither asked for here nor locked."""
+    """Return why *name* is locked as it is. An image that is neither requested nor locked is a NotFoundError."""
     workspace = session.profiles.read(session.profiles.find())
     requesters = gather(session, workspace, given)
     cutoff = cutoff_of(session)
@@ -61,13 +61,12 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
         requesters.wanted(workspace.locked), selection=Selection(created_before=cutoff), strictness=LENIENT
     )
     refuse_unknown(session, workspace.profile, wanted, [name])
-    told = drive(explain(wanted, name), lambda: session.source, session.scope.options.connections)
-    images = len(workspace.locked.images)
+    explanation = drive(explain(wanted, name), lambda: session.source, session.scope.options.connections)
     return Explained(
         file=workspace.profile.lock,
         source=session.source.name,
-        explanation=told,
+        explanation=explanation,
         cutoff=cutoff,
-        images=images,
+        images=len(workspace.locked.images),
         problems=requesters.problems,
     )

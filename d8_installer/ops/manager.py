@@ -1,6 +1,6 @@
-"""Package managers as prefixes: which environment a pip, pipx or uv command line changes, and the sync that follows.
+"""``pip``, ``pipx``, ``uv``: which environment the manager's command line changes, and the sync that follows.
 
-Nothing of a manager is imported: it runs as the process that a person would start.
+Nothing of a manager is imported. It runs as the process that a person would start.
 """
 
 from __future__ import annotations
@@ -34,24 +34,25 @@ _CHANGING = {
     "uv pip": {"install", "uninstall", "sync"},
     "uv": {"add", "remove", "sync", "upgrade"},
 }
-_LOOKS_ONLY = {"--dry-run", "--help", "-h"}
-# Options that may stand before the verb and have a value, which is not a verb.
+_CHANGES_NOTHING = {"--dry-run", "--help", "-h"}
 _VALUED = {
     *("--directory", "--project", "--config-file", "--cache-dir", "--color", "--log", "--proxy", "--cert"),
     *("--client-cert", "--timeout", "--retries", "--trusted-host", "--keyring-provider", "--allow-insecure-host"),
 }
+"""Options that may stand before the verb and take a value, which is not the verb."""
 _PLACES = ("--python", "-p", "--prefix", "--target", "-t")
+"""Options that name an environment."""
 
 
 class Affected(Struct, frozen=True):
-    """What a command line changes: the user's own environments, or the one at ``environment``."""
+    """What a command line changes: the environments of the user's tools, or the one at ``environment``."""
 
     is_users: bool
     environment: str | None = None
 
 
 def program_of(manager: str, environ: Mapping[str, str]) -> str:
-    """Return the manager's program on PATH; without one, a NotFoundError."""
+    """Return the manager's program on PATH. If there is none, raise NotFoundError."""
     program = shutil.which(manager, path=environ.get("PATH", os.defpath))
     if program is None:
         raise NotFoundError(f"{manager} is not on PATH", hint=f"install {manager}, or activate where it is installed")
@@ -59,21 +60,21 @@ def program_of(manager: str, environ: Mapping[str, str]) -> str:
 
 
 def affected_by(command: Sequence[str], environ: Mapping[str, str], directory: str) -> Affected | None:
-    """Return what ``MANAGER ARGUMENTS…`` changes once it succeeds, or None where it only looks."""
+    """Return what ``MANAGER ARGUMENTS…`` changes if it succeeds, or None if it changes nothing."""
     manager, *arguments = command
     words = _words(arguments)
     group = manager
     if manager == "uv" and words[:1] in (["tool"], ["pip"]):
         group, words = f"uv {words[0]}", words[1:]
-    if not set(words[:1]) <= _CHANGING[group] or not words or _LOOKS_ONLY & set(arguments):
+    if not set(words[:1]) <= _CHANGING[group] or not words or _CHANGES_NOTHING & set(arguments):
         return None
     if group in {"pipx", "uv tool"} or (manager == "pip" and "--user" in arguments):
         return Affected(is_users=True)
-    return Affected(False, _named(arguments, directory) or _usual(group, environ, directory))
+    return Affected(False, _named(arguments, directory) or _default(group, environ, directory))
 
 
 def plugins_of(session: Session, affected: Affected) -> frozenset[str]:
-    """Return the names of the plugins, broken ones too, in what a command is about to change, or has changed."""
+    """Return the names of the plugins, including broken ones, in the environments that are affected."""
     roots = default_roots(session, session.profiles.find())
     roots += [Root(prefix_of(affected.environment), "given")] if affected.environment is not None else []
     read = scan(environments(roots))
@@ -81,28 +82,28 @@ def plugins_of(session: Session, affected: Affected) -> frozenset[str]:
 
 
 def follow(session: Session, affected: Affected, before: frozenset[str]) -> Applied:
-    """Sync the profile of what was changed; plugins that were there *before* and are gone take their binaries along."""
+    """Sync the profile of the affected environments. The binaries of plugins that are gone since *before* go too."""
     given = () if affected.environment is None else (affected.environment,)
     return sync(session, SyncOptions(given=given, drop=before - plugins_of(session, affected)))
 
 
 def options_after(session: Session, affected: Affected) -> Session:
-    """Return the session as the sync needs it: a person's own tools belong to their own profile."""
+    """Return the session for the sync: the environments of a user's tools belong to the user's profile."""
     return session.with_scope(session.scope.with_options(profile="user")) if affected.is_users else session
 
 
 def _words(arguments: Sequence[str]) -> list[str]:
-    """Return what is neither an option nor the value of one of those that may stand before the verb."""
-    words, before = [], ""
+    """Return the arguments that are neither options nor the values of options that may stand before the verb."""
+    words, previous = [], ""
     for word in arguments:
-        if not word.startswith("-") and before not in _VALUED and before not in _PLACES:
+        if not word.startswith("-") and previous not in _VALUED and previous not in _PLACES:
             words.append(word)
-        before = word
+        previous = word
     return words
 
 
 def _named(arguments: Sequence[str], directory: str) -> str | None:
-    """Return the environment that the arguments name, in either spelling of an option with a value."""
+    """Return the environment that the arguments name, as ``--option VALUE`` or ``--option=VALUE``."""
     for number, word in enumerate(arguments):
         option, equals, value = word.partition("=")
         if option in _PLACES:
@@ -112,17 +113,18 @@ def _named(arguments: Sequence[str], directory: str) -> str | None:
     return None
 
 
-def _usual(group: str, environ: Mapping[str, str], directory: str) -> str | None:
+def _default(group: str, environ: Mapping[str, str], directory: str) -> str | None:
+    """Return the environment that the manager changes if the arguments name none."""
     if group == "pip":
-        return _pips_own(program_of("pip", environ), environ)
+        return _environment_of_pip(program_of("pip", environ), environ)
     if group == "uv pip":
-        return _uv_pips(environ, directory)
+        return _environment_of_uv_pip(environ, directory)
     chosen = environ.get("UV_PROJECT_ENVIRONMENT")
     return os.path.join(directory, chosen) if chosen else _nearest_venv(directory)
 
 
-def _uv_pips(environ: Mapping[str, str], directory: str) -> str | None:
-    """Return what ``uv pip`` changes by the variables: UV_PYTHON wins over the active environment (measured)."""
+def _environment_of_uv_pip(environ: Mapping[str, str], directory: str) -> str | None:
+    """Return the environment that the variables choose for ``uv pip``. UV_PYTHON wins over VIRTUAL_ENV (measured)."""
     named = environ.get("UV_PYTHON", "")
     if named and os.path.exists(os.path.join(directory, named)):
         return os.path.join(directory, named)
@@ -132,8 +134,8 @@ def _uv_pips(environ: Mapping[str, str], directory: str) -> str | None:
     return os.path.join(directory, chosen) if chosen else _nearest_venv(directory)
 
 
-def _pips_own(program: str, environ: Mapping[str, str]) -> str | None:
-    """Return the environment that this pip installs into: the one around it, else (a shim) where it says it is."""
+def _environment_of_pip(program: str, environ: Mapping[str, str]) -> str | None:
+    """Return the environment that this pip installs into: the one it is in, or for a shim the one it reports."""
     prefix = prefix_of(program)
     if os.path.isfile(os.path.join(prefix, "pyvenv.cfg")):
         return prefix

@@ -1,4 +1,4 @@
-"""``lock`` on a file with conflict markers, and ``lock --merge`` as a merge driver: the files; ``merge`` decides."""
+"""``lock`` on a file with conflict markers, and ``lock --merge``, git's merge driver. The package ``merge`` decides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from d8_installer.model.document import Document
 from d8_installer.model.lock import Doubles, Lock, entry_hashes
 from d8_installer.model.torn_lock import Torn, read_torn
 from d8_installer.model.value import Struct
-from d8_installer.ops.git_index import Stages, stages_of
+from d8_installer.ops.git_index import MergeVersions, merge_versions
 from d8_installer.store import documents
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ _SHOWN = 20
 
 
 class Merging(Struct, kw_only=True):
-    """How ``lock`` reads a lock that a merge may have left undone.
+    """Reads a lock that may have the conflict markers of an unfinished merge.
 
-    ``taken`` names the side whose entry counts for an image, and images of ``upgrade`` (None: all) are chosen anew in
-    any case. Once read, ``unsettled`` are those to be pinned again at the version that they have, and ``seen`` all that
-    any side of the merge has.
+    ``taken`` names the side whose entry counts for an image. Images in ``upgrade`` (None: every image) are resolved
+    again anyway. After ``load``, ``unsettled`` are the images to pin again at the version that they have, and ``seen``
+    are all images that any side of the merge has.
     """
 
     reporter: Reporter
@@ -41,7 +41,7 @@ class Merging(Struct, kw_only=True):
     seen: frozenset[ImageName] = frozenset()
 
     def load(self, path: str) -> Document[Lock] | None:
-        """Return the file's text and the lock it means; what both sides changed is a ConflictError naming all of it."""
+        """Return the file's text and the merged lock. If both sides changed an image, raise a ConflictError for all."""
         text = documents.load_lock_text(path)
         sides = None if text is None else _sides(text, path)
         if text is None or sides is None:
@@ -55,9 +55,9 @@ class Merging(Struct, kw_only=True):
         merged = merge(versions, self.taken)
         for name in sorted(self.taken.keys() - versions.names):
             raise NotFoundError(f"neither side has {name}", hint=f"leave --{self.taken[name]} {name} out")
-        clashes = [clash for clash in merged.clashes if not self._is_chosen_anew(clash)]
+        clashes = [clash for clash in merged.clashes if not self._is_upgraded(clash)]
         if clashes:
-            error = ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_ways_out(clashes))
+            error = ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_hint(clashes))
             error.conflicts = tuple(clash.as_json() for clash in clashes if clash.name is not None)
             raise error
         self.unsettled, self.seen = merged.unsettled, versions.names
@@ -68,7 +68,7 @@ class Merging(Struct, kw_only=True):
         return Document(text, merged.lock)
 
     def _whole_entries(self, path: str, text: str | None) -> Document[Lock] | None:
-        """Read a lock without markers. Where its torn entries are all to be chosen anew, the others count."""
+        """Read a lock without markers. If all its torn entries are to be upgraded, the other entries count."""
         try:
             return documents.load_lock(path)
         except DocumentError as error:
@@ -77,10 +77,12 @@ class Merging(Struct, kw_only=True):
             if text is None or torn is None or not names or not (self.upgrade is None or names <= self.upgrade):
                 raise
             self.seen = names
-            self.reporter.note(f"chosen anew, for their entries cannot be read: {', '.join(sorted(map(str, names)))}")
+            self.reporter.note(
+                f"resolved again, because their entries cannot be read: {', '.join(sorted(map(str, names)))}"
+            )
             return Document(text, torn.lock)
 
-    def _is_chosen_anew(self, clash: Clash) -> bool:
+    def _is_upgraded(self, clash: Clash) -> bool:
         return clash.name is not None and (self.upgrade is None or clash.name in self.upgrade)
 
 
@@ -93,7 +95,7 @@ def _shortened(words: Sequence[str]) -> str:
     return " and ".join([*words[:_SHOWN], f"{more} more"] if more > 0 else words)
 
 
-def _ways_out(clashes: Sequence[Clash]) -> str:
+def _hint(clashes: Sequence[Clash]) -> str:
     images = [clash for clash in clashes if clash.name is not None]
     if not images:
         return "keep one of the two lines by hand, without markers around it"
@@ -101,31 +103,31 @@ def _ways_out(clashes: Sequence[Clash]) -> str:
         name, mixed = images[0].name, images[0].mixed
         ways = [f"--{side} {name}" for side in ("ours", "theirs") if side not in mixed]
         first = f"{', '.join(ways)} or " if ways else ""
-        return f"type `d8-installer lock` with {first}--upgrade-image {name}, which chooses it anew"
+        return f"type `d8-installer lock` with {first}--upgrade-image {name}, which resolves it again"
     names = _shortened([str(clash.name) for clash in images])
     unsure = any(clash.mixed & {"ours", "theirs"} for clash in images)
     return (
-        "type `d8-installer lock` with --ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew,"
+        "type `d8-installer lock` with --ours NAME, --theirs NAME or --upgrade-image NAME, which resolves it again,"
         f" for each of {names}" + ("; a side that git mixed up cannot be taken" if unsure else "")
     )
 
 
 def _sides(text: str, path: str) -> Sides | None:
-    """Return what git left of the two sides, or None where the file is a plain lock."""
+    """Return the two sides that git left in the file, or None if it has no conflict."""
     sides = take_apart(text, path)
     return Sides(None, text, text) if sides is None and Doubles.of(text).names else sides
 
 
 def _versions(path: str, sides: Sides) -> Versions:
-    """Return the three locks: as git keeps them while its merge is under way, else as the markers show them."""
-    stages = stages_of(path)
-    if stages is not None:
+    """Return the three locks: from git's index during a merge, or else from what the markers enclose."""
+    in_index = merge_versions(path)
+    if in_index is not None:
         try:
-            return _of_stages(path, stages)
+            return _from_index(path, in_index)
         except DocumentError:
-            pass  # a lock was committed with markers in it: the file has what can be known
+            pass  # a lock was committed with markers in it, so only the file tells the sides
     try:
-        return _of_markers(path, sides)
+        return _from_markers(path, sides)
     except DocumentError as error:
         nested = any(first_marker(text) is not None for text in (sides.ours, sides.theirs))
         why = "there are others inside of them" if nested else error.problem
@@ -137,7 +139,7 @@ def _versions(path: str, sides: Sides) -> Versions:
         ) from error
 
 
-def _of_markers(path: str, sides: Sides) -> Versions:
+def _from_markers(path: str, sides: Sides) -> Versions:
     doubles = [Doubles.of(text) for text in (sides.ours, sides.theirs)]
     texts = {"ours": doubles[0].first, "theirs": doubles[1].last, "base": sides.base or ""}
     locks = {side: Lock.parse(texts[side].encode(), path) for side in ("ours", "theirs")}
@@ -151,13 +153,13 @@ def _of_markers(path: str, sides: Sides) -> Versions:
     )
 
 
-def _of_stages(path: str, stages: Stages) -> Versions:
-    """Two additions of the whole file have an empty base."""
-    base = _readable((stages.base or b"").decode("utf-8", "replace"), path)
+def _from_index(path: str, found: MergeVersions) -> Versions:
+    """Return the locks in the index. If both sides added the file, the base is empty."""
+    base = _readable((found.base or b"").decode("utf-8", "replace"), path)
     return Versions(
         base=base.lock if base else None,
-        ours=Lock.parse(stages.ours, path),
-        theirs=Lock.parse(stages.theirs, path),
+        ours=Lock.parse(found.ours, path),
+        theirs=Lock.parse(found.theirs, path),
         torn=_torn(base=base),
     )
 
@@ -174,9 +176,9 @@ def _torn(**sides: Torn | None) -> dict[tuple[str, ImageName], str]:
 
 
 def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
-    """Return the images whose entry is not the one that was marked: git joined lines of both sides in it.
+    """Return the images whose entry does not have its hash, because git joined lines of both sides in it.
 
-    Nor is a base believed that shows, as part of both sides, what one of them has *doubled*.
+    A base is not trusted either for an image that one side has twice (*doubled*).
     """
     known = entry_hashes(text)
     return [
@@ -188,7 +190,7 @@ def _mixed(text: str, lock: Lock, doubled: frozenset[str]) -> list[ImageName]:
 
 
 class Driven(Struct, frozen=True):
-    """What the driver made of ours: both locks."""
+    """The file that the driver wrote, and its lock before and after."""
 
     file: str
     before: Lock
@@ -198,8 +200,8 @@ class Driven(Struct, frozen=True):
 def drive(directory: str, files: Sequence[str]) -> Driven:
     """Merge the three *files*, git's %O %A %B, into the second of them.
 
-    What needs a person or the manifests stands there between markers, and is a D8Error with exit code 1, as
-    gitattributes(5) wants it of a driver.
+    Entries that a person or the manifests must settle are written between markers. Then a D8Error with exit code 1 is
+    raised, as gitattributes(5) demands of a driver.
     """
     paths = [os.path.join(directory, file) for file in files]
     texts = [documents.load_lock_text(path) for path in paths]
@@ -220,7 +222,7 @@ def drive(directory: str, files: Sequence[str]) -> Driven:
 
 
 def _driven(texts: Sequence[str]) -> Versions:
-    """Where there are more than two bases, git merges the third with what is left of two, which is *ours* then."""
+    """Return the locks in *texts*: base, ours, theirs. With more than one base, git's ours may have markers itself."""
     base = _readable(texts[0], "base")
     ours, theirs = read_torn(texts[1], "ours"), read_torn(texts[2], "theirs")
     mixed: dict[ImageName, frozenset[str]] = {}

@@ -1,4 +1,4 @@
-"""``plugins``: which plugins are here, what they want, which have code and may run it, and changing that."""
+"""``plugins``: lists the plugins with their images and hooks, and enables or disables their code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.plugin_search import search_plugins
+from d8_installer.pipeline.plugin_search import look
 from d8_installer.plugin.dist_info import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.store import documents, status
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
-    from d8_installer.plugin.calling import LoadedPlugin, UnusablePlugin
+    from d8_installer.plugin.calling import UnusablePlugin
     from d8_installer.plugin.discovery import DiscoveredPlugin
     from d8_installer.plugin.dist_info import Distribution
 
@@ -26,7 +26,7 @@ State = Literal["enabled", "not enabled", "broken", "not found"]
 
 
 class PluginRow(Struct, frozen=True, kw_only=True):
-    """One plugin with code. ``hooks`` None: it is not loaded, so nobody knows; ``why``: what is wrong with it."""
+    """One plugin with code. ``hooks`` is None if it is not loaded. ``why`` says what is wrong with it."""
 
     name: str
     version: str | None
@@ -50,9 +50,10 @@ class PluginRow(Struct, frozen=True, kw_only=True):
 
 
 class ManifestRow(Struct, frozen=True, kw_only=True):
-    """One manifest that was found: whose, where, and the images it asks for.
+    """One manifest that was found: its plugin, its environment, and the images it asks for.
 
-    ``counts`` is False where another environment's plugin of that name counts; ``why`` says what is wrong with it.
+    ``counts`` is False if the plugin of that name in another environment counts instead. ``why`` says what is wrong
+    with the manifest.
     """
 
     name: str
@@ -81,9 +82,10 @@ class ManifestRow(Struct, frozen=True, kw_only=True):
 
 
 class PluginsResult(Struct, frozen=True):
-    """The manifests that were found, and the plugins with code, each by name.
+    """The manifests that were found, and the plugins with code, both sorted by name.
 
-    After ``enable`` or ``disable``: the one that was named, and whether anything changed.
+    After ``enable`` or ``disable``, ``rows`` has the plugin that was named, and ``changed`` is whether that had an
+    effect.
     """
 
     rows: tuple[PluginRow, ...]
@@ -92,32 +94,33 @@ class PluginsResult(Struct, frozen=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        rows = {"manifests": [row.as_json() for row in self.manifests], "plugins": [row.as_json() for row in self.rows]}
-        return {**rows, "changed": self.changed}
+        manifests = [row.as_json() for row in self.manifests]
+        plugins = [row.as_json() for row in self.rows]
+        return {"manifests": manifests, "plugins": plugins, "changed": self.changed}
 
 
 def list_plugins(session: Session) -> PluginsResult:
-    """Return what the profile's plugins want, and every plugin with code that is here or enabled.
+    """Return the manifests of the profile's plugins, and every plugin with code that is installed here or enabled.
 
-    Code is looked for in the tool's own environment alone. The enabled ones are imported to see what hooks they have;
-    what fails is their state, and stops nothing.
+    Code is looked for in d8-installer's own environment only. Enabled plugins are imported to learn which hooks they
+    have. One that fails is shown as broken.
     """
-    return PluginsResult(_coded(session), manifests=_manifests(session))
+    return PluginsResult(_rows(session), manifests=_manifests(session))
 
 
 def _manifests(session: Session) -> tuple[ManifestRow, ...]:
     profile = session.profiles.find()
-    looked = search_plugins(session, profile, locked=_locked(profile))
+    looked = look(session, profile, locked=_locked(profile))
     rows = [
-        _row(p.distribution, file=p.file, images=_images(p), editable=p.editable, counts=p in looked.chosen)
+        _manifest_row(p.distribution, file=p.file, images=_images(p), editable=p.editable, counts=p in looked.chosen)
         for p in looked.scan.plugins
     ]
-    rows += [_row(broken.distribution, why=str(broken.error)) for broken in looked.scan.broken]
+    rows += [_manifest_row(broken.distribution, why=str(broken.error)) for broken in looked.scan.broken]
     return tuple(sorted(rows, key=lambda row: (row.name, row.environment)))
 
 
 def _locked(profile: Profile) -> Lock | None:
-    """Return the profile's lock, which says whose plugin counts; None where there is none that can be read."""
+    """Return the profile's lock, which decides which plugin of a name counts, or None if it cannot be read."""
     try:
         loaded = documents.load_lock(profile.lock)
     except D8Error:
@@ -125,7 +128,7 @@ def _locked(profile: Profile) -> Lock | None:
     return None if loaded is None else loaded.value
 
 
-def _row(
+def _manifest_row(
     distribution: Distribution,
     *,
     file: str | None = None,
@@ -151,31 +154,41 @@ def _images(plugin: DiscoveredPlugin) -> tuple[str, ...]:
     return tuple(str(request.name) for request in plugin.manifest.requests)
 
 
-def _coded(session: Session) -> tuple[PluginRow, ...]:
-    loaded = {plugin.name: plugin for plugin in session.plugins.loaded.plugins}
-    wrong = {plugin.name: plugin for plugin in session.plugins.loaded.unusable}
+def _rows(session: Session) -> tuple[PluginRow, ...]:
+    loaded = {plugin.name: plugin.hooks for plugin in session.plugins.loaded.plugins}
+    unusable = {plugin.name: plugin for plugin in session.plugins.loaded.unusable}
     enabled = _enabled(session.scope.config)
     found = distributions_with_hooks()
     rows = []
     for name in sorted({*found, *enabled}):
         distribution = found.get(name)
-        unusable = wrong.get(name)
-        problem = "" if distribution is None else distribution.problem
         state: State = "enabled" if name in enabled else "not enabled"
-        if distribution is None or unusable is not None or problem:
-            state = "not found" if distribution is None else "broken"
-        rows.append(
-            PluginRow(
-                name=name,
-                version=None if distribution is None else distribution.version,
-                environment=None if distribution is None else distribution.environment.path,
-                hooks=_hooks(loaded.get(name)),
-                verifies=distribution is not None and VERIFIERS in distribution.groups,
-                state=state,
-                why=_why(distribution, unusable),
-            )
-        )
+        if distribution is None:
+            state = "not found"
+        elif name in unusable or distribution.problem:
+            state = "broken"
+        why = _why(distribution, unusable.get(name))
+        rows.append(_plugin_row(name, distribution, state, hooks=loaded.get(name), why=why))
     return tuple(rows)
+
+
+def _plugin_row(
+    name: str,
+    distribution: Distribution | None,
+    state: State,
+    *,
+    hooks: tuple[str, ...] | None = None,
+    why: str | None = None,
+) -> PluginRow:
+    return PluginRow(
+        name=name,
+        version=None if distribution is None else distribution.version,
+        environment=None if distribution is None else distribution.environment.path,
+        hooks=hooks,
+        verifies=distribution is not None and VERIFIERS in distribution.groups,
+        state=state,
+        why=why,
+    )
 
 
 def _why(distribution: Distribution | None, unusable: UnusablePlugin | None) -> str | None:
@@ -187,7 +200,7 @@ def _why(distribution: Distribution | None, unusable: UnusablePlugin | None) -> 
 
 
 def enable(session: Session, name: str) -> PluginsResult:
-    """Let the plugin's code run from now on; one that is not in the tool's own environment is a UsageError."""
+    """Let the plugin's code run from now on. A plugin outside d8-installer's own environment is a UsageError."""
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
     if distribution is None:
@@ -201,27 +214,18 @@ def enable(session: Session, name: str) -> PluginsResult:
         raise DocumentError(
             distribution.problem,
             file=distribution.directory,
-            hint=f"uninstall what planted it, and {name}",
+            hint=f"uninstall the package that planted it, and {name}",
             about_file=True,
         )
-    enabled = _enabled(session.scope.config)
-    verifies = VERIFIERS in distribution.groups
-    row = PluginRow(
-        name=name,
-        version=distribution.version,
-        environment=distribution.environment.path,
-        hooks=None,
-        verifies=verifies,
-        state="enabled",
-    )
-    if name in enabled:
+    row = _plugin_row(name, distribution, "enabled")
+    if name in _enabled(session.scope.config):
         return PluginsResult((row,))
     _write(session, lambda enabled: enabled | {name})
     return PluginsResult((row,), changed=True)
 
 
 def disable(session: Session, name: str) -> PluginsResult:
-    """Let the plugin's code run no more, wherever it is; one that is neither enabled nor here is a UsageError."""
+    """Stop running the plugin's code. A plugin that is neither enabled nor installed here is a UsageError."""
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
     enabled = _enabled(session.scope.config)
@@ -230,14 +234,7 @@ def disable(session: Session, name: str) -> PluginsResult:
             f"no plugin {name[:100]!r} is enabled, and none with hooks is in d8-installer's own environment",
             hint="see `d8-installer plugins`",
         )
-    row = PluginRow(
-        name=name,
-        version=None if distribution is None else distribution.version,
-        environment=None if distribution is None else distribution.environment.path,
-        hooks=None,
-        verifies=distribution is not None and VERIFIERS in distribution.groups,
-        state="not enabled",
-    )
+    row = _plugin_row(name, distribution, "not enabled")
     if name not in enabled:
         return PluginsResult((row,))
     _write(session, lambda enabled: enabled - {name})
@@ -248,12 +245,8 @@ def _enabled(config: Config) -> set[str]:
     return set(map(normalised, config.plugins))
 
 
-def _hooks(plugin: LoadedPlugin | None) -> tuple[str, ...] | None:
-    return None if plugin is None else plugin.hooks
-
-
 def _write(session: Session, edit: Callable[[set[str]], set[str]]) -> None:
-    # Only here: listing is to be quick, and these are most of its imports.
+    # Imported here, because listing plugins must be quick and needs neither.
     from d8_installer.ops import config as settings
     from d8_installer.pipeline.admission import remember_verifiers
 

@@ -1,8 +1,8 @@
-"""Asks a source whether it still has, byte for byte, what a lock says. Downloads no layer and writes nothing.
+"""Compares a lock with a source: does the source still have exactly what is pinned? No layer is downloaded.
 
-A source that finds all by digest is asked for index, child and layer by digest. Of another (RPP) the tag must still
-mean the same index, each child is asked for by digest, and the transfer of each layer is ended after its headers,
-by which ETag and Content-Length are judged; what they do not say is not proven.
+A source that finds everything by digest is asked for index, child and layer by digest. At any other source (RPP), the
+tag must still mean the locked index, and each child is asked for by digest. The transfer of each layer ends after its
+headers: ETag and Content-Length are compared, and what they do not tell is not proven.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _HINT = "find out who changed it; another source, such as a mirror, may still ha
 
 
 class Unproven(Struct, frozen=True, kw_only=True):
-    """A build of which the source does not say enough: nothing is wrong with it, and nothing shows that it is right."""
+    """A build that the source does not tell enough about: nothing about it is wrong, and nothing proves it right."""
 
     image: str
     version: str
@@ -45,27 +45,27 @@ class Unproven(Struct, frozen=True, kw_only=True):
         return f"{self.image} {self.version} for {self.platform} is not proven: {self.why}"
 
 
-class Proof(Struct, frozen=True, kw_only=True):
-    """What *source* showed: how many builds it has just as locked, which it is silent on, what is wrong with others."""
+class SourceComparison(Struct, frozen=True, kw_only=True):
+    """The comparison with a source: how many builds are proven as locked, which are not proven, and which are wrong."""
 
     source: str
-    builds: int
+    proven: int
     errors: tuple[D8Error, ...] = ()
     unproven: tuple[Unproven, ...] = ()
 
     def as_text(self) -> str:
-        """Return one line for people, where nothing is wrong."""
+        """Return one line for people, if nothing is wrong."""
         if not self.unproven:
-            every = "the" if self.builds == 1 else "all"
-            return f"{self.source} has {every} {counted(self.builds, 'build')} as locked"
-        return f"{self.source} shows {self.builds} of {self.builds + len(self.unproven)} builds as locked"
+            every = "the" if self.proven == 1 else "all"
+            return f"{self.source} has {every} {counted(self.proven, 'build')} as locked"
+        return f"{self.source} proves {self.proven} of {self.proven + len(self.unproven)} builds as locked"
 
 
-def prove(session: Session, lock: Lock) -> Proof:
+def compare_with_source(session: Session, lock: Lock) -> SourceComparison:
     """Compare every image and build of *lock* with the session's source, ``connections`` at once.
 
-    Of several sources the first that has an image or a build whole is believed about it, as when it is fetched.
-    MismatchErrors and NotFoundErrors, naming image, version and platform, are collected, those first; others end it.
+    Of several sources, the first that has an image or a build counts, as when it is fetched. MismatchErrors and
+    NotFoundErrors are collected, in this order; each names image, version and platform. Any other error is raised.
     """
     source = session.source
     errors: list[D8Error] = []
@@ -81,23 +81,34 @@ def prove(session: Session, lock: Lock) -> Proof:
         found = [one for build in builds if (one := build.result()) is not None]
     errors += [one for one in found if not isinstance(one, Unproven)]
     errors.sort(key=lambda error: isinstance(error, NotFoundError))
-    silent = tuple(one for one in found if isinstance(one, Unproven))
-    return Proof(source=source.name, builds=len(builds) - len(found), errors=tuple(errors), unproven=silent)
+    return SourceComparison(
+        source=source.name,
+        proven=len(builds) - len(found),
+        errors=tuple(errors),
+        unproven=tuple(one for one in found if isinstance(one, Unproven)),
+    )
 
 
-Top = ImageIndex | ImageManifest
-Wrong = MismatchError | NotFoundError
+_Top = ImageIndex | ImageManifest
+_Wrong = MismatchError | NotFoundError
 
 
-def _top(source: Source, image: LockedImage) -> Top | Wrong:
-    """Return what the tag was locked as, parsed, or what is wrong with it."""
+class _LayerFacts(Struct, frozen=True):
+    """What a source tells about a layer: its bytes, and what it does not tell though the proof needs it, or ""."""
+
+    size: int | None
+    silence: str
+
+
+def _top(source: Source, image: LockedImage) -> _Top | _Wrong:
+    """Return the parsed manifest or index that the tag was locked as, or what is wrong with it."""
     what = f"{image.name} {image.version}"
 
-    def shown(one: Source) -> Top:
+    def ask(one: Source) -> _Top:
         return _manifest(one, image, str(image.top) if isinstance(one, AllByDigest) else image.version, image.top)
 
     try:
-        return _first(source, shown)
+        return _ask_first(source, ask)
     except NotFoundError as error:
         platforms = ", ".join(key for key, _ in image.platforms)
         return NotFoundError(f"{what} ({platforms}): {image.top} is gone: {error}", hint=error.hint or _HINT)
@@ -105,22 +116,22 @@ def _top(source: Source, image: LockedImage) -> Top | Wrong:
         return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
 
 
-def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Unproven | None:
-    """Return what is wrong with one platform's build, or not proven of it, or None."""
+def _build(source: Source, image: LockedImage, key: str, top: _Top) -> _Wrong | Unproven | None:
+    """Return what is wrong with one platform's build, or what is not proven about it, or None."""
     pin = dict(image.platforms)[key]
     what = f"{image.name} {image.version} for {key}"
     request = image.layer_request(platform_of(key))
 
-    def shown(one: Source) -> str | None:
-        manifest = top if isinstance(top, ImageManifest) else _child(one, image, _promised(top, key, pin))
+    def ask(one: Source) -> str:
+        manifest = top if isinstance(top, ImageManifest) else _child(one, image, _locked_child(top, key, pin))
         _compare_layer(manifest, pin)
-        size, silence = _layer(one, request)
-        if size not in (None, pin.size):
-            raise MismatchError(f"the layer {pin.layer} has {size} bytes, and {pin.size} are locked", hint=_HINT)
-        return silence
+        layer = _layer(one, request)
+        if layer.size not in (None, pin.size):
+            raise MismatchError(f"the layer {pin.layer} has {layer.size} bytes, and {pin.size} are locked", hint=_HINT)
+        return layer.silence
 
     try:
-        silence = _first(source, shown)
+        silence = _ask_first(source, ask)
     except NotFoundError as error:
         return NotFoundError(f"{what} is gone: {error}", hint=error.hint or _HINT)
     except MismatchError as error:
@@ -128,11 +139,12 @@ def _build(source: Source, image: LockedImage, key: str, top: Top) -> Wrong | Un
     return Unproven(image=str(image.name), version=image.version, platform=key, why=silence) if silence else None
 
 
-def _first(source: Source, ask: Callable[[Source], T]) -> T:
+def _ask_first(source: Source, ask: Callable[[Source], T]) -> T:
+    """Ask the source, or of several the first that has it."""
     return source.first(ask) if isinstance(source, FallbackSource) else ask(source)
 
 
-def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> Top:
+def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> _Top:
     answer = source.manifest(image.name.path, ref)
     if answer.digest != locked:
         means = "is now" if ref == image.version else "arrived as"
@@ -140,7 +152,7 @@ def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> T
     return parse_manifest(answer.raw)
 
 
-def _promised(index: ImageIndex, key: str, pin: Pin) -> Digest:
+def _locked_child(index: ImageIndex, key: str, pin: Pin) -> Digest:
     platform = platform_of(key)
     child = None if platform is None else index.child_for(platform)
     if child is None or child.digest != pin.child:
@@ -163,15 +175,16 @@ def _compare_layer(manifest: ImageManifest, pin: Pin) -> None:
         raise MismatchError(f"the locked build has {says}, and {pin.layer} of {pin.size} is locked", hint=_HINT)
 
 
-def _layer(source: Source, request: LayerRequest) -> tuple[int | None, str]:
-    """Return the layer's bytes as the source says them, and what it does not say though its proof needs it."""
+def _layer(source: Source, request: LayerRequest) -> _LayerFacts:
     if isinstance(source, AllByDigest):
         size = source.layer_size(request)
-        return size, "" if size is not None else f"{source.name} does not say how many bytes the layer has"
+        silence = f"{source.name} does not say how many bytes the layer has" if size is None else ""
+        return _LayerFacts(size, silence)
     with source.layer(request) as body:
         if isinstance(body, Traced) and body.detour is not None:
             raise body.detour
-        named = isinstance(body, Tagged) and judge_etag(body.etag, request)
-        missing = [] if named else ["which build it sends (no strong ETag)"]
+        has_etag = isinstance(body, Tagged) and judge_etag(body.etag, request)
+        missing = [] if has_etag else ["which build it sends (no strong ETag)"]
         missing += [] if body.size is not None else ["how many bytes it sends (no Content-Length)"]
-        return body.size, f"{source.name} does not say {' and '.join(missing)}" if missing else ""
+        silence = f"{source.name} does not say {' and '.join(missing)}" if missing else ""
+        return _LayerFacts(body.size, silence)

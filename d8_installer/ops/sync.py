@@ -1,4 +1,4 @@
-"""``sync``: what is in place becomes what the manifests and the lock say."""
+"""``sync``: brings the installed binaries in line with the manifests and the lock."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.absent_requesters import note_absent
+from d8_installer.pipeline.absent_requesters import say_absent
 from d8_installer.pipeline.apply import apply
-from d8_installer.pipeline.carried_lock import frozen_change
+from d8_installer.pipeline.carried_lock import frozen
 from d8_installer.pipeline.change import Applied, Change, asked_by
-from d8_installer.pipeline.contested import UnmetRequest, refuse_contested_verifiers, unmet_requests
+from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
 from d8_installer.pipeline.relock import as_read, ask_witness, refuse_stale, refuse_unknown, relock
-from d8_installer.pipeline.requesters import gather, remember_environments
+from d8_installer.pipeline.requesters import gather, remember
 from d8_installer.pipeline.tag_memory import accepted_names
 from d8_installer.pipeline.venv_link import link_environments
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class SyncOptions(Struct, frozen=True, kw_only=True):
-    """How strict ``sync`` is.
+    """The options of ``sync``.
 
-    ``locked``: a missing or stale lock is an error; ``frozen``: read no manifest; ``prune``: drop requesters that are
-    gone; ``to``: lay the binaries out in that directory, and leave the profile alone; ``given``: environments to look
-    for plugins in as well; ``drop``: plugins that are known to be gone.
+    With ``locked``, a missing or stale lock is an error. With ``frozen``, no manifest is read. With ``prune``,
+    requesters that are gone are dropped. ``to`` is a directory to copy the binaries to; then the profile does not
+    change. ``given`` are more environments to look for plugins in. ``drop`` are plugins that are known to be gone.
     """
 
     locked: bool = False
@@ -43,44 +43,48 @@ class SyncOptions(Struct, frozen=True, kw_only=True):
 
 
 def sync(session: Session, options: SyncOptions) -> Applied:
-    """Lock what is stale, then place what the lock says; nothing to do is a success.
+    """Lock what is stale, then place what the lock says. If there is nothing to do, that is a success.
 
-    A plugin that cannot be read, or cannot agree with those before it, is left out and among the result's ``left_out``.
-    Raises StaleLockError under ``locked`` and ``frozen`` by DESIGN's Commands, and whatever the steps raise.
+    A plugin that cannot be read, or whose requests cannot be met, is left out and named in ``left_out``. Raise
+    StaleLockError if the lock is missing, or with ``locked`` if it is stale.
     """
     profiles = session.profiles
     with profiles.changing(profiles.find(), dry_run=options.dry_run, frozen=options.frozen) as workspace:
         requesters = None if options.frozen else gather(session, workspace, options.given)
-        change, apart = _change(session, workspace, requesters, options)
+        intent = _intent(session, workspace, requesters, options)
         if options.to is not None:
             from d8_installer.ops.sync_to import check_directory, lay_out
 
-            return lay_out(session, workspace, change, check_directory(session, options.to))
+            return lay_out(session, workspace, intent.change, check_directory(session, options.to))
         if requesters is not None and not options.dry_run:
-            remember_environments(workspace, requesters, prune=options.prune)
+            remember(workspace, requesters, prune=options.prune)
             link_environments(session, workspace, requesters, prune=options.prune)
-        applied = apply(session, workspace, change)
-    return _with_apart(session, applied, apart)
+        applied = apply(session, workspace, intent.change)
+    return _with_apart(session, applied, intent.apart)
 
 
-def _with_apart(session: Session, applied: Applied, requests: tuple[UnmetRequest, ...]) -> Applied:
-    """Prepare what only launchers of their own run; a request that fails is left out as any other."""
+def _with_apart(session: Session, applied: Applied, requests: tuple[Apart, ...]) -> Applied:
+    """Prepare the requests that are met outside the profile, for their own launchers. One that fails is left out."""
     if not requests:
         return applied
-    from d8_installer.pipeline.plugin_runs import prepare_runs
+    from d8_installer.pipeline.plugin_runs import prepare
 
-    problems = prepare_runs(session, requests, dry_run=applied.dry_run)
+    problems = prepare(session, requests, dry_run=applied.dry_run)
     return replace(applied, left_out=(*applied.left_out, *problems))
 
 
-def _change(
-    session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions
-) -> tuple[Change, tuple[UnmetRequest, ...]]:
-    """Return what is to be made true, and the requests of plugins that the lock does not satisfy."""
+class _Intent(Struct, frozen=True):
+    """The change to apply, and the requests of plugins that the lock does not satisfy."""
+
+    change: Change
+    apart: tuple[Apart, ...] = ()
+
+
+def _intent(session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions) -> _Intent:
     if requesters is None:
-        change = frozen_change(session, workspace, given=options.given, adopts=options.to is None)
+        change = frozen(session, workspace, given=options.given, adopts=options.to is None)
         ask_witness(session, change.lock)
-        return replace(change, dry_run=options.dry_run), ()
+        return _Intent(replace(change, dry_run=options.dry_run))
     refuse_contested_verifiers(session, requesters)
     requesters = replace(requesters, gone=options.drop)
     wanted = requesters.wanted(workspace.locked, prune=options.prune)
@@ -95,12 +99,12 @@ def _change(
             asked=asked_by(wanted.requirements),
             problems=requesters.problems,
         )
-        return change, _others_of(requesters, workspace.locked)
+        return _Intent(change, _contested_by_others(requesters, workspace.locked))
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
     relocked = relock(session, replace(wanted, strictness=LENIENT))
-    note_absent(session, wanted, "sync")
-    cannot_agree = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
-    apart = (*_others_of(requesters, relocked.lock), *_left_out_of(requesters, cannot_agree))
+    say_absent(session, wanted, "sync")
+    conflicting = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
+    apart = (*_contested_by_others(requesters, relocked.lock), *_of_plugins(requesters, conflicting))
     settled = {one.request.hash for one in apart}
     problems = (one.error for one in relocked.left_out if one.requirement.request.hash not in settled)
     change = Change(
@@ -111,18 +115,19 @@ def _change(
         asked=asked_by(wanted.requirements),
         problems=(*requesters.problems, *dict.fromkeys(problems)),
     )
-    return change, apart
+    return _Intent(change, apart)
 
 
-def _others_of(requesters: Requesters, locked: Lock) -> tuple[UnmetRequest, ...]:
-    return tuple(one for other in requesters.others for one in unmet_requests(other, requesters.plugins, locked))
+def _contested_by_others(requesters: Requesters, locked: Lock) -> tuple[Apart, ...]:
+    """Return the requests of plugins of the same names in other environments."""
+    return tuple(one for other in requesters.others for one in contested(other, requesters.plugins, locked))
 
 
-def _left_out_of(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[UnmetRequest, ...]:
-    """Return those that are plugins' requests: a manifest that cannot agree is a person's to change."""
+def _of_plugins(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[Apart, ...]:
+    """Return the plugins' requests among *left_out*. A manifest that conflicts is for the person to change."""
     plugins = {plugin.name: plugin for plugin in requesters.plugins}
     return tuple(
-        UnmetRequest(plugin=plugins[one.requirement.requester], request=one.requirement.request, why=str(one.error))
+        Apart(plugins[one.requirement.requester], one.requirement.request, str(one.error))
         for one in left_out
         if one.requirement.requester in plugins
     )

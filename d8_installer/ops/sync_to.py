@@ -1,4 +1,4 @@
-"""``sync --to DIR``: the binaries of a lock as plain files in a directory, for container images and other machines."""
+"""``sync --to DIR``: copies the binaries of a lock to a directory, for container images and other machines."""
 
 from __future__ import annotations
 
@@ -27,38 +27,39 @@ if TYPE_CHECKING:
 
 
 def lay_out(session: Session, workspace: Workspace, change: Change, directory: str) -> Applied:
-    """Copy every binary of the lock into *directory*, each replaced in one rename; other files there stay.
+    """Copy every binary of the lock to *directory*, each in one rename. Other files there stay.
 
-    The profile, its manifest and its lock are not changed.
+    The profile, its manifest and its lock do not change.
     """
     refuse_moved(session, change.lock)
     plan = _plan(session, change)
     result = Applied(plan=plan, generation=None, bin=directory, profile=workspace.profile, dry_run=change.dry_run)
     if change.dry_run:
         return result
-    target = [placement for placement in plan.target if placement.in_bin]
-    names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in target]
-    for name in names:
+    for name in _by_file_name(plan):
         _refuse_foreign(session, os.path.join(directory, name))
     spares = Spares(change.lock, plan, change.asked)
     Gate(session, plan, None).admit(change.lock, spares)
     fetch_all(session, spares.rest(plan, None, session.store), spares=spares)
     plan = spares.rest(plan, None, session.store)
-    target = [placement for placement in plan.target if placement.in_bin]
-    names = [file_name(placement.binary, plan.platform.executable_suffix) for placement in target]
     result = replace(result, plan=plan, left_out=(*change.problems, *plan.problems))
     fs.make_directories(directory)
     with all_stored(session, plan, lambda: spares.rest(_plan(session, change), None, session.store)):
-        files = [_stored(session, plan, placement, name) for placement, name in zip(target, names, strict=True)]
-        for file, name in zip(files, names, strict=True):
+        stored = {name: _stored(session, plan, placement, name) for name, placement in _by_file_name(plan).items()}
+        for name, file in stored.items():  # only now that each of them is known to be right
             fs.copy_executable(file, os.path.join(directory, name))
     return result
 
 
-def _stored(session: Session, plan: Plan, placement: Placement, name: str) -> str:
-    """Return the stored executable, which must be the plan's platform's (MismatchError).
+def _by_file_name(plan: Plan) -> dict[str, Placement]:
+    suffix = plan.platform.executable_suffix
+    return {file_name(placement.binary, suffix): placement for placement in plan.target if placement.in_bin}
 
-    It may have been fetched for another: a single ImageManifest is one file for all of them.
+
+def _stored(session: Session, plan: Plan, placement: Placement, name: str) -> str:
+    """Return the stored executable. If it is for another platform than the plan's, raise MismatchError.
+
+    It may have been fetched for another one: a single ImageManifest has one file for all platforms.
     """
     stored = session.store.path(session.store.members(placement.layer)[placement.member], name)
     what = f"{placement.member!r} of {placement.name} {placement.version}"
@@ -67,13 +68,13 @@ def _stored(session: Session, plan: Plan, placement: Placement, name: str) -> st
 
 
 def _plan(session: Session, change: Change) -> Plan:
-    """What is a command of this machine says nothing of the place that the directory is for."""
+    """Return the plan without regard to commands of this machine, since the directory may be for another one."""
     start = situation(session, change)
     return make_plan(change.lock, replace(start, policy=replace(start.policy, shadowed=frozenset())))
 
 
 def check_directory(session: Session, directory: str) -> str:
-    """Return where ``--to`` leads; no name, or one inside the home (whose files are linked), is a UsageError.
+    """Return the absolute path of ``--to``. An empty name, or one inside the home, is a UsageError.
 
     A file in the way is a DiskError.
     """
@@ -94,7 +95,7 @@ def check_directory(session: Session, directory: str) -> str:
 
 
 def _refuse_foreign(session: Session, path: str) -> None:
-    """A file that this store never held was not laid out by us, and is somebody's."""
-    mark = stamp.file_checksum(path)
-    if mark is not None and not fs.list_directory(session.scope.home.executables(mark)):
+    """Refuse to replace a file that is not in the store, since d8-installer did not put it there."""
+    checksum = stamp.file_checksum(path)
+    if checksum is not None and not fs.list_directory(session.scope.home.executables(checksum)):
         raise DiskError(f"{path} is in the way: it is not a binary of d8-installer", hint="move it away")

@@ -1,4 +1,4 @@
-"""One manifest's binaries as proven files of the store, for any platform: what author tooling packs. No profile."""
+"""``wheel``: a manifest's binaries as proven files in the store, for any platform. No profile is involved."""
 
 from __future__ import annotations
 
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
+class GivenLock(Struct, frozen=True):
+    """A lock that exists already, and its file."""
+
+    lock: Lock
+    file: str
+
+
 class ProvenBinary(Struct, frozen=True, kw_only=True):
-    """A binary: its name, the stored file, and what that is."""
+    """A binary: its name, the stored file, its digest and its bytes."""
 
     name: str
     path: str
@@ -34,10 +41,10 @@ class ProvenBinary(Struct, frozen=True, kw_only=True):
     size: int
 
 
-def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None) -> Lock:
-    """Return the lock of *manifest*: the *given* one (with its file's name), which must be current, else a new one.
+def lock_of(session: Session, manifest: Manifest, given: GivenLock | None) -> Lock:
+    """Return the lock of *manifest*: the *given* one, which must be current, or else a new one.
 
-    Other requesters' images in the given lock are left out. Raises StaleLockError, and whatever resolving raises.
+    Images of other requesters in the given lock are left out. If it is stale, raise StaleLockError.
     """
     session.profiles.refuse_foreign(session.scope.home.root)
     with status.readable_by_all(wanted=session.scope.is_global):
@@ -50,22 +57,24 @@ def lock_of(session: Session, manifest: Manifest, given: tuple[Lock, str] | None
         relocked = relock(session, wanted)
         session.profiles.remember_tags(relocked.shown)
         return relocked.lock
-    lock, file = given
-    own = Lock.of(image for image in lock.images if image.is_own)
+    own = Lock.of(image for image in given.lock.images if image.is_own)
     differences = staleness(replace(wanted, locked=own))
     if differences:
         clauses = "; ".join(map(str, differences))
         raise StaleLockError(
-            f"is stale: {clauses}", file=file, hint="type `d8-installer lock` beside the manifest", about_file=True
+            f"is stale: {clauses}",
+            file=given.file,
+            hint="type `d8-installer lock` beside the manifest",
+            about_file=True,
         )
     refuse_moved(session, own)
     return own
 
 
 def platforms_of(lock: Lock) -> tuple[Platform, ...]:
-    """Return the platforms that every image of *lock* has a build for; optional images do not narrow them.
+    """Return the platforms that every image of *lock* has a build for. Optional images do not count.
 
-    A UsageError where the lock cannot tell, for its images name no platforms; NotFoundError where there is none.
+    If the images do not name their platforms, raise UsageError. If they have none in common, raise NotFoundError.
     """
     required = [image for image in lock.images if not image.optional] or list(lock.images)
     keys = [{key for key, _ in image.platforms} for image in required]
@@ -79,18 +88,18 @@ def platforms_of(lock: Lock) -> tuple[Platform, ...]:
 
 
 def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[ProvenBinary, ...]:
-    """Fetch and prove what *lock* has for *platform*; optional images without a build are left out.
+    """Fetch and prove the binaries of *lock* for *platform*. Optional images without a build for it are left out.
 
-    Raises NotFoundError where another image has none, and whatever fetching raises.
+    If another image has no build for it, raise NotFoundError.
     """
     plan = make_plan(lock, stored_for(session, lock, platform))
     with status.readable_by_all(wanted=session.scope.is_global):
         fetch_all(session, plan)
     found = []
     for placement in plan.target:
-        held = session.store.members(placement.layer).get(placement.member)
-        if held is None:
+        stored = session.store.members(placement.layer).get(placement.member)
+        if stored is None:
             raise DiskError(f"the store no longer has {placement.member!r}", hint="type the same command again")
-        path = session.store.path(held, file_name(placement.binary, platform.executable_suffix))
-        found.append(ProvenBinary(name=placement.binary, path=path, digest=held.digest, size=held.size))
+        path = session.store.path(stored, file_name(placement.binary, platform.executable_suffix))
+        found.append(ProvenBinary(name=placement.binary, path=path, digest=stored.digest, size=stored.size))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""The switch to a new generation, and what follows it. The change took effect, so nothing there fails a command."""
+"""What follows the switch to a new generation: the change took effect, so nothing there makes a command fail."""
 
 from __future__ import annotations
 

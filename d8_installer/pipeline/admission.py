@@ -79,7 +79,7 @@ class Gate:
             return
         for owner, error in self._session.plugins.hooks.call("d8_before_switch", {"switch": switch}):
             if error is not None:
-                raise with_plugin(owner, error)
+                raise named(owner, error)
 
 
 def tell_switched(session: Session, switch: SwitchFacts) -> None:
@@ -88,7 +88,7 @@ def tell_switched(session: Session, switch: SwitchFacts) -> None:
         return
     for owner, error in session.plugins.hooks.call("d8_after_switch", {"switch": switch}):
         if error is not None:
-            session.reporter.warn(str(with_plugin(owner, error)))
+            session.reporter.warn(str(named(owner, error)))
     facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
     session.reporter.tell("switched", f"{switch.profile}: generation {switch.after}", facts)
 
@@ -113,7 +113,7 @@ def switch_facts(
     )
 
 
-def with_plugin(owner: str, error: D8Error) -> D8Error:
+def named(owner: str, error: D8Error) -> D8Error:
     """Return a plugin's own refusal with whose it is; a ConfigError of ours says so already."""
     return error if owner in error.message else error.within(owner)
 
@@ -175,7 +175,7 @@ def _verify(owner: str, verifier: Verifier, subject: VerifySubject) -> None:
     try:
         guarded(owner, f"the verifier {verifier.name!r}", lambda: verifier.verify(subject))
     except D8Error as error:
-        raise with_plugin(owner, error) from error.__cause__
+        raise named(owner, error) from error.__cause__
 
 
 def _source_name(session: Session) -> str:

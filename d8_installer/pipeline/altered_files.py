@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.pipeline.ownership import other_owner_of_home
+from d8_installer.pipeline.strangers import stranger_in_home
 from d8_installer.store.status import UNEXECUTABLE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def warn_of_altered(
 
     With *binary*, only that one counts.
     """
-    owner = other_owner_of_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
+    owner = stranger_in_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
     if owner is not None:
         session.reporter.warn(f"{owner}, who can change every program in it")
     problems = {}

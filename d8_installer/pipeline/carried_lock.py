@@ -21,7 +21,7 @@ from d8_installer.pipeline.change import Change, asked_by
 from d8_installer.pipeline.relock import Relocked, as_read
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.situation import situation
-from d8_installer.pipeline.tag_memory import note_first_trust
+from d8_installer.pipeline.tag_memory import say_first_trust
 from d8_installer.plan.plan import make_plan
 from d8_installer.resolve import seen_from_here, staleness
 from d8_installer.store import home_state
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
+def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
     """Take the lock that is here as it is, else the one that the source carries; *adopts*: and its manifest.
 
     Where there is no manifest nobody here has asked for any name, whatever the lock calls its requesters: such a lock
@@ -56,7 +56,7 @@ def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, .
     session.reporter.note(f"there is no lock here: taking the one of {name}")
     known = home_state.load_tags(session.scope.home)
     tags = [(image.name, image.version) for image in lock.images]
-    note_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
+    say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
     change = Change(relocked=Relocked(lock=lock, text=text), reason="sync", asked=asked)
     return change if has_manifest else _with_manifest(session, workspace, change, adopts=adopts)
 

@@ -12,9 +12,9 @@ from d8_installer.model.secrets import without_secrets
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.home_facts import home_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
-from d8_installer.pipeline.plugin_search import search_plugins
+from d8_installer.pipeline.plugin_search import look
 from d8_installer.pipeline.scope import host_facts
-from d8_installer.pipeline.shadows import shadow_text, shadows
+from d8_installer.pipeline.shadows import shadows, told
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
@@ -85,7 +85,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     if moment == "doctor":
         _told(lambda: session.profiles.read(profile), report)
         _told(lambda: home_state.load_tags(session.scope.home), report)
-    looked = _told(lambda: search_plugins(session, profile), report) if moment == "doctor" else None
+    looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
     enabled = set(map(normalised, session.scope.config.plugins))
     unusable = session.plugins.loaded.unusable
     placed = active.placed if active is not None else ()
@@ -119,7 +119,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
 def _shadowed(session: Session, directory: str) -> Iterator[str]:
     is_there = is_on_path(session, directory)
     for name, file in shadows(session.scope.home, directory, session.scope.environ.get("PATH", "")):
-        yield shadow_text(name, file, directory, is_on_path=is_there)
+        yield told(name, file, directory, is_on_path=is_there)
 
 
 def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:

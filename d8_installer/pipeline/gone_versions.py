@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def warn_of_gone(session: Session, wanted: Wanted) -> None:
+def say_gone(session: Session, wanted: Wanted) -> None:
     """Warn of each version that was passed over."""
     for image, tag in sorted(wanted.selection.gone):
         name = image.rpartition("/")[2]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from d8_installer.errors import ConfigError
 from d8_installer.pipeline.altered_files import altered_facts
-from d8_installer.pipeline.ownership import other_owner_of_home
 from d8_installer.pipeline.shell_lines import path_entry
+from d8_installer.pipeline.strangers import stranger_in_home
 from d8_installer.store import one_file_system, status
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def home_facts(session: Session, profile: Profile, active: Generation | None) ->
     """Return them; nothing is changed."""
     home = session.scope.home
     paths = home.profile(profile.directory)
-    stranger = other_owner_of_home(home, session.scope.environ, lambda: session.scope.config_file)
+    stranger = stranger_in_home(home, session.scope.environ, lambda: session.scope.config_file)
     mode = status.mode(os.path.realpath(home.root))
     return HomeFacts(
         changed=() if active is None else altered_facts(session.profiles.generations(profile), active),

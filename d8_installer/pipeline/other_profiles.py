@@ -26,7 +26,7 @@ def project_here(session: Session) -> str | None:
     return find_project(session.scope.directory, known_home_directory(session.scope.environ))
 
 
-def note_profile(session: Session, profile: Profile) -> None:
+def say_which(session: Session, profile: Profile) -> None:
     """Name the profile that is changed, where a project is here and a person may mean the other one."""
     project = project_here(session)
     if project is None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
 
 
-class SearchResult(Struct, frozen=True, kw_only=True):
+class Looked(Struct, frozen=True, kw_only=True):
     """Where plugins were looked for, and what was found; ``chosen`` has each name once.
 
     ``others`` are plugins of the same names in other environments that ask for something else.
@@ -40,9 +40,7 @@ class SearchResult(Struct, frozen=True, kw_only=True):
     others: tuple[DiscoveredPlugin, ...] = ()
 
 
-def search_plugins(
-    session: Session, profile: Profile, given: Iterable[str] = (), locked: Lock | None = None
-) -> SearchResult:
+def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: Lock | None = None) -> Looked:
     """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's.
 
     Of several plugins of one name that of a *given* environment is chosen, else the one that asks for what is *locked*.
@@ -58,7 +56,7 @@ def search_plugins(
     read = scan(found)
     lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
     chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}, lines))
-    return SearchResult(
+    return Looked(
         defaults=defaults, roots=roots, found=found, scan=read, chosen=chosen, others=_others(read.plugins, chosen)
     )
 

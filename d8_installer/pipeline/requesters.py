@@ -10,7 +10,7 @@ from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
 from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.hooked_manifests import hooked_manifests
-from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, search_plugins
+from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
 from d8_installer.resolve import seen_from_here
@@ -101,7 +101,7 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
 
     Without *hooks* no plugin's code is asked for more; those that it would add stay as they are locked.
     """
-    looked = search_plugins(session, workspace.profile, given, workspace.locked)
+    looked = look(session, workspace.profile, given, workspace.locked)
     files = [plugin.file for plugin in looked.scan.plugins]
     own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
     requesters = Requesters(
@@ -158,7 +158,7 @@ def _shipped_too(name: str) -> DocumentError:
     )
 
 
-def remember_environments(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
+def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
     """Write down the environments with plugins that no default root leads to, so that later commands look there too.
 
     One whose plugins are gone is known until *prune*, which takes our link out of it.

@@ -34,7 +34,7 @@ def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
             yield name, found
 
 
-def shadow_text(name: str, file: str, directory: str, *, is_on_path: bool) -> str:
+def told(name: str, file: str, directory: str, *, is_on_path: bool) -> str:
     """Return how a person is told of it."""
     if is_on_path:
         return f"{file} comes first on PATH, so the command {name} is not the one in {directory}"

@@ -19,7 +19,7 @@ from d8_installer.errors import (
 )
 from d8_installer.model.plan import Fetch, Link
 from d8_installer.model.value import replace
-from d8_installer.pipeline.absent_requesters import requesters_text
+from d8_installer.pipeline.absent_requesters import named
 from d8_installer.plan.naming import is_own
 
 if TYPE_CHECKING:
@@ -110,4 +110,4 @@ class Spares:
             found.setdefault(id(error), (error, set()))[1].update(known)
         for error, askers in found.values():
             kind = next(kind for kind in ABOUT_ONE_REQUEST if isinstance(error, kind))
-            yield kind(f"{error}; what {requesters_text(askers)} asks for there is left out", hint=error.hint)
+            yield kind(f"{error}; what {named(askers)} asks for there is left out", hint=error.hint)

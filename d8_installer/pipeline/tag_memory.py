@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def note_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> None:
+def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> None:
     """Name each source that said what some of *tags*, which nothing remembered, mean; of several only who said it.
 
     With a witness, which was asked as well, there is nothing to say.
@@ -31,13 +31,13 @@ def note_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) ->
         return
     first: dict[str, list[str]] = {}
     for name, tag in tags:
-        first.setdefault(source_name_of(session, name.path, tag), []).append(f"{name}:{tag}")
+        first.setdefault(giver(session, name.path, tag), []).append(f"{name}:{tag}")
     for who, found in first.items():
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         session.reporter.note(f"trusting {who} for the first lock of {', '.join(found[:_SHOWN])}{more}")
 
 
-def source_name_of(session: Session, image: str, tag: str) -> str:
+def giver(session: Session, image: str, tag: str) -> str:
     """Return the name of the source that said what a tag means."""
     source = session.source
     return source.giver(image, tag) if isinstance(source, FallbackSource) else source.name

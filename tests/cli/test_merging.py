@@ -155,7 +155,7 @@ def test_a_real_conflict_is_named_and_has_three_ways_out(
     assert done.code == 65
     assert "d8.lock: both sides changed b (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
     assert (
-        "hint: type `d8-installer lock` with --ours b, --theirs b or --upgrade-image b, which chooses it anew\n"
+        "hint: type `d8-installer lock` with --ours b, --theirs b or --upgrade-image b, which resolves it again\n"
         in done.err
     )
     assert project.lock.read_bytes() == left
@@ -180,11 +180,11 @@ def test_all_conflicts_are_in_the_hint(project: Project) -> None:
     project.want(b="^1", d="^1")
     done = project.run("lock")
     assert "both sides changed b (ours: v1.1.0; theirs: v1.2.0) and d (ours: v1.1.0; theirs: v1.2.0)\n" in done.err
-    ways = "--ours NAME, --theirs NAME or --upgrade-image NAME, which chooses it anew, for each of b and d\n"
+    ways = "--ours NAME, --theirs NAME or --upgrade-image NAME, which resolves it again, for each of b and d\n"
     assert f"hint: type `d8-installer lock` with {ways}" in done.err
     found = envelope(project.run("--json", "lock"))["errors"][0]["conflicts"]
     assert found == [{"image": name, "ours": "v1.1.0", "theirs": "v1.2.0", "mixed": []} for name in "bd"]
-    assert "cannot be that of both sides" in project.run("lock", "--ours", "b", "--theirs", "b").err
+    assert "cannot be taken from both sides" in project.run("lock", "--ours", "b", "--theirs", "b").err
     unknown = project.run("lock", "--ours", "b", "--theirs", "d", "--ours", "zz")
     assert (unknown.code, "neither side has zz" in unknown.err) == (69, True)
     assert project.run("lock", "--ours", "b", "--theirs", "d").code == 0
@@ -212,7 +212,7 @@ def test_shorter_markers_are_markers(project: Project) -> None:
     (project.place / ".gitattributes").write_text("d8.lock conflict-marker-size=3\n")
     text = conflict(project).decode()
     assert "\n<<< " in text
-    assert "`d8-installer lock`: it joins" in project.run("sync").err
+    assert "`d8-installer lock`: it merges" in project.run("sync").err
     project.git("add", "-A")
     project.git("commit", "-qm", "with markers")
     assert project.run("lock", "--theirs", "b").code == 0

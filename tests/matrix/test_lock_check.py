@@ -103,7 +103,7 @@ def test_what_a_proxy_does_not_say_is_not_proven(locked: Machine, fault: Fault, 
     ]
     said = locked.succeeds(*CHECK).out
     assert f"{NAME} {NEW} for {HOST} is not proven: {why}\n" in said
-    assert "shows 0 of 2 builds as locked" in said
+    assert "proves 0 of 2 builds as locked" in said
     assert "has all" not in said
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def lock_lines(result: LockResult) -> list[str]:
     """Return a line for each version that moved, and whether the file was written."""
-    lines = [f"{name} {before or '(new)'} -> {after or '(gone)'}" for name, before, after in result.changes]
+    lines = [f"{one.image} {one.before or '(new)'} -> {one.after or '(gone)'}" for one in result.changes]
     verb = "wrote" if result.written else ("would write" if result.changed else "unchanged:")
     return [*lines, f"{verb} {result.file} ({counted(result.images, 'image')})"]
 
@@ -27,10 +27,10 @@ def check_lines(result: CheckResult) -> list[str]:
     for difference in result.differences:
         lines.append(str(difference))
         lines += [f"  {one.what}: locked {one.locked}, wanted {one.wanted}" for one in difference.details]
-    if result.proof is not None and result.proof.unproven:
-        lines += map(str, result.proof.unproven)
-    if result.proof is not None and not result.errors:
-        lines.append(result.proof.as_text())
+    if result.comparison is not None and result.comparison.unproven:
+        lines += map(str, result.comparison.unproven)
+    if result.comparison is not None and not result.errors:
+        lines.append(result.comparison.as_text())
     if not result.differences:
         lines.append(f"current: {result.file} ({counted(result.images, 'image')})")
     return lines

@@ -1,4 +1,4 @@
-"""Finds the image that a mistyped name may mean, among those that this machine knows."""
+"""Finds the image that a mistyped name may mean, among the names that this machine knows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
 from d8_installer.model.reference import PLUGIN_ROOT
-from d8_installer.pipeline.plugin_search import search_plugins
+from d8_installer.pipeline.plugin_search import look
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def suggest(session: Session, error: NotFoundError) -> NotFoundError:
-    """Return an error about an absent image with the name that is spelled most like it as its hint, if there is one.
+    """Return *error* with the hint "did you mean NAME?" if it is about an absent image with a similar name.
 
-    Known names are those of manifests, locks, plugins and of the remembered tags. What cannot be read is passed over.
+    The known names are those in manifests, locks, plugins and the remembered tags. Unreadable ones are skipped.
     """
     if error.image is None:
         return error
@@ -36,7 +36,7 @@ def _known(session: Session) -> Iterator[str]:
             yield from (request.name.short for request in workspace.manifest.requests)
             yield from (image.name.short for image in workspace.locked.images)
         with contextlib.suppress(D8Error):
-            for plugin in search_plugins(session, profile).chosen:
+            for plugin in look(session, profile).chosen:
                 yield from (request.name.short for request in plugin.manifest.requests)
     with contextlib.suppress(D8Error):
         yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in home_state.load_tags(session.scope.home))
