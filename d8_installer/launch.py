@@ -1,16 +1,15 @@
-"""Where launchers enter on their first run: ``python -I -m d8_installer.launch REQUEST BINARY ARGV0 ARGS…``.
+"""Where launchers enter on their first run: ``main`` with the arguments REQUEST BINARY ARGV0 ARGS….
 
-The console scripts that Windows wheels have in place of launchers enter here too. ``cli.launching`` does the work.
+The console scripts that Windows wheels have in place of launchers enter at ``console``. ``cli.launching`` does the
+work. A launcher imports this module once to see that the installation works, so it imports next to nothing itself.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
-from d8_installer.cli.main import main as command_line
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Provide the binary that a launcher stands for, and become it."""
+    from d8_installer.cli.main import main as command_line
+
     command_line(["launch", *(sys.argv[1:] if arguments is None else arguments)])
 
 

@@ -54,7 +54,7 @@ e=${d%/*}
 works() { "$@" </dev/null >/dev/null 2>&1; }
 if [ -f "$e/pyvenv.cfg" ]; then
   works "$d/python" -I -c 'import d8_installer.launch' &&
-    exec "$d/python" -I -m d8_installer.launch @request@ @binary@ "$0" "$@"
+    exec "$d/python" -I -c 'from d8_installer.launch import main; main()' @request@ @binary@ "$0" "$@"
 elif [ -f "$d/d8-installer" ]; then
   works "$d/d8-installer" --version && exec "$d/d8-installer" launch @request@ @binary@ "$0" "$@"
   { IFS= read -r l; IFS= read -r m; } <"$d/d8-installer"
