@@ -66,6 +66,10 @@ class Network(httpcore2.NetworkBackend):
         return found
 
 
+_BODY_CHUNK = 256 << 10
+"""The most bytes that one read of a body returns. httpcore2 reads 64 KiB, which takes half as long again."""
+
+
 class _Limited(httpcore2.NetworkStream):
     """A connection whose reads obey the limit on the head of an answer."""
 
@@ -77,7 +81,7 @@ class _Limited(httpcore2.NetworkStream):
         left = self._limit.left(timeout)
         if left is not None and left <= 0:
             raise httpcore2.ReadTimeout("the head of the answer takes too long")
-        return self._inner.read(max_bytes, left)
+        return self._inner.read(max_bytes if self._limit.is_running else _BODY_CHUNK, left)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, timeout)

@@ -46,6 +46,11 @@ class HeadLimit(threading.local):
         finally:
             self._seconds = self._until = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the head of an answer is expected."""
+        return self._seconds is not None
+
     def restart(self) -> None:
         """Count from now, after a part of the request was sent."""
         if self._seconds is not None:
@@ -83,7 +88,7 @@ class _Pace:
 
 
 class Stream:
-    """An answer whose body is still arriving, as raw chunks of at most 64 KiB. Header names are in lower case.
+    """An answer whose body is still arriving, as raw chunks of at most 256 KiB. Header names are in lower case.
 
     It is a Body (``model.source``), and Traced: a caller that opened it by a tag sets ``by_tag`` and ``detour``.
     """
