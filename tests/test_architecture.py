@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import tokenize
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -302,6 +303,28 @@ def read(*tops: str) -> list[Module]:
     return [Module(f.relative_to(ROOT).as_posix(), f.read_text(encoding="utf-8")) for f in files]
 
 
+# Public names that still stand for two things; the owners of both are renaming one. To be empty.
+TWINS = {"Answer", "Difference", "Kept", "Result", "Scope"}
+
+
+def names_of_two_things(modules: Iterable[Module]) -> set[str]:
+    """Return the public names of classes, and of aliases of types, that more than one of *modules* defines."""
+    counted = Counter(name for module in modules for name in set(defined_types(module)))
+    return {name for name, count in counted.items() if count > 1}
+
+
+def defined_types(module: Module) -> Iterator[str]:
+    """Yield the public classes and aliases that a module defines, also those for type checkers alone."""
+    body = module.tree.body
+    for node in [*body, *(inner for branch in body if isinstance(branch, ast.If) for inner in branch.body)]:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            # A constant is in capitals; T and K are type variables, which mean nothing outside of their module.
+            if isinstance(target, ast.Name) and target.id[:1].isupper() and not target.id.isupper():
+                yield target.id
+
+
 def titled(rule: Rule) -> str:
     return rule.__name__
 
@@ -318,6 +341,19 @@ def test_the_rule_sees_a_planted_offence_and_nothing_else(rule: Rule) -> None:
     offending, innocent = PLANTED[rule]
     assert [module for module in offending if not list(rule(Module(*module)))] == []
     assert [offence for module in innocent for offence in rule(Module(*module))] == []
+
+
+def test_no_public_class_or_alias_has_the_name_of_another() -> None:
+    assert names_of_two_things(read("d8_installer", "hooks")) <= TWINS
+
+
+def test_the_twins_are_seen_and_nothing_else() -> None:
+    one = Module("d8_installer/a.py", "class Link: ...\nclass _Own: ...\nT = TypeVar('T')\nLIMIT = 1\nclass Alone: ...")
+    same = Module(
+        "d8_installer/b.py", "if TYPE_CHECKING:\n    Link = str\nclass _Own: ...\nT = TypeVar('T')\nLIMIT = 2"
+    )
+    assert names_of_two_things([one, same]) == {"Link"}
+    assert names_of_two_things([one]) == set()
 
 
 def test_imports_go_only_downward() -> None:

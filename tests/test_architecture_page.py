@@ -82,7 +82,7 @@ OF_A_HOME |= {"incoming/", "arriving/", "runs/"}
 
 
 def every_named_file_exists(page: str) -> list[str]:
-    text = page.replace(chapter(page, "## Files on disk"), "")
+    text = page.replace(chapter(page, "## Files on disk"), "") + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     return [f"there is no {name}" for name in files(text) if name not in OF_A_HOME and found(name) is None]
 
 
@@ -247,20 +247,27 @@ def the_words_are_the_readmes(page: str) -> list[str]:
 
 
 def the_value_types_stand_where_the_page_says(page: str) -> list[str]:
-    struct, plain, named_tuple, dataclass = (row[3] for row in rows(chapter(page, "## Value types")))
-    del struct
+    _, plain, named_tuple, dataclass = (row[3] for row in rows(chapter(page, "## Value types")))
     return [
         *(f"{name} defines a Struct" for name in files(plain) if re.search(r"\(.*\bStruct\b", text_of(name))),
-        *differences("NamedTuple", files(named_tuple), those_that("NamedTuple")),
+        *(f"{name} is a NamedTuple" for name in named_tuples() if not name.startswith(f"{span(named_tuple)}_")),
         *differences("dataclasses", files(dataclass), those_that("dataclasses")),
     ]
 
 
 def those_that(imported: str) -> Iterator[str]:
-    """Yield the files of the package that import a name, whether of ``typing`` or a module."""
+    """Yield the files of the package that import a module."""
     for file in PACKAGE.rglob("*.py"):
-        if re.search(rf"^\s*(from|import) .*\b{imported}\b", file.read_text(encoding="utf-8"), re.MULTILINE):
+        if re.search(rf"^\s*(from|import) {imported}\b", file.read_text(encoding="utf-8"), re.MULTILINE):
             yield file.relative_to(PACKAGE).as_posix()
+
+
+def named_tuples() -> Iterator[str]:
+    """Yield each NamedTuple of the package as its folder, a slash, and its name."""
+    for file in PACKAGE.rglob("*.py"):
+        folder = file.relative_to(PACKAGE).parent.as_posix()
+        for name in re.findall(r"^class (\w+)\(NamedTuple\)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            yield f"{folder}/{name}"
 
 
 def the_tests_are_those_in_the_folder(page: str) -> list[str]:

@@ -29,7 +29,7 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
 
     The command's work is done by now, so an error of the look-up is only a warning.
     """
-    from d8_installer.pipeline.shadows import shadows, told
+    from d8_installer.pipeline.shadows import shadow_text, shadows
 
     path = context.environ.get("PATH", "")
     own = os.path.realpath(directory)
@@ -37,6 +37,6 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
     context.talk.close()
     try:
         for name, file in shadows(home, directory, path):
-            context.talk.warn(told(name, file, directory, is_on_path=is_on_path))
+            context.talk.warn(shadow_text(name, file, directory, is_on_path=is_on_path))
     except DiskError as error:
         context.talk.warn(error.message)

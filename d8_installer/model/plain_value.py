@@ -15,7 +15,7 @@ _OPTIONS = ("frozen", "order")
 
 
 class _Meta(type):
-    """Makes a dataclass of each subclass; ``frozen`` and ``order`` are inherited, ``kw_only`` is for its own fields."""
+    """Makes a dataclass of each subclass. ``frozen`` and ``order`` are inherited; ``kw_only`` is for its own fields."""
 
     _options: dict[str, bool]
     __struct_fields__: tuple[str, ...]
@@ -30,6 +30,8 @@ class _Meta(type):
             return made
         define: Any = dataclasses.dataclass(**made._options, kw_only=options.get("kw_only", False))
         record: _Meta = define(made)
+        if "__eq__" in namespace and namespace.get("__hash__") is None:
+            record.__hash__ = None  # type: ignore[assignment]  # dataclasses would make one for a frozen class
         record.__struct_fields__ = tuple(each.name for each in dataclasses.fields(cast("Any", record)))
         return record
 

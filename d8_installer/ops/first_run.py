@@ -19,12 +19,12 @@ from d8_installer.model.resolution import LENIENT, KeptRequests, Wanted
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import apply
 from d8_installer.pipeline.change import Applied, Change, asked_by
-from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
+from d8_installer.pipeline.contested import UnmetRequest, refuse_contested_verifiers, unmet_requests
+from d8_installer.pipeline.ownership import refuse_program_of_another
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.scope import Options
-from d8_installer.pipeline.strangers import refuse_strangers_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
 from d8_installer.plugin.launcher import PROFILE_LINK
@@ -87,7 +87,7 @@ def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
     for paths in (place.profile, run):
         path = _requested_file(paths, launch.request, launch.binary)
         if os.access(path, os.X_OK):
-            refuse_strangers_program(place.home, environ, config_file, path)
+            refuse_program_of_another(place.home, environ, config_file, path)
             return path
     return None
 
@@ -116,7 +116,7 @@ def provide(session: Session, launch: Launch) -> Provided:
         _remember(session, workspace, launch.prefix)
         requesters = gather(session, workspace)
         refuse_contested_verifiers(session, requesters)
-        theirs = contested(plugin, requesters.plugins, workspace.locked)
+        theirs = unmet_requests(plugin, requesters.plugins, workspace.locked)
         apart = next((one for one in theirs if one.request == request), None)
         if apart is None:
             change = _change(session, workspace, requesters, _without(plugin, theirs))
@@ -133,17 +133,19 @@ def provide(session: Session, launch: Launch) -> Provided:
             raise problem
     if not applied.left_out:
         raise DiskError(f"{path} is missing after it was placed", hint="run `d8-installer sync`")
-    return _provide_apart(session, Apart(plugin, request, str(applied.left_out[0])), launch.binary)
+    return _provide_apart(
+        session, UnmetRequest(plugin=plugin, request=request, why=str(applied.left_out[0])), launch.binary
+    )
 
 
-def _provide_apart(session: Session, apart: Apart, binary: str) -> Provided:
-    from d8_installer.pipeline.plugin_runs import provide_apart
+def _provide_apart(session: Session, apart: UnmetRequest, binary: str) -> Provided:
+    from d8_installer.pipeline.plugin_runs import provide_separately
 
-    run = provide_apart(session, apart, binary)
+    run = provide_separately(session, apart, binary)
     return Provided(run.path, f"{apart.why}; it runs apart from your profile")
 
 
-def _without(plugin: DiscoveredPlugin, requests: tuple[Apart, ...]) -> DiscoveredPlugin:
+def _without(plugin: DiscoveredPlugin, requests: tuple[UnmetRequest, ...]) -> DiscoveredPlugin:
     """Return *plugin* without those of its *requests* that the profile has from another environment."""
     contested_requests = {one.request for one in requests}
     kept = tuple(request for request in plugin.manifest.requests if request not in contested_requests)

@@ -8,10 +8,10 @@ from d8_installer.model.platform import typed_platform
 from d8_installer.model.resolution import LENIENT, Selection
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.ops.merge_driver import Merging
-from d8_installer.pipeline.absent_requesters import say_absent
+from d8_installer.pipeline.absent_requesters import note_absent
 from d8_installer.pipeline.admission import locks_more, refuse_without_verifiers
 from d8_installer.pipeline.contested import refuse_contested_verifiers
-from d8_installer.pipeline.other_profiles import say_which
+from d8_installer.pipeline.other_profiles import note_profile
 from d8_installer.pipeline.ownership import refuse_foreign_project
 from d8_installer.pipeline.relock import refuse_unknown, relock
 from d8_installer.pipeline.requesters import gather
@@ -77,7 +77,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     Plugins that cannot be read, or whose requests cannot be met, are left out and named in ``left_out``.
     """
     profile = session.profiles.find()
-    say_which(session, profile)
+    note_profile(session, profile)
     merging = Merging(reporter=session.reporter, taken=options.taken, upgrade=options.upgrade)
     with session.profiles.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)
@@ -95,7 +95,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         relocked = relock(session, wanted)
         if not options.dry_run and locks_more(workspace.locked, relocked.lock):
             refuse_without_verifiers(session)
-        say_absent(session, wanted, "lock")
+        note_absent(session, wanted, "lock")
         changed = relocked.text != workspace.lock_text
         if changed and not options.dry_run:
             refuse_foreign_project(profile)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.model.source import AllByDigest
 from d8_installer.model.value import Struct, asdict, replace
 from d8_installer.ops.source_check import SourceComparison, compare_with_source
-from d8_installer.pipeline.absent_requesters import say_absent
+from d8_installer.pipeline.absent_requesters import note_absent
 from d8_installer.pipeline.relock import refuse_missing, stale_error
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import moved_tags, refuse_moved, tops_of
@@ -55,7 +55,7 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
         file=workspace.profile.lock, images=len(workspace.locked.images), errors=problems, left_out=problems
     )
     wanted = requesters.wanted(workspace.locked)
-    say_absent(session, wanted, "lock")
+    note_absent(session, wanted, "lock")
     differences = staleness(wanted)
     if differences:
         return replace(result, differences=differences, errors=(stale_error(workspace, differences), *problems))

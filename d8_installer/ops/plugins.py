@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.plugin_search import look
+from d8_installer.pipeline.plugin_search import search_plugins
 from d8_installer.plugin.dist_info import VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.store import documents, status
@@ -110,7 +110,7 @@ def list_plugins(session: Session) -> PluginsResult:
 
 def _manifests(session: Session) -> tuple[ManifestRow, ...]:
     profile = session.profiles.find()
-    looked = look(session, profile, locked=_locked(profile))
+    looked = search_plugins(session, profile, locked=_locked(profile))
     rows = [
         _manifest_row(p.distribution, file=p.file, images=_images(p), editable=p.editable, counts=p in looked.chosen)
         for p in looked.scan.plugins

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import UsageError
 from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import Request
-from d8_installer.pipeline.image_runs import Runnable, of_generation, of_image
+from d8_installer.pipeline.image_runs import Runnable, image_runnable, installed_runnable
 
 if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
@@ -20,9 +20,9 @@ def runnable(session: Session, text: str) -> Runnable:
     """
     active = session.profiles.active(session.profiles.find())
     if active is not None and any(placed.placement.binary == text for placed in active.placed):
-        return of_generation(session, active, text)
+        return installed_runnable(session, active, text)
     if session.platform != session.plugins.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
     name, spec = split_requirement(text)
     request = Request.of(name, spec)
-    return of_image(session, request, request.binaries[0][0])
+    return image_runnable(session, request, request.binaries[0][0])

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConflictError
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.absent_requesters import say_absent
+from d8_installer.pipeline.absent_requesters import note_absent
 from d8_installer.pipeline.apply import apply
-from d8_installer.pipeline.carried_lock import frozen
+from d8_installer.pipeline.carried_lock import frozen_change
 from d8_installer.pipeline.change import Applied, Change, asked_by
-from d8_installer.pipeline.contested import Apart, contested, refuse_contested_verifiers
+from d8_installer.pipeline.contested import UnmetRequest, refuse_contested_verifiers, unmet_requests
 from d8_installer.pipeline.relock import as_read, ask_witness, refuse_stale, refuse_unknown, relock
-from d8_installer.pipeline.requesters import gather, remember
+from d8_installer.pipeline.requesters import gather, remember_environments
 from d8_installer.pipeline.tag_memory import accepted_names
 from d8_installer.pipeline.venv_link import link_environments
 
@@ -57,19 +57,19 @@ def sync(session: Session, options: SyncOptions) -> Applied:
 
             return lay_out(session, workspace, intent.change, check_directory(session, options.to))
         if requesters is not None and not options.dry_run:
-            remember(workspace, requesters, prune=options.prune)
+            remember_environments(workspace, requesters, prune=options.prune)
             link_environments(session, workspace, requesters, prune=options.prune)
         applied = apply(session, workspace, intent.change)
     return _with_apart(session, applied, intent.apart)
 
 
-def _with_apart(session: Session, applied: Applied, requests: tuple[Apart, ...]) -> Applied:
+def _with_apart(session: Session, applied: Applied, requests: tuple[UnmetRequest, ...]) -> Applied:
     """Prepare the requests that are met outside the profile, for their own launchers. One that fails is left out."""
     if not requests:
         return applied
-    from d8_installer.pipeline.plugin_runs import prepare
+    from d8_installer.pipeline.plugin_runs import prepare_runs
 
-    problems = prepare(session, requests, dry_run=applied.dry_run)
+    problems = prepare_runs(session, requests, dry_run=applied.dry_run)
     return replace(applied, left_out=(*applied.left_out, *problems))
 
 
@@ -77,12 +77,12 @@ class _Intent(Struct, frozen=True):
     """The change to apply, and the requests of plugins that the lock does not satisfy."""
 
     change: Change
-    apart: tuple[Apart, ...] = ()
+    apart: tuple[UnmetRequest, ...] = ()
 
 
 def _intent(session: Session, workspace: Workspace, requesters: Requesters | None, options: SyncOptions) -> _Intent:
     if requesters is None:
-        change = frozen(session, workspace, given=options.given, adopts=options.to is None)
+        change = frozen_change(session, workspace, given=options.given, adopts=options.to is None)
         ask_witness(session, change.lock)
         return _Intent(replace(change, dry_run=options.dry_run))
     refuse_contested_verifiers(session, requesters)
@@ -102,7 +102,7 @@ def _intent(session: Session, workspace: Workspace, requesters: Requesters | Non
         return _Intent(change, _contested_by_others(requesters, workspace.locked))
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
     relocked = relock(session, replace(wanted, strictness=LENIENT))
-    say_absent(session, wanted, "sync")
+    note_absent(session, wanted, "sync")
     conflicting = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
     apart = (*_contested_by_others(requesters, relocked.lock), *_of_plugins(requesters, conflicting))
     settled = {one.request.hash for one in apart}
@@ -118,16 +118,16 @@ def _intent(session: Session, workspace: Workspace, requesters: Requesters | Non
     return _Intent(change, apart)
 
 
-def _contested_by_others(requesters: Requesters, locked: Lock) -> tuple[Apart, ...]:
+def _contested_by_others(requesters: Requesters, locked: Lock) -> tuple[UnmetRequest, ...]:
     """Return the requests of plugins of the same names in other environments."""
-    return tuple(one for other in requesters.others for one in contested(other, requesters.plugins, locked))
+    return tuple(one for other in requesters.others for one in unmet_requests(other, requesters.plugins, locked))
 
 
-def _of_plugins(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[Apart, ...]:
+def _of_plugins(requesters: Requesters, left_out: tuple[LeftOut, ...]) -> tuple[UnmetRequest, ...]:
     """Return the plugins' requests among *left_out*. A manifest that conflicts is for the person to change."""
     plugins = {plugin.name: plugin for plugin in requesters.plugins}
     return tuple(
-        Apart(plugins[one.requirement.requester], one.requirement.request, str(one.error))
+        UnmetRequest(plugin=plugins[one.requirement.requester], request=one.requirement.request, why=str(one.error))
         for one in left_out
         if one.requirement.requester in plugins
     )

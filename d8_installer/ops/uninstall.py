@@ -15,7 +15,7 @@ from d8_installer.ops.images.requests import (
     plugins_that_keep,
     refusal,
 )
-from d8_installer.pipeline.absent_requesters import named
+from d8_installer.pipeline.absent_requesters import requesters_text
 from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def _note_other_requesters(session: Session, wanted: Wanted, name: ImageName) ->
     if plugins := plugins_that_keep(wanted, name):
         session.reporter.note(f"{name} stays for {', '.join(plugins)}, which wants it too")
     if absent := absent_requesters(wanted, name):
-        session.reporter.note(f"{name} was locked for {named(absent)}, not installed here: that goes too")
+        session.reporter.note(f"{name} was locked for {requesters_text(absent)}, not installed here: that goes too")

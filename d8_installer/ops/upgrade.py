@@ -12,7 +12,7 @@ from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.ops.images.editing import Edit, apply_edit, changing, relock_leniently
 from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
-from d8_installer.pipeline.absent_requesters import named
+from d8_installer.pipeline.absent_requesters import requesters_text
 from d8_installer.pipeline.other_profiles import typed_command
 from d8_installer.pipeline.requesters import gather
 
@@ -59,7 +59,7 @@ def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted
     at_least = name if Version.try_parse(locked) is None else f"{name}>={locked.removeprefix('v')}"
     install = typed_command(session, workspace.profile, f"install '{at_least}'")
     again = typed_command(session, workspace.profile, f"upgrade {name}")
-    requesters = named(locked_requests(wanted, name))
+    requesters = requesters_text(locked_requests(wanted, name))
     raise DocumentError(
         f"{name} {locked} is locked for {requesters}, not installed here, so the range of its versions is not known",
         hint=f"give it a range: type `{install}`, then `{again}`",
@@ -75,7 +75,7 @@ def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relo
         session.reporter.note(f"{held.name} stays at {held.tag}: {_reason(session, workspace, held)}")
     for image in wanted.locked.images if wanted.selection.upgrade is None else ():
         if image.requests and not requirements_for(wanted, image.name):
-            requesters = named(locked_requests(wanted, image.name))
+            requesters = requesters_text(locked_requests(wanted, image.name))
             typed = typed_command(session, workspace.profile, f"upgrade {image.name}")
             session.reporter.note(
                 f"{image.name} stays at {image.version}: the range of {requesters} is not known here; see `{typed}`"

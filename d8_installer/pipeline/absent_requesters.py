@@ -1,4 +1,4 @@
-"""Requesters that the lock names and that are not installed here: what is said of them (docs/profiles.md)."""
+"""Requesters that the lock names and that are not installed here (docs/profiles.md)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def say_absent(session: Session, wanted: Wanted, verb: str) -> None:
-    """Name the requesters that are not here, and what becomes of their lines; *verb* --prune drops them."""
+def note_absent(session: Session, wanted: Wanted, verb: str) -> None:
+    """Name the absent requesters, and say what happens to their requests; ``VERB --prune`` drops these."""
     absent = {who for image in wanted.locked.images for who, _ in image.requests} - wanted.present - wanted.kept.unread
     if not absent:
         return
-    names = named(absent)
+    names = requesters_text(absent)
     if wanted.kept.absent:
         way = f"`d8-installer {verb} --prune` drops it"
         session.reporter.note(f"the lock keeps what was asked for by {names}, not installed here; {way}")
@@ -28,8 +28,8 @@ def say_absent(session: Session, wanted: Wanted, verb: str) -> None:
         session.reporter.note(f"the lock drops what was asked for by {names}, not installed here")
 
 
-def named(requesters: Iterable[str]) -> str:
-    """Return requesters as a sentence names them."""
+def requesters_text(requesters: Iterable[str]) -> str:
+    """Return the names of requesters as a sentence has them, shortened if there are many."""
     names = ["another d8.toml" if who == OTHER_MANIFEST else who for who in sorted(requesters)]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"

@@ -1,4 +1,4 @@
-"""What follows the switch to a new generation: the change took effect, so nothing there makes a command fail."""
+"""The switch to a new generation, and what follows it. The change took effect, so nothing there fails a command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def activate(switch: Switch, paths: ProfilePaths, number: int, warn: Warn) -> None:
-    """Make generation *number* the active one; a DiskError means that it is not.
+    """Make generation *number* the active one. Raise DiskError if it is not active afterwards.
 
-    What the disk refuses once it is active, such as to make that durable, is told to *warn*.
+    If the disk refuses something once it is active, such as making that durable, *warn* hears of it.
     """
     try:
         switch.activate(paths, number)
@@ -38,7 +38,7 @@ def _active(switch: Switch, paths: ProfilePaths) -> int | None:
 
 @contextlib.contextmanager
 def warned_of(consequence: str, warn: Warn) -> Iterator[None]:
-    """Tell *warn* what goes wrong in the context, and what that means; no D8Error is raised."""
+    """Turn a D8Error of the context into a warning that names its *consequence*."""
     try:
         yield
     except D8Error as error:

@@ -1,4 +1,4 @@
-"""Where plugins stand on the one road: what they add to it, what they may refuse, what they are told."""
+"""What plugins may refuse, and what they are told: verifiers, checks, and the hooks before and after a switch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """One application of a plan, as plugins see it: before anything is fetched, and before the switch."""
+    """Asks the plugins about one plan: before anything is fetched, and before the switch."""
 
     def __init__(self, session: Session, plan: Plan, active: Generation | None) -> None:
         self._session = session
@@ -37,9 +37,9 @@ class Gate:
         self._new = _new_images(plan, active)
 
     def admit(self, lock: Lock, spares: Spares) -> None:
-        """Let checks and verifiers look at what is about to be placed; raises what refuses it, if that is not a spare.
+        """Let checks and verifiers examine the new images. Raise a refusal unless it concerns a spare.
 
-        Nothing new: nobody is asked, so that no plugin stops what only takes away.
+        Without new images no plugin is asked, so that none can prevent an uninstall.
         """
         if not self._new:
             return
@@ -74,21 +74,21 @@ class Gate:
                 yield image.name, subject
 
     def before_switch(self, switch: SwitchFacts) -> None:
-        """Ask whether the switch may happen; raises the first refusal."""
+        """Ask whether the switch may happen, and raise the first refusal."""
         if not self._new or not self._session.plugins.any_enabled:
             return
         for owner, error in self._session.plugins.hooks.call("d8_before_switch", {"switch": switch}):
             if error is not None:
-                raise named(owner, error)
+                raise with_plugin(owner, error)
 
 
 def tell_switched(session: Session, switch: SwitchFacts) -> None:
-    """Tell the plugins that a switch has happened; what fails is a warning."""
+    """Tell the plugins that the switch has happened. Their errors are warnings."""
     if not session.plugins.any_enabled:
         return
     for owner, error in session.plugins.hooks.call("d8_after_switch", {"switch": switch}):
         if error is not None:
-            session.reporter.warn(str(named(owner, error)))
+            session.reporter.warn(str(with_plugin(owner, error)))
     facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
     session.reporter.tell("switched", f"{switch.profile}: generation {switch.after}", facts)
 
@@ -113,13 +113,13 @@ def switch_facts(
     )
 
 
-def named(owner: str, error: D8Error) -> D8Error:
-    """Return a plugin's own refusal with whose it is; a ConfigError of ours says so already."""
+def with_plugin(owner: str, error: D8Error) -> D8Error:
+    """Return *error* with the plugin's name before it, unless the message has it already."""
     return error if owner in error.message else error.within(owner)
 
 
 def remember_verifiers(session: Session) -> None:
-    """Write down which enabled plugins verify, so that one that vanishes from the environment is missed."""
+    """Record which enabled plugins verify, so that one that vanishes from the environment is noticed."""
     enabled = set(map(normalised, session.scope.config.plugins))
     known = home_state.load_known_plugins(session.scope.home)
     for name, found in distributions_with_hooks().items():
@@ -134,7 +134,7 @@ def _new_images(plan: Plan, active: Generation | None) -> frozenset[tuple[ImageN
 
 
 def refuse_without_verifiers(session: Session) -> None:
-    """Fail closed: nothing new is locked or placed while a plugin that may verify it cannot be asked."""
+    """Raise a ConfigError if an enabled plugin that may verify images cannot be asked: verification fails closed."""
     if not session.scope.config.plugins:
         return
     remember_verifiers(session)
@@ -162,7 +162,7 @@ def _way_out(plugin: UnusablePlugin) -> str:
 
 
 def locks_more(before: Lock, after: Lock) -> bool:
-    """Whether *after* pins anything that *before* does not."""
+    """Whether *after* pins an image that *before* does not pin in the same way."""
     known = {image.name: image for image in before.images}
     return any(_pins(known.get(image.name)) != _pins(image) for image in after.images)
 
@@ -175,7 +175,7 @@ def _verify(owner: str, verifier: Verifier, subject: VerifySubject) -> None:
     try:
         guarded(owner, f"the verifier {verifier.name!r}", lambda: verifier.verify(subject))
     except D8Error as error:
-        raise named(owner, error) from error.__cause__
+        raise with_plugin(owner, error) from error.__cause__
 
 
 def _source_name(session: Session) -> str:

@@ -1,11 +1,11 @@
-"""What a person is told of an installed program that something else has changed, such as a program updating itself."""
+"""Installed programs that something else has changed, such as a program that updates itself."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.pipeline.strangers import stranger_in_home
+from d8_installer.pipeline.ownership import other_owner_of_home
 from d8_installer.store.status import UNEXECUTABLE
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def altered_text(placed: Placed, path: str, problem: str) -> str:
 
 
 def altered_facts(generations: ProfileStore, active: Generation) -> tuple[tuple[str, str], ...]:
-    """Return the binaries of a generation whose stored file was changed, and how; those that are gone are left out."""
+    """Return the binaries of a generation whose stored file was changed, and how. Missing files are left out."""
     return tuple(
         (placed.placement.binary, f"{path} {problem}")
         for placed, path, problem in generations.altered_executables(active)
@@ -38,7 +38,7 @@ def warn_of_altered(
 
     With *binary*, only that one counts.
     """
-    owner = stranger_in_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
+    owner = other_owner_of_home(session.scope.home, session.scope.environ, lambda: session.scope.config_file)
     if owner is not None:
         session.reporter.warn(f"{owner}, who can change every program in it")
     problems = {}

@@ -1,7 +1,7 @@
-"""``sync --frozen``: the lock that is here as it is, else the one that the source carries, with its manifest.
+"""``sync --frozen``: the profile's lock as it is, or else the lock that the source carries, with its manifest.
 
-A bundle's ``d8.toml`` becomes the person's where they have none, so that what was asked for there can be handled here
-(docs/profiles.md). It gets no more than the lock gets without it: no name that is a command already.
+A bundle's ``d8.toml`` becomes the profile's manifest if there is none, so that its images can be managed here
+(docs/profiles.md). It gets no more names than the lock alone: none that already is a command.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from d8_installer.pipeline.change import Change, asked_by
 from d8_installer.pipeline.relock import Relocked, as_read
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.situation import situation
-from d8_installer.pipeline.tag_memory import say_first_trust
+from d8_installer.pipeline.tag_memory import note_first_trust
 from d8_installer.plan.plan import make_plan
 from d8_installer.resolve import seen_from_here, staleness
 from d8_installer.store import home_state
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
-    """Take the lock that is here as it is, else the one that the source carries; *adopts*: and its manifest.
+def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
+    """Return the change to the profile's lock as it is, or else to the source's; with its manifest if *adopts*.
 
-    Where there is no manifest nobody here has asked for any name, whatever the lock calls its requesters: such a lock
-    was carried here, and gets the names that a plugin would get.
+    Without a manifest nothing here asks for any name, whatever requesters the lock names: such a lock was carried here,
+    and gets the names that a plugin would get.
     """
     has_manifest = os.path.exists(workspace.profile.manifest)
     if workspace.lock is not None:
@@ -56,15 +56,15 @@ def frozen(session: Session, workspace: Workspace, *, given: tuple[str, ...], ad
     session.reporter.note(f"there is no lock here: taking the one of {name}")
     known = home_state.load_tags(session.scope.home)
     tags = [(image.name, image.version) for image in lock.images]
-    say_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
+    note_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
     change = Change(relocked=Relocked(lock=lock, text=text), reason="sync", asked=asked)
     return change if has_manifest else _with_manifest(session, workspace, change, adopts=adopts)
 
 
 def _with_manifest(session: Session, workspace: Workspace, change: Change, *, adopts: bool) -> Change:
-    """Return *change* with the manifest that the source carries, where that may become the person's.
+    """Return *change* with the source's manifest if that may become the profile's.
 
-    Else the lines of ``d8.toml`` in the lock are those of another one, which is not here.
+    Otherwise the lock's requests of ``d8.toml`` are those of another manifest, which is not here.
     """
     text = _carried_manifest(session, change.lock) if adopts else None
     if text is not None:
@@ -79,7 +79,7 @@ def _with_manifest(session: Session, workspace: Workspace, change: Change, *, ad
 
 
 def _carried_manifest(session: Session, lock: Lock) -> str | None:
-    """Return the text of the manifest that the source carries if the lock is just what it wants, else None."""
+    """Return the text of the source's manifest if the lock is exactly what it wants, else None."""
     source: object = session.source
     raw = source.manifest_text() if isinstance(source, CarriesManifest) else None
     if raw is None:
@@ -111,7 +111,7 @@ def _wanted_of(session: Session, profile: Profile, lock: Lock, given: tuple[str,
 
 
 def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, str]:
-    """Return the lock that the source brings with it, as a bundle does, its text, and the source's name."""
+    """Return the lock that the source carries, as a bundle does, its text, and the source's name."""
     source: object = session.source if session.sources.named else None
     if not isinstance(source, CarriesLock):
         raise StaleLockError(

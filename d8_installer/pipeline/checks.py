@@ -1,4 +1,4 @@
-"""The checks of the house: the facts that they are given, and running them, for ``doctor`` and before an install."""
+"""Runs the checks, first-party ones and plugins', for ``doctor`` and before an install, and gathers their facts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from d8_installer.model.secrets import without_secrets
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.home_facts import home_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
-from d8_installer.pipeline.plugin_search import look
+from d8_installer.pipeline.plugin_search import search_plugins
 from d8_installer.pipeline.scope import host_facts
-from d8_installer.pipeline.shadows import shadows, told
+from d8_installer.pipeline.shadows import shadow_text, shadows
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
@@ -35,14 +35,14 @@ Fact = TypeVar("Fact")
 
 
 class Found(Struct, frozen=True):
-    """What the check *check* found."""
+    """One finding, and the name of the check that made it."""
 
     check: str
     finding: Finding
 
 
 def refuse_unready(session: Session) -> None:
-    """Run the checks of the moment "install": a warning is said, the first error is raised."""
+    """Run the checks before an install. Report warnings, and raise the first error."""
     for found in run_checks(session, "install", lambda error: session.reporter.warn(str(error))):
         finding = found.finding
         if finding.level == "error":
@@ -52,7 +52,7 @@ def refuse_unready(session: Session) -> None:
 
 
 def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Iterator[Found]:
-    """Yield the findings of every check of *moment*, by the checks' names; a check that fails is told to *report*."""
+    """Yield the findings of every check of *moment*, sorted by check. *report* hears of checks that fail."""
     checks = session.plugins.hooks.records("d8_checks", Check, report=report)
     context = _context(session, moment, report)
     for offer in checks:
@@ -85,7 +85,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     if moment == "doctor":
         _told(lambda: session.profiles.read(profile), report)
         _told(lambda: home_state.load_tags(session.scope.home), report)
-    looked = _told(lambda: look(session, profile), report) if moment == "doctor" else None
+    search = _told(lambda: search_plugins(session, profile), report) if moment == "doctor" else None
     enabled = set(map(normalised, session.scope.config.plugins))
     unusable = session.plugins.loaded.unusable
     placed = active.placed if active is not None else ()
@@ -107,8 +107,8 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         env=without_secrets(session.scope.environ),
         withheld=tuple(sorted({one.placement.binary for one in placed if not one.placement.in_bin})),
         broken_manifests=()
-        if looked is None
-        else tuple((b.distribution.name, str(b.error)) for b in looked.scan.broken),
+        if search is None
+        else tuple((b.distribution.name, str(b.error)) for b in search.scan.broken),
         shadowed=() if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
         sources=_asked_sources(session, profile) if moment == "doctor" else (),
         path_hint=path_hint(session, profile),
@@ -119,11 +119,11 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
 def _shadowed(session: Session, directory: str) -> Iterator[str]:
     is_there = is_on_path(session, directory)
     for name, file in shadows(session.scope.home, directory, session.scope.environ.get("PATH", "")):
-        yield told(name, file, directory, is_on_path=is_there)
+        yield shadow_text(name, file, directory, is_on_path=is_there)
 
 
 def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:
-    """Return the profile to look at; in a project of another user, which only ``doctor`` reports, the person's own."""
+    """Return the profile to check. In an untrusted project, which only ``doctor`` reports, it is the user's own."""
     try:
         return session.profiles.find()
     except NotAllowedError as error:
@@ -154,7 +154,7 @@ def _endpoint(session: Session) -> str | None:
 
 
 def _missing(session: Session, profile: Profile, active: Generation | None) -> Iterator[str]:
-    """Yield the binaries whose file is gone, from the store or from where the generation has it."""
+    """Yield the binaries whose file is missing, in the store or in the generation."""
     if active is None:
         return
     lost = {placed for placed, _ in session.profiles.generations(profile).missing_files(active)}
@@ -165,7 +165,7 @@ def _missing(session: Session, profile: Profile, active: Generation | None) -> I
 
 
 def _runs_programs(directory: str) -> bool:
-    """Whether the file system that *directory* is on, or will be, lets programs run; True where nobody can say."""
+    """Whether programs may run on the file system of *directory*, which may not exist yet; True if unknown."""
     if not hasattr(os, "statvfs"):
         return True
     while not os.path.exists(directory) and directory != os.path.dirname(directory):

@@ -1,4 +1,4 @@
-"""Whether what is written twice is the same in both places: a record and the lock in it, a lock and its marks."""
+"""Consistency checks between redundant copies: a generation's record and the lock in it, a lock entry and its hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def agrees(generation: Generation) -> bool:
-    """Whether the lock in a generation's record can be read, is as it was written, and pins all that is placed."""
+    """Whether the lock in a generation's record can be read, is unchanged, and pins everything that is placed."""
     try:
         lock = Lock.parse(generation.lock.encode(), "d8.lock")
     except DocumentError:

@@ -1,4 +1,4 @@
-"""One plugin in two environments: whose requests a profile follows, and where that may not be decided for a person."""
+"""One plugin in two environments: whose requests a profile follows, and where a person must decide."""
 
 from __future__ import annotations
 
@@ -20,27 +20,33 @@ if TYPE_CHECKING:
     from d8_installer.plugin.discovery import DiscoveredPlugin
 
 
-class Apart(Struct, frozen=True):
-    """One request that the lock does not satisfy, and whose it is; ``why`` is a clause for people."""
+class UnmetRequest(Struct, frozen=True, kw_only=True):
+    """A plugin's request that the profile's lock does not satisfy; ``why`` is a clause for people.
+
+    ``can_follow``: the profile follows the same plugin of another environment, and could follow this one instead.
+    """
 
     plugin: DiscoveredPlugin
     request: Request
     why: str
+    can_follow: bool = False
 
 
-def contested(plugin: DiscoveredPlugin, chosen: Iterable[DiscoveredPlugin], locked: Lock) -> tuple[Apart, ...]:
-    """Return the requests of *plugin* that the profile does not follow, since it follows another environment's.
+def unmet_requests(
+    plugin: DiscoveredPlugin, chosen: Iterable[DiscoveredPlugin], locked: Lock
+) -> tuple[UnmetRequest, ...]:
+    """Return the requests of *plugin* that the profile does not follow because it follows another environment's.
 
-    That is the *chosen* plugin of its name, once the lock has a request of it. Otherwise what is locked is the plugin's
-    own older request, which the new one replaces.
+    The other one is the *chosen* plugin of the same name, once the lock has a request of it. Before that, the locked
+    request is the plugin's own older one, which the new one replaces.
     """
     rival = next((one for one in chosen if one.name == plugin.name and not _is_same(one, plugin)), None)
     if rival is None or not any(_is_locked(rival.name, request, locked) for request in rival.manifest.requests):
         return ()
-    where = rival.distribution.environment.path
+    why = f"the profile follows {rival.name} in {rival.distribution.environment.path}"
     followed = {(request.name, request.hash) for request in rival.manifest.requests}
     return tuple(
-        Apart(plugin, request, f"the profile follows {rival.name} in {where}")
+        UnmetRequest(plugin=plugin, request=request, why=why, can_follow=True)
         for request in plugin.manifest.requests
         if (request.name, request.hash) not in followed
     )
@@ -56,7 +62,7 @@ def _is_locked(requester: str, request: Request, locked: Lock) -> bool:
 
 
 def refuse_contested_verifiers(session: Session, requesters: Requesters) -> None:
-    """Raise a ConfigError where several environments have a plugin that is enabled to verify, and they differ."""
+    """Raise a ConfigError if two environments have different versions of a plugin that is enabled to verify."""
     enabled = set(map(normalised, session.scope.config.plugins))
     if not enabled or not session.scope.options.plugins:
         return

@@ -1,4 +1,4 @@
-"""Who a person is to a source: the endpoint's bearer token, asked for once a command, and the client's certificate."""
+"""What a source knows a person by: the endpoint's bearer token, asked for once a command, and a client certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Token:
-    """Called for the token, from any thread; returns None where no credential has one.
+    """The bearer token of the endpoint: None if no credential has one. May be called from any thread.
 
     ``origin`` is the name of the credential that gave it, once it was asked for.
     """
@@ -31,7 +31,7 @@ class Token:
         self.origin: str | None = None
 
     def __call__(self) -> str | None:
-        """Return the token; the first call asks, the others remember."""
+        """Return the token. Only the first call asks the credentials."""
         with self._lock:
             if not self._is_known:
                 self._token = self._ask()
@@ -50,9 +50,9 @@ class Token:
 
 
 def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None, str | None]:
-    """Return certificate and key of the first pair that has either; a key alone is a ConfigError.
+    """Return certificate and key of the first pair that has either; raise ConfigError for a key alone.
 
-    A pair comes from one place as a whole: the key of another certificate would fit none.
+    A pair comes from one place as a whole, because a key does not fit another certificate.
     """
     certificate, key = next((pair for pair in pairs if any(pair)), (None, None))
     if key and not certificate:

@@ -1,4 +1,4 @@
-"""Drives the resolving generators: answers each round of needs from a Source, a bounded number at once."""
+"""Drives the resolving generators: answers each round of their questions from a Source, a bounded number at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _ABSENT = "check the image's name; `d8-installer config get endpoint` shows where images come from"
 ABOUT_ONE_IMAGE = (NotFoundError, MismatchError, NotAllowedError)
-"""Errors of a source that say nothing of its other images, as no answer (or an answer of 5xx) does."""
-Answer = tuple[str, ...] | ManifestBytes | D8Error | None
-Known = dict["TagsOf | ManifestOf", Answer]
+"""Errors of a source that say nothing about its other images. A source that does not answer concerns all."""
+_Answer = tuple[str, ...] | ManifestBytes | D8Error | None
+Known = dict["TagsOf | ManifestOf", _Answer]
 """What a source has answered so far."""
 R = TypeVar("R")
 
@@ -32,9 +32,8 @@ def drive(
 ) -> R:
     """Run *asking* to its end and return its result, with at most *width* requests at once.
 
-    *source* is called when the first need comes up, so that a resolution without needs opens nothing.
-    The first failure of the source itself ends the round; what was not yet asked is not asked any more. What is in
-    *known* is not asked for, and what is answered is added to it.
+    *source* is called at the first question, so that a resolution without questions opens nothing. The first failure of
+    the source itself ends the round. *known* holds what was answered before, and gets every new answer.
     """
     known = {} if known is None else known
     try:
@@ -49,7 +48,7 @@ def drive(
 
 
 def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -> Known:
-    def ask(need: TagsOf | ManifestOf) -> Answer:
+    def ask(need: TagsOf | ManifestOf) -> _Answer:
         return _tags_or_fault(source, need.image) if isinstance(need, TagsOf) else _manifest(source, need)
 
     with workers(min(width, len(wanted))) as pool:
@@ -57,7 +56,7 @@ def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -
 
 
 def _answers(needs: Iterable[TagsOf | ManifestOf], known: Known) -> Answers:
-    """Return what is *known* of the needs: a fault is an answer, for whether the rest goes on, resolving decides."""
+    """Return what is *known* of the needs. An error is an answer: resolving decides whether the rest goes on."""
     found = {need: known[need] for need in needs}
     tags = {need: answer for need, answer in found.items() if isinstance(need, TagsOf)}
     manifests = {need: answer for need, answer in found.items() if isinstance(need, ManifestOf)}
@@ -90,7 +89,7 @@ def _manifest(source: Source, need: ManifestOf) -> ManifestBytes | D8Error | Non
 def usable_tags(source: Source, image: str) -> tuple[str, ...]:
     """Return the tags of *image* that can be asked for; a source may list anything.
 
-    A source that has no such image is a NotFoundError with ``image``.
+    Raise a NotFoundError with ``image`` if the source has no such image.
     """
     try:
         return tuple(tag for tag in source.tags(image) if is_tag(tag))

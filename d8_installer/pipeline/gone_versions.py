@@ -1,4 +1,4 @@
-"""What is said of versions that a source lists although it lacks their manifests."""
+"""Versions that a source lists although it lacks their manifests: they do not count, and a person is told."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def say_gone(session: Session, wanted: Wanted) -> None:
-    """Warn of each version that was passed over."""
+def warn_of_gone(session: Session, wanted: Wanted) -> None:
+    """Warn of each version that does not count."""
     for image, tag in sorted(wanted.selection.gone):
         name = image.rpartition("/")[2]
         session.reporter.warn(f"{name} {tag} is passed over: it is listed, but its manifest is not there")
@@ -23,7 +23,7 @@ def say_gone(session: Session, wanted: Wanted) -> None:
 
 @contextmanager
 def naming_gone(wanted: Wanted) -> Iterator[None]:
-    """Add the versions that did not count to an error that may be due to them, and what to do about them."""
+    """Add to an error of the context the versions that did not count, and what to do about them."""
     try:
         yield
     except (NotFoundError, ConflictError) as error:

@@ -1,4 +1,4 @@
-"""What checks are told of the home itself: who can write to it, whether it lies in one place, where ``bin`` leads."""
+"""Facts about the home for the checks: who can write to it, whether it is on one file system, where ``bin`` leads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from d8_installer.errors import ConfigError
 from d8_installer.pipeline.altered_files import altered_facts
+from d8_installer.pipeline.ownership import other_owner_of_home
 from d8_installer.pipeline.shell_lines import path_entry
-from d8_installer.pipeline.strangers import stranger_in_home
 from d8_installer.store import one_file_system, status
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class HomeFacts(TypedDict):
 
 
 def home_facts(session: Session, profile: Profile, active: Generation | None) -> HomeFacts:
-    """Return them; nothing is changed."""
+    """Return the facts. Change nothing."""
     home = session.scope.home
     paths = home.profile(profile.directory)
-    stranger = stranger_in_home(home, session.scope.environ, lambda: session.scope.config_file)
+    stranger = other_owner_of_home(home, session.scope.environ, lambda: session.scope.config_file)
     mode = status.mode(os.path.realpath(home.root))
     return HomeFacts(
         changed=() if active is None else altered_facts(session.profiles.generations(profile), active),
@@ -49,7 +49,7 @@ def home_facts(session: Session, profile: Profile, active: Generation | None) ->
 
 
 def _not_writable(session: Session) -> list[str]:
-    """Return the home, or where that is writable, the directories in it that are not."""
+    """Return the home if it is not writable, else the directories in it that are not."""
     home = session.scope.home
     if not status.is_writable(home.root):
         return [home.root]
@@ -58,7 +58,7 @@ def _not_writable(session: Session) -> list[str]:
 
 
 def _astray(session: Session, profile: Profile, active: Generation | None) -> str | None:
-    """Return where ``bin`` leads, if it is there and does not lead to the active binaries."""
+    """Return where ``bin`` leads if that is not the active binaries, else None."""
     home, paths = session.scope.home, session.scope.home.profile(profile.directory)
     if active is None or not profile.is_exposed or not os.path.lexists(home.bin) or not os.path.islink(paths.current):
         return None

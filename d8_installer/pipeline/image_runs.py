@@ -1,4 +1,4 @@
-"""An image resolved once under ``runs/``, for ``run`` and for the launchers of one plugin. Never placed in ``bin``."""
+"""An image resolved once under ``runs/``, for ``run`` and for launchers of one plugin, and never placed in ``bin``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from d8_installer.model.profile import Profile
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import altered_text
-from d8_installer.pipeline.strangers import refuse_strangers_program
+from d8_installer.pipeline.ownership import refuse_program_of_another
 from d8_installer.store import status
 from d8_installer.store.generations import ProfileStore, file_name
 from d8_installer.store.switch import switch_for_this_system
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Runnable(Struct, frozen=True):
-    """What is to be executed: the file's path, and the name that the program sees as its own."""
+    """A program to execute: the file's path, and the name that the program sees as its own."""
 
     path: str
     name: str
 
 
-def of_generation(session: Session, active: Generation, binary: str) -> Runnable:
+def installed_runnable(session: Session, active: Generation, binary: str) -> Runnable:
     # One that is kept out of bin is run all the same: it was asked for by its name, and shadows nothing.
     placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
     if placed is None:
@@ -35,7 +35,7 @@ def of_generation(session: Session, active: Generation, binary: str) -> Runnable
     name = file_name(binary, active.platform.executable_suffix)
     scope = session.scope
     path = scope.home.executable(placed.digest.hex, name)
-    refuse_strangers_program(scope.home, scope.environ, lambda: scope.config_file, os.path.dirname(path), path)
+    refuse_program_of_another(scope.home, scope.environ, lambda: scope.config_file, os.path.dirname(path), path)
     problem = status.altered(path, placed.size)
     if problem is not None and os.path.lexists(path):
         raise MismatchError(
@@ -45,7 +45,7 @@ def of_generation(session: Session, active: Generation, binary: str) -> Runnable
     return Runnable(path, name)
 
 
-def of_image(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> Runnable:
+def image_runnable(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> Runnable:
     """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was.
 
     *requester* is who asks for it in errors: the person, or a plugin.
@@ -70,7 +70,7 @@ def of_image(session: Session, request: Request, binary: str, requester: str = O
         raise DiskError(
             f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
         )
-    return of_generation(session, active, binary)
+    return installed_runnable(session, active, binary)
 
 
 def _install(session: Session, profile: Profile, generations: ProfileStore, request: Request, requester: str) -> None:

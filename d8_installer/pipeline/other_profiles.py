@@ -1,4 +1,4 @@
-"""The profiles beside the one that a command is about: which it is, what the others have, what to type for them."""
+"""The profiles beside the one that a command is about: what they have, and what to type for them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 _OF_THE_USER = frozenset(["install", "uninstall", "upgrade", "use"])
-"""The verbs that mean the user's profile, also where a project is here."""
+"""The verbs that mean the user's profile, even inside a project."""
 _SHOWN = 5
 
 
 def project_here(session: Session) -> str | None:
-    """Return the directory of the project that the working directory is in, or None."""
+    """Return the directory of the project around the working directory, or None."""
     return find_project(session.scope.directory, known_home_directory(session.scope.environ))
 
 
-def say_which(session: Session, profile: Profile) -> None:
-    """Name the profile that is changed, where a project is here and a person may mean the other one."""
+def note_profile(session: Session, profile: Profile) -> None:
+    """Name the profile that is changed if a project is here, since a person may mean the other one."""
     project = project_here(session)
     if project is None:
         return
@@ -38,7 +38,7 @@ def say_which(session: Session, profile: Profile) -> None:
 
 
 def typed_command(session: Session, profile: Profile, words: str) -> str:
-    """Return the command line that does *words* (a verb, and what follows it as a shell reads it) in *profile*."""
+    """Return the command line that does *words* (a verb and its arguments, quoted for a shell) in *profile*."""
     home = "" if session.scope.options.home is None else f"--home {shlex.quote(session.scope.options.home)} "
     verb = words.partition(" ")[0]
     if profile.kind == "system":
@@ -50,16 +50,16 @@ def typed_command(session: Session, profile: Profile, words: str) -> str:
 
 
 def not_installed(session: Session, profile: Profile, name: ImageName, words: str) -> NotFoundError:
-    """Return the error for an image that *profile* does not have; *words* would do in another profile what was meant.
+    """Return the error for an image that *profile* does not have.
 
-    The hint is the command for the profile that has the image, if one has.
+    The hint is the command *words* for another profile that has the image, if there is one.
     """
     hint = hint_elsewhere(session, profile, words, lambda placement: placement.name == name)
     return NotFoundError(f"{name} is not installed in {profile}", hint=hint)
 
 
 def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Callable[[Placement], bool]) -> str:
-    """Return the command that does *words* in the other profile that has what is meant, else that shows this one."""
+    """Return a hint: the command *words* for another profile that has a meant placement, else how to list this one."""
     for other, active in _beside(session, profile):
         if any(is_meant(placed.placement) for placed in active.placed):
             return f"{other} has it: type `{typed_command(session, other, words)}`"
@@ -67,7 +67,7 @@ def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Cal
 
 
 def others_have(session: Session, profile: Profile) -> str | None:
-    """Return a line that says what the user's own profile has, where *profile* is a project's; None where it is not."""
+    """Return a line that says what the user's own profile has if *profile* is a project's, else None."""
     for other, active in _beside(session, profile) if profile.kind == "project" else ():
         names = sorted({placed.placement.binary for placed in active.placed})
         if other.kind == "user" and names:
@@ -78,7 +78,7 @@ def others_have(session: Session, profile: Profile) -> str | None:
 
 
 def _beside(session: Session, profile: Profile) -> Iterator[tuple[Profile, Generation]]:
-    """Yield the other profiles that have something in place, each with its active generation."""
+    """Yield the other profiles that have an active generation, each with it."""
     for kind in cast("tuple[ProfileKind, ...]", ("user", "project", "system")):
         if kind == profile.kind:
             continue
@@ -87,7 +87,7 @@ def _beside(session: Session, profile: Profile) -> Iterator[tuple[Profile, Gener
         try:
             other = beside.profiles.find()
             active = beside.profiles.active(other)
-        except D8Error:  # no project is here, or that profile cannot be read: there is nothing to point to
+        except D8Error:  # there is no project here, or that profile cannot be read, so there is nothing to point to
             continue
         if active is not None:
             yield other, active

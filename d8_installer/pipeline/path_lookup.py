@@ -1,4 +1,4 @@
-"""What PATH has, and how a person gets a profile's binaries onto it."""
+"""What is on PATH, and how a person gets a profile's binaries onto it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def is_on_path(session: Session, directory: str) -> bool:
-    """Whether PATH has *directory*, under whatever name."""
+    """Whether *directory* is on PATH, under any name."""
     wanted = os.path.realpath(directory)
     return any(
         os.path.realpath(entry) == wanted for entry in session.scope.environ.get("PATH", "").split(os.pathsep) if entry
@@ -27,7 +27,7 @@ def is_on_path(session: Session, directory: str) -> bool:
 
 
 def is_command_elsewhere(session: Session, binary: str) -> bool:
-    """Whether *binary* already is a command on PATH, other than by our ``bin`` or by a launcher of that very name."""
+    """Whether *binary* already is a command on PATH, other than in our ``bin`` or as a launcher of that name."""
     own = os.path.realpath(session.scope.home.bin)
     path = session.scope.environ.get("PATH", "").split(os.pathsep)
     entries = [entry for entry in path if os.path.realpath(entry) != own]
@@ -39,18 +39,18 @@ def is_command_elsewhere(session: Session, binary: str) -> bool:
 
 
 def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
-    """Say how *directory*, where the profile's binaries are, gets onto PATH, unless it is there."""
+    """Say how *directory*, which has the profile's binaries, gets onto PATH, unless it is on it."""
     if not is_on_path(session, directory):
         say(f"{directory} is not on your PATH: {path_hint(session, profile)}")
 
 
 def path_hint(session: Session, profile: Profile) -> str:
-    """Return the hint how the binaries of *profile* get onto PATH: what to type, for this home and this shell."""
+    """Return a hint that says what to type to get the binaries of *profile* onto PATH, for this home and shell."""
     return f"type {_typed_env(session) if profile.kind == 'project' else f'`{_typed_ensurepath(session)}`'}"
 
 
 def _typed_env(session: Session) -> str:
-    """Return what to type in the person's shell to have a project's binaries first on its PATH."""
+    """Return what to type in the person's shell to put a project's binaries first on its PATH."""
     home = session.scope.options.home
     command = f"d8-installer --home {shlex.quote(home)} env" if home else "d8-installer env"
     shell = shell_of(session.scope.environ.get("SHELL", "sh"))
@@ -59,7 +59,7 @@ def _typed_env(session: Session) -> str:
 
 
 def _typed_ensurepath(session: Session) -> str:
-    """Return what to type for the home of this session to be on PATH."""
+    """Return what to type to put this home's ``bin`` on PATH."""
     if session.scope.is_global:
         return "d8-installer --global ensurepath"
     home = session.scope.options.home

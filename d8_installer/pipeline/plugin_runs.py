@@ -1,8 +1,8 @@
-"""Requests of plugins that a profile's lock does not satisfy: each is resolved under ``runs/``, for its launchers.
+"""Plugins' requests that a profile's lock does not satisfy: each is resolved under ``runs/``, for its launchers alone.
 
 Two environments may hold two versions of one plugin, and a plugin may want a version that others exclude. The profile
-follows one of them; a launcher of the other looks in the profile, then under ``runs/``, and nothing in the profile
-changes for it. ``sync`` prepares such a run, and ``gc`` removes it when no plugin asks for it any more.
+follows one of them. A launcher of the other looks in the profile, then under ``runs/``, and the profile does not change
+for it. ``sync`` prepares such a run, and ``gc`` removes it when no plugin asks for it any more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
-from d8_installer.pipeline.image_runs import of_image
+from d8_installer.pipeline.image_runs import image_runnable
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, libraries_of
 from d8_installer.store import home_state
@@ -20,34 +20,34 @@ from d8_installer.store import home_state
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from d8_installer.pipeline.contested import Apart
+    from d8_installer.pipeline.contested import UnmetRequest
     from d8_installer.pipeline.image_runs import Runnable
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import ProfilePaths
 
 
-def provide_apart(session: Session, apart: Apart, binary: str) -> Runnable:
-    """Return *binary* of the request's run, made if it is not there, and note whose it is for ``gc``.
+def provide_separately(session: Session, apart: UnmetRequest, binary: str) -> Runnable:
+    """Return *binary* of the request's run, which is made if it does not exist. Note for ``gc`` who asks for it.
 
-    Raises whatever resolving and fetching raise.
+    Raise whatever resolving and fetching raise.
     """
     paths = session.scope.home.run(apart.request.hash.hex)
     owners = home_state.load_environments(paths)
     is_ours = bool(owners) or not os.path.lexists(paths.current)
-    run = of_image(session, apart.request, binary, apart.plugin.name)
+    run = image_runnable(session, apart.request, binary, apart.plugin.name)
     prefix = apart.plugin.distribution.environment.path
-    if is_ours and prefix not in owners:  # one that a person made by `run` stays theirs
+    if is_ours and prefix not in owners:  # a run that a person made by `run` stays theirs
         home_state.save_environments(paths, sorted({*owners, prefix}))
     return run
 
 
-def prepare(session: Session, requests: Iterable[Apart], *, dry_run: bool = False) -> tuple[D8Error, ...]:
-    """Prepare the run of each request and say so in a line; returns what went wrong, request by request."""
+def prepare_runs(session: Session, requests: Iterable[UnmetRequest], *, dry_run: bool = False) -> tuple[D8Error, ...]:
+    """Prepare the run of each request, with a note each. Return the errors of those that failed."""
     problems = []
     for apart in requests:
         try:
             if not dry_run:
-                provide_apart(session, apart, apart.request.binaries[0][0])
+                provide_separately(session, apart, apart.request.binaries[0][0])
         except D8Error as error:
             problems.append(error)
             continue
@@ -57,15 +57,15 @@ def prepare(session: Session, requests: Iterable[Apart], *, dry_run: bool = Fals
     return tuple(problems)
 
 
-def _other_way(apart: Apart) -> str:
-    path = apart.plugin.distribution.environment.path
-    if not apart.why.startswith("the profile follows"):
+def _other_way(apart: UnmetRequest) -> str:
+    if not apart.can_follow:
         return ""
+    path = apart.plugin.distribution.environment.path
     return f" (`d8-installer sync --env {shlex.quote(path)}` makes it follow this one)"
 
 
 def is_abandoned(paths: ProfilePaths) -> bool:
-    """Whether a run was made for plugins, and no environment has one that asks for it."""
+    """Whether a run was made for plugins, none of which asks for it any more."""
     prefixes = home_state.load_environments(paths)
     if not prefixes:
         return False

@@ -1,4 +1,4 @@
-"""Where a profile's plugins are looked for, and which of them count; reads no document of the person's."""
+"""Where a profile's plugins are searched, and which of them count. Reads no manifest or lock of the profile."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 GIVEN, REMEMBERED, CONFIGURED = "given", "remembered", "configured"
 
 
-class Looked(Struct, frozen=True, kw_only=True):
-    """Where plugins were looked for, and what was found; ``chosen`` has each name once.
+class SearchResult(Struct, frozen=True, kw_only=True):
+    """Where plugins were searched, and what was found. ``chosen`` has each name once.
 
-    ``others`` are plugins of the same names in other environments that ask for something else.
+    ``others`` are plugins of the same names in other environments with other requests.
     """
 
     defaults: list[Root]
@@ -40,10 +40,12 @@ class Looked(Struct, frozen=True, kw_only=True):
     others: tuple[DiscoveredPlugin, ...] = ()
 
 
-def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: Lock | None = None) -> Looked:
-    """Read the plugins of a profile's environments, and of those at the paths *given*; no document of the person's.
+def search_plugins(
+    session: Session, profile: Profile, given: Iterable[str] = (), locked: Lock | None = None
+) -> SearchResult:
+    """Read the plugins of a profile's environments, and of those at the paths *given*.
 
-    Of several plugins of one name that of a *given* environment is chosen, else the one that asks for what is *locked*.
+    Of several plugins of one name, that of a *given* environment is chosen, else the one whose requests are *locked*.
     """
     defaults = default_roots(session, profile)
     prefixes = [prefix_of(os.path.join(session.scope.directory, path)) for path in given]
@@ -56,15 +58,15 @@ def look(session: Session, profile: Profile, given: Iterable[str] = (), locked: 
     read = scan(found)
     lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
     chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}, lines))
-    return Looked(
+    return SearchResult(
         defaults=defaults, roots=roots, found=found, scan=read, chosen=chosen, others=_others(read.plugins, chosen)
     )
 
 
 def default_roots(session: Session, profile: Profile) -> list[Root]:
-    """Return where a profile's plugins may be by DESIGN's rule: a project's in its environment, a user's in theirs.
+    """Return where a profile's plugins are by default: a project's in its environment, a user's in the user's tools.
 
-    The system's are in the environments of its settings alone: those of a person are that person's.
+    The system's plugins are only in the environments that its settings name.
     """
     if profile.kind == "system":
         return []
@@ -76,10 +78,10 @@ def default_roots(session: Session, profile: Profile) -> list[Root]:
 def _one_each(
     plugins: Iterable[DiscoveredPlugin], given: Collection[str], lines: Collection[tuple[ImageName, str, Digest]]
 ) -> Iterable[DiscoveredPlugin]:
-    """Keep one plugin of each name.
+    """Return one plugin of each name.
 
-    That is the one of a *given* environment, else the one that has most requests in the lock's *lines*, else the
-    newest, else the first that was found.
+    It is the one of a *given* environment, else the one with most requests among the lock's *lines*, else the newest,
+    else the first one found.
     """
     best: dict[str, tuple[tuple[bool, int], DiscoveredPlugin]] = {}
     for plugin in plugins:
@@ -92,7 +94,7 @@ def _one_each(
 
 
 def _others(plugins: Iterable[DiscoveredPlugin], chosen: Iterable[DiscoveredPlugin]) -> tuple[DiscoveredPlugin, ...]:
-    """Return the plugins that are not *chosen* and do not ask for the same as the chosen one of their name."""
+    """Return the plugins whose requests are not those of the *chosen* plugin of the same name."""
     by_name = {plugin.name: plugin for plugin in chosen}
     return tuple(p for p in plugins if p.manifest.requests != by_name[p.name].manifest.requests)
 
@@ -102,7 +104,7 @@ def _is_in(plugin: DiscoveredPlugin, given: Collection[str]) -> bool:
 
 
 def _is_newer(plugin: DiscoveredPlugin, known: DiscoveredPlugin) -> bool:
-    """Whether *plugin* is newer than *known*; a version that no rule orders is older than any."""
+    """Whether *plugin* is newer than *known*. A version that is not PEP 440 is older than any other."""
     if plugin.distribution.version == known.distribution.version:
         return False  # without the import, which takes longer than reading an environment
     from packaging.version import InvalidVersion, Version

@@ -12,7 +12,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.value import Struct
 from d8_installer.pipeline import ownership
-from d8_installer.pipeline.strangers import refuse_strangers_home
+from d8_installer.pipeline.ownership import refuse_home_of_another
 from d8_installer.pipeline.timeouts import wait_policy
 from d8_installer.store import documents, fs, home_state, one_file_system, recovery, status
 from d8_installer.store.generations import ProfileStore
@@ -156,7 +156,7 @@ class ProfileAccess(Struct, frozen=True, dict=True):
         scope = self.scope
         if scope.is_global:
             ownership.settle_system_home(scope.home)
-        refuse_strangers_home(scope.home, scope.environ, lambda: scope.config_file)
+        refuse_home_of_another(scope.home, scope.environ, lambda: scope.config_file)
         one_file_system.refuse_scattered(scope.home)
         absent = [] if scope.has_own_files else absent_directories(scope.environ)
         home_state.prepare_home(scope.home, self.wait_policy.for_moments(), absent)

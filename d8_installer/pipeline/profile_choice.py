@@ -9,7 +9,7 @@ import os
 
 from d8_installer.errors import UsageError
 from d8_installer.model.profile import Profile
-from d8_installer.pipeline.strangers import refuse_untrusted_project
+from d8_installer.pipeline.ownership import refuse_untrusted_project
 from d8_installer.store import home_state, paths
 
 TYPE_CHECKING = False

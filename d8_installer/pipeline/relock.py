@@ -12,10 +12,10 @@ from d8_installer.model.resolution import ManifestOf, Trust
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.driver import Known, drive
-from d8_installer.pipeline.gone_versions import naming_gone, say_gone
+from d8_installer.pipeline.gone_versions import naming_gone, warn_of_gone
 from d8_installer.pipeline.other_profiles import hint_elsewhere
 from d8_installer.pipeline.pool import workers
-from d8_installer.pipeline.tag_memory import accepted_moves, refuse_moved, say_first_trust, tops_of
+from d8_installer.pipeline.tag_memory import accepted_moves, note_first_trust, refuse_moved, tops_of
 from d8_installer.resolve import pin_what_can_be, resolve, staleness
 from d8_installer.store import home_state
 
@@ -110,7 +110,7 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
     trust = Trust(home_state.load_tags(session.scope.home), frozenset((name.path, tag) for name, tag in accepted))
     made = _resolved(session, wanted, trust)
     ask_witness(session, made.lock)
-    say_first_trust(session, _first_seen(made.resolution, trust))
+    note_first_trust(session, _first_seen(made.resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in made.resolution.choices if not choice.kept}
     return Relocked(
         lock=made.lock,
@@ -152,7 +152,7 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> _Resolved:
             wanted = replace(wanted, selection=replace(wanted.selection, gone=gone))
             continue
         if not pinned.left_out:
-            say_gone(session, wanted)
+            warn_of_gone(session, wanted)
             left_out = (*unpinned, *resolution.left_out)
             return _Resolved(resolution=resolution, lock=pinned.lock, left_out=left_out, known=known)
         unpinned += pinned.left_out

@@ -1,4 +1,4 @@
-"""Reporter and Task: who hears what a verb is doing. Protocols only; the command line has one, plugins hear along."""
+"""Reporter and Task: what hears the progress of a verb. Protocols only; the command line has a Reporter."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Protocol
 
 
 class Task(Protocol):
-    """One thing that takes a while."""
+    """A transfer in progress."""
 
     def advance(self, amount: int) -> None:
-        """Say that *amount* more bytes are done."""
+        """Count *amount* more bytes."""
 
     def finish(self, *, is_whole: bool) -> None:
-        """Say that it is over; *is_whole*: all bytes came, and they are the right ones."""
+        """End the task; *is_whole*: all bytes arrived, and they are the right ones."""
 
 
 class Reporter(Protocol):
-    """Who hears what a verb is doing: talk, never data. Called from several threads."""
+    """Hears the progress of a verb: talk for people, never data. Called from several threads."""
 
     def task(self, name: str, total: int) -> Task:
         """Announce the transfer of *total* bytes."""
 
     def note(self, text: str) -> None:
-        """Tell something worth a line."""
+        """Report something worth a line."""
 
     def detail(self, text: str) -> None:
-        """Tell something that only ``-v`` wants to know."""
+        """Report something that is shown with ``-v`` only."""
 
     def warn(self, text: str) -> None:
-        """Tell something that the person should act upon."""
+        """Report something that the person should act upon."""

@@ -1,4 +1,4 @@
-"""Who wants images in a profile: its own manifest, and the plugins of its environments. Reads; resolves nothing."""
+"""Who wants images in a profile: its own manifest, and the plugins of its environments. Resolves nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
 from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.hooked_manifests import hooked_manifests
-from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, look
+from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, search_plugins
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
 from d8_installer.resolve import seen_from_here
@@ -32,15 +32,18 @@ _MANIFESTS = frozenset([OWN_MANIFEST, OTHER_MANIFEST])
 
 
 class Requesters(Struct, frozen=True, kw_only=True):
-    """All who may want something of a profile, as they were read.
+    """Every requester of a profile, as it was read.
 
-    ``own`` is None where the profile has no manifest. ``plugins`` has each name once; ``others`` are those of the same
-    names in other environments that ask for something else. ``roots`` are where they were
-    looked for, ``default_roots`` those that follow from the environment variables, ``watched`` what changes when a
-    plugin comes, goes or is changed. ``gone`` are plugins that are known not to be here any more. ``hooked`` are the
-    manifests that hooks add; ``is_certain`` is False where a hook that might add some could not be asked, and
-    ``is_lasting`` where another answer of hooks may come without any file being changed. ``is_elsewhere``: the lock's
-    lines of ``d8.toml`` are not those of the file that is here, for there is none, or a rollback brought them back.
+    - ``own``: the profile's manifest, or None.
+    - ``plugins``: each name once; ``others``: plugins of the same names in other environments with other requests.
+    - ``roots``: where plugins were searched; ``default_roots``: those that follow from environment variables alone.
+    - ``watched``: the paths whose modification time changes when a plugin comes, goes or is changed.
+    - ``gone``: plugins that are known to be uninstalled.
+    - ``hooked``: the manifests that hooks add.
+    - ``is_certain``: False if a hook that might add manifests could not be asked.
+    - ``is_lasting``: False if hooks may answer differently next time although no file has changed.
+    - ``is_elsewhere``: the lock's requests of ``d8.toml`` are not those of the manifest here, because there is none or
+      because a rollback restored the lock.
     """
 
     own: Manifest | None
@@ -59,7 +62,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
-        """What is wrong with plugins that are here."""
+        """The errors of installed plugins whose manifests are left out."""
         return self.hook_problems + tuple(
             DocumentError(
                 f"the plugin {b.distribution.name} {b.distribution.version} ({b.distribution.environment.manager})"
@@ -70,9 +73,9 @@ class Requesters(Struct, frozen=True, kw_only=True):
         )
 
     def wanted(self, locked: Lock, own: Manifest | None = None, *, prune: bool = False) -> Wanted:
-        """Return what all of them want, with *own* (an edit of it) in the place of the profile's manifest.
+        """Return what all of them want. *own*, an edited manifest, replaces the profile's.
 
-        The lock keeps the lines of requesters that are not here, unless *prune* (docs/profiles.md).
+        The lock keeps the requests of absent requesters, unless *prune* (docs/profiles.md).
         """
         manifest = own if own is not None else self.own
         locked = seen_from_here(locked, manifest, is_elsewhere=self.is_elsewhere)
@@ -99,28 +102,28 @@ class Requesters(Struct, frozen=True, kw_only=True):
 def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *, hooks: bool = True) -> Requesters:
     """Read the profile's manifest and the plugins of its environments, and of those at the paths *given*.
 
-    Without *hooks* no plugin's code is asked for more; those that it would add stay as they are locked.
+    Without *hooks*, no plugin's code is asked for manifests, and what it would ask for stays as it is locked.
     """
-    looked = look(session, workspace.profile, given, workspace.locked)
-    files = [plugin.file for plugin in looked.scan.plugins]
+    search = search_plugins(session, workspace.profile, given, workspace.locked)
+    files = [plugin.file for plugin in search.scan.plugins]
     own = workspace.manifest if workspace.manifest_text or os.path.exists(workspace.profile.manifest) else None
     requesters = Requesters(
         own=own,
-        plugins=looked.chosen,
-        scan=looked.scan,
-        roots=tuple(looked.roots),
-        default_roots=tuple(root.path for root in looked.defaults),
-        watched=(*watched(looked.roots, looked.found), *files),
+        plugins=search.chosen,
+        scan=search.scan,
+        roots=tuple(search.roots),
+        default_roots=tuple(root.path for root in search.defaults),
+        watched=(*watched(search.roots, search.found), *files),
         is_elsewhere=own is None or _is_rolled_back(workspace),
-        others=looked.others,
+        others=search.others,
     )
     return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
 
 
 def _is_rolled_back(workspace: Workspace) -> bool:
-    """Whether the lock is one that a rollback restored, which the manifest may know nothing of.
+    """Whether a rollback restored the lock, so that the manifest may not fit it.
 
-    A project's lock is not restored. A generation that was made later than the active one tells of a rollback.
+    A generation newer than the active one shows that there was a rollback. A project's lock is never restored.
     """
     if workspace.profile.kind == "project":
         return False
@@ -133,7 +136,7 @@ def _is_rolled_back(workspace: Workspace) -> bool:
 
 
 def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, hooks: bool) -> Requesters:
-    """Return *requesters* with the manifests of hooks; one that a plugin ships as data counts first."""
+    """Return *requesters* with the manifests of hooks. A manifest that a plugin ships as data comes first."""
     if not session.scope.config.plugins:
         return requesters
     if not hooks or not session.plugins.any_enabled:
@@ -158,10 +161,10 @@ def _shipped_too(name: str) -> DocumentError:
     )
 
 
-def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
-    """Write down the environments with plugins that no default root leads to, so that later commands look there too.
+def remember_environments(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
+    """Record the environments with plugins outside the default roots, so that later commands search them too.
 
-    One whose plugins are gone is known until *prune*, which takes our link out of it.
+    An environment without plugins is forgotten by *prune* only, which removes our link from it.
     """
     extra = {
         d.environment.path
@@ -174,5 +177,5 @@ def remember(workspace: Workspace, requesters: Requesters, *, prune: bool) -> No
 
 
 def _is_extra(environment: Environment) -> bool:
-    """The active environment counts as well: tomorrow another one is active."""
+    """Whether the environment must be recorded: the active one too, because another may be active tomorrow."""
     return environment.manager in {GIVEN, REMEMBERED, ACTIVE}

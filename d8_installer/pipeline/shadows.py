@@ -1,4 +1,4 @@
-"""Which names in a ``bin`` a shell finds elsewhere: another file on PATH has the name, and comes first."""
+"""Shadowed names: another file on PATH has the name of a binary, and comes first."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
             yield name, found
 
 
-def told(name: str, file: str, directory: str, *, is_on_path: bool) -> str:
-    """Return how a person is told of it."""
+def shadow_text(name: str, file: str, directory: str, *, is_on_path: bool) -> str:
+    """Return the warning that *file* shadows the binary *name* in *directory*."""
     if is_on_path:
         return f"{file} comes first on PATH, so the command {name} is not the one in {directory}"
     return f"{file} is on PATH, so the command {name} will not be the one in {directory}"

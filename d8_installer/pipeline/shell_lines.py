@@ -1,4 +1,4 @@
-"""How each shell says that a directory is on PATH, and which directory none of them can have there. Text only."""
+"""The lines that put a directory on PATH, for each shell. Text only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import shlex
 from d8_installer.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "sh", "powershell", "direnv", "github")
-"""Whose language ``env`` speaks; ``github``: the line that its file GITHUB_PATH wants."""
+"""The shells that ``env`` knows; ``github`` is the format of the file GITHUB_PATH."""
 
 
 READ_PROFILE = frozenset(["", "sh", "ash", "bash", "dash", "ksh", "ksh93", "lksh", "mksh", "oksh", "yash"])
-"""The programs whose login shell reads ``.profile``; an empty SHELL is taken for one."""
+"""The shells that read ``.profile`` at login; an empty SHELL counts as one."""
 
 
 def path_entry(directory: str) -> str:
-    """Return *directory* if it can be an entry of PATH; what would be read as two is a ConfigError."""
+    """Return *directory* if it can be an entry of PATH; raise ConfigError if it would be read as two entries."""
     for sign, name in ((os.pathsep, f"a {os.pathsep!r}"), ("\n", "a line end"), ("\r", "a line end")):
         if sign in directory:
             raise ConfigError(
@@ -27,13 +27,13 @@ def path_entry(directory: str) -> str:
 
 
 def shell_of(program: str) -> str:
-    """Return the language of the shell whose program is *program*; one that we do not know is taken for a POSIX one."""
+    """Return which of SHELLS the program *program* is; an unknown one counts as a POSIX shell."""
     name = os.path.basename(program)
     return "tcsh" if name == "csh" else name if name in SHELLS else "sh"
 
 
 def first_on_path(shell: str, directory: str) -> str:
-    """Return the line by which *shell* has *directory* first on PATH."""
+    """Return the line that puts *directory* first on PATH in *shell*."""
     if shell == "fish":
         return f"set -gx PATH {fish_quoted(directory)} $PATH"
     if shell == "tcsh":
@@ -59,9 +59,9 @@ def evaluated(shell: str, command: str) -> str:
 
 
 def last_on_path(shell: str, directory: str) -> str:
-    """Return the line by which a start-up file of *shell* has *directory* on PATH once, at the end if it adds it.
+    """Return the line for a start-up file of *shell* that adds *directory* at the end of PATH unless it is on it.
 
-    A start-up file is read again by each shell within a shell, and several of one shell's files have the line.
+    The line may run several times: nested shells read the file again, and several files may have it.
     """
     if shell == "fish":
         quoted = fish_quoted(directory)
@@ -75,7 +75,11 @@ def last_on_path(shell: str, directory: str) -> str:
 
 
 def _last_in_csh(directory: str) -> str:
-    """tcsh reads wildcards within quotes, too, but its ``set -f`` drops a word that is there; csh has no such thing."""
+    """Return the line for tcsh and csh.
+
+    tcsh expands wildcards within quotes as well, but its ``set -f`` drops a word that is there already; csh has no such
+    option.
+    """
     lacks_it = " && ".join(f'"x:${{PATH}}:" !~ *{csh_quoted(f":{way}:")}*' for way in (directory, f"{directory}/"))
     appended = f'setenv PATH "${{PATH}}":{csh_quoted(directory)}'
     if not set("*?[]{}") & set(directory):
@@ -85,7 +89,7 @@ def _last_in_csh(directory: str) -> str:
 
 
 def older_last_on_path(shell: str, directory: str) -> str:
-    """Return the line that earlier versions wrote in the place of ``last_on_path``."""
+    """Return the line that earlier versions wrote instead of ``last_on_path``."""
     if shell == "fish":
         return f"fish_add_path --append {fish_quoted(directory)}"
     if shell == "tcsh":
@@ -94,7 +98,7 @@ def older_last_on_path(shell: str, directory: str) -> str:
 
 
 def by_hand(shell: str, directory: str) -> tuple[str, str] | None:
-    """Return the start-up file of a *shell* that is not written to, and the line for it; None for an unknown shell."""
+    """Return the start-up file and the line for a *shell* whose files we do not edit; None for an unknown shell."""
     in_double_quotes = '"' + directory.replace("\\", "\\\\").replace('"', '\\"') + '"'
     ways = {
         "nu": ("config.nu", f"$env.PATH = ($env.PATH | split row (char esep) | append {in_double_quotes} | uniq)"),
@@ -106,12 +110,12 @@ def by_hand(shell: str, directory: str) -> tuple[str, str] | None:
 
 
 def fish_quoted(text: str) -> str:
-    """Quote for fish, which reads backslashes within single quotes, too (fish's language, Quotes)."""
+    """Quote for fish, which reads backslashes within single quotes as well (fish's language, Quotes)."""
     return text if shlex.quote(text) == text else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def csh_quoted(text: str) -> str:
-    """Quote for csh, which reads ``!`` within quotes, too (tcsh(1), History substitution)."""
+    """Quote for csh, which reads ``!`` within quotes as well (tcsh(1), History substitution)."""
     return shlex.quote(text).replace("!", "\\!")
 
 

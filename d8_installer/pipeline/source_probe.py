@@ -1,4 +1,4 @@
-"""Asks each source once, quickly, for ``doctor``: does it answer, and does it take the token?"""
+"""Asks each source once for ``doctor``, with a short timeout: does it answer, and does it accept the token?"""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _LOCAL = frozenset(["bundle", "oci-layout"])
 TIME_LIMIT = 5.0
-"""Seconds that one source may stay silent here."""
+"""The timeout for one source, in seconds."""
 
 
 def ask_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
     """Return what each of the session's sources answers to a request for the tags of one image.
 
-    An image that is not there is an answer. No source is a problem of the other findings, so nothing is raised.
+    A missing image is an answer. Nothing is raised if there is no source, since other findings say so.
     """
     image = _image(session, profile)
     return tuple(_ask(session, url, image) for url in session.sources.named)
@@ -53,7 +53,7 @@ def _token_from(session: Session, url: str) -> str | None:
 
 
 def _image(session: Session, profile: Profile) -> ImageName:
-    """Return an image that the profile has, so that the answer is about something that should be there."""
+    """Return an image of the profile, because the source should have it; else the CLI's image."""
     with contextlib.suppress(D8Error):
         active = session.profiles.active(profile)
         if active is not None and active.placed:

@@ -1,6 +1,6 @@
-"""What a plan can do without: binaries that only plugins ask for. Where one fails it is left out, and the rest goes on.
+"""Spares: binaries that only plugins ask for. If one fails it is left out, and the rest of the plan goes on.
 
-What the plugin had in place so far stays in place (docs/profiles.md).
+What the plugin had in place before stays in place (docs/profiles.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from d8_installer.errors import (
 )
 from d8_installer.model.plan import Fetch, Link
 from d8_installer.model.value import replace
-from d8_installer.pipeline.absent_requesters import named
+from d8_installer.pipeline.absent_requesters import requesters_text
 from d8_installer.plan.naming import is_own
 
 if TYPE_CHECKING:
@@ -33,17 +33,14 @@ if TYPE_CHECKING:
     from d8_installer.store.store import Store
 
 ABOUT_ONE_REQUEST = (ConflictError, DocumentError, MismatchError, NotAllowedError, NotFoundError, TryAgainError)
-"""Errors that may be the fault of one image. No answer of the source and a refusal of the disk are everybody's."""
+"""Errors that may be the fault of one image. A source that does not answer and a disk that refuses concern all."""
 
 
 class Spares:
-    """The placements of a plan that only plugins ask for, and what went wrong with some of them.
-
-    Threads that fetch write to it at once.
-    """
+    """The placements of a plan that only plugins ask for, and the errors of those that failed; safe for threads."""
 
     def __init__(self, lock: Lock, plan: Plan, asked: Asked | None, insist: frozenset[ImageName] = frozenset()) -> None:
-        """*asked*: who asks for which name of which image, None where nobody was read; *insist*: images, no spares."""
+        """*asked*: who asks for which binary, or None if no manifest was read. Images of *insist* are never spare."""
         self._images = {image.name: image for image in lock.images}
         self._target = plan.target
         self._asked = asked
@@ -52,7 +49,7 @@ class Spares:
         self._mutex = threading.Lock()
 
     def leave_out(self, error: D8Error, name: ImageName, member: str | None = None) -> None:
-        """Note that the image's *member* (None: any of it) cannot be had; raises *error* where that is not a spare."""
+        """Note the *error* of an image's *member* (None: of all). Raise it if that is not a spare."""
         with self._mutex:
             failed = [p for p in self._target if p.name == name and member in (None, p.member)]
             if not isinstance(error, ABOUT_ONE_REQUEST) or not failed or not all(map(self._is_spare, failed)):
@@ -60,12 +57,12 @@ class Spares:
             self._failed.update(dict.fromkeys(failed, error))
 
     def has_any(self, name: ImageName, members: Iterable[str]) -> bool:
-        """Whether any of an image's *members* can be done without."""
+        """Whether any of an image's *members* is a spare."""
         wanted = set(members)
         return any(p.name == name and p.member in wanted and self._is_spare(p) for p in self._target)
 
     def rest(self, plan: Plan, active: Generation | None, store: Store) -> Plan:
-        """Return *plan* without what failed; of that, what is in place now stays as it is."""
+        """Return *plan* without the placements that failed. Their predecessors, if still stored, stay in place."""
         failed = self._failed
         if not failed:
             return plan
@@ -102,7 +99,7 @@ class Spares:
         return not is_own(placement.binary, image, self._asked)
 
     def _problems(self) -> Iterable[D8Error]:
-        """Yield each fault once, with who asked."""
+        """Yield each error once, with the requesters."""
         found: dict[int, tuple[D8Error, set[str]]] = {}
         for placement, error in self._failed.items():
             asked = (self._asked or {}).get((str(placement.name), placement.binary), frozenset())
@@ -110,4 +107,4 @@ class Spares:
             found.setdefault(id(error), (error, set()))[1].update(known)
         for error, askers in found.values():
             kind = next(kind for kind in ABOUT_ONE_REQUEST if isinstance(error, kind))
-            yield kind(f"{error}; what {named(askers)} asks for there is left out", hint=error.hint)
+            yield kind(f"{error}; what {requesters_text(askers)} asks for there is left out", hint=error.hint)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import MismatchError, NotFoundError
 from d8_installer.model.source import Traced
 from d8_installer.model.value import Struct
-from d8_installer.pipeline.tag_memory import giver
+from d8_installer.pipeline.tag_memory import source_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,7 @@ class LockedTags:
         return by_digest
 
     def _name(self, request: LayerRequest) -> str:
-        return giver(self._session, request.image, request.tag)
+        return source_name_of(self._session, request.image, request.tag)
 
 
 class _TagFirst(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What is said of a source that is believed, and of one whose tags are others than the lock's (DESIGN, Trust)."""
+"""What tags mean: which source is believed at first, what ``tags.json`` remembers, and which moves are accepted."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def say_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> None:
-    """Name each source that said what some of *tags*, which nothing remembered, mean; of several only who said it.
+def note_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) -> None:
+    """Name each source that is believed about *tags* that are not remembered.
 
-    With a witness, which was asked as well, there is nothing to say.
+    If a witness was asked as well, there is nothing to say.
     """
     if session.scope.options.witness is not None:
         return
     first: dict[str, list[str]] = {}
     for name, tag in tags:
-        first.setdefault(giver(session, name.path, tag), []).append(f"{name}:{tag}")
+        first.setdefault(source_name_of(session, name.path, tag), []).append(f"{name}:{tag}")
     for who, found in first.items():
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         session.reporter.note(f"trusting {who} for the first lock of {', '.join(found[:_SHOWN])}{more}")
 
 
-def giver(session: Session, image: str, tag: str) -> str:
+def source_name_of(session: Session, image: str, tag: str) -> str:
     """Return the name of the source that said what a tag means."""
     source = session.source
     return source.giver(image, tag) if isinstance(source, FallbackSource) else source.name
 
 
 def moved_tags(session: Session, tops: Mapping[tuple[str, str], Digest]) -> tuple[MismatchError, ...]:
-    """Return an error for each of *tops*, (repository path, tag) to digest, that means something else at the source.
+    """Return an error for each of *tops*, by repository path and tag, that means something else at the source.
 
-    Where a source finds all by digest the locked bytes may be there all the same: then a tag was moved since, or
-    somebody has written another version into the lock.
+    A source that finds everything by digest may still have the locked bytes: then the tag was moved since, or the lock
+    was edited.
     """
     if not tops:
         return ()
@@ -70,7 +70,7 @@ def _moved(key: tuple[str, str], locked: Digest, found: str) -> MismatchError:
 
 
 def _means(source: Source, path: str, tag: str) -> Digest | None:
-    """Return what the tag means now, or None where that is not to be had."""
+    """Return what the tag means now, or None if the source does not say."""
     try:
         return source.manifest(path, tag).digest
     except D8Error:

@@ -1,4 +1,4 @@
-"""The link in a project's environment by which launchers find the project's profile, and not the user's."""
+"""The link in a project's environment by which launchers find the project's profile instead of the user's."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def link_environments(session: Session, workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
-    """Put the link into each of a project's environments that has plugins; *prune*: take it out of those without.
+    """Put the link into each of a project's environments that has plugins; *prune* removes it from the others.
 
-    An environment that is not ours to write costs its launchers their project, not the sync: that is a warning.
+    If an environment cannot be written, its launchers do not find the project; that is a warning.
     """
     if workspace.profile.project is None:
         if prune:
@@ -39,9 +39,9 @@ def link_environments(session: Session, workspace: Workspace, requesters: Reques
 
 
 def _may_link(environment: Environment, inside: str, profile: str) -> bool:
-    """Whether the environment is the project's: it lies *inside*, or somebody has named it for it, now or before.
+    """Whether the environment is the project's: it is *inside* it, or was named for it, now or before.
 
-    One that is only active, or that a link in a clone leads to, serves others as well.
+    An environment that is only active, or that a link in a clone leads to, serves other projects as well.
     """
     if os.path.realpath(environment.path).startswith(inside) or environment.manager == GIVEN:
         return True
@@ -50,7 +50,7 @@ def _may_link(environment: Environment, inside: str, profile: str) -> bool:
 
 
 def _drop_dead(session: Session, requesters: Requesters) -> None:
-    """Take the links out whose project, or whose profile, is gone."""
+    """Remove the links to projects and profiles that no longer exist."""
     found = {environment.path for environment in environments(requesters.roots)}
     for place in sorted(found | {root.path for root in requesters.roots if not root.many}):
         link = os.path.join(place, PROFILE_LINK)
@@ -64,7 +64,7 @@ def _drop_dead(session: Session, requesters: Requesters) -> None:
 
 
 def _without_plugins(requesters: Requesters, chosen: set[str]) -> set[str]:
-    """Return the environments without plugins, those without a library too: PDM removes one that it has emptied."""
+    """Return the environments without plugins, and those without a library: PDM leaves one like that."""
     real = {os.path.realpath(environment) for environment in chosen}
     return {root.path for root in requesters.roots if os.path.realpath(root.path) not in real}
 

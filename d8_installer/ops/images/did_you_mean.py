@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
 from d8_installer.model.reference import PLUGIN_ROOT
-from d8_installer.pipeline.plugin_search import look
+from d8_installer.pipeline.plugin_search import search_plugins
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _known(session: Session) -> Iterator[str]:
             yield from (request.name.short for request in workspace.manifest.requests)
             yield from (image.name.short for image in workspace.locked.images)
         with contextlib.suppress(D8Error):
-            for plugin in look(session, profile).chosen:
+            for plugin in search_plugins(session, profile).chosen:
                 yield from (request.name.short for request in plugin.manifest.requests)
     with contextlib.suppress(D8Error):
         yield from (image.removeprefix(PLUGIN_ROOT) for image, _tag in home_state.load_tags(session.scope.home))

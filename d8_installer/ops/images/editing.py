@@ -10,7 +10,7 @@ from d8_installer.model.resolution import Strictness
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import apply
 from d8_installer.pipeline.change import Applied, Change, asked_by
-from d8_installer.pipeline.other_profiles import say_which
+from d8_installer.pipeline.other_profiles import note_profile
 from d8_installer.pipeline.relock import relock
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def edited(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Ed
 def changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
     """Hold the profile for a change, the user's unless another one was typed, and say which one it is."""
     profile = session.profiles.find(default="user")
-    say_which(session, profile)
+    note_profile(session, profile)
     return session.profiles.changing(profile, dry_run=dry_run)
 
 
