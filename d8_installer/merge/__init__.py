@@ -1,1 +1,1 @@
-"""Merging of locks: decides entry by entry, and does no I/O."""
+"""Merging of locks, entry by entry and by value. Without I/O."""

@@ -1,8 +1,24 @@
-"""Three locks become one: base, ours and theirs, image by image and by value. Pure; git's lines play no part.
+"""Merges three locks into one: base, ours and theirs, image by image and by value. Pure.
 
-an image that one side alone changed     -> as that side has it
-changed on both sides, the same choice   -> key by key, and to be asked for again where more than additions met
-two versions, or removed and changed     -> a Clash: only a person can know
+How it works. Git merges lines, and a lock is not lines: two edits of one entry can merge without a conflict into an
+entry that neither side wrote. So the lines of git's result are never used. The merge driver and ``lock`` read the three
+locks and merge their values:
+
+    an image that only one side changed      -> as that side has it
+    changed on both sides, the same choice   -> key by key; pinned again if more than additions met
+    two versions, or removed and changed     -> a Clash, which only a person can resolve
+
+The choice is the version and its index. All else in an entry follows from it and from the manifests: requests and
+binaries are united for the moment, and the entry is ``unsettled`` unless both sides only added to it. The caller pins an
+unsettled image again, at that version, from the manifests as they are after the merge; this module asks no source.
+
+A side may itself hold the result of an earlier merge. Its entry is ``mixed`` if the entry's hash shows that git merged
+it line by line, and the image is ``torn`` if conflict markers leave more than one text for it. Neither is trusted: such
+an image clashes, unless the person *takes* a side that is not mixed. Without a base (two branches that have no common
+lock), what only one side has was added there.
+
+``render`` writes the result. An image that clashes or is unsettled stands between conflict markers, each side as it
+was, so that git sees a conflict and ``lock`` finds all three entries again.
 """
 
 from __future__ import annotations
@@ -22,13 +38,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _OWN_RULE = frozenset(["name", "version", "index", "platforms", "extra", "requests", "binaries"])
-"""The fields of an entry that are merged by a rule of their own."""
+"""The fields of an entry that are each merged by a rule of their own."""
 
 
 class Clash(Struct, frozen=True, kw_only=True):
-    """What both sides changed: an image with its three entries, or the top-level key *key* that no rule knows.
+    """What both sides changed: an image with its three entries, or an unknown top-level key.
 
-    ``mixed`` are the sides ("base", "ours", "theirs") whose entry cannot be believed.
+    ``mixed`` are the sides ("base", "ours", "theirs") whose entry cannot be trusted.
     """
 
     name: ImageName | None
@@ -39,7 +55,7 @@ class Clash(Struct, frozen=True, kw_only=True):
     mixed: frozenset[str] = frozenset()
 
     def as_json(self) -> dict[str, object]:
-        """Return the image with both sides' versions (None: removed), and the sides that git mixed up."""
+        """Return the image with the version of each side (None: removed), and the sides that git mixed up."""
         sides = {"ours": self.ours, "theirs": self.theirs}
         versions = {side: None if image is None else image.version for side, image in sides.items()}
         return {"image": str(self.name), **versions, "mixed": sorted(self.mixed & sides.keys())}
@@ -48,18 +64,18 @@ class Clash(Struct, frozen=True, kw_only=True):
         if self.name is None:
             return f"the key `{self.key}`"
         same = self.ours and self.theirs and self.ours.version == self.theirs.version
-        said = [
-            f"{side}: {'mixed up by git' if side in self.mixed else _said(image, with_digest=bool(same))}"
+        sides = [
+            f"{side}: {'mixed up by git' if side in self.mixed else _side_text(image, with_digest=bool(same))}"
             for side, image in (("ours", self.ours), ("theirs", self.theirs))
         ]
-        return f"{self.name} ({'; '.join(said)})"
+        return f"{self.name} ({'; '.join(sides)})"
 
 
 class Merged(Struct, frozen=True):
-    """What came of it; where there is a clash, ours stands in *lock*.
+    """The result of a merge. For an image that clashes, *lock* has our entry.
 
-    ``unsettled`` are images whose version is settled while both sides changed what follows from the manifests: they
-    are to be pinned again, at that version, from the manifests as they are then.
+    ``unsettled`` are images whose version is settled, while both sides changed what follows from the manifests. They
+    are to be pinned again, at that version, from the merged manifests.
     """
 
     lock: Lock
@@ -68,11 +84,11 @@ class Merged(Struct, frozen=True):
 
 
 class Versions(Struct, frozen=True, kw_only=True):
-    """The three locks. ``base`` None: not known, and then what only one side has was added there.
+    """The three locks; ``base`` is None if it is not known.
 
-    ``mixed`` are images whose text was put together from both sides, and the locks in which it was: "base", "ours",
-    "theirs". ``torn`` is what one of these says of an image that it says no one thing of, between markers of its own;
-    of the base, it is only known that it had the image.
+    ``mixed`` has the images whose entry git merged line by line, and the locks ("base", "ours", "theirs") in which it
+    did. ``torn`` has the text of an image for which one of these locks has more than one entry, between markers. Of a
+    torn image in the base, only its presence is known.
     """
 
     base: Lock | None
@@ -83,19 +99,19 @@ class Versions(Struct, frozen=True, kw_only=True):
 
     @property
     def names(self) -> frozenset[ImageName]:
-        """Every image that one of the three has."""
+        """Every image that one of the three locks has."""
         locks = (lock for lock in (self.base, self.ours, self.theirs) if lock is not None)
         return frozenset(image.name for lock in locks for image in lock.images) | {name for _, name in self.torn}
 
     def text_of(self, side: str, name: ImageName) -> str:
-        """Return the block of *name* in "base", "ours" or "theirs", or "" where that has none."""
+        """Return the text of *name* in "base", "ours" or "theirs", or "" if that lock does not have the image."""
         lock: Lock | None = getattr(self, side)
         entry = lock.find(name) if lock is not None else None
         return self.torn.get((side, name), "") if entry is None else entry.render()
 
 
 def merge(versions: Versions, taken: Mapping[ImageName, str] | None = None) -> Merged:
-    """Merge by value; *taken* says for an image that its entry is that of "ours" or "theirs", come what may."""
+    """Merge by value. *taken* names the side, "ours" or "theirs", whose entry a person chose for an image."""
     work = _Work(versions, taken or {})
     images = [image for name in sorted(versions.names) if (image := work.image(name)) is not None]
     extra = work.extra()
@@ -103,7 +119,7 @@ def merge(versions: Versions, taken: Mapping[ImageName, str] | None = None) -> M
 
 
 def render(versions: Versions, merged: Merged) -> str:
-    """Return the text of *merged*, with each image that needs more than git's driver knows between markers."""
+    """Return the text of *merged*, with each image that clashes or is unsettled between conflict markers."""
     clashes = {clash.name for clash in merged.clashes} | merged.unsettled
     names = {image.name for image in merged.lock.images} | {name for name in clashes if name is not None}
     parts = [merged.lock.head()]
@@ -116,27 +132,27 @@ def render(versions: Versions, merged: Merged) -> str:
     return "\n".join([*parts, END])
 
 
-def _said(image: LockedImage | None, *, with_digest: bool) -> str:
+def _side_text(image: LockedImage | None, *, with_digest: bool) -> str:
     if image is None:
         return "removed"
     return f"{image.version} as {str(image.top)[:19]}…" if with_digest else image.version
 
 
-class _Clashing(Exception):  # noqa: N818 - it never leaves this module
-    """Both sides changed one value."""
+class _ClashingError(Exception):
+    """Both sides changed one value; never leaves this module."""
 
 
 def _three(base: T, ours: T, theirs: T) -> T:
-    """Return the value of the side that changed it."""
+    """Return the value of the side that changed it; raise _ClashingError if both did."""
     if ours == theirs or theirs == base:
         return ours
     if ours == base:
         return theirs
-    raise _Clashing
+    raise _ClashingError
 
 
 def _by_key(base: Mapping[str, T], ours: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
-    """Merge two mappings, whose values are never None, key by key; ours come first, where both changed."""
+    """Merge mappings, whose values are never None, key by key; our keys come first."""
     if ours == base:
         return dict(theirs)
     merged = {}
@@ -148,10 +164,10 @@ def _by_key(base: Mapping[str, T], ours: Mapping[str, T], theirs: Mapping[str, T
 
 
 def _derived(base: Mapping[str, T], ours: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
-    """Merge what is written anew from the manifests afterwards: where both sides changed a key, ours stands for now."""
+    """Merge what follows from the manifests and is written again later: if both sides changed a key, ours stays."""
     try:
         return _by_key(base, ours, theirs)
-    except _Clashing:
+    except _ClashingError:
         return {**theirs, **ours}
 
 
@@ -160,7 +176,7 @@ def _pairs(pairs: Iterable[tuple[str, T]]) -> tuple[tuple[str, T], ...]:
 
 
 class _Work:
-    """One merge under way: gathers what clashes and what is unsettled."""
+    """A merge in progress: it collects the clashes and the unsettled images."""
 
     def __init__(self, versions: Versions, taken: Mapping[ImageName, str]) -> None:
         self._versions = versions
@@ -172,20 +188,20 @@ class _Work:
         self.unsettled: set[ImageName] = set()
 
     def image(self, name: ImageName) -> LockedImage | None:
-        """Return the merged entry, or None where it is gone."""
+        """Return the merged entry, or None if it is removed."""
         base, ours, theirs = self._base.get(name), self._ours.get(name), self._theirs.get(name)
         mixed = self._versions.mixed.get(name, frozenset())
         if name in self._taken and self._taken[name] not in mixed:
             return ours if self._taken[name] == "ours" else theirs
         try:
             if mixed or (("base", name) in self._versions.torn and ours != theirs):
-                raise _Clashing
+                raise _ClashingError
             if self._versions.base is None and (ours is None or theirs is None):
                 return ours or theirs
             if ours is None or theirs is None or base in (ours, theirs):
                 return _three(base, ours, theirs)
             return ours if ours == theirs else self._within(base, ours, theirs)
-        except _Clashing:
+        except _ClashingError:
             self.clashes.append(Clash(name=name, base=base, ours=ours, theirs=theirs, mixed=mixed))
             return ours
 
@@ -196,7 +212,7 @@ class _Work:
         requests = _derived(dict(base.requests) if base else {}, dict(ours.requests), dict(theirs.requests))
         binaries = _derived(dict(base.binaries) if base else {}, dict(ours.binaries), dict(theirs.binaries))
         if not requests:
-            return None  # nobody is left who wants it
+            return None  # no requester is left that wants it
         if not _is_settled(base, ours, theirs):
             self.unsettled.add(ours.name)
         entry = replace(
@@ -210,12 +226,12 @@ class _Work:
         return fill(entry, **_derived(_rest(base) if base else {}, _rest(ours), _rest(theirs)))
 
     def extra(self) -> Mapping[str, object]:
-        """Merge the top-level keys that no rule knows."""
+        """Merge the unknown top-level keys."""
         base = self._versions.base.extra if self._versions.base is not None else {}
         ours, theirs = self._versions.ours.extra, self._versions.theirs.extra
         try:
             return _by_key(base, ours, theirs)
-        except _Clashing:
+        except _ClashingError:
             keys = [key for key in ours if key in theirs and ours[key] != theirs[key]]
             self.clashes += [Clash(name=None, key=key) for key in keys or ours.keys() ^ theirs.keys()]
             return ours
@@ -230,7 +246,7 @@ def _same_choice(one: LockedImage, other: LockedImage) -> bool:
 
 
 def _is_settled(base: LockedImage | None, ours: LockedImage, theirs: LockedImage) -> bool:
-    """Whether both only added to the entry of one choice: nothing that one side dropped can be what the other needs."""
+    """Whether both sides only added to the entry of one choice, so that neither dropped what the other needs."""
     sides = [image for image in (base, ours, theirs) if image is not None]
     if any(not _same_choice(ours, image) or _rest(image) != _rest(ours) for image in sides):
         return False
@@ -249,5 +265,5 @@ def _platforms(base: LockedImage | None, ours: LockedImage, theirs: LockedImage)
 
 
 def _rest(image: LockedImage) -> dict[str, object]:
-    """Return the fields that say something of the whole entry, and follow from the manifests."""
+    """Return the fields that describe the whole entry and follow from the manifests."""
     return {name: getattr(image, name) for name in field_names(image) if name not in _OWN_RULE}

@@ -1,16 +1,15 @@
 """Generation: one activated set of binaries, and ``generation.json``, its record.
 
-The record ends with a checksum of its own text, which shows damage: a bit that changed in a version or a digest would
-otherwise be believed. It is no protection from malice: whoever can write into a home can write the checksum too. Older
-records have none; ``pipeline.consistency`` compares such a record with the lock that it holds.
+The record ends with a checksum of its own text, so that a bit that changed in a version or a digest is noticed. Older
+records have none; ``pipeline.consistency`` compares such a record with the lock in it.
 """
 
 from __future__ import annotations
 
 import json
-from binascii import crc32
 
 from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.model.checksum import checksum
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
@@ -23,8 +22,8 @@ _CHECKSUM = ',\n "checksum": "'
 class Placement(Struct, frozen=True, order=True, kw_only=True):
     """One binary that is to be in place.
 
-    ``binary`` is its name without ``.exe``, ``member`` the file in the layer, ``requests`` the hashes of the
-    requests that it serves, ``in_bin`` False where only launchers reach it (another command has its name).
+    ``binary`` is its name without ``.exe``, ``member`` the file in the layer, and ``requests`` the hashes of the
+    requests that it serves. ``in_bin`` is False if only launchers reach it, because another command has its name.
     """
 
     binary: str
@@ -37,7 +36,7 @@ class Placement(Struct, frozen=True, order=True, kw_only=True):
 
 
 class Placed(Struct, frozen=True, order=True):
-    """A Placement that is done: with the digest and the bytes of the executable."""
+    """A placement that is done, with the digest and the size in bytes of the executable."""
 
     placement: Placement
     digest: Digest
@@ -45,7 +44,7 @@ class Placed(Struct, frozen=True, order=True):
 
 
 class Generation(Struct, frozen=True, kw_only=True):
-    """One generation of a profile. ``time`` is UTC in ISO 8601, ``lock`` the lock's text that it was made from."""
+    """One generation of a profile. ``time`` is UTC in ISO 8601; ``lock`` is the text of the lock that it was made from."""
 
     number: int
     platform: Platform
@@ -56,11 +55,11 @@ class Generation(Struct, frozen=True, kw_only=True):
 
     @property
     def placements(self) -> frozenset[Placement]:
-        """What is in place, to be compared with what should be."""
+        """The placements, to be compared with what should be in place."""
         return frozenset(placed.placement for placed in self.placed)
 
     def find(self, binary: str) -> Placed | None:
-        """Return the binary of that name in ``bin``, or None."""
+        """Return the binary that has this name in ``bin``, or None."""
         return next((p for p in self.placed if p.placement.binary == binary and p.placement.in_bin), None)
 
     def render(self) -> str:
@@ -75,11 +74,11 @@ class Generation(Struct, frozen=True, kw_only=True):
             "lock": self.lock,
         }
         text = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
-        return f'{text}{_CHECKSUM}{crc32(text.encode()):08x}"\n}}'
+        return f'{text}{_CHECKSUM}{checksum(text.encode())}"\n}}'
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Generation:
-        """Read ``generation.json``; anything we did not write is a DocumentError naming *file*."""
+        """Read ``generation.json``; anything that this tool did not write is a DocumentError that names *file*."""
         try:
             document = json.loads(raw)
             if document["schema"] > SCHEMA:
@@ -100,13 +99,13 @@ class Generation(Struct, frozen=True, kw_only=True):
 
 
 def has_checksum(raw: bytes) -> bool:
-    """Return whether the record *raw*, once parsed, is known to be as it was written."""
+    """Whether the record *raw*, which was parsed, is known to be as it was written."""
     return _CHECKSUM.encode() in raw
 
 
 def _check(raw: bytes) -> None:
     text, found, rest = raw.rpartition(_CHECKSUM.encode())
-    if found and rest != f'{crc32(text):08x}"\n}}'.encode():
+    if found and rest != f'{checksum(text)}"\n}}'.encode():
         raise DocumentError("is damaged")
 
 

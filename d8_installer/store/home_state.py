@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.model.checksum import checksum_of
 from d8_installer.store import fs, status
 from d8_installer.store.flock import WaitPolicy, say_nothing
 from d8_installer.store.paths import SCHEMA
@@ -93,7 +94,7 @@ def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
         document = json.loads(raw)
         images = document["tags"]
         # Files written before checksums were added have none.
-        checksums = (None, _checksum(images))
+        checksums = (None, checksum_of(images))
         if document.pop("mark", None) not in checksums or document != {"schema": SCHEMA, "tags": images}:
             raise ValueError("the checksum does not match")
         return {(path, tag): Digest.parse(top) for path, tags in images.items() for tag, top in tags.items()}
@@ -126,15 +127,7 @@ def remember_tags(home: Home, digests: Mapping[tuple[str, str], Digest], waiting
 def _tags_document(images: Mapping[str, Mapping[str, str]]) -> bytes:
     import json
 
-    return json.dumps({"schema": SCHEMA, "mark": _checksum(images), "tags": images}, indent=1).encode()
-
-
-def _checksum(images: object) -> str:
-    """Return a checksum against damage. It is no protection from malice: a writer to the home can replace it too."""
-    import json
-    from binascii import crc32
-
-    return f"{crc32(json.dumps(images, sort_keys=True).encode()):08x}"
+    return json.dumps({"schema": SCHEMA, "mark": checksum_of(images), "tags": images}, indent=1).encode()
 
 
 # -- lists, one entry a line ---------------------------------------------------------------------------------

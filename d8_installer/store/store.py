@@ -26,10 +26,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from binascii import crc32
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, TryAgainError
+from d8_installer.model.checksum import checksum_of
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, status
@@ -271,5 +271,4 @@ def _record(members: Mapping[str, Stored], provenances: Sequence[Provenance]) ->
 
 def record_checksum(record: Mapping[str, object]) -> str:
     """Return the checksum of a layer's record, which the record holds under ``mark``."""
-    covered = [record["members"], record.get("chains", [])]
-    return f"{crc32(json.dumps(covered, sort_keys=True).encode()):08x}"
+    return checksum_of([record["members"], record.get("chains", [])])
