@@ -9,8 +9,8 @@ locks and merge their values:
     two versions, or removed and changed     -> a Clash, which only a person can resolve
 
 The choice is the version and its index. All else in an entry follows from it and from the manifests: requests and
-binaries are united for the moment, and the entry is ``unsettled`` unless both sides only added to it. The caller pins an
-unsettled image again, at that version, from the manifests as they are after the merge; this module asks no source.
+binaries are united for the moment, and the image is ``unsettled`` unless both sides only added to its entry. The caller
+pins an unsettled image again, at that version, from the manifests as they are after the merge.
 
 A side may itself hold the result of an earlier merge. Its entry is ``mixed`` if the entry's hash shows that git merged
 it line by line, and the image is ``torn`` if conflict markers leave more than one text for it. Neither is trusted: such

@@ -1,4 +1,4 @@
-"""``config.toml``: the person's settings, a closed schema. ``config set`` edits its text; a manifest never does."""
+"""``config.toml``: the person's settings, with a closed schema. Only ``config set`` edits its text."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 _MAX_CONFIG_TOML = 1 << 20
 TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file"])
-"""The settings that are one text."""
+"""The settings whose value is one text."""
 DEFAULT_RETENTION = 10
-"""Generations of a profile that stay."""
+"""The number of generations that a profile keeps."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """The settings.
 
-    ``owners`` maps a binary's name to the image that wins it; ``allow`` names images and plugins that may place a
-    binary whose name already is a command; ``reserved`` are names that nobody may place; ``environments`` are more
-    Python environments to look for plugins in (absolute paths). ``token_file`` holds the endpoint's bearer token.
-    ``safe_directories`` are projects and homes that are trusted whoever owns them: absolute paths, ``DIR/*`` for all
-    below DIR, ``*`` for all.
+    ``owners`` maps a binary's name to the image that wins it. ``allow`` names images and plugins that may place a
+    binary whose name already is a command. ``reserved`` are names that no image may place. ``environments`` are more
+    Python environments in which plugins are searched (absolute paths). ``token_file`` holds the endpoint's bearer
+    token. ``safe_directories`` are projects and homes that are trusted even if another user owns them: absolute paths,
+    ``DIR/*`` for all below DIR, ``*`` for all.
     """
 
     endpoint: str | None = None
@@ -47,7 +47,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
-        """Read ``config.toml``; every fault is a ConfigError with *file*, key path and line."""
+        """Read ``config.toml``; every error is a ConfigError with *file*, key path and line."""
         try:
             return cls._from_table(parse_toml(decode_utf8(raw, file), file, limit=_MAX_CONFIG_TOML))
         except DocumentError as error:
@@ -76,7 +76,7 @@ class Config(Struct, frozen=True, kw_only=True):
         return config
 
     def as_json(self) -> dict[str, object]:
-        """Return every setting by its key, as it may be shown: no address with what ``address.shown`` leaves out."""
+        """Return every setting by its key; of addresses, only the parts that may be shown."""
         values = {name: getattr(self, name) for name in field_names(self)}
         values["endpoint"] = None if self.endpoint is None else shown(self.endpoint)
         values["sources"] = list(map(shown, self.sources))
@@ -84,9 +84,9 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 def with_setting(text: str, key: str, value: str | None) -> str:
-    """Return the config's *text* with *key* set to *value* as typed (lists: separated by commas), or unset for None.
+    """Return the config's *text* with *key* set to *value* as typed (a list with commas), or removed for None.
 
-    ``owners.BINARY`` sets one owner. An unknown key is a UsageError; the caller parses the result before it is kept.
+    ``owners.BINARY`` sets one owner. An unknown key is a UsageError. The caller parses the result before it is kept.
     """
     import tomlkit
 

@@ -1,4 +1,4 @@
-"""Git's conflict markers in a text: found, taken apart into the sides, and written."""
+"""Git's conflict markers in a text: finds them, separates the sides, and writes them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MARKER = re.compile(r"(?P<run>(?P<mark>[<|=>])(?P=mark){2,})(?: .*)?\Z")
-"""Of 3 characters or more: git writes 7, or what the attribute `conflict-marker-size` says. No line of ours is one."""
+"""Three characters or more: git writes 7, or the number in `conflict-marker-size`. No line of a lock looks like one."""
 _SIZE = 7
 _INNER = 9
-"""What git takes for the conflicts inside of a base, which then stand in one of the usual size."""
+"""The size that git uses for conflicts inside a base, which itself stands between markers of the usual size."""
 TAKE_ONE = "take one side whole (git checkout --ours -- d8.lock, or --theirs), then type `d8-installer lock`"
 
 
 class Sides(Struct, frozen=True):
-    """The texts that a text with markers was made of; ``base`` is None where the markers do not show it."""
+    """The texts of the sides; ``base`` is None if the markers do not show it."""
 
     base: str | None
     ours: str
@@ -33,10 +33,10 @@ def first_marker(text: str) -> int | None:
 
 
 def take_apart(text: str, file: str) -> Sides | None:
-    """Return the sides of *text*, or None where it has no marker (git-merge(1), How conflicts are presented).
+    """Return the sides of *text*, or None if it has no marker (git-merge(1), How conflicts are presented).
 
-    Both styles are read, with the base and without; inside a conflict, markers of another length than the opening one
-    are text. One without its end, or a marker that none opened, is a DocumentError with its line.
+    Both styles are read, with the base and without it. Inside a conflict, a marker of another length than the opening
+    one is text. A conflict without its end, or a marker outside of a conflict, is a DocumentError with its line.
     """
     if first_marker(text) is None:
         return None
@@ -59,7 +59,7 @@ def take_apart(text: str, file: str) -> Sides | None:
 def put_together(ours: str, base: str, theirs: str, *, inner: bool = False) -> str:
     """Return the three texts between markers, as `merge.conflictStyle=diff3` shows them.
 
-    What is *inner* is part of a text that gets markers itself. They are longer where a text holds such markers already.
+    *inner* is for a part of a text that gets markers itself. Markers are longer if a text has such markers already.
     """
     found = (_MARKER.match(line) for text in (ours, base, theirs) for _, line in _numbered(text))
     taken = {len(marker["run"]) for marker in found if marker is not None}
@@ -71,7 +71,7 @@ def put_together(ours: str, base: str, theirs: str, *, inner: bool = False) -> s
 
 
 class _Reader:
-    """Goes through the lines; ``side`` is the marker that the present lines follow, "" outside of conflicts."""
+    """Reads the lines one by one. ``_side`` is the marker that the current lines follow, "" outside of conflicts."""
 
     def __init__(self) -> None:
         self.sides: dict[str, list[str]] = {"<": [], "|": [], "=": []}

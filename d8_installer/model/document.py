@@ -1,7 +1,8 @@
-"""Reading a closed TOML or JSON document: every complaint names the file, the key path and the line.
+"""Reads a TOML document with a closed schema: every error names the file, the key path and the line.
 
-``Table`` is the only way in: it hands out typed values by key and, at the end, refuses the keys nobody asked for.
-Where a value stands, tomllib does not say: ``places`` goes through the text again, only once there is a complaint.
+``Table`` is the only access to the values: it returns them by key with their types and, at the end, refuses the keys
+that were not read. tomllib does not keep the lines of values, so ``toml_positions`` reads the text again if there is an
+error.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ V = TypeVar("V")
 
 
 class FileText(Struct, frozen=True):
-    """Where a document comes from: the file's name for people, and its text for finding lines."""
+    """The name of a document's file for people, and its text, in which the lines of errors are found."""
 
     file: str
     text: str
@@ -38,7 +39,7 @@ class FileText(Struct, frozen=True):
     def line_of(self, path: str) -> int | None:
         """Return the 1-based line on which the value at *path* (``images[2].platforms``) is set, or None.
 
-        A value that is not in the text (a default, a missing key) has the line of the nearest table around it.
+        For a value that is not in the text (a missing key), return the line of the nearest table around it.
         """
         from d8_installer.model.toml_positions import places
 
@@ -101,7 +102,7 @@ def _syntax_error(message: str, text: str, file: str) -> DocumentError:
 
 
 def _refuse_extremes(data: object, file: str) -> None:
-    """Refuse what TOML 1.0 need not read and what could not be written again: deep nesting, more than 64 bits."""
+    """Refuse deep nesting and numbers of more than 64 bits, which TOML 1.0 does not require and writers cannot keep."""
     level = [data]
     for _ in range(_MAX_DEPTH + 1):
         if any(type(value) is int and not -_MAX_INTEGER <= value < _MAX_INTEGER for value in level):
@@ -117,7 +118,7 @@ def _refuse_extremes(data: object, file: str) -> None:
 
 
 def _spelled(name: str) -> str:
-    """Return a key as TOML has it, with quotes unless it is bare (or is, with its number, an entry of a list)."""
+    """Return a key as TOML spells it: in quotes unless it is bare (or a list's entry, with its number)."""
     if re.fullmatch(_BARE, name):
         return name[:_SHOWN]
     import json
@@ -126,7 +127,7 @@ def _spelled(name: str) -> str:
 
 
 def decode_utf8(raw: bytes, file: str) -> str:
-    """Return *raw* as text; bytes that are not UTF-8 are a DocumentError naming the line."""
+    """Return *raw* as text; bytes that are not UTF-8 are a DocumentError with the line."""
     try:
         return raw.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -135,7 +136,7 @@ def decode_utf8(raw: bytes, file: str) -> str:
 
 
 def editable_toml(text: str) -> TOMLDocument:
-    """Return *text* for edits that keep its comments; what cannot be edited so is a DocumentError."""
+    """Return *text* for edits that keep its comments; a text that cannot be edited is a DocumentError."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -148,8 +149,8 @@ def editable_toml(text: str) -> TOMLDocument:
 class Table(Struct, kw_only=True):
     """One table of a document while it is read.
 
-    ``path`` says where it is, empty for the root: its keys as they are. ``shown`` is the same for people, with quotes
-    around a key that needs them.
+    ``path`` is its key path, empty for the root. ``shown`` is the same for people, with quotes around the keys that
+    need them.
     """
 
     data: dict[str, object]
@@ -170,7 +171,7 @@ class Table(Struct, kw_only=True):
         raise self.error(DocumentError(problem, hint=hint), name)
 
     def error(self, error: DocumentError, name: str | None = None) -> DocumentError:
-        """Return *error* with this document's file, key path and line filled in."""
+        """Return *error* with the file, the key path and the line of this document."""
         path, shown = (self.key(name), self._shown(name)) if name is not None else (self.path, self.shown)
         return error.at(file=self.origin.file, key=shown or None, line=self.origin.line_of(path) if path else None)
 
@@ -178,11 +179,11 @@ class Table(Struct, kw_only=True):
         return f"{self.shown}.{_spelled(name)}" if self.shown else _spelled(name)
 
     def inner(self, data: dict[str, object], name: str) -> Table:
-        """Return the table *data*, which stands under *name* in this one."""
+        """Return the table *data*, which is the value of *name* in this one."""
         return Table(data=data, origin=self.origin, path=self.key(name), shown=self._shown(name))
 
     def optional(self, name: str, kind: type[T], word: str) -> T | None:
-        """Return the value *name* if it is there; of another type than *kind*, a DocumentError saying *word*."""
+        """Return the value *name*, or None; a value that is not a *kind* is a DocumentError that calls it *word*."""
         self.seen.add(name)
         value = self.data.get(name)
         if value is None and name not in self.data:
@@ -192,7 +193,7 @@ class Table(Struct, kw_only=True):
         return value
 
     def required(self, name: str, kind: type[T], word: str) -> T:
-        """Return the value *name*; missing or of another type is a DocumentError."""
+        """Return the value *name*; a missing value or another type is a DocumentError."""
         value = self.optional(name, kind, word)
         if value is None:
             raise self.error(DocumentError(f"`{name}` is missing"))
@@ -203,7 +204,7 @@ class Table(Struct, kw_only=True):
         return self.required(name, str, "text in quotes")
 
     def parsed(self, name: str, parse: Callable[[object], T]) -> T | None:
-        """Return *parse* of the value *name* if it is there; its DocumentError gets the place."""
+        """Return *parse* of the value *name*, or None if it is missing; a DocumentError of *parse* gets the place."""
         self.seen.add(name)
         if name not in self.data:
             return None
@@ -220,7 +221,7 @@ class Table(Struct, kw_only=True):
         return value
 
     def list_of(self, name: str, parse: Callable[[object], T]) -> tuple[T, ...] | None:
-        """Return the list *name*, each entry parsed, if it is there."""
+        """Return the list *name* with each entry parsed, or None if it is missing."""
         entries = self.optional(name, list, "a list")
         if entries is None:
             return None
@@ -233,12 +234,12 @@ class Table(Struct, kw_only=True):
         return tuple(result)
 
     def table(self, name: str) -> Table | None:
-        """Return the sub-table *name* if it is there."""
+        """Return the table *name* inside this one, or None."""
         data = self.optional(name, dict, "a table")
         return None if data is None else self.inner(data, name)
 
     def tables(self, name: str) -> list[Table]:
-        """Return the list of tables *name*, empty if it is not there."""
+        """Return the list of tables *name*, empty if it is missing."""
         entries = self.optional(name, list, f"a list of tables, each under [[{name}]]")
         tables = []
         for number, entry in enumerate(entries or ()):
@@ -248,16 +249,16 @@ class Table(Struct, kw_only=True):
         return tables
 
     def items(self) -> Iterator[tuple[str, object]]:
-        """Yield every key and value: for tables whose keys are names of the user's."""
+        """Yield every key and value, for a table whose keys are names that the user chose."""
         self.seen.update(self.data)
         yield from self.data.items()
 
     def unknown(self) -> dict[str, object]:
-        """Return what nobody asked for: kept by documents that are open to newer tools."""
+        """Return the keys that were not read, with their values; documents that are open to newer tools keep them."""
         return {key: value for key, value in self.data.items() if key not in self.seen}
 
     def close(self, *known: str) -> None:
-        """Refuse the keys that nobody asked for, naming the nearest known one (*known*: optional extras)."""
+        """Refuse the keys that were not read, and suggest the nearest known key (*known*: keys that are optional)."""
         for name in self.unknown():
             import difflib
 

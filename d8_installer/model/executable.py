@@ -1,7 +1,7 @@
-"""What an executable's first bytes say of the machine it runs on: ELF, Mach-O, PE and ``#!`` scripts.
+"""The first bytes of an executable, and the machines that they name: ELF, Mach-O, PE and ``#!`` scripts.
 
-Lives here: reading the header, and comparing it with a platform. Reading files does not, nor any judgement
-on what comes behind the header: it proves that the right build was taken, not that the build works.
+This module reads the header and compares it with a platform. It does not read files, and does not judge what follows
+the header: the check shows that the right build was taken, not that the build works.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
 
 HEAD_BYTES = 4096
-"""How many of a file's first bytes are enough; whoever has fewer gives the whole file."""
+"""The number of first bytes that are enough; of a shorter file, give all."""
 
 ExecutableFormat = Literal["ELF", "Mach-O", "PE", "script"]
 
-# (e_machine, 64-bit, little-endian) -> GOARCH. What is missing, as x86-64 in 32-bit files (x32), Go does not build.
+# (e_machine, 64-bit, little-endian) -> GOARCH. Go does not build what is missing, such as x32.
 _ELF_MACHINES = {
     (3, False, True): "386", (62, True, True): "amd64",
     (40, False, True): "arm", (40, False, False): "armbe", (183, True, True): "arm64", (183, True, False): "arm64be",
@@ -30,7 +30,7 @@ _ELF_MACHINES = {
     (8, False, False): "mips", (8, False, True): "mipsle", (8, True, False): "mips64", (8, True, True): "mips64le",
     (43, True, False): "sparc64",
 }  # fmt: skip
-# Most linkers leave the OSABI at 0 ("System V") on every system; 97 is ARM's own, which says as little.
+# Most linkers leave the OSABI at 0 ("System V") on every system; 97 is ARM's own and says no more.
 _ELF_UNSTATED = frozenset({0, 97})
 _ELF_SYSTEMS = frozenset({"linux", "android", "freebsd", "netbsd", "openbsd", "dragonfly", "solaris", "illumos"})
 _ELF_ABIS = {
@@ -44,7 +44,7 @@ _ELF_EXEC, _ELF_DYN = 2, 3
 
 _MACH_CPUS = {7: "386", 12: "arm", 0x0100_0007: "amd64", 0x0100_000C: "arm64"}
 _MACH_EXECUTE = 2
-# A Java class file begins with the same 0xcafebabe; where we read a count it has its version, 45 or more.
+# A Java class file begins with the same 0xcafebabe. In the place of the count it has its version, 45 or more.
 _MACH_MAX_BUILDS = 16
 
 _PE_MACHINES = {0x014C: "386", 0x8664: "amd64", 0x01C0: "arm", 0x01C4: "arm", 0xAA64: "arm64"}
@@ -52,9 +52,9 @@ _PE_EXECUTABLE, _PE_DLL = 0x0002, 0x2000
 
 
 class Executable(Struct, frozen=True):
-    """What a header states: its kind, and the systems and architectures (GOOS, GOARCH) that it may run on.
+    """What a header states: its format, and the systems and architectures (GOOS, GOARCH) that it may run on.
 
-    A script states neither and both sets are empty. Elsewhere an empty set is a system or machine unknown to us.
+    A script states neither, so both sets are empty. For other formats an empty set means an unknown system or machine.
     """
 
     kind: ExecutableFormat
@@ -81,9 +81,9 @@ class Executable(Struct, frozen=True):
 
 
 def identify(head: bytes) -> Executable | None:
-    """Return what the first HEAD_BYTES of a file state, or None if they begin no executable; never raises.
+    """Return what the first HEAD_BYTES of a file state, or None if it is not an executable; never raises.
 
-    Libraries, object files and core dumps are none where the header tells them apart.
+    Libraries, object files and core dumps are not executables, as far as the header shows it.
     """
     head = head[:HEAD_BYTES]
     if head.startswith(b"#!"):
@@ -91,11 +91,11 @@ def identify(head: bytes) -> Executable | None:
     try:
         return _elf(head) or _mach(head) or _mach_universal(head) or _pe(head)
     except struct.error:
-        return None  # shorter than the header that it begins
+        return None  # the file is shorter than its header
 
 
 def check_executable(head: bytes, platform: Platform, what: str) -> None:
-    """Raise MismatchError unless the header of *what* (as a person names it) fits the platform."""
+    """Raise a MismatchError unless the header of *what* (a name for people) fits the platform."""
     executable = identify(head)
     if executable is not None and executable.runs_on(platform):
         return

@@ -44,7 +44,7 @@ class Placed(Struct, frozen=True, order=True):
 
 
 class Generation(Struct, frozen=True, kw_only=True):
-    """One generation of a profile. ``time`` is UTC in ISO 8601; ``lock`` is the text of the lock that it was made from."""
+    """One generation of a profile. ``time`` is UTC in ISO 8601; ``lock`` is the text of its lock."""
 
     number: int
     platform: Platform

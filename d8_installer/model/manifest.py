@@ -1,4 +1,4 @@
-"""Our manifest ``d8.toml``: text to value, and edits of a person's text that keep its comments."""
+"""The manifest ``d8.toml``: text to value, and edits of a person's text that keep its comments."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 SCHEMA = 1
 FILE_NAME = "d8.toml"
 MAX_MANIFEST_TOML = 1 << 20
-"""Characters of a manifest that are read; a person writes some hundred."""
+"""The number of characters up to which a manifest is read; people write a few hundred."""
 _MAX_IMAGES = 4096
 
 
 class Manifest(Struct, frozen=True):
-    """What one requester declares; ``requests`` in the order of the file, each name once.
+    """What one requester declares: ``requests`` in the order of the file, each name once.
 
-    ``platforms``, sorted, are demanded of every image that is locked together with this manifest, those of plugins too.
+    ``platforms``, sorted, are demanded of every image that is locked with this manifest, including those of plugins.
     """
 
     requests: tuple[Request, ...] = ()
@@ -36,12 +36,12 @@ class Manifest(Struct, frozen=True):
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Manifest:
-        """Read a ``d8.toml``; every fault is a DocumentError with *file*, key path and line."""
+        """Read a ``d8.toml``; every error is a DocumentError with *file*, key path and line."""
         return cls.from_table(parse_toml(decode_utf8(raw, file), file, limit=MAX_MANIFEST_TOML))
 
     @classmethod
     def parse_plugins(cls, raw: bytes, file: str) -> Manifest:
-        """Read the manifest of a plugin, which has no say in the images of others: ``platforms`` is refused."""
+        """Read the manifest of a plugin. It may not demand ``platforms``, which would concern the images of others."""
         table = parse_toml(decode_utf8(raw, file), file, limit=MAX_MANIFEST_TOML)
         if "platforms" in table:
             table.fail("is a setting of projects, not of plugins", "platforms", hint="write it under each [[images]]")
@@ -67,7 +67,7 @@ class Manifest(Struct, frozen=True):
         return cls(tuple(requests.values()), platforms)
 
     def requirements(self, requester: str) -> tuple[Requirement, ...]:
-        """Return the requests with *requester* as the one who asks."""
+        """Return the requests as requirements of *requester*."""
         return tuple(Requirement(requester, request) for request in self.requests)
 
     def find(self, name: ImageName) -> Request | None:
@@ -86,9 +86,9 @@ def _platforms(table: Table) -> tuple[Platform, ...]:
 
 
 def with_request(text: str, request: Request) -> str:
-    """Return the manifest's *text* with *request* in it; of an entry that is there only ``version`` changes.
+    """Return the manifest's *text* with *request* in it; of an existing entry only ``version`` changes.
 
-    Comments and the order of entries stay. *text* may be empty: then it becomes a whole manifest.
+    Comments and the order of entries stay. An empty *text* becomes a whole manifest.
     """
     wanted: dict[str, object] = {"name": str(request.name)}
     if request.version.text != ANY_VERSION:
@@ -114,7 +114,7 @@ def with_request(text: str, request: Request) -> str:
 
 
 def without_request(text: str, name: ImageName) -> str:
-    """Return the manifest's *text* without the entry *name*; the rest, comments included, stays."""
+    """Return the manifest's *text* without the entry *name*; all else stays, including comments."""
     document = editable_toml(text)
     entries = _entries(document)
     number = _find(entries, name)
@@ -127,7 +127,7 @@ def without_request(text: str, name: ImageName) -> str:
 
 
 def _entries(document: TOMLDocument) -> MutableSequence[MutableMapping[str, object]]:
-    """Return the ``images`` of *document* for changes, in whichever of TOML's two spellings, or a loose list."""
+    """Return the ``images`` of *document* for changes, in either of TOML's two spellings, or a new list."""
     entries = document.get("images", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DocumentError("must be a list of tables, each under [[images]]", key="images")
@@ -135,7 +135,7 @@ def _entries(document: TOMLDocument) -> MutableSequence[MutableMapping[str, obje
 
 
 def _has_headers(document: TOMLDocument) -> bool:
-    """Whether the entries stand under ``[[images]]``, and not in one ``images = […]``."""
+    """Whether the entries are written under ``[[images]]``, and not as one ``images = […]``."""
     from tomlkit.items import AoT
 
     return isinstance(document.get("images"), AoT)
@@ -145,7 +145,7 @@ def _find(entries: Iterable[Mapping[str, object]], name: ImageName) -> int | Non
     return next((number for number, entry in enumerate(entries) if entry.get("name") == str(name)), None)
 
 
-# Entries under headers come and go as lines: tomlkit takes the comments above the next entry along.
+# Entries under headers are added and removed as lines: tomlkit would remove the comments above the next entry, too.
 
 
 def _with_entry(text: str, entry: Mapping[str, object], *, whole: bool) -> str:

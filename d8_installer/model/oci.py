@@ -1,7 +1,7 @@
-"""The OCI image-spec's values that we read: Descriptor, ImageIndex, ImageManifest. Docker's twins parse alike.
+"""The values of the OCI image-spec that are read: Descriptor, ImageIndex, ImageManifest, and Docker's equivalents.
 
-JSON is hostile: sizes are capped by whoever fetched it, counts and types are checked here, and unknown
-members are ignored as the spec asks (image-spec, considerations.md#extensibility).
+The JSON is hostile. Its size is limited by the code that fetches it; counts and types are checked here, and unknown
+members are ignored, as the specification asks (image-spec, considerations.md#extensibility).
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 MAX_MANIFEST_BYTES = 1 << 20
-"""A manifest is read up to here (rpp.md §4.2, Caps)."""
+"""The size in bytes up to which a manifest is read (rpp.md §4.2, Caps)."""
 _FOREIGN = r"(?!sha256:)[a-z0-9]{1,32}(?:[+._-][a-z0-9]{1,32}){0,4}:[a-zA-Z0-9=_-]+"
-"""A digest of another algorithm (image-spec, descriptor.md#digests)."""
+"""Matches a digest of another algorithm (image-spec, descriptor.md#digests)."""
 _MAX_ENTRIES = 1024
 _MAX_BYTES = 1 << 62
 
 
 class Descriptor(Struct, frozen=True, kw_only=True):
-    """One entry of a manifest: what the bytes are, their digest and their size in bytes (descriptor.md).
+    """One entry of a manifest: the type of the bytes, their digest and their number (descriptor.md).
 
-    ``platform`` is None where it is missing, or not in Go's plain spelling (no real platform can match it).
+    ``platform`` is None if it is missing, or not in Go's plain spelling (then no real platform can match it).
     """
 
     media_type: str
@@ -50,14 +50,14 @@ class Descriptor(Struct, frozen=True, kw_only=True):
 
     @property
     def is_index(self) -> bool:
-        """Whether this child is itself an index (or Docker list)."""
+        """Whether this child is itself an index (or Docker's manifest list)."""
         return self.media_type in INDEX_TYPES
 
 
 class ImageManifest(Struct, frozen=True, kw_only=True):
     """One build of an image: its layers, lowest first (manifest.md).
 
-    ``depth`` is how many layers the document lists; lower ones whose digest is not a sha256 are not among ``layers``.
+    ``depth`` is the number of layers in the document; ``layers`` leaves out lower ones whose digest is not a sha256.
     """
 
     media_type: str
@@ -70,7 +70,7 @@ class ImageManifest(Struct, frozen=True, kw_only=True):
 class ImageIndex(Struct, frozen=True, kw_only=True):
     """The multi-platform list of children, in the order of the document (image-index.md).
 
-    ``foreign`` are those whose digest is not a sha256: their platform, and the digest's algorithm.
+    ``foreign`` has, for each child whose digest is not a sha256, its platform and the digest's algorithm.
     """
 
     media_type: str
@@ -79,24 +79,24 @@ class ImageIndex(Struct, frozen=True, kw_only=True):
     foreign: tuple[tuple[Platform | None, str], ...] = ()
 
     def child_for(self, platform: Platform) -> Descriptor | None:
-        """Return the first child with equal os and architecture, as the proxy serves (rpp.md §2.4), or None.
+        """Return the first child with the same os and architecture, as the proxy serves it (rpp.md §2.4), or None.
 
-        Variant, os.version and features are never compared; children without a platform never match.
+        Variant, os.version and features are not compared. A child without a platform never matches.
         """
         return next((child for child in self.children if child.platform == platform), None)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
-        """The platforms on offer, sorted, each once; attestation children (``unknown-unknown``) are none."""
+        """The platforms on offer, sorted, each once, without attestations (``unknown-unknown``)."""
         found = {child.platform for child in self.children if child.platform is not None}
         return tuple(sorted(found - {Platform("unknown", "unknown")}))
 
 
 def parse_manifest(raw: bytes) -> ImageIndex | ImageManifest:
-    """Read an OCI index or manifest, or Docker's twin, from bytes; MismatchError if it is none.
+    """Read an OCI index or manifest, or Docker's equivalent, from bytes; anything else is a MismatchError.
 
-    What it is is decided by ``mediaType``, and where that is absent by which list it has
-    (image-spec allows the absence; a document with both lists is refused as ambiguous).
+    ``mediaType`` decides which it is. If that is absent, as the image-spec allows, the list in the document decides; a
+    document with both lists is refused as ambiguous.
     """
     document = _json_object(raw)
     media_type = document.get("mediaType")
@@ -125,7 +125,7 @@ def _index(media_type: str, document: Mapping[str, object]) -> ImageIndex:
 
 
 def _manifest(media_type: str, document: Mapping[str, object]) -> ImageManifest:
-    """Only the last layer is ever looked at, and no config: a digest of another kind elsewhere does no harm."""
+    # Only the last layer is used, and no config: a digest of another algorithm elsewhere does no harm.
     config = None if document.get("config") is None else _descriptor(document["config"], "config")
     layers = _descriptors(document, "layers")
     if layers and isinstance(layers[-1], _Foreign):
@@ -151,12 +151,12 @@ def _json_object(raw: bytes) -> dict[str, object]:
             hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
         ) from error
     if not isinstance(document, dict):
-        raise MismatchError("this manifest is JSON, but no object")
+        raise MismatchError("this manifest is JSON, but not an object")
     return document
 
 
 class _Foreign(Struct, frozen=True):
-    """An entry whose digest is of another kind than sha256: nothing of ours can have its bytes."""
+    """An entry whose digest is not a sha256, so that its bytes cannot be verified."""
 
     platform: Platform | None
     digest: str
@@ -186,12 +186,12 @@ def _descriptor(entry: object, key: str) -> Descriptor | _Foreign:
         raise DocumentError("must be a number of bytes", key=f"{key}.size")
     if not isinstance(media_type, str):
         raise DocumentError("must be text", key=f"{key}.mediaType")
-    text = str(entry.get("digest"))
-    if re.fullmatch(_FOREIGN, text):
-        return _Foreign(_platform(entry.get("platform")), text)
     try:
         digest = Digest.parse(entry.get("digest"))
     except DocumentError as error:
+        text = str(entry.get("digest"))
+        if re.fullmatch(_FOREIGN, text):
+            return _Foreign(_platform(entry.get("platform")), text)
         raise error.at(key=f"{key}.digest") from error
     return Descriptor(
         media_type=media_type,

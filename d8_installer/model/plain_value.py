@@ -1,6 +1,6 @@
 """``Struct`` without msgspec: the same class definitions, made by dataclasses. Only ``value`` imports it.
 
-It exists for platforms that have no wheel of msgspec. It is slower to define and to build, and otherwise the same.
+It is for platforms without a wheel of msgspec. Definitions and instances take longer; the behaviour is the same.
 """
 
 from __future__ import annotations

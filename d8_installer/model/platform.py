@@ -1,11 +1,11 @@
-"""The platform ``<os>-<arch>`` in Go's spelling, and how a host's facts become one.
+"""The platform ``<os>-<arch>`` in Go's spelling, and the platform of a host.
 
-How the doubtful hosts are decided (``--platform`` overrides every one of them):
+Some hosts are ambiguous. They are decided as follows, and ``--platform`` overrides it:
 
-* 32-bit Python on a 64-bit Linux kernel: the user space is what surely runs, so the 32-bit platform.
-* x86-64 Python under Rosetta on an ARM Mac: the machine is ``darwin-arm64``; the kernel's version string says so.
-* Windows: the system runs everything up to its own word size, so 32-bit Python on 64-bit Windows is 64-bit;
-  x64 Python emulated on ARM stays ``windows-amd64``, which that system runs and most images have.
+* A 32-bit Python on a 64-bit Linux kernel is the 32-bit platform, because only the user space is certain to run.
+* An x86-64 Python under Rosetta on an ARM Mac is ``darwin-arm64``, as the version string of the kernel says.
+* A 32-bit Python on a 64-bit Windows is the 64-bit platform, because Windows runs all word sizes up to its own. An x64
+  Python that is emulated on ARM stays ``windows-amd64``, which that system runs and most images have.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _ARCHITECTURES = {
 
 _SYSTEMS = {"macos": "darwin", "macosx": "darwin", "osx": "darwin", "mac": "darwin", "win": "windows"}
 _SYSTEMS |= _OS | {name: name for name in _OS.values()}
-"""Spellings of operating systems that people write, with Go's name of each."""
+"""Spellings of operating systems, and Go's name of each."""
 
 _32_BIT_TWIN = {"amd64": "386", "arm64": "arm"}
 
 
 class HostFacts(Struct, frozen=True):
-    """What a Python knows of its host: ``sys.platform``, ``platform.machine()``, pointer bits, kernel version."""
+    """What Python knows about its host: ``sys.platform``, ``platform.machine()``, pointer bits, kernel version."""
 
     sys_platform: str
     machine: str
@@ -71,7 +71,7 @@ class Platform(Struct, frozen=True, order=True):
 
     @classmethod
     def of_host(cls, facts: HostFacts) -> Platform:
-        """Translate a host's facts; an unknown system or machine is a UsageError that asks for ``--platform``."""
+        """Return the platform of a host; an unknown system or machine is a UsageError that asks for ``--platform``."""
         system = _OS.get(facts.sys_platform) or next((b for b in _BSDS if facts.sys_platform.startswith(b)), None)
         architecture = _ARCHITECTURES.get(facts.machine.lower())
         if system is None or architecture is None:
@@ -87,7 +87,7 @@ class Platform(Struct, frozen=True, order=True):
 
     @property
     def executable_suffix(self) -> str:
-        """What a file name ends with to be run: ``.exe`` on windows, nothing elsewhere."""
+        """The end of an executable's file name: ``.exe`` on Windows, empty elsewhere."""
         return ".exe" if self.os == "windows" else ""
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ def typed_platform(text: str, *, known: bool = False) -> Platform:
 def wanted_platform(value: object) -> Platform:
     """Read a platform that a person asks for.
 
-    A DocumentError for another spelling of one that Go knows (``linux-x64``): no image has a child of that name.
+    Another spelling of a platform that Go knows (``linux-x64``) is a DocumentError: no image has a child of that name.
     """
     platform = Platform.parse(value)
     if not _is_known(platform) and _go_spelling(str(platform)) is not None:
@@ -114,7 +114,7 @@ def wanted_platform(value: object) -> Platform:
 
 
 def known_platform(value: object) -> Platform:
-    """Read a platform that a document demands: a DocumentError unless it is one that Go knows."""
+    """Read a platform that a document demands; a platform that Go does not know is a DocumentError."""
     platform = Platform.parse(value)
     if not _is_known(platform):
         raise DocumentError(f"{str(platform)!r} is not a platform that Go knows", hint=_platform_hint(str(platform)))
@@ -127,7 +127,7 @@ def _platform_hint(text: str) -> str:
 
 
 def _go_spelling(text: str) -> str | None:
-    """Return Go's spelling of a platform that is written another way (``linux/amd64``, ``macos-x86_64``), or None."""
+    """Return Go's spelling of a platform in another spelling (``linux/amd64``, ``macos-x86_64``), or None."""
     import re
 
     words = re.split(r"[^a-z0-9]+", re.sub(r"x86[_-]64", "amd64", text[:100].lower()))

@@ -1,4 +1,4 @@
-"""Profile: the user's, a project's or the system's line of generations, as names and paths. No I/O.
+"""Profile: the generations of the user, of a project or of the system, as names and paths. No I/O.
 
 A plain class: the no-op ``sync`` imports it, and nothing third-party.
 """
@@ -29,11 +29,11 @@ class Profile:
 
     @property
     def is_exposed(self) -> bool:
-        """Whether the home's ``bin`` leads to it: the one profile of its home that is on PATH."""
+        """Whether the home's ``bin`` leads to it: it is the one profile of its home that is on PATH."""
         return self.kind in ("user", "system")
 
     def as_json(self) -> dict[str, str]:
-        """Return what ``--json`` says of it: its kind, and the directory of its lock (a project's: the project)."""
+        """Return the profile for ``--json``: its kind, and the directory of the project or of the lock."""
         return {"kind": self.kind, "path": self.project or self.lock[: -len("/d8.lock")]}
 
     def __str__(self) -> str:

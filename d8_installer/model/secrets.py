@@ -1,4 +1,4 @@
-"""The secrets that a command knows, so that none is shown where somebody else says them back to us."""
+"""The secrets that a command knows, so that none is shown when a server or a program repeats it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ if TYPE_CHECKING:
 
 HIDDEN = "[hidden]"
 VARIABLES = frozenset(["D8_RPP_TOKEN"])
-"""Variables that are ours alone and hold a secret: no other program gets them."""
+"""The tool's own variables that hold a secret: no other program gets them."""
 
 SHORTEST = 4
-"""Shorter ones cannot be told from other text."""
+"""A shorter secret cannot be told from other text."""
 _SHOWN = 8
 UNMISTAKABLE = 16
 """From this length on, a secret is replaced in documents too: no tag or name is that text by chance."""
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a program that is given none of our secrets."""
+    """Return the environment for another program, without the tool's secrets."""
     return {name: value for name, value in environ.items() if name not in VARIABLES}
 
 
 class Secrets:
-    """Tokens and passwords of one command; safe for threads. They are in no repr."""
+    """The tokens and passwords of one command. Safe for threads; no repr shows them."""
 
     __slots__ = ("_texts",)
 
@@ -31,12 +31,12 @@ class Secrets:
         self._texts: tuple[str, ...] = ()
 
     def add(self, *texts: str | None) -> None:
-        """Remember *texts*; the longest are replaced first, so that no rest of one stays."""
+        """Remember *texts*. The longest are replaced first, so that no part of one stays."""
         known = {*self._texts, *(text for text in texts if text is not None and len(text) >= SHORTEST)}
         self._texts = tuple(sorted(known, key=len, reverse=True))
 
     def add_authorization(self, header: str) -> None:
-        """Remember what a value of ``Authorization`` holds, a Basic one's password too (RFC 7617)."""
+        """Remember the secrets in a value of ``Authorization``, including the password of a Basic one (RFC 7617)."""
         scheme, _, value = header.partition(" ")
         self.add(value)
         if scheme.lower() == "basic":
@@ -56,14 +56,14 @@ class Secrets:
         return text
 
     def hide_shown(self, text: str) -> str:
-        """As ``hide``, for a whole line or document: a short password that is a word may be there by chance."""
+        """Hide secrets in a whole line or document, but not a short password that may be in it by chance, as a word."""
         for secret in self._texts:
             if secret in text and (len(secret) >= UNMISTAKABLE or (len(secret) >= _SHOWN and not secret.isalpha())):
                 text = text.replace(secret, HIDDEN)
         return text
 
     def hide_in(self, body: bytes, shortest: int = SHORTEST) -> bytes:
-        """As ``hide``, for bytes that need not be text."""
+        """Hide secrets in bytes that need not be text."""
         for secret in self._texts:
             if len(secret) >= shortest and secret.encode() in body:
                 body = body.replace(secret.encode(), HIDDEN.encode())

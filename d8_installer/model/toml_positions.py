@@ -1,6 +1,6 @@
-"""Where the values of a TOML text stand, since tomllib keeps no positions: key path to line.
+"""The lines of the values in a TOML text, by key path, because tomllib keeps no positions.
 
-Nothing here complains: it is for text that tomllib has read, or is about to. Loaded only once there is a complaint.
+Nothing here raises an error: the text was read by tomllib, or is read by it next. Imported only for an error message.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from d8_installer.model.value import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# An open string ends with its line, or with the text: no text costs more than its length.
+# An unterminated string ends with its line, or with the text, so that the time grows only with the length.
 _WORD = re.compile(
     r"""(?:[ \t\r]|\#[^\n]*)++
     |(\n|[\[\]{},=.]
@@ -54,7 +54,7 @@ def _words(text: str) -> Iterator[tuple[str, int]]:
 
 
 class _Walk(Struct):
-    """One way through the words of valid TOML; strings keep their quotes, so that no text looks like a mark."""
+    """A walk through the words of valid TOML. Strings keep their quotes, so that none looks like punctuation."""
 
     words: Iterator[tuple[str, int]]
     lines: dict[str, int]
@@ -85,7 +85,7 @@ class _Walk(Struct):
         return path
 
     def _key(self, first: str) -> list[str]:
-        """Return the parts of the key that begins with *first*, and pass the mark after it."""
+        """Return the parts of the key that begins with *first*, and consume the punctuation after it."""
         parts = [_name(first)]
         while (word := next(self.words)[0]) not in {"=", "]"}:
             if word != ".":
@@ -98,7 +98,7 @@ class _Walk(Struct):
         return self._value(path, next(self.words)[0])
 
     def _value(self, path: str, first: str) -> str:
-        """Pass the value that begins with *first*, and return the mark after it."""
+        """Consume the value that begins with *first*, and return the punctuation after it."""
         if first == "[":
             self._list(path)
         elif first == "{":

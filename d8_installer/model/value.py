@@ -1,8 +1,9 @@
-"""The kind of value that every floor uses: an immutable record with named fields, compared by what it holds.
+"""The kind of value that every floor uses: an immutable record with named fields, compared by its fields.
 
-``msgspec.Struct`` is defined in a sixtieth of a dataclass's time, and an install defines about a hundred of them. Where
-no wheel of msgspec exists, ``plain_value`` stands in, with dataclasses underneath.
-What the no-op ``sync`` imports uses plain classes instead (``store.paths``, ``store.stamp``, ``plugin.environments``).
+The definition of a ``msgspec.Struct`` takes a sixtieth of the time that a dataclass takes, and an install defines about
+a hundred of them. On a platform without a wheel of msgspec, ``plain_value`` stands in, with dataclasses underneath. The
+modules that a no-op ``sync`` imports use plain classes instead (``store.paths``, ``store.stamp``,
+``plugin.environments``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,6 @@ def field_names(record: Struct | type[Struct]) -> tuple[str, ...]:
 
 
 def repr_without(value: Struct, *hidden: str) -> str:
-    """Return the repr of *value* without the fields *hidden*, which hold secrets or say nothing to a reader."""
+    """Return the repr of *value* without the fields *hidden*, which hold secrets or are of no use to a reader."""
     shown = (f"{name}={getattr(value, name)!r}" for name in field_names(value) if name not in hidden)
     return f"{type(value).__name__}({', '.join(shown)})"

@@ -1,6 +1,6 @@
-"""The lock's lines of a ``d8.toml`` that is not here: they get a requester's name of their own. Pure.
+"""Gives the locked requests of a ``d8.toml`` that is not here a requester's name of their own. Pure.
 
-Without it, the first ``d8.toml`` that is written here would answer for all of them, and drop what it does not name.
+Without it, the first ``d8.toml`` that is written here would stand for all of them, and drop what it does not name.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ if TYPE_CHECKING:
 
 
 def seen_from_here(locked: Lock, own: Manifest | None, *, is_elsewhere: bool) -> Lock:
-    """Return *locked* as it is to be read beside *own*, the profile's manifest (None: there is none).
+    """Return *locked* as it is to be read beside *own*, the profile's manifest (None if there is none).
 
-    *is_elsewhere*: the lines of ``d8.toml`` are not those of *own*, so those that *own* does not ask for belong to
-    another one. Where *own* asks for an image, the other ``d8.toml`` has no say in it any more.
+    *is_elsewhere*: the requests of ``d8.toml`` in the lock are not those of *own*, so the ones that *own* does not have
+    belong to another ``d8.toml``. If *own* asks for an image, the request of the other one no longer counts.
     """
     images, entry_hashes = [], dict(locked.entry_hashes)
     for image in locked.images:
-        lines = _lines(image, own, is_elsewhere=is_elsewhere)
-        changed = replace(image, requests=tuple(sorted(lines.items()))) if lines != dict(image.requests) else image
-        if changed is not image and str(image.name) in entry_hashes and not locked.is_altered(image):
-            entry_hashes[str(image.name)] = changed.entry_hash
+        requests = _requests(image, own, is_elsewhere=is_elsewhere)
+        changed = image
+        if requests != dict(image.requests):
+            changed = replace(image, requests=tuple(sorted(requests.items())))
+            if str(image.name) in entry_hashes and not locked.is_altered(image):
+                entry_hashes[str(image.name)] = changed.entry_hash
         images.append(changed)
     return replace(locked, images=tuple(images), entry_hashes=entry_hashes)
 
 
-def _lines(image: LockedImage, own: Manifest | None, *, is_elsewhere: bool) -> dict[str, Digest]:
-    lines = dict(image.requests)
+def _requests(image: LockedImage, own: Manifest | None, *, is_elsewhere: bool) -> dict[str, Digest]:
+    requests = dict(image.requests)
     request = None if own is None else own.find(image.name)
     if request is not None:
-        other = lines.pop(OTHER_MANIFEST, None)
+        other = requests.pop(OTHER_MANIFEST, None)
         if other == request.hash:
-            lines[OWN_MANIFEST] = other
-    elif is_elsewhere and OWN_MANIFEST in lines:
-        lines[OTHER_MANIFEST] = lines.pop(OWN_MANIFEST)
-    return lines
+            requests[OWN_MANIFEST] = other
+    elif is_elsewhere and OWN_MANIFEST in requests:
+        requests[OTHER_MANIFEST] = requests.pop(OWN_MANIFEST)
+    return requests

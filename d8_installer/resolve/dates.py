@@ -1,7 +1,7 @@
-"""When a version was created, by the annotation of its manifests. No layer and no config is read for it.
+"""The dates of versions, from the annotations of their manifests. No layer and no config is read.
 
-The index's own annotation counts; without one the newest of its children's, each in its descriptor or its manifest.
-A version that none of them dates is undated, and counts as too new for any cut-off.
+The annotation of the index counts. Without one, the newest of its children counts, each dated by its descriptor or its
+manifest. A version without any date counts as too new for every cut-off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CREATED = "org.opencontainers.image.created"
 
 
 def dates_of(tops: Iterable[ManifestOf]) -> Generator[Needs, Answers, dict[ManifestOf, datetime | None]]:
-    """Return when each of *tops* was created, None where nothing says so."""
+    """Return the date on which each of *tops* was created, or None if it has no date."""
     asked = tuple(tops)
     answers = yield asked
     for top in asked:
@@ -50,7 +50,7 @@ def _parsed(manifest: ManifestBytes | None) -> ImageIndex | ImageManifest | None
 
 
 def _children(top: ManifestOf, document: ImageIndex | ImageManifest | None) -> tuple[ManifestOf, ...]:
-    """Return what has to be read besides: the children of an index that has no date at all."""
+    """Return the questions for the children of an index that has no date at all."""
     if not isinstance(document, ImageIndex) or _dates_in(document):
         return ()
     children = [child for platform in document.platforms if (child := document.child_for(platform)) is not None]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from d8_installer.model.resolution import Needs, Wanted
 
 MAX_READ = 32
-"""Allowed versions whose manifests are read for dates and platforms, the newest first."""
+"""How many allowed versions are read for dates and platforms, the newest first."""
 
 
 def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explanation]:
@@ -90,7 +90,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
     has_left_out: bool
 
     def too_new(self, tag: str) -> str | None:
-        """Return why the cut-off excludes an allowed *tag*, or None."""
+        """Return why the cut-off excludes the allowed *tag*, or None."""
         cutoff = self.demand.wanted.selection.created_before
         if cutoff is None:
             return None
@@ -102,7 +102,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
         return None if date < cutoff else f"created {spelled(date)}, which is not before {spelled(cutoff)}"
 
     def verdict(self, tag: str, chosen: str | None, candidate: str | None) -> str:
-        """Say what becomes of *tag*: chosen, or why it is passed over."""
+        """Return whether *tag* is chosen, or why it is passed over."""
         why = self._refused(tag) or (None if tag == chosen else self.too_new(tag))
         if why is not None:
             return why
@@ -142,20 +142,20 @@ def _is_newer(tag: str, other: str) -> bool:
 
 
 def _allows_release(requirement: Requirement, version: Version) -> bool:
-    """Whether only the pre-release part stands between *version* and the range."""
+    """Whether the range would allow *version* without its pre-release part."""
     release = Version.try_parse(version.text.partition("+")[0].partition("-")[0])
     return release is not None and requirement.request.version.allows(release)
 
 
 def _newest_first(tags: Iterable[str]) -> list[str]:
-    """Return *tags* with the newest version first, and what is not a version at the end."""
+    """Return *tags* with the newest version first, and tags that are not versions at the end."""
     versions = {tag: version for tag in tags if (version := Version.try_parse(tag)) is not None}
     others = sorted(tag for tag in tags if tag not in versions)
     return sorted(versions, key=lambda tag: versions[tag].preference_key, reverse=True) + others
 
 
 def _lacking(answers: Answers, top: ManifestOf, demand: Demand) -> tuple[Platform, ...]:
-    """Return the demanded platforms that the version has no build for."""
+    """Return the demanded platforms for which the version has no build."""
     manifest = answers.manifests.get(top)
     try:
         index = parse_manifest(manifest.raw) if manifest is not None else None

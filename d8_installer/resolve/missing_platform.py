@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from d8_installer.model.source import ManifestBytes
 
 MAX_ASKED = 32
-"""Versions that are asked for a platform, the newest first, before the search ends."""
+"""How many versions are checked for a platform, the newest first, before the search ends."""
 _ROUND = 8
 
 
 def explain_missing(
     choice: Choice, platform: Platform, index: ImageIndex, wanted: Wanted
 ) -> Generator[Needs, Answers, NotFoundError]:
-    """Return the error that names image, version and platform, and in its hint the newest version that has it."""
+    """Return the error that names the image, the version and the platform; its hint has the newest version with it."""
     need = TagsOf(choice.name.path)
     answers = yield (need,)
     others = _allowed(choice, answers.tags.get(need, ()))

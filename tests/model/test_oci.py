@@ -164,8 +164,8 @@ def test_nested_indexes_are_known(media_type: str, nested: bool) -> None:
     ("document", "message"),
     [
         ({}, "neither an image index nor an image manifest"),
-        ([], "is JSON, but no object"),
-        ("x", "is JSON, but no object"),
+        ([], "is JSON, but not an object"),
+        ("x", "is JSON, but not an object"),
         ({"manifests": [], "layers": []}, "neither"),
         ({"mediaType": OCI_INDEX, "manifests": [], "layers": []}, "neither"),
         ({"mediaType": OCI_MANIFEST, "manifests": [], "layers": []}, "neither"),
