@@ -1,1 +1,1 @@
-"""What plugin authors publish with: images built from executables (``image``), written to a registry (``push``)."""
+"""Publishing for plugin authors: images built from executables and pushed to a registry, and wheels of plugins."""

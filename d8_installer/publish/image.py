@@ -1,11 +1,11 @@
 """Building an image: executables in, the bytes of layers, configs, ImageManifests and the ImageIndex out.
 
-Lives here: what goes in, the checks before anything is pushed, and a form that depends on nothing but the
-input: no clock, no owner, no file mode. Where the image goes (``push``) does not.
+This module collects and checks the files before anything is pushed. The result depends only on the input: not on the
+clock, owners or file modes. ``push`` writes the image to a destination.
 
-Layers are gzip by zlib at level 6. isal would be several times as fast, but its output differs between
-processors and is a tenth larger, while a layer is built once and fetched many times. zlib's has not changed in
-many years; where a Python is linked to zlib-ng the layer's digest differs, and the diff_id still agrees.
+Layers are compressed with gzip by zlib at level 6. isal is several times as fast, but its output differs between
+processors and is a tenth larger, while a layer is built once and fetched many times. The output of zlib has not changed
+in many years. With a Python that is linked to zlib-ng the layer's digest differs, and the diff_id is the same.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ TITLE_ANNOTATION = "org.opencontainers.image.title"
 _COPY = 1 << 20
 _GZIP_LEVEL = 6
 _MODE = 0o755
-_LAST_SECOND = 253_402_300_799  # of the year 9999
+_LAST_SECOND = 253_402_300_799  # the end of the year 9999
 
 
 class ImageOptions(Struct, frozen=True):
-    """How to publish: may a tag get other bytes, SOURCE_DATE_EPOCH in seconds, more annotations for the index."""
+    """How to publish: whether a tag may get other bytes, SOURCE_DATE_EPOCH in seconds, and more index annotations."""
 
     replace: bool = False
     epoch: int | None = None
@@ -61,7 +61,7 @@ class ImageOptions(Struct, frozen=True):
 
 
 class BuiltLayer(Struct, frozen=True, kw_only=True):
-    """A layer in a temporary file; ``diff_id`` is the digest of the tar archive within."""
+    """A layer in a temporary file; ``diff_id`` is the digest of its tar archive."""
 
     path: str
     digest: Digest
@@ -70,7 +70,7 @@ class BuiltLayer(Struct, frozen=True, kw_only=True):
 
 
 class BuiltChild(Struct, frozen=True, kw_only=True):
-    """One platform's image: layer, config and ImageManifest."""
+    """The image of one platform: layer, config and ImageManifest."""
 
     platform: Platform
     layer: BuiltLayer
@@ -79,14 +79,14 @@ class BuiltChild(Struct, frozen=True, kw_only=True):
 
 
 class BuiltImage(Struct, frozen=True):
-    """The whole image, children sorted by platform."""
+    """The complete image, with children sorted by platform."""
 
     index: ManifestBytes
     children: tuple[BuiltChild, ...]
 
 
 def check_tag(tag: str) -> None:
-    """Raise UsageError unless the tag can be asked for and is a version (rpp.md §4.1, §6.1)."""
+    """Raise a UsageError unless the tag can be requested and is a version (rpp.md §4.1, §6.1)."""
     if not is_tag(tag) or Version.try_parse(tag) is None:
         raise UsageError(
             f"{tag[:100]!r} is not a version that can be a tag",
@@ -97,7 +97,7 @@ def check_tag(tag: str) -> None:
 def build_image(
     builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, folder: str, options: ImageOptions
 ) -> BuiltImage:
-    """Build the image of *builds*, pairs of a platform and an executable's or directory's path; layers go to *folder*.
+    """Build the image of *builds*, pairs of a platform and a path; layers go to *folder*. A path is a file or directory.
 
     Everything is checked before the first byte is written. Raises UsageError for paths and tags that cannot be
     published, MismatchError for an executable that is not for its platform, DiskError.
@@ -124,7 +124,7 @@ class _Member(Struct, frozen=True):
 
 
 def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, ...]:
-    """Return the files to archive, sorted by name, each one checked."""
+    """Return the files to archive, checked and sorted by name."""
     default = image.default_binary[1]
     try:
         files = list(_files(path)) if os.path.isdir(path) else [(default, path)]
@@ -137,14 +137,14 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
             f"{path} holds two files named {doubles[0]}", hint="an image's files are found by base name: rename one"
         )
     if default not in names:
-        raise UsageError(f"{path} holds no file named {default}", hint="this is the file that clients place by default")
+        raise UsageError(f"{path} holds no file named {default}", hint="clients place this file by default")
     if sum(tarfile.BLOCKSIZE * 2 + member.size for member in members) > MAX_WALK_BYTES:
         raise UsageError(f"{path} holds more than {sized(MAX_WALK_BYTES)}", hint="clients refuse so large an image")
     return tuple(members)
 
 
 def _files(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield base name and path of every file below; a link or device is a UsageError."""
+    """Yield the base name and path of every file below *folder*; a link or device is a UsageError."""
     with os.scandir(folder) as listed:
         entries = list(listed)
     for entry in entries:
@@ -165,7 +165,7 @@ def _member(name: str, path: str, platform: Platform, is_default: bool) -> _Memb
     _check_name(name, path)
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
-    # Beside the executables a directory may hold a licence or completions.
+    # A directory may contain other files, such as a licence or completions.
     if is_default or identify(head) is not None:
         _check_head(head, platform, path)
     return _Member(name, path, status.st_size)
@@ -215,7 +215,7 @@ def _created(epoch: int) -> str:
 
 
 class _Hashing:
-    """A file to write to that hashes and counts what passes."""
+    """A file for writing that hashes and counts the bytes."""
 
     def __init__(self, file: _Writable) -> None:
         self._file = file
@@ -243,11 +243,11 @@ class _Writable(Protocol):
 
 
 def _write_layer(members: Sequence[_Member], path: str) -> BuiltLayer:
-    """Archive, compress, hash and write in one pass."""
+    """Archive, compress, hash and write the members in one pass."""
     try:
         with open(path, "xb") as file:
             stored = _Hashing(file)
-            # mtime and an empty name: what gzip would take from the clock and the file.
+            # Without these gzip would write the current time and the file's name.
             with gzip.GzipFile("", "wb", _GZIP_LEVEL, stored, mtime=0) as packed:
                 archived = _Hashing(packed)
                 for member in members:
@@ -281,7 +281,7 @@ def _chunks(member: _Member) -> Iterator[bytes]:
 
 
 def _header(name: str, size: int) -> bytes:
-    """Return a POSIX ustar header: no owner, no time, mode 0755; ValueError for a name that does not fit."""
+    """Return a POSIX ustar header without owner and time, with mode 0755; ValueError for a name that does not fit."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, _MODE
     return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")

@@ -1,7 +1,6 @@
-"""What an executable needs of the system that runs it: an ELF file's loader, libraries and symbol versions, and a
-Mach-O file's oldest macOS.
+"""The requirements of an executable: an ELF file's loader, libraries and symbol versions, a Mach-O file's oldest macOS.
 
-Every offset and count comes from outside: each read is bounded, and whatever does not fit is a MismatchError.
+Offsets and counts in the file are hostile: each read is bounded, and a value that does not fit is a MismatchError.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _MACH_CPUS = {"amd64": 0x0100_0007, "arm64": 0x0100_000C}
 
 
 class Linkage(Struct, frozen=True):
-    """Of an ELF file: its loader (None: static), the libraries that it needs, and the symbol versions it asks for."""
+    """The requirements of an ELF file: its loader (None: static), its libraries, and its symbol versions."""
 
     interpreter: str | None
     needed: frozenset[str]
@@ -35,7 +34,7 @@ class Linkage(Struct, frozen=True):
 
 
 class _Reader:
-    """Bounded reads of one file; a short one says that the file is damaged."""
+    """Bounded reads of one file. A short read means that the file is damaged."""
 
     def __init__(self, file: BinaryIO, what: str) -> None:
         self._file = file
@@ -60,7 +59,7 @@ class _Reader:
 
 
 def elf_linkage(file: BinaryIO, what: str) -> Linkage:
-    """Return what the ELF file asks for (System V ABI, ch. 5; symbol versions as the LSB has them)."""
+    """Return the requirements of the ELF file (System V ABI, ch. 5; symbol versions by the LSB)."""
     reader = _Reader(file, what)
     wide, order = reader.at(4, 2)
     reader.order = "<" if order == 1 else ">"
@@ -77,7 +76,7 @@ def elf_linkage(file: BinaryIO, what: str) -> Linkage:
 
 
 def _segment(reader: _Reader, at: int, wide: bool) -> tuple[int, int, int, int]:
-    """Return type, offset in the file, address and bytes in the file."""
+    """Return the segment's type, offset in the file, address, and size in the file."""
     if wide:
         kind, _, offset, address, _, size = reader.numbers("IIQQQQ", at)
     else:
@@ -125,7 +124,7 @@ def _name(reader: _Reader, strings: bytes, at: int) -> str:
 
 
 def _versions(reader: _Reader, strings: bytes, at: int, count: int) -> Iterator[str]:
-    """Yield the names in the chains of Verneed and Vernaux; each link leads forward, so that the walk ends."""
+    """Yield the names in the chains of Verneed and Vernaux. Each link leads forward, so the walk ends."""
     left = _MAX_ENTRIES
     for _ in range(min(count, _MAX_ENTRIES)):
         _, inner, _, first, following = reader.numbers("HHIII", at)
@@ -145,7 +144,7 @@ def _versions(reader: _Reader, strings: bytes, at: int, count: int) -> Iterator[
 
 
 def oldest_macos(file: BinaryIO, architecture: str, what: str) -> tuple[int, int] | None:
-    """Return the oldest macOS that the Mach-O file says it runs on (mach-o/loader.h), or None if it says nothing."""
+    """Return the oldest macOS that the Mach-O file declares (mach-o/loader.h), or None if it declares none."""
     reader = _Reader(file, what)
     begin = _slice(reader, architecture)
     magic, _, _, _, commands, size = reader.numbers("IIIIII", begin)
@@ -164,7 +163,7 @@ def oldest_macos(file: BinaryIO, architecture: str, what: str) -> tuple[int, int
 
 
 def _slice(reader: _Reader, architecture: str) -> int:
-    """Return where the build for *architecture* begins: 0, but in a universal file (mach-o/fat.h, big-endian)."""
+    """Return the offset of the build for *architecture*: 0, except in a universal file (mach-o/fat.h, big-endian)."""
     magic = reader.at(0, 4)
     if magic not in (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf"):
         return 0

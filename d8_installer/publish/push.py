@@ -1,7 +1,7 @@
-"""Writing a built image to a Destination, in the order that never shows half of it: blobs, children, the tag.
+"""Pushing a built image to a Destination, in an order that never shows half of it: blobs, children, the tag.
 
-Lives here: that order, and the refusal to give a published tag other bytes. What is in the image (``image``) and
-how a Destination writes (``registry``) do not.
+A published tag is never given other bytes, unless the caller asks for it. ``image`` builds the image; a Destination of
+``registry`` writes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Blob = tuple[Digest, int, "Callable[[], BinaryIO]"]
 
 
 class PublishedChild(Struct, frozen=True, kw_only=True):
-    """One platform of a published image; ``size`` is the layer's, compressed, in bytes."""
+    """One platform of a published image; ``size`` is the layer's compressed size in bytes."""
 
     platform: Platform
     child: Digest
@@ -36,7 +36,7 @@ class PublishedChild(Struct, frozen=True, kw_only=True):
 
 
 class Published(Struct, frozen=True, kw_only=True):
-    """What the destination now has; ``changed`` is False when it had all of it before."""
+    """The image as the destination has it now; ``changed`` is False if the destination had it before."""
 
     destination: str
     image: str
@@ -63,7 +63,7 @@ class Published(Struct, frozen=True, kw_only=True):
 def publish(
     builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, destination: Destination, options: ImageOptions
 ) -> Published:
-    """Build the image and push it; see ``build_image`` and ``push`` for what they refuse."""
+    """Build the image and push it. Raises the errors of ``build_image`` and ``push``."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="d8-publish-")
     except OSError as error:
@@ -76,8 +76,8 @@ def publish(
 def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str, replace: bool = False) -> Published:
     """Write the image under *tag*: blobs, then the children by digest, then the index.
 
-    A tag that means these bytes already is left alone; one that means others is a NotAllowedError, unless
-    *replace*. Raises what the destination raises.
+    A tag that has these bytes already is left alone. A tag with other bytes is a NotAllowedError, unless *replace*.
+    Raises the errors of the destination.
     """
     index = built.index.digest
     present = destination.tag_digest(image.path, tag)

@@ -1,7 +1,7 @@
-"""A plugin's wheel, of any build back end, becomes the set of wheels that are published: thin ones or fat ones.
+"""From a plugin's wheel, made by any build back end, to the wheels that are published: thin ones or fat ones.
 
-The package inside stays as it is. What an earlier run added is taken out first, so that a thin wheel can be the input
-as well as one that knows nothing of us.
+The package inside is not changed. Launchers and entry points that an earlier run added are removed first, so that the
+input can be a thin wheel too.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ T = TypeVar("T")
 
 
 class WheelPackage(Struct, frozen=True):
-    """A wheel without what we add to one: its files, its entry points, and the manifest that it declares.
+    """A wheel without our additions: its files, its entry points, and the manifest that it declares.
 
-    ``was_thin``: launchers of ours, or their console scripts, were in it. ``lock``: the ``d8.lock`` beside the
-    manifest, with the file to name in errors.
+    ``was_thin``: the wheel had launchers, or console scripts in their place. ``lock``: the ``d8.lock`` beside the
+    manifest, with the file name for errors.
     """
 
     wheel: Wheel
@@ -57,21 +57,21 @@ class Packed(Struct, frozen=True, kw_only=True):
     digest: Digest
 
     def as_json(self) -> dict[str, object]:
-        """Return its entry in the result's ``data``."""
+        """Return the entry in the result's ``data``."""
         return {"file": self.path, "tag": self.tag, "size": self.size, "digest": str(self.digest)}
 
 
 def open_package(path: str, manifest: str | None) -> WheelPackage:
-    """Read a plugin's wheel; *manifest* is its path inside, for a wheel that has no entry point for it yet.
+    """Read a plugin's wheel. *manifest* is the manifest's path in it, if the wheel has no entry point for it yet.
 
-    Raises what ``read_wheel`` raises, and DocumentError for a manifest that is not there, is not sound, or has a binary
+    Raises the errors of ``read_wheel``, and DocumentError for a manifest that is missing, is invalid, or has a binary
     that may not be a script of this wheel.
     """
     wheel = read_wheel(path)
     if (wheel.abi, wheel.platform) != ("none", ANY) and not _is_windows_thin(wheel):
         raise UsageError(
-            f"{os.path.basename(path)} is for {wheel.abi}-{wheel.platform} alone",
-            hint="give the wheel of a package without compiled modules, none-any; binaries come from the manifest",
+            f"{os.path.basename(path)} is only for {wheel.abi}-{wheel.platform}",
+            hint="name the none-any wheel of a package without compiled modules; binaries come from the manifest",
         )
     wheel.metadata("METADATA")
     if not wheel_metadata.is_known_format(wheel.metadata("WHEEL")):
@@ -106,7 +106,7 @@ def _entry_points(wheel: Wheel) -> wheel_metadata.EntryPoints:
 
 
 def _take_console(groups: wheel_metadata.EntryPoints) -> bool:
-    """Take the console scripts out that stand in launchers' places; says whether there were any."""
+    """Remove the console scripts that stand in for launchers; return whether there were any."""
     before = groups.get(CONSOLE, {})
     groups[CONSOLE] = {name: value for name, value in before.items() if value != LAUNCH}
     return len(groups[CONSOLE]) < len(before)
@@ -121,7 +121,7 @@ def _scripts(wheel: Wheel, members: Sequence[Member], groups: wheel_metadata.Ent
 
 
 def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | None) -> Declared:
-    """Return the manifest; *typed* gets an entry point if there is none."""
+    """Return the manifest. *typed* gets an entry point if the wheel has none."""
     entries = groups.setdefault(MANIFESTS, {})
     file = f"{wheel.path}/{wheel.dist_info}/entry_points.txt"
     if typed is not None:
@@ -139,9 +139,11 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
         )
     if set(entries.values()) != {value}:
         raise DocumentError(
-            f"names {len(entries)} manifests in [{MANIFESTS}]" if typed is None else f"names another than {typed}",
+            f"names {len(entries)} manifests in [{MANIFESTS}]"
+            if typed is None
+            else f"names a manifest other than {typed}",
             file=file,
-            hint="put all [[images]] into one d8.toml, and name that",
+            hint="put all [[images]] into one d8.toml, and name that file",
             about_file=True,
         )
     path = wheel_metadata.manifest_path(value, file)
@@ -174,7 +176,7 @@ def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T
 
 
 def pack(package: WheelPackage, parts: Sequence[Parts], directory: str, epoch: int | None) -> tuple[Packed, ...]:
-    """Write one wheel for each of *parts* into *directory*, replacing those of the same names once all are complete."""
+    """Write one wheel for each of *parts* into *directory*. Old wheels are replaced after all new ones are complete."""
     fs.make_directories(directory)
     with contextlib.ExitStack() as stack:
         try:
@@ -214,7 +216,7 @@ def _members(package: WheelPackage, parts: Parts) -> Iterator[Member]:
 
 
 def _metadata(package: WheelPackage, parts: Parts) -> dict[str, bytes]:
-    """Return the metadata that differs, by path; an empty one is left out."""
+    """Return the changed metadata files, by path; an empty file is left out."""
     wheel = package.wheel
     groups = {**package.entry_points, CONSOLE: {**package.entry_points.get(CONSOLE, {}), **parts.console_entries()}}
     metadata = wheel.metadata("METADATA")
@@ -233,11 +235,11 @@ def _metadata(package: WheelPackage, parts: Parts) -> dict[str, bytes]:
     }
 
 
-# -- for a build back end that packs by itself ---------------------------------------------------------------------
+# -- for a build back end that packs the wheel itself ---------------------------------------------------------------------
 
 
 def lay_out_parts(declared: Declared, parts: Parts, directory: str) -> dict[str, object]:
-    """Write the scripts of *parts* into *directory*; return what else the wheel needs, as the command's ``data``."""
+    """Write the scripts of *parts* into *directory*; return the wheel's other needs as the result's ``data``."""
     scripts = {}
     for name, content in parts.scripts:
         path = os.path.join(directory, name)

@@ -1,7 +1,8 @@
-"""A wheel as a file: a hostile zip archive in, proven by its own RECORD; the same bytes out for the same members.
+"""A wheel as a file: reading a hostile zip archive, verified by its RECORD, and writing one reproducibly.
 
-What the members mean does not live here. Output depends on nothing but the members and SOURCE_DATE_EPOCH: sorted,
-metadata last and RECORD at the very end, two modes, one time. It is compressed as ``image`` compresses layers.
+The output depends only on the members and SOURCE_DATE_EPOCH: names are sorted, metadata come last and RECORD at the
+end, with two file modes and one time. It is compressed as ``image`` compresses layers. The meaning of the members is
+not known here.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 1 << 16
 MAX_MEMBER_BYTES = 128 << 20
 MAX_WHEEL_BYTES = 256 << 20
-"""Of an input wheel, uncompressed: a plugin's wheel holds Python and text, and is read into memory."""
+"""The limit for an input wheel, uncompressed: a plugin's wheel has Python and text, and is read into memory."""
 
 _HINT = "name a wheel that your build back end made"
-_CHANGED = "build the wheel again; somebody changed this one"
+_CHANGED = "build the wheel again; this one was changed"
 _SPACE = "check the space there, or name another -o DIR"
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
 _COPY = 1 << 20
 _LEVEL = 6
-_FIRST_SECOND, _LAST_SECOND = 315_532_800, 4_354_819_198  # what a zip archive can date: 1980 to 2107
+_FIRST_SECOND, _LAST_SECOND = 315_532_800, 4_354_819_198  # the dates of a zip archive: 1980 to 2107
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError),
     *(NotImplementedError, RuntimeError, UnicodeError),
@@ -47,7 +48,7 @@ _BROKEN = (
 
 
 class StoredFile(Struct, frozen=True):
-    """A file of the store: its path, and the digest and bytes that it must have."""
+    """A file of the store: its path, and the digest and size that it must have."""
 
     path: str
     digest: Digest
@@ -55,7 +56,7 @@ class StoredFile(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """One file in a wheel: its path there, its bytes or the file that holds them, and whether it can be executed."""
+    """One file in a wheel: its path, its bytes or the file with them, and whether it is executable."""
 
     name: str
     content: bytes | StoredFile
@@ -63,12 +64,12 @@ class Member(Struct, frozen=True):
 
     @property
     def data(self) -> bytes:
-        """The bytes of a member that was read, or made here."""
+        """The bytes of a member that is in memory; empty for a stored file."""
         return self.content if isinstance(self.content, bytes) else b""
 
 
 class Wheel(Struct, frozen=True, kw_only=True):
-    """A wheel that was read: its path, ``<name>-<version>`` as its metadata spells it, and its files but RECORD."""
+    """A wheel that was read: its path, its ``<name>-<version>`` and tags, and its files except RECORD."""
 
     path: str
     stem: str
@@ -93,7 +94,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
         return next((member for member in self.members if member.name == name), None)
 
     def metadata(self, name: str) -> bytes:
-        """Return a file of the metadata; one that is missing is a DocumentError."""
+        """Return a file of the metadata; a missing one is a DocumentError."""
         member = self.find(f"{self.dist_info}/{name}")
         if member is None:
             raise DocumentError(
@@ -108,10 +109,10 @@ class Wheel(Struct, frozen=True, kw_only=True):
 
 
 def read_wheel(path: str) -> Wheel:
-    """Read a wheel whole and prove every file by its RECORD.
+    """Read a complete wheel, and verify every file by its RECORD.
 
-    Raises UsageError for another path than a wheel's, DocumentError for a broken format, MismatchError where RECORD
-    promises other bytes.
+    Raises UsageError if the path is not a wheel's, DocumentError for a broken format, MismatchError for other bytes
+    than RECORD promises.
     """
     build, (python, abi, platform) = _parse_name(path)
     try:
@@ -130,7 +131,7 @@ def read_wheel(path: str) -> Wheel:
         raise DocumentError(f"has no {prefix}RECORD", file=path, hint="build the wheel again", about_file=True)
     unlisted = {prefix + name for name in ("RECORD", *_SIGNATURES)}
     kept = tuple(sorted((m for m in members if m.name not in unlisted), key=lambda member: member.name))
-    _prove(kept, _promises(record, f"{path}/{prefix}RECORD"), path, unlisted)
+    _verify(kept, _promises(record, f"{path}/{prefix}RECORD"), path, unlisted)
     return Wheel(path=path, stem=stem, build=build, python=python, abi=abi, platform=platform, members=kept)
 
 
@@ -157,7 +158,7 @@ def _members(archive: zipfile.ZipFile, path: str) -> Iterator[Member]:
         mode = entry.external_attr >> 16
         name = entry.filename
         if _is_bad(name.removesuffix("/")) or name in seen or entry.flag_bits & 1 or stat.S_ISLNK(mode):
-            problem = f"holds {name[:200]!r}, which is twice there, encrypted, a link, or leads out of the wheel"
+            problem = f"holds {name[:200]!r}, which is a duplicate, encrypted, a link, or outside of the wheel"
             raise DocumentError(problem, file=path, hint="build the wheel again", about_file=True)
         seen.add(name)
         if not entry.is_dir():
@@ -170,7 +171,7 @@ def _is_bad(name: str) -> bool:
 
 
 def _stem(members: Iterable[Member], path: str) -> str:
-    """Return what stands before ``.dist-info``, which must mean the name and version of the file's name."""
+    """Return the part before ``.dist-info``; it must be the name and version of the file name."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     tops = {member.name.split("/")[0] for member in members if "/" in member.name}
@@ -182,7 +183,7 @@ def _stem(members: Iterable[Member], path: str) -> str:
         fits = False
     if not fits:
         raise DocumentError(
-            "does not hold just one .dist-info directory, of the name and version of its file name",
+            "does not hold exactly one .dist-info directory with the name and version of its file name",
             file=path,
             hint="build the wheel again, and do not rename it",
             about_file=True,
@@ -208,11 +209,11 @@ def _promises(record: bytes, file: str) -> dict[str, str]:
     return promises
 
 
-def _prove(members: Iterable[Member], promises: dict[str, str], path: str, unlisted: Iterable[str]) -> None:
+def _verify(members: Iterable[Member], promises: dict[str, str], path: str, unlisted: Iterable[str]) -> None:
     names = {member.name for member in members}
-    strangers = names ^ (promises.keys() - set(unlisted))
-    if strangers:
-        one = min(strangers)
+    unmatched = names ^ (promises.keys() - set(unlisted))
+    if unmatched:
+        one = min(unmatched)
         problem = f"holds {one[:200]!r}, which" if one in names else f"lacks {one[:200]!r}, which only"
         raise MismatchError(f"{path} {problem} its RECORD {'lacks' if one in names else 'has'}", hint=_CHANGED)
     for member in members:
@@ -231,7 +232,7 @@ def _hash(digest: bytes) -> str:
 def write_wheel(path: str, members: Iterable[Member], dist_info: str, epoch: int | None) -> None:
     """Write *members* and their RECORD to the new file *path*; *epoch* is SOURCE_DATE_EPOCH.
 
-    Raises MismatchError for a stored file that is not what its digest says, DiskError.
+    Raises MismatchError for a stored file whose bytes do not have its digest, DiskError.
     """
     begins = f"{dist_info}/"
     ordered = sorted(members, key=lambda member: (member.name.startswith(begins), member.name))
@@ -251,7 +252,7 @@ def write_wheel(path: str, members: Iterable[Member], dist_info: str, epoch: int
 
 def _add(archive: zipfile.ZipFile, member: Member, epoch: int | None) -> tuple[bytes, int]:
     entry = zipfile.ZipInfo(member.name, _time(epoch))
-    entry.create_system = 3  # unix, whose modes pip goes by, wherever this runs
+    entry.create_system = 3  # Unix on every system: pip uses its file modes
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = (stat.S_IFREG | (0o755 if member.executable else 0o644)) << 16
     entry.file_size = member.content.size if isinstance(member.content, StoredFile) else len(member.content)

@@ -1,4 +1,4 @@
-"""The texts of a wheel's metadata: ``entry_points.txt``, ``METADATA`` and ``WHEEL``; bytes in, changed bytes out."""
+"""Changes to a wheel's metadata: ``entry_points.txt``, ``METADATA`` and ``WHEEL``, as bytes. No I/O."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 OURSELVES = "d8-installer"
-"""The requirement that thin mode adds, and the name of the distribution that it means."""
+"""The distribution's name, and the requirement that thin mode adds."""
 
 CONSOLE = "console_scripts"
 GUI = "gui_scripts"
 LAUNCH = "d8_installer.launch:console"
-"""What a console script in a launcher's place calls."""
+"""The function of a console script that stands in for a launcher."""
 
 EntryPoints = dict[str, dict[str, str]]
 _REQUIREMENT = re.compile(rb"requires-dist:\s*([A-Za-z0-9._-]+)(.*)", re.IGNORECASE | re.DOTALL)
@@ -25,7 +25,7 @@ _VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z0-9_][A-Za
 
 
 def parse_entry_points(raw: bytes, file: str) -> EntryPoints:
-    """Return group to entries (name to value); a line that is none of the specification's is a DocumentError."""
+    """Return the entries (name to value) by group; a line outside of the specification is a DocumentError."""
     groups: EntryPoints = {}
     current: dict[str, str] | None = None
     for number, line in enumerate(map(str.strip, raw.decode("utf-8", "replace").splitlines()), 1):
@@ -37,7 +37,7 @@ def parse_entry_points(raw: bytes, file: str) -> EntryPoints:
         name, equals, value = (part.strip() for part in line.partition("="))
         if current is None or not equals or current.setdefault(name, value) != value:
             raise DocumentError(
-                "is not an entry of a group, or another of that name", file=file, line=number, hint=_AGAIN
+                "is not an entry of a group, or has the name of another entry", file=file, line=number, hint=_AGAIN
             )
     return groups
 
@@ -46,7 +46,7 @@ _AGAIN = "correct the project's entry points, then build the wheel again"
 
 
 def render_entry_points(groups: EntryPoints) -> bytes:
-    """Return the text, groups and entries sorted; empty groups are left out."""
+    """Return the text, with sorted groups and entries, without empty groups."""
     blocks = [
         "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in sorted(entries.items())), ""])
         for group, entries in sorted(groups.items())
@@ -61,7 +61,7 @@ def holds_hooks(groups: Mapping[str, object]) -> bool:
 
 
 def manifest_path(value: str, file: str) -> str:
-    """Return the path in the wheel that an entry point's value (``pkg.sub:d8.toml``) means."""
+    """Return the path in the wheel for an entry point's value (``pkg.sub:d8.toml``)."""
     match = _VALUE.fullmatch(value)
     if match is None:
         raise DocumentError(f"{value[:100]!r} is not PACKAGE:FILE", file=file, hint="such as d8_plug_vault:d8.toml")
@@ -69,7 +69,7 @@ def manifest_path(value: str, file: str) -> str:
 
 
 def manifest_value(path: str) -> str:
-    """Return the entry point's value for a manifest at *path* in the wheel; one that has none is a DocumentError."""
+    """Return the entry point's value for a manifest at *path* in the wheel; DocumentError if it cannot have one."""
     package, _, name = path.rpartition("/")
     value = f"{package.replace('/', '.')}:{name}"
     if _VALUE.fullmatch(value) is None or manifest_path(value, path) != path:
@@ -83,7 +83,7 @@ def manifest_value(path: str) -> str:
 
 
 def with_requirement(metadata: bytes) -> bytes:
-    """Return METADATA that requires us; the requirement that is there, if it is one always, stays."""
+    """Return METADATA that requires d8-installer. An unconditional requirement that exists is kept."""
     lines, body = _split(metadata)
     if any(name == OURSELVES and b";" not in rest for name, rest in map(_required, lines)):
         return metadata
@@ -92,13 +92,13 @@ def with_requirement(metadata: bytes) -> bytes:
 
 
 def without_requirement(metadata: bytes) -> bytes:
-    """Return METADATA without the very line that ``with_requirement`` adds; one with a range is the author's."""
+    """Return METADATA without the line that ``with_requirement`` adds. A requirement with a range is the author's."""
     lines, body = _split(metadata)
     return _join([line for line in lines if _required(line) != (OURSELVES, b"")], body)
 
 
 def _split(metadata: bytes) -> tuple[list[bytes], bytes]:
-    """Return the header's fields, folded lines and all, and the description with the empty line before it."""
+    """Return the header's fields, each with its folded lines, and the description with the empty line before it."""
     head, empty, body = metadata.replace(b"\r\n", b"\n").partition(b"\n\n")
     return re.split(rb"\n(?![ \t])", head.rstrip(b"\n")), empty + body
 
@@ -113,12 +113,12 @@ def _required(line: bytes) -> tuple[str, bytes]:
 
 
 def is_known_format(wheel: bytes) -> bool:
-    """Whether WHEEL says that the archive is of the format's first major version."""
+    """Whether WHEEL declares the first major version of the format."""
     return re.search(rb"^wheel-version:\s*1\.\d+\s*$", wheel, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def with_tags(wheel: bytes, tags: Iterable[str], *, pure: bool) -> bytes:
-    """Return WHEEL with just these tags, saying whether the wheel is for every platform."""
+    """Return WHEEL with these tags only, and with ``Root-Is-Purelib`` for *pure*."""
     lines, _ = _split(wheel)
     changed = (b"tag:", b"root-is-purelib:")
     kept = [line for line in lines if line.strip() and not line.lower().startswith(changed)]

@@ -1,6 +1,6 @@
-"""What a plugin's wheel holds besides its package: launchers, console scripts or the binaries themselves.
+"""The parts of a plugin's wheel besides its package: launchers, console scripts, or the binaries themselves.
 
-Lives here: which of them a manifest means for a platform, and the names that no plugin may ship.
+This module chooses them for a manifest and a platform, and refuses names that no plugin may ship.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from d8_installer.publish.wheel_file import StoredFile
 
 ANY = "any"
-# What uv refuses as a script's name, and what must never be found in a plugin's place.
+# Names that uv refuses for a script, and programs that a plugin must never replace.
 _RESERVED = re.compile(r"(?:python|pypy|graalpy).*|pip[0-9.]*|uvx?|uvw|pipx|d8-installer", re.ASCII)
 
 
 class Declared(Struct, frozen=True):
-    """A manifest as a wheel's package holds it: its path there, the file to name in errors, and what it asks for."""
+    """A manifest in a wheel's package: its path there, the file name for errors, and its value."""
 
     path: str
     file: str
@@ -37,14 +37,14 @@ class Declared(Struct, frozen=True):
 
     @property
     def binaries(self) -> tuple[tuple[str, Request], ...]:
-        """Each binary's name with the request that it belongs to."""
+        """Each binary's name with its request."""
         return tuple((binary, request) for request in self.manifest.requests for binary, _ in request.binaries)
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What one wheel gets: the platform part of its tag, scripts by file name, and console scripts of ours.
+    """The additions to one wheel: the platform part of its tag, scripts by file name, and console scripts.
 
-    ``thin``: the wheel names its manifest and requires d8-installer; else it is complete by itself.
+    ``thin``: the wheel names its manifest and requires d8-installer; otherwise it is complete by itself.
     """
 
     tag: str
@@ -53,12 +53,12 @@ class Parts(Struct, frozen=True, kw_only=True):
     thin: bool = True
 
     def console_entries(self) -> dict[str, str]:
-        """Return the console scripts: name to what they call."""
+        """Return the function of each console script, by name."""
         return dict.fromkeys(self.console, LAUNCH)
 
 
 def check_names(declared: Declared, taken: Iterable[str]) -> None:
-    """Raise a DocumentError unless every binary may be a script of the wheel; *taken* are those that it has already."""
+    """Raise a DocumentError unless every binary may be a script of the wheel; *taken* are its other scripts."""
     others = {_plain(name): name for name in taken}
     seen: set[str] = set()
     if not declared.binaries:
@@ -78,35 +78,37 @@ def check_names(declared: Declared, taken: Iterable[str]) -> None:
 
 
 def _trap(binary: str, others: Mapping[str, str], seen: Iterable[str]) -> tuple[str, str]:
-    """Return what is wrong with the name and what to do, or two empty texts."""
+    """Return the problem of a name and the hint, or two empty texts."""
     if _RESERVED.fullmatch(binary):
         return "is a name that no plugin may take: it runs Python itself, or a package manager", "choose another name"
     if binary.endswith(".exe"):
-        return "ends with .exe, which Windows alone gets, and by itself", f"write {binary.removesuffix('.exe')}"
+        return "ends with .exe, which is added on Windows only", f"write {binary.removesuffix('.exe')}"
     if binary in seen:
         return "is the name of two binaries in this wheel", "give one of them another name"
     if binary in others:
-        problem = f"is a script of the wheel already ({others[binary]}), and package managers differ in which one wins"
+        problem = (
+            f"is already a script of the wheel ({others[binary]}), and package managers differ in which one they keep"
+        )
         return problem, "give one of the two another name"
     return "", ""
 
 
 def _plain(script: str) -> str:
-    """Return the name that a script is called by, on the file systems that know no upper case."""
+    """Return a script's name as it is compared by file systems that ignore case."""
     return script.lower().removesuffix(".exe")
 
 
 def flavours(declared: Declared) -> tuple[Platform | None, ...]:
-    """Return what a thin set consists of: None for the ``any`` wheel, and the Windows platforms with binaries."""
+    """Return the wheels of a thin set: None for the ``any`` wheel, and the Windows platforms with binaries."""
     windows = [Platform("windows", architecture) for architecture in ("amd64", "arm64")]
     found = [platform for platform in windows if _thin_binaries(declared, platform)]
     return (None, *found) if _thin_binaries(declared, None) else tuple(found)
 
 
 def thin_parts(declared: Declared, windows: Platform | None) -> Parts:
-    """Return launchers for the ``any`` wheel, or console scripts for the one of a Windows platform.
+    """Return launchers for the ``any`` wheel, or console scripts for the wheel of a Windows platform.
 
-    No binary that may run there is a NotFoundError: pipx and uv remove a package without a script.
+    Raises NotFoundError if no binary may run there: pipx and uv remove a package without a script.
     """
     found = _thin_binaries(declared, windows)
     if not found:
@@ -130,10 +132,10 @@ def _thin_binaries(declared: Declared, windows: Platform | None) -> Sequence[tup
 
 
 def fat_parts(declared: Declared, binaries: Mapping[str, StoredFile], platform: Platform) -> Parts:
-    """Return the binaries of *platform* themselves, with the tag that is true of all of them."""
+    """Return the binaries of *platform*, with the tag that is true for all of them."""
     if not binaries:
         raise NotFoundError(
-            f"{declared.file} declares no binary that is to be had for {platform}",
+            f"{declared.file} declares no binary that is available for {platform}",
             hint="see `platforms` in it, or name another --platform",
         )
     tag = platform_tag(((binary, file.path) for binary, file in binaries.items()), platform)

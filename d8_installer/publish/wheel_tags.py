@@ -1,7 +1,7 @@
-"""The platform tags of a wheel that holds executables: what installers match a host against, read from the files.
+"""The platform tag of a wheel with executables, which installers compare with a host. It is derived from the files.
 
-The tag promises that the executable runs where the wheel is installed (PEP 600 and 656 for Linux), so what cannot be
-shown is refused; tags are those of `packaging`.
+The tag promises that the executables run where the wheel is installed (PEP 600 and 656 for Linux), so an executable
+without proof of that is refused. Tags are spelled as in `packaging`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from d8_installer.model.platform import Platform
 
 Floors = dict[str, tuple[int, int]]
-"""Family of tags to the oldest version of it that will do; the families of one platform are alternatives."""
+"""The oldest sufficient version of each family of tags; the families of one platform are alternatives."""
 
-# GOARCH -> the tag's word, and the oldest glibc and musl whose tags installers look for on that architecture.
+# GOARCH -> the word in the tag, and the oldest glibc and musl whose tags installers look for on that architecture.
 _LINUX = {
     "amd64": ("x86_64", (2, 17), (1, 1)),
     "386": ("i686", (2, 17), (1, 1)),
@@ -35,20 +35,20 @@ _LINUX = {
 }
 _DARWIN = {"amd64": ("x86_64", (10, 13), (10, 4)), "arm64": ("arm64", (11, 0), (11, 0))}
 WINDOWS = {"amd64": "win_amd64", "arm64": "win_arm64", "386": "win32"}
-"""GOARCH to the platform tag on Windows."""
+"""The platform tag on Windows, by GOARCH."""
 
 _MUSL = (1, 2)
 _GLIBC_LOADER = re.compile(r"/lib(?:32|64)?/ld(?:-linux[A-Za-z0-9_.-]*|64)?\.so\.\d", re.ASCII)
 _MUSL_LOADER = re.compile(r"/lib/ld-musl-[a-z0-9_]+\.so\.1", re.ASCII)
 _GLIBC_VERSION = re.compile(r"GLIBC_(\d{1,3})\.(\d{1,3})(?:\.\d{1,3})?", re.ASCII)
-# PEP 600's policies promise more than these, but in versions that a library's name does not tell.
+# PEP 600's policies promise more libraries, but in versions that a library's name does not tell.
 _GLIBC_LIBRARIES = re.compile(
     r"(?:lib(?:c|m|dl|rt|util|nsl|pthread|resolv)\.so\.\d|libgcc_s\.so\.1|ld(?:-linux[A-Za-z0-9_.-]*|64)?\.so\.\d)"
 )
 _MUSL_LIBRARIES = re.compile(r"libc\.musl-[a-z0-9_]+\.so\.1|libc\.so")
 _VERSIONED = {"GLIBC_ABI_DT_RELR": (2, 36)}
 _PYTHON = re.compile(rb"#!.*(?:pythonw?|pypyw?)", re.ASCII)
-_OTHER_MODE = "link it statically, or ship a thin wheel, which needs no tag for it"
+_OTHER_MODE = "link it statically, or ship a thin wheel, whose tag does not depend on it"
 
 
 def has_tag(platform: Platform) -> bool:
@@ -58,9 +58,9 @@ def has_tag(platform: Platform) -> bool:
 
 
 def platform_tag(files: Iterable[tuple[str, str]], platform: Platform) -> str:
-    """Return the platform part of the tag that is true of all *files*, pairs of a binary's name and its path.
+    """Return the platform part of the tag that is true for all *files*, pairs of a binary's name and its path.
 
-    Several alternatives are joined by dots. Raises MismatchError for files that no tag can be true of, DiskError.
+    Alternatives are joined by dots. Raises MismatchError if no tag is true for the files, DiskError.
     """
     if platform.os == "windows":
         return WINDOWS[platform.architecture]
@@ -70,7 +70,7 @@ def platform_tag(files: Iterable[tuple[str, str]], platform: Platform) -> str:
         floors = own if floors is None else {f: max(floors[f], own[f]) for f in floors if f in own}
     if not floors:
         raise MismatchError(
-            f"no one wheel tag is true of all binaries for {platform}: some need glibc, some musl", hint=_OTHER_MODE
+            f"no wheel tag is true for all binaries for {platform}: some need glibc, some musl", hint=_OTHER_MODE
         )
     word = (_LINUX if platform.os == "linux" else _DARWIN)[platform.architecture][0]
     return ".".join(f"{family}_{major}_{minor}_{word}" for family, (major, minor) in sorted(floors.items()))
@@ -97,7 +97,7 @@ def _floors(binary: str, path: str, platform: Platform) -> Floors:
 def _refuse_python(head: bytes, what: str) -> None:
     if _PYTHON.match(head.split(b"\n", 1)[0]):
         raise MismatchError(
-            f"{what} is a Python script, whose first line installers change, so that it would not be the proven file",
+            f"{what} is a Python script, and installers change its first line, so it would not be the verified file",
             hint="put it into the package with a console script, or ship a thin wheel",
         )
 
@@ -144,7 +144,7 @@ def _macos(file: BinaryIO, is_script: bool, platform: Platform, what: str) -> tu
     _, default, lowest = _DARWIN[platform.architecture]
     stated = None if is_script else oldest_macos(file, platform.architecture, what)
     major, minor = max(stated or default, lowest)
-    # Installers look for the tags of whole versions only from macOS 11 on: 12.3 is surely there in 13.
+    # From macOS 11 on installers look only for the tags of major versions: what needs 12.3 runs on 13.
     return (major + 1, 0) if major > 10 and minor else (major, minor)
 
 

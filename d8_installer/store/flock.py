@@ -1,6 +1,6 @@
-"""Lock files as the operating system knows them: open one, take it, queue for it, give it back.
+"""Lock files by the operating system's calls: open one, take it, queue for it, give it back.
 
-The part of ``fs`` that differs most between systems, and for ``fs`` alone; faults are injected here as well.
+This is the part of ``fs`` that differs most between systems. Only ``fs`` uses it, and tests inject faults here too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         """A place in the queue for a lock."""
 
         def wait(self, seconds: float) -> bool:
-            """Wait until the lock is ours, up to *seconds*; return whether it is. Raises OSError; Ctrl-C ends it."""
+            """Wait up to *seconds* for the lock; return whether it is held now. Raises OSError."""
 
 
 _FOR_EVER = float("inf")
@@ -31,10 +31,10 @@ _MOMENT = 2.0
 
 
 class WaitPolicy:
-    """How long to wait for another process that holds a lock, and what it is told when that begins.
+    """How long to wait for another process that holds a lock, and how to report the wait.
 
-    ``say`` is called once, with the holder's process number, after ``quiet`` seconds of waiting; after ``seconds`` in
-    all the wait ends with a TryAgainError.
+    ``say`` is called once, with the holder's process number, after ``quiet`` seconds. After ``seconds`` in total the
+    wait ends with a TryAgainError.
     """
 
     __slots__ = ("quiet", "say", "seconds")
@@ -45,11 +45,11 @@ class WaitPolicy:
         self.quiet = quiet
 
     def for_moments(self) -> WaitPolicy:
-        """Return the same for a lock that is held for moments only: such a wait is not worth a word at first."""
+        """Return the policy for a lock that is held for moments only: its first seconds are not reported."""
         return WaitPolicy(self.say, self.seconds, _MOMENT)
 
     def hurried(self) -> WaitPolicy:
-        """Return that of somebody on the way out: who waits for just a moment, without a word."""
+        """Return the policy of a command that is ending: it waits for a moment only, and reports nothing."""
         return WaitPolicy(self.say, _MOMENT, _MOMENT)
 
 
@@ -58,8 +58,8 @@ def say_nothing(_holder: str) -> None:
 
 
 def open_lock(path: str) -> BinaryIO:
-    """Open a lock file, which is made where it is not there; anything else at its place is a DiskError."""
-    if os.path.islink(path):  # what is locked would be another file than the one that ``_is_still`` looks at
+    """Open a lock file, or create it; any other kind of file there is a DiskError."""
+    if os.path.islink(path):  # the locked file would differ from the one that ``_is_still`` compares
         raise DiskError(f"{path} is in the way: it is a link, and not a lock of d8-installer", hint="move it away")
     with contextlib.ExitStack() as opened, refusals("open the lock", path):
         file = opened.enter_context(open(path, "a+b", buffering=0, opener=_for_writers))
@@ -70,13 +70,13 @@ def open_lock(path: str) -> BinaryIO:
 
 
 def _for_writers(path: str, flags: int) -> int:
-    """Open a lock that only its owner can open: opening it to read is enough to hold it for ever."""
+    """Open a lock file that only its owner can open: opening it for reading is enough to hold it for ever."""
     kinds = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | kinds, 0o600)
     if os.name == "posix":
         facts = os.fstat(descriptor)
         if stat.S_IMODE(facts.st_mode) != 0o600 and facts.st_uid == os.geteuid():
-            with contextlib.suppress(OSError):  # a file system without modes has no other users either
+            with contextlib.suppress(OSError):  # a file system without modes has no other users
                 os.fchmod(descriptor, 0o600)
     return descriptor
 
@@ -85,12 +85,12 @@ if sys.platform == "win32":
     import msvcrt
     import time
 
-    _FAR = 1 << 30  # locks are mandatory there: not on the bytes that a waiting process reads
+    _FAR = 1 << 30  # locks are mandatory on Windows: keep off the bytes that a waiting process reads
     _LOOK_AGAIN = 0.1
-    """Seconds between two tries: msvcrt cannot wait and be interrupted."""
+    """Seconds between two tries: a waiting msvcrt call cannot be interrupted."""
 
     def take(file: BinaryIO) -> bool:
-        """Take the lock if nobody has it."""
+        """Take the lock if it is free; return whether it is held now."""
         file.seek(_FAR)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -101,7 +101,7 @@ if sys.platform == "win32":
     def give_back(file: BinaryIO) -> None:
         """Give the lock back."""
         file.seek(_FAR)
-        with contextlib.suppress(OSError):  # closing the file gives it back as well
+        with contextlib.suppress(OSError):  # closing the file gives the lock back too
             msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 
     class _Looking:
@@ -124,7 +124,7 @@ else:
     import fcntl
 
     def take(file: BinaryIO) -> bool:
-        """Take the lock if nobody has it."""
+        """Take the lock if it is free; return whether it is held now."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,18 +133,18 @@ else:
 
     def give_back(file: BinaryIO) -> None:
         """Give the lock back."""
-        with contextlib.suppress(OSError):  # closing the file gives it back as well
+        with contextlib.suppress(OSError):  # closing the file gives the lock back too
             fcntl.flock(file, fcntl.LOCK_UN)
 
     class _Queued:
-        """Waits in the kernel's queue, on a thread of its own: the caller can give up, and hear of Ctrl-C.
+        """Waits in the kernel's queue, in a thread of its own, so that the caller can give up and Ctrl-C works.
 
-        The thread has another descriptor of the same open file, whose lock is therefore the caller's. Once the caller
-        has closed its own, closing this one gives back what nobody waits for any more.
+        The thread has another descriptor of the same open file, so the lock that it takes is the caller's. If the
+        caller has given up and closed its own descriptor, closing this one gives the lock back.
         """
 
         def __init__(self, file: BinaryIO) -> None:
-            import threading  # only here: most commands wait for nobody
+            import threading  # most commands never wait
 
             self._longest = threading.TIMEOUT_MAX
             self._done = threading.Event()

@@ -1,8 +1,8 @@
-"""The only door to the file system's writes: create, rename, fsync, link, lock, remove.
+"""All calls that change the file system: create, rename, fsync, link, lock, remove.
 
-Every function here is one kind of call on the operating system; what it refuses becomes a DiskError that names the
-path and what to do. Tests inject faults by replacing these functions, so nobody calls ``os.rename`` and its kin past
-them. What to write, and when, is decided elsewhere in ``store``. Quick commands pass here: it imports little.
+Each function is one kind of call to the operating system. Its refusal becomes a DiskError that names the path and says
+what to do. Tests inject faults by replacing these functions, so no other module calls ``os.rename`` and the like. The
+other modules of ``store`` decide what is written, and when.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def read(path: str, *, limit: int) -> bytes | None:
-    """Return the file's bytes, or None if there is no such file; more than *limit* bytes are a DiskError."""
+    """Return the file's bytes, or None if there is no file; more than *limit* bytes are a DiskError."""
     with _refusals("read", path):
         try:
             with open(path, "rb", opener=_at_once) as file:
@@ -46,12 +46,12 @@ def read(path: str, *, limit: int) -> bytes | None:
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open without waiting for whoever writes into a pipe."""
+    """Open without waiting for the writer of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_head(path: str, count: int) -> bytes:
-    """Return the first *count* bytes of a file; of one that cannot be read, nothing."""
+    """Return the first *count* bytes of a file, or nothing if it cannot be read."""
     try:
         with open(path, "rb", buffering=0, opener=_at_once) as file:
             return file.read(count) or b""
@@ -60,7 +60,7 @@ def read_head(path: str, count: int) -> bytes:
 
 
 def list_directory(path: str) -> list[str]:
-    """Return the names in a directory, sorted; empty if there is none, and no link on the way that leads nowhere."""
+    """Return the sorted names in a directory, or nothing if there is none; a dangling link is a DiskError."""
     with _refusals("list", path), contextlib.suppress(FileNotFoundError):
         return sorted(os.listdir(path))
     refuse_dangling("list", path)
@@ -68,7 +68,7 @@ def list_directory(path: str) -> list[str]:
 
 
 def read_link(path: str) -> str | None:
-    """Return a symbolic link's target, or None if *path* does not exist; anything else there is a DiskError."""
+    """Return a symbolic link's target, or None if *path* does not exist; any other file there is a DiskError."""
     with _refusals("read the link", path):
         try:
             return os.readlink(path)
@@ -81,7 +81,7 @@ def read_link(path: str) -> str | None:
 
 
 def file_size(path: str) -> int | None:
-    """Return the bytes of a regular file, not following links, or None if there is none."""
+    """Return the size of a regular file, without following links, or None if there is none."""
     with _refusals("look at", path):
         try:
             status = os.lstat(path)
@@ -94,21 +94,21 @@ def file_size(path: str) -> int | None:
 
 
 def make_directories(path: str) -> None:
-    """Make a directory and its parents, writable by their owner alone whatever the umask; one that exists is fine."""
+    """Make a directory and its parents, writable only by their owner whatever the umask, unless they exist."""
     absent, above = [], path
     while not os.path.exists(above) and above != os.path.dirname(above):
         absent.append(above)
         above = os.path.dirname(above)
     with _refusals("make the directory", path):
         for directory in reversed(absent):
-            with contextlib.suppress(FileExistsError):  # another process was quicker, or it is not a directory
+            with contextlib.suppress(FileExistsError):  # made by another process meanwhile, or not a directory
                 os.mkdir(directory, 0o755)
         if not os.path.isdir(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def create(path: str) -> BinaryIO:
-    """Create a file that must not exist yet, open for writing, without a buffer and not inherited by children.
+    """Create a file, which must not exist yet, and open it for writing, unbuffered and not inherited by children.
 
     Only its owner can write to it, whatever the umask.
     """
@@ -121,7 +121,7 @@ def _for_owner(path: str, flags: int) -> int:
 
 
 def reopen(path: str, size: int) -> BinaryIO:
-    """Open a file for writing behind its first *size* bytes; what it has more goes. One that is not there is made."""
+    """Open a file, or create it, for writing behind its first *size* bytes; the rest is cut off."""
     with contextlib.ExitStack() as opened, _refusals("write", path):
         file = opened.enter_context(open(path, "ab", buffering=0, opener=_for_owner))
         file.truncate(size)
@@ -149,13 +149,13 @@ def start_writing_out(file: BinaryIO, offset: int, length: int) -> None:
 
 
 def sync(file: BinaryIO) -> None:
-    """Make an open file's bytes durable, where the file system can."""
+    """Make an open file's bytes durable, if the file system can."""
     with _refusals("sync", str(file.name)):
         _sync(file.fileno())
 
 
 def sync_file(path: str) -> None:
-    """Make the bytes of a closed file durable, where the file system can."""
+    """Make the bytes of a closed file durable, if the file system can."""
     with _refusals("sync", path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -165,7 +165,7 @@ def sync_file(path: str) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """Make a directory's names durable, where the system can."""
+    """Make a directory's names durable, if the system can."""
     if os.name != "posix":
         return
     with _refusals("sync the directory", path):
@@ -180,18 +180,18 @@ def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in UNSUPPORTED:  # CIFS and 9p say EINVAL of a directory
+        if error.errno not in UNSUPPORTED:  # CIFS and 9p answer EINVAL for a directory
             raise
 
 
 def set_mode(path: str, mode: int) -> None:
-    """Set permission bits, clearing setuid, setgid and sticky."""
+    """Set the permission bits, and clear setuid, setgid and sticky."""
     with _refusals("set the mode of", path):
         os.chmod(path, mode)
 
 
 def rename(old: str, new: str) -> None:
-    """Rename within one file system, replacing a file (or an empty directory) at *new* in one step."""
+    """Rename within one file system; a file or an empty directory at *new* is replaced in one step."""
     with _refusals("rename to", new):
         os.replace(old, new)
 
@@ -203,7 +203,7 @@ def make_link(target: str, path: str) -> None:
 
 
 def replace_link(target: str, path: str) -> None:
-    """Make the symbolic link *path* with the text *target*, replacing what is there in one rename."""
+    """Make the symbolic link *path* with the text *target*; a file there is replaced in one rename."""
     temporary = _beside(path)
     make_link(target, temporary)
     try:
@@ -215,7 +215,7 @@ def replace_link(target: str, path: str) -> None:
 
 
 def link_or_copy(old: str, new: str) -> None:
-    """Make *new* another name of the file *old*: a hard link, or a copy where the file system has none."""
+    """Make *new* another name of the file *old*: a hard link, or a copy if the file system has no hard links."""
     with _refusals("link", new):
         try:
             os.link(old, new)
@@ -228,7 +228,7 @@ def link_or_copy(old: str, new: str) -> None:
 
 
 def copy_executable(old: str, new: str) -> None:
-    """Put a copy of the executable *old* at *new*, in one rename, writable by its owner."""
+    """Copy the executable *old* to *new* in one rename; its owner can write to it."""
     import shutil
 
     temporary = _beside(new)
@@ -244,13 +244,13 @@ def copy_executable(old: str, new: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file or link; one that is not there is fine."""
+    """Remove a file or link, if it exists."""
     with _refusals("remove", path), contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
 def remove_if_empty(path: str) -> bool:
-    """Remove a directory if nothing is in it; returns whether it is gone now."""
+    """Remove a directory if it is empty; return whether it does not exist any more."""
     with _refusals("remove", path):
         if os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path):
             os.rmdir(path)
@@ -258,7 +258,7 @@ def remove_if_empty(path: str) -> bool:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory and all in it, read-only directories included; one that is not there is fine."""
+    """Remove a directory with everything in it, also read-only directories, if it exists."""
     with _refusals("remove", path):
         if os.path.islink(path) or not os.path.isdir(path):
             return
@@ -270,10 +270,10 @@ def remove_tree(path: str) -> None:
 
 
 def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Write a small file so that a reader, also after a power cut, sees the old bytes or the new, never less.
+    """Write a small file so that a reader sees all old bytes or all new ones, also after a power cut.
 
-    *durable* False: a power cut may damage it; for files that are only a memory of other files, and checked as such.
-    A symbolic link at *path* is followed, unless it leads nowhere: people keep their ``d8.toml`` elsewhere.
+    Without *durable* a power cut may damage the file: for caches, which are checked when they are read. A symbolic link
+    at *path* is followed, since people keep their ``d8.toml`` elsewhere; a dangling one is a DiskError.
     """
     refuse_dangling("write", path)
     target = os.path.realpath(path)
@@ -283,9 +283,9 @@ def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = T
 
 
 def overwrite(path: str, data: bytes) -> None:
-    """Write a small file that exists, in its place: for what must stay the same file under all its names.
+    """Write a small existing file in place, so that it stays the same file under all its names.
 
-    A power cut may leave a part of it; ``replace_file`` does better wherever a new file may take the place.
+    A power cut may leave a part of it. ``replace_file`` is safer where the file may be replaced.
     """
     with _refusals("write", path), open(path, "r+b", buffering=0) as file:
         write(file, data)
@@ -295,7 +295,7 @@ def overwrite(path: str, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
-    """Give a file to write that becomes *path*, a file or nothing so far, whole, in one rename; or is gone, failing."""
+    """Give a file to write, which replaces *path* in one rename at the context's end, or is removed on failure."""
     if os.path.lexists(path) and not os.path.isfile(path):
         raise DiskError(f"cannot write {path}: it is not a regular file", hint="move it away")
     temporary = _beside(path)
@@ -315,22 +315,27 @@ def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator
 
 
 def _beside(path: str) -> str:
-    # Not the process's number: in a container that is always the same, and a killed one's file would be in the way.
+    # The process's number would not do: in a container it is always the same, and a killed process leaves its file.
     return f"{path}.{int.from_bytes(os.urandom(6), 'big')}.tmp"
 
 
 def temporary_files(directory: str) -> Iterator[tuple[str, str]]:
-    """Yield what killed calls of ``replace_file`` left in *directory*: the path, and the name it was to have."""
+    """Yield the temporary files that killed calls of ``replace_file`` left: the path, and the name that it was for."""
     for found in list_directory(directory):
-        name, _, number = found.removesuffix(".tmp").rpartition(".")
-        if found.endswith(".tmp") and number.isdecimal():
+        if (name := final_name(found)) != found:
             yield os.path.join(directory, found), name
 
 
-def sweep(directory: str, *names: str) -> None:
-    """Remove what killed calls of ``replace_file`` left in *directory* for the files *names*.
+def final_name(name: str) -> str:
+    """Return the name that a temporary file of ``replace_file`` is meant for; any other name as it is."""
+    final, _, number = name.removesuffix(".tmp").rpartition(".")
+    return final if name.endswith(".tmp") and number.isascii() and number.isdecimal() else name
 
-    Only for whoever excludes that another process is writing there now. What cannot be removed waits for the next.
+
+def sweep(directory: str, *names: str) -> None:
+    """Remove the temporary files that killed calls of ``replace_file`` left in *directory* for the files *names*.
+
+    The caller makes sure that no other process is writing there. A file that cannot be removed is left.
     """
     with contextlib.suppress(DiskError):
         for path, name in temporary_files(directory):
@@ -343,22 +348,22 @@ def sweep(directory: str, *names: str) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: str, waiting: Callable[[str], None] | WaitPolicy) -> Iterator[None]:
-    """Hold the lock file *path* while the context lasts; a killed process holds nothing.
+    """Hold the lock file *path* while the context lasts. The lock of a killed process is free.
 
-    Where another process has it, *waiting* says what then; a mere function is what it says, and waits for ever.
+    *waiting* says how to wait for another process that holds it; a function is called once, and the wait has no end.
     """
     patience = waiting if isinstance(waiting, WaitPolicy) else WaitPolicy(waiting)
     while True:
         make_directories(os.path.dirname(path))
         with flock.open_lock(path) as file:
             _lock(file, path, patience)
-            if _is_still(file, path):  # else its last holder has removed the directory that it lay in
+            if _is_still(file, path):  # otherwise the last holder has removed the lock's directory
                 yield from _holding(file)
                 return
 
 
 def _holding(file: BinaryIO) -> Iterator[None]:
-    with contextlib.suppress(OSError):  # only talk: a full disk must not keep anybody from cleaning up
+    with contextlib.suppress(OSError):  # the number is only for messages: a full disk must not prevent cleaning up
         file.truncate(0)
         file.write(f"{os.getpid()}\n".encode())
     try:
@@ -391,7 +396,7 @@ def _lock(file: BinaryIO, path: str, patience: WaitPolicy) -> None:
 
 
 def _is_still(file: BinaryIO, path: str) -> bool:
-    """Whether the lock that we hold is the one that others see: else two could work at once."""
+    """Whether the locked file is still the one at *path*; otherwise two processes could work at the same time."""
     with _refusals("look at", path):
         try:
             return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
@@ -401,7 +406,7 @@ def _is_still(file: BinaryIO, path: str) -> bool:
 
 @contextlib.contextmanager
 def try_exclusive(path: str) -> Iterator[bool]:
-    """Hold the lock file *path* if nobody else does; yields whether we have it."""
+    """Try to hold the lock file *path* while the context lasts; yields whether it is held."""
     with flock.open_lock(path) as file:
         with _refusals("lock", path, NO_LOCKS):
             held = flock.take(file) and _is_still(file, path)

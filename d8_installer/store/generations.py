@@ -1,4 +1,4 @@
-"""A profile's generations on disk: build one beside the others, switch to it, keep the newest few."""
+"""A profile's generations on disk: build one, load one, inspect one, keep the newest few."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ if TYPE_CHECKING:
 
 _RECORD_LIMIT = 256 << 20
 _READ_ONLY = 0o555
-_ANEW = "run `d8-installer sync`, which makes a new generation"
+_SYNC = "run `d8-installer sync`, which makes a new generation"
 
 
 class ProfileStore(Struct, frozen=True):
-    """The generations of one profile; only the holder of the profile's mutex may build and switch."""
+    """The generations of one profile. Only the holder of the profile's mutex may build and switch."""
 
     paths: ProfilePaths
     switch: Switch
     store: Store
 
     def active(self) -> Generation | None:
-        """Return the active generation, or None where there is none; a damaged record is a DocumentError."""
+        """Return the active generation, or None; a damaged record is a DocumentError."""
         number = self.switch.active(self.paths)
         return None if number is None else self.load(number)
 
     def load(self, number: int) -> Generation:
-        """Return generation *number*; one that is not there, or is damaged, is a DocumentError."""
+        """Return generation *number*; a missing or damaged record is a DocumentError."""
         file = self.paths.record(number)
         raw = fs.read(file, limit=_RECORD_LIMIT)
         if raw is None:
-            raise DocumentError("is missing", file=file, hint=_ANEW, about_file=True)
+            raise DocumentError("is missing", file=file, hint=_SYNC, about_file=True)
         return Generation.parse(raw, file)
 
     def has_checksum(self, number: int) -> bool:
-        """Return whether the record of generation *number*, once loaded, is known to be as it was written."""
+        """Whether the record of generation *number* has a checksum, which ``load`` compares; old records have none."""
         raw = fs.read(self.paths.record(number), limit=_RECORD_LIMIT)
         return raw is not None and has_checksum(raw)
 
     def next_number(self) -> int:
-        """Return the number that a new generation gets: one more than any that is there or is being removed."""
+        """Return the number for a new generation: one more than any that exists or is being removed."""
         return max(recovery.newest_number(self.paths), self.switch.active(self.paths) or 0) + 1
 
     def recover(self) -> None:
-        """Finish or remove what a killed process left in this profile; the caller has its mutex and the home's."""
+        """Finish or remove the leftovers of a killed process. The caller holds the profile's mutex and the home's."""
         recovery.recover(self.paths, self.switch)
 
     def finish(self) -> None:
-        """Finish a switch and remove half generations; the caller keeps others from making and activating any."""
+        """Finish a cut switch and remove incomplete generations. The caller holds the home's ``switching`` lock."""
         recovery.finish(self.paths, self.switch)
 
     def build(self, generation: Generation) -> None:
-        """Lay the generation out beside the others; it is complete and durable before it has its name."""
+        """Build the generation under a temporary name; it is complete and durable before it gets its own."""
         draft = f"{self.paths.generation(generation.number)}{recovery.DRAFT}"
         fs.remove_tree(draft)
         try:
@@ -90,7 +90,7 @@ class ProfileStore(Struct, frozen=True):
         fs.sync_directory(self.paths.generations)
 
     def rebuild(self, generation: Generation) -> None:
-        """Put every file of a generation that is there in its place anew, each in one rename, and take others out."""
+        """Put every file of an existing generation in its place again, each by one rename, and remove foreign files."""
         draft = f"{self.paths.generation(generation.number)}{recovery.DRAFT}"
         fs.remove_tree(draft)
         try:
@@ -103,7 +103,7 @@ class ProfileStore(Struct, frozen=True):
         final = self.paths.generation(generation.number)
         fs.set_mode(final, 0o755)
         for place in sorted(_directories(final, generation), key=len):
-            if os.path.islink(place):  # it leads nobody knows where, and nothing is changed there
+            if os.path.islink(place):  # its target is unknown, and must not be changed
                 fs.remove(place)
         wanted = {self.paths.record(generation.number), os.path.join(final, OLD_SUMMARY)}
         for placed, path in self.files(draft, generation):
@@ -129,27 +129,27 @@ class ProfileStore(Struct, frozen=True):
                 self.drop(number)
 
     def drop(self, number: int) -> None:
-        """Remove one generation, so that none is ever there by half."""
+        """Remove one generation. A killed process leaves no half of it (``removal``)."""
         removal.drop(self.paths.generation(number))
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the generations that are there, ascending."""
+        """Return the numbers of the complete generations, ascending."""
         return recovery.numbers(self.paths)
 
     def missing_files(self, generation: Generation) -> Iterator[tuple[Placed, str]]:
-        """Yield the files of a generation, and of ``current`` where that holds files, that are not as they were placed.
+        """Yield the files of a generation that are missing or replaced; in ``current`` too, if that is a directory.
 
-        A directory of theirs that is a link now leads nobody knows where: all in it count as lost.
+        If one of the directories is a link now, all files in it count as missing.
         """
         for directory in self.directories(generation.number):
-            astray = {place for place in _directories(directory, generation) if os.path.islink(place)}
+            linked = {path for path in _directories(directory, generation) if os.path.islink(path)}
             for placed, path in self.files(directory, generation):
                 stored = self.store.expected_path(Stored(placed.digest, placed.size), os.path.basename(path))
-                if not astray.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
+                if not linked.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
                     yield placed, path
 
     def altered_executables(self, generation: Generation) -> Iterator[tuple[Placed, str, str]]:
-        """Yield the stored executables of a generation that are not the files that were put there, and how they differ.
+        """Yield the stored executables of a generation that were replaced or changed, and how they differ.
 
         Their bytes are not read.
         """
@@ -162,16 +162,16 @@ class ProfileStore(Struct, frozen=True):
                 yield placed, path, problem
 
     def directories(self, number: int) -> list[str]:
-        """Return where a generation's files are: in its directory, and in ``current`` if that is a directory itself."""
+        """Return the directories with a generation's files: its own, and ``current`` if that is a directory."""
         own = [self.paths.generation(number)]
-        with contextlib.suppress(DiskError):  # what is in the way there is not ours
+        with contextlib.suppress(DiskError):  # a foreign file is in the way
             if not os.path.islink(self.paths.current) and number == self.switch.active(self.paths):
                 return [*own, self.paths.current]
         return own
 
     @staticmethod
     def files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
-        """Yield each binary's place in ``bin``, and one in ``req/<request hash>`` for launchers."""
+        """Yield each binary's path in ``bin``, and its path in ``req/<request hash>`` for launchers."""
         suffix = generation.platform.executable_suffix
         for placed in generation.placed:
             name = file_name(placed.placement.binary, suffix)
@@ -180,7 +180,7 @@ class ProfileStore(Struct, frozen=True):
 
 
 def _directories(directory: str, generation: Generation) -> set[str]:
-    """Return a generation's directories, itself included."""
+    """Return a generation's directories, including *directory*."""
     return {above for _, path in ProfileStore.files(directory, generation) for above in _above(path, directory)}
 
 
@@ -192,7 +192,7 @@ def _above(path: str, directory: str) -> Iterator[str]:
 
 
 def places_of(placement: Placement) -> list[str]:
-    """Return where a binary is within its generation."""
+    """Return the directories, relative to its generation, that a binary is in."""
     return [*(["bin"] if placement.in_bin else []), *(f"req/{request.hex}" for request in placement.requests)]
 
 

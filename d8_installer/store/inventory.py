@@ -1,12 +1,12 @@
-"""What in a home is d8-installer's, known by the form of its name; all else there is somebody's, and nobody touches it.
+"""The files of a home that belong to d8-installer, recognized by the form of their names. All others are left alone.
 
-A home is taken into use only where it is new or says what it is (``schema``): its litter is removed without a question.
+A directory becomes a home only if it is new, or is marked as a home by its file ``schema``: in a home, leftovers are
+removed without asking.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _Forms = Mapping[str, "_Forms | None"]
 _HEX = "[0-9a-f]{64}"
 _TEMPORARY = r"(\.[0-9]+\.tmp)?"
-_LINE: _Forms = {
+_PROFILE: _Forms = {
     "current(\\.new)?": None,
     "generations": {r"[0-9]+(\.new|\.gone)?": None},
     "mutex": None,
@@ -30,29 +30,31 @@ _LINE: _Forms = {
 }
 _HOME: _Forms = {
     r"bin(\.new)?": None,
-    "profiles": {"user|system|[0-9a-f]{16}": _LINE},
-    "runs": {_HEX: _LINE},
+    "profiles": {"user|system|[0-9a-f]{16}": _PROFILE},
+    "runs": {_HEX: _PROFILE},
     "store": {"sha256": {_HEX: None}, "layers": {rf"{_HEX}\.json{_TEMPORARY}": None}},
     "incoming": {r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}": None},
     "arriving": {rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?": None},
     f"(tags\\.json|verifiers|d8\\.toml|made|schema){_TEMPORARY}": None,
     r"mutex|switching\.mutex": None,
 }
-_FRESH = re.compile(rf"mutex|lost\+found|config\.toml\.mutex|(schema|made|d8\.toml|config\.toml){_TEMPORARY}")
-"""What may be there before ``schema`` is: what a person wrote, and what a cut first use leaves."""
+_FRESH = frozenset({"schema", "made", "d8.toml", "config.toml"})
+"""Files that may exist before ``schema``: a person's documents, and the leftovers of a first use that was cut."""
+_FRESH_ALONE = frozenset({"mutex", "config.toml.mutex", "lost+found"})
+"""Names that may exist too, and that have no temporary files."""
 
 
 def is_new(home: Home) -> bool:
-    """Whether nothing is there yet that would not be there before a first use, or after one that was cut."""
+    """Whether the home is new: it has only files that may exist before ``schema``."""
     return not any(_foreign_to_a_new(home))
 
 
 def refuse_foreign_directory(home: Home) -> None:
-    """Raise a ConfigError where the home's directory holds what is not ours, and does not say that it is a home."""
+    """Raise a ConfigError if the home's directory has foreign files and no ``schema``."""
     if fs.read(home.schema, limit=64) is not None:
         return
     foreign = next(_foreign_to_a_new(home), None)
-    if foreign is None or fs.read(home.schema, limit=64) is not None:  # another process has just made it
+    if foreign is None or fs.read(home.schema, limit=64) is not None:  # another process has just made it a home
         return
     raise ConfigError(
         f"{home.root} is not a home of d8-installer: it has no file `schema`, and holds {foreign}",
@@ -64,28 +66,29 @@ def refuse_foreign_directory(home: Home) -> None:
 def _foreign_to_a_new(home: Home) -> Iterator[str]:
     for name in fs.list_directory(home.root):
         path = os.path.join(home.root, name)
-        if _FRESH.fullmatch(name) is None or (path == home.mutex and not _is_lock(path)):
+        may_exist = name in _FRESH_ALONE or fs.final_name(name) in _FRESH
+        if not may_exist or (path == home.mutex and not _is_lock(path)):
             yield path
 
 
 def _is_lock(path: str) -> bool:
-    """Whether it is a lock file of ours, which holds a process's number or nothing: taking it writes into it."""
+    """Whether the file is one of our locks, which hold a process's number or nothing: taking a lock writes into it."""
     return os.path.isfile(path) and not fs.read_head(path, 20).strip(b"0123456789\n")
 
 
 def ours(home: Home) -> list[str]:
-    """Return what is ours below the home, whole trees and files; ``schema``, which says so, is the last."""
+    """Return our trees and files below the home. ``schema``, which marks the home, is the last."""
     found = sorted(path for path, ours in _walk(home.root, _HOME) if ours)
     return [*(path for path in found if path != home.schema), *(path for path in found if path == home.schema)]
 
 
 def foreign(home: Home) -> list[str]:
-    """Return what is not ours below the home, and what is not a directory where ours would be one."""
+    """Return the foreign files below the home, and files in the place of our directories."""
     return [path for path, ours in _walk(home.root, _HOME) if not ours]
 
 
 def directories(home: Home) -> list[str]:
-    """Return the directories that hold what is ours, the deepest first, and the home itself."""
+    """Return the directories that contain our files, the deepest first, and the home itself."""
     return [*_directories(home.root, _HOME), home.root]
 
 
@@ -97,7 +100,7 @@ def _directories(directory: str, forms: _Forms) -> Iterator[str]:
 
 
 def _walk(directory: str, forms: _Forms) -> Iterator[tuple[str, bool]]:
-    """Yield what lies below *directory*, and whether it is ours."""
+    """Yield the paths below *directory*, and whether each is ours."""
     for path, below in _below(directory, forms):
         if below:
             yield from _walk(path, below)
@@ -106,7 +109,9 @@ def _walk(directory: str, forms: _Forms) -> Iterator[tuple[str, bool]]:
 
 
 def _below(directory: str, forms: _Forms) -> Iterator[tuple[str, _Forms | None]]:
-    """Yield each path in *directory* with the forms below it; None: it is ours as a whole; empty: it is not ours."""
+    """Yield each path in *directory* with the forms below it: None if all of it is ours, empty if it is foreign."""
+    import re
+
     for name in fs.list_directory(directory):
         path = os.path.join(directory, name)
         below = next((below for form, below in forms.items() if re.fullmatch(form, name)), {})

@@ -1,7 +1,7 @@
-"""Which entries of an archive are the wanted members, and what to say of those that are not there. No I/O.
+"""The search for wanted members in an archive, and the errors for those that are missing or ambiguous. No I/O.
 
-A member is what a manifest calls a file (``model.reference.parse_member``): a base name, or a path from the root.
-Names of an archive are hostile: they are compared here, and never become a path of ours.
+A member is a file as a manifest names it (``model.reference.parse_member``): a base name, or a path from the root. The
+names in an archive are hostile: they are compared here, and never used as paths.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _SHOWN = 5
 _MAX_NAME = 1024
 _ASK = "ask the image's author"
 _WHITEOUT = ".wh."
-# image-spec, layer.md#whiteouts; and what estargz adds to a layer for itself.
-_NOBODYS = frozenset({"stargz.index.json", ".prefetch.landmark", ".no.prefetch.landmark"})
+# Files that no person means: image-spec, layer.md#whiteouts, and those that estargz adds for itself.
+_TECHNICAL = frozenset({"stargz.index.json", ".prefetch.landmark", ".no.prefetch.landmark"})
 
 
 def base_name(name: str) -> str:
-    """Return the base name of an entry as the Go client sees it: one ``./`` and slashes at the end do not count."""
+    """Return the base name of an entry as the Go client does: without one ``./`` and slashes at the end."""
     return posixpath.basename(name.removeprefix("./").rstrip("/"))
 
 
 def path_of(name: str) -> str | None:
-    """Return the path of an entry in a manifest's spelling (``usr/bin/d8``, ``/plugin``); None if ``..`` is in it."""
+    """Return an entry's path as a manifest spells it (``usr/bin/d8``, ``/plugin``); None if it contains ``..``."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if not parts or ".." in parts:
         return None
@@ -49,7 +49,7 @@ class Search:
         self._others: list[str] = []
 
     def claims(self, entry: TarMember) -> tuple[str, ...]:
-        """Return the wanted members that *entry* is the first file of, and note what else it says."""
+        """Return the wanted members whose first file is *entry*, and note the entry for the errors of ``check``."""
         name = entry.name[:_MAX_NAME]
         base, path = base_name(entry.name), path_of(entry.name)
         if base.startswith(_WHITEOUT):
@@ -60,7 +60,7 @@ class Search:
             for member in found:
                 self._links.setdefault(member, (entry.kind, name, entry.link[:_MAX_NAME]))
         elif entry.kind != "other":
-            if not found and len(self._others) < _SHOWN and base not in {*_NOBODYS, *self._others}:
+            if not found and len(self._others) < _SHOWN and base not in {*_TECHNICAL, *self._others}:
                 self._others.append(base[:_MAX_NAME])
             new = sorted(found - self._places.keys())
             for member in found:
@@ -69,7 +69,7 @@ class Search:
         return ()
 
     def check(self) -> None:
-        """Raise a MismatchError where a member is several files, and a NotFoundError where it is none."""
+        """Raise a MismatchError if a member is several files, and a NotFoundError if it is missing."""
         for member, places in sorted(self._places.items()):
             if len(places) > 1:
                 raise _ambiguous(member, places)
@@ -83,7 +83,7 @@ class Search:
         raise NotFoundError(error.message, hint="; ".join([*reasons[:1], *offers]))
 
     def _reason(self, member: str) -> str | None:
-        """Return what an archive says of a member that is not a file, and the way out; None if it says nothing."""
+        """Return why a member is not a file in the archive, and what to do; None if the archive does not mention it."""
         if member in self._links:
             kind, name, link = self._links[member]
             target = path_of(_resolved(kind, name, link))
@@ -95,7 +95,7 @@ class Search:
 
 
 def _resolved(kind: str, name: str, link: str) -> str:
-    """Return where the link *name* leads, from the image's root; what leads above that keeps a ``..``."""
+    """Return the target of the link *name*, from the image's root; a target above the root keeps its ``..``."""
     is_relative = kind == "symbolic link" and not link.startswith("/")
     parts: list[str] = []
     for part in [*(name.rstrip("/").split("/")[:-1] if is_relative else ()), *link.split("/")]:
@@ -107,7 +107,7 @@ def _resolved(kind: str, name: str, link: str) -> str:
 
 
 def not_found(missing: Iterable[str], others: Iterable[str]) -> NotFoundError:
-    """Return the error for members that are not there, which offers *others*."""
+    """Return the error for missing members, which offers *others*."""
     names = ", ".join(map(quoted, dict.fromkeys(others)))
     return NotFoundError(
         f"file not found in image: {', '.join(map(quoted, missing))}",
@@ -120,21 +120,21 @@ def _ambiguous(member: str, places: list[str]) -> MismatchError:
     if len(paths) == 1:
         return MismatchError(
             f"the image holds two files named {quoted(paths[0])}",
-            hint="tell the image's author: tools may disagree about which of them is meant",
+            hint="tell the image's author: tools may disagree about which of them counts",
         )
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     number = "two" if len(paths) == 2 else len(paths)
     return MismatchError(
         f"the image holds {number} files named {quoted(member)}: {', '.join(map(quoted, paths[:_SHOWN]))}{more}",
-        hint=f"write the path of the one that is meant under `binaries`, {_such_as(paths[0])}",
+        hint=f"write the path of the wanted one under `binaries`, {_such_as(paths[0])}",
     )
 
 
 def _such_as(path: str) -> str:
-    """Return a line of a manifest as an example; nothing that could not stand there."""
+    """Return a line of a manifest as an example."""
     return f"such as `{base_name(path)} = {quoted(path)}`"
 
 
 def quoted(member: str) -> str:
-    """Return a name of an archive as it can be shown: control characters are escaped."""
+    """Return a name from an archive for people: control characters are escaped."""
     return json.dumps(member)

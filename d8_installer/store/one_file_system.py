@@ -1,6 +1,6 @@
-"""Whether a home lies in one place: its links lead from one of its directories to another, and files move between them.
+"""The check that a home is in one directory on one file system, since files are linked and renamed within it.
 
-A home as a whole may be a link, and lie on any disk. Quick commands pass through here: it imports little.
+The home as a whole may be a link, and be on any disk. The no-op ``sync`` imports this module, so it imports little.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def refuse_scattered(home: Home, profile: ProfilePaths | None = None) -> None:
 
 
 def scattered(home: Home, profile: ProfilePaths | None = None) -> str | None:
-    """Say which directory lies elsewhere, and why that does not work; None if there is none.
+    """Return which directory is elsewhere, and why that does not work; None if none is.
 
-    A link that leads nowhere is not judged here: its disk may only not be mounted.
+    A dangling link is not reported: its disk may not be mounted.
     """
     try:
         device = os.stat(home.root).st_dev

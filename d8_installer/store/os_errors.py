@@ -1,4 +1,4 @@
-"""What the operating system refuses becomes a DiskError, which names the path and what to do. Touches no file."""
+"""Refusals of the operating system as DiskErrors, which name the path and say what to do. No file is touched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HINTS = {
 UNSUPPORTED = frozenset(
     [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EBADF, errno.ENOLCK]
 )
-"""What file systems answer to a call that they do not have."""
+"""The errors of file systems for a call that they do not support."""
 NO_LOCKS = dict.fromkeys(UNSUPPORTED, "this file system has no locks: keep the home elsewhere, with --home DIR")
 NO_LINKS = dict.fromkeys(
     [errno.EPERM, *UNSUPPORTED],
@@ -40,7 +40,7 @@ NO_LINKS = dict.fromkeys(
 def refusals(verb: str, path: str, hints: Mapping[int, str] | None = None) -> Iterator[None]:
     """Turn an OSError of the context into a DiskError that says what could not be done.
 
-    *hints* are, by errno, those that hold for this call alone.
+    *hints*, by errno, replace the general ones for this call.
     """
     try:
         yield
@@ -51,5 +51,5 @@ def refusals(verb: str, path: str, hints: Mapping[int, str] | None = None) -> It
 
 
 def hint_for(error: OSError) -> str:
-    """Return what to do where the operating system refused a file operation."""
+    """Return the hint for a refused file operation."""
     return _HINTS.get(error.errno or 0, "see that the disk is sound, then type the same command again")

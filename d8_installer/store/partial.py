@@ -152,11 +152,9 @@ class PartialLayers:
 
 def _is_ours(name: str) -> bool:
     """Whether the name has one of our forms: a digest, alone or with a suffix; an ETag's temporary file counts too."""
-    digest, _, ending = name.partition(".")
-    parts = ending.split(".")
-    return is_hex_digest(digest) and (
-        ending in {"", "mutex", "etag"} or (parts[0] == "etag" and parts[2:] == ["tmp"] and parts[1].isdecimal())
-    )
+    final = fs.final_name(name)
+    digest, _, ending = final.partition(".")
+    return is_hex_digest(digest) and (ending == "etag" or (final == name and ending in {"", "mutex"}))
 
 
 def is_hex_digest(name: str) -> bool:

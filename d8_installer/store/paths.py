@@ -1,6 +1,7 @@
-"""Where everything lies in the home, and which directories are ours: the only file that joins home paths.
+"""The paths of a home and its profiles, and the directories that a home may be in. Only this module joins them.
 
-A plain class, since the no-op ``sync`` imports it and a dataclass would cost that command its speed.
+``Home`` and ``ProfilePaths`` are plain classes, because the no-op ``sync`` imports them: a record would cost more than
+that command's own work.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ SCHEMA = 1
 _APP = "d8-installer"
 _GLOBAL = "/opt/d8-installer"
 _NOWHERE = "/nonexistent"
-"""The home directory that Debian gives to accounts without one."""
+"""The home directory of accounts without one, as on Debian."""
 
 
 class Home:
-    """The paths below one home directory; nothing is looked at or made."""
+    """The paths below one home directory. No file is read or created."""
 
     __slots__ = ("root",)
 
@@ -43,27 +44,27 @@ class Home:
 
     @property
     def tags(self) -> str:
-        """``tags.json``: which digest each tag meant."""
+        """``tags.json``: the remembered digest of each tag."""
         return os.path.join(self.root, "tags.json")
 
     @property
     def verifiers(self) -> str:
-        """The file that names the enabled plugins that were seen, and which of them verify images."""
+        """The file that lists the enabled plugins seen so far, and which of them verify images."""
         return os.path.join(self.root, "verifiers")
 
     @property
     def made(self) -> str:
-        """The file that names the directories outside the home that were not there before it."""
+        """The file that lists the directories outside the home that were created for it."""
         return os.path.join(self.root, "made")
 
     @property
     def mutex(self) -> str:
-        """The lock file that is held for the moments in which something of the whole home changes."""
+        """The lock file for changes to the whole home. It is held for moments only."""
         return os.path.join(self.root, "mutex")
 
     @property
     def switching(self) -> str:
-        """The lock file that is held while a generation is made and activated, or garbage collected."""
+        """The lock file that is held while a generation is built and activated, and during garbage collection."""
         return os.path.join(self.root, "switching.mutex")
 
     @property
@@ -73,39 +74,39 @@ class Home:
 
     @property
     def runs(self) -> str:
-        """The directory of the images that ``run`` resolved."""
+        """The directory of the images that ``run`` has resolved."""
         return os.path.join(self.root, "runs")
 
     @property
     def incoming(self) -> str:
-        """Where unverified bytes lie, a directory for each process."""
+        """The directory of unverified bytes, with a directory for each process."""
         return os.path.join(self.root, "incoming")
 
     @property
     def arriving(self) -> str:
-        """Where the beginnings of layers are kept whose transfer was cut, and the locks of those under way."""
+        """The directory of partial layers, and of the locks of layers that are being fetched."""
         return os.path.join(self.root, "arriving")
 
     def partial_layer(self, layer: str) -> str:
-        """The kept beginning of the layer with that digest (64 hex digits)."""
+        """The kept part of the layer with that digest (64 hex digits)."""
         return os.path.join(self.arriving, layer)
 
     def partial_layer_etag(self, layer: str) -> str:
-        """What the sender of the kept bytes called the whole."""
+        """The ETag that the source sent with the kept part."""
         return os.path.join(self.arriving, f"{layer}.etag")
 
     def partial_layer_mutex(self, layer: str) -> str:
-        """The lock file that is held by who fetches the layer."""
+        """The lock file that the process that fetches the layer holds."""
         return os.path.join(self.arriving, f"{layer}.mutex")
 
     @property
     def config_manifest(self) -> str:
-        """The user's manifest of a home that was chosen by hand."""
+        """The user's manifest in a home that was chosen with ``--home`` or D8_INSTALLER_HOME."""
         return os.path.join(self.root, "d8.toml")
 
     @property
     def config(self) -> str:
-        """The settings of the system's home, which belong to no person."""
+        """The settings in the system's home, which belong to no person."""
         return os.path.join(self.root, "config.toml")
 
     @property
@@ -127,7 +128,7 @@ class Home:
         return os.path.join(self.root, "store", "layers")
 
     def layer(self, digest: str) -> str:
-        """The record of what was taken out of the layer with that digest (64 hex digits)."""
+        """The record of the stored members of the layer with that digest (64 hex digits)."""
         return os.path.join(self.layers, f"{digest}.json")
 
     def profile(self, directory: str) -> ProfilePaths:
@@ -135,7 +136,7 @@ class Home:
         return ProfilePaths(os.path.join(self.profiles, directory))
 
     def run(self, request: str) -> ProfilePaths:
-        """The paths of an image that ``run`` resolved without installing it, by its request's hash."""
+        """The paths of an image that ``run`` resolved without installing it, by the hash of its request."""
         return ProfilePaths(os.path.join(self.runs, request))
 
 
@@ -149,12 +150,12 @@ class ProfilePaths:
 
     @property
     def project(self) -> str:
-        """The file that names the project this profile belongs to."""
+        """The file that names the project of this profile."""
         return os.path.join(self.root, "project")
 
     @property
     def mounted(self) -> str:
-        """The file that says that the project's directory was a disk of its own when it was last synced."""
+        """The file whose presence says that the project's directory was a mount point at the last sync."""
         return os.path.join(self.root, "mounted")
 
     @property
@@ -164,36 +165,36 @@ class ProfilePaths:
 
     @property
     def stamp(self) -> str:
-        """``stamp.json``: what the last sync saw."""
+        """``stamp.json``: the state that the last sync left."""
         return os.path.join(self.root, "stamp.json")
 
     @property
     def environments(self) -> str:
-        """The file that names the environments which a command was given and found plugins in."""
+        """The file that lists the environments that were named on a command line and have plugins."""
         return os.path.join(self.root, "environments")
 
     @property
     def mutex(self) -> str:
-        """The lock file that one writing command holds."""
+        """The lock file that a writing command holds."""
         return os.path.join(self.root, "mutex")
 
     @property
     def current(self) -> str:
-        """What says which generation is active: a link, or on Windows a directory."""
+        """The pointer to the active generation: a link, or on Windows a directory."""
         return os.path.join(self.root, "current")
 
     @property
     def bin(self) -> str:
-        """The active binaries."""
+        """The directory of the active binaries."""
         return os.path.join(self.root, "current", "bin")
 
     @property
     def requests(self) -> str:
-        """The directory of the active binaries for launchers, by the hash of the request that they serve."""
+        """The directory of the active binaries for launchers, by the hash of their request."""
         return os.path.join(self.root, "current", "req")
 
     def request(self, request: str) -> str:
-        """The active binaries that serve the request with that hash (64 hex digits)."""
+        """The directory of the active binaries of the request with that hash (64 hex digits)."""
         return os.path.join(self.requests, request)
 
     @property
@@ -211,7 +212,7 @@ class ProfilePaths:
 
 
 def default_home(environ: Mapping[str, str]) -> str:
-    """Return the home that is used when none is chosen: XDG's on every POSIX system, LOCALAPPDATA's on Windows."""
+    """Return the default home: in XDG's data directory on every POSIX system, in LOCALAPPDATA on Windows."""
     if sys.platform == "win32":
         base = environ.get("LOCALAPPDATA") or os.path.join(os.path.expanduser("~"), "AppData", "Local")
     else:
@@ -220,7 +221,7 @@ def default_home(environ: Mapping[str, str]) -> str:
 
 
 def chosen_home(typed: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return the home that was chosen with ``--home`` or D8_INSTALLER_HOME, or None; a shell may have left a ``~``."""
+    """Return the home that was chosen with ``--home`` or D8_INSTALLER_HOME, or None. A ``~`` is expanded."""
     chosen = typed or environ.get("D8_INSTALLER_HOME")
     return _without_tilde(chosen, environ) if chosen else None
 
@@ -232,7 +233,7 @@ def _without_tilde(path: str, environ: Mapping[str, str]) -> str:
 
 
 def global_home(environ: Mapping[str, str]) -> str:
-    """Return the home of the system profile: D8_INSTALLER_GLOBAL_HOME, else the system's usual place."""
+    """Return the home of the system profile: D8_INSTALLER_GLOBAL_HOME, or the system's usual directory."""
     usual = os.path.join(environ.get("PROGRAMDATA", "C:\\ProgramData"), _APP) if sys.platform == "win32" else _GLOBAL
     chosen = environ.get("D8_INSTALLER_GLOBAL_HOME")
     return _without_tilde(chosen, environ) if chosen else usual
@@ -248,7 +249,7 @@ def config_directory(environ: Mapping[str, str]) -> str:
 
 
 def settings_file(home: Home, chosen: str | None, environ: Mapping[str, str]) -> str:
-    """Return the path of a person's ``config.toml``; without a HOME it lies in the home that was *chosen*."""
+    """Return the path of a person's ``config.toml``; without HOME it is in the home that was *chosen*."""
     try:
         return os.path.join(config_directory(environ), "config.toml")
     except ConfigError:
@@ -258,7 +259,7 @@ def settings_file(home: Home, chosen: str | None, environ: Mapping[str, str]) ->
 
 
 def xdg_directory(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
-    """Return a base directory; by the XDG base directory specification a relative value counts as unset."""
+    """Return a base directory. By the XDG base directory specification a relative value counts as unset."""
     chosen = environ.get(variable, "")
     if os.path.isabs(chosen):
         return chosen
@@ -266,7 +267,7 @@ def xdg_directory(environ: Mapping[str, str], variable: str, *below_home: str) -
 
 
 def home_directory(environ: Mapping[str, str]) -> str:
-    """Return the person's home directory: HOME, else that of the user database; without either, a ConfigError."""
+    """Return the person's home directory, from HOME or the user database; without either, raise a ConfigError."""
     known = known_home_directory(environ)
     if known is None:
         raise ConfigError("HOME names no absolute directory", hint="set HOME, or choose a home with --home DIR")
@@ -274,22 +275,22 @@ def home_directory(environ: Mapping[str, str]) -> str:
 
 
 def known_home_directory(environ: Mapping[str, str]) -> str | None:
-    """Return what ``home_directory`` returns, or None."""
+    """Return the person's home directory, or None if it is unknown."""
     chosen = environ.get("HOME", "")
     if os.path.isabs(chosen):
         return chosen
-    # Without HOME, expanduser asks the user database; with a relative one it would return just that.
+    # Without HOME, expanduser asks the user database; with a relative HOME it would return that.
     known = os.path.expanduser("~") if not chosen else ""
     return known if os.path.isabs(known) else None
 
 
 def home_directory_or_nowhere(environ: Mapping[str, str]) -> str:
-    """Return the person's home directory; if it is not known, a directory that does not exist."""
+    """Return the person's home directory, or a directory that does not exist if it is unknown."""
     return known_home_directory(environ) or _NOWHERE
 
 
 def shared_directories(environ: Mapping[str, str]) -> list[str]:
-    """Return the directories below HOME that are everybody's, and that a first install may have to make."""
+    """Return the directories below HOME that programs share, and that a first install may have to create."""
     home = known_home_directory(environ)
     if sys.platform == "win32" or home is None:
         return []
@@ -297,15 +298,15 @@ def shared_directories(environ: Mapping[str, str]) -> list[str]:
 
 
 def absent_directories(environ: Mapping[str, str]) -> list[str]:
-    """Return those of ``shared_directories`` that are not there."""
+    """Return the ``shared_directories`` that do not exist."""
     return [path for path in shared_directories(environ) if not os.path.lexists(path)]
 
 
 def find_project(directory: str, home_directory: str | None) -> str | None:
     """Return the nearest directory with a ``d8.toml``, from *directory* upwards, or None.
 
-    The search ends at the top of a git work tree and at the person's home directory, however that is spelled; both are
-    still looked at. A ``d8.toml`` that is not a file counts as well: the command that reads it says so.
+    The search ends at the top of a git work tree and at the person's home directory, however it is spelled; both are
+    searched too. A ``d8.toml`` that is not a file counts: the command that reads it reports the problem.
     """
     here, home = os.path.abspath(directory), _identity(home_directory)
     while True:
@@ -319,7 +320,7 @@ def find_project(directory: str, home_directory: str | None) -> str | None:
 
 
 def _identity(directory: str | None) -> tuple[int, int] | None:
-    """Return what tells a directory from all others, whichever links and mounts lead to it."""
+    """Return the identity of a directory, whichever links and mounts lead to it."""
     try:
         status = os.stat(directory) if directory is not None else None
     except OSError:
@@ -333,7 +334,7 @@ def project_directory(project: str) -> str:
 
 
 def directory_of(real_path: str) -> str:
-    """Return the name of the directory of the project whose real path is known."""
-    import hashlib  # which a command in the user's profile does without
+    """Return the name of the directory of the project with that real path."""
+    import hashlib  # a command in the user's profile does not need it
 
     return hashlib.sha256(real_path.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What killed processes left in a home, and taking it away; a cut switch is carried on. What they mean is elsewhere."""
+"""The leftovers of killed processes in a home: they are removed, and a cut switch is finished."""
 
 from __future__ import annotations
 
@@ -17,29 +17,26 @@ if TYPE_CHECKING:
     from d8_installer.store.switch import Switch
 
 DRAFT = ".new"
-"""How the name of a generation ends that is being made."""
+"""The suffix of a generation that is being built."""
 
 
-def home_guard(home: Home, patience: WaitPolicy) -> Guard:
-    """Return the home's lock: making, sweeping and removing directories exclude each other.
-
-    Else a sweep could take a newborn one.
-    """
+def home_guard(home: Home, waiting: WaitPolicy) -> Guard:
+    """Return a function that holds the home's mutex, so that no sweep removes a directory that was just made."""
 
     def guard(*, hurried: bool = False) -> contextlib.AbstractContextManager[None]:
-        return fs.exclusive(home.mutex, patience.hurried() if hurried else patience.for_moments())
+        return fs.exclusive(home.mutex, waiting.hurried() if hurried else waiting.for_moments())
 
     return guard
 
 
 def mutex_of(directory: str) -> str:
-    """Return the lock file of a process's own directory under ``incoming``."""
+    """Return the lock file in a process's directory under ``incoming``."""
     return os.path.join(directory, "mutex")
 
 
-def sweep_store(home: Home, patience: WaitPolicy) -> None:
-    """Remove what killed processes left: in ``incoming`` that is a directory whose lock nobody holds."""
-    guard = home_guard(home, patience)
+def sweep_store(home: Home, waiting: WaitPolicy) -> None:
+    """Remove the leftovers of killed processes, such as directories in ``incoming`` with a free lock."""
+    guard = home_guard(home, waiting)
     with contextlib.suppress(DiskError), guard():
         for path, name in fs.temporary_files(home.layers):
             if is_hex_digest(name.removesuffix(".json")):
@@ -51,7 +48,7 @@ def sweep_store(home: Home, patience: WaitPolicy) -> None:
 
 
 def _is_incoming(name: str) -> bool:
-    """Whether it is a name that we give there: ``<process>.<8 hex digits>``, or 16 hex digits for a file."""
+    """Whether the name has one of our forms: ``<process>.<8 hex digits>``, or 16 hex digits for a file."""
     process, dot, rest = name.rpartition(".")
     return _is_hex(rest, 8 if dot else 16) and (not dot or process.isdecimal())
 
@@ -70,13 +67,13 @@ def _sweep_one(path: str) -> None:
 
 
 def recover(paths: ProfilePaths, switch: Switch) -> None:
-    """Finish or remove what a killed process left in a profile; the caller has its mutex and the home's."""
+    """Finish or remove the leftovers of a killed process in a profile. The caller holds its mutex and the home's."""
     finish(paths, switch)
     fs.sweep(paths.root, "project", "d8.lock", "stamp.json", "environments")
 
 
 def finish(paths: ProfilePaths, switch: Switch) -> None:
-    """Finish a switch and remove half generations; the caller keeps others from making and activating any."""
+    """Finish a cut switch and remove incomplete generations. The caller holds the home's ``switching`` lock."""
     switch.recover(paths)
     with contextlib.suppress(DiskError):
         for name in fs.list_directory(paths.generations):
@@ -87,12 +84,12 @@ def finish(paths: ProfilePaths, switch: Switch) -> None:
 
 
 def numbers(paths: ProfilePaths) -> list[int]:
-    """Return the numbers of the generations that are there, ascending."""
+    """Return the numbers of the complete generations, ascending."""
     names = fs.list_directory(paths.generations)
     return sorted(int(name) for name in set(names) - removal.going(names) if name.isdecimal())
 
 
 def newest_number(paths: ProfilePaths) -> int:
-    """Return the highest number of a generation that is there, or that is being removed; 0 if there is none."""
+    """Return the highest number of a generation, complete or being removed; 0 if there is none."""
     names = fs.list_directory(paths.generations)
     return max((int(name) for name in {*names, *removal.going(names)} if name.isdecimal()), default=0)

@@ -1,8 +1,8 @@
-"""Removes a directory that has a meaning, such as a generation, so that a killed process leaves no half of it.
+"""The removal of a directory that has a meaning, such as a generation: a killed process leaves no half of it.
 
-The directory is renamed first, and its new name says that it is going. Some file systems cannot rename a directory:
-overlayfs does not rename one of a lower layer (kernel documentation, filesystems/overlayfs, "Renaming directories").
-There a new, empty directory of that name is the mark, and the directory is emptied in place.
+The directory is first renamed to a name that says that it is being removed. Some file systems cannot rename a
+directory: overlayfs cannot rename one of a lower layer (kernel documentation, filesystems/overlayfs, "Renaming
+directories"). There an empty directory of that name is made as a sign, and the directory is emptied in place.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from d8_installer.store import fs
 from d8_installer.store.os_errors import UNSUPPORTED
 
 GONE = ".gone"
-"""How the name of a directory ends that is being removed, and the name of its mark."""
+"""The suffix of a directory that is being removed, and of the sign beside it."""
 _CANNOT_RENAME = frozenset([errno.EXDEV, errno.EPERM, errno.EACCES, errno.EBUSY, *UNSUPPORTED])
 
 
 def drop(path: str) -> None:
-    """Remove the directory *path* and all in it; of a link only the link goes.
+    """Remove the directory *path* with everything in it; of a link, only the link.
 
-    Raises DiskError. A call that fails or is killed is finished by ``finish``.
+    Raises DiskError. ``finish`` completes a call that failed or was killed.
     """
     gone = f"{path}{GONE}"
     if os.path.isdir(gone):
         finish(gone)
         return
-    if os.path.islink(path):  # it leads to something that is not ours
+    if os.path.islink(path):  # its target is not ours
         fs.remove(path)
         return
     try:
@@ -43,11 +43,11 @@ def drop(path: str) -> None:
 
 
 def finish(gone: str) -> None:
-    """Finish what a killed ``drop`` has left: *gone* is a directory's new name, or the mark beside it."""
+    """Complete a ``drop`` that was killed. *gone* is the directory's new name, or the sign beside it."""
     fs.remove_tree(gone.removesuffix(GONE))
     fs.remove_tree(gone)
 
 
 def going(names: list[str]) -> set[str]:
-    """Return which of a directory's *names* are of what is being removed."""
+    """Return the names, among a directory's *names*, that are being removed."""
     return {name.removesuffix(GONE) for name in names if name.endswith(GONE)}

@@ -1,6 +1,6 @@
-"""``stamp.json``: what the last sync saw, so that a sync with nothing to do parses no TOML and imports little.
+"""``stamp.json``: the state that the last sync saw. A sync with nothing to do reads it, and parses no TOML.
 
-Imports nothing but what the interpreter has loaded anyway, json and hashlib: this module is the no-op's whole way.
+This module does most of the no-op's work, so it imports only json, hashlib and what the interpreter has loaded anyway.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SCHEMA = 1
 _LIMIT = 16 << 20
 
 _LONGEST = 64 << 20
-"""As many bytes as the longest file that a stamp is about may have, a lock."""
+"""The greatest size of a file that is hashed: that of a lock."""
 
 
 def host_facts() -> list[str]:
-    """Return what the platform is decided from, cheaply; compared as it is, never interpreted."""
+    """Return the facts that decide the platform. They are only compared, never interpreted."""
     if sys.platform == "win32":
         machine = os.environ.get("PROCESSOR_ARCHITEW6432") or os.environ.get("PROCESSOR_ARCHITECTURE", "")
         return [sys.platform, machine, str(sys.maxsize)]
@@ -35,12 +35,12 @@ def host_facts() -> list[str]:
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open without waiting for whoever writes into a pipe."""
+    """Open without waiting for the writer of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def active_pointer(paths: ProfilePaths) -> str | None:
-    """Return what says which generation is active, as text, or None."""
+    """Return the pointer to the active generation as text, or None."""
     try:
         return os.readlink(paths.current)
     except OSError:
@@ -53,7 +53,7 @@ def active_pointer(paths: ProfilePaths) -> str | None:
 
 
 def file_checksum(path: str) -> str | None:
-    """Return the sha256 of a file's bytes, or None where there is none; one longer than any of ours is not read."""
+    """Return the sha256 of a file's bytes, or None if there is no file. A file that is too long is not read."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -69,7 +69,7 @@ def file_checksum(path: str) -> str | None:
 
 
 def modification_time(path: str) -> int | None:
-    """Return the modification time in nanoseconds of a directory, or of a file too big to read; None if it is gone."""
+    """Return the modification time, in nanoseconds, of a directory or a large file; None if it does not exist."""
     try:
         return os.stat(path).st_mtime_ns
     except OSError:
@@ -77,7 +77,7 @@ def modification_time(path: str) -> int | None:
 
 
 def executable_state(path: str) -> list[int] | None:
-    """Return what tells that an executable was replaced: time, size and kind of the file itself; None if it is gone."""
+    """Return time, size and kind of an executable, which change when it is replaced; None if it does not exist."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -85,8 +85,8 @@ def executable_state(path: str) -> list[int] | None:
     return [status.st_mtime_ns, status.st_size, status.st_mode]
 
 
-def _mark(facts: object) -> int:
-    """Return what tells that the facts, which nothing else is compared with, were damaged."""
+def _checksum(facts: object) -> int:
+    """Return the checksum of the facts, which are compared with nothing else."""
     return crc32(json.dumps(facts, sort_keys=True).encode())
 
 
@@ -99,8 +99,8 @@ def seen(
 ) -> bytes:
     """Return the text of a stamp for the present state.
 
-    Of *files* the bytes count, of *places* the times, of *executables* whether they are the same regular files. *facts*
-    are handed back by ``matching``.
+    It has the checksums of *files*, the times of *places* and the states of *executables*; ``matching`` returns
+    *facts*.
     """
     document = {
         "schema": SCHEMA,
@@ -110,13 +110,13 @@ def seen(
         "places": {path: modification_time(path) for path in places},
         "executables": {path: executable_state(path) for path in executables},
         "facts": facts,
-        "mark": _mark(facts),
+        "mark": _checksum(facts),
     }
     return json.dumps(document, indent=1).encode()
 
 
 def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | None:
-    """Return the stamp's facts if all it saw is as it was and it saw just *files*; None for any doubt."""
+    """Return the stamp's facts if it is about just these *files* and nothing has changed since; None in doubt."""
     try:
         with open(paths.stamp, "rb", opener=_at_once) as file:
             document = json.loads(file.read(_LIMIT))
@@ -129,7 +129,7 @@ def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | N
             and all(file_checksum(path) == mark for path, mark in document["files"].items())
             and all(modification_time(path) == mark for path, mark in document["places"].items())
             and all(executable_state(path) == mark for path, mark in document["executables"].items())
-            and document["mark"] == _mark(document["facts"])
+            and document["mark"] == _checksum(document["facts"])
         )
         facts = document["facts"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -1,6 +1,6 @@
-"""What the file system says of a path without reading it: sizes, modes, and who may write there.
+"""Facts about a path that do not need its bytes: sizes, modes, owners, links.
 
-Changes nothing on the disk; what does is in ``fs``.
+Nothing is changed on the disk; ``fs`` does that.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNEXECUTABLE = "may not be executed"
-"""What ``altered`` says of a file that only lost its permission to be executed."""
+"""The answer of ``altered`` for a file that only lost its permission to be executed."""
 
 
 def refuse_dangling(verb: str, path: str) -> None:
-    """Raise a DiskError if *path*, or a directory on the way, is a link that leads nowhere: its disk may be away."""
+    """Raise a DiskError if *path*, or a directory above it, is a dangling link: its disk may not be mounted."""
     link = path
     while not os.path.lexists(link) and link != os.path.dirname(link):
         link = os.path.dirname(link)
@@ -33,7 +33,7 @@ def refuse_dangling(verb: str, path: str) -> None:
 
 
 def tree_size(path: str) -> int:
-    """Return the bytes of the regular files below a directory (or of one file), each counted once however named."""
+    """Return the bytes of the regular files below a directory (or of one file). A file with two names counts once."""
     sizes = {}
     with contextlib.suppress(OSError):
         status = os.lstat(path)
@@ -47,7 +47,7 @@ def tree_size(path: str) -> int:
 
 
 def mode(path: str) -> int | None:
-    """Return the permission bits of what *path* is itself, setuid and its kin included; None if it does not exist."""
+    """Return the permission bits of *path* itself, with setuid, setgid and sticky; None if it does not exist."""
     try:
         return stat.S_IMODE(os.lstat(path).st_mode)
     except FileNotFoundError:
@@ -55,9 +55,9 @@ def mode(path: str) -> int | None:
 
 
 def altered(path: str, size: int) -> str | None:
-    """Say how a stored executable differs from the regular file of *size* bytes that was put there, or return None.
+    """Return how a stored executable differs from the regular file of *size* bytes that was stored, or None.
 
-    The bytes are not read: this is what a program that replaces itself leaves.
+    The bytes are not read: this finds a program that has replaced itself.
     """
     try:
         found = os.lstat(path)
@@ -84,7 +84,7 @@ def owner(path: str) -> int | None:
 
 
 def is_writable(path: str) -> bool:
-    """Whether this process may write to *path*, or where it does not exist yet, to where it would be made."""
+    """Whether this process may write to *path*, or to the nearest existing directory above it."""
     while not os.path.lexists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return os.access(path, os.W_OK)
@@ -92,7 +92,7 @@ def is_writable(path: str) -> bool:
 
 @contextlib.contextmanager
 def readable_by_all(*, wanted: bool) -> Iterator[None]:
-    """Let what is made while the context lasts be readable by everybody, whatever the umask, if that is *wanted*."""
+    """If *wanted*, make new files readable by all users while the context lasts, whatever the umask."""
     if not wanted:
         yield
         return

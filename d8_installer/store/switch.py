@@ -1,6 +1,21 @@
-"""How a generation becomes the active one: by one link where links are free, file by file on Windows.
+"""The switch: how a generation becomes the active one, and how a cut switch is finished.
 
-Both ways are the same protocol, so the second is exercised on Linux too. Recovering from a cut switch is part of it.
+How it works. A profile has complete generations, ``generations/<n>/``, and ``current``, the pointer to the active one.
+Launchers and PATH lead through ``current``. A switch changes ``current`` from one complete generation to another; it
+never changes a generation. There are two ways to do so, with one protocol (``Switch``):
+
+- ``LinkSwitch``, on systems with symbolic links: ``current`` is a link to ``generations/<n>``. ``activate`` makes a new
+  link ``current.new`` and renames it over the old one. The rename is the whole switch: before it the old generation is
+  active, after it the new one is. ``recover`` only removes a leftover ``current.new``.
+- ``FileSwitch``, on Windows, where links need a privilege and a running executable can be renamed, but not replaced or
+  removed: ``current`` is a directory with hard links (or copies) of the generation's files. ``activate`` first writes
+  ``journal.json`` with the number of the goal, then changes the files one by one, each by a rename or a new link, then
+  writes the file ``number``, which names the active generation, and removes the journal. ``recover`` reads the journal
+  and carries the switch on. It always goes forward: the goal is complete on the disk, while the old files may be gone.
+
+The caller holds the profile's mutex for both, and the home's ``switching`` lock for ``activate``, which keeps the
+garbage collector away. After ``activate`` the directory is made durable, so that a power cut cannot undo a switch that
+was reported. Tests run both ways on Linux, with a kill at every call.
 """
 
 from __future__ import annotations
@@ -24,22 +39,22 @@ if TYPE_CHECKING:
         """One way to place files and to activate a generation."""
 
         def active(self, paths: ProfilePaths) -> int | None:
-            """Return the number of the active generation, or None where there is none yet."""
+            """Return the number of the active generation, or None."""
 
         def place(self, stored: str, path: str) -> None:
-            """Make the stored executable appear at *path*."""
+            """Make the stored executable available at *path*."""
 
         def is_placed(self, stored: str, path: str) -> bool:
-            """Whether what ``place`` made at *path* is still there, and the stored executable, too."""
+            """Whether the file that ``place`` made at *path* and the stored executable both still exist."""
 
         def activate(self, paths: ProfilePaths, number: int) -> None:
-            """Make generation *number* the active one; cut short, ``recover`` finishes it or the old one stays."""
+            """Make generation *number* the active one. If this is cut, the old one stays or ``recover`` finishes it."""
 
         def recover(self, paths: ProfilePaths) -> None:
-            """Finish a switch that a killed process left; only the holder of the profile's mutex may call it."""
+            """Finish the switch of a killed process. Only the holder of the profile's mutex may call it."""
 
         def deactivate(self, paths: ProfilePaths) -> None:
-            """Let no generation be active, for the whole profile goes."""
+            """Make no generation active, before the whole profile is removed."""
 
         def expose(self, home: Home, paths: ProfilePaths) -> None:
             """Make the PATH entry lead to the active binaries of *paths*."""
@@ -50,7 +65,7 @@ _DIGITS = 20
 
 
 def switch_for_this_system() -> Switch:
-    """Return the way that this operating system allows."""
+    """Return the way that works on this operating system."""
     return FileSwitch() if sys.platform == "win32" else LinkSwitch()
 
 
@@ -58,7 +73,7 @@ class LinkSwitch:
     """``current`` is a symbolic link to ``generations/<n>``, replaced by one rename. All links are relative."""
 
     def active(self, paths: ProfilePaths) -> int | None:
-        """Read the link; one that is not ours is a DiskError."""
+        """Read the link; a foreign file in its place is a DiskError."""
         target = fs.read_link(paths.current)
         if target is None:
             return None
@@ -80,11 +95,11 @@ class LinkSwitch:
         return same and os.path.isfile(stored)
 
     def activate(self, paths: ProfilePaths, number: int) -> None:
-        """Rename a new link over the old one: the one moment that counts."""
+        """Rename a new link over the old one. The rename is the whole switch."""
         self._relink(f"generations/{number}", paths.current)
 
     def recover(self, paths: ProfilePaths) -> None:
-        """Nothing to finish, since a rename is whole or not at all; a link that was not yet renamed goes."""
+        """Remove a link that was not renamed yet. There is nothing to finish."""
         fs.remove(f"{paths.current}.new")
 
     def deactivate(self, paths: ProfilePaths) -> None:
@@ -92,7 +107,7 @@ class LinkSwitch:
         fs.remove(paths.current)
 
     def expose(self, home: Home, paths: ProfilePaths) -> None:
-        """Link ``bin`` to the profile's; something foreign at ``bin`` is a DiskError."""
+        """Link the home's ``bin`` to the profile's; a foreign file at ``bin`` is a DiskError."""
         wanted = os.path.relpath(paths.bin, home.root)
         found = fs.read_link(home.bin)
         if found is None:
@@ -114,10 +129,10 @@ class LinkSwitch:
 
 
 class FileSwitch:
-    """``current`` is a directory whose files are hard links (or copies) of the generation's, changed one by one.
+    """``current`` is a directory with hard links (or copies) of the generation's files, changed one by one.
 
-    A running executable cannot be replaced or removed on Windows, but it can be renamed: the old file goes aside.
-    The journal names the goal, so that a cut switch is carried on, never back. ``number`` is written last.
+    The journal names the goal, so that a cut switch is carried on. Old files are renamed into ``aside``, since they may
+    be running. ``number`` is written last.
     """
 
     def active(self, paths: ProfilePaths) -> int | None:
@@ -136,7 +151,7 @@ class FileSwitch:
         fs.link_or_copy(stored, path)
 
     def is_placed(self, stored: str, path: str) -> bool:
-        """Ask whether both are one file; where the file system has no hard links, compare the bytes."""
+        """Compare the files' identity, or their bytes if the file system has no hard links."""
         try:
             if os.path.islink(path) or not os.path.isfile(path):
                 return False
@@ -145,7 +160,7 @@ class FileSwitch:
             return False
 
     def activate(self, paths: ProfilePaths, number: int) -> None:
-        """Write the journal, change the files, write the number, drop the journal."""
+        """Write the journal, change the files, write the number, remove the journal."""
         import json
 
         fs.make_directories(paths.current)
@@ -162,7 +177,7 @@ class FileSwitch:
         self._sweep(paths)
 
     def recover(self, paths: ProfilePaths) -> None:
-        """Carry the switch on that the journal names."""
+        """Carry on the switch that the journal names."""
         import json
 
         fs.sweep(paths.current, "number", "journal.json")
@@ -180,13 +195,13 @@ class FileSwitch:
         self.activate(paths, number)
 
     def deactivate(self, paths: ProfilePaths) -> None:
-        """Remove the number and the journal, which decide, then the files."""
+        """Remove the number and the journal first, since they decide, then the files."""
         fs.remove(os.path.join(paths.current, "number"))
         fs.remove(self._journal(paths))
         fs.remove_tree(paths.current)
 
     def expose(self, home: Home, paths: ProfilePaths) -> None:
-        """Nothing: the PATH entry is the directory ``current\\bin`` itself."""
+        """Do nothing: the PATH entry is the directory ``current\\bin`` itself."""
 
     @staticmethod
     def _journal(paths: ProfilePaths) -> str:
@@ -212,7 +227,7 @@ class FileSwitch:
 
     @staticmethod
     def _sweep(paths: ProfilePaths) -> None:
-        """Remove what is no longer running; what still runs stays until a later switch."""
+        """Remove the old files. A file that is still running stays until a later switch."""
         aside = os.path.join(paths.current, "aside")
         for name in fs.list_directory(aside):
             with contextlib.suppress(DiskError):
@@ -226,7 +241,7 @@ def _same_bytes(one: str, other: str) -> bool:
 
 
 def _files(directory: str) -> Iterable[str]:
-    """Yield the files below *directory*, relative to it, without what is written about them."""
+    """Yield the files below *directory*, relative to it, without the records about them."""
     for where, _, names in os.walk(directory):
         for name in names:
             relative = os.path.relpath(os.path.join(where, name), directory)

@@ -1,6 +1,6 @@
-"""Whose files a command may believe: git's rule for a directory that it finds (git-config(1), safe.directory).
+"""The owners whose files are trusted: git's rule for a directory that it finds (git-config(1), safe.directory).
 
-The no-op ``sync`` passes through here, so nothing is imported that it can do without.
+The no-op ``sync`` imports this module, so it imports little.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 VARIABLE = "D8_SAFE_DIRECTORIES"
-"""The environment variable that names directories which are trusted whoever owns them; ``*`` stands for all."""
+"""The environment variable that lists directories that are trusted whoever owns them; ``*`` stands for all."""
 
 
 class ForeignOwner:
-    """A path, and the id of the user it belongs to, who is not trusted."""
+    """A path, and the id of its owner, who is not trusted."""
 
     __slots__ = ("path", "uid")
 
@@ -29,7 +29,7 @@ class ForeignOwner:
 
 
 def project_owners(environ: Mapping[str, str]) -> frozenset[int]:
-    """Return the users whose projects are believed: this one, root, and for root the one who typed ``sudo``."""
+    """Return the users whose projects are trusted: this one and root; for root, the user who typed ``sudo``."""
     sudo = environ.get("SUDO_UID", "")
     if os.geteuid() == 0 and sudo.isascii() and sudo.isdecimal():
         return frozenset([0, int(sudo[:10])])
@@ -37,14 +37,14 @@ def project_owners(environ: Mapping[str, str]) -> frozenset[int]:
 
 
 def home_owners() -> frozenset[int]:
-    """Return the users from whose homes a program is run: this one and root."""
+    """Return the users whose homes are trusted: this one and root."""
     return frozenset([os.geteuid(), 0])
 
 
 def foreign_owner_of(paths: Iterable[str], owners: frozenset[int]) -> ForeignOwner | None:
-    """Return the first of *paths* that does not belong to one of *owners*; None on a system that has no owners.
+    """Return the first of *paths* that does not belong to one of *owners*; None on a system without owners.
 
-    Of a link both the link and what it leads to count. What does not exist belongs to nobody.
+    For a link both the link and its target count. A missing path has no owner.
     """
     if os.name != "posix":
         return None
@@ -60,9 +60,9 @@ def foreign_owner_of(paths: Iterable[str], owners: frozenset[int]) -> ForeignOwn
 
 
 def foreign_owner_of_project(project: str, environ: Mapping[str, str]) -> ForeignOwner | None:
-    """Return who else may have written a project's directory, manifest or lock, unless the environment names it safe.
+    """Return the foreign owner of a project's directory, manifest or lock, unless the environment lists it as safe.
 
-    The settings are not looked at.
+    The settings are not read.
     """
     if os.name != "posix":
         return None
@@ -72,7 +72,7 @@ def foreign_owner_of_project(project: str, environ: Mapping[str, str]) -> Foreig
 
 
 def foreign_owner_of_home(paths: Iterable[str], home: str, environ: Mapping[str, str]) -> ForeignOwner | None:
-    """Return who else owns the home or one of *paths* in it, unless the environment names the home safe."""
+    """Return the foreign owner of the home or of *paths* in it, unless the environment lists the home as safe."""
     if os.name != "posix":
         return None
     found = foreign_owner_of((home, *paths), home_owners())
@@ -80,12 +80,12 @@ def foreign_owner_of_home(paths: Iterable[str], home: str, environ: Mapping[str,
 
 
 def safe_directories(environ: Mapping[str, str]) -> list[str]:
-    """Return the entries of D8_SAFE_DIRECTORIES, which are separated as those of PATH are."""
+    """Return the entries of D8_SAFE_DIRECTORIES, which has the separator of PATH."""
     return [entry for entry in environ.get(VARIABLE, "").split(os.pathsep) if entry]
 
 
 def is_listed(directory: str, entries: Iterable[str]) -> bool:
-    """Whether *directory* is one of *entries*: absolute paths, ``DIR/*`` for all below DIR, or ``*`` for all."""
+    """Whether *directory* is in *entries*: absolute paths, ``DIR/*`` for everything below DIR, or ``*`` for all."""
     real = os.path.realpath(directory)
     for entry in entries:
         if entry == "*":
@@ -101,7 +101,7 @@ def is_listed(directory: str, entries: Iterable[str]) -> bool:
 
 
 def user_name(uid: int) -> str:
-    """Return what a person calls the user with that id."""
+    """Return the user's name, or the id of an unknown user, for messages."""
     try:
         import pwd
 

@@ -174,10 +174,10 @@ def test_launchers_of_an_older_manifest_go(tmp_path: Path, home: str) -> None:
         *((name, "no plugin may take") for name in ("python", "python3.12", "pypy3", "graalpy", "pip", "pip3", "uv")),
         *((name, "no plugin may take") for name in ("uvx", "pipx", "d8-installer")),
         ("tool.exe", "ends with .exe"),
-        ("own", "is a script of the wheel already"),
-        ("shown", "is a script of the wheel already"),
-        ("data", "is a script of the wheel already"),
-        ("upper", "is a script of the wheel already"),
+        ("own", "is already a script of the wheel"),
+        ("shown", "is already a script of the wheel"),
+        ("data", "is already a script of the wheel"),
+        ("upper", "is already a script of the wheel"),
         ("other", "two binaries"),
     ],
 )
@@ -240,7 +240,7 @@ def test_a_wheel_of_compiled_modules_is_refused(tmp_path: Path, home: str) -> No
         (["--platform", "linux"], 2, "is not a platform"),
         (["--manifest", "d8.toml"], 65, "is not inside a Python package"),
         (["--manifest", "../d8_plug_demo/d8.toml"], 65, "is not inside a Python package"),
-        (["--manifest", "other/d8.toml"], 65, "names another than other/d8.toml"),
+        (["--manifest", "other/d8.toml"], 65, "names a manifest other than other/d8.toml"),
         (["--mode", "both"], 2, "invalid choice"),
         (["--mode", "fat", "--lock", "/nowhere/d8.lock"], 2, "there is no lock /nowhere/d8.lock"),
         (["--mode", "fat"], 78, "no endpoint is set"),
@@ -337,7 +337,7 @@ def test_fat_for_a_platform_that_an_image_lacks(tmp_path: Path, home: str, image
     optional = package(manifest({"name": "demo", "optional": True}))
     done = wheel(home, save(tmp_path / "in", optional), *options, source=images)
     assert done.code == 69, done
-    assert "declares no binary that is to be had for linux-s390x" in done.err
+    assert "declares no binary that is available for linux-s390x" in done.err
     assert not (tmp_path / "out").exists()
 
 
