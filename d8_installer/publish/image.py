@@ -97,7 +97,7 @@ def check_tag(tag: str) -> None:
 def build_image(
     builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, folder: str, options: ImageOptions
 ) -> BuiltImage:
-    """Build the image of *builds*, pairs of a platform and a path; layers go to *folder*. A path is a file or directory.
+    """Build the image of *builds*, pairs of a platform and a file or directory; layers go to *folder*.
 
     Everything is checked before the first byte is written. Raises UsageError for paths and tags that cannot be
     published, MismatchError for an executable that is not for its platform, DiskError.

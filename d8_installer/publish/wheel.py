@@ -235,7 +235,7 @@ def _metadata(package: WheelPackage, parts: Parts) -> dict[str, bytes]:
     }
 
 
-# -- for a build back end that packs the wheel itself ---------------------------------------------------------------------
+# -- for a build back end that packs the wheel itself --------------------------------------------------------
 
 
 def lay_out_parts(declared: Declared, parts: Parts, directory: str) -> dict[str, object]:
