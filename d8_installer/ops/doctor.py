@@ -1,4 +1,4 @@
-"""``doctor``: runs every check of the house, ours and those of plugins, and changes nothing."""
+"""``doctor``: runs all checks, ours and those of plugins. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Diagnosis(Struct, frozen=True):
-    """What was found, by check; the worst of it decides the exit code."""
+    """The findings of all checks. The worst one decides the exit code."""
 
     found: tuple[Found, ...]
 
     @property
     def errors(self) -> tuple[Found, ...]:
-        """The findings that are errors."""
+        """Return the findings that are errors."""
         return tuple(found for found in self.found if found.finding.level == "error")
 
     def as_json(self) -> dict[str, object]:
@@ -35,7 +35,7 @@ class Diagnosis(Struct, frozen=True):
 
 
 def diagnose(session: Session) -> Diagnosis:
-    """Run all checks; one that fails, and a fact that cannot be had, are error findings."""
+    """Run all checks. A check that fails, or a fact that cannot be determined, is a finding with the level "error"."""
     failed: list[Found] = []
 
     def report(error: D8Error) -> None:

@@ -1,4 +1,4 @@
-"""``export``: a profile's lock in the words of others. Reads the lock alone, and asks no source."""
+"""``export``: writes a profile's lock in the formats of other tools. Reads only the lock, and asks no source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROPERTY = "d8-installer"
 
 
 class Exported(Struct, frozen=True):
-    """A lock as *format*; ``document`` is the JSON object, or the list of lines for ``requirements``."""
+    """A lock in another format. ``document`` is a JSON object, or a list of lines for ``requirements``."""
 
     format: str
     document: dict[str, object] | list[str]
@@ -37,8 +37,8 @@ class Exported(Struct, frozen=True):
 def export(session: Session, format: str, epoch: int | None) -> Exported:  # noqa: A002 - the option's name
     """Return the profile's lock as *format*: ``cyclonedx``, ``json`` or ``requirements``. Same lock, same bytes.
 
-    *epoch* (SOURCE_DATE_EPOCH, seconds) is the only time that gets into it. Raises StaleLockError where there is no
-    lock, ConfigError where the library for CycloneDX is not installed.
+    *epoch* (SOURCE_DATE_EPOCH, in seconds) is the only time in it. If there is no lock, raise StaleLockError; if the
+    library for CycloneDX is not installed, raise ConfigError.
     """
     workspace = session.profiles.read(session.profiles.find(), frozen=True)
     refuse_missing(workspace)
@@ -50,7 +50,7 @@ def export(session: Session, format: str, epoch: int | None) -> Exported:  # noq
 
 
 def _as_json(lock: Lock) -> dict[str, object]:
-    """Return the very keys and values of ``d8.lock``."""
+    """Return the keys and values of ``d8.lock``."""
     import tomllib
 
     return tomllib.loads(lock.render())
@@ -68,7 +68,7 @@ def _cyclonedx(lock: Lock, epoch: int | None) -> dict[str, object]:
     document: dict[str, object] = json.loads(JsonV1Dot6(_bom(lock, epoch)).output_as_string())
     metadata = document["metadata"]
     if epoch is None and isinstance(metadata, dict):
-        del metadata["timestamp"]  # the library always says now
+        del metadata["timestamp"]  # the library always writes the current time
     return document
 
 

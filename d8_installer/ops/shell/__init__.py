@@ -1,1 +1,1 @@
-"""Verbs that put binaries on PATH: the lines for each shell, and the start-up files that hold them."""
+"""The verbs that put binaries on PATH: lines for each shell, and the start-up files that contain them."""

@@ -1,4 +1,4 @@
-"""``ensurepath``: ``bin`` at the end of PATH, for every shell that a person (or everybody) starts from now on."""
+"""``ensurepath``: puts ``bin`` at the end of PATH, in the start-up files of the person's shells or of the machine."""
 
 from __future__ import annotations
 
@@ -18,33 +18,48 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class EnsuredPath(Struct, frozen=True, kw_only=True):
-    """``files`` were changed; ``already``: PATH had the directory before.
+class NotChanged(Struct, frozen=True):
+    """A start-up file that could not be written, and why."""
 
-    ``not_changed``: the files that could not be written, each with the reason and the line that belongs there.
-    ``by_hand``: the person's shell, where ``ensurepath`` does not know it, and the line for it (None: not known).
+    file: StartUpFile
+    why: str
+
+
+class OtherShell(Struct, frozen=True):
+    """A shell whose start-up files ``ensurepath`` does not write, the line for them if it is known, and the error."""
+
+    name: str
+    line: str | None
+    error: D8Error
+
+
+class EnsuredPath(Struct, frozen=True, kw_only=True):
+    """The result: the ``files`` that were changed, and whether PATH had the directory ``already``.
+
+    ``not_changed`` are the files that could not be written. ``by_hand`` is set if ``ensurepath`` does not write the
+    files of the person's shell.
     """
 
     directory: str
     files: tuple[str, ...]
     already: bool
-    not_changed: tuple[tuple[StartUpFile, D8Error], ...] = ()
-    by_hand: tuple[str, str | None] | None = None
+    not_changed: tuple[NotChanged, ...] = ()
+    by_hand: OtherShell | None = None
     errors: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        missing = [{"file": f.path, "why": error.message, "line": f.line} for f, error in self.not_changed]
-        shell = None if self.by_hand is None else {"shell": self.by_hand[0], "line": self.by_hand[1]}
+        missing = [{"file": one.file.path, "why": one.why, "line": one.file.line} for one in self.not_changed]
+        shell = None if self.by_hand is None else {"shell": self.by_hand.name, "line": self.by_hand.line}
         done = {"directory": self.directory, "files": list(self.files), "already": self.already}
         return {**done, "not_changed": missing, "by_hand": shell}
 
 
 def ensure_path(session: Session) -> EnsuredPath:
-    """Append ``bin`` to PATH in the start-up files of the person's shells; said once, it is not said again.
+    """Append ``bin`` to PATH in the start-up files of the person's shells, or with ``--global`` of the machine.
 
-    With ``--global`` in those of the machine, for everybody. A file that cannot be written is passed over, and told of
-    in ``errors``. Appending, not prepending: a binary must not take the place of a command that is there already.
+    A file that has the line does not change. A file that cannot be written is skipped, and named in ``errors``. ``bin``
+    is appended, not prepended: a binary must not replace a command that exists already.
     """
     directory = path_entry(session.scope.home.bin)
     already = is_on_path(session, directory)
@@ -54,39 +69,39 @@ def ensure_path(session: Session) -> EnsuredPath:
     note_directories(session)
     files = list(start_up_files(session, directory))
     filled = fills_fish_paths(files)
-    changed, not_changed, errors = list[str](), list[tuple[StartUpFile, D8Error]](), list[D8Error]()
+    changed, not_changed, errors = list[str](), list[NotChanged](), list[D8Error]()
     for file in files:
         if file.wanted or has_older_line(file):
             try:
                 changed += [file.path] if add_line(file) else []
             except (DiskError, NotAllowedError) as error:
-                not_changed.append((file, error))
+                not_changed.append(NotChanged(file, error.message))
                 errors.append(error.within(hint=f"add this line to it by hand: {file.line}"))
-    by_hand = None if already or session.scope.is_global else _unknown_shell(session, directory)
-    errors += [] if by_hand is None else [by_hand[1]]
+    other = None if already or session.scope.is_global else _other_shell(session, directory)
+    errors += [] if other is None else [other.error]
     errors += leave_fish_paths(session, directory) if filled else ()
     if len(errors) == len(not_changed) == sum(file.wanted for file in files) == 1:
-        raise errors[0]  # there is nothing else to tell
-    unknown = None if by_hand is None else by_hand[0]
+        raise errors[0]  # there is nothing else to report
     return EnsuredPath(
         directory=directory,
         files=tuple(changed),
         already=already,
         not_changed=tuple(not_changed),
-        by_hand=unknown,
+        by_hand=other,
         errors=tuple(errors),
     )
 
 
-def _unknown_shell(session: Session, directory: str) -> tuple[tuple[str, str | None], D8Error] | None:
-    """Return the name and the line of the person's shell, and what is said of it, if its files are not written."""
+def _other_shell(session: Session, directory: str) -> OtherShell | None:
+    """Return the person's shell if its start-up files are not written."""
     shell = os.path.basename(session.scope.environ.get("SHELL", ""))
     if shell in READ_PROFILE or shell in {"csh", "tcsh", "fish", "zsh"}:
         return None
     found = by_hand(shell, directory)
     if found is None:
         hint = f"add {directory} to PATH in its start-up file by hand"
-        return (shell, None), D8Error(f"{shell[:100]!r} is not a shell that ensurepath knows", hint=hint)
+        error = D8Error(f"{shell[:100]!r} is not a shell that ensurepath knows", hint=hint)
+        return OtherShell(shell, None, error)
     file, line = found
-    said = D8Error(f"{shell} is a shell that ensurepath does not write for", hint=f"add this line to {file}: {line}")
-    return (shell, line), said
+    error = D8Error(f"{shell} is a shell that ensurepath does not write for", hint=f"add this line to {file}: {line}")
+    return OtherShell(shell, line, error)

@@ -1,4 +1,4 @@
-"""``env``: the lines by which a shell puts a profile's binaries first on PATH."""
+"""``env``: prints the lines by which a shell puts a profile's binaries first on PATH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class EnvLines(Struct, frozen=True):
-    """Lines that a shell evaluates to have the profile's binaries first on PATH."""
+    """Lines for a shell to evaluate, and the directory that they put first on PATH."""
 
     profile: Profile
     directory: str
@@ -25,7 +25,7 @@ class EnvLines(Struct, frozen=True):
 
 
 def env_lines(session: Session, shell: str | None) -> EnvLines:
-    """Return the lines that put the profile's ``bin`` first on PATH, in *shell*'s language (default: $SHELL's)."""
+    """Return the lines that put the profile's ``bin`` first on PATH, for *shell* or else for $SHELL."""
     profile = session.profiles.find()
     paths = session.scope.home.profile(profile.directory)
     chosen = shell or shell_of(session.scope.environ.get("SHELL", "sh"))

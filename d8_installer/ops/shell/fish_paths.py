@@ -1,7 +1,7 @@
-"""fish_user_paths: where the line of earlier versions put ``bin``, and how it gets out of there again.
+"""Removes ``bin`` from fish_user_paths, where the line of earlier versions of ``ensurepath`` put it.
 
-That list is one of fish's universal variables, stands before PATH and outlives the line that wrote it. Only fish itself
-can change it while fish is running, so fish is asked to.
+That list is a universal variable of fish: it comes before PATH and outlives the line that wrote it. Only fish itself
+can change it while fish is running, so fish is run to do so.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _SECONDS = 20.0
 
 
 def fills_fish_paths(files: Iterable[StartUpFile]) -> bool:
-    """Whether one of the start-up files has the line that fills fish_user_paths."""
+    """Whether one of the start-up files has the line that adds to fish_user_paths."""
     return any(file.path.endswith(".fish") and has_older_line(file) for file in files)
 
 
 def leave_fish_paths(session: Session, directory: str) -> Sequence[D8Error]:
-    """Take *directory* out of fish_user_paths, once the line that put it there is gone; returns what went wrong."""
+    """Remove *directory* from fish_user_paths, after the line that put it there is gone. Return the errors."""
     rest = f"(string match -v -- {fish_quoted(directory)} $fish_user_paths)"
     typed = f"set -U fish_user_paths {rest}; count $fish_user_paths >/dev/null; or set -Ue fish_user_paths"
     program = which("fish", path=session.scope.environ.get("PATH", os.defpath))
@@ -48,5 +48,5 @@ def leave_fish_paths(session: Session, directory: str) -> Sequence[D8Error]:
             if done.returncode == 0:
                 return ()
         except (OSError, subprocess.TimeoutExpired):
-            pass  # as where there is no fish: the person can do it
+            pass  # the person can do it, as if there were no fish
     return (D8Error(f"fish_user_paths may still have {directory}", hint=f"type this in fish: {typed}"),)

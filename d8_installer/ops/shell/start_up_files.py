@@ -1,4 +1,4 @@
-"""The start-up files of a person's shells, and those of the whole machine: which there are, and writing to them."""
+"""The start-up files of a person's shells and of the machine: finds them, adds a line to them, and removes it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 ETC = "/etc"
-"""Where the start-up files of the whole machine are."""
+"""The directory of the machine's start-up files."""
 _LIMIT = 4 << 20
 _ZSH_SECONDS = 5.0
 
 
 class StartUpFile(Struct, frozen=True, kw_only=True):
-    """A file that a shell reads, and our line in it; ``wanted``: ``ensurepath`` writes it.
+    """A file that a shell reads, and the line for it. If it is ``wanted``, ``ensurepath`` adds the line.
 
     ``older`` is the line that earlier versions wrote.
     """
@@ -39,43 +39,50 @@ class StartUpFile(Struct, frozen=True, kw_only=True):
 
 
 def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
-    """Yield the files that may have *directory* on PATH: the machine's with ``--global``, else the person's own."""
+    """Yield the files that may put *directory* on PATH: with ``--global`` the machine's, or else the person's own."""
     if session.scope.is_global:
-        yield from _of_machine(directory)
-        return
-    home = home_directory(session.scope.environ)
-    shell = os.path.basename(session.scope.environ.get("SHELL", ""))
+        candidates = list(_of_machine())
+    else:
+        home = home_directory(session.scope.environ)
+        shell = os.path.basename(session.scope.environ.get("SHELL", ""))
+        candidates = [
+            *_of_sh(home, shell),
+            *_of_zsh(session.scope.environ, home, shell),
+            *_of_csh(home, shell),
+            *_of_fish(session.scope.environ, home, shell),
+        ]
     seen = set()
-    for name, file, wanted in (
-        *_of_sh(home, shell),
-        *_of_zsh(session.scope.environ, home, shell),
-        *_of_csh(home, shell),
-        *_of_fish(session.scope.environ, home, shell),
-    ):
-        if file not in seen:
-            seen.add(file)
-            yield _file(name, file, directory, wanted=wanted)
+    for one in candidates:
+        if one.path not in seen:
+            seen.add(one.path)
+            line, older = last_on_path(one.syntax, directory), older_last_on_path(one.syntax, directory)
+            yield StartUpFile(path=one.path, line=line, older=older, wanted=one.wanted)
 
 
-def _file(shell: str, path: str, directory: str, *, wanted: bool = True) -> StartUpFile:
-    return StartUpFile(
-        path=path, line=last_on_path(shell, directory), older=older_last_on_path(shell, directory), wanted=wanted
-    )
+class _Candidate(Struct, frozen=True):
+    """A file that a shell may read, in the syntax of that shell. If it is ``wanted``, ``ensurepath`` adds the line."""
+
+    syntax: str
+    path: str
+    wanted: bool
 
 
-def _of_sh(home: str, shell: str) -> Iterator[tuple[str, str, bool]]:
-    """A login bash reads the first that there is of .bash_profile, .bash_login and .profile (bash(1), INVOCATION)."""
+def _of_sh(home: str, shell: str) -> Iterator[_Candidate]:
+    """Yield the files of sh and bash.
+
+    A login bash reads the first that exists of .bash_profile, .bash_login and .profile (bash(1), INVOCATION).
+    """
     profile, login, rc = (os.path.join(home, name) for name in (".bash_profile", ".bash_login", ".bashrc"))
-    yield "sh", os.path.join(home, ".profile"), True
-    yield "sh", profile, os.path.lexists(profile)
-    yield "sh", login, os.path.lexists(login) and not os.path.exists(profile)
-    yield "sh", rc, shell == "bash" or os.path.lexists(rc)
+    yield _Candidate("sh", os.path.join(home, ".profile"), wanted=True)
+    yield _Candidate("sh", profile, wanted=os.path.lexists(profile))
+    yield _Candidate("sh", login, wanted=os.path.lexists(login) and not os.path.exists(profile))
+    yield _Candidate("sh", rc, wanted=shell == "bash" or os.path.lexists(rc))
 
 
-def _of_zsh(environ: Mapping[str, str], home: str, shell: str) -> Iterator[tuple[str, str, bool]]:
-    """Every zsh reads .zshenv, so that one that is not a terminal's has PATH, too; .zshrc mends what comes in between.
+def _of_zsh(environ: Mapping[str, str], home: str, shell: str) -> Iterator[_Candidate]:
+    """Yield the files of zsh. Every zsh reads .zshenv; .zshrc repairs PATH if a file read in between replaces it.
 
-    ZDOTDIR may be set in ~/.zshenv, which is then the one that is read; all else is read from ZDOTDIR (zsh(1), FILES).
+    ZDOTDIR may be set in ~/.zshenv. Then all other files are read from ZDOTDIR (zsh(1), FILES).
     """
     exported = environ.get("ZDOTDIR", "")
     chosen = exported if os.path.isabs(exported) else _chosen_by_zsh(environ, home)
@@ -83,18 +90,18 @@ def _of_zsh(environ: Mapping[str, str], home: str, shell: str) -> Iterator[tuple
     env = own if os.path.lexists(own) or not chosen else os.path.join(chosen, ".zshenv")
     rc = os.path.join(chosen or home, ".zshrc")
     wanted = shell == "zsh" or any(map(os.path.lexists, (own, env, rc)))
-    yield "sh", env, wanted
-    yield "sh", rc, wanted
-    for name in (".zshenv", ".zshrc"):  # another ZDOTDIR may have counted when they were written
-        yield "sh", os.path.join(home, name), False
+    yield _Candidate("sh", env, wanted)
+    yield _Candidate("sh", rc, wanted)
+    for name in (".zshenv", ".zshrc"):  # ZDOTDIR may have been another one when they were written
+        yield _Candidate("sh", os.path.join(home, name), wanted=False)
 
 
 def _chosen_by_zsh(environ: Mapping[str, str], home: str) -> str:
-    """Return the ZDOTDIR that zsh's own start-up files set, as zsh says it; "" for none. rustup asks the same way."""
+    """Return the ZDOTDIR that zsh's start-up files set, or "". zsh is asked for it, as rustup does."""
     shell = environ.get("SHELL", "")
     program = shell if os.path.basename(shell) == "zsh" else "zsh"
     found = which(program, path=environ.get("PATH", os.defpath))
-    if found is None or is_foreign(home):  # root runs no code of another person
+    if found is None or is_foreign(home):  # root does not run another user's code
         return ""
     try:
         done = subprocess.run(
@@ -107,44 +114,44 @@ def _chosen_by_zsh(environ: Mapping[str, str], home: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # a start-up file that waits for something: what zsh does without ZDOTDIR is the best guess
+        return ""  # a start-up file hangs; assume that ZDOTDIR is not set
     chosen = os.fsdecode(done.stdout.rpartition(b"\0")[2])
     return chosen if os.path.isabs(chosen) and chosen != home else ""
 
 
-def _of_csh(home: str, shell: str) -> Iterator[tuple[str, str, bool]]:
-    """A tcsh that finds ``.tcshrc`` does not read ``.cshrc`` (tcsh(1), Startup and shutdown)."""
+def _of_csh(home: str, shell: str) -> Iterator[_Candidate]:
+    """Yield the files of csh and tcsh. A tcsh that has ``.tcshrc`` does not read ``.cshrc`` (tcsh(1))."""
     tcshrc, cshrc = os.path.join(home, ".tcshrc"), os.path.join(home, ".cshrc")
-    is_typed = shell in {"csh", "tcsh"}
-    yield "tcsh", tcshrc, os.path.lexists(tcshrc)
-    yield "tcsh", cshrc, os.path.lexists(cshrc) or (is_typed and not os.path.lexists(tcshrc))
+    is_csh = shell in {"csh", "tcsh"}
+    yield _Candidate("tcsh", tcshrc, wanted=os.path.lexists(tcshrc))
+    yield _Candidate("tcsh", cshrc, wanted=os.path.lexists(cshrc) or (is_csh and not os.path.lexists(tcshrc)))
 
 
-def _of_fish(environ: Mapping[str, str], home: str, shell: str) -> Iterator[tuple[str, str, bool]]:
-    """A file of ours in conf.d: ``fish_add_path`` would write into fish_user_paths, which stands before PATH."""
+def _of_fish(environ: Mapping[str, str], home: str, shell: str) -> Iterator[_Candidate]:
+    """Yield our own file in conf.d: ``fish_add_path`` would write to fish_user_paths, which comes before PATH."""
     chosen = os.path.join(os.path.dirname(config_directory(environ)), "fish")
-    yield "fish", os.path.join(chosen, "conf.d", "d8-installer.fish"), shell == "fish" or os.path.isdir(chosen)
-    yield "fish", os.path.join(home, ".config", "fish", "conf.d", "d8-installer.fish"), False
+    wanted = shell == "fish" or os.path.isdir(chosen)
+    yield _Candidate("fish", os.path.join(chosen, "conf.d", "d8-installer.fish"), wanted)
+    yield _Candidate("fish", os.path.join(home, ".config", "fish", "conf.d", "d8-installer.fish"), wanted=False)
 
 
-def _of_machine(directory: str) -> Iterator[StartUpFile]:
-    """Those of the shells that are here. zsh and csh do not read profile.d."""
-    yield _file("sh", os.path.join(ETC, "profile.d", "d8-installer.sh"), directory)
+def _of_machine() -> Iterator[_Candidate]:
+    """Yield the machine's files, for the shells that are installed. zsh and csh do not read profile.d."""
+    yield _Candidate("sh", os.path.join(ETC, "profile.d", "d8-installer.sh"), wanted=True)
     for name in ("zsh/zshenv", "zshenv"):
-        file = os.path.join(ETC, name)
-        yield _file("sh", file, directory, wanted=os.path.isfile(file))
+        path = os.path.join(ETC, name)
+        yield _Candidate("sh", path, wanted=os.path.isfile(path))
     cshrc = os.path.join(ETC, "csh.cshrc")
-    yield _file("tcsh", cshrc, directory, wanted=os.path.isfile(cshrc))
+    yield _Candidate("tcsh", cshrc, wanted=os.path.isfile(cshrc))
     fish = os.path.join(ETC, "fish")
-    file = os.path.join(fish, "conf.d", "d8-installer.fish")
-    yield _file("fish", file, directory, wanted=os.path.isdir(fish))
+    yield _Candidate("fish", os.path.join(fish, "conf.d", "d8-installer.fish"), wanted=os.path.isdir(fish))
 
 
 def add_line(file: StartUpFile) -> bool:
-    """Add the line, unless it is there; returns whether it was not.
+    """Add the line, and return True; return False if the file has it already.
 
-    DiskError where the file is read-only, or cannot be written for another reason; NotAllowedError where another user
-    owns it.
+    If the file is read-only or cannot be written for another reason, raise DiskError; if another user owns it, raise
+    NotAllowedError.
     """
     text = _text(file)
     changed = with_line(text, file.line, file.older, _absent_above(file.path))
@@ -162,7 +169,7 @@ def has_line(file: StartUpFile) -> bool:
 
 
 def has_older_line(file: StartUpFile) -> bool:
-    """Whether the file has the line that earlier versions wrote; one that cannot be read does not tell."""
+    """Whether the file has the line that earlier versions wrote. A file that cannot be read counts as one without."""
     text = _text(file) if os.path.isfile(file.path) and os.access(file.path, os.R_OK) else None
     return text is not None and file.older in text.split("\n")
 
@@ -184,9 +191,9 @@ def goes_whole(file: StartUpFile) -> bool:
 
 
 def remove_line(file: StartUpFile) -> None:
-    """Take out what ``add_line`` wrote; the file and its directories, too, if it made them and nothing else is there.
+    """Remove what ``add_line`` wrote, and the file and its directories if it made them and nothing else is there.
 
-    Raises what ``add_line`` raises.
+    Raise what ``add_line`` raises.
     """
     text = _text(file)
     without = None if text is None else _without(file, text)
@@ -198,7 +205,7 @@ def remove_line(file: StartUpFile) -> None:
         return
     has_older = has_older_line(file) and file.path.endswith(".fish")
     fs.remove(file.path)
-    # Earlier versions did not count: the directory conf.d and that of fish may have been made for it.
+    # Earlier versions did not record how many they made: perhaps conf.d, and the directory of fish.
     made = directories_made(text) or (2 if has_older else 0)
     directory = os.path.dirname(file.path)
     for _ in range(made):
@@ -228,15 +235,15 @@ def _refuse_unwritable(path: str) -> None:
         return
     if status.owner(path) != os.geteuid():
         raise NotAllowedError(f"cannot write {path}: another user owns it")
-    if not mode & 0o200:  # root could write it all the same, but somebody has said that it stays as it is
+    if not mode & 0o200:  # root could write it anyway, but someone wants it unchanged
         raise DiskError(f"cannot write {path}: it is read-only")
 
 
 def _save(path: str, text: str) -> None:
-    """Replace the file in one rename, with the mode it has. One that would change by a rename is written to.
+    """Replace the file in one rename, and keep its mode.
 
-    Which are: a file with other names (hard links), and one that is mounted by itself, or lies in a directory that is
-    not ours to write to.
+    A file is overwritten instead if a rename is not possible or would change more than its text: if it has hard links,
+    is a mount point, or is in a directory that cannot be written to.
     """
     data, real = text.encode("utf-8", "surrogateescape"), os.path.realpath(path)
     if os.path.isfile(real) and (
