@@ -87,10 +87,11 @@ def _same_name(found: Sequence[Distribution], directories: Iterable[str]) -> dic
     A directory without any metadata is a leftover, and does not count.
     """
     names = {distribution.name for distribution in found}
+    initials = {name[0] for name in names}
     named: dict[tuple[str, str], list[str]] = {}
     for directory in directories:
         library, info = os.path.split(directory)
-        parts = split_name(info)
+        parts = split_name(info) if info[0].lower() in initials else None
         if parts is not None and parts[0] in names:
             named.setdefault((library, parts[0]), []).append(directory)
     return {

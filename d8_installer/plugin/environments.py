@@ -1,6 +1,6 @@
 """Where Python environments are: the roots to look in, the environments below them, their libraries. Paths only.
 
-The no-op ``sync`` passes through here, so nothing is imported that it can do without.
+The no-op ``sync`` uses this module, so it imports as little as possible.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 ACTIVE = "active"
-"""Whose the environment is that VIRTUAL_ENV names."""
+"""The manager of the environment that VIRTUAL_ENV names."""
 _MAX_SETTINGS = 1 << 16
 _LIBRARY_NAMES = ("site-packages", "dist-packages")
-# in the order of `sys.path`: Debian's /usr/local comes before /usr, Fedora's lib64 before lib
+# In the order of `sys.path`: Debian's /usr/local comes before /usr, Fedora's lib64 before lib.
 _LIBRARY_PARENTS = tuple(dict.fromkeys((os.path.join("local", "lib"), sys.platlibdir, "lib", "lib64")))
 
 
 class Root:
-    """A place to look in: an environment, or (``many``) a directory of environments; ``manager`` says whose."""
+    """A place to look in: an environment, or with ``many`` a directory of environments. ``manager`` made it."""
 
     __slots__ = ("manager", "many", "path")
 
@@ -32,7 +32,7 @@ class Root:
 
 
 class Environment:
-    """One environment that exists: its prefix (or a library given by itself), whose it is, and its libraries."""
+    """An environment that exists: its prefix (or a library on its own), its manager, and its libraries."""
 
     __slots__ = ("libraries", "manager", "path")
 
@@ -43,9 +43,9 @@ class Environment:
 
 
 def user_roots(environ: Mapping[str, str], home: str, prefix: str) -> list[Root]:
-    """Return where the plugins of a user's profile may be; *home* is HOME, *prefix* the tool's own environment.
+    """Return where the plugins of a user's profile may be. *home* is HOME, *prefix* is d8-installer's environment.
 
-    pipx: PIPX_HOME, its default, its fallback, its global home; uv: UV_TOOL_DIR or its default.
+    For pipx: PIPX_HOME, its default, its fallback, its global home. For uv: UV_TOOL_DIR, or its default.
     """
     data = _data_directory(environ, home)
     roots = [Root(os.path.join(base, "venvs"), "pipx", many=True) for base in _pipx_homes(environ, home, data)]
@@ -58,7 +58,7 @@ def user_roots(environ: Mapping[str, str], home: str, prefix: str) -> list[Root]
 
 
 def project_roots(environ: Mapping[str, str], project: str) -> list[Root]:
-    """Return where the plugins of a project's profile may be: its ``.venv``, without one the active environment."""
+    """Return where the plugins of a project's profile may be: its ``.venv``, or without one the active environment."""
     own = os.path.join(project, ".venv")
     active = environ.get("VIRTUAL_ENV")
     if active and not os.path.isdir(own):
@@ -67,7 +67,7 @@ def project_roots(environ: Mapping[str, str], project: str) -> list[Root]:
 
 
 def environments(roots: Iterable[Root]) -> list[Environment]:
-    """Return the environments that exist below *roots*, each once, in the order of the roots and then by name."""
+    """Return the environments below *roots*, each once, in the order of the roots and then by name."""
     found: dict[str, Environment] = {}
     for root in roots:
         for path in _below(root):
@@ -79,7 +79,7 @@ def environments(roots: Iterable[Root]) -> list[Environment]:
 
 
 def watched(roots: Iterable[Root], found: Iterable[Environment]) -> list[str]:
-    """Return the directories whose times change when an environment, or a distribution in one, comes or goes."""
+    """Return the directories whose times change when an environment or a distribution in one is added or removed."""
     directories = []
     for root in roots:
         directories += [root.path] if root.many else [os.path.join(root.path, name) for name in ("lib", "Lib")]
@@ -90,15 +90,15 @@ def watched(roots: Iterable[Root], found: Iterable[Environment]) -> list[str]:
 
 
 def prefix_of(path: str) -> str:
-    """Return the environment that *path* means: itself, or that of the Python which it is (``bin/python``)."""
+    """Return the environment that *path* means: *path* itself, or the environment of a Python (``bin/python``)."""
     path = os.path.abspath(path)
     return os.path.dirname(os.path.dirname(path)) if os.path.isfile(path) else path
 
 
 def libraries_of(prefix: str) -> Iterator[str]:
-    """Yield the directories of an environment that distributions are installed in; *prefix* may be one itself.
+    """Yield the directories of an environment that contain its distributions, in the order of its ``sys.path``.
 
-    They come in the order of the environment's ``sys.path``.
+    *prefix* may be such a directory itself.
     """
     windows = os.path.join(prefix, "Lib", "site-packages")
     if sys.platform == "win32" and os.path.isdir(windows):
@@ -121,16 +121,16 @@ def libraries_of(prefix: str) -> Iterator[str]:
 
 
 def _own_first(prefix: str, versions: list[str]) -> list[str]:
-    """Put the directory of the environment's own Python first: an upgraded environment keeps that of the older one."""
+    """Return *versions* with that of the environment's Python first. An upgraded environment keeps the older ones."""
     try:
         with open(os.path.join(prefix, "pyvenv.cfg"), encoding="utf-8", errors="replace") as file:
             lines = file.read(_MAX_SETTINGS).splitlines()
     except OSError:
         return versions
-    said = [
+    settings = [
         line.partition("=")[2].strip() for line in lines if line.startswith(("version ", "version_info ", "version="))
     ]
-    own = {f"python{'.'.join(version.split('.')[:2])}" for version in said}
+    own = {f"python{'.'.join(version.split('.')[:2])}" for version in settings}
     return sorted(versions, key=lambda name: (name not in own, name))
 
 

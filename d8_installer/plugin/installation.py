@@ -1,7 +1,7 @@
-"""How this tool was installed: by which manager and from where; what to type to add to it, or to remove it.
+"""How d8-installer itself is installed, and the commands that add packages to its environment or remove it.
 
-Every hint about a missing extra or plugin comes from here. The files that managers leave in an environment are read,
-and nothing is run. Only error paths and ``self uninstall`` import this module.
+All hints about a missing extra or plugin come from here. The files that managers leave in an environment are read, and
+nothing is run. Only error paths and ``self uninstall`` import this module.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ NAME = "d8-installer"
 
 
 class Installation(Struct, frozen=True, kw_only=True):
-    """An environment that has this tool in it.
+    """The environment that d8-installer is installed in. ``library`` is the directory that it is imported from.
 
-    ``library``: the directory that the package is imported from. ``is_virtual``: the prefix is a virtual environment.
-    ``has_pip``: that Python can run pip; in environments that uv makes it cannot.
+    ``is_virtual`` says whether the prefix is a virtual environment, and ``has_pip`` whether its Python can run pip. In
+    environments that uv makes, it cannot.
     """
 
     prefix: str
@@ -42,19 +42,19 @@ class Installation(Struct, frozen=True, kw_only=True):
 
     @property
     def manager(self) -> Literal["pipx", "uv tool", "pip"]:
-        """Which manager the environment belongs to, by the file that each leaves in it."""
+        """Return the manager that made the environment, by the file that it leaves there."""
         if os.path.isfile(os.path.join(self.prefix, "pipx_metadata.json")):
             return "pipx"
         return "uv tool" if os.path.isfile(self.receipt) else "pip"
 
     @property
     def receipt(self) -> str:
-        """Where ``uv tool`` writes down what the environment was asked to hold."""
+        """Return the file in which ``uv tool`` records the requirements of the environment."""
         return os.path.join(self.prefix, "uv-receipt.toml")
 
     @property
     def name(self) -> str:
-        """What pipx and uv call the environment: this tool's name, or that of a plugin that brought the tool along."""
+        """Return the environment's name for pipx and uv: d8-installer, or the plugin that depends on it."""
         parent, name = os.path.split(self.prefix)
         return name if os.path.basename(parent) in {"venvs", "tools"} else NAME
 
@@ -73,36 +73,37 @@ def running() -> Installation:
 
 
 def hint_for_extra(extra: str) -> str:
-    """Return what to type for this tool to have *extra* (of ``pyproject.toml``)."""
+    """Return what to type to install *extra* (of ``pyproject.toml``)."""
     return f"type `{to_add_extra(running(), extra)}`"
 
 
 def to_add_extra(tool: Installation, extra: str) -> str:
     """Return the command that adds an extra.
 
-    The packages of the extra are named, and not ``d8-installer[extra]``: the tool itself need not be found again.
+    It names the packages of the extra rather than ``d8-installer[extra]``, so that d8-installer need not be found
+    again.
     """
     return to_add(tool, *(_packages_of(extra) or (f"{INSTALL_SOURCE}[{extra}]",)))
 
 
 def to_add(tool: Installation, *packages: str) -> str:
-    """Return the command that adds *packages* (requirements) to the environment of this tool."""
+    """Return the command that adds *packages* (requirements) to the environment of d8-installer."""
     if tool.manager == "pipx":
-        everybody = ["--global"] if _is_global_pipx(tool) else []
-        return shlex.join(["pipx", "inject", *everybody, tool.name, *packages])
-    again = _uv_again(tool) if tool.manager == "uv tool" else None
-    if again is not None:
-        return shlex.join([*again, *_repeated("--with", packages)])
+        scope = ["--global"] if _is_global_pipx(tool) else []
+        return shlex.join(["pipx", "inject", *scope, tool.name, *packages])
+    reinstall = _uv_reinstall(tool) if tool.manager == "uv tool" else None
+    if reinstall is not None:
+        return shlex.join([*reinstall, *_repeated("--with", packages)])
     if not tool.has_pip:
         return shlex.join(["uv", "pip", "install", "--python", tool.python, *packages])
-    return shlex.join([tool.python, "-m", "pip", "install", *_place(tool), *packages])
+    return shlex.join([tool.python, "-m", "pip", "install", *_target_options(tool), *packages])
 
 
 def to_remove(tool: Installation) -> str:
     """Return the command that removes the Python package, and with pipx and uv its environment."""
     if tool.manager == "pipx":
-        everybody = ["--global"] if _is_global_pipx(tool) else []
-        return shlex.join(["pipx", "uninstall", *everybody, tool.name])
+        scope = ["--global"] if _is_global_pipx(tool) else []
+        return shlex.join(["pipx", "uninstall", *scope, tool.name])
     if tool.manager == "uv tool":
         return shlex.join(["uv", "tool", "uninstall", tool.name])
     if not tool.has_pip:
@@ -111,7 +112,7 @@ def to_remove(tool: Installation) -> str:
 
 
 def _packages_of(extra: str) -> tuple[str, ...]:
-    """Return the requirements that *extra* adds on this machine, by the metadata of this tool; empty without any."""
+    """Return the requirements that *extra* adds on this machine, by the metadata of d8-installer, if there is any."""
     from packaging.requirements import Requirement
 
     try:
@@ -127,40 +128,40 @@ def _packages_of(extra: str) -> tuple[str, ...]:
 
 
 def _is_global_pipx(tool: Installation) -> bool:
-    """Whether it is of ``pipx install --global``: below PIPX_GLOBAL_HOME, or its default."""
-    everybody = os.environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx"
-    return os.path.dirname(tool.prefix) == os.path.join(everybody, "venvs")
+    """Whether ``pipx install --global`` made it: it is below PIPX_GLOBAL_HOME or its default."""
+    global_home = os.environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx"
+    return os.path.dirname(tool.prefix) == os.path.join(global_home, "venvs")
 
 
-def _uv_again(tool: Installation) -> list[str] | None:
-    """Return the ``uv tool install`` that asks for what is there, and may be added to; None if it could fail.
+def _uv_reinstall(tool: Installation) -> list[str] | None:
+    """Return the ``uv tool install`` that repeats the recorded requirements, to be extended; None if it might fail.
 
-    ``uv tool install`` replaces what was asked for before, so all of it is named again. It fails where a file is gone.
-    A tool that came from an index by its bare name could come from another one now (see ``INSTALL_SOURCE``).
+    ``uv tool install`` replaces earlier requirements, so all of them are repeated. It fails if a local file is gone. A
+    bare name might be found on another index now (see ``INSTALL_SOURCE``).
     """
     try:
         with open(tool.receipt, "rb") as file:
-            said = tomllib.load(file)["tool"]
-        first, *others = said["requirements"]
-        words = ["--python", str(said["python"])] if "python" in said else []
-        words += ["--editable"] if "editable" in first else []
-        needed = [_uv_requirement(entry) for entry in (first, *others)]
+            receipt = tomllib.load(file)["tool"]
+        first, *others = receipt["requirements"]
+        options = ["--python", str(receipt["python"])] if "python" in receipt else []
+        options += ["--editable"] if "editable" in first else []
+        requirements = [_uv_requirement(entry) for entry in (first, *others)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None  # damaged, or of another uv
-    if None in needed:
+        return None  # damaged, or written by another version of uv
+    if None in requirements:
         return None
-    source, *beside = map(str, needed)
-    return ["uv", "tool", "install", "--force", *words, source, *_repeated("--with", beside)]
+    source, *additional = map(str, requirements)
+    return ["uv", "tool", "install", "--force", *options, source, *_repeated("--with", additional)]
 
 
 def _uv_requirement(entry: Mapping[str, Any]) -> str | None:
-    """Return a requirement of uv's receipt as it is typed; None where that could find something else, or nothing."""
+    """Return a requirement of uv's receipt as it is typed, or None if that could find something else or nothing."""
     name, extras = entry["name"], f"[{','.join(entry['extras'])}]" if "extras" in entry else ""
     local = next((entry[kind] for kind in ("path", "directory", "editable") if kind in entry), None)
     if local is not None:
         return f"{local}{extras}" if os.path.exists(local) else None
     remote = entry.get("url") or entry.get("git")
-    if remote is not None:  # where a password is in it, the command would show it
+    if remote is not None:  # a command with a password in it would show the password
         return f"{name}{extras} @ {remote}" if "url" in entry and shown(remote) == remote else None
     return None if name == NAME != INSTALL_SOURCE else f"{name}{extras}{entry.get('specifier', '')}"
 
@@ -169,8 +170,8 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
 
 
-def _place(tool: Installation) -> list[str]:
-    """Return the options by which pip installs beside this tool, where that is not the interpreter's own library."""
+def _target_options(tool: Installation) -> list[str]:
+    """Return the options that make pip use the library of d8-installer, if it is not the interpreter's own."""
     if tool.is_virtual or tool.library in libraries_of(tool.prefix):
         return []
     if tool.library == site.getusersitepackages():

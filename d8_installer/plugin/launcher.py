@@ -1,7 +1,7 @@
 """The launcher: the script that a plugin's wheel ships for each binary. Text only; its cold path is ``launch``.
 
-It is sh and Python at once. Its warm path forks nothing: one test and one ``exec`` of the active generation's file for
-the request that the wheel was built with, so that a new manifest (another hash) never runs what an old one asked for.
+It is sh and Python at once. Its warm path forks nothing: it tests for the active generation's file for the request that
+the wheel was built with, and executes it. So a wheel with a new manifest (another hash) never runs an old binary.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
 
 PROFILE_LINK = ".d8-profile"
-"""The link in a project's virtual environment that leads to its profile's directory."""
+"""The link in a project's virtual environment that leads to the directory of its profile."""
 HEAD_BYTES = 256
 """As much of a file as ``request_of`` needs."""
 _START = b"#!/bin/sh\n# d8-installer launcher: "
@@ -22,11 +22,12 @@ _MAX_NAME = 64
 _HASH_DIGITS = 64
 _HEX = frozenset(b"0123456789abcdef")
 
-# The home is DESIGN's: D8_INSTALLER_HOME, else XDG's, where a relative value counts as unset. A file that is another
-# user's is for the cold path to judge: a shell cannot tell root's from a stranger's. The cold path tries each Python
-# before it becomes it, since a Python may be gone, or be another version that knows nothing of this environment: the
-# environment's own; without pyvenv.cfg (a user site, `pip --target` and `--prefix`) d8-installer's script beside this
-# one, then that script's interpreter with the library given to it; at last d8-installer on PATH.
+# The home is D8_INSTALLER_HOME, or else below XDG_DATA_HOME; a relative value of the latter counts as unset. The warm
+# path runs only the user's own files; for others, the cold path decides, since a shell cannot tell root's files from a
+# stranger's. The cold path tests each Python before it executes it, because a Python may be gone, or be another version
+# that does not know this environment. It tries, in this order: the environment's Python; without pyvenv.cfg (a user
+# site, `pip --target` and `--prefix`) d8-installer's script beside this one, and then the interpreter of that script
+# with the library as an argument; and at last d8-installer on PATH.
 _TEXT = """\
 #!/bin/sh
 # d8-installer launcher: @binary@ sha256:@request@

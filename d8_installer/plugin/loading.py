@@ -44,7 +44,7 @@ def load(enabled: Iterable[str], found: Mapping[str, Distribution], known: Mappi
             unusable.append(UnusablePlugin(name=name, version=distribution.version, why=why, verifies=verifies))
             continue
         try:
-            plugins.append(_loaded(distribution))
+            plugins.append(_load_one(distribution))
         except D8Error as error:
             unusable.append(
                 UnusablePlugin(name=name, version=distribution.version, why=error.message, verifies=verifies)
@@ -55,7 +55,7 @@ def load(enabled: Iterable[str], found: Mapping[str, Distribution], known: Mappi
 def isolate_sys_path(directory: str) -> None:
     """Remove the script's and the working *directory*, and the entries of PYTHONPATH, from ``sys.path`` for good.
 
-    Plugins and their imports then come from the tool's own environment only.
+    Plugins and their imports then come from d8-installer's own environment only.
     """
     libraries = {os.path.realpath(entry) for entry in sys.path if "-packages" in os.path.basename(entry)}
     chosen = {os.path.realpath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
@@ -85,7 +85,8 @@ def examine(label: str, plugin: object) -> tuple[str, ...]:
     return tuple(sorted(caller.name for caller in callers))
 
 
-def _loaded(distribution: Distribution) -> LoadedPlugin:
+def _load_one(distribution: Distribution) -> LoadedPlugin:
+    """Import the modules that the distribution names, and examine them. Raise ConfigError if one does not fit."""
     title = f"{distribution.name} {distribution.version}"
     values = dict.fromkeys(
         value for group in (HOOKS, VERIFIERS) for value in distribution.groups.get(group, {}).values()
@@ -113,9 +114,8 @@ def _imported(title: str, value: str) -> object:
     if match is None:
         raise _unfit(title, f"its entry point {value[:100]!r} is not MODULE or MODULE:NAME")
     found: object = guarded(title, "its import", lambda: import_module(match[1]))
-    for part in (match[2] or "").split(".") if match[2] else ():
-        before = found
-        found = guarded(title, "its import", partial(getattr, before, part))
+    for name in match[2].split(".") if match[2] else ():
+        found = guarded(title, "its import", partial(getattr, found, name))
     return found
 
 

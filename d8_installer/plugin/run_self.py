@@ -1,6 +1,6 @@
-"""Running this very d8-installer from inside another program: what hooks of package managers and build back ends use.
+"""Runs this d8-installer from inside another program: the hooks of package managers and build back ends use it.
 
-A process of its own, so that nothing of ours is imported into theirs and no failure of ours is theirs.
+It runs as a process of its own, so that the other program imports nothing of ours and does not fail with us.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BUG = 70
-_START = (
+_CODE = (
     "import sys; ours = sys.argv.pop(1); ours in sys.path or sys.path.append(ours); "
     "from d8_installer.cli.main import main; sys.exit(main())"
 )
-"""PDM's and Poetry's project plugins lie in a directory that no Python knows by itself: it is the first argument."""
-_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The first argument is our library: plugins of PDM and Poetry projects are in a directory that no Python searches."""
+_LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class ToolResult(Struct, frozen=True):
-    """How a command ended: its exit code (DESIGN's), the envelope's ``data``, and each error's message and hint."""
+    """The result of a command: its exit code, the envelope's ``data``, and the message and hint of each error."""
 
     exit_code: int
     data: Mapping[str, object]
@@ -34,12 +34,12 @@ class ToolResult(Struct, frozen=True):
 
 
 def run_tool(*arguments: str, directory: str | None = None) -> ToolResult:
-    """Run ``d8-installer ARGUMENTS --json -q`` in *directory* and return what it said; warnings go to our stderr.
+    """Run ``d8-installer ARGUMENTS --json -q`` in *directory* and return its result. Warnings go to our stderr.
 
-    Never raises for what the command does: one that prints no envelope has exit code 70 and says so.
+    A command that fails does not raise. One that prints no envelope has the exit code 70 and an error that says so.
     """
-    # -P, not -I: a d8-installer in a user site is one as well, but the working directory is not a place for modules.
-    command = [sys.executable, "-P", "-c", _START, _OURS, *arguments, "--json", "--quiet"]
+    # -P and not -I: d8-installer may be in a user site, but no module may come from the working directory.
+    command = [sys.executable, "-P", "-c", _CODE, _LIBRARY, *arguments, "--json", "--quiet"]
     done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     try:
         envelope = json.loads(done.stdout)
