@@ -179,8 +179,9 @@ class Client:
 
             refuse_inside(origin.host, origin.port, self._options.connect_timeout)
         certificate = self._options.certificate
-        shown_here = certificate if certificate is not None and certificate.origin == origin else None
-        http = self._route(_Route(origin.scheme == "https", proxy, outside and proxy is None, shown_here))
+        if certificate is not None and certificate.origin != origin:
+            certificate = None
+        http = self._route(_Route(origin.scheme == "https", proxy, outside and proxy is None, certificate))
 
         def once() -> httpx2.Response:
             with self._head.of(self._options.read_timeout):
@@ -227,7 +228,7 @@ class Client:
         origin = Origin.parse(url)
         if not origin.is_private:
             raise ConfigError(
-                f"plain http is spoken to this machine only, not to {origin}", hint=f"write https://{origin}"
+                f"plain http is allowed to this machine only, not to {origin}", hint=f"write https://{origin}"
             )
         if self._options.offline:
             raise UnreachableError(

@@ -45,8 +45,8 @@ class Candidate:
         self._source: Source | None = None
         self._lock = threading.Lock()
         self.is_down = False
-        self.has_others = False
-        """Whether the person was told already that it has other bytes than the locked ones."""
+        self.has_other_bytes = False
+        """Whether it was found to have other bytes than the locked ones, and the person was warned."""
 
     @property
     def name(self) -> str:
@@ -68,6 +68,8 @@ class Candidate:
 
 
 class _Given(NamedTuple, Generic[T]):
+    """An answer, and the candidate that gave it."""
+
     by: Candidate
     answer: T
 
@@ -91,7 +93,7 @@ class FallbackSource:
         self._say = say
         self._warn = say if warn is None else warn
         self._cut: dict[Digest, int] = {}
-        self._gave: dict[tuple[str, str], str] = {}
+        self._given_by: dict[tuple[str, str], str] = {}
 
     @property
     def name(self) -> str:
@@ -105,12 +107,12 @@ class FallbackSource:
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest from the first source that has it; MismatchError if it is malformed or another one."""
         given = self._first(lambda source: _manifest(source, image, ref))
-        self._gave[image, ref] = given.by.name
+        self._given_by[image, ref] = given.by.name
         return given.answer
 
     def giver(self, image: str, ref: str) -> str:
         """Return the name of the source that gave this manifest, or all names if none has given it yet."""
-        return self._gave.get((image, ref), self.name)
+        return self._given_by.get((image, ref), self.name)
 
     def layer(self, request: LayerRequest) -> AbstractContextManager[Body]:
         """Open the layer at the first source that has it."""
@@ -183,8 +185,8 @@ class FallbackSource:
             self._say(f"{candidate.name} does not answer, so the other sources are asked first: {error}")
 
     def _warn_of_other_bytes(self, candidate: Candidate, error: MismatchError) -> None:
-        if not candidate.has_others and len(self._candidates) > 1:
-            candidate.has_others = True
+        if not candidate.has_other_bytes and len(self._candidates) > 1:
+            candidate.has_other_bytes = True
             self._warn(
                 f"{candidate.name} has other bytes than the locked ones, so the other sources are asked: {error}"
             )

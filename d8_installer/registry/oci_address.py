@@ -46,7 +46,7 @@ class OciAddress(Struct, frozen=True, kw_only=True):
         is_local = Origin.parse(f"https://{host}{port}").is_loopback
         if match[1] == "http" and not is_local:
             raise ConfigError(
-                f"{shown(url)}: plain http is spoken to this machine only",
+                f"{shown(url)}: plain http is allowed to this machine only",
                 hint=f"write oci+https://{shown(url).partition('://')[2]}",
             )
         api = f"{match[1] or ('http' if is_local else 'https')}://{host}{port}/v2/"

@@ -50,6 +50,7 @@ _MAX_PAGES = 1000
 _MAX_TAGS = 100_000
 _MAX_TAGS_BYTES = 4 << 20
 _MAX_LIST_BYTES = 64 << 20
+_LINK_HINT = "run the same command again: the link may have expired; check the clock too: `date`"
 _NO_LIST = "check that this is an OCI registry, or use another source"
 _CHUNK = 256 << 10
 
@@ -166,10 +167,7 @@ class Registry:
         if refusal.status == 401:
             why, hint = "wants a login, and credentials follow no redirect", "use its own address, and log in there"
         else:
-            why, hint = (
-                "refuses the link",
-                "run the same command again: the link may have expired; check the clock too: `date`",
-            )
+            why, hint = "refuses the link", _LINK_HINT
         return NotAllowedError(f"{refusal.clause}: {self.name} redirects to {there}, which {why}", hint=hint)
 
 
