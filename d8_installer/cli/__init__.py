@@ -1,1 +1,1 @@
-"""The command line: parse, call one verb, render its result. Decides nothing that a verb could decide."""
+"""The command line: it parses, calls one verb, and renders the result. It decides nothing that a verb could decide."""

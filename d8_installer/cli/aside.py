@@ -1,4 +1,4 @@
-"""What stands in for ``sys.stderr`` on a terminal, so that plugins, warnings and tracebacks do not run into bars."""
+"""The replacement of ``sys.stderr`` on a terminal: what plugins and Python write there does not run into the bars."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-def stand_in(err: TextIO, say: Callable[..., None], has_bars: Callable[[], bool]) -> TextIO:
-    """Return a stream to use in place of *err*; *say* takes whole lines."""
+def replacement(err: TextIO, say: Callable[..., None], has_bars: Callable[[], bool]) -> TextIO:
+    """Return a stream to use instead of *err*; *say* takes whole lines."""
     return cast("TextIO", _Aside(err, say, has_bars))
 
 
 class _Aside:
-    """Passes text on as it is while there are no bars, and whole lines, above the bars, while there are some."""
+    """A stream that passes text on. While there are bars, it passes on whole lines only, to be written above them."""
 
     def __init__(self, err: TextIO, say: Callable[..., None], has_bars: Callable[[], bool]) -> None:
         self._err = err
         self._say = say
         self._has_bars = has_bars
-        self._begun = ""
+        self._partial = ""
 
     def write(self, text: str) -> int:
-        """Write, or keep what is not a whole line yet."""
-        *lines, self._begun = f"{self._begun}{text}".split("\n")
+        """Write the whole lines of *text*; while there are bars, keep the rest until its line is complete."""
+        *lines, self._partial = f"{self._partial}{text}".split("\n")
         if lines:
             self._say(*lines)
         if not self._has_bars():
@@ -33,17 +33,17 @@ class _Aside:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write each."""
+        """Write all *lines*."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Write what is kept; while there are bars it stays until its line is whole."""
-        if self._begun and not self._has_bars():
-            begun, self._begun = self._begun, ""
-            self._err.write(begun)
+        """Write the incomplete line, unless there are bars."""
+        if self._partial and not self._has_bars():
+            partial, self._partial = self._partial, ""
+            self._err.write(partial)
         self._err.flush()
 
     def __getattr__(self, name: str) -> object:
-        """Be the stream in everything else: ``fileno``, ``encoding``, ``buffer``."""
+        """Return any other attribute of the stream: ``fileno``, ``encoding``, ``buffer``."""
         return getattr(self._err, name)

@@ -1,8 +1,8 @@
-"""The bars of transfers that are under way, drawn with rich, which is imported here alone.
+"""The progress bars of transfers, drawn by rich. Only this module imports it.
 
-Three things differ from rich's own ``Progress``. The cursor stays visible and below the bars, in column 0, so that
-whatever ends the process leaves a usable terminal. A transfer that is over leaves no bar behind: the command's last
-lines say what came. On a narrow terminal columns drop out, in place of lines that break.
+Three things differ from rich's own ``Progress``. The cursor stays visible, below the bars and in column 0, so that the
+terminal is usable however the process ends. A finished transfer leaves no bar behind: the last lines of the command
+report it. On a narrow terminal, columns are dropped instead of lines being wrapped.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _STDERR = 2
 _BAR = 24
-"""Columns of a long bar; a short one has half of them."""
+"""Columns of a long bar; a short bar has half as many."""
 _WITH_LONG_BAR, _WITH_SPEED, _WITH_BAR, _WITH_SIZE = 90, 70, 50, 30
-"""Columns that a terminal must have for each."""
+"""Columns that the terminal needs for each."""
 _LONGEST_NAME = 32
 
 
 class Bars(Progress):
-    """A line for each transfer that is under way. Safe for threads."""
+    """One line for each running transfer. Safe for threads."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._terminal = _Terminal(write)
@@ -41,19 +41,19 @@ class Bars(Progress):
         )
 
     def end(self) -> None:
-        """Take all lines away."""
+        """Remove all lines."""
         for number in self.task_ids:
             self.remove_task(number)
         self.stop()
 
     def take_down(self, number: TaskID) -> None:
-        """Take one line away, if it is still there."""
+        """Remove one line, if it is still there."""
         with self._lock:
             if number in self._tasks:
                 self.remove_task(number)
 
     def move(self, number: TaskID, amount: int) -> None:
-        """Move one bar, if it is still there."""
+        """Advance one bar, if it is still there."""
         with self._lock:
             if number in self._tasks:
                 self.advance(number, amount)
@@ -63,7 +63,7 @@ class Bars(Progress):
         self.console.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True)
 
     def get_renderables(self) -> Iterable[Text]:
-        """Yield the lines, and an empty one where the cursor stays."""
+        """Yield the lines, and an empty one for the cursor."""
         size = self._terminal.size = _terminal_size()
         tasks = self.tasks[: max(size.height - 2, 0)]
         longest = max((cell_len(task.description) for task in tasks), default=0)
@@ -73,7 +73,7 @@ class Bars(Progress):
 
 
 class _Terminal(Console):
-    """rich's Console on stderr, whose cursor is never hidden; what and whether to draw is the screen's decision."""
+    """A Console of rich on stderr that never hides the cursor. The screen decides what is drawn, and whether."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(
@@ -92,18 +92,18 @@ class _Terminal(Console):
 
 
 class _Sink:
-    """The part of a file that rich uses."""
+    """The methods of a file that rich calls."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.write = write
         self.encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"  # decides how a bar is drawn
 
     def flush(self) -> None:
-        """Every write is whole already."""
+        """Do nothing: every write is already complete."""
 
 
 def _terminal_size() -> ConsoleDimensions:
-    """Return the terminal's size at this moment; a pseudo-terminal may say 0."""
+    """Return the current size of the terminal; a pseudo-terminal may report 0."""
     try:
         columns, lines = os.get_terminal_size(_STDERR)
     except OSError:
@@ -112,7 +112,7 @@ def _terminal_size() -> ConsoleDimensions:
 
 
 def _line(task: Task, longest: int, columns: int, *, is_ascii: bool) -> Text:
-    """Return one transfer's line, narrower than the terminal: name, bar, bytes and speed, as far as they fit."""
+    """Return the line of a transfer, narrower than the terminal: as much of name, bar, bytes and speed as fits."""
     total = int(task.total or 0)
     share = min(task.completed / total, 1.0) if total else 0.0
     line = Text(no_wrap=True, overflow="crop")

@@ -1,7 +1,7 @@
-"""What a command is given and what it gives back.
+"""The input of a command (``Context``) and its result (``Outcome``, ``RawOutput``).
 
-The no-op ``sync`` passes through here, so nothing is imported that it can do without: not even ``typing``, for which
-a type checker takes ``TYPE_CHECKING = False`` as well.
+The no-op ``sync`` imports this module, so it imports little itself: not even ``typing``, since type checkers also
+understand ``TYPE_CHECKING = False``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """A command's end: its data, its text for people (lines of stdout), and the errors that did not stop it."""
+    """The result of a command: its data, its lines for people, and the errors that did not stop it."""
 
     __slots__ = ("data", "errors", "lines")
 
@@ -32,7 +32,7 @@ class Outcome:
 
 
 class RawOutput:
-    """A command whose stdout belongs to others (``run``, ``completion``, ``proxy serve``): only an exit code."""
+    """The result of a command whose stdout belongs to others (``run``, ``completion``, ``proxy serve``)."""
 
     __slots__ = ("exit_code",)
 
@@ -41,7 +41,7 @@ class RawOutput:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP arrived. All that answers Ctrl-C answers it too: what is unfinished is taken away."""
+    """SIGTERM or SIGHUP arrived. Whatever handles Ctrl-C handles this too, and removes what is unfinished."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -49,10 +49,10 @@ class Terminated(KeyboardInterrupt):
 
 
 def end_cleanly(screen: Screen) -> None:
-    """Turn the signals that end a process into an exception; one that the caller ignores (nohup) stays ignored.
+    """Turn the signals that end a process into exceptions; a signal that the caller ignores (nohup) stays ignored.
 
-    A second signal ends the process at once, whatever the first one's way out waits for: a killed process leaves the
-    old state or the new one.
+    A second signal ends the process at once, even if the handling of the first one waits for something. That is safe:
+    a killed process leaves the old state or the new one.
     """
     import signal
 
@@ -75,7 +75,7 @@ def end_cleanly(screen: Screen) -> None:
 
 
 def working_directory() -> str:
-    """Return where we are; a directory that was removed meanwhile holds no project, as the root does not."""
+    """Return the working directory. If it was removed, go to the root, which holds no project either."""
     try:
         return os.getcwd()
     except FileNotFoundError:
@@ -95,13 +95,13 @@ class Context:
         self.talk = talk
 
     def session(self) -> AbstractContextManager[Session]:
-        """Wire the parts that a verb needs, and add to its errors what only this machine knows."""
+        """Return what a verb works with; errors about an unknown image get a suggestion."""
         from d8_installer.cli.suggesting import with_suggestions
 
         return with_suggestions(self.wire())
 
     def wire(self) -> Session:
-        """Wire the parts that a verb needs."""
+        """Return what a verb works with."""
         from datetime import UTC, datetime
 
         end_cleanly(self.talk.screen)

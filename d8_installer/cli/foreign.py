@@ -1,4 +1,4 @@
-"""Commands of plugins: looked for when what was typed is not a command of ours; stdout is theirs."""
+"""Commands of plugins: tried if the typed word is not one of our commands. Their stdout is their own."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from d8_installer.plugin.records import Command, CommandContext
 
 _READER_GONE = 128 + 13
-"""What a command ends with that could not go on since its pipe was closed: what it would have returned is not known."""
+"""The exit code of a command that ended because its pipe was closed: its own exit code is not known."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 
 
 def execute(unknown: UnknownCommandError, screen: Screen) -> int:
-    """Run the plugin's command that *unknown* names, and return its exit code; without one, *unknown* is the error."""
+    """Run the plugin's command that *unknown* names and return its exit code; if there is none, show *unknown*."""
     typed = unknown.namespace
     talk = Talk(screen, quiet=typed.quiet, verbose=typed.verbose)
     try:
@@ -52,11 +52,11 @@ def execute(unknown: UnknownCommandError, screen: Screen) -> int:
 
 
 class _ReaderGoneError(D8Error):
-    """A plugin's command wrote into a pipe that was closed; never shown."""
+    """A plugin's command wrote to a closed pipe. Never shown."""
 
 
 def _read_globals(typed: argparse.Namespace) -> None:
-    """Read what stands after the command and is ours; it decides whether plugins are looked for, and where."""
+    """Read the global options after the command: they decide whether plugins are searched, and where."""
     parser = Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
     add_globals(parser, repeated=True)
     parser.parse_known_args(typed.rest, typed)

@@ -1,4 +1,4 @@
-"""How help is laid out: as wide as the terminal, with lines that break between words alone."""
+"""The layout of help: as wide as the terminal, with line breaks only between words."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 _WIDEST, _NARROWEST = 118, 20
 _NARROW = 60
-"""Below this many columns the text of an option stands below it, not beside it."""
+"""With fewer columns, the text of an option stands below the option, not beside it."""
 _DEEP, _SHALLOW = 24, 4
 _ENOUGH = 24
-"""Columns that the second one of a row must have."""
+"""Width that the second column of a row needs."""
 
 
 class HelpFormat(argparse.RawDescriptionHelpFormatter):
-    """Wraps every line that is too long; a line of two columns goes on in its second column."""
+    """Wraps every line that is too long; a row of two columns continues in its second column."""
 
     def __init__(self, prog: str) -> None:
-        """Say the width ourselves: argparse asks for it with every argument, and imports shutil for that."""
+        """Pass the width: argparse would compute it for every argument, and import shutil for that."""
         width = _columns()
         super().__init__(prog, width=width, max_help_position=_SHALLOW if width < _NARROW else _DEEP)
 
     def _format_usage(self, *arguments: Any) -> str:
-        """argparse keeps the options that exclude each other on one line, however long that is."""
+        """Wrap the usage: argparse keeps options that exclude each other on one line, however long."""
         text = super()._format_usage(*arguments)
         if max(map(len, text.splitlines()), default=0) <= self._width:
             return text
@@ -37,7 +37,7 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
 
 
 def _wrap_row(line: str, width: int) -> list[str]:
-    """Wrap a line. One of two columns begins with spaces, and goes on in its second column if that is wide enough."""
+    """Wrap a line; a row of two columns begins with spaces, and continues in its second column if there is room."""
     _, gap, text = line.lstrip().partition("  ")
     if line.startswith("  ") and gap:
         second = len(line) - len(text.lstrip())
@@ -53,7 +53,7 @@ def _wrap(text: str, width: int, further: str) -> list[str]:
 
 
 def _columns() -> int:
-    """Return the columns for help: those of the terminal, or of the variable COLUMNS where there is none."""
+    """Return the width for help: that of the terminal or, without one, the variable COLUMNS."""
     try:
         columns = os.get_terminal_size().columns
     except OSError:

@@ -1,4 +1,4 @@
-"""What a launcher's cold path does: provide the binary, say so in one line, become the binary."""
+"""A launcher's first run: provide the binary, report that in one line, and become the binary."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 class _FirstRun(Talk):
-    """Says what is fetched, and nothing else: a person who types a tool's name wants to hear that tool."""
+    """Reports only what is fetched: somebody who types the name of a tool wants the output of that tool."""
 
     def announce(self, name: str, total: int) -> None:
-        """Say it in a line that names us, where no bar can show it."""
+        """Write a line that names us, if no bar can be shown."""
         self.screen.say(f"d8-installer: fetching {name} ({sized(total)})")
 
     def note(self, text: str) -> None:
-        """Leave it out; so is the total."""
+        """Write nothing."""
 
     def warn(self, text: str) -> None:
-        """Leave it to ``sync`` and ``doctor``, which find the same."""
+        """Write nothing: ``sync`` and ``doctor`` find the same."""
 
 
 def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen) -> RawOutput:
-    """Do what ``launch REQUEST BINARY ARGV0 ARGS…`` says; REQUEST may be ``-`` for whatever the manifest has now."""
+    """Run ``launch REQUEST BINARY ARGV0 ARGS…``; a REQUEST of ``-`` stands for what the manifest asks for now."""
     if len(arguments) < 3:
         raise UsageError(
-            "launch wants REQUEST BINARY ARGV0 ARGS…", hint="it is for launchers; type `d8-installer run NAME`"
+            "launch needs REQUEST BINARY ARGV0 ARGS…", hint="it is for launchers; type `d8-installer run NAME`"
         )
     request, binary, argv0, *rest = arguments
     from d8_installer.ops.first_run import Launch, environment_of, find_ready

@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _hide_typed(typed: Sequence[str], screen: Screen) -> None:
-    """Hide the passwords of typed addresses, which an error quotes where they are not the word that was expected."""
+    """Hide the passwords in typed addresses: an error may quote a word that it did not expect."""
     for word in typed:
         if ":" in word and ("@" in word or "//" in word):
             from d8_installer.model.address import hidden_parts
@@ -68,7 +68,7 @@ def _guarded(typed: list[str], screen: Screen) -> int:
         return render.interrupted(screen, as_json=as_json)
     except OutputError as error:
         return render.failure(screen, None, error, as_json=False)
-    except Exception as error:  # noqa: BLE001 - what is no D8Error is our bug, and says so
+    except Exception as error:  # noqa: BLE001 - anything but a D8Error is a bug of ours
         render.bug(screen, error, as_json=as_json)
         return EXIT_BUG
 
@@ -95,7 +95,7 @@ def _flush_stderr() -> None:
 
 
 def _open_what_was_closed() -> None:
-    """Open the null device as each of the numbers 0 to 2 that the caller closed: no file of ours may get one."""
+    """Open the null device for each of the descriptors 0 to 2 that the caller closed, so that no other file gets it."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
@@ -160,7 +160,7 @@ def _name(words: list[str], screen: Screen) -> int:
 
 
 def _launch(typed: list[str], screen: Screen) -> int:
-    """A launcher's call is not a command line: all that follows is the program's, so nothing of it is parsed."""
+    """Run a launcher's call. Nothing of it is parsed: the arguments are the program's."""
     from d8_installer.cli.launching import execute
 
     try:

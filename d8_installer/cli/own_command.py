@@ -1,7 +1,7 @@
-"""How this program is typed on this machine: in a hint, `` `d8-installer …` `` becomes a command that works.
+"""How this program is called on this machine: in a hint, `` `d8-installer …` `` becomes a command that works.
 
-A person who installed only a plugin (pipx, uv tool) has no ``d8-installer`` on PATH: its script lies in the plugin's
-environment. Hints are written with ``d8-installer`` everywhere, and changed here, when they are shown.
+Somebody who installed only a plugin (pipx, uv tool) has no ``d8-installer`` on PATH: the script lies in the plugin's
+environment. Hints say ``d8-installer`` everywhere, and are changed here when they are shown.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _HEAD_BYTES = 512
 
 
 def typeable(text: str) -> str:
-    """Return *text* with each ``d8-installer`` that a pair of backticks holds as a command replaced, if it has to be.
+    """Return *text* with ``d8-installer`` replaced wherever it is a command in backticks, if it is not on PATH.
 
-    Only the word where a command begins is replaced: `` `pipx inject d8-installer d8-toy` `` stays.
+    Only the first word of a command is replaced: `` `pipx inject d8-installer d8-toy` `` stays.
     """
     if "`" not in text or NAME not in text or "`" not in text[: text.rfind(NAME)]:
         return text
@@ -29,7 +29,7 @@ def typeable(text: str) -> str:
 
 
 def typeable_hints(value: object) -> object:
-    """Return a JSON value with the same done to every text under the keys ``hint`` and ``message``."""
+    """Return a JSON value with every text under the keys ``hint`` and ``message`` made typeable."""
     if isinstance(value, dict):
         return {key: _typeable_field(key, field) for key, field in value.items()}
     if isinstance(value, (list, tuple)):
@@ -42,7 +42,7 @@ def _typeable_field(key: object, field: object) -> object:
 
 
 def command_word(environ: Mapping[str, str]) -> str:
-    """Return what a person types in place of ``d8-installer``, quoted for a POSIX shell."""
+    """Return what to type instead of ``d8-installer``, quoted for a POSIX shell."""
     if _is_on_path(environ.get("PATH", "")) or not sys.executable:
         return NAME
     library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -56,7 +56,7 @@ def command_word(environ: Mapping[str, str]) -> str:
 
 
 def _replaced(text: str, word: str) -> str:
-    """Replace the command word in the parts of *text* between backticks: at their beginning, after ``$(``, ``|``, …"""
+    """Replace the command word in the parts of *text* between backticks: at the beginning, after ``$(``, ``|``, …"""
     import re
 
     command = re.compile(rf"(^|[(|&;]\s*|\bsudo\s+){NAME}(?=[\s)]|$)")
@@ -74,7 +74,7 @@ def _is_on_path(path: str) -> bool:
 
 
 def _runs(path: str) -> bool:
-    """Whether *path* is a program; a script of a Python that was removed is none."""
+    """Return whether *path* is a program that can run: the Python of a script may have been removed."""
     if not (os.access(path, os.X_OK) and os.path.isfile(path)):
         return False
     try:
@@ -87,7 +87,7 @@ def _runs(path: str) -> bool:
 
 
 def _script(library: str) -> str | None:
-    """Return the console script of this very installation: the one that runs now, or the one beside its Python."""
+    """Return the console script of this installation: the running one, or the one beside its Python."""
     if not _is_importable(library):
         return None
     called = os.path.abspath(sys.argv[0])
@@ -100,7 +100,7 @@ def _script(library: str) -> str | None:
 
 
 def _is_importable(library: str) -> bool:
-    """Whether a bare Python finds this package in *library*: neither PYTHONPATH nor a line of code leads to it."""
+    """Return whether Python finds this package in *library* without PYTHONPATH or code that changes ``sys.path``."""
     import site
 
     known = [*site.getsitepackages(), site.getusersitepackages()]

@@ -1,4 +1,4 @@
-"""Becoming the program that ``run`` names: its arguments as typed, and this process given over to it."""
+"""Running a program as ``run`` does: with its arguments as they were typed, in place of this process if possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def verbatim(typed: argparse.Namespace) -> list[str]:
-    """Return what was typed after NAME, with the ``--`` that argparse takes away from its beginning."""
+    """Return what was typed after NAME, with the leading ``--`` that argparse removes."""
     after: list[str] = typed.program_arguments
     before = typed.rest[: len(typed.rest) - len(after)]
     taken = len(before) > 1 and before[-1] == "--" and before[-2] == typed.name
@@ -19,7 +19,7 @@ def verbatim(typed: argparse.Namespace) -> list[str]:
 
 
 def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a program to its end and return its exit code (128+n for a signal); Ctrl-C is the program's to answer."""
+    """Run a program to its end and return its exit code (128+n for a signal). The program handles Ctrl-C."""
     import signal
     import subprocess
 
@@ -33,7 +33,7 @@ def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> None:
-    """Replace this process; a file that the system cannot execute is an error of ours, not a traceback."""
+    """Replace this process by the program. Raise MismatchError if the system cannot execute it."""
     from d8_installer.errors import DiskError, MismatchError
 
     try:

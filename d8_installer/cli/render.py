@@ -1,4 +1,4 @@
-"""Result to text or JSON on stdout, error to stderr, through the screen: the only place that knows what is printed."""
+"""Prints results to stdout, as text or JSON, and errors to stderr, all through the screen."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 ENVELOPE_SCHEMA = 1
 _SHOWN = 20
-"""Errors that are shown of a command that did the rest; more help nobody."""
+"""The most errors that are shown if a command did the rest."""
 
 
 def outcome(screen: Screen, command: str, result: Outcome, *, as_json: bool) -> int:
-    """Print a command's result and return the exit code: that of the first error that did not stop it, or 0."""
+    """Print a command's result and return the exit code: that of its first error, or 0."""
     exit_code = result.errors[0].exit_code if result.errors else 0
     if as_json:
         status = "partial" if result.errors else "ok"
@@ -30,14 +30,14 @@ def outcome(screen: Screen, command: str, result: Outcome, *, as_json: bool) -> 
     for error in result.errors[:_SHOWN]:
         _complain(screen, error)
     if len(result.errors) > _SHOWN:
-        screen.say(_error(f"and {len(result.errors) - _SHOWN} more of the kind (all with --json)"))
+        screen.say(_error(f"and {len(result.errors) - _SHOWN} more errors (--json shows all)"))
     return exit_code
 
 
 def failure(screen: Screen, command: str | None, error: D8Error, *, as_json: bool) -> int:
     """Print the error that ended a command and return its exit code.
 
-    Where the JSON cannot be written, the error goes to stderr, and OutputError is raised.
+    If the JSON cannot be written, the error goes to stderr, and OutputError is raised.
     """
     if not as_json:
         _complain(screen, error)
@@ -51,7 +51,7 @@ def failure(screen: Screen, command: str | None, error: D8Error, *, as_json: boo
 
 
 def bug(screen: Screen, error: BaseException, *, as_json: bool) -> None:
-    """Show our own fault, with what a report needs."""
+    """Show a bug of ours, with what a report needs."""
     import traceback
 
     screen.end_bars()
@@ -62,13 +62,13 @@ def bug(screen: Screen, error: BaseException, *, as_json: bool) -> None:
 
 
 class BugError(D8Error):
-    """What ``--json`` says of our own fault."""
+    """A bug, as ``--json`` reports it."""
 
     exit_code = EXIT_BUG
 
 
 def interrupted(screen: Screen, *, as_json: bool) -> int:
-    """Say that the person ended it, and return the exit code."""
+    """Report Ctrl-C and return the exit code."""
     screen.end_bars()
     screen.say("interrupted")
     if as_json:
@@ -77,13 +77,13 @@ def interrupted(screen: Screen, *, as_json: bool) -> int:
 
 
 class InterruptedError(D8Error):  # noqa: A001 - the name is what ``--json`` calls it
-    """What ``--json`` says of Ctrl-C."""
+    """Ctrl-C, as ``--json`` reports it."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 def terminated(screen: Screen, number: int, *, as_json: bool) -> int:
-    """Say which signal ended it, and return the exit code, 128 and the signal's number."""
+    """Report the signal and return the exit code, 128 plus the signal's number."""
     import signal
 
     error = TerminatedError(number, signal.Signals(number).name)
@@ -95,7 +95,7 @@ def terminated(screen: Screen, number: int, *, as_json: bool) -> int:
 
 
 class TerminatedError(D8Error):
-    """What ``--json`` says of SIGTERM and SIGHUP."""
+    """SIGTERM or SIGHUP, as ``--json`` reports it."""
 
     def __init__(self, number: int, name: str) -> None:
         super().__init__(f"ended by {name}", hint="type the same command again")
@@ -103,7 +103,7 @@ class TerminatedError(D8Error):
 
 
 def _ending(screen: Screen, error: D8Error) -> None:
-    """Print the JSON of an end whose exit code stands, even where stdout cannot be written to."""
+    """Print the JSON of an end whose exit code is decided, even if stdout cannot be written to."""
     try:
         failure(screen, None, error, as_json=True)
     except OutputError as lost:
@@ -136,7 +136,7 @@ def _with_bytes(error: Mapping[str, object]) -> dict[str, object]:
 
 
 def _exchangeable(value: object) -> object:
-    """Return *value* without lone surrogates, which other readers of JSON refuse (RFC 8259 §8.2)."""
+    """Return *value* without lone surrogates, which other JSON parsers refuse (RFC 8259 §8.2)."""
     if isinstance(value, str):
         return known(value)
     if isinstance(value, dict):

@@ -1,16 +1,17 @@
 """The screen: the process's stdout and stderr. One object owns both, from the first line to the last.
 
-``main`` makes it before any thread starts, and everything that is shown goes through it. What it promises:
+``main`` creates it before any thread starts, and all output goes through it. It promises:
 
-- Lines and bars never mix. A line is written by one call, above the bars; bars are gone before stdout is written to.
-- The terminal needs no repair: the cursor is never hidden, and every write ends in column 0. So a killed process
-  leaves the terminal usable too.
-- stdout is data. What cannot be written is an OutputError, except where the reader has gone (``| head``, a terminal
-  that was closed): then the rest is dropped, and the command's own exit code stands.
-- A secret that the command knows is shown in neither, whoever has put it into a text.
-- stderr is talk. What cannot be written there is dropped: it changes neither the work nor the exit code.
+- Lines and bars never mix. A line is written by one call, above the bars. The bars are removed before stdout is
+  written to.
+- The terminal stays usable, even if the process is killed: the cursor is never hidden, and every write ends in
+  column 0.
+- stdout is data. If it cannot be written, that is an OutputError, except if the reader has gone (``| head``, a closed
+  terminal): then the rest is dropped, and the command keeps its own exit code.
+- stderr is talk. If it cannot be written, it is dropped, and changes neither the work nor the exit code.
+- A secret that the command knows is shown on neither, whatever text it is in.
 
-The no-op ``sync`` passes through here: nothing is imported that it can do without.
+The no-op ``sync`` imports this module, so it imports little itself.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from d8_installer.cli.bars import Bars
 
 RED, YELLOW, CYAN = 31, 33, 36
-"""Colours by their ANSI numbers: red is for failures alone, yellow for warnings, cyan for hints and table heads."""
+"""Colours by their ANSI numbers: red only for failures, yellow for warnings, cyan for hints and table heads."""
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -40,12 +41,12 @@ class OutputError(DiskError):
 
 
 class Toned(str):
-    """A line whose first *length* characters have a colour where the stream shows colours."""
+    """A line whose first *length* characters have a colour, if the stream shows colours."""
 
     __slots__ = ("length", "tone")
 
     def __new__(cls, text: str, tone: int, length: int | None = None) -> Toned:
-        """Return *text* with a colour; without *length* all of it has the colour."""
+        """Return *text* with a colour, all of it if there is no *length*."""
         made = super().__new__(cls, text)
         made.tone = tone
         made.length = len(text) if length is None else length
@@ -65,32 +66,32 @@ class Screen:
         self._bars: Bars | None = None
         self._is_silent = False
         self.secrets = Secrets()
-        """What is shown by no line and no document; the session adds what it knows."""
+        """Texts that are never shown; the session adds those that it knows."""
         self._out_is_terminal = out.isatty()
         self._err_is_terminal = err.isatty()
         self._may_draw = self._err_is_terminal and not _is_dumb()
 
     @classmethod
     def of_process(cls) -> Screen:
-        """Take over ``sys.stdout`` and ``sys.stderr``; on a terminal, what others write to stderr goes around bars."""
+        """Take over ``sys.stdout`` and ``sys.stderr``; on a terminal, text of others on stderr goes above the bars."""
         screen = cls(sys.stdout, sys.stderr)
         if screen.shows_bars:
-            from d8_installer.cli.aside import stand_in
+            from d8_installer.cli.aside import replacement
 
-            sys.stderr = stand_in(sys.stderr, screen.say, screen.has_bars)
+            sys.stderr = replacement(sys.stderr, screen.say, screen.has_bars)
         return screen
 
     @property
     def shows_bars(self) -> bool:
-        """Whether stderr is a terminal that can draw, and the command is not over."""
+        """Whether stderr is a terminal that can show bars, and the command has not ended."""
         return self._may_draw
 
     def has_bars(self) -> bool:
-        """Whether bars are on the terminal at this moment."""
+        """Return whether bars are on the terminal now."""
         return self._bars is not None
 
     def say(self, *lines: str) -> None:
-        """Write lines to stderr, with no line of another thread between them."""
+        """Write lines to stderr; no line of another thread comes between them."""
         text = "".join(f"{self._shown(line, self._err_is_terminal)}\n" for line in lines)
         with self._lock:
             if self._is_silent:
@@ -105,7 +106,7 @@ class Screen:
         self.write_raw("".join(f"{self._shown(line, self._out_is_terminal)}\n" for line in lines))
 
     def write_raw(self, text: str) -> None:
-        """Write text to stdout as it is: a script, a JSON document. Raises OutputError."""
+        """Write text to stdout as it is, such as a script or a JSON document. Raises OutputError."""
         with self._lock:
             self.end_bars()
             try:
@@ -115,7 +116,7 @@ class Screen:
                 self._lose_stdout(error)
 
     def bars(self) -> Bars | None:
-        """Return the bars, which go up at the first call; None where none can be shown."""
+        """Return the bars, which appear with the first call, or None if none can be shown."""
         with self._lock:
             if self._bars is None and self._may_draw:
                 from d8_installer.cli.bars import Bars
@@ -125,7 +126,7 @@ class Screen:
             return self._bars
 
     def end_bars(self) -> None:
-        """Take the bars down, if there are any."""
+        """Remove the bars, if there are any."""
         with self._lock:
             if self._bars is not None:
                 self._bars.end()
@@ -133,7 +134,7 @@ class Screen:
                 sys.stderr.flush()
 
     def close(self) -> None:
-        """Take the bars down for good, and write out what stdout still holds. Raises OutputError."""
+        """Remove the bars for good, and flush stdout. Raises OutputError."""
         with self._lock:
             self.end_bars()
             self._may_draw = False
@@ -143,7 +144,7 @@ class Screen:
                 self._lose_stdout(error)
 
     def has_lost_its_reader(self) -> bool:
-        """Whether stdout is a pipe that nobody reads."""
+        """Return whether stdout is a pipe without a reader."""
         import select
 
         poll = select.poll()
@@ -151,31 +152,31 @@ class Screen:
         return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
     def drop_output(self) -> None:
-        """Send to nowhere what stdout still holds, and what comes: Python writes it out once more when it ends."""
+        """Discard what stdout still holds and what is written later."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._out.fileno())
         os.close(nowhere)
 
     def silence(self) -> None:
-        """Drop what threads say that are still at work."""
+        """Discard what threads that are still running say from now on."""
         with self._lock:
             self._is_silent = True
 
     def leave_line(self) -> None:
-        """End the half line that a terminal makes of ``^C``. For an end that waits for nothing: no lock is taken."""
+        """End the line on which the terminal shows ``^C``. No lock is taken, since this end waits for nothing."""
         if self._err_is_terminal:
             self._draw("\n")
 
     def _draw(self, text: str) -> None:
-        """Write to stderr, without a lock: the thread that redraws the bars writes here too."""
+        """Write to stderr without a lock: the thread that redraws the bars writes here too."""
         try:
             _put(self._err, text)
         except (OSError, ValueError):
-            # Talk that reaches nobody (a full disk, a terminal that was closed) changes nothing about the work.
+            # A full disk or a closed terminal: talk that is lost changes nothing about the work.
             self._is_silent = True
 
     def _lose_stdout(self, error: OSError) -> None:
-        """Drop the rest; where somebody still could have read it, that is an OutputError."""
+        """Discard the rest of stdout. Raise OutputError unless the reader has gone."""
         self.drop_output()
         if error.errno == errno.EPIPE or (error.errno == errno.EIO and self._out_is_terminal):
             return
@@ -195,7 +196,7 @@ class Screen:
 
 
 def _put(stream: TextIO, text: str) -> None:
-    """Write all of *text* now; on POSIX paths go out as the bytes that they are, whatever the locale is."""
+    """Write all of *text* now. On POSIX, paths are written as the bytes that they are, whatever the locale."""
     number = _number(stream)
     if os.name != "posix" or number is None:
         stream.write(known(text))
@@ -225,9 +226,9 @@ def _is_dumb() -> bool:
 
 
 def printable(text: str) -> str:
-    """Return *text* without control characters: names from outside must not steer a terminal.
+    """Return *text* without control characters: names from outside must not control the terminal.
 
-    Surrogates that stand for a byte which is not UTF-8 stay.
+    Surrogates that stand for a byte that is not UTF-8 are kept.
     """
     if text.isprintable():
         return text
@@ -235,7 +236,7 @@ def printable(text: str) -> str:
 
 
 def with_bytes(text: str) -> str:
-    """Return a message in which ``repr`` wrote bytes that are not UTF-8 as ``\\udcff``, with those bytes again."""
+    """Return a message with the bytes that are not UTF-8 restored, which ``repr`` wrote as ``\\udcff``."""
     begin, *rest = text.split("\\udc")
     for part in rest:
         is_code = len(part) >= 2 and part[0] in "89abcdef" and part[1] in "0123456789abcdef"
@@ -244,7 +245,7 @@ def with_bytes(text: str) -> str:
 
 
 def known(text: str) -> str:
-    """Return *text* with U+FFFD for each byte that is not UTF-8, and for what no text may hold (RFC 8259 §8.2)."""
+    """Return *text* with U+FFFD for bytes that are not UTF-8 and for lone surrogates (RFC 8259 §8.2)."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Adds to an error what only this machine knows: the image that a mistyped name may mean."""
+"""Adds a suggestion to errors about an unknown image: the image that a mistyped name may mean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def with_suggestions(session: Session) -> Iterator[Session]:
-    """Enter *session*; an error about an image that is not there gets the name that is spelled most like it."""
+    """Enter *session*; an error about an unknown image suggests the name that is spelled most like it."""
     with session:
         try:
             yield session

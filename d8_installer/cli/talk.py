@@ -1,4 +1,4 @@
-"""Talk on stderr: notes, warnings and progress; never data."""
+"""Notes, warnings and progress on stderr; never data."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Talk:
             self.screen.say(text)
 
     def detail(self, text: str) -> None:
-        """Write a line if verbose."""
+        """Write a line, if verbose."""
         if self._verbose and not self._quiet:
             self.screen.say(text)
 
     def warn(self, text: str) -> None:
-        """Write a warning, also when quiet."""
+        """Write a warning, even if quiet."""
         self.screen.say(Toned(f"warning: {with_bytes(text)}", YELLOW, len("warning:")))
 
     def task(self, name: str, total: int) -> LineTask:
@@ -52,22 +52,22 @@ class Talk:
         return BarTask(self, bars, bars.add_task(known(printable(name)), total=total))
 
     def announce(self, name: str, total: int) -> None:
-        """Say in a line what is fetched, where no bar can show it."""
+        """Write a line about what is fetched, if no bar can be shown."""
         self.note(f"fetching {name} ({sized(total)})")
 
     def count(self, size: int) -> None:
-        """Add a transfer of *size* bytes to what is told in the end."""
+        """Add a transfer of *size* bytes to the total."""
         with self._lock:
             self._transfers += 1
             self._bytes += size
 
     def fail(self) -> None:
-        """End the bars; the total of a command that failed is not told."""
+        """Remove the bars; a command that failed reports no total."""
         self._transfers = 0
         self.close()
 
     def close(self) -> None:
-        """End the bars and tell the total of the transfers that brought something."""
+        """Remove the bars, and report the total of the finished transfers."""
         self.screen.end_bars()
         if self._transfers:
             seconds = time.monotonic() - self._begin
@@ -76,18 +76,18 @@ class Talk:
 
 
 class LineTask:
-    """A transfer that only counts."""
+    """A transfer that is only counted."""
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
         self._size = 0
 
     def advance(self, amount: int) -> None:
-        """Count."""
+        """Count the bytes."""
         self._size += amount
 
     def finish(self, *, is_whole: bool) -> None:
-        """Let it count in the total if all of it came."""
+        """Add the transfer to the total if it is complete."""
         if is_whole:
             self._talk.count(self._size)
 
@@ -101,11 +101,11 @@ class BarTask(LineTask):
         self._number = number
 
     def advance(self, amount: int) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         super().advance(amount)
         self._bars.move(self._number, amount)
 
     def finish(self, *, is_whole: bool) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         super().finish(is_whole=is_whole)
         self._bars.take_down(self._number)

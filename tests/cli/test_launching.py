@@ -277,7 +277,7 @@ def test_a_plugin_with_a_broken_manifest_says_where(machine: Machine) -> None:
 
 @pytest.mark.parametrize("words", [(), ("x",), ("x", "y")])
 def test_the_command_is_no_one_elses(machine: Machine, words: tuple[str, ...]) -> None:
-    assert "launch wants REQUEST BINARY ARGV0" in failure(machine.run("launch", *words), 2)
+    assert "launch needs REQUEST BINARY ARGV0" in failure(machine.run("launch", *words), 2)
 
 
 @pytest.mark.parametrize("request_hash", ["../../../../bin", "x", "0" * 63 + "/"])

@@ -1,1 +1,1 @@
-"""One command a file: ``configure(parser)`` says its arguments, ``execute(context)`` calls its verb."""
+"""One command a file: ``configure(parser)`` adds its own arguments, ``execute(context)`` calls its verb."""

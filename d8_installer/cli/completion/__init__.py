@@ -1,1 +1,1 @@
-"""Completions: the scripts for each shell, made from the parser, and the installed names that they ask for."""
+"""Completion scripts for each shell, made from the parser, and the installed names that they ask for."""
