@@ -28,7 +28,9 @@ from d8_installer.model.resolution import (
 )
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
-from d8_installer.resolve import pin, resolve, staleness
+from d8_installer.resolve.choose import resolve
+from d8_installer.resolve.pin import pin
+from d8_installer.resolve.stale import staleness
 from tests.strategies import (
     CATALOGUE_NAMES,
     LINUX,

@@ -10,6 +10,8 @@ Some hosts are ambiguous. They are decided as follows, and ``--platform`` overri
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.value import Struct
 
@@ -51,6 +53,13 @@ class HostFacts(Struct, frozen=True):
     kernel_version: str = ""
 
 
+@lru_cache(64)
+def _words(text: str) -> tuple[str, str] | None:
+    """Return the two words of ``<os>-<arch>``, or None. A lock has the same few platforms thousands of times."""
+    os, _, architecture = text.partition("-")
+    return (os, architecture) if _is_word(os) and _is_word(architecture) else None
+
+
 def _is_word(text: str) -> bool:
     return 0 < len(text) <= _WORD_LENGTH and not text.strip(_WORD)
 
@@ -64,10 +73,10 @@ class Platform(Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: object) -> Platform:
         """Read ``<os>-<arch>``, two lower-case words; anything else is a DocumentError."""
-        os, dash, architecture = text.partition("-") if isinstance(text, str) else ("", "", "")
-        if not (dash and _is_word(os) and _is_word(architecture)):
+        words = _words(text) if isinstance(text, str) else None
+        if words is None:
             raise DocumentError(f"{str(text)[:100]!r} is not a platform", hint=_platform_hint(str(text)))
-        return cls(os, architecture)
+        return cls(*words)
 
     @classmethod
     def of_host(cls, facts: HostFacts) -> Platform:

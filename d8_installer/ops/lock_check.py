@@ -11,7 +11,7 @@ from d8_installer.pipeline.absent_requesters import note_absent
 from d8_installer.pipeline.relock import refuse_missing, stale_error
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import moved_tags, refuse_moved, tops_of
-from d8_installer.resolve import staleness
+from d8_installer.resolve.stale import staleness
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error

@@ -10,7 +10,7 @@ from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.driver import drive
 from d8_installer.pipeline.relock import cutoff_of, refuse_unknown
 from d8_installer.pipeline.requesters import gather
-from d8_installer.resolve import explain
+from d8_installer.resolve.explain import explain
 
 if TYPE_CHECKING:
     from datetime import datetime

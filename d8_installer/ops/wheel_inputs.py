@@ -15,7 +15,7 @@ from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.situation import stored_for
 from d8_installer.pipeline.tag_memory import refuse_moved
 from d8_installer.plan.plan import make_plan
-from d8_installer.resolve import staleness
+from d8_installer.resolve.stale import staleness
 from d8_installer.store import status
 from d8_installer.store.generations import file_name
 

@@ -23,7 +23,8 @@ from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.situation import situation
 from d8_installer.pipeline.tag_memory import note_first_trust
 from d8_installer.plan.plan import make_plan
-from d8_installer.resolve import seen_from_here, staleness
+from d8_installer.resolve.absent_manifest import seen_from_here
+from d8_installer.resolve.stale import staleness
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:

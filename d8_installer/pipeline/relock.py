@@ -16,7 +16,9 @@ from d8_installer.pipeline.gone_versions import naming_gone, warn_of_gone
 from d8_installer.pipeline.other_profiles import hint_elsewhere
 from d8_installer.pipeline.pool import workers
 from d8_installer.pipeline.tag_memory import accepted_moves, note_first_trust, refuse_moved, tops_of
-from d8_installer.resolve import pin_what_can_be, resolve, staleness
+from d8_installer.resolve.choose import resolve
+from d8_installer.resolve.pin import pin_what_can_be
+from d8_installer.resolve.stale import staleness
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from d8_installer.pipeline.hooked_manifests import hooked_manifests
 from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, search_plugins
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
-from d8_installer.resolve import seen_from_here
+from d8_installer.resolve.absent_manifest import seen_from_here
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.resolution import Trust, Wanted
 from d8_installer.pipeline.driver import drive
 from d8_installer.registry.oci_layout import LayoutSource
-from d8_installer.resolve import pin, resolve
+from d8_installer.resolve.choose import resolve
+from d8_installer.resolve.pin import pin
 from tests.images import add_image, executables
 
 if TYPE_CHECKING:
