@@ -124,10 +124,15 @@ def the_commands_are_the_parsers(page: str) -> list[str]:
     table = rows(chapter(page, "## Commands"))
     in_files = {span for row in table for span in spans(row[1])}
     without = [f"commands: {row[0]} names no file of its verb" for row in table if not files(row[2])]
+    named = set(files(page))
+    unnamed = [
+        f"the page does not name ops/{name}.py" for name in modules(PACKAGE / "ops") if f"ops/{name}.py" not in named
+    ]
     return [
         *differences("commands", [span for row in table for span in spans(row[0])], VERBS),
         *differences("cli/commands", in_files, modules(PACKAGE / "cli/commands")),
         *without,
+        *unnamed,
     ]
 
 
