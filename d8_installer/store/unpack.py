@@ -19,7 +19,6 @@ import threading
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from d8_installer.errors import DiskError, MismatchError, NotFoundError
@@ -33,6 +32,7 @@ from d8_installer.store.os_errors import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+    from queue import SimpleQueue
 
     from d8_installer.model.version import Compat
 
@@ -254,6 +254,8 @@ class Channel(Generic[T]):
     """
 
     def __init__(self, depth: int) -> None:
+        from queue import SimpleQueue  # only large layers need it
+
         self._items: SimpleQueue[T | None] = SimpleQueue()
         self._free: SimpleQueue[bool] = SimpleQueue()
         self.end: Callable[[], None] = partial(self._items.put, None)
