@@ -265,7 +265,7 @@ def _parsed(raw: bytes, what: str) -> ImageIndex | ImageManifest:
     try:
         return parse_manifest(raw)
     except MismatchError as error:
-        raise MismatchError(f"{what} is not a manifest: {error}", hint=_BROKEN) from error
+        raise error.within(f"{what} is not a manifest", hint=_BROKEN) from error
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

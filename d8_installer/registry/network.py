@@ -133,7 +133,7 @@ def addresses(host: str, port: int, timeout: float | None) -> list[str]:
         except (OSError, UnicodeError) as error:
             failed.append(error)
 
-    # ``cli.main`` lets the command end while a thread with such a name still waits.
+    # A daemon: the command may end while the resolver still waits.
     thread = threading.Thread(target=ask, name="d8-resolve", daemon=True)
     thread.start()
     thread.join(timeout)
