@@ -1,4 +1,4 @@
-"""``list``: the binaries in place in a profile, and who requests their images. Takes no lock and changes nothing."""
+"""``list``: lists the binaries of a profile and the requesters of their images. Takes no lock and changes nothing."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _row(
     )
 
 
-# -- who requests it, and which range ----------------------------------------------------------------------------------
+# -- requesters and their ranges ---------------------------------------------------------------------------------------
 
 
 def _requests(session: Session, profile: Profile, active: Generation) -> Mapping[ImageName, tuple[RequestedRange, ...]]:
@@ -133,7 +133,7 @@ def _requests(session: Session, profile: Profile, active: Generation) -> Mapping
             return _joined(wanted.locked, wanted.requirements)
         return _joined(workspace.locked, workspace.manifest.requirements(OWN_MANIFEST))
     except D8Error as error:
-        session.reporter.warn(f"{error}; who asks for what is read from the active generation alone")
+        session.reporter.warn(f"{error}; the requesters are read from the active generation only")
     try:
         return _joined(Lock.parse(active.lock.encode(), "d8.lock"), ())
     except D8Error:  # the record is damaged, as `verify` reports; no requester is known

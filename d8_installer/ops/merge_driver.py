@@ -29,7 +29,7 @@ _SHOWN = 20
 class Merging(Struct, kw_only=True):
     """Reads a lock that may have the conflict markers of an unfinished merge.
 
-    ``taken`` names the side whose entry counts for an image. Images in ``upgrade`` (None: every image) are resolved
+    ``taken`` names, for an image, the side that counts. Images in ``upgrade`` (None: every image) are resolved
     again anyway. After ``load``, ``unsettled`` are the images to pin again at the version that they have, and ``seen``
     are all images that any side of the merge has.
     """
@@ -64,7 +64,7 @@ class Merging(Struct, kw_only=True):
         self.reporter.note(f"merged both sides of {path}")
         if merged.unsettled:
             names = ", ".join(sorted(map(str, merged.unsettled)))
-            self.reporter.note(f"both sides changed who wants {names}, or how: pinned again from the manifests")
+            self.reporter.note(f"both sides changed the requests for {names}: pinned again from the manifests")
         return Document(text, merged.lock)
 
     def _whole_entries(self, path: str, text: str | None) -> Document[Lock] | None:
@@ -244,5 +244,5 @@ def _whole_lines(text: str) -> str:
 def _left(merged: Merged) -> str:
     named = {clash.name for clash in merged.clashes}
     shown = [str(clash) for clash in merged.clashes]
-    shown += [f"{name} (who wants it, or how)" for name in sorted(merged.unsettled) if name not in named]
+    shown += [f"{name} (its requests)" for name in sorted(merged.unsettled) if name not in named]
     return f"both sides changed {_shortened(shown)}"

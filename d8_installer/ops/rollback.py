@@ -21,7 +21,7 @@ _HISTORY = "see `d8-installer history`"
 
 
 class Difference(Struct, frozen=True):
-    """One binary before and after: its versions, or None where it is absent; the same version if its bytes differ."""
+    """One binary before and after: its versions, or None if it is absent. They are equal if only the bytes differ."""
 
     binary: str
     before: str | None
@@ -52,7 +52,7 @@ class RolledBack(Struct, frozen=True, kw_only=True):
 
 
 def differences(before: Generation | None, after: Generation) -> tuple[Difference, ...]:
-    """Return the binaries in ``bin`` whose version or bytes differ; a moved tag changes only the bytes."""
+    """Return the binaries in ``bin`` whose version or bytes differ. A moved tag changes only the bytes."""
     old, new = {} if before is None else _in_bin(before), _in_bin(after)
     changed = [name for name in sorted(old.keys() | new.keys()) if _identity(old.get(name)) != _identity(new.get(name))]
     return tuple(Difference(name, _version(old.get(name)), _version(new.get(name))) for name in changed)
@@ -74,7 +74,7 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     """Make generation *number* (None: the one before the active one) the active one; it keeps its number.
 
     A user's lock is restored from it. A project's ``d8.lock`` stays: it is the project's, and the next sync returns to
-    it. Raise NotFoundError where there is no such generation, DiskError where the store lacks one of its files.
+    it. If there is no such generation, raise NotFoundError; if the store lacks one of its files, raise DiskError.
     """
     profile = session.profiles.find()
     with session.profiles.writing(profile, reading=False) as workspace:
@@ -135,7 +135,7 @@ def _target(session: Session, workspace: Workspace, active: int | None, number: 
 
 
 def _way_back(session: Session, profile: Profile) -> str:
-    """Return the hint where there is nothing to go back to: inside a project, the user's profile may be meant."""
+    """Return the hint if there is nothing to go back to. In a project, the person may mean the user's profile."""
     user = session.scope.home.profile("user")
     if profile.kind == "project" and len(recovery.numbers(user)) > 1:
         return "the user's profile has earlier generations: type `d8-installer --user rollback`"
@@ -158,7 +158,7 @@ def _file(generation: Generation, placed: Placed) -> str:
 
 
 def _is_laid_out(session: Session, workspace: Workspace, target: Generation) -> bool:
-    """Return whether every file of the generation is where it should be, and leads to its stored file."""
+    """Whether every file of the generation is in its place and leads to its stored file."""
     home, switch = session.scope.home, workspace.generations.switch
     top = workspace.generations.paths.generation(target.number)
     directories = {name for placed in target.placed for name in places_of(placed.placement)}

@@ -47,7 +47,7 @@ class RemovalPlan(Struct, frozen=True, kw_only=True):
     """What is to be removed: ``files`` and trees, ``links`` in environments, then ``directories`` that are empty.
 
     Of the files in ``start_up``, only the lines of ``ensurepath`` are removed, or the whole file if ``ensurepath`` made
-    it. ``removed`` and ``changed`` are the paths that a person is told of.
+    it. ``removed`` and ``changed`` are the paths to report.
     """
 
     files: tuple[str, ...]
@@ -92,7 +92,7 @@ def plan_removal(session: Session) -> RemovalPlan:
         links=links,
         start_up=start_up,
         kept=(*home.kept, *person.kept, *(Kept(path, why) for path, why in refused.items())),
-        removed=(*home.announced, *person.announced, *links, *whole),
+        removed=(*home.reported, *person.reported, *links, *whole),
         changed=tuple(file.path for file in start_up if file.path not in whole),
     )
 
@@ -119,12 +119,12 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
 
 
 class _Part(Struct, frozen=True, kw_only=True):
-    """The part of the plan that concerns one directory. ``announced`` are the paths that a person is told of."""
+    """The part of the plan that concerns one directory. ``reported`` are the paths to report."""
 
     files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
-    announced: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
 
 
 def _in_home(session: Session) -> _Part:
@@ -143,7 +143,7 @@ def _in_home(session: Session) -> _Part:
         files=tuple(ours),
         directories=tuple(inventory.directories(home)),
         kept=kept,
-        announced=() if kept else (home.root,),
+        reported=() if kept else (home.root,),
     )
 
 
@@ -156,8 +156,8 @@ def _in_config(session: Session) -> _Part:
     foreign = [path for name in fs.list_directory(config) if (path := os.path.join(config, name)) not in ours]
     made = home_state.load_made(session.scope.home)
     shared = [path for path in shared_directories(session.scope.environ) if path in made]
-    announced = tuple(path for path in ours if path.endswith(".toml"))
-    return _Part(files=tuple(ours), directories=(config, *shared), kept=_kept(config, foreign), announced=announced)
+    reported = tuple(path for path in ours if path.endswith(".toml"))
+    return _Part(files=tuple(ours), directories=(config, *shared), kept=_kept(config, foreign), reported=reported)
 
 
 def _documents(directory: str, *names: str) -> list[str]:
@@ -205,11 +205,11 @@ def _profile_links(session: Session) -> Iterator[str]:
 @contextlib.contextmanager
 def _all_locks(session: Session, *, has_home: bool) -> Iterator[None]:
     """Hold every lock of the home, if there is a home."""
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         if has_home:
-            held.enter_context(session.profiles.switching())
+            locks.enter_context(session.profiles.switching())
             for profile in profiles_on_disk(session):
-                if not held.enter_context(fs.try_exclusive(profile.paths.mutex)):
+                if not locks.enter_context(fs.try_exclusive(profile.paths.mutex)):
                     raise TryAgainError(
                         f"another d8-installer is at work in {profile.title}",
                         hint="type the same command when it is done",

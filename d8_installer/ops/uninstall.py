@@ -73,6 +73,8 @@ def _requesters(session: Session, workspace: Workspace, chosen: Sequence[ImageNa
 def _note_other_requesters(session: Session, wanted: Wanted, name: ImageName) -> None:
     """Say which plugins keep an image that is uninstalled, and which absent requesters lose it."""
     if plugins := plugins_that_keep(wanted, name):
-        session.reporter.note(f"{name} stays for {', '.join(plugins)}, which wants it too")
+        session.reporter.note(f"{name} stays for {', '.join(plugins)}, which requires it too")
     if absent := absent_requesters(wanted, name):
-        session.reporter.note(f"{name} was locked for {requesters_text(absent)}, not installed here: that goes too")
+        session.reporter.note(
+            f"{name} was locked for {requesters_text(absent)}, not installed here: that is removed too"
+        )

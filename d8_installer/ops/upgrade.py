@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
     """Move the images, or *every* image of the profile, to the newest versions that their ranges allow.
 
-    Plugins' images too. An image whose range is not known here is a DocumentError if it was named, else a note.
+    This includes the images of plugins. If the range of an image is not known here, that is a DocumentError for a named
+    image, and a note otherwise.
     """
     chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
@@ -66,7 +67,7 @@ def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted
     )
 
 
-# -- what stays where it was (docs/profiles.md) ------------------------------------------------------------------------
+# -- what is held back (docs/profiles.md) ------------------------------------------------------------------------------
 
 
 def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relocked: Relocked) -> None:
@@ -83,7 +84,7 @@ def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relo
 
 
 def _reason(session: Session, workspace: Workspace, held: HeldBack) -> str:
-    """Return whose range holds the image back, and what to do: a person can change only their own range."""
+    """Return the range that holds the image back, and what to do: a person can change only their own ranges."""
     plugins = [one for one in held.holders if one.requester != OWN_MANIFEST]
     if plugins:
         ranges = " and ".join(f"{one.request.version.text} of the plugin {one.requester}" for one in plugins)

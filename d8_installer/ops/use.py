@@ -67,7 +67,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
 
 
 def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:
-    """Return *wanted* with a requirement of any version for an image none of whose requesters can be read here.
+    """Return *wanted* with a requirement of any version for an image that no readable requester asks for.
 
     It asks for the locked binaries, as the first locked requester. ``_with_requests`` restores that one's hash.
     """

@@ -1,4 +1,4 @@
-"""``versions``: the published versions of an image, newest first."""
+"""``versions``: lists the published versions of an image, newest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``which``: where a binary of the profile is, and which stored file that is. Takes no lock; changes nothing."""
+"""``which``: finds a binary of the profile and its stored file. Takes no lock and changes nothing."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class LoadedPlugin(Struct, frozen=True, kw_only=True):
 
 
 class UnusablePlugin(Struct, frozen=True, kw_only=True):
-    """An enabled plugin whose hooks are not called, and why. ``version`` is None if the plugin was not found.
+    """An enabled plugin that is not called, and why. ``version`` is None if the plugin was not found.
 
     ``verifies`` is true if the plugin has verifiers, or may have some for all that is known.
     """
@@ -255,7 +255,7 @@ def _checked(hook: str, implementation: pluggy.HookImpl, kind: type[Record], ans
     elif others := sorted({type(record).__name__ for record in answer if not isinstance(record, kind)}):
         wrong = f"a list with {', '.join(others)} in it"
     elif not all(isinstance(record.name, str) and record.name for record in answer):
-        wrong = "one whose name is not text"
+        wrong = "one with a name that is not text"
     else:
         return answer
     raise ConfigError(

@@ -1,6 +1,6 @@
 """Finds the plugins in environments. Reads text: no other Python starts, and nothing of a plugin is imported.
 
-A plugin is a distribution whose ``entry_points.txt`` names its manifest.
+A plugin is a distribution that names its manifest in ``entry_points.txt``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DiscoveredPlugin(Struct, frozen=True, kw_only=True):
 
 
 class BrokenPlugin(Struct, frozen=True):
-    """A plugin whose manifest does not count, and why."""
+    """A plugin that ships a manifest which does not count, and why."""
 
     distribution: Distribution
     error: DocumentError

@@ -143,7 +143,7 @@ def direct_url(directory: str) -> dict[str, object]:
 
 
 def is_editable(directory: str) -> bool:
-    """Whether the distribution is an editable install, whose files are a person's work tree."""
+    """Whether the distribution is an editable install: its files are a person's work tree."""
     info = direct_url(directory).get("dir_info")
     return isinstance(info, dict) and info.get("editable") is True
 

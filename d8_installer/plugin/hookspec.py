@@ -86,7 +86,7 @@ def d8_manifests(request: ManifestsRequest) -> list[ManifestText]:
     --frozen``, not ``uninstall``).
     Order: by requester.
     Returns: one record for each manifest. It is parsed like any other manifest. A broken one is named and left out, and
-    so is one whose requester already has a manifest.
+    so is a second one of the same requester.
     Raises: any D8Error. Then the manifests of that plugin are left out, the command goes on, and its exit code says so.
     A profile with such a plugin has no quick sync.
 

@@ -97,7 +97,7 @@ sys.exit(main(["@request@", "@binary@", *sys.argv]))
 
 
 def launcher(binary: str, request: Digest) -> str:
-    """Return the launcher of *binary* for the request whose hash is *request* (``Request.hash``)."""
+    """Return the launcher of *binary* for the request with the hash *request* (``Request.hash``)."""
     text = _TEXT.replace("@source@", INSTALL_SOURCE)
     return text.replace("@link@", PROFILE_LINK).replace("@binary@", binary).replace("@request@", request.hex)
 

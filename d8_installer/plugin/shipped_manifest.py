@@ -1,7 +1,7 @@
 """Reads the manifest that a distribution ships. It counts only if the distribution's own RECORD has its hash.
 
-There are two exceptions: an editable install, whose manifest is in a person's work tree, and a distribution of the
-system's package manager, which has no RECORD and whose files are the administrator's.
+There are two exceptions: an editable install, with its manifest in a person's work tree, and a distribution of the
+system's package manager, which has no RECORD. Its files must be the administrator's.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _path_inside(distribution: Distribution, value: str) -> str:
 
 
 def _find(distribution: Distribution, inside: str, *, editable: bool) -> _File:
-    """Return the manifest at *inside*, or where an editable install has it."""
+    """Return the manifest at *inside*. An editable install has it elsewhere."""
     if editable:
         return _in_work_tree(distribution, inside)
     record = read_file(f"{distribution.directory}/{RECORD}", MAX_RECORD)

@@ -84,7 +84,7 @@ def test_where_the_manifest_is_lost_every_verb_handles_what_list_shows(person: B
     assert "hint: give it a range: type `d8-installer install 'c>=1.0.0'`, then `d8-installer upgrade c`" in refused.err
     assert "c stays at v1.0.0" in person.ok("upgrade", "--all").err
     gone = person.ok("uninstall", "b")
-    assert "b was locked for another d8.toml, not installed here: that goes too" in gone.err
+    assert "b was locked for another d8.toml, not installed here: that is removed too" in gone.err
     assert gone.out.startswith("removed b (b v2.0.0)\ngeneration")
     assert "asked for by another d8.toml, not installed here" in person.ok("lock").err
     person.ok("lock", "--check")

@@ -505,7 +505,7 @@ def test_an_uninstall_says_who_keeps_the_image(person: PluginUser) -> None:
     person.ok("install", "hello")
     person.pipx("d8-plug-hello", manifest("hello"))
     person.ok("sync")
-    assert "hello stays for d8-plug-hello, which wants it too" in person.ok("uninstall", "hello").err
+    assert "hello stays for d8-plug-hello, which requires it too" in person.ok("uninstall", "hello").err
     assert person.binaries() == ["hello"]
 
 

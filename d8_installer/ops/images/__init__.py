@@ -1,1 +1,1 @@
-"""What the verbs about named images share: who requests an image, editing and locking again, likely misspellings."""
+"""Shared by the verbs about named images: the requesters of an image, edits of the manifest, likely misspellings."""

@@ -1,4 +1,4 @@
-"""What ``install``, ``uninstall``, ``upgrade`` and ``use`` share: an edited manifest, a new lock, and applying both."""
+"""Shared by ``install``, ``uninstall``, ``upgrade`` and ``use``: edits the manifest, locks again, and applies both."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Who requests an image in a profile: requesters that are here, requesters that only the lock names, or none.
+"""The requests for an image in a profile: of requesters that are installed here, or that only the lock names.
 
-The rules are in docs/profiles.md: what ``list`` shows, ``use``, ``uninstall`` and ``upgrade`` can handle.
+docs/profiles.md has the rules: what ``list`` shows, ``use``, ``uninstall`` and ``upgrade`` can handle.
 """
 
 from __future__ import annotations

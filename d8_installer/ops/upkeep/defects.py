@@ -1,4 +1,4 @@
-"""A defect that ``verify`` finds in a home: its kind, where it is, and what helps."""
+"""Defect: one thing that ``verify`` finds wrong in a home, with its kind, its path and the remedy."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """``gc``: removes old generations, and then what no generation needs. Decides first; ``--dry-run`` ends there.
 
-The roots are all generations of all profiles whose project still exists, and of all runs. The home's lock is held from
-the first look to the last removal, so that no generation is made meanwhile. An install that relied on something removed
-here looks again once it has that lock, and fetches it.
+The roots are the generations of all runs, and of all profiles except those of removed projects. The home's lock is
+held from the first look to the last removal, so that no generation is made meanwhile. An install that relied on
+something removed here looks again once it has that lock, and fetches it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 class GcOptions(Struct, frozen=True, kw_only=True):
     """What stays: the newest ``keep`` generations (None: the setting ``retention``) that are not ``older_than`` an age.
 
-    ``missing``: profiles of projects whose disk may only not be mounted are removed too.
+    With ``missing``, profiles of projects are removed too if the project's disk may only not be mounted.
     """
 
     keep: int | None = None

@@ -1,6 +1,6 @@
 """Inspects the files of a home that do not lead to stored files: locks, ``tags.json``, ``project``; and all modes.
 
-Damage is noticed where a file holds the same fact twice, by a checksum or in another file. ``stamp.json`` is not
+Damage is noticed if a fact is recorded twice, by a checksum or in another file. ``stamp.json`` is not
 inspected: a sync that does not trust it compares everything.
 """
 

@@ -1,4 +1,4 @@
-"""Inspects what leads to stored files: generation records and files, ``current``, ``bin``, layer records.
+"""Inspects what refers to stored files: generation records and files, ``current``, ``bin``, layer records.
 
 The generations are kept once read: a repair needs to know which of them needs what. The other files of a home, and the
 modes of all files, are in ``inspect_files``.
@@ -32,7 +32,7 @@ _LIMIT = 1 << 20
 
 
 class ReadGeneration(Struct, frozen=True):
-    """A generation whose record is sound, and the profile that it belongs to."""
+    """A generation with a sound record, and its profile."""
 
     profile: ProfileOnDisk
     generation: Generation
@@ -50,7 +50,7 @@ class ReadGeneration(Struct, frozen=True):
 
 
 class Inspection:
-    """The profiles of a home and their generations as they were read, and the defects of what leads to the store."""
+    """The profiles and generations of a home as they were read, and the defects of what refers to the store."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

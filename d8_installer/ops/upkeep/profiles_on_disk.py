@@ -80,7 +80,7 @@ def is_gone(project: str, *, was_disk: bool = False) -> bool | None:
     """Whether a project's directory was removed. None if its disk may only not be mounted.
 
     It was removed if its parent exists and has other entries: what is left of a mount is an empty directory. That does
-    not hold if the directory was a disk of its own (*was_disk*), whose mount point goes with it.
+    not hold if the directory was a mount point itself (*was_disk*).
     """
     try:
         os.lstat(project)

@@ -1,7 +1,7 @@
 """``verify --fix``: repairs what ``verify`` found, each thing in one rename. Only bytes that are lost are fetched.
 
-A lost or damaged executable comes from where the lock of a generation that needs it says. What no generation needs is
-removed instead. Without a network, what must be fetched is reported as such. What only ``sync`` can make is left to it.
+A lost or damaged executable is fetched as the lock of a generation that needs it says; one that no generation needs is
+removed. A defect stays, with its reason, if its bytes cannot be fetched, or if only ``sync`` can repair it.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _layer_request(need: _Need) -> LayerRequest:
     image = _lock_of(generation).find(placement.name)
     pin = image.pin_for(generation.platform) if image is not None else None
     if image is None or pin is None or pin.layer != placement.layer:
-        raise NotFoundError(f"the lock of generation {generation.number} does not say where it is from")
+        raise NotFoundError(f"the lock of generation {generation.number} does not name its layer")
     return image.layer_request(generation.platform if image.index is not None else None)
 
 
@@ -245,7 +245,7 @@ def _repair_tags(session: Session, inspection: Inspection) -> None:
 
 
 def _repair_generation(session: Session, profile: ProfileOnDisk, number: int, defect: Defect) -> None:
-    """Build a generation's files again. One whose record is damaged is removed; it is not the active one."""
+    """Build a generation's files again. If its record is damaged, remove it; the active one is not repaired here."""
     generations = profile.generations
     if defect.kind == "record":
         generations.drop(number)

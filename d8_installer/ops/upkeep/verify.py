@@ -1,4 +1,4 @@
-"""``verify``: reads every stored file, and inspects everything that leads to one. ``repair`` is ``verify --fix``.
+"""``verify``: reads every stored file, and inspects everything that refers to one. ``verify --fix`` is in ``repair``.
 
 Another command may be at work, so a defect counts only if a second inspection, under the home's lock, finds it too.
 """
@@ -135,7 +135,7 @@ def _stored_file_defects(session: Session, hashed: HashedFiles) -> Iterator[Defe
 
 
 def _read_stored(hashed: HashedFiles, digest: str, path: str) -> _Read:
-    """Read one stored file, whose name says that it has *digest*."""
+    """Read one stored file. By its name, it has *digest*."""
 
     def defect(problem: str) -> Defect:
         return Defect(kind="executable", path=path, problem=problem, digest=digest)
