@@ -80,7 +80,7 @@ class Request(Struct, frozen=True):
 
     @property
     def hash(self) -> Digest:
-        """The sha256 of the UTF-8 JSON, keys sorted, no spaces, of the request with its defaults (DESIGN, Files)."""
+        """The sha256 of the request as JSON: sorted keys, no spaces, defaults filled in (docs/architecture.md)."""
         document = {
             "binaries": dict(self.binaries),
             "digest": None if self.digest is None else str(self.digest),

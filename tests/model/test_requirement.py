@@ -22,7 +22,7 @@ from tests.strategies import LINUX, MAC, WINDOWS, digests, manifest_text, reques
 
 
 def hash_by_the_book(request: Request) -> str:
-    """DESIGN, Files: sha256 of the UTF-8 JSON, sorted keys, no spaces, defaults filled in."""
+    """docs/architecture.md, File formats: sha256 of the UTF-8 JSON, sorted keys, no spaces, defaults filled in."""
     by_key = {
         "version": request.version.text,
         "platforms": None if request.platforms is None else sorted(str(platform) for platform in request.platforms),

@@ -1,4 +1,4 @@
-"""Specifiers: tables for the rules of rpp.md §6.2 and DESIGN.md, properties for what always holds."""
+"""Specifiers: tables for the rules of rpp.md §6.2 and docs/architecture.md, properties for what always holds."""
 
 from __future__ import annotations
 
