@@ -29,14 +29,14 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
 
     The command's work is done by now, so an error of the look-up is only a warning.
     """
-    from d8_installer.pipeline.shadows import shadow_text, shadows
+    from d8_installer.pipeline.shadows import shadows
 
     path = context.environ.get("PATH", "")
     own = os.path.realpath(directory)
     is_on_path = any(os.path.realpath(entry) == own for entry in path.split(os.pathsep) if entry)
     context.talk.close()
     try:
-        for name, file in shadows(home, directory, path):
-            context.talk.warn(shadow_text(name, file, directory, is_on_path=is_on_path))
+        for shadow in shadows(home, directory, path):
+            context.talk.warn(shadow.text(is_on_path=is_on_path))
     except DiskError as error:
         context.talk.warn(error.message)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError
 from d8_installer.model.generation import Generation, Placed
-from d8_installer.model.value import replace
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import activate, warned_of
 from d8_installer.pipeline.admission import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.pipeline.change import Applied
@@ -70,10 +70,11 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         return applied
     application = _Application(session, workspace, change, active, plan)
     application.refuse()
-    plan, shown = application.provide()
-    number, switch = application.build_and_switch(plan, shown)
-    applied = replace(applied, plan=plan, generation=number, left_out=(*change.problems, *plan.problems))
-    application.tell(applied, switch)
+    provided = application.provide()
+    switched = application.build_and_switch(provided)
+    plan = provided.plan
+    applied = replace(applied, plan=plan, generation=switched.number, left_out=(*change.problems, *plan.problems))
+    application.tell(applied, switched.facts)
     return applied
 
 
@@ -81,6 +82,20 @@ def _plan(session: Session, workspace: Workspace, change: Change, active: Genera
     refuse_foreign_platform(session, active)
     lost = frozenset() if active is None else lost_placements(session, workspace, active, dry_run=change.dry_run)
     return make_plan(change.lock, replace(situation(session, change, active), lost=lost))
+
+
+class _Provided(Struct, frozen=True):
+    """The plan without the spares that failed, and the digests of the tags that the source was asked for."""
+
+    plan: Plan
+    shown: Mapping[tuple[str, str], Digest]
+
+
+class _Switched(Struct, frozen=True):
+    """The number of the active generation, and the facts for plugins if it is a new one."""
+
+    number: int | None
+    facts: SwitchFacts | None = None
 
 
 class _Application:
@@ -126,8 +141,8 @@ class _Application:
 
     # -- provide ---------------------------------------------------------------------------------------------
 
-    def provide(self) -> tuple[Plan, Mapping[tuple[str, str], Digest]]:
-        """Fetch what was not refused. Return the plan without what failed, and what the tags mean at the source."""
+    def provide(self) -> _Provided:
+        """Fetch what was not refused."""
         shown = fetch_all(
             self._session,
             self._rest_of(self._plan),
@@ -135,7 +150,7 @@ class _Application:
             spares=self._spares,
             asked=self._change.relocked.manifests,
         )
-        return self._rest_of(self._plan), shown
+        return _Provided(self._rest_of(self._plan), shown)
 
     def _rest_of(self, plan: Plan) -> Plan:
         return self._spares.rest(plan, self._active, self._session.store)
@@ -146,15 +161,14 @@ class _Application:
 
     # -- build and switch ------------------------------------------------------------------------------------
 
-    def build_and_switch(
-        self, plan: Plan, shown: Mapping[tuple[str, str], Digest]
-    ) -> tuple[int | None, SwitchFacts | None]:
-        """Write the documents, and unless the plan is empty make its generation the active one; return both of it."""
+    def build_and_switch(self, provided: _Provided) -> _Switched:
+        """Write the documents and, unless the plan is empty, make a new generation the active one."""
+        plan, shown = provided.plan, provided.shown
         if plan.is_empty and (self._is_first or self._active is not None):
             self._write(shown)
-            return (None if self._active is None else self._active.number), None
+            return _Switched(None if self._active is None else self._active.number)
         number = self._generations.next_number()
-        switch = switch_facts(
+        facts = switch_facts(
             plan,
             profile=str(self._workspace.profile),
             before=None if self._active is None else self._active.number,
@@ -162,7 +176,7 @@ class _Application:
             reason=self._change.reason,
             bin_directory=self._workspace.bin_in(self._session.scope.home),
         )
-        self._gate.before_switch(switch)
+        self._gate.before_switch(facts)
         with all_stored(self._session, plan, self._plan_again) as members:
             self._build(plan, number, members)
             try:
@@ -172,7 +186,7 @@ class _Application:
                     self._generations.drop(number)
                 raise
             self._switch_to(number)
-        return number, switch
+        return _Switched(number, facts)
 
     def _build(self, plan: Plan, number: int, members: Members) -> None:
         generation = Generation(
@@ -202,14 +216,14 @@ class _Application:
 
     # -- tell ------------------------------------------------------------------------------------------------
 
-    def tell(self, applied: Applied, switch: SwitchFacts | None) -> None:
+    def tell(self, applied: Applied, facts: SwitchFacts | None) -> None:
         """Write the stamp if it speaks for everything, and tell the plugins of the switch."""
         seen = self._change.seen
         if seen is not None and seen.is_lasting and not applied.left_out:
             with warned_of("the next sync looks at everything", self._session.reporter.warn):
                 write_stamp(self._session, self._workspace, seen, applied.plan, applied.generation)
-        if switch is not None:
-            tell_switched(self._session, switch)
+        if facts is not None:
+            tell_switched(self._session, facts)
 
 
 def _writes(workspace: Workspace, change: Change) -> bool:

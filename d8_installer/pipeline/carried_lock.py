@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, StaleLockError
+from d8_installer.model.document import Document
 from d8_installer.model.lock import FILE_NAME, Lock
 from d8_installer.model.manifest import FILE_NAME as MANIFEST_NAME
 from d8_installer.model.manifest import Manifest
@@ -42,7 +43,8 @@ def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, .
     has_manifest = os.path.exists(workspace.profile.manifest)
     if workspace.lock is not None:
         return Change(relocked=as_read(workspace), reason="sync", asked=None if has_manifest else {})
-    lock, text, name = _carried_lock(session, workspace)
+    carried = _carried_lock(session, workspace)
+    lock, name = carried.value, session.source.name
     asked = {}
     if has_manifest:
         wanted = _wanted_of(session, workspace.profile, lock, given)
@@ -58,7 +60,7 @@ def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, .
     known = home_state.load_tags(session.scope.home)
     tags = [(image.name, image.version) for image in lock.images]
     note_first_trust(session, [tag for tag in tags if (tag[0].path, tag[1]) not in known])
-    change = Change(relocked=Relocked(lock=lock, text=text), reason="sync", asked=asked)
+    change = Change(relocked=Relocked(lock=lock, text=carried.text), reason="sync", asked=asked)
     return change if has_manifest else _with_manifest(session, workspace, change, adopts=adopts)
 
 
@@ -111,8 +113,8 @@ def _wanted_of(session: Session, profile: Profile, lock: Lock, given: tuple[str,
     return gather(session, workspace, given).wanted(lock)
 
 
-def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, str]:
-    """Return the lock that the source carries, as a bundle does, its text, and the source's name."""
+def _carried_lock(session: Session, workspace: Workspace) -> Document[Lock]:
+    """Return the lock that the source carries, as a bundle does."""
     source: object = session.source if session.sources.named else None
     if not isinstance(source, CarriesLock):
         raise StaleLockError(
@@ -120,7 +122,7 @@ def _carried_lock(session: Session, workspace: Workspace) -> tuple[Lock, str, st
         )
     raw, name = source.lock_text(), session.source.name
     try:
-        return Lock.parse(raw, f"{name}:{FILE_NAME}"), raw.decode(), name
+        return Document(raw.decode(), Lock.parse(raw, f"{name}:{FILE_NAME}"))
     except DocumentError as error:
         if error.key != "lock_version":  # else it is a newer tool's
             hint = "copy the bundle again, or make a new one: `d8-installer bundle create -o FILE`"

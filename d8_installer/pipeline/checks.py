@@ -14,7 +14,7 @@ from d8_installer.pipeline.home_facts import home_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
 from d8_installer.pipeline.plugin_search import search_plugins
 from d8_installer.pipeline.scope import host_facts
-from d8_installer.pipeline.shadows import shadow_text, shadows
+from d8_installer.pipeline.shadows import shadows
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
@@ -118,8 +118,8 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
 
 def _shadowed(session: Session, directory: str) -> Iterator[str]:
     is_there = is_on_path(session, directory)
-    for name, file in shadows(session.scope.home, directory, session.scope.environ.get("PATH", "")):
-        yield shadow_text(name, file, directory, is_on_path=is_there)
+    for shadow in shadows(session.scope.home, directory, session.scope.environ.get("PATH", "")):
+        yield shadow.text(is_on_path=is_there)
 
 
 def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:

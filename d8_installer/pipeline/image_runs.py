@@ -28,7 +28,8 @@ class Runnable(Struct, frozen=True):
 
 
 def installed_runnable(session: Session, active: Generation, binary: str) -> Runnable:
-    # One that is kept out of bin is run all the same: it was asked for by its name, and shadows nothing.
+    """Return *binary* of the active generation. Refuse a program that another user or an update may have changed."""
+    # A binary that is kept out of bin runs too: it was asked for by its name, and shadows nothing.
     placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
     if placed is None:
         raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
@@ -46,9 +47,9 @@ def installed_runnable(session: Session, active: Generation, binary: str) -> Run
 
 
 def image_runnable(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> Runnable:
-    """Return *binary* of the request's image; resolved once: what its hash names under ``runs`` stays what it was.
+    """Return *binary* of the request's image. The request is resolved once, and stays resolved under ``runs``.
 
-    *requester* is who asks for it in errors: the person, or a plugin.
+    Errors name *requester*: the person's manifest, or a plugin.
     """
     paths = session.scope.home.run(request.hash.hex)
     profile = Profile("run", "", "", paths.lock)
@@ -94,6 +95,6 @@ def _install(session: Session, profile: Profile, generations: ProfileStore, requ
     relocked = relock(
         session, Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
     )
-    # A run's bin is on nobody's PATH, so a plugin's names shadow nothing there.
+    # A run's bin is on no PATH, so a plugin's names shadow nothing there.
     asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
     apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))

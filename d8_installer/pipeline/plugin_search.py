@@ -83,14 +83,17 @@ def _one_each(
     It is the one of a *given* environment, else the one with most requests among the lock's *lines*, else the newest,
     else the first one found.
     """
-    best: dict[str, tuple[tuple[bool, int], DiscoveredPlugin]] = {}
-    for plugin in plugins:
+
+    def rank(plugin: DiscoveredPlugin) -> tuple[bool, int]:
         locked = sum((r.name, plugin.name, r.hash) in lines for r in plugin.manifest.requests)
-        rank = (_is_in(plugin, given), locked)
+        return _is_in(plugin, given), locked
+
+    best: dict[str, DiscoveredPlugin] = {}
+    for plugin in plugins:
         known = best.get(plugin.name)
-        if known is None or rank > known[0] or (rank == known[0] and _is_newer(plugin, known[1])):
-            best[plugin.name] = rank, plugin
-    return [best[name][1] for name in sorted(best)]
+        if known is None or rank(plugin) > rank(known) or (rank(plugin) == rank(known) and _is_newer(plugin, known)):
+            best[plugin.name] = plugin
+    return [best[name] for name in sorted(best)]
 
 
 def _others(plugins: Iterable[DiscoveredPlugin], chosen: Iterable[DiscoveredPlugin]) -> tuple[DiscoveredPlugin, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from d8_installer.model.value import Struct
 from d8_installer.store import fs
 
 TYPE_CHECKING = False
@@ -13,8 +14,22 @@ if TYPE_CHECKING:
     from d8_installer.store.paths import Home
 
 
-def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
-    """Yield each name in *directory* that another file on *path* shadows, with that file.
+class Shadow(Struct, frozen=True):
+    """A binary's name in *directory*, and the *file* on PATH that comes first."""
+
+    name: str
+    file: str
+    directory: str
+
+    def text(self, *, is_on_path: bool) -> str:
+        """Return the warning; *is_on_path*: the binary's directory is on PATH."""
+        if is_on_path:
+            return f"{self.file} comes first on PATH, so the command {self.name} is not the one in {self.directory}"
+        return f"{self.file} is on PATH, so the command {self.name} will not be the one in {self.directory}"
+
+
+def shadows(home: Home, directory: str, path: str) -> Iterator[Shadow]:
+    """Yield each name in *directory* that another file on *path* shadows.
 
     The ``bin`` of the home counts as last where it is not on PATH, for ``ensurepath`` puts it there. That of a project
     counts only where it is on PATH. What leads to the home itself, or launches the binary of that name, does not count.
@@ -31,14 +46,7 @@ def shadows(home: Home, directory: str, path: str) -> Iterator[tuple[str, str]]:
     for name in fs.list_directory(directory):
         found = next((file for entry in entries if _is_command(file := os.path.join(entry, name))), None)
         if found is not None and not _is_ours(found, name, home):
-            yield name, found
-
-
-def shadow_text(name: str, file: str, directory: str, *, is_on_path: bool) -> str:
-    """Return the warning that *file* shadows the binary *name* in *directory*."""
-    if is_on_path:
-        return f"{file} comes first on PATH, so the command {name} is not the one in {directory}"
-    return f"{file} is on PATH, so the command {name} will not be the one in {directory}"
+            yield Shadow(name, found, directory)
 
 
 def _is_command(file: str) -> bool:

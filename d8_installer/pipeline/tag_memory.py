@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, MismatchError, UsageError
 from d8_installer.model.reference import image_name, is_tag
 from d8_installer.pipeline.pool import workers
-from d8_installer.registry.fallback import FallbackSource
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -40,6 +39,10 @@ def note_first_trust(session: Session, tags: Iterable[tuple[ImageName, str]]) ->
 def source_name_of(session: Session, image: str, tag: str) -> str:
     """Return the name of the source that said what a tag means."""
     source = session.source
+    if len(session.sources.named) == 1:
+        return source.name
+    from d8_installer.registry.fallback import FallbackSource
+
     return source.giver(image, tag) if isinstance(source, FallbackSource) else source.name
 
 
