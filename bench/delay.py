@@ -1,7 +1,7 @@
-"""A server that gives another one's answers, each 50 ms late: ``delay.py UPSTREAM`` prints its address.
+"""A server that delays the answers of another one by 50 ms: ``delay.py UPSTREAM`` prints its address.
 
-Answers wait independently of each other and connections stay open. An answer is kept in memory once it was
-given, so that what is measured later is the delay, and not the server behind.
+Answers wait independently of each other, and connections stay open. Answers are kept in memory, so that the bench
+measures the delay and not the server behind it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from urllib.request import urlopen
 
 DELAY = 0.05
 COUNT = "/-/count"
-"""Asks for the number of requests since the last asking, and for the most that were under way at once."""
+"""The path that returns the number of requests since its last use, and the most that were concurrent."""
 
 
 class Delayed:
-    """The answers of *upstream*, and the count of who asked."""
+    """The answers of *upstream*, and the counts of requests."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream
@@ -28,7 +28,7 @@ class Delayed:
         self._at_once = 0
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve GETs until the client closes."""
+        """Serve GET requests until the client closes the connection."""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -58,16 +58,16 @@ class Delayed:
 
 
 def fetch(url: str) -> bytes:
-    """Return the upstream's answer, status line and all."""
+    """Return the whole answer of the upstream, with its status line."""
     try:
-        with urlopen(url) as answer:  # noqa: S310 - the proxy on loopback that we were given
+        with urlopen(url) as answer:  # noqa: S310 - the proxy on loopback
             return whole(answer.status, answer.headers["Content-Type"], answer.read())
     except HTTPError as error:
         return whole(error.code, error.headers["Content-Type"], error.read())
 
 
 def whole(status: int, media_type: str, body: bytes) -> bytes:
-    """Return an HTTP/1.1 answer that keeps the connection."""
+    """Return an HTTP/1.1 answer that keeps the connection open."""
     head = f"HTTP/1.1 {status} -\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode("latin-1") + body
 

@@ -44,14 +44,14 @@ def rows(rig: Rig) -> list[Row]:
         source = f"oci-layout:{many.layout(rig, count, [rig.platform])}"
         place = many.project(rig, count)
         rounds = rig.often(3 if count > 100 else _ROUNDS)
-        anew = [_lock(rig, source, place) for _ in range(rounds)]
+        first = [_lock(rig, source, place) for _ in range(rounds)]
         rig.d8("--endpoint", source, "sync", directory=place)
         again, noop = interleaved(
             rounds,
             partial(_seconds, rig, place, "--endpoint", source, "lock"),
             partial(_seconds, rig, place, "sync"),
         )
-        for name, times in (("lock from nothing", anew), ("lock again", again), ("no-op sync", noop)):
+        for name, times in (("lock from nothing", first), ("lock again", again), ("no-op sync", noop)):
             each = f"{sum(times) / len(times) / count * 1000:.2f} ms an image"
             found.append(Row(f"{name}, {count:,} images", [1000 * t for t in times], "ms", None, seconds(times), each))
     return sorted(found, key=lambda row: row.name.partition(",")[0])

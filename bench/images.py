@@ -1,6 +1,7 @@
-"""The images that the cases install: real executables joined to a size, kept in a cache since gzip takes its time.
+"""The images that the cases install: real executables, joined to reach a size.
 
-The cache is ``$D8_BENCH_CACHE``, else ``~/.cache/d8-installer-bench``; what it keeps depends on the publishing code.
+Compressing them takes long, so they are cached in ``$D8_BENCH_CACHE`` or ``~/.cache/d8-installer-bench``. A change of
+the publishing code makes new ones.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _ELF_BYTES = 4 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A published image: its layout's directory, and the layer of this platform as path, URL path and sizes."""
+    """A published image: the directory of its layout, and the path and sizes of this platform's layer."""
 
     name: str
     layout: str
@@ -45,7 +46,7 @@ class Image:
 
     @property
     def source(self) -> str:
-        """The layout as a source's URL."""
+        """The URL of the layout as a source."""
         return f"oci-layout:{self.layout}"
 
     def layer_url(self, endpoint: str) -> str:
@@ -61,7 +62,7 @@ class Image:
 
 
 def joined(rig: Rig, times: int) -> Image:
-    """Return an image whose executable is the wheels' executables joined (100 MB), *times* times."""
+    """Return an image with one executable: those of the wheels joined (100 MB), repeated *times* times."""
 
     def write(folder: Path) -> Path:
         target = folder / "plugin"
@@ -78,7 +79,7 @@ def joined(rig: Rig, times: int) -> Image:
 
 
 def huge(rig: Rig) -> Image:
-    """Return an image whose layer holds just under 1 GiB: halves that compress well, and halves that do not."""
+    """Return an image whose layer holds just under 1 GiB; half of each file compresses well, half does not."""
 
     def write(folder: Path) -> Path:
         inside = folder / "inside"
@@ -104,7 +105,7 @@ def _halves(size: int) -> Iterator[bytes]:
 
 
 def _published(rig: Rig, name: str, write: Callable[[Path], Path]) -> Image:
-    """Publish what *write* puts into a folder, with the installed tool, unless the cache has it."""
+    """Publish what *write* writes into a folder with the installed tool, unless it is cached."""
     place = _cache() / "layouts" / _key(rig, name)
     if not (place / "published.json").exists():
         print(f"publishing {name} …", file=sys.stderr, flush=True)
@@ -137,7 +138,7 @@ def _size(path: Path) -> int:
 
 
 def _key(rig: Rig, name: str) -> str:
-    """Name the layout by all that its bytes come from."""
+    """Return a name for the layout that changes with the code that makes its bytes."""
     package = next(rig.directory.glob("venv/lib/python*/site-packages/d8_installer"))
     sources = [*sorted((package / "publish").glob("*.py")), package / "registry" / "layout.py"]
     hasher = hashlib.sha256(rig.platform.encode())

@@ -1,7 +1,7 @@
-"""Where the time of one command goes: run beside the cases, never as one of them, since looking costs time.
+"""Where the time of one command goes. This is no case of its own, since the measuring itself costs time.
 
-Run with the rig's Python it is the looker itself: ``inside.py REPORT ARGUMENTS…`` runs the tool with the named
-functions wrapped. What the product has renamed meanwhile is only left out.
+As a script, run with the rig's Python, it measures: ``inside.py REPORT ARGUMENTS…`` runs the tool with the functions in
+``_WATCHED`` wrapped. A function that no longer exists is skipped.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def report_of(rig: Rig, *arguments: str) -> dict[str, object]:
         watched: dict[str, object] = json.load(report)
     command = [rig.python, "-X", "importtime", rig.command, "--home", rig.fresh(), *arguments]
     done = subprocess.run(command, env=rig.env, cwd=rig.directory, capture_output=True, text=True, check=False)
-    return {**watched, "imports ms (with the looker's own cost)": _imports(done.stderr)}
+    return {**watched, "imports ms (with the cost of measuring)": _imports(done.stderr)}
 
 
 def text_of(report: dict[str, object]) -> str:
@@ -62,7 +62,7 @@ def text_of(report: dict[str, object]) -> str:
 
 
 def _imports(text: str) -> dict[str, float]:
-    """Return the milliseconds that each top-level package's own modules took, the dearest first."""
+    """Return the milliseconds that the modules of each top-level package took, the slowest package first."""
     spent: Counter[str] = Counter()
     for own, _, name in _IMPORT.findall(text):
         spent[name.split(".")[0]] += int(own)
@@ -74,7 +74,7 @@ def _imports(text: str) -> dict[str, float]:
 
 
 class Watch:
-    """Adds up the time in functions, by name; a call inside another of the same name is not counted twice."""
+    """Adds up the time spent in functions, by name."""
 
     def __init__(self) -> None:
         self.spent: Counter[str] = Counter()
@@ -82,7 +82,7 @@ class Watch:
         self._lock = threading.Lock()
 
     def wrap(self, module: str, path: str) -> None:
-        """Replace the function with one that is timed; one that does not exist is left out."""
+        """Replace a function by a timed one; skip a function that does not exist."""
         try:
             owner: Any = importlib.import_module(module)
             *outer, name = path.split(".")
@@ -107,7 +107,7 @@ class Watch:
 
 
 def main(report: str, arguments: list[str]) -> int:
-    """Run the tool, watched, and write what was seen."""
+    """Run the tool with the timed functions, and write the report."""
     watch = Watch()
     started = time.perf_counter()
     for module, path in _WATCHED:

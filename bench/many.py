@@ -1,4 +1,4 @@
-"""Projects with many small images, for the cases that count images and not bytes."""
+"""Projects with many small images."""
 
 from __future__ import annotations
 

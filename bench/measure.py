@@ -1,4 +1,4 @@
-"""What a command costs, and rounds that compare commands fairly. Knows nothing of what is measured."""
+"""Measuring the cost of commands, and comparing commands in fair rounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """One process, start-up included: wall-clock and processor seconds, peak of its resident memory in bytes."""
+    """The cost of one process, with its start: elapsed and processor seconds, and peak resident memory in bytes."""
 
     seconds: float
     cpu: float
@@ -27,9 +27,10 @@ class Spent:
 
 
 def spend(command: Sequence[str], env: Mapping[str, str], directory: str) -> Spent:
-    """Run *command* to its end; any exit code but 0 ends the bench with what it printed.
+    """Run *command* to its end and return its cost. An exit code other than 0 ends the bench.
 
-    Linux hands a process the peak of the one that started it, so that ours must stay small: read no big file whole.
+    On Linux a process inherits the peak memory of its parent, so this process must stay small and read no big file
+    whole.
     """
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
@@ -45,7 +46,7 @@ def spend(command: Sequence[str], env: Mapping[str, str], directory: str) -> Spe
 
 
 def output_of(command: Sequence[str], env: Mapping[str, str], directory: str) -> str:
-    """Return what *command* prints on stdout; any exit code but 0 ends the bench."""
+    """Return what *command* prints to stdout. An exit code other than 0 ends the bench."""
     with tempfile.TemporaryFile() as errors:
         done = subprocess.run(
             command, env=env, cwd=directory, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
@@ -56,7 +57,7 @@ def output_of(command: Sequence[str], env: Mapping[str, str], directory: str) ->
 
 
 def fail(command: Sequence[str], code: int, output: IO[bytes]) -> None:
-    """End the bench, showing the end of what the command said."""
+    """End the bench and show the end of the command's output."""
     output.seek(0)
     text = output.read()[-2000:].decode("utf-8", "replace")
     raise SystemExit(f"{text}\nbench: {' '.join(command)[:300]} ended with {code}")
@@ -64,7 +65,7 @@ def fail(command: Sequence[str], code: int, output: IO[bytes]) -> None:
 
 @contextmanager
 def service(command: Sequence[str], env: Mapping[str, str], directory: str) -> Iterator[IO[str]]:
-    """Keep a server running while the context lasts; gives its stdout."""
+    """Run a server while the context lasts; yield its stdout."""
     process = subprocess.Popen(command, env=env, cwd=directory, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -75,9 +76,9 @@ def service(command: Sequence[str], env: Mapping[str, str], directory: str) -> I
 
 
 def interleaved(rounds: int, *runs: Callable[[], T]) -> list[list[T]]:
-    """Return what each of *runs* gave in each round: a, b, then b, a, and so on, so that drift hits all alike.
+    """Return the results of each of *runs*. The order alternates (a, b, then b, a), so that drift hits all of them.
 
-    What earlier runs left to write goes to the disk between two, untimed.
+    Before each run, data that earlier runs left in memory is written to the disk, outside the time.
     """
     results: list[list[T]] = [[] for _ in runs]
     for number in range(rounds):

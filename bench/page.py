@@ -1,4 +1,4 @@
-"""The table in ``bench/README.md``, which is written by ``--write`` and never by hand."""
+"""The table in ``bench/README.md``, which only ``--write`` changes."""
 
 from __future__ import annotations
 

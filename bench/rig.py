@@ -1,4 +1,4 @@
-"""What every case stands on: the installed tool in a fresh environment, an empty HOME, a proxy on loopback."""
+"""The ground of every case: the installed tool in a new environment, an empty HOME, a proxy on loopback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ print(json.dumps([str(Platform.of_host(host_facts())), DEFAULT_CONNECTIONS]))
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """The environment to measure in; everything below *directory* goes when the bench ends."""
+    """The environment to measure in; *directory* is removed when the bench ends."""
 
     directory: Path
     python: str
@@ -44,19 +44,19 @@ class Rig:
     rounds: int | None
 
     def d8(self, *arguments: str, directory: str | None = None) -> Spent:
-        """Run the installed tool and return what it cost."""
+        """Run the installed tool and return its cost."""
         return self.spend(self.command, *arguments, directory=directory)
 
     def spend(self, *command: str, directory: str | None = None) -> Spent:
-        """Run any command in the rig's environment."""
+        """Run a command in the rig's environment and return its cost."""
         return spend(command, self.env, directory or str(self.directory))
 
     def output(self, *command: str, directory: str | None = None) -> str:
-        """Run any command in the rig's environment, for what it prints."""
+        """Run a command in the rig's environment and return what it prints."""
         return output_of(command, self.env, directory or str(self.directory))
 
     def often(self, default: int) -> int:
-        """Return the number of rounds: what was typed, or the case's own."""
+        """Return the number of rounds: the typed one, or the default of the case."""
         return self.rounds or default
 
     def fresh(self) -> str:
@@ -65,7 +65,7 @@ class Rig:
 
     @contextmanager
     def proxy(self, upstream: str) -> Iterator[str]:
-        """Serve *upstream* by the embedded proxy while the context lasts; gives the address."""
+        """Serve *upstream* with the embedded proxy while the context lasts; yield the address."""
         command = [self.command, "proxy", "serve", "--from", upstream, "--listen", "127.0.0.1:0", "--quiet"]
         with service(command, self.env, str(self.directory)) as output:
             yield output.readline().removeprefix("listening on ").strip()
@@ -73,7 +73,7 @@ class Rig:
 
 @contextmanager
 def make_rig(rounds: int | None) -> Iterator[Rig]:
-    """Install our wheel with the proxy's extra, pipx and uv into a new environment; remove all at the end."""
+    """Install our wheel with its extra ``proxy``, pipx and uv in a new environment; remove everything at the end."""
     with tempfile.TemporaryDirectory(prefix="d8-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name).resolve()
         try:
@@ -98,19 +98,19 @@ def _rig(directory: Path, rounds: int | None) -> Rig:
 
 
 def pip(*arguments: str) -> None:
-    """Run the pip of the developer's environment; its own words say why it failed."""
+    """Run the pip of the developer's environment, which prints why it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
     if subprocess.run(command, check=False).returncode != 0:
         raise SystemExit(f"bench: could not {' '.join(arguments)[:200]}")
 
 
 def remove(path: str) -> None:
-    """Remove a tree, the read-only directories of generations included."""
+    """Remove a tree, with the read-only directories of generations."""
     for directory, _, _ in os.walk(path):
         os.chmod(directory, 0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 
 def missing(programs: Sequence[str]) -> list[str]:
-    """Return which of *programs* this machine lacks."""
+    """Return those of *programs* that are not installed."""
     return [program for program in programs if shutil.which(program) is None]

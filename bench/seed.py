@@ -1,6 +1,6 @@
-"""Publishes many small images into one layout: ``seed.py LAYOUT COUNT PLATFORM…``; run with the rig's Python.
+"""Publish many small images to one layout: ``seed.py LAYOUT COUNT PLATFORM…``, run with the rig's Python.
 
-A script of its own, so that the bench's process does not grow by importing the product.
+It is a script of its own, so that the bench's process does not grow by importing the product.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from d8_installer.registry.oci_layout import LayoutDestination
 
 
 def main(layout: str, count: int, platforms: list[str]) -> None:
-    """Publish ``tool-0000`` and so on, each with a script of its own for each platform."""
+    """Publish ``tool-0000`` and so on, each with one script for each platform."""
     with tempfile.TemporaryDirectory() as folder, closing(LayoutDestination(layout)) as destination:
         for number in range(count):
             name = f"tool-{number:04}"

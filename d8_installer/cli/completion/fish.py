@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HEAD = """\
 # fish completion of d8-installer: put it into ~/.config/fish/completions/d8-installer.fish
-function __d8_installer_words -d 'the words before the cursor that are no options, one a line'
+function __d8_installer_words -d 'print the words before the cursor that are not options, one a line'
     set -l skip 0
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
@@ -29,7 +29,7 @@ function __d8_installer_words -d 'the words before the cursor that are no option
         end
     end
 end
-function __d8_installer_at -d 'whether just these words, or with --more these words and others, were typed'
+function __d8_installer_at -d 'succeed if exactly these words were typed, or with --more if they were typed first'
     argparse more -- $argv
     set -l typed (__d8_installer_words)
     set -l wanted (count $argv)

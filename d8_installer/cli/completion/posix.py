@@ -66,7 +66,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 def _complete_names(parser: argparse.ArgumentParser) -> None:
     """Mark the arguments that are installed names, by the attribute that shtab looks for."""
-    # argparse has no public way to ask for its arguments; shtab reads the same attribute.
+    # argparse has no public attribute for its arguments; shtab reads the same one.
     (commands,) = (action.choices for action in parser._actions if action.dest == "command")
     inner: Any = commands
     for verb in VERBS.values():

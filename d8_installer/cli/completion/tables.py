@@ -47,13 +47,13 @@ class Level(Struct, frozen=True, kw_only=True):
 
 def levels(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[Level]:
     """Yield the level of *parser*, then those of its subcommands."""
-    actions = parser._actions  # argparse has no public way to ask; shtab reads the same attribute
+    actions = parser._actions  # argparse has no public attribute for this; shtab reads the same one
     words, takes_file = list[Word](), False
     inner = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
     first = next((action for action in actions if not action.option_strings), None)
     for commands in inner:
-        told = {choice.dest: choice.help or "" for choice in commands._choices_actions}
-        words += [Word(name, told.get(name, "")) for name in commands.choices]
+        helps = {choice.dest: choice.help or "" for choice in commands._choices_actions}
+        words += [Word(name, helps.get(name, "")) for name in commands.choices]
     if first is not None and not inner:
         words += [Word(str(choice), "") for choice in first.choices or ()]
         takes_file = first.metavar in _FILES

@@ -38,23 +38,23 @@ def check_lines(result: CheckResult) -> list[str]:
 
 def explanation_lines(result: Explained) -> list[str]:
     """Return the requesters of the image, its lock, and why each version was or was not chosen."""
-    told = result.explanation
-    lines = [f"{told.name} of {result.source}"]
-    lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in told.group]
-    if told.locked is None:
+    explanation = result.explanation
+    lines = [f"{explanation.name} of {result.source}"]
+    lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in explanation.group]
+    if explanation.locked is None:
         lines.append("  not locked")
     else:
-        requesters = " and ".join(requester for requester, _ in told.locked.requests)
-        platforms = ", ".join(key for key, _ in told.locked.platforms)
-        lines.append(f"  locked: {told.locked.version} for {requesters}, on {platforms}")
-    lines += [f"  left out: {one.error}" for one in told.left_out]
-    tags = [one.tag for one in told.considered]
+        requesters = " and ".join(requester for requester, _ in explanation.locked.requests)
+        platforms = ", ".join(key for key, _ in explanation.locked.platforms)
+        lines.append(f"  locked: {explanation.locked.version} for {requesters}, on {platforms}")
+    lines += [f"  left out: {one.error}" for one in explanation.left_out]
+    tags = [one.tag for one in explanation.considered]
     if not tags:
         lines.append(f"  {result.source} lists no tag of it")
-    elif told.chosen is not None and told.chosen not in tags:
-        lines.append(f"  {told.chosen} stays, though {result.source} does not list it any more")
+    elif explanation.chosen is not None and explanation.chosen not in tags:
+        lines.append(f"  {explanation.chosen} stays, though {result.source} does not list it any more")
     width = max((len(tag) for tag in tags), default=0)
-    return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in told.considered]
+    return lines + [f"{'*' if one.chosen else ' '} {one.tag:<{width}}  {one.why}" for one in explanation.considered]
 
 
 def export_lines(result: Exported) -> list[str]:
