@@ -53,7 +53,7 @@ class HostFacts(Struct, frozen=True):
     kernel_version: str = ""
 
 
-@lru_cache(64)
+@lru_cache(8)
 def _words(text: str) -> tuple[str, str] | None:
     """Return the two words of ``<os>-<arch>``, or None. A lock has the same few platforms thousands of times."""
     os, _, architecture = text.partition("-")
