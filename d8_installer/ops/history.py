@@ -11,7 +11,7 @@ from d8_installer.ops.rollback import differences
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Profile
-    from d8_installer.ops.rollback import Difference
+    from d8_installer.ops.rollback import BinaryChange
     from d8_installer.pipeline.session import Session
 
 
@@ -22,7 +22,7 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
     time: str
     reason: str
     active: bool
-    differences: tuple[Difference, ...]
+    differences: tuple[BinaryChange, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the entry for ``data``."""

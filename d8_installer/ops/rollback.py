@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HISTORY = "see `d8-installer history`"
 
 
-class Difference(Struct, frozen=True):
+class BinaryChange(Struct, frozen=True):
     """One binary before and after: its versions, or None if it is absent. They are equal if only the bytes differ."""
 
     binary: str
@@ -41,7 +41,7 @@ class RolledBack(Struct, frozen=True, kw_only=True):
     profile: Profile
     before: int | None
     after: int
-    differences: tuple[Difference, ...] | None
+    differences: tuple[BinaryChange, ...] | None
     lock_restored: bool
 
     def as_json(self) -> dict[str, object]:
@@ -51,11 +51,11 @@ class RolledBack(Struct, frozen=True, kw_only=True):
         return {**facts, "changes": changes, "lock_restored": self.lock_restored}
 
 
-def differences(before: Generation | None, after: Generation) -> tuple[Difference, ...]:
+def differences(before: Generation | None, after: Generation) -> tuple[BinaryChange, ...]:
     """Return the binaries in ``bin`` whose version or bytes differ. A moved tag changes only the bytes."""
     old, new = {} if before is None else _in_bin(before), _in_bin(after)
     changed = [name for name in sorted(old.keys() | new.keys()) if _identity(old.get(name)) != _identity(new.get(name))]
-    return tuple(Difference(name, _version(old.get(name)), _version(new.get(name))) for name in changed)
+    return tuple(BinaryChange(name, _version(old.get(name)), _version(new.get(name))) for name in changed)
 
 
 def _in_bin(generation: Generation) -> dict[str, Placed]:

@@ -25,7 +25,7 @@ from d8_installer.proxy.handler import Handler, LayerAnswer, ProxyRequest
 if TYPE_CHECKING:
     from d8_installer.proxy.answers import Answer, Headers
 
-Scope = Mapping[str, object]
+AsgiScope = Mapping[str, object]
 Send = Callable[[dict[str, object]], Awaitable[None]]
 Receive = Callable[[], Awaitable[object]]
 
@@ -50,7 +50,7 @@ class ProxyApp:
         self._log = log
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Serve one request. Its body is never read."""
         if scope["type"] != "http":
             raise NotImplementedError(f"the proxy speaks no {scope['type']}")
@@ -153,7 +153,7 @@ def _body(data: bytes, *, more: bool = False) -> dict[str, object]:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def _request(scope: Scope) -> ProxyRequest:
+def _request(scope: AsgiScope) -> ProxyRequest:
     path = str(scope["path"])
     raw_path, query = scope.get("raw_path"), scope.get("query_string")
     headers = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])

@@ -38,7 +38,7 @@ _AGAIN = "type the same command again"
 _ETAG, _MUTEX = ".etag", ".mutex"
 
 
-class Kept(Struct, frozen=True):
+class KeptBytes(Struct, frozen=True):
     """The kept part of a layer: how many bytes, and the ETag that the source sent with them."""
 
     size: int
@@ -80,11 +80,11 @@ class PartialLayers:
             held.push(attempt.pop_all())
             return True
 
-    def kept(self, layer: Digest) -> Kept:
+    def kept(self, layer: Digest) -> KeptBytes:
         """Return what is kept of *layer*."""
         size = fs.file_size(self._home.partial_layer(layer.hex)) or 0
         etag = fs.read(self._home.partial_layer_etag(layer.hex), limit=_ETAG_LIMIT) if size else None
-        return Kept(size, etag.decode("ascii", "replace") or None if etag is not None else None)
+        return KeptBytes(size, etag.decode("ascii", "replace") or None if etag is not None else None)
 
     def read(self, layer: Digest, size: int) -> Iterator[bytes]:
         """Yield the first *size* bytes of the kept part."""

@@ -7,7 +7,7 @@ from d8_installer.cli.text.changes import NOTHING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.ops.history import HistoryResult
-    from d8_installer.ops.rollback import Difference, RolledBack
+    from d8_installer.ops.rollback import BinaryChange, RolledBack
 
 
 def history_lines(result: HistoryResult) -> list[str]:
@@ -26,7 +26,7 @@ def rollback_lines(result: RolledBack) -> list[str]:
     return [*changes, f"generation {result.after}{before}"]
 
 
-def _difference(change: Difference) -> str:
+def _difference(change: BinaryChange) -> str:
     if change.before is None:
         return f"+ {change.binary} {change.after}"
     if change.after is None:
