@@ -122,7 +122,8 @@ def _carried_lock(session: Session, workspace: Workspace) -> Document[Lock]:
         )
     raw, name = source.lock_text(), session.source.name
     try:
-        return Document(raw.decode(), Lock.parse(raw, f"{name}:{FILE_NAME}"))
+        lock = Lock.parse(raw, f"{name}:{FILE_NAME}")  # before the text: bytes that are not UTF-8 are refused here
+        return Document(raw.decode(), lock)
     except DocumentError as error:
         if error.key != "lock_version":  # else it is a newer tool's
             hint = "copy the bundle again, or make a new one: `d8-installer bundle create -o FILE`"
