@@ -12,7 +12,6 @@ from d8_installer.model.document import Document
 from d8_installer.model.lock import Doubles, Lock, entry_hashes
 from d8_installer.model.torn_lock import Torn, read_torn
 from d8_installer.model.value import Struct
-from d8_installer.ops.git_index import MergeVersions, merge_versions
 from d8_installer.store import documents
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from d8_installer.merge.three_way import Clash
     from d8_installer.model.reference import ImageName
+    from d8_installer.ops.git_index import MergeVersions
     from d8_installer.pipeline.reporter import Reporter
 
 
@@ -120,6 +120,8 @@ def _sides(text: str, path: str) -> Sides | None:
 
 def _versions(path: str, sides: Sides) -> Versions:
     """Return the three locks: from git's index during a merge, or else from what the markers enclose."""
+    from d8_installer.ops.git_index import merge_versions  # a lock without markers needs no process
+
     in_index = merge_versions(path)
     if in_index is not None:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError
@@ -18,6 +18,7 @@ from d8_installer.ops.upkeep.inspect_files import mode_defects, profile_file_def
 from d8_installer.ops.upkeep.inspect_generations import Inspection
 from d8_installer.ops.upkeep.profiles_on_disk import profiles_on_disk
 from d8_installer.pipeline.ownership import is_foreign
+from d8_installer.pipeline.pool import workers
 from d8_installer.store import fs, one_file_system, status
 from d8_installer.store.store import EXECUTABLE
 
@@ -123,8 +124,10 @@ def _stored_file_defects(session: Session, hashed: HashedFiles) -> Iterator[Defe
     if total >= _NOTED_FROM:
         session.reporter.note(f"reading {counted(len(stored), 'file')}, {total / 1e6:.0f} MB")
     reported = 0
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "d8-verify") as pool:
-        for read in pool.map(lambda one: _read_stored(hashed, *one), stored):
+    with workers(min(8, os.cpu_count() or 1)) as pool:
+        jobs = [pool.submit(partial(_read_stored, hashed, digest, path)) for digest, path in stored]
+        for job in jobs:
+            read = job.result()
             hashed.files += 1
             hashed.size += read.size
             if hashed.size - reported >= 1 << 30:
