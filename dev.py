@@ -24,6 +24,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "d8-dev.stamp"
 MEASURE = "import os; os.getenv('D8_TEST_COVERAGE') and __import__('tests.measured').measured.start()"
 DEMO = "docs/demo.py"
+COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered"]
 
 PIP = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
 EXIT_CONFIG = 78
@@ -63,10 +64,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     test = commands.add_parser(
         "test",
         help="the whole quality gate",
-        usage="dev.py test [--thorough] [--only-tests] [pytest arguments …]",
+        usage="dev.py test [--quick | --thorough] [--coverage] [--only-tests] [pytest arguments …]",
         allow_abbrev=False,
     )
-    test.add_argument("--thorough", action="store_true", help="the long form: sets D8_THOROUGH=1")
+    form = test.add_mutually_exclusive_group()
+    form.add_argument("--quick", action="store_true", help="only the tests without processes and servers, and no lint")
+    form.add_argument("--thorough", action="store_true", help="the long form: sets D8_THOROUGH=1")
+    test.add_argument("--coverage", action="store_true", help="measure branch coverage, which doubles the time")
     test.add_argument("--only-tests", action="store_true", help="leave the lint stages out")
     lint = commands.add_parser("lint", help="ruff, mypy and import-linter")
     lint.add_argument("--fix", action="store_true", help="let ruff mend and format first")
@@ -81,8 +85,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def run_command(args: argparse.Namespace, extra: list[str]) -> int:
     """Do what the command says, in a virtual environment that is ready."""
     if args.command == "test":
-        stages = [] if args.only_tests else lint_stages(fix=False)
-        return run_stages([*stages, test_stage(extra)], thorough=args.thorough)
+        stages = [] if args.only_tests or args.quick else lint_stages(fix=False)
+        options = ["--quick"] * args.quick + COVERAGE * args.coverage
+        return run_stages([*stages, test_stage([*options, *extra])], thorough=args.thorough)
     if args.command == "lint":
         return run_stages(lint_stages(fix=args.fix))
     if args.command == "bench":
@@ -107,9 +112,8 @@ def lint_stages(*, fix: bool) -> list[Stage]:
 
 
 def test_stage(extra: list[str]) -> Stage:
-    """Return pytest under branch coverage, in two processes; *extra* comes last, so that it wins."""
-    coverage = ["--cov", "--cov-report=term-missing:skip-covered"]
-    return Stage("pytest", [str(PYTHON), "-m", "pytest", "-n", "2", "--dist", "loadgroup", *coverage, *extra])
+    """Return pytest in two processes; *extra* comes last, so that it wins."""
+    return Stage("pytest", [str(PYTHON), "-m", "pytest", "-n", "2", "--dist", "loadgroup", *extra])
 
 
 def run_stages(stages: list[Stage], *, thorough: bool = False) -> int:

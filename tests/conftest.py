@@ -1,4 +1,4 @@
-"""Fixtures for every test: the real registry, the measurement of the processes that tests start."""
+"""Fixtures for every test: the real registry, the measurement of started processes, the form that runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 from coverage import Coverage
+from hypothesis import settings
 
 from d8_installer.testing.docker_registry import PROGRAM, RunningRegistry, docker_registry, is_installed
+from tests import forms
 from tests.measured import collected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+settings.register_profile("usual", max_examples=forms.examples(100), deadline=None, derandomize=not forms.THOROUGH)
+settings.load_profile("usual")
+forms.hold_quick_tests()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--quick``."""
+    parser.addoption("--quick", action="store_true", help="only the tests without processes and servers")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that the quick form does not run."""
+    left_out = config.getoption("quick") and collection_path.is_file() and not forms.is_quick(collection_path)
+    return True if left_out else None
+
+
+@pytest.fixture(autouse=True)
+def _quick_tests_stay_quick(request: pytest.FixtureRequest) -> Iterator[None]:
+    forms.begin(request.path)
+    yield
+    forms.end()
 
 
 def _need_registry() -> None:

@@ -23,6 +23,7 @@ from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import field_names
 from d8_installer.model.version import Specifier
+from tests.forms import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ Made = TypeVar("Made")
 
 # The same examples every time, on a machine however busy.
 steady = settings(
-    max_examples=40,
+    max_examples=examples(100),
     deadline=None,
     derandomize=True,
     database=None,

@@ -19,6 +19,7 @@ from tests.command import start
 from tests.faults import driver
 from tests.faults.disk import Fault
 from tests.faults.scenarios import SCENARIOS, Prepared, Scenario, about_the_state, is_done_already, leftovers, prepare
+from tests.forms import THOROUGH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 STEP = 1 if THOROUGH else 12
 AT_RANDOM = 60 if THOROUGH else 2
 

@@ -22,6 +22,7 @@ from d8_installer.store.paths import Home
 from d8_installer.store.switch import LinkSwitch
 from tests.command import environment, run, start
 from tests.faults.scenarios import DATA, leftovers
+from tests.forms import THOROUGH
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 SWITCHES = 10_000 if THOROUGH else 300
 READERS = 2
 _LOOP = """

@@ -24,6 +24,7 @@ from tests.faults.scenarios import (
     prepare,
     said,
 )
+from tests.forms import THOROUGH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 ERRNOS = (
     *(errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EINVAL),
     *((errno.EXDEV, errno.ENOSYS) if THOROUGH else ()),

@@ -21,6 +21,7 @@ from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import fs
 from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA
+from tests.forms import THOROUGH
 from tests.images import add_image, executables, host_platform
 from tests.installed import add_launchers, install, library, manifest
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 HERE, PROJECT = "", "work"
 PLUGIN = manifest("other", "", hello="plugin")
 LAUNCHER = ("launch", Manifest.parse(PLUGIN.encode(), "d8.toml").requests[0].hash.hex, "hello", ".venv/bin/hello")

@@ -18,6 +18,7 @@ import pytest
 from d8_installer.model.lock import Lock
 from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA
+from tests.forms import THOROUGH
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 KINDS = ("index", "child", "layer", "lock", "store")
-FLIPS = 220 if os.environ.get("D8_THOROUGH") else 12
+FLIPS = 220 if THOROUGH else 12
 FOREIGN = "windows-amd64" if not host_platform().startswith("windows") else "linux-amd64"
 REFUSALS = {65, 69, 76}
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")

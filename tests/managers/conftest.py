@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forms import THOROUGH
 from tests.managers import images as image_server
 from tests.managers import index as package_index
 from tests.managers.machine import Machine
-from tests.managers.wheelhouse import PYTHON, ROOT, THOROUGH, clean_environment, tool, wheelhouse
+from tests.managers.wheelhouse import PYTHON, ROOT, SLOW, clean_environment, tool, wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the slow managers out of the fast suite: they are downloaded only for ``dev.py test --thorough``."""
-    if os.environ.get("D8_THOROUGH"):
+    if THOROUGH:
         return
     skip = pytest.mark.skip(reason="runs with dev.py test --thorough")
     for item in items:
@@ -71,7 +72,7 @@ def index(d8_wheel: Path) -> Iterator[Index]:
 @pytest.fixture(scope="session")
 def thorough_index(index: Index) -> Index:
     """Serve the wheels of PDM, Poetry and Hatch as well."""
-    for group in ("foreign", *THOROUGH):
+    for group in ("foreign", *SLOW):
         index.add(wheelhouse(group).glob("*.whl"))
     return index
 
@@ -101,7 +102,7 @@ def equipped(thorough_index: Index, tmp_path_factory: pytest.TempPathFactory) ->
             environment = {**clean_environment(), "HOME": str(prefix.parent), "UV_DEFAULT_INDEX": thorough_index.url}
             for line in (
                 ["venv", "-q", "--python", PYTHON, str(prefix)],
-                ["pip", "install", "-q", "--python", str(prefix), *THOROUGH[name], "d8-installer"],
+                ["pip", "install", "-q", "--python", str(prefix), *SLOW[name], "d8-installer"],
             ):
                 done = subprocess.run([uv, *line], env=environment, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, done.stderr

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.path.realpath(sys.executable)
 """The Python behind our own environment: compiled wheels are for it."""
 FAST = ("pip>=26", "pipx>=1.18", "uv>=0.13", "hatchling>=1.26", "setuptools", "editables")
-"""Beside the dependencies and extras of d8-installer. Resolved together; each of THOROUGH is resolved by itself."""
-THOROUGH = {
+"""Beside the dependencies and extras of d8-installer. Resolved together; each of SLOW is resolved by itself."""
+SLOW = {
     # hishel 2 breaks PDM 2.29; `pdm[locked]` pins an idna that httpx2 does not take
     "pdm": ("pdm>=2.29", "hishel<2"),
     "poetry": ("poetry>=2.5",),
@@ -37,8 +37,8 @@ FOREIGN = ("colorama", "httpx2-jsfetch", "pywin32-ctypes", "xattr")
 
 
 def wheelhouse(group: str) -> Path:
-    """Return the directory of wheels of *group* (``fast``, ``foreign``, a key of THOROUGH), downloaded if need be."""
-    groups = {"fast": (*FAST, *_own_dependencies(), *_extras()), "foreign": FOREIGN, **THOROUGH}
+    """Return the directory of wheels of *group* (``fast``, ``foreign``, a key of SLOW), downloaded if need be."""
+    groups = {"fast": (*FAST, *_own_dependencies(), *_extras()), "foreign": FOREIGN, **SLOW}
     requirements, options = sorted(groups[group]), []
     if group == "foreign":
         options = ["--no-deps", "--ignore-requires-python"]
@@ -56,7 +56,7 @@ def wheelhouse(group: str) -> Path:
 
 def tool(name: str) -> Path:
     """Return the ``bin`` of an environment that holds the distribution *name* of the wheelhouse."""
-    wheels = wheelhouse(name if name in THOROUGH else "fast")
+    wheels = wheelhouse(name if name in SLOW else "fast")
     prefix = _cache() / f"tool-{name}-{_fingerprint(wheels.name, *sorted(os.listdir(wheels)))}"
     with _locked(prefix):
         stamp = prefix / "complete"
@@ -65,7 +65,7 @@ def tool(name: str) -> Path:
             _succeeds([PYTHON, "-m", "venv", "--without-pip", str(prefix)], clean_environment())
             python = str(prefix / "bin/python")
             pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index", "--find-links"]
-            _succeeds([*pip, str(wheels), *THOROUGH.get(name, (name,))], clean_environment())
+            _succeeds([*pip, str(wheels), *SLOW.get(name, (name,))], clean_environment())
             stamp.touch()
     return prefix / "bin"
 

@@ -34,6 +34,7 @@ from d8_installer.testing.faults import (
 )
 from d8_installer.testing.oci_answers import OciWire
 from d8_installer.testing.rpp_answers import RppWire
+from tests.forms import THOROUGH
 from tests.matrix.layers import HOST, noisy
 from tests.matrix.machine import TO_NEW, Machine, add_version, catalogue, check_complaint
 
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from d8_installer.testing.memory import MemorySource
     from d8_installer.testing.replies import Wire
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 PATIENCE = 1.0
 """D8_PATIENCE of these machines, in seconds."""
 BOUND = 60 * PATIENCE

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ import pytest
 
 from d8_installer.model import plain_value, value
 from tests import command
+from tests.forms import THOROUGH
 from tests.images import host_platform
 from tests.person import Person
 
@@ -252,7 +252,7 @@ PLATFORMS = {
 
 
 @pytest.mark.thorough
-@pytest.mark.skipif(not os.environ.get("D8_THOROUGH"), reason="asks PyPI; runs with dev.py test --thorough")
+@pytest.mark.skipif(not THOROUGH, reason="asks PyPI; runs with dev.py test --thorough")
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_compiled_libraries_have_wheels_for_every_platform_that_images_have(platform: str, tmp_path: Path) -> None:
     """Needs PyPI. Elsewhere the markers of pyproject.toml leave them out, and the tool does without."""

@@ -22,6 +22,7 @@ from d8_installer.model.reference import ImageName
 from d8_installer.model.torn_lock import read_torn
 from tests import command
 from tests.faults import driver
+from tests.forms import THOROUGH
 from tests.property import branches
 from tests.property.branches import Branch, Want, World
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
-PAIRS = 1000 if os.environ.get("D8_THOROUGH") else 25
-CROSSES = 300 if os.environ.get("D8_THOROUGH") else 10
+PAIRS = 1000 if THOROUGH else 25
+CROSSES = 300 if THOROUGH else 10
 NAMED = re.compile(r"(\w) \(ours: ([\w.]+)[^;]*; theirs: ([\w.]+)")
 STYLES = ("merge", "diff3", "zdiff3")
 WAYS = ("git", "driver", "markers")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import struct
 import sys
 import tarfile
@@ -26,6 +25,7 @@ from d8_installer.model.lock import Doubles, Lock, entry_hashes
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.oci import parse_manifest
 from d8_installer.store import tar
+from tests.forms import THOROUGH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Reader = Callable[[bytes], object]
     Maker = Callable[[int], bytes]
 
-N = 256 if os.environ.get("D8_THOROUGH") else 32
+N = 256 if THOROUGH else 32
 DIGEST = "sha256:" + "0" * 64
 
 

@@ -6,20 +6,20 @@ Not ``--thorough``: ten times. Thorough: a hundred times.
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 from typing import TYPE_CHECKING
 
 from tests import images
 from tests.command import run
+from tests.forms import THOROUGH
 from tests.installed import install, library, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-TIMES = 100 if os.environ.get("D8_THOROUGH") else 10
+TIMES = 100 if THOROUGH else 10
 NAMES = ("alpha", "beta", "gamma", "delta")
 PLUGINS = (("d8-plug-one", "alpha", ">=1.1"), ("d8-plug-two", "beta", "^1"), ("d8-plug-three", "alpha", "<3"))
 _ENTRIES = (

@@ -5,7 +5,6 @@ Not ``--thorough``: 300 of them. Thorough: 2,000.
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 
 from d8_installer.proxy.server import MAX_CONNECTIONS, connection_limit
 from tests.command import SOON
+from tests.forms import THOROUGH
 from tests.proxy.serving import LAYER
 from tests.proxy.test_server import V1, proxy
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 SECONDS = {300: 5.0, 2000: 15.0}
 """How long the crowd stays: longer than a connection may be silent, so that closed ones come back."""
 

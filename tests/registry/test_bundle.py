@@ -16,6 +16,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.registry import bundle as form
 from d8_installer.registry.bundle import BundleSource
 from d8_installer.testing.contract import PLATFORMS, Sample, SourceContract, read_layer
+from tests.forms import examples
 from tests.reaching import reached, reaches
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ SMALL = Sample.make("small", size=200)
 WHOLE = packed(members(SMALL))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.integers(0, len(WHOLE) * 8 - 1))
 def test_a_flipped_bit_is_refused_or_changes_a_blob_or_nothing(tmp_path: Path, bit: int) -> None:
     raw = bytearray(WHOLE)
@@ -192,7 +193,7 @@ def test_a_flipped_bit_is_refused_or_changes_a_blob_or_nothing(tmp_path: Path, b
 
 
 @reaches("a manifest", "refused")
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=2048), st.integers(0, len(WHOLE)))
 def test_anything_is_a_source_or_an_error(tmp_path: Path, noise: bytes, at: int) -> None:
     for raw in (noise, WHOLE[:at], WHOLE[:at] + noise + WHOLE[at + len(noise) :]):

@@ -17,6 +17,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.store import fs
 from d8_installer.store.paths import Home
 from d8_installer.store.store import NewFile, Store, Stored
+from tests.forms import examples
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def test_one_sound_name_mends_another(home: Home) -> None:
 
 
 @given(st.binary(max_size=300) | st.sampled_from([b"{}", b'{"members":[]}', b'{"members":{"x":{}}}', b"[" * 100_000]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_a_damaged_record_is_worth_no_more_than_none(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     home = Home(str(tmp_path_factory.mktemp("record")))
     fs.replace_file(home.layer(LAYER.hex), data)
@@ -178,7 +179,7 @@ def test_a_sweep_takes_what_a_killed_process_left_and_spares_the_living(home: Ho
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_a_member_name_never_becomes_a_path(tmp_path_factory: pytest.TempPathFactory, member: str) -> None:
     home = Home(str(tmp_path_factory.mktemp("member")))
     with Store(home).incoming() as incoming:

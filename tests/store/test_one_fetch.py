@@ -15,6 +15,7 @@ import pytest
 from d8_installer.testing.faults import FaultServer, cut, fault_server, stalled
 from d8_installer.testing.memory import MemorySource
 from tests import command
+from tests.forms import THOROUGH
 from tests.matrix.layers import HOST, Member, layer
 from tests.matrix.machine import check_complaint
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 PROCESSES, ROUNDS = (32, 20) if THOROUGH else (8, 3)
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 TAGS = ("v1.0.0", "v1.1.0")

@@ -20,6 +20,7 @@ from d8_installer.store.generations import ProfileStore, file_name
 from d8_installer.store.paths import Home
 from d8_installer.store.store import NewFile, Store, Stored
 from d8_installer.store.switch import FileSwitch, LinkSwitch
+from tests.forms import examples
 from tests.images import script
 from tests.store.cut import every_cut, killed_at
 
@@ -181,7 +182,7 @@ def test_recovering_removes_what_was_cut_short(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200) | st.sampled_from([b'{"schema": "x"}', b'{"schema": 1}', b"[" * 100_000, b"null"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_damaged_record_is_named(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     profile = profile_in(str(tmp_path_factory.mktemp("record")))
     fs.replace_file(profile.paths.record(3), data)

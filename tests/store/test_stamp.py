@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from d8_installer.store import fs, stamp
 from d8_installer.store.paths import Home, ProfilePaths
+from tests.forms import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ def test_a_stamp_cut_anywhere_is_none(stamped: Stamped) -> None:
 
 
 @given(st.binary(max_size=100) | st.sampled_from([b"[" * 100_000, b"null", b"[]", b'{"schema": 1}']))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_bytes_are_no_stamp(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     paths = Home(str(tmp_path_factory.mktemp("stamp"))).profile("user")
     fs.replace_file(paths.stamp, data)

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from d8_installer.errors import D8Error, MismatchError, NotFoundError
 from d8_installer.store import inflate, tar, tar_header
 from d8_installer.store.unpack import Rules, unpack
+from tests.forms import examples
 from tests.reaching import reached, reaches, spoilt
 from tests.store.layers import (
     GO,
@@ -388,7 +389,7 @@ values = st.sampled_from(
     sound=st.booleans(),
     kind=st.sampled_from(b"0\0x15gLKSX7VA"),
 )
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_a_header_is_read_as_tarfile_reads_it(
     member: Member, form: int, changes: list[tuple[int, bytes]], signed: bool, sound: bool, kind: int
 ) -> None:

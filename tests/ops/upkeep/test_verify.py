@@ -12,6 +12,7 @@ import pytest
 
 from tests.command import run
 from tests.faults.scenarios import leftovers, said
+from tests.forms import THOROUGH
 from tests.images import add_image, executables, host_platform
 from tests.person import Person
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
 
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 NOWHERE = "https://127.0.0.1:1"
 
 

@@ -17,6 +17,7 @@ from d8_installer.ops.upkeep.gc import parse_age
 from d8_installer.ops.upkeep.profiles_on_disk import is_gone
 from tests.command import run, start
 from tests.faults.scenarios import leftovers, said
+from tests.forms import THOROUGH
 from tests.images import add_image, executables, host_platform
 from tests.person import Person
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by their first line")
-
-THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 
 
 class Collector(Person):

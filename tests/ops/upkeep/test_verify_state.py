@@ -16,6 +16,7 @@ import pytest
 from tests.command import run
 from tests.faults import driver
 from tests.faults.scenarios import CONFIG, DATA, said
+from tests.forms import THOROUGH
 from tests.images import add_image, executables, host_platform
 from tests.person import Person
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="executes scripts; commands are forked")
 
-FLIPS = 150 if os.environ.get("D8_THOROUGH") else 6
+FLIPS = 150 if THOROUGH else 6
 NOWHERE = "https://127.0.0.1:1"
 
 

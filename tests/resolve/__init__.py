@@ -1,0 +1,1 @@
+"""Tests of ``d8_installer/resolve``."""
