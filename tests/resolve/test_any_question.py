@@ -18,7 +18,7 @@ from d8_installer.model.resolution import (
 )
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
-from d8_installer.resolve import staleness
+from d8_installer.resolve.stale import staleness
 from tests.resolve.asking import KEPT, failing, locked, offering, only, requirement, resolved, want
 from tests.strategies import (
     CATALOGUE_NAMES,

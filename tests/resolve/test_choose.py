@@ -16,7 +16,7 @@ from d8_installer.model.resolution import (
     TagsOf,
 )
 from d8_installer.model.value import replace
-from d8_installer.resolve import staleness
+from d8_installer.resolve.stale import staleness
 from tests.resolve.asking import A, chosen, failing, locked, offering, only, requirement, resolved, want
 from tests.strategies import (
     LINUX,

@@ -7,7 +7,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier
-from d8_installer.resolve import staleness
+from d8_installer.resolve.stale import staleness
 from tests.resolve.asking import KEPT, A, failing, locked, offering, only, requirement, said, want
 from tests.strategies import (
     LINUX,
