@@ -1,4 +1,4 @@
-"""The state files: any bytes are a value or a named error with a hint, and writing nothing new writes nothing."""
+"""Documents and state files: any bytes are a value or a named error with a hint; the same text is not written again."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
 from d8_installer.model.config import Config
-from d8_installer.model.digest import Digest
 from d8_installer.model.document import Document
 from d8_installer.model.manifest import Manifest
 from d8_installer.store import documents, fs, home_state
-from d8_installer.store.paths import SCHEMA, Home
+from d8_installer.store.paths import Home
 from tests.reaching import reached, reaches, spoilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ONE, TWO = Digest.of(b"1"), Digest.of(b"2")
 NASTY = [
     b"\xff\xfe",
     b"schema = 2\n",
@@ -95,69 +93,3 @@ def test_saving_the_same_text_touches_nothing(tmp_path: Path) -> None:
     assert (os.stat(path).st_ino, os.stat(path).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     documents.save(path, "lock_version = 1\nx = 1\n")
     assert os.stat(path).st_ino != before.st_ino
-
-
-# -- tags.json -----------------------------------------------------------------------------------------------
-
-
-def test_tags_are_added_to(home: Home) -> None:
-    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    home_state.remember_tags(home, {("deckhouse-cli/plugins/x", "v1.0.0"): TWO, ("deckhouse-cli", "v1.1.0"): TWO})
-    expected = {
-        ("deckhouse-cli", "v1.0.0"): ONE,
-        ("deckhouse-cli", "v1.1.0"): TWO,
-        ("deckhouse-cli/plugins/x", "v1.0.0"): TWO,
-    }
-    assert home_state.load_tags(home) == expected
-    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): TWO})
-    assert home_state.load_tags(home) == {**expected, ("deckhouse-cli", "v1.0.0"): TWO}
-
-
-def test_what_is_known_already_is_not_written_again(home: Home) -> None:
-    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    before = os.stat(home.tags)
-    home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    home_state.remember_tags(home, {})
-    assert os.stat(home.tags).st_ino == before.st_ino
-
-
-def test_a_damaged_memory_is_not_written_over(home: Home) -> None:
-    fs.replace_file(home.tags, b'{"tags": ')
-    with pytest.raises(DocumentError, match="damaged"):
-        home_state.remember_tags(home, {("deckhouse-cli", "v1.0.0"): ONE})
-    assert fs.read(home.tags, limit=100) == b'{"tags": '
-
-
-# -- schema --------------------------------------------------------------------------------------------------
-
-
-def test_a_new_home_gets_its_schema(home: Home) -> None:
-    for _ in range(2):
-        home_state.prepare_home(home)
-        assert fs.read(home.schema, limit=10) == f"{SCHEMA}\n".encode()
-    assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]
-
-
-@pytest.mark.parametrize("text", [f"{SCHEMA + 1}\n", "99"])
-def test_a_newer_home_is_refused_and_not_touched(home: Home, text: str) -> None:
-    fs.replace_file(home.schema, text.encode())
-    with pytest.raises(ConfigError, match="schema") as caught:
-        home_state.prepare_home(home)
-    assert caught.value.hint == "upgrade d8-installer"
-    assert os.listdir(home.root) == ["schema"]
-
-
-@pytest.mark.parametrize("text", ["", "\n", "one", "-1", "1.5", "\N{SUPERSCRIPT TWO}", "\0"])
-def test_a_damaged_schema_is_named(home: Home, text: str) -> None:
-    fs.replace_file(home.schema, text.encode())
-    with pytest.raises(ConfigError, match="damaged") as caught:
-        home_state.check_schema(home)
-    assert caught.value.hint == f"write {SCHEMA} into it"
-
-
-def test_preparing_removes_what_killed_processes_left(home: Home) -> None:
-    home_state.prepare_home(home)
-    for name in ("schema.1.tmp", "tags.json.22.tmp", "d8.toml.333.tmp"):
-        fs.replace_file(os.path.join(home.root, name), b"")
-    home_state.prepare_home(home)
-    assert sorted(os.listdir(home.root)) == ["mutex", "schema", "tags.json"]
