@@ -314,6 +314,13 @@ def the_guides_name_what_is_in_their_files(page: str) -> list[str]:
     return wrong
 
 
+def test_dev_py_has_the_options_that_contributing_names() -> None:
+    named = set(re.findall(r"(?<!-)--[a-z][a-z-]+", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    known = (ROOT / "dev.py").read_text(encoding="utf-8")
+    assert named
+    assert [option for option in sorted(named) if f'"{option}"' not in known] == []
+
+
 def test_the_examples_of_the_guides_are_real() -> None:
     assert "export" in VERBS
     assert "oci-layout" in schemes.FIRST_PARTY
