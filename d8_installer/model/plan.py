@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Fetch(Struct, frozen=True, kw_only=True):
     """Download one layer, verify it, and take *members* out of it into the store.
 
-    ``anew``: also if the store seems to have them, because what it has is damaged.
+    ``again``: also if the store seems to have them, because what it has is damaged.
     """
 
     name: ImageName
     request: LayerRequest
     members: tuple[str, ...]
-    anew: bool = False
+    again: bool = False
 
 
 class Link(Struct, frozen=True):

@@ -194,7 +194,7 @@ class _Job(Struct, frozen=True, kw_only=True):
         """Fetch one layer, unless another process does: then wait for it, and find the layer in the store."""
         store, layer = self.session.store, step.request.layer
         with store.partial_layers.only_fetcher(layer, self._waiting(step)):
-            if not step.anew and store.members(layer).keys() >= set(step.members):
+            if not step.again and store.members(layer).keys() >= set(step.members):
                 self.session.reporter.detail(f"{step.name}: the store has it by now")
                 self._prove_stored(step.request)
                 return

@@ -122,7 +122,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
 
     def _refused(self, tag: str) -> str | None:
         if not self.demand.group:
-            return "nobody here wants the image"
+            return "no requester here wants the image"
         version = Version.try_parse(tag) if is_tag(tag) else None
         refusing = [requirement for requirement in self.demand.group if not requirement.allows(tag)]
         if not refusing:

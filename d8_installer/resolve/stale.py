@@ -66,7 +66,9 @@ def _unlocked(demand: Demand) -> Difference:
 def _unwanted(image: LockedImage) -> Difference:
     who = " and ".join(requester for requester, _ in image.requests)
     detail = Detail("the version", f"{image.version} for {who}", _NOTHING)
-    return Difference(image=image.name, problem=f"{image.name} is locked and nobody here wants it", details=(detail,))
+    return Difference(
+        image=image.name, problem=f"{image.name} is locked and no requester here wants it", details=(detail,)
+    )
 
 
 def _details(demand: Demand, locked: LockedImage) -> Iterator[Detail]:

@@ -106,7 +106,8 @@ def test_check_says_image_by_image_what_differs(project: Project) -> None:
     assert "  the version: locked v1.1.0, wanted <1 of d8.toml\n" in done.out
     assert "  the request of d8.toml: locked nothing, wanted ^2\n" in done.out
     assert (
-        "vault is locked and nobody here wants it\n  the version: locked v1.0.0 for d8.toml, wanted nothing" in done.out
+        "vault is locked and no requester here wants it\n  the version: locked v1.0.0 for d8.toml, wanted nothing"
+        in done.out
     )
     assert "d8.lock is stale: ruff is wanted by d8.toml and not locked; stronghold is" in done.err
     document = envelope(project.fails(65, "--json", "lock", "--check"))

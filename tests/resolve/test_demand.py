@@ -43,7 +43,7 @@ def test_who_is_here_and_no_longer_asks_loses_the_line() -> None:
     lock = locked(catalogue, want("x: a", "a"))
     wanted = want(locked=lock, kept=KEPT)
     assert [who for who, _ in only(locked(catalogue, wanted)).requests] == ["x"]
-    assert said(wanted) == ("a is locked and nobody here wants it",)
+    assert said(wanted) == ("a is locked and no requester here wants it",)
     assert staleness(replace(wanted, locked=locked(catalogue, wanted))) == ()
 
 
@@ -83,12 +83,12 @@ def test_staleness_in_words() -> None:
     assert said(want("a >=1", "y: c", "x: c", locked=lock)) == (
         "a is locked for another request than that of d8.toml",
         "c is wanted by x and y and not locked",
-        "b is locked and nobody here wants it",
+        "b is locked and no requester here wants it",
     )
     gone = replace(want("x: a", locked=lock), present=frozenset(["x"]))
     assert said(gone) == (
         "a is locked for another request than that of x",
-        "b is locked and nobody here wants it",
+        "b is locked and no requester here wants it",
     )
     assert staleness(replace(gone, requirements=(), kept=KEPT)) == ()
 

@@ -115,7 +115,7 @@ def _fetch(session: Session, need: _Need) -> None:
 
     placed, platform = need.placed, need.generation.platform
     placement = placed.placement
-    step = Fetch(name=placement.name, request=_layer_request(need), members=(placement.member,), anew=True)
+    step = Fetch(name=placement.name, request=_layer_request(need), members=(placement.member,), again=True)
     fetch_all(session, Plan(platform=platform, steps=(step,), target=(placement,)))
     name = file_name(placement.binary, platform.executable_suffix)
     session.store.replace_names(Stored(placed.digest, placed.size), name)
