@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
-from d8_installer.model.lock import Lock
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct
-from d8_installer.model.version import Version
 from d8_installer.pipeline.altered_files import warn_of_altered
-from d8_installer.pipeline.driver import usable_tags
 from d8_installer.pipeline.other_profiles import others_have
-from d8_installer.pipeline.pool import workers
-from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.lock import Lock
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
@@ -129,11 +125,15 @@ def _requests(session: Session, profile: Profile, active: Generation) -> Mapping
     try:
         workspace = session.profiles.read(profile)
         if any(image.plugins for image in workspace.locked.images):
+            from d8_installer.pipeline.requesters import gather
+
             wanted = gather(session, workspace, hooks=False).wanted(workspace.locked)
             return _joined(wanted.locked, wanted.requirements)
         return _joined(workspace.locked, workspace.manifest.requirements(OWN_MANIFEST))
     except D8Error as error:
         session.reporter.warn(f"{error}; the requesters are read from the active generation only")
+    from d8_installer.model.lock import Lock
+
     try:
         return _joined(Lock.parse(active.lock.encode(), "d8.lock"), ())
     except D8Error:  # the record is damaged, as `verify` reports; no requester is known
@@ -156,6 +156,9 @@ def _joined(lock: Lock, requirements: Iterable[Requirement]) -> dict[ImageName, 
 
 def _newest(session: Session, active: Generation) -> dict[ImageName, str]:
     """Return the newest stable version of each image that has a newer one than the one in place."""
+    from d8_installer.pipeline.driver import usable_tags
+    from d8_installer.pipeline.pool import workers
+
     current = {placed.placement.name: placed.placement.version for placed in active.placed}
     with workers(session.scope.options.connections) as pool:
         tags = dict(zip(current, pool.map(lambda name: usable_tags(session.source, name.path), current), strict=True))
@@ -163,6 +166,8 @@ def _newest(session: Session, active: Generation) -> dict[ImageName, str]:
 
 
 def _newer_than(current: str, tags: Sequence[str]) -> str | None:
+    from d8_installer.model.version import Version
+
     stable = [version for tag in tags if (version := Version.try_parse(tag)) and version.is_stable()]
     newest = max(stable, key=lambda version: version.preference_key, default=None)
     running = Version.try_parse(current)
