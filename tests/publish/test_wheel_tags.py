@@ -142,7 +142,8 @@ def test_any_bytes_give_a_tag_or_an_error_of_ours(
     )
     cut = data.draw(st.integers(0, len(build))) if data.draw(st.booleans()) else len(build)
     damaged = bytearray(build[:cut])
-    for at, value in data.draw(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8)):
+    changes = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8)
+    for at, value in data.draw(changes) if data.draw(st.booleans()) else []:
         if at < len(damaged):
             damaged[at] = value
     for platform in ("linux-amd64", "linux-386", "darwin-arm64"):

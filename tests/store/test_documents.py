@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError
@@ -67,6 +67,9 @@ def test_what_is_not_there_is_empty(home: Home) -> None:
     | st.sampled_from(NASTY)
     | spoilt([b"schema = 1\n", b"lock_version = 1\n", b'{"schema": 1, "tags": {}}', b"1\n", b"retention = 3\n"])
 )
+@example(data=b"schema = 1\n")
+@example(data=b"lock_version = 1\n")
+@example(data=b"1\n")
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_are_a_value_or_a_named_error_with_a_hint(
     tmp_path_factory: pytest.TempPathFactory, load: Callable[[Home], object], name: str, data: bytes
