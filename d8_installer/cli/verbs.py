@@ -36,7 +36,15 @@ class Verb:
     """
 
     __slots__ = (
-        *("completes", "help", "is_for_user", "is_manager", "module", "name", "options", "other_words", "takes_name"),
+        "completes",
+        "help",
+        "is_for_user",
+        "is_manager",
+        "module",
+        "name",
+        "options",
+        "other_words",
+        "takes_name",
     )
 
     def __init__(
