@@ -77,18 +77,16 @@ class Gate:
         """Ask whether the switch may happen, and raise the first refusal."""
         if not self._new or not self._session.plugins.any_enabled:
             return
-        for owner, error in self._session.plugins.hooks.call("d8_before_switch", {"switch": switch}):
-            if error is not None:
-                raise with_plugin(owner, error)
+        for failure in self._session.plugins.hooks.call("d8_before_switch", {"switch": switch}):
+            raise with_plugin(failure.plugin, failure.error)
 
 
 def tell_switched(session: Session, switch: SwitchFacts) -> None:
     """Tell the plugins that the switch has happened. Their errors are warnings."""
     if not session.plugins.any_enabled:
         return
-    for owner, error in session.plugins.hooks.call("d8_after_switch", {"switch": switch}):
-        if error is not None:
-            session.reporter.warn(str(with_plugin(owner, error)))
+    for failure in session.plugins.hooks.call("d8_after_switch", {"switch": switch}):
+        session.reporter.warn(str(with_plugin(failure.plugin, failure.error)))
     facts: dict[str, str | int] = {"profile": switch.profile, "generation": switch.after, "reason": switch.reason}
     session.reporter.tell("switched", f"{switch.profile}: generation {switch.after}", facts)
 

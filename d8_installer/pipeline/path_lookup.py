@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from d8_installer.pipeline.shell_lines import evaluated, shell_of
-from d8_installer.plugin.launcher import HEAD_BYTES, request_of
+from d8_installer.plugin.launcher import HEAD_BYTES, read_launcher
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def is_command_elsewhere(session: Session, binary: str) -> bool:
     found = shutil.which(binary, path=os.pathsep.join(entries))
     if found is None:
         return False
-    launched = request_of(fs.read_head(found, HEAD_BYTES))
-    return launched is None or launched[0] != binary
+    launched = read_launcher(fs.read_head(found, HEAD_BYTES))
+    return launched is None or launched.binary != binary
 
 
 def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:

@@ -56,7 +56,7 @@ def _is_command(file: str) -> bool:
 def _is_ours(file: str, name: str, home: Home) -> bool:
     if os.path.realpath(file).startswith(os.path.join(os.path.realpath(home.root), "")):
         return True
-    from d8_installer.plugin.launcher import HEAD_BYTES, request_of
+    from d8_installer.plugin.launcher import HEAD_BYTES, read_launcher
 
-    launched = request_of(fs.read_head(file, HEAD_BYTES))
-    return launched is not None and launched[0] == os.path.splitext(name)[0]
+    launched = read_launcher(fs.read_head(file, HEAD_BYTES))
+    return launched is not None and launched.binary == os.path.splitext(name)[0]

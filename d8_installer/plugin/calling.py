@@ -50,6 +50,13 @@ class Offer(Struct, Generic[Record], frozen=True):
     record: Record
 
 
+class Failure(Struct, frozen=True):
+    """An error, and the plugin that it came from."""
+
+    plugin: str
+    error: D8Error
+
+
 class LoadedPlugin(Struct, frozen=True, kw_only=True):
     """A plugin that was imported without a fault: its objects by label, and the hooks that they implement."""
 
@@ -110,15 +117,13 @@ class Hooks:
         found = collect(self._caller(hook), kind, facts, report)
         return [found[name] for name in sorted(found)]
 
-    def call(self, hook: str, facts: Mapping[str, object]) -> Iterable[tuple[str, D8Error | None]]:
-        """Call a hook that returns nothing, plugin by plugin. Yield each plugin and its error, or None."""
+    def call(self, hook: str, facts: Mapping[str, object]) -> Iterable[Failure]:
+        """Call a hook that returns nothing, plugin by plugin. Yield each failure before the next plugin is called."""
         for implementation in _in_order(self._caller(hook)):
             try:
                 _call(hook, implementation, facts)
             except D8Error as error:
-                yield implementation.plugin_name, error
-            else:
-                yield implementation.plugin_name, None
+                yield Failure(implementation.plugin_name, error)
 
     def _caller(self, hook: str) -> pluggy.HookCaller:
         modules = (f"d8_hooks.{module}" for module in FIRST_PARTY_HOOKS.get(hook, ()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer import INSTALL_SOURCE
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PROFILE_LINK = ".d8-profile"
 """The link in a project's virtual environment that leads to the directory of its profile."""
 HEAD_BYTES = 256
-"""As much of a file as ``request_of`` needs."""
+"""As much of a file as ``read_launcher`` needs."""
 _START = b"#!/bin/sh\n# d8-installer launcher: "
 _MAX_NAME = 64
 _HASH_DIGITS = 64
@@ -102,8 +103,15 @@ def launcher(binary: str, request: Digest) -> str:
     return text.replace("@link@", PROFILE_LINK).replace("@binary@", binary).replace("@request@", request.hex)
 
 
-def request_of(head: bytes) -> tuple[str, str] | None:
-    """Return the binary's name and the request's hash (64 hex) of a launcher, by the *head* of its file, or None."""
+class Launched(Struct, frozen=True):
+    """What a launcher launches: the name of its binary, and the hash (64 hex) of its request."""
+
+    binary: str
+    request: str
+
+
+def read_launcher(head: bytes) -> Launched | None:
+    """Return what a launcher launches, by the *head* of its file, or None if the file is not a launcher."""
     if not head.startswith(_START):
         return None
     line, newline, _ = head[len(_START) :].partition(b"\n")
@@ -111,4 +119,4 @@ def request_of(head: bytes) -> tuple[str, str] | None:
     is_name = len(binary) <= _MAX_NAME and binary.split() == [binary]
     if not newline or not is_name or len(request) != _HASH_DIGITS or not _HEX.issuperset(request):
         return None
-    return binary.decode("utf-8", "replace"), request.decode("ascii")
+    return Launched(binary.decode("utf-8", "replace"), request.decode("ascii"))

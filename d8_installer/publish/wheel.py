@@ -17,7 +17,7 @@ from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.value import Struct
 from d8_installer.plugin.dist_info import MANIFESTS
-from d8_installer.plugin.launcher import HEAD_BYTES, request_of
+from d8_installer.plugin.launcher import HEAD_BYTES, read_launcher
 from d8_installer.publish import wheel_metadata
 from d8_installer.publish.wheel_file import Member, read_wheel, write_wheel
 from d8_installer.publish.wheel_metadata import CONSOLE, GUI, LAUNCH, OURSELVES
@@ -93,7 +93,7 @@ def _is_windows_thin(wheel: Wheel) -> bool:
 
 def _without_launchers(wheel: Wheel) -> tuple[tuple[Member, ...], bool]:
     def is_launcher(member: Member) -> bool:
-        return member.name.startswith(f"{wheel.scripts}/") and request_of(member.data[:HEAD_BYTES]) is not None
+        return member.name.startswith(f"{wheel.scripts}/") and read_launcher(member.data[:HEAD_BYTES]) is not None
 
     kept = tuple(member for member in wheel.members if not is_launcher(member))
     return kept, len(kept) < len(wheel.members)

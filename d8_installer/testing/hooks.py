@@ -84,9 +84,8 @@ class PluginUnderTest(Struct, frozen=True):
 
     def call(self, hook: str, **facts: object) -> None:
         """Call a hook that returns nothing; raise the D8Error that the tool would receive."""
-        for _owner, error in self._asked.call(hook, facts):
-            if error is not None:
-                raise error
+        for failure in self._asked.call(hook, facts):
+            raise failure.error
 
 
 _LABEL = "the plugin"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.model.manifest import Manifest
-from d8_installer.plugin.launcher import launcher, request_of
+from d8_installer.plugin.launcher import launcher, read_launcher
 from tests.command import Completed, ended, run
 from tests.images import add_image, executable, executables, host_platform
 from tests.publish.wheels import MANIFEST, contents, manifest, modes
@@ -155,7 +155,7 @@ def test_an_editable_install_is_thin_and_fetches_nothing(tmp_path: Path) -> None
     assert ended(command, home=project.home, cwd=str(project.directory), env=OFFLINE).code == 0
     done = project.pip("--python", str(environment), "install", str(project.directory / "dist" / NAME))
     assert done.code == 0, done
-    assert request_of((environment / "bin" / "demo").read_bytes()) is not None
+    assert read_launcher((environment / "bin" / "demo").read_bytes()) is not None
     (info,) = environment.rglob(INFO)
     assert "demo" in (info / "entry_points.txt").read_text()
     assert "Requires-Dist: d8-installer" in (info / "METADATA").read_text()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from d8_installer import INSTALL_SOURCE
 from d8_installer.model.digest import Digest
-from d8_installer.plugin.launcher import HEAD_BYTES, PROFILE_LINK, launcher, request_of
+from d8_installer.plugin.launcher import HEAD_BYTES, PROFILE_LINK, Launched, launcher, read_launcher
 from tests.reaching import reached, reaches, spoilt
 from tests.strategies import steady
 
@@ -55,7 +55,7 @@ binary_names = st.from_regex(r"[a-z0-9][a-z0-9._+-]{0,62}[a-z0-9]", fullmatch=Tr
 def test_a_launcher_knows_what_it_launches(binary: str, seed: bytes) -> None:
     request = Digest.of(seed)
     text = launcher(binary, request)
-    assert request_of(text.encode()[:HEAD_BYTES]) == (binary, request.hex)
+    assert read_launcher(text.encode()[:HEAD_BYTES]) == Launched(binary, request.hex)
     ast.parse(text)
 
 
@@ -63,16 +63,16 @@ def test_a_launcher_knows_what_it_launches(binary: str, seed: bytes) -> None:
 @steady
 @given(st.binary(max_size=300) | spoilt([launcher("hello", REQUEST).encode()[:HEAD_BYTES]]))
 def test_only_a_launchers_own_lines_count(head: bytes) -> None:
-    found = request_of(head)
+    found = read_launcher(head)
     reached("a launcher" if found else "refused")
-    assert found is None or launcher(found[0], Digest(found[1])).encode().splitlines()[1] in head.splitlines()
+    assert found is None or launcher(found.binary, Digest(found.request)).encode().splitlines()[1] in head.splitlines()
 
 
 def test_nor_is_what_only_speaks_of_one() -> None:
     text = launcher("hello", REQUEST).encode()
-    assert request_of(b"#!/bin/bash\n" + text) is None
-    assert request_of(text.replace(b"sha256:", b"sha512:")) is None
-    assert request_of(text.replace(b"a1a1", b"A1A1", 1)) is None
+    assert read_launcher(b"#!/bin/bash\n" + text) is None
+    assert read_launcher(text.replace(b"sha256:", b"sha512:")) is None
+    assert read_launcher(text.replace(b"a1a1", b"A1A1", 1)) is None
 
 
 @pytest.mark.parametrize("shell", SHELLS)

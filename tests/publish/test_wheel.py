@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from d8_installer.errors import D8Error
 from d8_installer.model.manifest import Manifest
-from d8_installer.plugin.launcher import launcher, request_of
+from d8_installer.plugin.launcher import launcher, read_launcher
 from d8_installer.publish import wheel_metadata
 from d8_installer.publish.wheel import open_package, pack
 from d8_installer.publish.wheel_parts import flavours, thin_parts
@@ -423,7 +423,7 @@ def test_pip_installs_both_kinds_executable_and_takes_them_away(tmp_path: Path, 
     assert wheel(home, path, "-o", str(thin)).code == 0
     assert wheel(home, path, "--mode", "fat", "-o", str(fat), source=f"oci-layout:{root}").code == 0
     pip(environment, "install", "--no-deps", "--no-index", str(thin / NAME))
-    assert request_of(program.read_bytes()) is not None
+    assert read_launcher(program.read_bytes()) is not None
     assert os.access(program, os.X_OK)
     pip(environment, "install", "--no-deps", "--no-index", "--force-reinstall", str(fat / made(fat)[0]))
     assert program.read_bytes() == executable(host_platform(), "demo")
