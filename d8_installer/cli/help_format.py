@@ -22,12 +22,15 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
         width = _columns()
         super().__init__(prog, width=width, max_help_position=_SHALLOW if width < _NARROW else _DEEP)
 
-    def _format_usage(self, *arguments: Any) -> str:
-        """Wrap the usage: argparse keeps options that exclude each other on one line, however long."""
-        text = super()._format_usage(*arguments)
-        if max(map(len, text.splitlines()), default=0) <= self._width:
-            return text
-        return "\n".join(_wrap(" ".join(text.split()), self._width, " " * _SHALLOW)) + "\n\n"
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
+        """Write ``[OPTIONS]`` for all options that may be left out: they are listed below."""
+        if usage is None:
+            actions = [action for action in actions if action.required or not action.option_strings]
+            groups = []
+        text = " ".join(super()._format_usage(usage, actions, groups, prefix).split())
+        if usage is None and prefix is None:  # with a prefix, it is the beginning of a subcommand's usage
+            text = text.replace(self._prog, f"{self._prog} [OPTIONS]", 1)
+        return "\n".join(_wrap(text, self._width, " " * _SHALLOW)) + "\n\n"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(part for line in text.splitlines() for part in _wrap_row(f"{indent}{line}", width))
