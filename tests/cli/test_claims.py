@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import images
-from tests.cli.test_lock import NOWHERE, Project
+from tests.cli.locking import NOWHERE, Project
 
 if TYPE_CHECKING:
     from pathlib import Path
