@@ -1,7 +1,7 @@
-"""The installed console script as a person meets it: an empty HOME, a clean environment, a process of its own.
+"""The installed command as a person runs it: an empty HOME, a clean environment, a process of its own.
 
-`run` has the process forked from one that has imported everything (`tests.forking`). `run_started`, `start` and `ended`
-start a true one: for tests of start-up, signals and everything around Python itself.
+`run` forks the process from one that has imported everything (`tests.forking`). `run_started`, `start` and `ended`
+start a process from nothing, for tests of start-up, signals and streams.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 PROGRAM = forking.PROGRAM
 TIMEOUT = forking.TIMEOUT
 SOON = 60
-"""Seconds in which anything ends, on a machine however busy, that does not wait for what never comes."""
+"""Seconds that a command may take on a busy machine; tests make what it must not wait for take ten times as long."""
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
-"""A directory with ``d8-installer`` and nothing else, for the PATH of a person who has it there."""
-# What a child needs that a person's shell would not set: the measurement's way into processes, and Windows' own.
+"""A directory with only ``d8-installer`` in it, for the PATH."""
+# What a child needs and no shell of a person sets: where the measurement writes to, and Windows' own variable.
 _KEPT = (measured.VARIABLE, "SYSTEMROOT")
 
 
@@ -42,7 +42,7 @@ class Completed:
 
 
 def environment(home: str, **more: str) -> dict[str, str]:
-    """Return the environment of a person whose HOME is *home*, with nothing in it that this process has.
+    """Return the environment of a person whose HOME is *home*; it has no other variable of this process.
 
     ``d8-installer`` is on its PATH.
     """
@@ -52,7 +52,7 @@ def environment(home: str, **more: str) -> dict[str, str]:
 
 
 def _on_path() -> str:
-    """Return ON_PATH, made if it is not there; several test processes may do so at once."""
+    """Return ON_PATH, and make it if it is missing; several test processes may do so at once."""
     os.makedirs(ON_PATH, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.symlink(PROGRAM, os.path.join(ON_PATH, os.path.basename(PROGRAM)))
@@ -80,7 +80,7 @@ def run_started(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
 ) -> Completed:
-    """Run the same in a process that begins with nothing."""
+    """Run the same in a process that starts from nothing."""
     return ended([PROGRAM, *arguments], home=home, env=env, cwd=cwd)
 
 

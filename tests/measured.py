@@ -1,9 +1,9 @@
-"""Branch coverage of the processes that tests start, for a tenth of what coverage's own start costs.
+"""Branch coverage of the processes that tests start, at a tenth of the cost of starting coverage in each.
 
-Importing coverage takes 65 ms of a processor and its data file 12 ms, and the suite starts some thousands of processes:
-that was a third of its time. Here the process loads coverage's C tracer alone and leaves what that recorded in a file;
-`collected` makes coverage's data of all of them. A .pth file calls `start` (``dev.py``); ``test_measured.py`` compares
-the result with coverage's own. Nothing heavy may be imported at the top.
+Importing coverage takes 65 ms of a processor and writing its data 12 ms, in each of some thousands of processes. So a
+process loads only coverage's C tracer and writes what that recorded to a file; `collected` turns all the files into
+coverage's data. A .pth file calls `start` (``dev.py``). ``test_measured.py`` compares the result with coverage's own.
+The top of this module imports nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 _directory = ""
 _tracer: Any = None
 _kept: list[Any] = []
-"""The tracers of all threads: one that dies with its thread makes CPython complain on stderr now and then."""
+"""The tracers of all threads: CPython sometimes complains on stderr when a tracer ends with its thread."""
 
 
 # -- in the process that is measured ---------------------------------------------------------------------------
@@ -58,14 +58,14 @@ def start() -> None:
 
 
 def save_and_forget() -> None:
-    """Write down what this process recorded so far; processes forked from it write only what they do themselves."""
+    """Write what was recorded so far to a file; forked processes then write only what they record themselves."""
     if _tracer is not None:
         _save()
         _recorded.clear()
 
 
 def stop() -> None:
-    """Measure this process no longer, and leave SIGTERM to it."""
+    """Stop measuring this process, and leave SIGTERM to it."""
     global _directory  # noqa: PLW0603 - of this process
     if _directory:
         _directory = ""
@@ -111,7 +111,7 @@ def _disposition(file: str, _frame: object) -> Any:
 
 
 def _save() -> None:
-    """Write down what was recorded; a process that may not write there is one that is not measured."""
+    """Write what was recorded to a file; a process that may not write there is not measured."""
     if not _directory:
         return
     with contextlib.suppress(OSError):
@@ -151,7 +151,7 @@ def collected(directory: Path, data_file: str) -> Iterator[None]:
 
 
 def write(directory: Path, data_file: str) -> None:
-    """Make one data file of coverage's of all that processes left in *directory*."""
+    """Write one data file for coverage from the files that processes left in *directory*."""
     from pathlib import Path
 
     from coverage import CoverageData
@@ -164,11 +164,11 @@ def write(directory: Path, data_file: str) -> None:
     data = CoverageData(data_file, suffix=f"processes.{os.getpid()}.{os.urandom(4).hex()}")
     data.add_arcs({file: [_unpacked(pair) for pair in pairs] for file, pairs in joined.items()})
     files = [str(path) for place in SOURCE for path in Path(place).rglob("*.py")]
-    data.touch_files(files)  # those that no process imports are reported, too
+    data.touch_files(files)  # report those that no process imports, too
     data.write()
 
 
 def _unpacked(pair: int) -> tuple[int, int]:
-    """Return the lines from and to, of which the tracer makes one number (``CTracer_record_pair`` in its source)."""
+    """Return the lines from and to, which the tracer packs into one number (``CTracer_record_pair`` in its source)."""
     old, new = pair & _LINE, (pair >> 28) & _LINE
     return (-old if pair & _NEGATIVE[0] else old, -new if pair & _NEGATIVE[1] else new)

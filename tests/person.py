@@ -1,8 +1,8 @@
-"""A person: their HOME, where images come from, what they type, and what they then have.
+"""A person: their HOME, their source of images, the commands they type, and the files they then have.
 
-Test modules derive from `Person` for what is their own: the images they publish, the state they begin with. No test
-runs the command in another way, but for `tests.own` (a tool with plugins of the tests), `tests.managers` (any package
-manager) and what needs a pseudo-terminal (`tests.terminal`) or a disk that fails (`tests.faults.driver`).
+Test modules derive from `Person` what is their own: the images that are published, the state that tests begin with.
+Other ways to run the command: `tests.own` (a tool with plugins of the tests), `tests.managers` (any package manager),
+`tests.terminal` (a pseudo-terminal) and `tests.faults.driver` (a disk that fails).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Person:
-    """Somebody with a HOME and a source of images; *env* is set in their shell, and *always* typed first."""
+    """A HOME and a source of images; *env* is set in the shell, and *always* is typed before other words."""
 
     def __init__(
         self, home: Path, source: Path | str = "", *, env: Mapping[str, str] | None = None, always: tuple[str, ...] = ()
@@ -48,11 +48,11 @@ class Person:
 
     @property
     def variables(self) -> dict[str, str]:
-        """All that is set in their shell."""
+        """Return what is set in their shell."""
         return ({"D8_RPP_ENDPOINT": self.endpoint} if self.endpoint else {}) | self.env
 
     def run(self, *words: str, cwd: Path | str | None = None, endpoint: str | None = None, **env: str) -> Completed:
-        """Run ``d8-installer WORDS``, which may end in any way but a traceback; *cwd* counts from their directory."""
+        """Run ``d8-installer WORDS``; any end but a traceback will do. *cwd* is relative to their directory."""
         named = {} if endpoint is None else {"D8_RPP_ENDPOINT": endpoint}
         done = self._command(*self.always, *words, env=self.variables | named | env, cwd=str(self.cwd / (cwd or "")))
         assert "Traceback" not in done.err, done
@@ -105,7 +105,7 @@ class Person:
         return self.home / ".local/share/pipx/venvs" / name
 
     def pipx(self, name: str, text: str, version: str = "1.0") -> Plugin:
-        """Have a plugin with the manifest *text* as pipx leaves it; an older one of the name goes."""
+        """Install a plugin with the manifest *text* as pipx leaves it, in place of an older one of that name."""
         place = library(self.environment(name))
         for old in place.glob("*.dist-info"):
             shutil.rmtree(old)

@@ -22,7 +22,7 @@ from tests.command import PROGRAM, TIMEOUT, environment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# Users have neither; `environment` starts from nothing, so this only says what must never be passed on.
+# `environment` starts from nothing; this says what must never be passed on, since users have neither.
 NOT_A_USERS = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 
 
@@ -162,7 +162,7 @@ def on(
 def forked(*arguments: str, home: str, env: Mapping[str, str], files: Sequence[int]) -> forking.Started:
     """Start ``d8-installer ARGUMENTS`` with *files* as its streams, as the leader of a session; do not wait for it.
 
-    It loses whatever it has not written when ``main`` returns.
+    Output that it has not written when ``main`` returns is lost.
     """
     variables = environment(home, **env)
     job = forking.Job(arguments=arguments, env=variables, cwd=home, umask=0o022, session=True, measured=False)
