@@ -283,7 +283,7 @@ def the_tests_are_those_in_the_folder(page: str) -> list[str]:
 GUIDES = {
     "### A new verb": ("export", r"\bexport|\bapply\(|packages = "),
     "### A new source": ("oci-layout", r"oci.layout|Layout|SourceContract|Source\b"),
-    "### A new hook": ("d8_checks", r"d8_checks|\bCheck|_HOOKS|def call|FACTS"),
+    "### A new hook": ("d8_checks", r"d8_checks|\bCheck|_HOOKS|def call|FACTS|Each hook"),
     "### A new field of the lock": ("demanded", r"demanded|Manifest|Request|Wanted|_OWN_RULE|make_plan|LockedImage"),
 }
 """How to add a thing: the example of each chapter, and what each file that the chapter names has to hold."""
