@@ -175,7 +175,7 @@ FAILING = {
     "returns nothing": ("return None", "not NoneType"),
     "returns a generator": ("yield Check('x', run=lambda context: [])", "not a generator"),
     "returns rubbish": ("return [7, 'x']", "a list with int, str in it"),
-    "a name that is none": ("return [Check(7, run=lambda context: [])]", "name is not text"),
+    "a name that is a number": ("return [Check(7, run=lambda context: [])]", "a name that is not text"),
     "fails in the check": ("return [Check('x', run=lambda context: 1 / 0)]", "ZeroDivisionError"),
     "rubbish from the check": ("return [Check('x', run=lambda context: ['bad'])]", "list of Finding"),
 }
