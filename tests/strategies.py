@@ -254,7 +254,7 @@ class Catalogue:
         )
 
     def _has(self, need: ManifestOf) -> bool:
-        return not need.spare or need.ref in self.tagged.get(need.image, {})
+        return not need.may_fail or need.ref in self.tagged.get(need.image, {})
 
     def _find(self, need: ManifestOf) -> bytes:
         raw = self.tagged.get(need.image, {}).get(need.ref) or self.blobs.get((need.image, need.ref))

@@ -76,7 +76,7 @@ class Screen:
         """Take over ``sys.stdout`` and ``sys.stderr``; on a terminal, text of others on stderr goes above the bars."""
         screen = cls(sys.stdout, sys.stderr)
         if screen.shows_bars:
-            from d8_installer.cli.aside import replacement
+            from d8_installer.cli.stderr_stream import replacement
 
             sys.stderr = replacement(sys.stderr, screen.say, screen.has_bars)
         return screen

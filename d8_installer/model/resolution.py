@@ -29,13 +29,13 @@ class TagsOf(Struct, frozen=True):
 class ManifestOf(Struct, frozen=True, kw_only=True):
     """The question for the manifest that a tag or a digest names; ``size`` is the size that a descriptor promised.
 
-    If it is ``spare`` and cannot be read, it has no answer, and that is not an error.
+    If it ``may_fail`` and the manifest cannot be read, it has no answer, and that is not an error.
     """
 
     image: str
     ref: str
     size: int | None = None
-    spare: bool = False
+    may_fail: bool = False
 
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class Answers(Struct, frozen=True, kw_only=True):
-    """What a source answered to one round of questions. Only a spare question may be without an answer.
+    """What a source answered to one round of questions. Only a question that ``may_fail`` may lack one.
 
     ``absent`` holds the errors for images that the source does not have, ``failed`` other errors that concern one
     image alone.

@@ -60,7 +60,7 @@ def _cyclonedx(lock: Lock, epoch: int | None) -> dict[str, object]:
     try:
         from cyclonedx.output.json import JsonV1Dot6
     except ModuleNotFoundError as error:
-        from d8_installer.plugin.installation import hint_for_extra
+        from d8_installer.plugin.self_installation import hint_for_extra
 
         raise ConfigError(
             "CycloneDX needs the extra [sbom], which is not installed", hint=hint_for_extra("sbom")

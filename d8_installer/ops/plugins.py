@@ -204,7 +204,7 @@ def enable(session: Session, name: str) -> PluginsResult:
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
     if distribution is None:
-        from d8_installer.plugin.installation import running, to_add
+        from d8_installer.plugin.self_installation import running, to_add
 
         raise UsageError(
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",

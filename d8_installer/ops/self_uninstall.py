@@ -23,8 +23,8 @@ from d8_installer.ops.shell.start_up_files import (
 )
 from d8_installer.ops.upkeep.profiles_on_disk import profiles_on_disk
 from d8_installer.plugin.environments import project_roots
-from d8_installer.plugin.installation import running, to_remove
 from d8_installer.plugin.launcher import PROFILE_LINK
+from d8_installer.plugin.self_installation import running, to_remove
 from d8_installer.store import fs, home_state, inventory
 from d8_installer.store.paths import config_directory, known_home_directory, shared_directories
 

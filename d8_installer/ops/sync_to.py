@@ -10,9 +10,9 @@ from d8_installer.model.executable import HEAD_BYTES, check_executable
 from d8_installer.model.value import replace
 from d8_installer.pipeline.admission import Gate
 from d8_installer.pipeline.change import Applied, Change
+from d8_installer.pipeline.dispensable import Dispensable
 from d8_installer.pipeline.fetch import fetch_all
 from d8_installer.pipeline.situation import situation
-from d8_installer.pipeline.spares import Spares
 from d8_installer.pipeline.store_guard import all_stored
 from d8_installer.pipeline.tag_memory import refuse_moved
 from d8_installer.plan.plan import make_plan
@@ -38,13 +38,13 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
         return result
     for name in _by_file_name(plan):
         _refuse_foreign(session, os.path.join(directory, name))
-    spares = Spares(change.lock, plan, change.asked)
-    Gate(session, plan, None).admit(change.lock, spares)
-    fetch_all(session, spares.rest(plan, None, session.store), spares=spares)
-    plan = spares.rest(plan, None, session.store)
+    dispensable = Dispensable(change.lock, plan, change.asked)
+    Gate(session, plan, None).admit(change.lock, dispensable)
+    fetch_all(session, dispensable.rest(plan, None, session.store), dispensable=dispensable)
+    plan = dispensable.rest(plan, None, session.store)
     result = replace(result, plan=plan, left_out=(*change.problems, *plan.problems))
     fs.make_directories(directory)
-    with all_stored(session, plan, lambda: spares.rest(_plan(session, change), None, session.store)):
+    with all_stored(session, plan, lambda: dispensable.rest(_plan(session, change), None, session.store)):
         stored = {name: _stored(session, plan, placement, name) for name, placement in _by_file_name(plan).items()}
         for name, file in stored.items():  # only now that each of them is known to be right
             fs.copy_executable(file, os.path.join(directory, name))

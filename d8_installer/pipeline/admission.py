@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from d8_installer.model.plan import Plan
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import ManifestBytes
+    from d8_installer.pipeline.dispensable import Dispensable
     from d8_installer.pipeline.session import Session
-    from d8_installer.pipeline.spares import Spares
     from d8_installer.plugin.calling import UnusablePlugin
 
 
@@ -36,8 +36,8 @@ class Gate:
         self._active = active
         self._new = _new_images(plan, active)
 
-    def admit(self, lock: Lock, spares: Spares) -> None:
-        """Let checks and verifiers examine the new images. Raise a refusal unless it concerns a spare.
+    def admit(self, lock: Lock, dispensable: Dispensable) -> None:
+        """Let checks and verifiers examine the new images. Raise a refusal unless it concerns only plugins.
 
         Without new images no plugin is asked, so that none can prevent an uninstall.
         """
@@ -52,7 +52,7 @@ class Gate:
                 for offer in verifiers:
                     _verify(offer.plugin, offer.record, subject)
             except D8Error as error:
-                spares.leave_out(error, name)
+                dispensable.leave_out(error, name)
 
     def _subjects(self, lock: Lock) -> Iterator[tuple[ImageName, VerifySubject]]:
         platform = self._plan.platform
@@ -153,7 +153,7 @@ def refuse_without_verifiers(session: Session) -> None:
 def _way_out(plugin: UnusablePlugin) -> str:
     way = "repair it"
     if plugin.version is None:  # also where a launcher's environment is not the one that has it
-        from d8_installer.plugin.installation import running, to_add
+        from d8_installer.plugin.self_installation import running, to_add
 
         way = f"type `d8-installer sync` where it is installed, or `{to_add(running(), plugin.name)}`"
     return f"{way}, or `d8-installer plugins disable {plugin.name}`; --no-plugins goes on without it"

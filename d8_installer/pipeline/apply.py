@@ -31,10 +31,10 @@ from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import activate, warned_of
 from d8_installer.pipeline.admission import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.pipeline.change import Applied
+from d8_installer.pipeline.dispensable import Dispensable
 from d8_installer.pipeline.fetch import fetch_all
 from d8_installer.pipeline.ownership import refuse_foreign_project
 from d8_installer.pipeline.situation import lost_placements, readable_active, refuse_foreign_platform, situation
-from d8_installer.pipeline.spares import Spares
 from d8_installer.pipeline.stamping import write_stamp
 from d8_installer.pipeline.store_guard import all_stored
 from d8_installer.pipeline.tag_memory import accepted_tops, refuse_moved
@@ -85,7 +85,7 @@ def _plan(session: Session, workspace: Workspace, change: Change, active: Genera
 
 
 class _Provided(Struct, frozen=True):
-    """The plan without the spares that failed, and the digests of the tags that the source was asked for."""
+    """The plan without the dispensable binaries that failed, and the digests of the tags that were asked for."""
 
     plan: Plan
     shown: Mapping[tuple[str, str], Digest]
@@ -111,7 +111,7 @@ class _Application:
         self._active = active
         self._plan = plan
         self._gate = Gate(session, plan, active)
-        self._spares = Spares(change.lock, plan, change.asked, change.insist)
+        self._dispensable = Dispensable(change.lock, plan, change.asked, change.insist)
         # A damaged active generation counts as none for the plan, yet it is not the first one.
         self._is_first = self._generations.switch.active(self._generations.paths) is None
 
@@ -128,7 +128,7 @@ class _Application:
             self._generations.switch.expose(session.scope.home, self._generations.paths)
         if locks_more(workspace.locked, change.lock):
             refuse_without_verifiers(session)
-        self._gate.admit(change.lock, self._spares)
+        self._gate.admit(change.lock, self._dispensable)
 
     def _tell_what_is_not_placed(self) -> None:
         for placement in self._plan.withheld:
@@ -147,13 +147,13 @@ class _Application:
             self._session,
             self._rest_of(self._plan),
             awaited=self._change.awaited,
-            spares=self._spares,
+            dispensable=self._dispensable,
             asked=self._change.relocked.manifests,
         )
         return _Provided(self._rest_of(self._plan), shown)
 
     def _rest_of(self, plan: Plan) -> Plan:
-        return self._spares.rest(plan, self._active, self._session.store)
+        return self._dispensable.rest(plan, self._active, self._session.store)
 
     def _plan_again(self) -> Plan:
         """Plan the fetches once more, because garbage was collected meanwhile."""

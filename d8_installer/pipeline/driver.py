@@ -79,9 +79,9 @@ def _manifest(source: Source, need: ManifestOf) -> ManifestBytes | D8Error | Non
     try:
         return source.manifest(need.image, need.ref)
     except ABOUT_ONE_IMAGE as error:
-        return None if need.spare else error
+        return None if need.may_fail else error
     except D8Error:
-        if need.spare:
+        if need.may_fail:
             return None
         raise
 

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from d8_installer.model.plan import Fetch, Plan
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import LayerRequest, ManifestBytes, Source
+    from d8_installer.pipeline.dispensable import Dispensable
     from d8_installer.pipeline.pool import Job
     from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
-    from d8_installer.pipeline.spares import Spares
     from d8_installer.store.store import Incoming
     from d8_installer.store.unpack import Extracted
 
@@ -52,15 +52,16 @@ def fetch_all(
     plan: Plan,
     *,
     awaited: ImageName | None = None,
-    spares: Spares | None = None,
+    dispensable: Dispensable | None = None,
     asked: Mapping[tuple[str, str], ManifestBytes] | None = None,
 ) -> Mapping[tuple[str, str], Digest]:
     """Do every Fetch of *plan* and prove what is unproven. The first failure ends it and leaves nothing behind.
 
-    A failure of *spares* is noted there instead, and the rest goes on. *awaited* is the image that a person waits for;
-    other images begin once it is stored. *asked* are the manifests that tags led to when this command locked them.
+    A failure of something *dispensable* is noted there instead, and the rest goes on. *awaited* is the image that a
+    person waits for; other images begin once it is stored. *asked* are the manifests that tags led to when this command
+    locked them.
 
-    Return the locked tags, by repository path and tag, that mean at the source what the lock says.
+    Return the locked tags that the source confirmed, by repository path and tag.
     """
     groups = _by_layer(plan)
     count = len(groups) + len(plan.unproven)
@@ -74,7 +75,7 @@ def fetch_all(
             names={(p.layer, p.member): file_name(p.binary, plan.platform.executable_suffix) for p in plan.target},
             stop=threading.Event(),
             tags=LockedTags(session, session.source, asked or {}),
-            spares=spares,
+            dispensable=dispensable,
         )
         pool = Pool(min(_AT_ONCE, session.scope.options.connections, count), "d8-fetch")
         _run(pool, job, plan, [g for g in groups if _has(g, awaited)], [g for g in groups if not _has(g, awaited)])
@@ -143,7 +144,7 @@ class _Job(Struct, frozen=True, kw_only=True):
     names: Mapping[tuple[Digest, str], str]
     stop: threading.Event
     tags: LockedTags
-    spares: Spares | None
+    dispensable: Dispensable | None
     batch_size: int = 0
 
     def fetch_each(self, steps: Iterable[Fetch]) -> None:
@@ -152,30 +153,30 @@ class _Job(Struct, frozen=True, kw_only=True):
             try:
                 self._fetch(step)
             except D8Error as error:
-                if self.spares is None or not self.spares.has_any(step.name, step.members):
+                if self.dispensable is None or not self.dispensable.has_any(step.name, step.members):
                     raise
-                self._fetch_apart(self.spares, step, error)
+                self._fetch_apart(self.dispensable, step, error)
 
-    def _fetch_apart(self, spares: Spares, step: Fetch, error: D8Error) -> None:
+    def _fetch_apart(self, dispensable: Dispensable, step: Fetch, error: D8Error) -> None:
         """Fetch the members one by one, and leave out those that fail: one may be missing, or not be executable."""
         if len(step.members) == 1 or not isinstance(error, (MismatchError, NotFoundError)):
             for member in step.members:
-                spares.leave_out(error, step.name, member)
+                dispensable.leave_out(error, step.name, member)
             return
         for member in step.members:
             try:
                 self._fetch(replace(step, members=(member,)))
             except D8Error as fault:
-                spares.leave_out(fault, step.name, member)
+                dispensable.leave_out(fault, step.name, member)
 
     def prove_one(self, name: ImageName, request: LayerRequest) -> None:
-        """Prove a stored layer. A failure of a spare image is noted."""
+        """Prove a stored layer. A failure of a dispensable image is noted."""
         try:
             self._prove_stored(request)
         except D8Error as error:
-            if self.spares is None:
+            if self.dispensable is None:
                 raise
-            self.spares.leave_out(error, name)
+            self.dispensable.leave_out(error, name)
 
     def _prove_stored(self, request: LayerRequest) -> None:
         """Prove that a stored layer is what the lock calls it: another image may have brought the same bytes."""

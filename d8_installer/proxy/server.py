@@ -280,7 +280,7 @@ def _check_extra() -> None:
     try:
         import granian.server.embed  # noqa: F401 - only whether it is there
     except ImportError as error:
-        from d8_installer.plugin.installation import hint_for_extra
+        from d8_installer.plugin.self_installation import hint_for_extra
 
         raise ConfigError(
             f"the proxy needs the extra [proxy], which is not installed: {error}", hint=hint_for_extra("proxy")

@@ -29,11 +29,11 @@ from d8_installer.model.value import Struct, field, replace
 from d8_installer.registry.auth import RegistryAuth
 from d8_installer.registry.client import Response
 from d8_installer.registry.go_json import member
+from d8_installer.registry.http_ranges import BlobRest, continues, range_headers
 from d8_installer.registry.manifest_cache import ManifestCache
 from d8_installer.registry.oci_address import OciAddress
 from d8_installer.registry.oci_errors import Refusal
 from d8_installer.registry.origin import Origin, resolve
-from d8_installer.registry.ranges import BlobRest, continues, range_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -54,7 +54,9 @@ def _children(top: ManifestOf, document: ImageIndex | ImageManifest | None) -> t
     if not isinstance(document, ImageIndex) or _dates_in(document):
         return ()
     children = [child for platform in document.platforms if (child := document.child_for(platform)) is not None]
-    return tuple(ManifestOf(image=top.image, ref=str(child.digest), size=child.size, spare=True) for child in children)
+    return tuple(
+        ManifestOf(image=top.image, ref=str(child.digest), size=child.size, may_fail=True) for child in children
+    )
 
 
 def _dates_in(document: ImageIndex | ImageManifest | None) -> list[datetime]:

@@ -41,7 +41,7 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explan
     agreement = _agreement(replace(Demand.of(wanted, name, group), tags=tags))
     demand = replace(Demand.of(wanted, name, agreement.group), tags=tags)
     allowed = [tag for tag in tags if demand.group and demand.allows(tag)]
-    tops = tuple(ManifestOf(image=name.path, ref=tag, spare=True) for tag in allowed[:MAX_READ])
+    tops = tuple(ManifestOf(image=name.path, ref=tag, may_fail=True) for tag in allowed[:MAX_READ])
     dates: dict[str, datetime | None] = {}
     if wanted.selection.created_before is not None and tops:
         found = yield from dates_of(tops)

@@ -31,7 +31,8 @@ def explain_missing(
     newest = None
     for start in range(0, min(len(others), MAX_ASKED), _ROUND):
         needs = tuple(
-            ManifestOf(image=need.image, ref=tag, spare=True) for tag in others[start : min(start + _ROUND, MAX_ASKED)]
+            ManifestOf(image=need.image, ref=tag, may_fail=True)
+            for tag in others[start : min(start + _ROUND, MAX_ASKED)]
         )
         answers = yield needs
         newest = next((one.ref for one in needs if _has(answers.manifests.get(one), platform)), None)

@@ -140,6 +140,6 @@ def _plugins(context: CheckContext) -> list[Finding]:
 
 
 def _to_add(package: str) -> str:
-    from d8_installer.plugin.installation import running, to_add
+    from d8_installer.plugin.self_installation import running, to_add
 
     return to_add(running(), package)

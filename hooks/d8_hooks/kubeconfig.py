@@ -41,7 +41,7 @@ def _token(request: CredentialRequest) -> str | None:
     except ImportError as error:
         if request.kubeconfig is None and request.context is None:
             return None
-        from d8_installer.plugin.installation import hint_for_extra
+        from d8_installer.plugin.self_installation import hint_for_extra
 
         raise ConfigError(
             "reading a kubeconfig needs the extra [cluster], which is not installed", hint=hint_for_extra("cluster")

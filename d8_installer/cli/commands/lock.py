@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import merging
+from d8_installer.cli import lock_merge
 
 if TYPE_CHECKING:
     import argparse
@@ -25,15 +25,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--platform", dest="platforms", metavar="P", action="append", default=[], help="also pin this platform, again"
     )
     parser.add_argument("--prune", action="store_true", help="remove requesters that are not installed here")
-    merging.configure(parser)
+    lock_merge.configure(parser)
 
 
 def execute(context: Context) -> Outcome:
     """Lock, check, explain or merge."""
-    from d8_installer.cli import locking
+    from d8_installer.cli import lock_modes
 
     if context.arguments.merge is not None:
-        return merging.merge(context)
+        return lock_merge.merge(context)
     if context.arguments.explain is not None:
-        return locking.explain(context)
-    return locking.check(context) if context.arguments.check else locking.lock(context)
+        return lock_modes.explain(context)
+    return lock_modes.check(context) if context.arguments.check else lock_modes.lock(context)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 def replacement(err: TextIO, say: Callable[..., None], has_bars: Callable[[], bool]) -> TextIO:
     """Return a stream to use instead of *err*; *say* takes whole lines."""
-    return cast("TextIO", _Aside(err, say, has_bars))
+    return cast("TextIO", _AboveBars(err, say, has_bars))
 
 
-class _Aside:
+class _AboveBars:
     """A stream that passes text on. While there are bars, it passes on whole lines only, to be written above them."""
 
     def __init__(self, err: TextIO, say: Callable[..., None], has_bars: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli import merging
+from d8_installer.cli import lock_merge
 from d8_installer.cli.context import Outcome
 from d8_installer.errors import UsageError
 
@@ -27,7 +27,7 @@ def lock(context: Context) -> Outcome:
         platforms=platforms,
         given=given,
         prune=typed.prune,
-        taken=merging.chosen_sides(typed),
+        taken=lock_merge.chosen_sides(typed),
     )
     with context.session() as session:
         result = lock(session, options)

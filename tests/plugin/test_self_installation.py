@@ -12,7 +12,7 @@ import pytest
 
 from d8_installer import INSTALL_SOURCE
 from d8_installer.model.value import replace
-from d8_installer.plugin.installation import Installation, hint_for_extra, to_add, to_add_extra, to_remove
+from d8_installer.plugin.self_installation import Installation, hint_for_extra, to_add, to_add_extra, to_remove
 from tests import installed
 
 ROOT = Path(__file__).resolve().parents[2]

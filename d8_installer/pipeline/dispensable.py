@@ -1,4 +1,4 @@
-"""Spares: binaries that only plugins ask for. If one fails it is left out, and the rest of the plan goes on.
+"""Dispensable: the binaries that only plugins ask for. If one fails, it is left out and the rest of the plan goes on.
 
 What the plugin had in place before stays in place (docs/profiles.md).
 """
@@ -36,11 +36,11 @@ ABOUT_ONE_REQUEST = (ConflictError, DocumentError, MismatchError, NotAllowedErro
 """Errors that may be the fault of one image. A source that does not answer and a disk that refuses concern all."""
 
 
-class Spares:
+class Dispensable:
     """The placements of a plan that only plugins ask for, and the errors of those that failed; safe for threads."""
 
     def __init__(self, lock: Lock, plan: Plan, asked: Asked | None, insist: frozenset[ImageName] = frozenset()) -> None:
-        """*asked*: who asks for which binary, or None if no manifest was read. Images of *insist* are never spare."""
+        """*asked*: who asks for which binary, or None if no manifest was read. Images of *insist* never are."""
         self._images = {image.name: image for image in lock.images}
         self._target = plan.target
         self._asked = asked
@@ -49,17 +49,17 @@ class Spares:
         self._mutex = threading.Lock()
 
     def leave_out(self, error: D8Error, name: ImageName, member: str | None = None) -> None:
-        """Note the *error* of an image's *member* (None: of all). Raise it if that is not a spare."""
+        """Note the *error* of an image's *member* (None: of all). Raise it if that is not dispensable."""
         with self._mutex:
             failed = [p for p in self._target if p.name == name and member in (None, p.member)]
-            if not isinstance(error, ABOUT_ONE_REQUEST) or not failed or not all(map(self._is_spare, failed)):
+            if not isinstance(error, ABOUT_ONE_REQUEST) or not failed or not all(map(self._is_dispensable, failed)):
                 raise error
             self._failed.update(dict.fromkeys(failed, error))
 
     def has_any(self, name: ImageName, members: Iterable[str]) -> bool:
-        """Whether any of an image's *members* is a spare."""
+        """Whether any of an image's *members* is dispensable."""
         wanted = set(members)
-        return any(p.name == name and p.member in wanted and self._is_spare(p) for p in self._target)
+        return any(p.name == name and p.member in wanted and self._is_dispensable(p) for p in self._target)
 
     def rest(self, plan: Plan, active: Generation | None, store: Store) -> Plan:
         """Return *plan* without the placements that failed. Their predecessors, if still stored, stay in place."""
@@ -92,7 +92,7 @@ class Spares:
             return replace(step, members=members) if members else None
         return step
 
-    def _is_spare(self, placement: Placement) -> bool:
+    def _is_dispensable(self, placement: Placement) -> bool:
         image = self._images[placement.name]
         if placement.name in self._insist or (self._asked is None and image.is_own):
             return False
