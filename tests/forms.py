@@ -13,7 +13,7 @@ THOROUGH = bool(os.environ.get("D8_THOROUGH"))
 TESTS = os.path.dirname(os.path.abspath(__file__))
 QUICK = (
     *("conformance", "fast", "merge", "model", "plan", "resolve", "property/test_linear.py", "test_errors.py"),
-    *(f"plugin/test_{name}.py" for name in ("discovery", "hookspec", "installation")),
+    *(f"plugin/test_{name}.py" for name in ("discovery", "hookspec", "self_installation")),
     *(f"proxy/test_{name}.py" for name in ("access", "app", "dialect", "roots")),
     *(f"publish/test_{name}.py" for name in ("push", "wheel_file", "wheel_tags")),
     *(f"registry/test_{name}.py" for name in ("bundle", "fallback", "pages", "wire")),
