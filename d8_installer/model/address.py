@@ -18,7 +18,8 @@ HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
 """Stands for every part that is not shown."""
 
 _LONGEST = 200
-_PATH_SCHEMES = ("bundle", "oci-layout")
+PATH_SCHEMES = frozenset(["bundle", "oci-layout"])
+"""The schemes that are followed by a path of this machine."""
 _SCHEMES = ("https", "http", "oci", "oci+https", "oci+http", "socks5", "socks5h")
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PATH_CHARACTERS = f"{_ALPHANUMERIC}{_ALPHANUMERIC.upper()}/._~:+,-"
@@ -43,7 +44,7 @@ def shown(text: str) -> Shown:
     It never raises.
     """
     scheme, colon, path = text.partition(":")
-    if colon and scheme in _PATH_SCHEMES:
+    if colon and scheme in PATH_SCHEMES:
         return Shown(f"{scheme}:{shown(path)}" if _leads_away(path) else text)
     if text.endswith(f"/{HIDDEN}") and shown(text[:-2]) == text[:-2]:
         return Shown(text)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError, NotAllowedError, UsageError
-from d8_installer.model.address import hides, shown
+from d8_installer.model.address import PATH_SCHEMES, hides, shown
 from d8_installer.model.config import Config, with_setting
 from d8_installer.model.value import Struct
 from d8_installer.store import documents, fs, status
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-_LOCAL = frozenset(["bundle", "oci-layout"])
-"""The schemes of sources that are a path of this machine."""
 _PATHS = frozenset(["ca_file", "client_cert", "client_key", "token_file"])
 _LISTS_OF_PATHS = frozenset(["environments", "safe_directories"])
 
@@ -77,7 +75,7 @@ def absolute(key: str, value: str, directory: str) -> str:
 
 def _absolute_source(url: str, directory: str) -> str:
     scheme, colon, path = url.partition(":")
-    return f"{scheme}:{_absolute_path(path, directory)}" if colon and scheme in _LOCAL and path else url
+    return f"{scheme}:{_absolute_path(path, directory)}" if colon and scheme in PATH_SCHEMES and path else url
 
 
 def _absolute_path(path: str, directory: str) -> str:
@@ -155,7 +153,7 @@ def _check_source(url: str, *, has_plugins: bool) -> None:
             f"{shown(url)!r} has a user or a query, or cannot be read; the settings keep no password",
             hint="for a registry, log in with `docker login` or `skopeo login`, and write oci://host[:port]/repository",
         )
-    if scheme in _LOCAL and not url.partition(":")[2]:
+    if scheme in PATH_SCHEMES and not url.partition(":")[2]:
         raise ConfigError(f"{scheme}: names no place", hint=f"write {scheme}:PATH")
     if scheme in {"http", "https"}:
         from d8_installer.registry.endpoint import Endpoint

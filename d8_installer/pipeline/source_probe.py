@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, D8Error, NotFoundError
-from d8_installer.model.address import shown
+from d8_installer.model.address import PATH_SCHEMES, shown
 from d8_installer.model.reference import CLI_IMAGE, ImageName
 from d8_installer.model.value import replace
 from d8_installer.plugin.records import AskedSource
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
 
-_LOCAL = frozenset(["bundle", "oci-layout"])
 TIME_LIMIT = 5.0
 """The timeout for one source, in seconds."""
 
@@ -31,7 +30,7 @@ def ask_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
 
 def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
     limit = min(TIME_LIMIT, session.scope.timeout)
-    if session.scope.is_offline and url.partition(":")[0] not in _LOCAL:
+    if session.scope.is_offline and url.partition(":")[0] not in PATH_SCHEMES:
         return AskedSource(address=shown(url), was_asked=False)
     try:
         source = session.sources.open_source(

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
-from d8_installer.model.address import hides, shown
+from d8_installer.model.address import PATH_SCHEMES, hides, shown
 from d8_installer.plugin.calling import Record, collect, guarded, new_manager
 from d8_installer.plugin.records import DestinationScheme, SourceScheme
 
@@ -32,8 +32,6 @@ FIRST_PARTY = {
 
 _WRITABLE = ("oci", "oci+https", "oci+http", "oci-layout")
 """The schemes of FIRST_PARTY that ``publish`` can write to."""
-_PATHS = ("bundle", "oci-layout")
-"""The schemes of FIRST_PARTY that are followed by a path of this machine."""
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _SCHEME_CHARACTERS = _LETTERS | frozenset("0123456789+.-")
 
@@ -86,7 +84,7 @@ def _pick(schemes: Mapping[str, Offer[Record]], url: str, kind: str) -> Record:
             f"no {kind} is known for {text!r}",
             hint=_expected({*(_WRITABLE if kind == "destination" else FIRST_PARTY), *schemes}),
         )
-    if name in _PATHS and hides(url):
+    if name in PATH_SCHEMES and hides(url):
         raise ConfigError(f"{shown(url)!r} is not a path of this machine", hint=f"write {name}:PATH")
     return offer.record
 
