@@ -281,10 +281,14 @@ def the_tests_are_those_in_the_folder(page: str) -> list[str]:
 
 
 GUIDES = {
-    "### A new verb": ("export", r"\bexport|\bapply\(|packages = "),
-    "### A new source": ("oci-layout", r"oci.layout|Layout|SourceContract|Source\b"),
-    "### A new hook": ("d8_checks", r"d8_checks|\bCheck|_HOOKS|def call|FACTS|Each hook"),
-    "### A new field of the lock": ("demanded", r"demanded|Manifest|Request|Wanted|_OWN_RULE|make_plan|LockedImage"),
+    "### A new verb": ("export", r"\bexport|PHRASES|\bapply\(|packages = "),
+    "### A new source": ("oci-layout", r"oci.layout|Layout|SourceContract|Source\b|Client\b"),
+    "### A new hook": ("d8_checks", r"d8_checks|\bCheck|_HOOKS|def call|FACTS|Each hook|d8_after_switch"),
+    "### A new field of the lock": (
+        "demanded",
+        r"demanded|Manifest|Request|Wanted|_OWN_RULE|make_plan|LockedImage|ImageIndex",
+    ),
+    "### A new package": ("merge", r"\b[Mm]erg(e|ing)\b|LockedImage"),
 }
 """How to add a thing: the example of each chapter, and what each file that the chapter names has to hold."""
 PRODUCED = {"docs/architecture.md", "CHANGELOG.md"}
