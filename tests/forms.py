@@ -17,7 +17,7 @@ QUICK = (
     *(f"proxy/test_{name}.py" for name in ("access", "app", "dialect", "roots")),
     *(f"publish/test_{name}.py" for name in ("push", "wheel_file", "wheel_tags")),
     *(f"registry/test_{name}.py" for name in ("bundle", "fallback", "pages", "wire")),
-    *(f"store/test_{name}.py" for name in ("dropping", "layout", "documents", "members", "stamp", "unpack")),
+    *(f"store/test_{name}.py" for name in ("documents", "members", "paths", "removal", "stamp", "unpack")),
 )
 """What the quick form runs: tests in this process, of what each of them makes itself."""
 NOT_QUICK = ("model/test_markers.py", "model/test_plain_value.py", "model/test_value.py")
