@@ -96,7 +96,7 @@ def with_setting(text: str, key: str, value: str | None) -> str:
     if key == "owners":
         raise UsageError("owners has one value for each binary", hint="name the binary, such as owners.d8")
     if head not in known or (head == "owners") != bool(dot and binary):
-        raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(known)} (owners.BINARY)")
+        raise UsageError(f"{key[:100]!r} is not a setting", hint=_settings_like(head, known))
     if not f"{key}{value or ''}".isprintable():
         raise UsageError(
             f"{key[:100]!r} cannot be {value!r:.100}", hint="leave out control characters, and what is not UTF-8"
@@ -111,6 +111,15 @@ def with_setting(text: str, key: str, value: str | None) -> str:
     else:
         _assign(document, key, value if value is None else _typed(key, value))
     return tomlkit.dumps(document)
+
+
+def _settings_like(typed: str, known: list[str]) -> str:
+    """Return the hint for an unknown setting: the one with the nearest spelling first, then all of them."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(typed, known, 1)
+    every = f"settings: {', '.join(known)} (owners.BINARY)"
+    return f"did you mean {near[0]}? {every}" if near else every
 
 
 def _assign(table: MutableMapping[str, object], key: str, value: object) -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommand, and consent."""
-    parser.add_argument("way", choices=("uninstall",), help="remove everything that d8-installer created for you")
+    parser.add_argument(
+        "way", choices=("uninstall",), metavar="uninstall", help="remove everything that d8-installer created for you"
+    )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from d8_installer.cli.text.changes import NOTHING
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.ops.history import HistoryResult
@@ -21,7 +19,7 @@ def history_lines(result: HistoryResult) -> list[str]:
 
 def rollback_lines(result: RolledBack) -> list[str]:
     """Return the changes, if they are known, and the generations before and after."""
-    changes = [] if result.differences is None else list(map(_difference, result.differences)) or [NOTHING]
+    changes = [] if result.differences is None else list(map(_difference, result.differences)) or ["the same binaries"]
     before = "" if result.before is None else f", was {result.before}"
     return [*changes, f"generation {result.after}{before}"]
 
