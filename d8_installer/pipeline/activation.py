@@ -1,4 +1,4 @@
-"""The switch to a new generation, and what follows it. The change took effect, so nothing there fails a command."""
+"""Activates a generation and tidies up after it. By then the change has taken effect, so failures are warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def activate(switch: Switch, paths: ProfilePaths, number: int, warn: Warn) -> None:
     """Make generation *number* the active one. Raise DiskError if it is not active afterwards.
 
-    If the disk refuses something once it is active, such as making that durable, *warn* hears of it.
+    A failure once it is active, such as that of an fsync, is passed to *warn*.
     """
     try:
         switch.activate(paths, number)

@@ -152,7 +152,7 @@ def refuse_without_verifiers(session: Session) -> None:
 
 def _way_out(plugin: UnusablePlugin) -> str:
     way = "repair it"
-    if plugin.version is None:  # also where a launcher's environment is not the one that has it
+    if plugin.version is None:  # it may be in an environment other than the launcher's
         from d8_installer.plugin.self_installation import running, to_add
 
         way = f"type `d8-installer sync` where it is installed, or `{to_add(running(), plugin.name)}`"

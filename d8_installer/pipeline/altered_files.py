@@ -34,7 +34,7 @@ def altered_facts(generations: ProfileStore, active: Generation) -> tuple[tuple[
 def warn_of_altered(
     session: Session, profile: Profile, active: Generation, binary: str | None = None
 ) -> dict[Placed, str]:
-    """Warn if the home is another user's, and of stored files that were changed since. Return how each differs.
+    """Warn if the home belongs to another user, and of each stored file that was changed. Return these warnings.
 
     With *binary*, only that one counts.
     """

@@ -203,7 +203,7 @@ class _Application:
         workspace, change = self._workspace, self._change
         if change.manifest_text is not None and change.manifest_text != workspace.manifest_text:
             documents.save(workspace.profile.manifest, change.manifest_text, begin=True)
-        if change.relocked.text != workspace.lock_text and not _is_about_nothing(workspace, change):
+        if change.relocked.text != workspace.lock_text and not _needs_no_lock(workspace, change):
             documents.save(workspace.profile.lock, change.relocked.text)
         accepted = accepted_tops(self._session, change.lock)
         self._session.profiles.remember_tags({**accepted, **shown, **change.relocked.shown})
@@ -230,8 +230,8 @@ def _writes(workspace: Workspace, change: Change) -> bool:
     return change.manifest_text not in (None, workspace.manifest_text) or change.relocked.text != workspace.lock_text
 
 
-def _is_about_nothing(workspace: Workspace, change: Change) -> bool:
-    """Whether nothing is asked for and there is no lock yet, so that a lock would only say so."""
+def _needs_no_lock(workspace: Workspace, change: Change) -> bool:
+    """Whether nothing is asked for and there is no lock yet: then an empty lock is not written."""
     return not (change.lock.images or workspace.lock is not None or change.manifest_text or workspace.manifest_text)
 
 

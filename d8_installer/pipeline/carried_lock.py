@@ -1,7 +1,7 @@
 """``sync --frozen``: the profile's lock as it is, or else the lock that the source carries, with its manifest.
 
 A bundle's ``d8.toml`` becomes the profile's manifest if there is none, so that its images can be managed here
-(docs/profiles.md). It gets no more names than the lock alone: none that already is a command.
+(docs/profiles.md). As with the lock alone, its binaries get no name that is already a command elsewhere.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, ...], adopts: bool) -> Change:
     """Return the change to the profile's lock as it is, or else to the source's; with its manifest if *adopts*.
 
-    Without a manifest nothing here asks for any name, whatever requesters the lock names: such a lock was carried here,
-    and gets the names that a plugin would get.
+    A lock without a manifest here came from another machine. Its requesters are not here to ask for names in ``bin``,
+    so its binaries get only the names that a plugin's binaries would get.
     """
     has_manifest = os.path.exists(workspace.profile.manifest)
     if workspace.lock is not None:

@@ -26,7 +26,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
     ``manifest_text``: the new text of the manifest, or None to leave it alone. ``seen``: the requesters, if all were
     read. ``asked``: who asks for which names, or None if no manifest was read. ``problems``: those of requesters that
-    were left out. ``insist``: the images of which a failure ends the command. ``awaited``: the image that a person
+    were left out. ``insist``: the images whose failure ends the command. ``awaited``: the image that a person
     waits for; it is fetched first.
     """
 

@@ -123,7 +123,7 @@ def _shadowed(session: Session, directory: str) -> Iterator[str]:
 
 
 def _profile(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Profile:
-    """Return the profile to check. In an untrusted project, which only ``doctor`` reports, it is the user's own."""
+    """Return the profile to check. In an untrusted project, ``doctor`` checks the user's profile instead."""
     try:
         return session.profiles.find()
     except NotAllowedError as error:

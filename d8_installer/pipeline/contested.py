@@ -37,8 +37,8 @@ def unmet_requests(
 ) -> tuple[UnmetRequest, ...]:
     """Return the requests of *plugin* that the profile does not follow because it follows another environment's.
 
-    The other one is the *chosen* plugin of the same name, once the lock has a request of it. Before that, the locked
-    request is the plugin's own older one, which the new one replaces.
+    The profile follows the *chosen* plugin of the same name as soon as the lock has a request of it. Before that, the
+    locked request is an older one of *plugin* itself, and is about to be replaced.
     """
     rival = next((one for one in chosen if one.name == plugin.name and not _is_same(one, plugin)), None)
     if rival is None or not any(_is_locked(rival.name, request, locked) for request in rival.manifest.requests):

@@ -1,4 +1,4 @@
-"""What a source knows a person by: the endpoint's bearer token, asked for once a command, and a client certificate."""
+"""The credentials for sources: the endpoint's bearer token, asked for once per command, and a client certificate."""
 
 from __future__ import annotations
 

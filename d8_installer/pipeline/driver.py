@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ABSENT = "check the image's name; `d8-installer config get endpoint` shows where images come from"
 ABOUT_ONE_IMAGE = (NotFoundError, MismatchError, NotAllowedError)
-"""Errors of a source that say nothing about its other images. A source that does not answer concerns all."""
+"""Errors that concern one image. All other errors, such as a source that does not answer, concern every image."""
 _Answer = tuple[str, ...] | ManifestBytes | D8Error | None
 Known = dict["TagsOf | ManifestOf", _Answer]
 """What a source has answered so far."""

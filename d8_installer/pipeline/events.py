@@ -84,7 +84,7 @@ class _Transfer:
         self._total = total
 
     def advance(self, amount: int) -> None:
-        """Count."""
+        """Count *amount* more bytes."""
         self._task.advance(amount)
 
     def finish(self, *, is_whole: bool) -> None:

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 """The number of layers fetched at the same time."""
 _TRIES = 3
-"""Tries for a layer if no try brings bytes that the next one can go on with. RPP has no ranges (rpp.md §2.5)."""
+"""The number of tries for a layer if each starts at the first byte, because RPP has no ranges (rpp.md §2.5)."""
 _TRIES_BY_RANGE = 10
-"""Tries for a layer if each goes on where the one before was cut."""
+"""The number of tries for a layer if each continues where the one before was cut."""
 _PROGRESS = 64 << 10
 """The bytes that a try must bring to count as progress."""
 _LOOK_AGAIN = 0.1
-"""Seconds between two looks whether another process has finished."""
+"""Seconds between two checks whether another process has finished."""
 
 
 def fetch_all(
@@ -187,7 +187,7 @@ class _Job(Struct, frozen=True, kw_only=True):
             prove(self.tags.manifests_for(request), request)
         except UnreachableError as error:
             raise error.within(
-                f"the store has bytes for {request.image}:{request.tag}, but nothing shows that they are its"
+                f"the store has bytes for {request.image}:{request.tag}, but no proof that they belong to it"
             ) from error
         store.add_provenance(request.layer, request.provenance)
 
@@ -231,7 +231,7 @@ class _Job(Struct, frozen=True, kw_only=True):
     def _transfer_by_digest(self, step: Fetch, error: _ByTagError) -> None:
         """Fetch the layer by its child's digest, because the tag led to other bytes.
 
-        A source that sends no ETag shows only by its bytes that the tag was moved. If this fails too, raise the first
+        If the source sends no ETag, only the bytes show that the tag was moved. If this fails too, raise the first
         error.
         """
         try:
@@ -241,9 +241,9 @@ class _Job(Struct, frozen=True, kw_only=True):
         self.tags.tell_of_other_bytes(step.request)
 
     def _try_until_whole(self, step: Fetch, transfer: Transfer) -> None:
-        """Try again after a cut, and once more if kept bytes of an earlier transfer may be the wrong ones.
+        """Try again after a cut, and once more if the bytes kept from an earlier transfer may be wrong.
 
-        The source itself has repeated requests that were refused.
+        Requests that were refused are not repeated here, since the source has repeated them already.
         """
         tries = fruitless = before = 0
         while True:
@@ -262,7 +262,7 @@ class _Job(Struct, frozen=True, kw_only=True):
                 transfer.drop()
                 if not transfer.resumed_at:
                     raise
-                self.session.reporter.detail(f"{step.name}: what was kept does not fit; fetching all of it")
+                self.session.reporter.detail(f"{step.name}: the bytes that were kept do not fit; fetching all of it")
 
     def _try_once(self, step: Fetch, transfer: Transfer) -> None:
         request = step.request

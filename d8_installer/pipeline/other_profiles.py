@@ -38,7 +38,7 @@ def note_profile(session: Session, profile: Profile) -> None:
 
 
 def typed_command(session: Session, profile: Profile, words: str) -> str:
-    """Return the command line that does *words* (a verb and its arguments, quoted for a shell) in *profile*."""
+    """Return the command line that runs *words* (a verb and its arguments, quoted for a shell) in *profile*."""
     home = "" if session.scope.options.home is None else f"--home {shlex.quote(session.scope.options.home)} "
     verb = words.partition(" ")[0]
     if profile.kind == "system":
@@ -59,7 +59,7 @@ def not_installed(session: Session, profile: Profile, name: ImageName, words: st
 
 
 def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Callable[[Placement], bool]) -> str:
-    """Return a hint: the command *words* for another profile that has a meant placement, else how to list this one."""
+    """Return a hint: the command *words* for another profile that has such a placement, else how to list this one."""
     for other, active in _beside(session, profile):
         if any(is_meant(placed.placement) for placed in active.placed):
             return f"{other} has it: type `{typed_command(session, other, words)}`"

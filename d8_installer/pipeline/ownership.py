@@ -1,4 +1,4 @@
-"""Whose files these are: where this user must not write, and what another user may have written and is not believed.
+"""Ownership of files: refuses to write among another user's files, and to trust files that another user may write.
 
 Tab completion passes through here, so the settings are read only if an owner is not trusted.
 """

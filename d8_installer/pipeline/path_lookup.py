@@ -27,7 +27,7 @@ def is_on_path(session: Session, directory: str) -> bool:
 
 
 def is_command_elsewhere(session: Session, binary: str) -> bool:
-    """Whether *binary* already is a command on PATH, other than in our ``bin`` or as a launcher of that name."""
+    """Whether PATH already has a command *binary*, not counting our ``bin`` and launchers of that name."""
     own = os.path.realpath(session.scope.home.bin)
     path = session.scope.environ.get("PATH", "").split(os.pathsep)
     entries = [entry for entry in path if os.path.realpath(entry) != own]
@@ -39,7 +39,7 @@ def is_command_elsewhere(session: Session, binary: str) -> bool:
 
 
 def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
-    """Say how *directory*, which has the profile's binaries, gets onto PATH, unless it is on it."""
+    """If *directory*, which has the profile's binaries, is not on PATH, say how to put it there."""
     if not is_on_path(session, directory):
         say(f"{directory} is not on your PATH: {path_hint(session, profile)}")
 

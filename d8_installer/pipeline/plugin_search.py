@@ -80,7 +80,7 @@ def _one_each(
 ) -> Iterable[DiscoveredPlugin]:
     """Return one plugin of each name.
 
-    It is the one of a *given* environment, else the one with most requests among the lock's *lines*, else the newest,
+    It is the one of a *given* environment, else the one with the most requests in the lock (*lines*), else the newest,
     else the first one found.
     """
 

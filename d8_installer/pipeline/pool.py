@@ -113,9 +113,9 @@ class Pool:
 
 @contextmanager
 def workers(count: int) -> Iterator[Pool]:
-    """Give a pool of *count* threads that ask a source. After an error, Ctrl-C too, none of them is waited for.
+    """Give a pool of *count* threads that ask a source. After an error or Ctrl-C, none of them is waited for.
 
-    One that waits for a stalled answer would hold the person for half a minute. ``cli.main`` ends the process with it.
+    A thread may wait half a minute for a stalled answer. ``cli.main`` ends it with the process.
     """
     pool = Pool(count, "d8-ask")
     try:

@@ -1,6 +1,6 @@
 """Provenance: the proof that a layer is what an image and a platform lead to, index → child → layer.
 
-The hash of a layer's bytes alone would not notice a lock that was edited to call other bytes by this version's name.
+A hash of the layer is not enough: a lock may have been edited so that a version's name stands for other bytes.
 """
 
 from __future__ import annotations

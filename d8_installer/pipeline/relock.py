@@ -1,4 +1,4 @@
-"""Requirements become a Lock, pinned by digest for every platform. Nothing is downloaded but manifests, or written."""
+"""Turns requirements into a Lock, pinned by digest for every platform. Reads only manifests, and writes nothing."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ class _Resolved(Struct, frozen=True, kw_only=True):
 def _resolved(session: Session, wanted: Wanted, trust: Trust) -> _Resolved:
     """Choose versions and pin them.
 
-    A request whose image cannot be pinned no longer has a say in its version, so everything is chosen again without
-    it; so it is with a version that the source lists without having its manifest. Nothing is asked twice.
+    If the image of a request cannot be pinned, the versions are chosen again without that request. The same happens
+    without a version that the source lists although it lacks its manifest. No question is asked twice.
     """
     width, known = session.scope.options.connections, Known()
     unpinned: list[LeftOut] = []

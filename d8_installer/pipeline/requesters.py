@@ -130,7 +130,7 @@ def _is_rolled_back(workspace: Workspace) -> bool:
     generations = workspace.generations
     try:
         active = generations.switch.active(generations.paths)
-    except DiskError:  # what is in the way of `current` is for those to name who write there
+    except DiskError:  # a foreign file in its place is reported by the commands that write there
         return False
     return active is not None and active < max(generations.numbers(), default=active)
 

@@ -52,7 +52,7 @@ class Session(Struct, frozen=True, kw_only=True):
         return self.scope.chosen_platform or self.plugins.host_platform
 
     def with_scope(self, scope: Scope) -> Session:
-        """Return the session of the same command in another scope, with nothing remembered that was read for this."""
+        """Return a session of the same command in another scope. It keeps nothing that was read for this one."""
         return _wired(scope, self.reporter, self.sources.closing)
 
     def keeping_platform(self, workspace: Workspace) -> Session:

@@ -31,8 +31,8 @@ class Shadow(Struct, frozen=True):
 def shadows(home: Home, directory: str, path: str) -> Iterator[Shadow]:
     """Yield each name in *directory* that another file on *path* shadows.
 
-    The ``bin`` of the home counts as last where it is not on PATH, for ``ensurepath`` puts it there. That of a project
-    counts only where it is on PATH. What leads to the home itself, or launches the binary of that name, does not count.
+    If the home's ``bin`` is not on PATH, it counts as the last entry, where ``ensurepath`` puts it. A project's ``bin``
+    counts only if it is on PATH. Links into the home and launchers of the binary do not count as other files.
     """
     entries = [entry for entry in path.split(os.pathsep) if os.path.isabs(entry)]
     own = os.path.realpath(directory)

@@ -20,7 +20,7 @@ def path_entry(directory: str) -> str:
     for sign, name in ((os.pathsep, f"a {os.pathsep!r}"), ("\n", "a line end"), ("\r", "a line end")):
         if sign in directory:
             raise ConfigError(
-                f"{directory!r} cannot be on PATH, for it has {name}",
+                f"{directory!r} cannot be on PATH, because it has {name}",
                 hint="choose another home with --home DIR, or D8_INSTALLER_HOME",
             )
     return directory

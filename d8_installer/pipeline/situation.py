@@ -57,7 +57,7 @@ def readable_active(session: Session, workspace: Workspace) -> Generation | None
     if agrees(active):
         return active
     record = generations.paths.record(active.number)
-    session.reporter.warn(f"{record}: says something else than the lock in it; making a new generation from the lock")
+    session.reporter.warn(f"{record}: differs from the lock in it; making a new generation from the lock")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Between the download and the switch: everything fetched is still stored, because ``gc`` is kept out."""
+"""Makes sure that everything fetched is still stored at the switch, and keeps ``gc`` out until then."""
 
 from __future__ import annotations
 

@@ -45,11 +45,11 @@ class LockedTags:
         self.confirmed: dict[Key, Digest] = {}
 
     def manifests_for(self, request: LayerRequest) -> Manifests:
-        """Return the source's manifests. What the request's tag was locked as is asked for by the tag first."""
+        """Return the source's manifests. The manifest that the tag was locked with is asked for by tag first."""
         return _TagFirst(self, self._source, request)
 
     def manifest(self, request: LayerRequest, locked: Digest) -> ManifestBytes:
-        """Return the manifest *locked*, as which the request's tag was locked; raise what the source raises.
+        """Return the manifest with which the request's tag was *locked*; raise what the source raises.
 
         The caller compares the bytes with *locked*.
         """
@@ -72,7 +72,7 @@ class LockedTags:
         return body.by_tag
 
     def tell_of_other_bytes(self, request: LayerRequest) -> None:
-        """Warn of a tag that only its bytes showed to be moved, once the bytes by digest turned out right."""
+        """Warn of a moved tag that only its bytes gave away, after the bytes by digest turned out right."""
         self._warn_once(request, f"leads to other bytes at {self._session.source.name}: {_BY_DIGEST}")
 
     def _warn_once(self, request: LayerRequest, problem: str) -> None:

@@ -81,7 +81,7 @@ def _means(source: Source, path: str, tag: str) -> Digest | None:
 
 
 def tops_of(lock: Lock) -> dict[tuple[str, str], Digest]:
-    """Return what the lock says that each of its tags means, by repository path and tag."""
+    """Return the digest that the lock has for each of its tags, by repository path and tag."""
     return {(image.name.path, image.version): image.top for image in lock.images}
 
 
@@ -116,6 +116,6 @@ def accepted_names(session: Session) -> frozenset[ImageName]:
 
 
 def accepted_tops(session: Session, lock: Lock) -> dict[tuple[str, str], Digest]:
-    """Return what the tags that ``--accept-moved`` names mean by *lock*."""
+    """Return the digests that *lock* has for the tags that ``--accept-moved`` names."""
     accepted = {(name.path, tag) for name, tag in accepted_moves(session)}
     return {key: top for key, top in tops_of(lock).items() if key in accepted}

@@ -145,7 +145,7 @@ def new_manager(plugins: Mapping[str, object]) -> pluggy.PluginManager:
             manager.register(plugin, name)
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            raise ConfigError(f"plugin {name} does not fit: {_one_line(str(error))}", hint=PLUGIN_HINT) from error
+            raise ConfigError(f"plugin {name} cannot be used: {_one_line(str(error))}", hint=PLUGIN_HINT) from error
     return manager
 
 

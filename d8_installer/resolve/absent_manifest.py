@@ -1,4 +1,4 @@
-"""Gives the locked requests of a ``d8.toml`` that is not here a requester's name of their own. Pure.
+"""Renames the requester of locked requests that come from a ``d8.toml`` which is not here. Pure.
 
 Without it, the first ``d8.toml`` that is written here would stand for all of them, and drop what it does not name.
 """

@@ -7,8 +7,8 @@ each by itself, so there is no backtracking. For one image:
    source: that is what makes a lock stable, and a second run fast.
 2. Otherwise the source is asked for its tags, all images in one round. Tags that the source lists without having
    their manifest (``Selection.gone``) do not count.
-3. The requirements must agree. Strictly, all of them count, and a conflict is an error that names both sides. Where
-   the command is lenient, the requirements are taken by seniority (the same request as locked, then requesters that
+3. The requirements must agree. In a strict command all of them count, and a conflict is an error that names both
+   sides. In a lenient command the requirements are taken by seniority (the same request as locked, then requesters that
    are locked, then the person's manifest) and one that does not fit those before it is left out with its reason; its
    request in the lock stays.
 4. The newest version that all of them allow is chosen, by SemVer precedence. An exact tag (``===``) wins as it is
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 
 def resolve(wanted: Wanted) -> Generator[Needs, Answers, Resolution]:
-    """Choose one version for every wanted image: the locked one while it will do, else the newest that all allow.
+    """Choose one version for every wanted image: the locked one while it is allowed, else the newest that all allow.
 
-    Raises NotFoundError where no version is allowed, and ConflictError, naming both requesters, where they exclude each
+    Raises NotFoundError if no version is allowed, and ConflictError, which names both requesters, if they exclude each
     other. If *wanted* is lenient, the newcomer is left out instead.
     """
     demands = demands_of(wanted)

@@ -70,7 +70,7 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explan
 
 
 def _agreement(demand: Demand) -> Agreement:
-    """Return the requirements that count, as ``lock`` has it, and the ones left out; where it fails, all count."""
+    """Return the requirements that ``lock`` would follow, and those it would leave out; if it would fail, all count."""
     if demand.will_do:
         return Agreement(demand.group)
     try:

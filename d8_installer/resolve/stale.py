@@ -47,7 +47,7 @@ def _outdated(demand: Demand, locked: LockedImage) -> Difference:
         both = f"{_listed(locked.demanded)}, and {_listed(wanted.platforms)} wanted"
         problem = f"{locked.name} is locked for other `platforms` than the project's ({both})"
     else:
-        problem = f"{locked.name} is locked otherwise than {_names_of(group)} asks for"
+        problem = f"{locked.name} is not locked as {_names_of(group)} asks for it"
     outsiders = {r.requester for r in refusing} - requests.keys() if len(refusing) < len(group) else ()
     return Difference(
         image=locked.name,

@@ -70,7 +70,7 @@ def open_lock(path: str) -> BinaryIO:
 
 
 def _for_writers(path: str, flags: int) -> int:
-    """Open a lock file that only its owner can open: opening it for reading is enough to hold it for ever."""
+    """Open a lock file that only its owner can open: whoever can read it could hold the lock for ever."""
     kinds = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | kinds, 0o600)
     if os.name == "posix":

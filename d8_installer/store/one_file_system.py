@@ -27,7 +27,7 @@ def refuse_scattered(home: Home, profile: ProfilePaths | None = None) -> None:
 
 
 def scattered(home: Home, profile: ProfilePaths | None = None) -> str | None:
-    """Return which directory is elsewhere, and why that does not work; None if none is.
+    """Return which directory is elsewhere, and why that does not work; None if all are in place.
 
     A dangling link is not reported: its disk may not be mounted.
     """

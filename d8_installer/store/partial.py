@@ -56,8 +56,8 @@ class PartialLayers:
     def only_fetcher(self, layer: Digest, wait: Callable[[], object]) -> Iterator[None]:
         """Be the only process and thread that fetches *layer* while the context lasts.
 
-        While another one is, *wait* is called repeatedly: it pauses, or raises an exception to give up. The lock of a
-        killed process is free.
+        While another one fetches it, *wait* is called repeatedly: it pauses, or raises an exception to give up.
+        The lock of a killed process is free.
         """
         mutex = self._home.partial_layer_mutex(layer.hex)
         with contextlib.ExitStack() as held:

@@ -1,4 +1,4 @@
-"""The removal of a directory that has a meaning, such as a generation: a killed process leaves no half of it.
+"""Removes a directory such as a generation, so that a killed process never leaves half of it under its name.
 
 The directory is first renamed to a name that says that it is being removed. Some file systems cannot rename a
 directory: overlayfs cannot rename one of a lower layer (kernel documentation, filesystems/overlayfs, "Renaming

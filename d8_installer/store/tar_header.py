@@ -54,7 +54,7 @@ def parse_header(block: bytes) -> Header:
 
 
 def is_header(block: bytes) -> bool:
-    """Whether *block* is a header. Its checksum decides: archives of old have no magic number."""
+    """Whether *block* is a header. Its checksum decides: old archives have no magic number."""
     try:
         parse_header(block)
     except ValueError:

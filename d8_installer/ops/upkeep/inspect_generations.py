@@ -100,7 +100,7 @@ class Inspection:
             generation = profile.generations.load(number)
             problem = "" if generation.number == number else "is another generation's"
             if not problem and not profile.generations.has_checksum(number) and not agrees(generation):
-                problem = "says something else than the lock in it"
+                problem = "differs from the lock in it"
         except D8Error as error:
             raise_if_from_system(error)
             problem = "is damaged or missing"

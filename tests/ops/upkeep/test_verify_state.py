@@ -176,7 +176,7 @@ def test_a_record_without_a_checksum_must_agree_with_the_lock_in_it(person: Keep
     record.write_text(record.read_text().replace('"version": "v2.0.0"', '"version": "v1.0.0"'))
     assert person.kinds() == {"current"}
     (person.user / "d8.lock").write_text("# a line\n" + (person.user / "d8.lock").read_text())
-    assert "says something else than the lock in it" in person.ok("sync", "--frozen").err
+    assert "differs from the lock in it" in person.ok("sync", "--frozen").err
     assert "hint: type `d8-installer verify --fix`" in person.fails(76, "verify").err  # it is an older one now
     person.ok("verify", "--fix")
     person.ok("verify")
