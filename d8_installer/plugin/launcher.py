@@ -28,7 +28,8 @@ _HEX = frozenset(b"0123456789abcdef")
 # stranger's. The cold path tests each Python before it executes it, because a Python may be gone, or be another version
 # that does not know this environment. It tries, in this order: the environment's Python; without pyvenv.cfg (a user
 # site, `pip --target` and `--prefix`) d8-installer's script beside this one, and then the interpreter of that script
-# with the library as an argument; and at last d8-installer on PATH.
+# with the library as an argument; and at last d8-installer on PATH. What ``main`` returns is the exit code: a wheel is
+# older or newer than the d8-installer beside it, whose ``main`` need not end the process.
 _TEXT = """\
 #!/bin/sh
 # d8-installer launcher: @binary@ sha256:@request@
@@ -56,7 +57,7 @@ e=${d%/*}
 works() { "$@" </dev/null >/dev/null 2>&1; }
 if [ -f "$e/pyvenv.cfg" ]; then
   works "$d/python" -I -c 'import d8_installer.launch' &&
-    exec "$d/python" -I -c 'from d8_installer.launch import main; main()' @request@ @binary@ "$0" "$@"
+    exec "$d/python" -I -c 'from d8_installer.launch import main; raise SystemExit(main())' @request@ @binary@ "$0" "$@"
 elif [ -f "$d/d8-installer" ]; then
   works "$d/d8-installer" --version && exec "$d/d8-installer" launch @request@ @binary@ "$0" "$@"
   { IFS= read -r l; IFS= read -r m; } <"$d/d8-installer"

@@ -6,6 +6,7 @@ import ast
 import os
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -155,3 +156,16 @@ def test_outside_a_virtual_environment_the_tools_own_script_is_asked(tmp_path: P
     tool.chmod(0o755)
     code, said = call(run, "x", HOME=str(tmp_path), PATH=f"{tmp_path / 'elsewhere'}{os.pathsep}/usr/bin:/bin")
     assert (code, said) == (0, f"launch {REQUEST.hex} hello {run} x\n")
+
+
+def test_the_cold_path_passes_on_what_main_returns(tmp_path: Path) -> None:
+    """A wheel may lie beside an older d8-installer, whose ``main`` returns the exit code and does not exit itself."""
+    environment = tmp_path / "environment"
+    package = environment / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/d8_installer"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "launch.py").write_text("def main():\n    return 69\n")
+    run = script(environment / "bin/hello")
+    (environment / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n")
+    (environment / "bin/python").symlink_to(os.path.realpath(sys.executable))
+    assert call(run, HOME=str(tmp_path)) == (69, "")
