@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _FirstRun(Talk):
-    """Reports only what is fetched: somebody who types the name of a tool wants the output of that tool."""
+    """Reports only what is fetched: a person who runs a tool wants the tool's own output."""
 
     def announce(self, name: str, total: int) -> None:
         """Write a line that names us, if no bar can be shown."""

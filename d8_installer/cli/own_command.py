@@ -1,6 +1,6 @@
 """How this program is called on this machine: in a hint, `` `d8-installer …` `` becomes a command that works.
 
-Somebody who installed only a plugin (pipx, uv tool) has no ``d8-installer`` on PATH: the script lies in the plugin's
+If only a plugin was installed (pipx, uv tool), ``d8-installer`` is not on PATH: the script lies in the plugin's
 environment. Hints say ``d8-installer`` everywhere, and are changed here when they are shown.
 """
 

@@ -33,7 +33,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 class GcOptions(Struct, frozen=True, kw_only=True):
     """What stays: the newest ``keep`` generations (None: the setting ``retention``) that are not ``older_than`` an age.
 
-    With ``missing``, profiles of projects are removed too if the project's disk may only not be mounted.
+    With ``missing``, a project's profile is removed even if the project may be missing because a disk is not mounted.
     """
 
     keep: int | None = None
@@ -161,7 +161,9 @@ def _is_garbage(profile: ProfileOnDisk, options: GcOptions, decision: _Decision)
         return False
     gone = profile.is_gone
     if gone is None and not options.missing:
-        decision.kept.append(f"{profile.title}: it is not there, and its disk may only not be mounted (--missing)")
+        decision.kept.append(
+            f"{profile.title}: it is not there, but perhaps its disk is only not mounted (--missing removes it)"
+        )
     return gone is True or (gone is None and options.missing)
 
 

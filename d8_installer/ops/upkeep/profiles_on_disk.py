@@ -41,7 +41,7 @@ class ProfileOnDisk(Struct, frozen=True, kw_only=True):
 
     @property
     def is_gone(self) -> bool | None:
-        """Whether its project was removed. None if the project's disk may only not be mounted."""
+        """Whether its project was removed. None if perhaps only its disk is not mounted."""
         return self.project is not None and is_gone(self.project, was_disk=os.path.lexists(self.paths.mounted))
 
     @property
@@ -77,7 +77,7 @@ def finish_interrupted(session: Session) -> None:
 
 
 def is_gone(project: str, *, was_disk: bool = False) -> bool | None:
-    """Whether a project's directory was removed. None if its disk may only not be mounted.
+    """Whether a project's directory was removed. None if perhaps only its disk is not mounted.
 
     It was removed if its parent exists and has other entries: what is left of a mount is an empty directory. That does
     not hold if the directory was a mount point itself (*was_disk*).
