@@ -125,13 +125,7 @@ def manifest_text(manifest: Manifest) -> str:
 
 # -- locks ---------------------------------------------------------------------------------------------------
 
-# Python calls False, 0 and 0.0 equal, so whole floats and the numbers of the two booleans are left out.
-_plain = (
-    st.booleans()
-    | st.integers(-(1 << 63), (1 << 63) - 1).filter(lambda number: number not in {0, 1})
-    | st.text(max_size=5)
-    | st.floats(allow_nan=False).filter(lambda number: not number.is_integer())
-)
+_plain = st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | st.text(max_size=5) | st.floats(allow_nan=False)
 _nested = st.recursive(
     _plain,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),

@@ -23,6 +23,7 @@ was, so that git sees a conflict and ``lock`` finds all three entries again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.model.conflict_markers import put_together
@@ -30,7 +31,7 @@ from d8_installer.model.lock import END, Lock, LockedImage
 from d8_installer.model.value import Struct, field, field_names, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from d8_installer.model.lock import Pin
     from d8_installer.model.reference import ImageName
@@ -144,16 +145,32 @@ class _ClashingError(Exception):
 
 def _three(base: T, ours: T, theirs: T) -> T:
     """Return the value of the side that changed it; raise _ClashingError if both did."""
-    if ours == theirs or theirs == base:
+    if _same(ours, theirs) or _same(theirs, base):
         return ours
-    if ours == base:
+    if _same(ours, base):
         return theirs
     raise _ClashingError
 
 
+def _same(one: object, other: object) -> bool:
+    """Whether two values are equal and of the same types: Python calls False, 0 and 0.0 equal, and TOML does not."""
+    return one == other and _types(one) == _types(other)
+
+
+def _types(value: object) -> object:
+    """Return the types within *value*, in its own shape; text has one type, so it says nothing."""
+    if isinstance(value, Struct):
+        return [_types(getattr(value, name)) for name in field_names(value)]
+    if isinstance(value, Mapping):
+        return {key: _types(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_types(inner) for inner in value]
+    return None if isinstance(value, str) else type(value)
+
+
 def _by_key(base: Mapping[str, T], ours: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
     """Merge mappings, whose values are never None, key by key; our keys come first."""
-    if ours == base:
+    if _same(ours, base):
         return dict(theirs)
     merged = {}
     for key in dict.fromkeys([*ours, *theirs]):
@@ -194,13 +211,13 @@ class _Work:
         if name in self._taken and self._taken[name] not in mixed:
             return ours if self._taken[name] == "ours" else theirs
         try:
-            if mixed or (("base", name) in self._versions.torn and ours != theirs):
+            if mixed or (("base", name) in self._versions.torn and not _same(ours, theirs)):
                 raise _ClashingError
             if self._versions.base is None and (ours is None or theirs is None):
                 return ours or theirs
-            if ours is None or theirs is None or base in (ours, theirs):
+            if ours is None or theirs is None or _same(base, ours) or _same(base, theirs):
                 return _three(base, ours, theirs)
-            return ours if ours == theirs else self._within(base, ours, theirs)
+            return ours if _same(ours, theirs) else self._within(base, ours, theirs)
         except _ClashingError:
             self.clashes.append(Clash(name=name, base=base, ours=ours, theirs=theirs, mixed=mixed))
             return ours
@@ -232,7 +249,7 @@ class _Work:
         try:
             return _by_key(base, ours, theirs)
         except _ClashingError:
-            keys = [key for key in ours if key in theirs and ours[key] != theirs[key]]
+            keys = [key for key in ours if key in theirs and not _same(ours[key], theirs[key])]
             self.clashes += [Clash(name=None, key=key) for key in keys or ours.keys() ^ theirs.keys()]
             return ours
 
@@ -252,8 +269,10 @@ def _is_settled(base: LockedImage | None, ours: LockedImage, theirs: LockedImage
         return False
     parts = [[dict(image.requests), dict(image.binaries), dict(image.platforms)] for image in sides]
     for before, mine, others in zip(parts[0] if base is not None else ({}, {}, {}), *parts[-2:], strict=True):
-        agree = all(others.get(key, value) == value for key, value in mine.items())
-        if not agree or any(side.get(key) != value for side in (mine, others) for key, value in before.items()):
+        agree = all(_same(others.get(key, value), value) for key, value in mine.items())
+        if not agree or any(
+            not _same(side.get(key), value) for side in (mine, others) for key, value in before.items()
+        ):
             return False
     return True
 

@@ -218,6 +218,14 @@ def test_a_text_of_both_sides_is_not_believed() -> None:
     assert merge(versions, {NAME: "ours"}).lock.images == (UP,)
 
 
+@pytest.mark.parametrize(("before", "after"), [(False, 0), (0, 0.0), (True, 1), ([1], [True]), ({"a": 1}, {"a": 1.0})])
+def test_values_of_another_type_are_changes_although_python_calls_them_equal(before: object, after: object) -> None:
+    base, changed = Lock.of([entry(extra={"new": before})]), Lock.of([entry(extra={"new": after})])
+    for ours, theirs in ((changed, base), (base, changed)):
+        (image,) = merge(Versions(base=base, ours=ours, theirs=theirs)).lock.images
+        assert repr(image.extra["new"]) == repr(after)
+
+
 def test_unknown_keys_take_part() -> None:
     base, ours, theirs = (Lock.of([BASE], extra) for extra in ({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 1, "c": 3}))
     assert merge(Versions(base=base, ours=ours, theirs=theirs)).lock.extra == {"a": 2, "c": 3}
