@@ -140,7 +140,7 @@ def _size(path: Path) -> int:
 def _key(rig: Rig, name: str) -> str:
     """Return a name for the layout that changes with the code that makes its bytes."""
     package = next(rig.directory.glob("venv/lib/python*/site-packages/d8_installer"))
-    sources = [*sorted((package / "publish").glob("*.py")), package / "registry" / "layout.py"]
+    sources = [*sorted((package / "publish").glob("*.py")), package / "registry" / "oci_layout.py"]
     hasher = hashlib.sha256(rig.platform.encode())
     for file in (Path(__file__), *sources):
         hasher.update(file.read_bytes())
