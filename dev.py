@@ -201,7 +201,7 @@ def read_stamp() -> str:
 
 
 def make_venv() -> None:
-    """Make ``.venv`` anew by the first way that works here.
+    """Make ``.venv`` again by the first way that works here.
 
     Debian ships ``venv`` without ``ensurepip`` unless python3-venv is installed: then another pip, or
     virtualenv, has to put pip in.

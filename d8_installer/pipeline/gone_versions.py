@@ -32,5 +32,5 @@ def naming_gone(wanted: Wanted) -> Iterator[None]:
         tags = ", ".join(sorted(tag for _, tag in wanted.selection.gone))
         raise error.within(
             more=f"listed, but without a manifest: {tags}",
-            hint="tell whoever runs this source, or name another one with --endpoint",
+            hint="tell the operator of this source, or name another one with --endpoint",
         ) from error
