@@ -70,7 +70,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     form = test.add_mutually_exclusive_group()
     form.add_argument("--quick", action="store_true", help="only the tests without processes and servers, and no lint")
     form.add_argument("--thorough", action="store_true", help="the long form: sets D8_THOROUGH=1")
-    test.add_argument("--coverage", action="store_true", help="measure branch coverage, which doubles the time")
+    test.add_argument("--coverage", action="store_true", help="measure branch coverage, which takes longer")
     test.add_argument("--only-tests", action="store_true", help="leave the lint stages out")
     lint = commands.add_parser("lint", help="ruff, mypy and import-linter")
     lint.add_argument("--fix", action="store_true", help="let ruff mend and format first")
