@@ -1,7 +1,7 @@
 """The installed names, for completion scripts: ``d8-installer __names WORDS…`` prints them, one a line.
 
-Somebody has just pressed Tab, so it has to be quick: no network, no lock, nothing third-party. An error completes
-nothing, and is not shown.
+A person has just pressed Tab and waits, so this is quick: no network, no lock, nothing third-party. An error is not
+shown, and completes nothing.
 """
 
 from __future__ import annotations
