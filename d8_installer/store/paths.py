@@ -131,6 +131,19 @@ class Home:
         """The record of the stored members of the layer with that digest (64 hex digits)."""
         return os.path.join(self.layers, f"{digest}.json")
 
+    @property
+    def facts(self) -> str:
+        """The directory of the kept facts of clusters, which only its owner can read."""
+        return os.path.join(self.root, "facts")
+
+    def cluster_facts(self, key: str) -> str:
+        """The kept facts of the cluster and user with that key (64 hex digits)."""
+        return os.path.join(self.facts, f"{key}.json")
+
+    def found_facts(self, name: str) -> str:
+        """The key that the kubeconfigs with that name (64 hex digits) led to."""
+        return os.path.join(self.facts, f"{name}.found.json")
+
     def profile(self, directory: str) -> ProfilePaths:
         """The paths of one profile."""
         return ProfilePaths(os.path.join(self.profiles, directory))
