@@ -1,4 +1,4 @@
-"""The developer's door: ``python3 dev.py setup|test|lint|bench|demo``, from Python 3.11 and nothing else.
+"""The developer's door: ``python3 dev.py setup|test|lint|bench|demo|cluster-tools``, from Python 3.11 and nothing else.
 
 Lives here: making ``.venv`` and running the tools in it. Standard library only. What the tools check is
 said in ``pyproject.toml``; no rule about the code lives in this file.
@@ -76,8 +76,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     lint.add_argument("--fix", action="store_true", help="let ruff mend and format first")
     commands.add_parser("bench", help="python -m bench, with its own arguments", add_help=False)
     commands.add_parser("demo", help=f"run {DEMO}", add_help=False)
+    commands.add_parser("cluster-tools", help="build the control plane that tests/cluster runs on (5 minutes, once)")
     args, extra = parser.parse_known_args(argv)
-    if extra and args.command in ("setup", "lint"):
+    if extra and args.command in ("setup", "lint", "cluster-tools"):
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     return args, extra
 
@@ -94,6 +95,8 @@ def run_command(args: argparse.Namespace, extra: list[str]) -> int:
         return run([str(PYTHON), "-m", "bench", *extra])
     if args.command == "demo":
         return run([str(PYTHON), DEMO, *extra])
+    if args.command == "cluster-tools":
+        return run([str(PYTHON), "-m", "tests.cluster.tools"])
     return 0
 
 

@@ -68,15 +68,18 @@ def layer_of(members: Mapping[str, bytes]) -> bytes:
     return gzip.compress(archive.getvalue(), compresslevel=1, mtime=0)
 
 
-def add_image(root: str, name: str, tag: str, builds: Mapping[str, Build]) -> Digest:
+def add_image(
+    root: str, name: str, tag: str, builds: Mapping[str, Build], annotations: Mapping[str, str] | None = None
+) -> Digest:
     """Add ``<name>:<tag>`` with one child for each platform to the layouts at *root*; return the index's digest.
 
-    ``builds`` with the one key ``any`` makes the tag a single ImageManifest, and its digest is returned.
+    *annotations* are the index's. ``builds`` with the one key ``any`` makes the tag a single ImageManifest, and its
+    digest is returned.
     """
     image = ImageName.parse(name)
     destination = LayoutDestination(root)
     children = {platform: _put_build(destination, image, platform, build) for platform, build in builds.items()}
-    top = children["any"] if "any" in children else _index(children)
+    top = children["any"] if "any" in children else _index(children, annotations or {})
     destination.put_manifest(image.path, tag, top)
     return top.digest
 
@@ -102,7 +105,7 @@ def _put_blob(destination: LayoutDestination, image: ImageName, data: bytes) -> 
     return {"digest": str(digest), "size": len(data)}
 
 
-def _index(children: Mapping[str, ManifestBytes]) -> ManifestBytes:
+def _index(children: Mapping[str, ManifestBytes], annotations: Mapping[str, str]) -> ManifestBytes:
     entries = [
         {
             "mediaType": child.media_type,
@@ -112,10 +115,8 @@ def _index(children: Mapping[str, ManifestBytes]) -> ManifestBytes:
         }
         for platform, child in children.items()
     ]
-    return ManifestBytes(
-        _json({"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": entries}),
-        oci.OCI_INDEX,
-    )
+    document = {"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": entries}
+    return ManifestBytes(_json(document | ({"annotations": dict(annotations)} if annotations else {})), oci.OCI_INDEX)
 
 
 def _platform(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,15 @@ class Received:
 class Answer:
     """What goes back. ``raw`` replaces it all: these bytes and then the end of the connection.
 
-    ``then`` runs after the answer was sent and before the connection is free (to stall it).
+    ``pieces`` are sent one after another behind ``body``, each as soon as it is there; ``Content-Length`` is then among
+    the headers. ``then`` runs after the answer was sent and before the connection is free (to stall it).
     """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     raw: bytes | None = None
+    pieces: Iterable[bytes] = ()
     then: Callable[[], object] | None = None
 
     @classmethod
@@ -98,6 +100,8 @@ def serving(answer: Callable[[Received], Answer], tls: ssl.SSLContext | None = N
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(b"" if self.command == "HEAD" else reply.body)
+                for piece in reply.pieces:
+                    self.wfile.write(piece)
             self.wfile.flush()
             if reply.then is not None:
                 reply.then()
