@@ -40,6 +40,8 @@ PROGRAM = os.path.join(os.path.dirname(sys.executable), "d8-installer")
 CAN_FORK = sys.platform == "linux"
 """Other systems have no file descriptor for a process, which a selector can wait for."""
 TIMEOUT = 120
+STARTED = "D8_TEST_STARTED"
+"""In the environment of a command: the file that gets a line of JSON for each program that it starts."""
 LONGEST = 1 << 16
 """The most bytes of a job; a longer one gets a process that starts from nothing."""
 NOT_WARM = ("d8_installer.testing", "d8_installer.__main__", "d8_hooks.hatch", "d8_hooks.pdm", "d8_hooks.poetry")
@@ -256,6 +258,8 @@ def _set_up(job: dict[str, Any], files: Sequence[int]) -> None:
     sys.stderr = io.TextIOWrapper(_buffer(2), errors="backslashreplace", line_buffering=True)
     os.environ.clear()
     os.environ.update(job["env"])
+    if started := os.environ.pop(STARTED, None):
+        _record_what_is_started(started)
     os.umask(job["umask"])
     os.chdir(job["cwd"])
     if job["prefix"] is not None:
@@ -274,6 +278,17 @@ def _set_up(job: dict[str, Any], files: Sequence[int]) -> None:
         from tests.faults.disk import tamper
 
         tamper(job["fault"], calls=3)
+
+
+def _record_what_is_started(path: str) -> None:
+    """Write the arguments and the environment of each program that this process starts, or becomes, to *path*."""
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("subprocess.Popen", "os.exec", "os.posix_spawn"):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps([event, repr(arguments)]) + "\n")
+
+    sys.addaudithook(hear)
 
 
 def _buffer(number: int) -> io.BufferedWriter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from tests import forking
 from tests.person import Person
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 class Operator(Person):
     """A person whose HOME has a kubeconfig; they name no endpoint.
 
-    ``secrets`` are looked for in what every command says and in every file below HOME, but for those in ``allowed``.
+    ``secrets`` are looked for in what every command says, in the arguments and the environment of every program that it
+    starts, and in every file below HOME, but for those in ``allowed``.
     """
 
     def __init__(self, home: Path, *, account: str = "", token: str = "", kubeconfig: Path) -> None:
@@ -27,9 +29,12 @@ class Operator(Person):
         self.kubeconfig = kubeconfig
         self.secrets: list[str] = [token] if token else []
         self.allowed = {kubeconfig}
+        self.started = home.with_name(f"{home.name}-started")
+        """What the last command started: one line of JSON for each program."""
 
     def _command(self, *words: str, env: dict[str, str], cwd: str) -> Completed:
-        done = super()._command(*words, env=env, cwd=cwd)
+        self.started.unlink(missing_ok=True)
+        done = super()._command(*words, env=env | {forking.STARTED: str(self.started)}, cwd=cwd)
         assert list(self._leaks(done)) == [], f"a secret leaked: {done}"
         return done
 
@@ -37,9 +42,21 @@ class Operator(Person):
         """Yield where a secret is that belongs nowhere but in a kubeconfig."""
         pieces = [piece.encode() for secret in self.secrets for piece in spellings(secret)]
         texts = {"stdout": done.out.encode(), "stderr": done.err.encode()}
+        if self.started.exists():
+            texts["a program that it started"] = self.started.read_bytes()
         for where, text in (*texts.items(), *self._files()):
             if any(piece in text for piece in pieces):
                 yield where
+
+    def state(self) -> dict[str, bytes]:
+        """Return the manifest, the profile and ``bin``, by path: what a command that fails leaves as it was."""
+        places = (self.data / "profiles", self.bin, self.manifest.parent)
+        found = (path for place in places for path in [place, *place.rglob("*")])
+        return {
+            str(path): os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+            for path in found
+            if path.is_symlink() or path.is_file()
+        }
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
         for directory, _, names in os.walk(self.home):
