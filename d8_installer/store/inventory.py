@@ -35,6 +35,7 @@ _HOME: _Forms = {
     "store": {"sha256": {_HEX: None}, "layers": {rf"{_HEX}\.json{_TEMPORARY}": None}},
     "incoming": {r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}": None},
     "arriving": {rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?": None},
+    "endpoints": {rf"{_HEX}\.json{_TEMPORARY}": None},
     "facts": {rf"{_HEX}(\.found)?\.json{_TEMPORARY}": None},
     f"(tags\\.json|verifiers|d8\\.toml|made|schema){_TEMPORARY}": None,
     r"mutex|switching\.mutex": None,

@@ -12,7 +12,8 @@ The quick way of ``run`` imports this module, so it imports little.
 from __future__ import annotations
 
 import os
-import stat
+
+from d8_installer.store import private_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _MOST_FILES = 64
 """The greatest number of files that stay."""
 _CUT_SECONDS = 60
 """After that time a temporary file is known to be the leftover of a killed process."""
-_SCHEMA = 1
-_LIMIT = 16 << 20
 
 FileState = list[int] | None
 """Device, inode, size and modification time of a file; None if it does not exist."""
@@ -64,25 +63,21 @@ def save(home: Home, key: str, seen: SeenKubeconfigs, facts: ClusterFacts, now: 
 
     Nothing is written into a home that does not exist yet or that another user owns.
     """
-    if not _is_own(home.root) or not os.path.isfile(home.schema):
+    if not private_document.is_own_directory(home.root) or not os.path.isfile(home.schema):
         return
-    from d8_installer.store import fs
-
-    fs.make_directories(home.facts)
-    fs.set_mode(home.facts, 0o700)
     _sweep(home, now.timestamp())
-    document = _read(home.cluster_facts(key)) or {}
+    document = private_document.read(home.cluster_facts(key)) or {}
     kinds = _table(document, "kinds")
     kept: dict[str, object] = {"modules": document.get("modules"), "versions": _table(document, "versions")}
     kept = _joined(kept, facts)
     times: dict[str, object] = {**kinds, **dict.fromkeys(sorted(map(str, facts.kinds)), now.timestamp())}
-    _write(home.cluster_facts(key), {"cluster": facts.cluster, "kinds": times, **kept})
+    private_document.write(home.cluster_facts(key), {"cluster": facts.cluster, "kinds": times, **kept})
     remember(home, key, seen)
 
 
 def remember(home: Home, key: str, seen: SeenKubeconfigs) -> None:
     """Remember that these kubeconfigs lead to the cluster and user of *key*, whose facts are kept."""
-    _write(home.found_facts(seen.name), {"key": key, "files": seen.states})
+    private_document.write(home.found_facts(seen.name), {"key": key, "files": seen.states})
 
 
 def load(
@@ -99,7 +94,7 @@ def load(
 
 def load_by_key(home: Home, key: str, now: datetime, *, oldest: float | None = FRESH_SECONDS) -> KeptFacts | None:
     """Return the kept facts of the cluster and user of *key*."""
-    document = _read(home.cluster_facts(key))
+    document = private_document.read(home.cluster_facts(key))
     times = {} if document is None else _fresh(_table(document, "kinds"), now.timestamp(), oldest)
     if document is None or not times:
         return None
@@ -121,7 +116,7 @@ def load_by_key(home: Home, key: str, now: datetime, *, oldest: float | None = F
 
 def found_key(home: Home, seen: SeenKubeconfigs) -> str | None:
     """Return the key that the kubeconfigs led to when they were last parsed, or None if one of them has changed."""
-    document = _read(home.found_facts(seen.name))
+    document = private_document.read(home.found_facts(seen.name))
     if document is None or document.get("files") != seen.states:
         return None
     key = document.get("key")
@@ -184,51 +179,6 @@ def _fresh(times: dict[str, object], now: float, oldest: float | None) -> dict[s
         for kind, time in times.items()
         if isinstance(time, (int, float)) and time <= now and (oldest is None or now - time <= oldest)
     }
-
-
-def _write(path: str, content: dict[str, object]) -> None:
-    import json
-
-    from d8_installer.model.checksum import checksum_of
-    from d8_installer.store import fs
-
-    document = {"schema": _SCHEMA, "mark": checksum_of(content), "content": content}
-    fs.replace_file(path, json.dumps(document).encode(), mode=0o600, durable=False)
-
-
-def _read(path: str) -> dict[str, object] | None:
-    """Return the content of a file that this user's tool wrote, else None."""
-    import json
-
-    from d8_installer.model.checksum import checksum_of
-
-    try:
-        with open(path, "rb", buffering=0, opener=_no_link_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or not _is_mine(status) or status.st_size > _LIMIT:
-                return None
-            document = json.loads(file.read(_LIMIT) or b"")
-        content = document["content"]
-        is_sound = document["schema"] == _SCHEMA and document["mark"] == checksum_of(content)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return content if is_sound and isinstance(content, dict) else None
-
-
-def _no_link_at_once(path: str, flags: int) -> int:
-    """Open neither a link nor, with waiting for its writer, a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
-
-
-def _is_mine(status: os.stat_result) -> bool:
-    return os.name != "posix" or status.st_uid == os.geteuid()
-
-
-def _is_own(directory: str) -> bool:
-    try:
-        return _is_mine(os.stat(directory))
-    except OSError:
-        return False
 
 
 def _table(document: dict[str, object], key: str) -> dict[str, object]:

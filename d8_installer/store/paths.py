@@ -144,6 +144,15 @@ class Home:
         """The key that the kubeconfigs with that name (64 hex digits) led to."""
         return os.path.join(self.facts, f"{name}.found.json")
 
+    @property
+    def endpoints(self) -> str:
+        """The directory of the endpoints that were found in clusters, which only its owner can read."""
+        return os.path.join(self.root, "endpoints")
+
+    def endpoint(self, key: str) -> str:
+        """The endpoint that was found in the cluster of that key (64 hex digits)."""
+        return os.path.join(self.endpoints, f"{key}.json")
+
     def profile(self, directory: str) -> ProfilePaths:
         """The paths of one profile."""
         return ProfilePaths(os.path.join(self.profiles, directory))
