@@ -7,14 +7,19 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from tests.conformance import groups_extraction, groups_registry, groups_versions
+from tests.conformance import groups_contracts, groups_extraction, groups_registry, groups_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.conformance.group import Group, Input, Output
 
-GROUPS: dict[str, Group] = {**groups_versions.GROUPS, **groups_registry.GROUPS, **groups_extraction.GROUPS}
+GROUPS: dict[str, Group] = {
+    **groups_contracts.GROUPS,
+    **groups_extraction.GROUPS,
+    **groups_registry.GROUPS,
+    **groups_versions.GROUPS,
+}
 
 USAGE = "usage: python -m tests.conformance FILE.json\n"
 

@@ -17,8 +17,7 @@ FILES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 CASES = [case for file in FILES for case in runner.load(str(file))]
 KNOWN = [case for case in CASES if case.group in runner.GROUPS]
 OF_THE_CLUSTER = {
-    *("cluster_constraint", "cluster_state", "contract_lookup", "contract_observed", "contract_validation"),
-    *("endpoint_discovery", "normalize_cluster_version", "planner", "requirement_check"),
+    *("cluster_state", "endpoint_discovery", "planner"),
     *("run_env", "run_exit", "run_gate", "selection"),
 }
 """The groups that have no adapter: what they are about is not built yet."""
