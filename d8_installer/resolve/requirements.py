@@ -27,7 +27,7 @@ class Unmet(Struct, frozen=True):
     text: str
 
 
-class Verdict(Struct, frozen=True):
+class Judgement(Struct, frozen=True):
     """What a check found. ``warnings`` name what could not be judged and therefore counts as met."""
 
     unmet: tuple[Unmet, ...] = ()
@@ -44,7 +44,7 @@ def missing_facts(contract: Contract, facts: ClusterFacts | None) -> frozenset[F
     return contract.fact_kinds - (facts.kinds if facts is not None else frozenset())
 
 
-def check(contract: Contract, facts: ClusterFacts) -> Verdict:
+def check(contract: Contract, facts: ClusterFacts) -> Judgement:
     """Return what *facts* leave unmet of *contract*, all of it, in the order of rpp.md §9.
 
     Raise a DocumentError if something cannot be judged that has to be: facts that are missing, a Kubernetes version
@@ -69,7 +69,7 @@ def check(contract: Contract, facts: ClusterFacts) -> Verdict:
     except DocumentError:
         if not unmet:
             raise
-    return Verdict(tuple(unmet), tuple(warnings))
+    return Judgement(tuple(unmet), tuple(warnings))
 
 
 def normalized(version: Version) -> Version:
