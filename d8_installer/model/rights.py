@@ -1,0 +1,158 @@
+"""Rights: what a person needs in a cluster (rpp.md §3, §18.5), how it is spelled, and the command that grants it.
+
+The commands are for an administrator. Each can be pasted as it stands, so that names from a cluster are quoted.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from d8_installer.model.value import Struct
+
+NAMESPACE = "d8-cloud-instance-manager"
+"""The namespace of the registry-packages-proxy (rpp.md §1)."""
+PROXY = "registry-packages-proxy"
+"""The name of its Deployment, Ingress and HTTPRoute, and the value of the label ``app`` of its pods."""
+PROXY_CONFIG = "registry-packages-proxy-config"
+"""The name of the ConfigMap that says where it is (rpp.md §18.6)."""
+DOWNLOAD_ROLE = "d8:registry-packages-proxy:cli-download"
+"""The ClusterRole that allows downloads. Newer clusters let it read the ConfigMap too (rpp.md §18.5)."""
+
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+_LONGEST = 200
+
+
+class Right(Struct, frozen=True, kw_only=True):
+    """One verb on one resource. ``cluster_role`` is a ClusterRole of Deckhouse that grants it; empty if none does.
+
+    ``short`` names the Role or ClusterRole that an administrator makes where there is none.
+    """
+
+    verb: str
+    resource: str
+    short: str
+    group: str = ""
+    subresource: str = ""
+    name: str = ""
+    namespace: str = ""
+    cluster_role: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Return the resource as kubectl takes it: ``ingresses.networking.k8s.io``."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+    @property
+    def text(self) -> str:
+        """Return the right in words: ``get ingresses.networking.k8s.io/NAME in NAMESPACE``."""
+        named = f"{self.kind}/{self.name}" if self.name else self.kind
+        part = f" (subresource {self.subresource})" if self.subresource else ""
+        return f"{self.verb} {named}{part}" + (f" in {self.namespace}" if self.namespace else "")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Return the ``resourceAttributes`` of a SelfSubjectAccessReview."""
+        values = {
+            "verb": self.verb,
+            "group": self.group,
+            "resource": self.resource,
+            "subresource": self.subresource,
+            "name": self.name,
+            "namespace": self.namespace,
+        }
+        return {key: value for key, value in values.items() if value}
+
+    def grant(self, user: str | None) -> str:
+        """Return what to type to give *user* the right; who the user is must be asked for if it is None."""
+        if user is None or len(user) > _LONGEST:
+            what = f"the ClusterRole {self.cluster_role}" if self.cluster_role else f"the right to {self.text}"
+            return f"ask an administrator for {what}; `kubectl auth whoami` shows the name to give it to"
+        return f"an administrator types `{self._command(user)}`"
+
+    def _command(self, user: str) -> str:
+        role = self.cluster_role or f"d8-installer-{self.short}"
+        binding = f"d8-installer-{self.short}-{_slug(user)}"
+        if self.cluster_role or not self.namespace:
+            bound = f"kubectl create clusterrolebinding {binding} --clusterrole={role} {_subject(user)}"
+            return bound if self.cluster_role else f"kubectl create clusterrole {role} {self._rule()}; {bound}"
+        made = f"kubectl -n {self.namespace} create role {role} {self._rule()}"
+        return f"{made}; kubectl -n {self.namespace} create rolebinding {binding} --role={role} {_subject(user)}"
+
+    def _rule(self) -> str:
+        named = f" --resource-name={self.name}" if self.name else ""
+        return f"--verb={self.verb} --resource={self.kind}{named}"
+
+
+DOWNLOAD = Right(
+    verb="get",
+    group="apps",
+    resource="deployments",
+    subresource="cli-binary",
+    name=PROXY,
+    namespace=NAMESPACE,
+    short="download",
+    cluster_role=DOWNLOAD_ROLE,
+)
+READ_CONFIG = Right(
+    verb="get",
+    resource="configmaps",
+    name=PROXY_CONFIG,
+    namespace=NAMESPACE,
+    short="download",
+    cluster_role=DOWNLOAD_ROLE,
+)
+READ_INGRESS = Right(
+    verb="get",
+    group="networking.k8s.io",
+    resource="ingresses",
+    name=PROXY,
+    namespace=NAMESPACE,
+    short="ingress",
+)
+READ_HTTP_ROUTE = Right(
+    verb="get",
+    group="gateway.networking.k8s.io",
+    resource="httproutes",
+    name=PROXY,
+    namespace=NAMESPACE,
+    short="httproute",
+)
+LIST_PODS = Right(verb="list", resource="pods", namespace=NAMESPACE, short="pods")
+LIST_MODULES = Right(verb="list", group="deckhouse.io", resource="modules", short="modules")
+READ_DECKHOUSE = Right(
+    verb="get",
+    group="apps",
+    resource="deployments",
+    name="deckhouse",
+    namespace="d8-system",
+    short="deckhouse",
+)
+DISCOVERY_RIGHTS = (READ_CONFIG, READ_INGRESS, READ_HTTP_ROUTE, LIST_PODS)
+"""What discovery reads, in its order; each is needed only if those before it lead nowhere."""
+REQUIREMENT_RIGHTS = (LIST_MODULES, READ_DECKHOUSE)
+"""What the requirements of contracts need to know (rpp.md §9)."""
+
+
+def user_of(text: str) -> str | None:
+    """Return the user whom a refusal names, or None.
+
+    The API server says ``User "NAME" cannot get resource …``, kube-rbac-proxy ``Forbidden (user=NAME, verb=…`` (rpp.md
+    §2.3).
+    """
+    found = re.search(r'[Uu]ser "([^"]+)"|\(user=(.+?), verb=', text)
+    name = (found[1] or found[2]) if found else None
+    return name if name and name.isprintable() and len(name) <= _LONGEST else None
+
+
+def _subject(user: str) -> str:
+    namespace, colon, name = user.removeprefix(_SERVICE_ACCOUNT).partition(":")
+    if user.startswith(_SERVICE_ACCOUNT) and colon:
+        return f"--serviceaccount={shlex.quote(f'{namespace}:{name}')}"
+    return f"--user={shlex.quote(user)}"
+
+
+def _slug(user: str) -> str:
+    """Return *user* as the end of a binding's name, so that each user gets a binding of their own."""
+    short = user.removeprefix(_SERVICE_ACCOUNT).lower()
+    return re.sub(r"[^a-z0-9.]+", "-", short, flags=re.ASCII).strip("-.")[:60] or "user"
