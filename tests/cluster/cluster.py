@@ -119,6 +119,10 @@ class Cluster:
         self._made[path_of(thing)] = None
         return self.admin.apply(thing)
 
+    def adopt(self, thing: Mapping[str, Any]) -> None:
+        """Remove an object after the test that somebody else made."""
+        self._made[path_of(thing)] = None
+
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
         """Remove an object."""
         path = KINDS[kind].path(name, namespace)

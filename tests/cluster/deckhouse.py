@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import trustme
 
+from d8_installer.model.reference import ImageName
 from tests import command, images
 from tests.cluster.front import Front, front
 from tests.cluster.person import Operator
@@ -71,12 +72,27 @@ class Deckhouse:
     def another_front(self, **options: Any) -> Front:
         """Run one more front before the same images until the test ends; *options* are those of `front.front`."""
         directory = self.directory / f"front-{next(self._numbers)}"
-        chosen = {"authority": self.front.authority} | options
-        return self.stack.enter_context(front(self.cluster, self.proxy_url, directory, **chosen))
+        chosen: dict[str, Any] = {"authority": self.front.authority, "upstream": self.proxy_url} | options
+        return self.stack.enter_context(front(self.cluster, directory=directory, **chosen))
+
+    def as_administrator(self, typed: Sequence[Sequence[str]], directory: Path) -> None:
+        """Type commands that begin with ``kubectl`` with all rights; what they make is removed after the test."""
+        kubeconfig = self.cluster.admin_kubeconfig(directory / "admin.kubeconfig")
+        for words in typed:
+            done = command.ended(
+                [self.cluster.tools.kubectl, f"--kubeconfig={kubeconfig}", *words[1:], "-o", "json"],
+                home=str(directory),
+            )
+            assert done.code == 0, done
+            self.cluster.adopt(json.loads(done.out))
 
     def public_front(self) -> Front:
         """Run a front whose certificate is for PUBLIC_HOST, as that of an Ingress is."""
         return self.another_front(authority=trustme.CA(), names=(PUBLIC_HOST,))
+
+    def empty_of(self, name: str) -> None:
+        """Remove all versions of an image."""
+        shutil.rmtree(self.layouts / ImageName.parse(name).path)
 
     def empty(self) -> None:
         """Remove all images and end what a test started."""

@@ -19,12 +19,15 @@ from tests.registry.servers import Answer, Received, Running, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import trustme
 
     from tests.cluster.cluster import Cluster
+    from tests.cluster.front import Front
 
 SECONDS_BETWEEN_DRIPS = 0.1
+_OF_THE_CONNECTION = ("connection", "content-length", "transfer-encoding")
 
 
 @dataclass
@@ -42,10 +45,18 @@ class Relay:
     cut_after: int | None = None
     connections: int = 0
     over: threading.Event = field(default_factory=threading.Event)
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def end_connections(self) -> None:
+        """End the connections that are open: a client keeps them alive, whatever happens to new ones."""
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def serve(self, connection: socket.socket) -> None:
         """Serve one connection, in its thread."""
         self.connections += 1
+        self._open.append(connection)
         behaviour, cut = self.behaviour, self.cut_after
         with connection, suppress(OSError):
             if behaviour == "drop":
@@ -110,7 +121,22 @@ def lying(cluster: Cluster, answer: Callable[[Received], Answer | None], *, pref
 
     The address has the path *prefix* if there is one, as an API behind a gateway does; other paths are 404.
     """
-    trust = ssl.create_default_context(cadata=cluster.ca_pem)
+    with _before(cluster.port, cluster.ca_pem, cluster.authority, answer, prefix) as running:
+        running.url += prefix
+        yield running
+
+
+@contextmanager
+def lying_front(front: Front, answer: Callable[[Received], Answer | None]) -> Iterator[Running]:
+    """Stand before the front in the same way, with a certificate of its authority."""
+    with _before(front.port, front.ca_pem, front.authority, answer) as running:
+        yield running
+
+
+def _before(
+    port: int, ca: str, authority: trustme.CA, answer: Callable[[Received], Answer | None], prefix: str = ""
+) -> AbstractContextManager[Running]:
+    trust = ssl.create_default_context(cadata=ca)
 
     def respond(received: Received) -> Answer:
         said = answer(received)
@@ -118,20 +144,19 @@ def lying(cluster: Cluster, answer: Callable[[Received], Answer | None], *, pref
             return said
         if not received.path.startswith(f"{prefix}/"):
             return Answer(404, b"404 page not found\n")
-        return _passed_on(cluster, received, received.path.removeprefix(prefix), trust)
+        return _passed_on(port, received, received.path.removeprefix(prefix), trust)
 
-    with serving(respond, serving_context(cluster.authority)) as running:
-        running.url += prefix
-        yield running
+    return serving(respond, serving_context(authority))
 
 
-def _passed_on(cluster: Cluster, received: Received, path: str, trust: ssl.SSLContext) -> Answer:
-    connection = http.client.HTTPSConnection("127.0.0.1", cluster.port, context=trust, timeout=30)
+def _passed_on(port: int, received: Received, path: str, trust: ssl.SSLContext) -> Answer:
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=30)
     headers = {name: value for name, value in received.headers.items() if name not in ("host", "connection")}
     try:
         connection.request(received.method, path, received.body, headers)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.read(), {"Content-Type": answer.headers.get("Content-Type", "")})
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_THE_CONNECTION}
+        return Answer(answer.status, answer.read(), kept)
     finally:
         connection.close()
 
@@ -140,9 +165,9 @@ def unchanged(_received: Received) -> None:
     """Let the API server answer everything."""
 
 
-def only(path: str, said: Answer) -> Callable[[Received], Answer | None]:
-    """Return an answer for one path of the API, without the query; the API server answers the rest."""
-    return lambda received: said if received.path.partition("?")[0] == path else None
+def only(path: str, said: Callable[[], Answer]) -> Callable[[Received], Answer | None]:
+    """Return what answers one path of the API, without the query; the API server answers the rest."""
+    return lambda received: said() if received.path.partition("?")[0] == path else None
 
 
 def dripping(body: bytes, over: threading.Event, status: int = 200) -> Answer:

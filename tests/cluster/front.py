@@ -74,12 +74,14 @@ def front(
     authority: trustme.CA,
     names: tuple[str, ...] = NAMES,
     listen: str = "127.0.0.1:0",
+    api: str | None = None,
     client_ca: bool = False,
     cache: dict[str, str] | None = None,
 ) -> Iterator[Front]:
     """Run a front before the proxy at *upstream*; its certificate is *authority*'s and for *names*.
 
-    With *client_ca* it takes the client certificates of the cluster's authority, as port 4219 does.
+    With *client_ca* it takes the client certificates of the cluster's authority, as port 4219 does. *api* is another
+    address of the API server.
     """
     directory.mkdir(parents=True, exist_ok=True)
     issued = authority.issue_cert(*names)
@@ -90,7 +92,9 @@ def front(
     options = {
         "listen": listen,
         "upstream": upstream,
-        "kubeconfig": cluster.admin_kubeconfig(directory / "front.kubeconfig"),
+        "kubeconfig": cluster.kubeconfig_for(
+            directory / "front.kubeconfig", token=cluster.admin.token, server=api or cluster.server
+        ),
         "cert": directory / "cert.pem",
         "key": directory / "key.pem",
         "log": log,

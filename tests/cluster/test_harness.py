@@ -143,7 +143,7 @@ def test_a_relay_breaks_connections(cluster: Cluster, behaviour: str, cut: int |
 
 def test_a_lying_api_server_tells_the_truth_elsewhere(cluster: Cluster) -> None:
     version = Answer.json({"gitVersion": "v1.20.0"})
-    with faults.lying(cluster, faults.only("/api/version", version), prefix="/api") as liar:
+    with faults.lying(cluster, faults.only("/api/version", lambda: version), prefix="/api") as liar:
         assert get(f"{liar.url}/version", cluster.ca_pem)[1] == '{"gitVersion": "v1.20.0"}'
         assert json.loads(get(f"{liar.url}/apis", cluster.ca_pem, cluster.admin.token)[1])["kind"] == "APIGroupList"
         assert get(f"{liar.url.removesuffix('/api')}/apis", cluster.ca_pem, cluster.admin.token)[0] == 404
