@@ -6,18 +6,17 @@ import json
 import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import command
 from tests.cluster import faults
+from tests.cluster.asking import TAGS, get
 from tests.cluster.cluster import PEOPLE
 from tests.cluster.connect_proxy import connect_proxy
 from tests.cluster.deckhouse import PUBLIC_HOST
-from tests.cluster.rights import CLI_DOWNLOAD, READ_CONFIG_MAP
+from tests.cluster.rights import READ_CONFIG_MAP
 from tests.registry.servers import Answer
 
 if TYPE_CHECKING:
@@ -26,26 +25,8 @@ if TYPE_CHECKING:
     from tests.cluster.cluster import Cluster
     from tests.cluster.deckhouse import Deckhouse
 
-TAGS = "/v1/images/deckhouse-cli/plugins/alpha/tags"
 CONFIG_MAP = "/api/v1/namespaces/d8-cloud-instance-manager/configmaps/registry-packages-proxy-config"
 MODULES = "/apis/deckhouse.io/v1alpha1/modules"
-
-
-def get(url: str, ca: str, token: str = "", method: str = "GET", proxy: str = "") -> tuple[int, str]:
-    """Ask a server as any client would."""
-    context = ssl.create_default_context(cadata=ca)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - the tests' own servers
-    handlers = [
-        urllib.request.HTTPSHandler(context=context),
-        urllib.request.ProxyHandler({"https": proxy} if proxy else {}),
-    ]
-    try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def test_an_account_may_do_what_it_was_given(cluster: Cluster) -> None:
@@ -97,29 +78,6 @@ def test_kubectl_reads_the_kubeconfigs(cluster: Cluster, tmp_path: Path) -> None
         assert who.code == 0, who
         name = json.loads(who.out)["status"]["userInfo"]["username"]
         assert name == "anna" or name.startswith(f"system:serviceaccount:{PEOPLE}:")
-
-
-def test_the_front_asks_the_cluster(deckhouse: Deckhouse) -> None:
-    cluster, front = deckhouse.cluster, deckhouse.front
-    deckhouse.publish("alpha", "v1.0.0")
-    token = cluster.service_account("who", [])
-    assert get(front.url + TAGS, front.ca_pem) == (401, "Unauthorized\n")
-    assert get(front.url + TAGS, front.ca_pem, "junk") == (401, "Unauthorized\n")
-    refused = (
-        f"Forbidden (user=system:serviceaccount:{PEOPLE}:who, verb=get, resource=deployments, subresource=cli-binary)\n"
-    )
-    assert get(front.url + TAGS, front.ca_pem, token) == (403, refused)
-    cluster.grant("who", CLI_DOWNLOAD)
-    assert get(front.url + TAGS, front.ca_pem, token)[1] == '{"name":"deckhouse-cli/plugins/alpha","tags":["v1.0.0"]}'
-    assert get(front.url + TAGS, front.ca_pem, token, "HEAD")[0] == 403
-    assert get(front.url + TAGS, front.ca_pem, token, "POST")[0] == 403
-    assert [(asked.method, asked.status) for asked in front.asked][-5:] == [
-        ("GET", 401),
-        ("GET", 403),
-        ("GET", 200),
-        ("HEAD", 403),
-        ("POST", 403),
-    ]
 
 
 def test_only_the_proxy_knows_the_public_host(deckhouse: Deckhouse) -> None:
