@@ -20,9 +20,11 @@ from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request
 from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
+from d8_installer.model.run_gate import INJECTED
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import field_names
 from d8_installer.model.version import Specifier
+from d8_installer.model.wrapper import Wrapper
 from tests.forms import examples
 
 if TYPE_CHECKING:
@@ -171,6 +173,11 @@ placements = built(
     member_names,
     st.lists(digests, max_size=2).map(tuple),
     st.booleans(),
+    st.none() | digests,
+    st.booleans(),
+)
+wrappers = built(
+    Wrapper, st.sampled_from([(), *((name,) for name in INJECTED), INJECTED]), st.text("a'/ \n$", max_size=9)
 )
 generations = built(
     Generation,
@@ -178,7 +185,7 @@ generations = built(
     platforms,
     st.just("2026-01-02T03:04:05Z"),
     st.text(max_size=10),
-    st.lists(built(Placed, placements, digests, sizes), max_size=3).map(tuple),
+    st.lists(built(Placed, placements, digests, sizes, st.none() | wrappers), max_size=3).map(tuple),
     st.text(max_size=10),
 )
 

@@ -23,13 +23,15 @@ def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
     import signal
     import subprocess
 
+    from d8_installer.model.run_gate import exit_code
+
     # A handler, not SIG_IGN: a child would inherit that the signal is ignored.
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         code = subprocess.Popen(command, env=environ).wait()
     finally:
         signal.signal(signal.SIGINT, before)
-    return 128 - code if code < 0 else code
+    return exit_code(code)
 
 
 def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> None:

@@ -14,16 +14,19 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
 from d8_installer.model.value import Struct
+from d8_installer.model.wrapper import Wrapper
 
 SCHEMA = 1
 _CHECKSUM = ',\n "checksum": "'
 
 
-class Placement(Struct, frozen=True, order=True, kw_only=True):
+class Placement(Struct, frozen=True, kw_only=True):
     """One binary that is to be in place.
 
     ``binary`` is its name without ``.exe``, ``member`` the file in the layer, and ``requests`` the hashes of the
     requests that it serves. ``in_bin`` is False if only launchers reach it, because another command has its name.
+    ``contract`` is the digest of the image's contract, None without one. ``gated``: every run of the binary is checked,
+    because the settings ask for that.
     """
 
     binary: str
@@ -33,14 +36,30 @@ class Placement(Struct, frozen=True, order=True, kw_only=True):
     member: str
     requests: tuple[Digest, ...]
     in_bin: bool = True
+    contract: Digest | None = None
+    gated: bool = False
+
+    @property
+    def sort_key(self) -> tuple[str, ImageName, str]:
+        """By what placements are sorted: of one binary and image there is one in a generation."""
+        return self.binary, self.name, self.version
 
 
-class Placed(Struct, frozen=True, order=True):
-    """A placement that is done, with the digest and the size in bytes of the executable."""
+class Placed(Struct, frozen=True):
+    """A placement that is done, with the digest and the size in bytes of the executable.
+
+    ``wrapper`` is what stands before the executable, None for a link to it.
+    """
 
     placement: Placement
     digest: Digest
     size: int
+    wrapper: Wrapper | None = None
+
+    @property
+    def sort_key(self) -> tuple[str, ImageName, str]:
+        """By what binaries in place are sorted."""
+        return self.placement.sort_key
 
 
 class Generation(Struct, frozen=True, kw_only=True):
@@ -121,6 +140,9 @@ def _render(placed: Placed) -> dict[str, object]:
         "in_bin": placement.in_bin,
         "digest": str(placed.digest),
         "size": placed.size,
+        **({} if placement.contract is None else {"contract": str(placement.contract)}),
+        **({"gated": True} if placement.gated else {}),
+        **({} if placed.wrapper is None else {"wrapper": placed.wrapper.as_json()}),
     }
 
 
@@ -137,5 +159,8 @@ def _placed(entry: dict[str, object]) -> Placed:
         member=parse_member(entry["file"]),
         requests=tuple(Digest.parse(request) for request in requests),
         in_bin=bool(entry["in_bin"]),
+        contract=Digest.parse(entry["contract"]) if "contract" in entry else None,
+        gated=bool(entry.get("gated")),
     )
-    return Placed(placement, Digest.parse(entry["digest"]), size)
+    wrapper = Wrapper.parse(entry["wrapper"]) if "wrapper" in entry else None
+    return Placed(placement, Digest.parse(entry["digest"]), size, wrapper)

@@ -93,7 +93,7 @@ def _switch_back(session: Session, workspace: Workspace, number: int | None) -> 
     with session.profiles.switching():
         target = generations.load(_target(session, workspace, active, number))
         _refuse_unrunnable(session, target)
-        if not _is_laid_out(session, workspace, target):
+        if not _is_laid_out(workspace, target):
             session.reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
             generations.rebuild(target)
         if restored:
@@ -157,22 +157,15 @@ def _file(generation: Generation, placed: Placed) -> str:
     return file_name(placed.placement.binary, generation.platform.executable_suffix)
 
 
-def _is_laid_out(session: Session, workspace: Workspace, target: Generation) -> bool:
+def _is_laid_out(workspace: Workspace, target: Generation) -> bool:
     """Whether every file of the generation is in its place and leads to its stored file."""
-    home, switch = session.scope.home, workspace.generations.switch
-    top = workspace.generations.paths.generation(target.number)
+    generations = workspace.generations
+    top = generations.paths.generation(target.number)
     directories = {name for placed in target.placed for name in places_of(placed.placement)}
     above = {name.partition("/")[0] for name in directories} | directories
     if os.path.islink(top) or any(os.path.islink(os.path.join(top, name)) for name in above):
         return False
-    return all(
-        switch.is_placed(
-            home.executable(placed.digest.hex, _file(target, placed)),
-            os.path.join(top, name, _file(target, placed)),
-        )
-        for placed in target.placed
-        for name in places_of(placed.placement)
-    )
+    return all(generations.is_placed(placed, path) for placed, path in generations.files(top, target))
 
 
 def _tell_plugins(session: Session, workspace: Workspace, done: RolledBack) -> None:

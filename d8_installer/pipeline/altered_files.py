@@ -9,6 +9,8 @@ from d8_installer.pipeline.ownership import other_owner_of_home
 from d8_installer.store.status import UNEXECUTABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from d8_installer.model.generation import Generation, Placed
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
@@ -26,9 +28,15 @@ def altered_facts(generations: ProfileStore, active: Generation) -> tuple[tuple[
     """Return the binaries of a generation whose stored file was changed, and how. Missing files are left out."""
     return tuple(
         (placed.placement.binary, f"{path} {problem}")
-        for placed, path, problem in generations.altered_executables(active)
+        for placed, path, problem in altered_programs(generations, active)
         if os.path.lexists(path)
     )
+
+
+def altered_programs(generations: ProfileStore, active: Generation) -> Iterator[tuple[Placed, str, str]]:
+    """Yield the stored executables and the wrappers of a generation that were changed, and how they differ."""
+    yield from generations.altered_executables(active)
+    yield from generations.altered_wrappers(active)
 
 
 def warn_of_altered(
@@ -42,7 +50,7 @@ def warn_of_altered(
     if owner is not None:
         session.reporter.warn(f"{owner}, who can change every program in it")
     problems = {}
-    for placed, path, problem in session.profiles.generations(profile).altered_executables(active):
+    for placed, path, problem in altered_programs(session.profiles.generations(profile), active):
         if binary in (None, placed.placement.binary):
             session.reporter.warn(altered_text(placed, path, problem))
             problems[placed] = problem

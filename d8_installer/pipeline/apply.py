@@ -194,7 +194,7 @@ class _Application:
             platform=plan.platform,
             time=self._session.scope.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             reason=self._change.reason,
-            placed=tuple(sorted(_placed(plan, members))),
+            placed=tuple(sorted(_placed(plan, members), key=lambda placed: placed.sort_key)),
             lock=self._change.relocked.text,
         )
         self._generations.build(generation)

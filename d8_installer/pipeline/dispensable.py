@@ -74,7 +74,8 @@ class Dispensable:
             if (old := before.get((placement.binary, placement.name))) is not None
             and old.member in store.members(old.layer)
         ]
-        target = tuple(sorted([*(p for p in plan.target if p not in failed), *(p for p in stays if p not in failed)]))
+        rest = [*(p for p in plan.target if p not in failed), *(p for p in stays if p not in failed)]
+        target = tuple(sorted(rest, key=lambda placement: placement.sort_key))
         steps = [step for old in plan.steps if (step := self._without(old)) is not None]
         wanted = {(p.name, p.layer) for p in target}
         names = {name.path: name for name in self._images}

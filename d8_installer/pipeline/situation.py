@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.value import replace
-from d8_installer.pipeline.altered_files import altered_text
+from d8_installer.pipeline.altered_files import altered_programs, altered_text
 from d8_installer.pipeline.consistency import agrees
 from d8_installer.pipeline.path_lookup import is_command_elsewhere
 from d8_installer.plan.naming import Policy, is_own
@@ -81,7 +81,7 @@ def lost_placements(
     Unless this is a *dry_run*, a file that only lost its mode gets it back and does not count as lost.
     """
     lost = {placed.placement for placed, _ in workspace.generations.missing_files(active)}
-    for placed, path, problem in workspace.generations.altered_executables(active):
+    for placed, path, problem in altered_programs(workspace.generations, active):
         undone = "" if dry_run else "putting back what was installed: "
         session.reporter.warn(f"{undone}{altered_text(placed, path, problem)}")
         if problem == status.UNEXECUTABLE and not dry_run:

@@ -30,7 +30,7 @@ def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, 
     }
     paths = workspace.generations.paths
     places = [*_places(session, workspace, plan, number), *requesters.watched]
-    executables = [] if number is None else _executables(session, workspace.generations.load(number))
+    executables = [] if number is None else _executables(session, workspace, workspace.generations.load(number))
     text = stamp.seen(paths, _files(session, workspace), places, executables, facts)
     fs.replace_file(paths.stamp, text, durable=False)
 
@@ -51,10 +51,13 @@ def _places(session: Session, workspace: Workspace, plan: Plan, number: int | No
     return [*directories, *entry, *record, session.scope.home.schema]
 
 
-def _executables(session: Session, generation: Generation) -> list[str]:
-    """Return the stored files of a generation, which must still be the same files."""
+def _executables(session: Session, workspace: Workspace, generation: Generation) -> list[str]:
+    """Return the stored files and the wrappers of a generation, which must still be the same files."""
+    generations = workspace.generations
+    wrappers = [path for _, path in generations.wrappers(generations.paths.generation(generation.number), generation)]
     suffix = generation.platform.executable_suffix
-    return [
+    stored = [
         session.store.expected_path(Stored(placed.digest, placed.size), file_name(placed.placement.binary, suffix))
         for placed in generation.placed
     ]
+    return [*stored, *wrappers]

@@ -84,7 +84,7 @@ def assign_names(builds: Iterable[Build], policy: Policy, active: Generation | N
             contests.append(_contest(binary, [image.name for image in images]))
             winner = holders.get(binary)
         target += _placements(rivals, winner, policy)
-    return Naming(tuple(sorted(target)), tuple(contests))
+    return Naming(tuple(sorted(target, key=lambda placement: placement.sort_key)), tuple(contests))
 
 
 def is_own(binary: str, image: LockedImage, asked: Asked | None) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RECORD_LIMIT = 256 << 20
 _READ_ONLY = 0o555
+_PROGRAM = 0o555
 _SYNC = "run `d8-installer sync`, which makes a new generation"
 
 
@@ -79,7 +80,7 @@ class ProfileStore(Struct, frozen=True):
         fs.make_directories(os.path.join(draft, "bin"))
         for placed, path in self.files(draft, generation):
             fs.make_directories(os.path.dirname(path))
-            self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
+            self._place(placed, path)
         fs.replace_file(os.path.join(draft, "generation.json"), generation.render().encode(), mode=0o444)
         for directory, _, _ in list(os.walk(draft, topdown=False)):
             if directory != draft:
@@ -88,6 +89,14 @@ class ProfileStore(Struct, frozen=True):
         fs.rename(draft, final)
         fs.set_mode(final, _READ_ONLY)
         fs.sync_directory(self.paths.generations)
+
+    def _place(self, placed: Placed, path: str) -> None:
+        stored = self.store.path(Stored(placed.digest, placed.size), os.path.basename(path))
+        wrapper = self._wrapper(placed, path)
+        if wrapper is None:
+            self.switch.place(stored, path)
+        else:
+            fs.replace_file(path, wrapper, mode=_PROGRAM)
 
     def rebuild(self, generation: Generation) -> None:
         """Put every file of an existing generation in its place again, each by one rename, and remove foreign files."""
@@ -112,7 +121,7 @@ class ProfileStore(Struct, frozen=True):
             for directory in (os.path.dirname(path), os.path.dirname(target)):
                 fs.make_directories(directory)
                 fs.set_mode(directory, 0o755)
-            self.switch.place(self.store.path(Stored(placed.digest, placed.size), os.path.basename(path)), path)
+            self._place(placed, path)
             fs.rename(path, target)
         for where, _, names in list(os.walk(final, topdown=False)):
             for name in names:
@@ -144,8 +153,7 @@ class ProfileStore(Struct, frozen=True):
         for directory in self.directories(generation.number):
             linked = {path for path in _directories(directory, generation) if os.path.islink(path)}
             for placed, path in self.files(directory, generation):
-                stored = self.store.expected_path(Stored(placed.digest, placed.size), os.path.basename(path))
-                if not linked.isdisjoint(_above(path, directory)) or not self.switch.is_placed(stored, path):
+                if not linked.isdisjoint(_above(path, directory)) or not self.is_placed(placed, path):
                     yield placed, path
 
     def altered_executables(self, generation: Generation) -> Iterator[tuple[Placed, str, str]]:
@@ -160,6 +168,46 @@ class ProfileStore(Struct, frozen=True):
             problem = status.altered(path, placed.size)
             if problem is not None:
                 yield placed, path, problem
+
+    def is_placed(self, placed: Placed, path: str) -> bool:
+        """Whether the file at *path* is as it was placed, and the stored executable exists."""
+        stored = self._stored(placed, path)
+        wrapper = self._wrapper(placed, path)
+        if wrapper is None:
+            return self.switch.is_placed(stored, path)
+        return os.path.isfile(stored) and status.altered_text(path, wrapper) is None
+
+    def altered_wrappers(self, generation: Generation) -> Iterator[tuple[Placed, str, str]]:
+        """Yield the wrappers of a generation that are there and were changed, and how they differ."""
+        for placed, path in self.wrappers(self.paths.generation(generation.number), generation):
+            wrapper = self._wrapper(placed, path)
+            if wrapper is not None and os.path.lexists(path):
+                problem = status.altered_text(path, wrapper)
+                if problem is not None:
+                    yield placed, path, problem
+
+    def wrappers(self, directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
+        """Yield those of the ``files`` that are wrappers."""
+        if self.switch.has_wrappers:
+            for placed, path in self.files(directory, generation):
+                if placed.wrapper is not None:
+                    yield placed, path
+
+    def _stored(self, placed: Placed, path: str) -> str:
+        return self.store.expected_path(Stored(placed.digest, placed.size), os.path.basename(path))
+
+    def _wrapper(self, placed: Placed, path: str) -> bytes | None:
+        """Return the text of the wrapper that is to be at *path*, or None for a link."""
+        if placed.wrapper is None or not self.switch.has_wrappers:
+            return None
+        here = os.path.dirname(path)
+        text = placed.wrapper.text(
+            placed.placement.binary,
+            placed.digest,
+            stored=os.path.relpath(self._stored(placed, path), here),
+            bin_directory="." if os.path.basename(here) == "bin" else "../../bin",
+        )
+        return text.encode("utf-8", "surrogateescape")
 
     def directories(self, number: int) -> list[str]:
         """Return the directories with a generation's files: its own, and ``current`` if that is a directory."""

@@ -74,6 +74,22 @@ def altered(path: str, size: int) -> str | None:
     return None if os.name != "posix" or found.st_mode & 0o111 else UNEXECUTABLE
 
 
+def altered_text(path: str, text: bytes) -> str | None:
+    """Return how the file at *path* differs from the executable script *text* that was written there, or None."""
+    problem = altered(path, len(text))
+    if problem is None and _beginning(path, len(text)) != text:
+        return "does not hold what was installed"
+    return problem
+
+
+def _beginning(path: str, count: int) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(count) or b""
+    except OSError:
+        return b""
+
+
 def owner(path: str) -> int | None:
     """Return the user id that owns *path*, or None if it does not exist (or the system has no owners)."""
     with refusals("look at", path):

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     class Switch(Protocol):
         """One way to place files and to activate a generation."""
 
+        has_wrappers: bool
+        """Whether a wrapper, a script of sh, can stand before an executable."""
+
         def active(self, paths: ProfilePaths) -> int | None:
             """Return the number of the active generation, or None."""
 
@@ -71,6 +74,8 @@ def switch_for_this_system() -> Switch:
 
 class LinkSwitch:
     """``current`` is a symbolic link to ``generations/<n>``, replaced by one rename. All links are relative."""
+
+    has_wrappers = True
 
     def active(self, paths: ProfilePaths) -> int | None:
         """Read the link; a foreign file in its place is a DiskError."""
@@ -134,6 +139,8 @@ class FileSwitch:
     The journal names the goal, so that a cut switch is carried on. Old files are renamed into ``aside``, since they may
     be running. ``number`` is written last.
     """
+
+    has_wrappers = False
 
     def active(self, paths: ProfilePaths) -> int | None:
         """Read ``current/number``."""

@@ -7,7 +7,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from tests.conformance import groups_contracts, groups_extraction, groups_registry, groups_versions
+from tests.conformance import (
+    groups_contracts,
+    groups_extraction,
+    groups_registry,
+    groups_running,
+    groups_versions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +24,7 @@ GROUPS: dict[str, Group] = {
     **groups_contracts.GROUPS,
     **groups_extraction.GROUPS,
     **groups_registry.GROUPS,
+    **groups_running.GROUPS,
     **groups_versions.GROUPS,
 }
 

@@ -62,7 +62,14 @@ def applied(done: Plan, stored: Stored) -> Generation:
     for placement in done.target:
         assert placement.member in stored[placement.layer], "everything that is placed was fetched"
     placed = [Placed(one, of(f"{one.layer}{one.member}"), 1) for one in done.target]
-    return Generation(number=1, platform=done.platform, time="", reason="", placed=tuple(sorted(placed)), lock="")
+    return Generation(
+        number=1,
+        platform=done.platform,
+        time="",
+        reason="",
+        placed=tuple(sorted(placed, key=lambda one: one.sort_key)),
+        lock="",
+    )
 
 
 def names(steps: Iterable[Step], kind: type[Link] | type[Unlink]) -> list[str]:
@@ -142,7 +149,7 @@ def test_the_steps_are_the_difference(lock: Lock, situation: Situation) -> None:
     assert len(set(linked)) == len(linked)
     kinds = [(Fetch, Link, Unlink).index(type(step)) for step in done.steps]
     assert kinds == sorted(kinds), "fetches first, then links, then unlinks"
-    assert done.target == tuple(sorted(done.target))
+    assert done.target == tuple(sorted(done.target, key=lambda one: one.sort_key))
 
 
 @steady

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.generation import Generation, Placed, Placement
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
+from d8_installer.model.run_gate import INJECTED
+from d8_installer.model.wrapper import Wrapper
 from d8_installer.store import fs
 from d8_installer.store.generations import ProfileStore, file_name
 from d8_installer.store.paths import Home
@@ -38,7 +41,9 @@ def profile_in(root: str, switch: LinkSwitch | FileSwitch | None = None) -> Prof
     return ProfileStore(home.profile("user"), switch or LinkSwitch(), Store(home))
 
 
-def generation(profile: ProfileStore, number: int, *, in_bin: bool = True) -> Generation:
+def generation(
+    profile: ProfileStore, number: int, *, in_bin: bool = True, wrapper: Wrapper | None = None
+) -> Generation:
     """Store a script that says the number, and return the generation that places it as `tool`."""
     data = script(str(number))
     layer, stored = Digest.of(data + b"layer"), Stored(Digest.of(data), len(data))
@@ -60,13 +65,13 @@ def generation(profile: ProfileStore, number: int, *, in_bin: bool = True) -> Ge
         platform=Platform.parse("linux-amd64"),
         time="2026-01-01T00:00:00Z",
         reason="a test",
-        placed=(Placed(placement, stored.digest, stored.size),),
+        placed=(Placed(placement, stored.digest, stored.size, wrapper),),
         lock="the lock's text\n",
     )
 
 
-def place(profile: ProfileStore, number: int) -> Generation:
-    made = generation(profile, number)
+def place(profile: ProfileStore, number: int, wrapper: Wrapper | None = None) -> Generation:
+    made = generation(profile, number, wrapper=wrapper)
     profile.build(made)
     profile.switch.activate(profile.paths, number)
     return made
@@ -127,11 +132,12 @@ def test_the_newest_stay_and_the_active_one(tmp_path: Path, active: int) -> None
     assert said(profile.paths.bin) == str(active)
 
 
-def test_building_cut_at_any_call(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapper", [None, Wrapper(INJECTED)], ids=["link", "wrapper"])
+def test_building_cut_at_any_call(tmp_path: Path, wrapper: Wrapper | None) -> None:
     def steps(number: int) -> Iterator[list[str]]:
         profile = profile_in(str(tmp_path / str(number)))
-        place(profile, 1)
-        second = generation(profile, 2)
+        place(profile, 1, wrapper)
+        second = generation(profile, 2, wrapper=wrapper)
         with killed_at(number) as called:
             profile.build(second)
         yield called
@@ -145,6 +151,51 @@ def test_building_cut_at_any_call(tmp_path: Path) -> None:
         fs.remove_tree(str(tmp_path / str(number)))
 
     assert every_cut(steps) >= 15
+
+
+def test_a_wrapper_is_placed_for_bin_and_for_launchers(tmp_path: Path) -> None:
+    profile = profile_in(str(tmp_path / "a 'b'"))
+    made = place(profile, 1, Wrapper(INJECTED))
+    requests = os.path.join(profile.paths.current, "req", REQUEST.hex)
+    assert profile.load(1) == made
+    assert (said(profile.paths.bin), said(requests)) == ("1", "1")
+    paths = [path for _, path in profile.files(profile.paths.generation(1), made)]
+    assert [stat.S_IMODE(os.lstat(path).st_mode) for path in paths] == [0o555, 0o555]
+    assert not any(os.path.islink(path) for path in paths)
+    assert list(profile.missing_files(made)) == list(profile.altered_wrappers(made)) == []
+    os.rename(tmp_path / "a 'b'", tmp_path / "moved")
+    moved = profile_in(str(tmp_path / "moved"))
+    assert said(moved.paths.bin) == "1"
+    assert list(moved.missing_files(made)) == []
+
+
+@pytest.mark.parametrize("cut", ["text", "mode", "link", "gone"])
+def test_an_altered_wrapper_is_noticed_and_mended(tmp_path: Path, cut: str) -> None:
+    profile = profile_in(str(tmp_path))
+    made = place(profile, 1, Wrapper(INJECTED))
+    path = os.path.join(profile.paths.bin, "tool")
+    os.chmod(os.path.realpath(profile.paths.bin), 0o755)
+    if cut == "text":
+        os.chmod(path, 0o755)
+        fs.overwrite(path, b"#" * os.path.getsize(path))
+    elif cut == "mode":
+        os.chmod(path, 0o644)
+    else:
+        os.unlink(path)
+        if cut == "link":
+            os.symlink("/bin/true", path)
+    assert [os.path.basename(os.path.dirname(one)) for _, one in profile.missing_files(made)] == ["bin"]
+    assert len(list(profile.altered_wrappers(made))) == (cut != "gone")
+    profile.rebuild(made)
+    assert list(profile.missing_files(made)) == list(profile.altered_wrappers(made)) == []
+    assert said(profile.paths.bin) == "1"
+
+
+def test_on_windows_there_are_no_wrappers(tmp_path: Path) -> None:
+    profile = profile_in(str(tmp_path), FileSwitch())
+    made = place(profile, 1, Wrapper(INJECTED))
+    assert list(profile.wrappers(profile.paths.generation(1), made)) == list(profile.missing_files(made)) == []
+    assert said(profile.paths.bin) == "1"
 
 
 def test_a_refused_build_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

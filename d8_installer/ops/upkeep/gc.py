@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
 from d8_installer.model.value import Struct, field
+from d8_installer.model.wrapper import HEAD_BYTES, wrapped_digest
 from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk, finish_interrupted, profiles_on_disk
 from d8_installer.pipeline.plugin_runs import is_abandoned
 from d8_installer.store import fs, one_file_system, status
@@ -214,12 +215,14 @@ def _add_needs(profile: ProfileOnDisk, number: int, decision: _Decision) -> None
 
 
 def _linked(directory: str) -> Iterator[str]:
-    """Yield the digests (hex) of the stored files that the links below *directory* lead to."""
+    """Yield the digests (hex) of the stored files that the links and wrappers below *directory* lead to."""
     for where, _, names in os.walk(directory):
         for name in names:
             path = os.path.join(where, name)
             if os.path.islink(path):
                 yield os.path.basename(os.path.dirname(os.path.realpath(path)))
+            elif digest := wrapped_digest(fs.read_head(path, HEAD_BYTES)):
+                yield digest
 
 
 def _result(session: Session, decision: _Decision, *, dry_run: bool) -> Collected:

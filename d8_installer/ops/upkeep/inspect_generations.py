@@ -129,9 +129,11 @@ class Inspection:
                 reported.add(stored)
                 if is_lost or not os.path.lexists(stored):  # anything else there is reported with the stored files
                     yield read.defect("missing" if is_lost else "link", stored, "is gone from the store", placed)
+        wrappers = {path for _, path, _ in read.profile.generations.altered_wrappers(read.generation)}
         for placed, path in _changed_files(read):
             if home.executable(placed.digest.hex, os.path.basename(path)) not in reported:
-                yield read.defect("link", path, "does not lead to its stored file", placed)
+                problem = "was changed" if path in wrappers else "does not lead to its stored file"
+                yield read.defect("link", path, problem, placed)
         yield from _foreign_files(read)
 
     def layer_defects(self) -> Iterator[Defect]:
@@ -176,8 +178,10 @@ def _changed_files(read: ReadGeneration) -> Iterator[tuple[Placed, str]]:
     generations = read.profile.generations
     missing = {path for _, path in generations.missing_files(read.generation)}
     for directory in generations.directories(read.generation.number):
+        wrappers = {path for _, path in generations.wrappers(directory, read.generation)}
         for placed, path in generations.files(directory, read.generation):
-            if path in missing or (not os.path.islink(path) and stamp.file_checksum(path) != placed.digest.hex):
+            is_copy = not os.path.islink(path) and path not in wrappers
+            if path in missing or (is_copy and stamp.file_checksum(path) != placed.digest.hex):
                 yield placed, path
 
 
