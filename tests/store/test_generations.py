@@ -162,7 +162,7 @@ def test_a_wrapper_is_placed_for_bin_and_for_launchers(tmp_path: Path) -> None:
     paths = [path for _, path in profile.files(profile.paths.generation(1), made)]
     assert [stat.S_IMODE(os.lstat(path).st_mode) for path in paths] == [0o555, 0o555]
     assert not any(os.path.islink(path) for path in paths)
-    assert list(profile.missing_files(made)) == list(profile.altered_wrappers(made)) == []
+    assert [*profile.missing_files(made), *profile.altered_wrappers(made)] == []
     os.rename(tmp_path / "a 'b'", tmp_path / "moved")
     moved = profile_in(str(tmp_path / "moved"))
     assert said(moved.paths.bin) == "1"
@@ -187,14 +187,14 @@ def test_an_altered_wrapper_is_noticed_and_mended(tmp_path: Path, cut: str) -> N
     assert [os.path.basename(os.path.dirname(one)) for _, one in profile.missing_files(made)] == ["bin"]
     assert len(list(profile.altered_wrappers(made))) == (cut != "gone")
     profile.rebuild(made)
-    assert list(profile.missing_files(made)) == list(profile.altered_wrappers(made)) == []
+    assert [*profile.missing_files(made), *profile.altered_wrappers(made)] == []
     assert said(profile.paths.bin) == "1"
 
 
 def test_on_windows_there_are_no_wrappers(tmp_path: Path) -> None:
     profile = profile_in(str(tmp_path), FileSwitch())
     made = place(profile, 1, Wrapper(INJECTED))
-    assert list(profile.wrappers(profile.paths.generation(1), made)) == list(profile.missing_files(made)) == []
+    assert [*profile.wrappers(profile.paths.generation(1), made), *profile.missing_files(made)] == []
     assert said(profile.paths.bin) == "1"
 
 

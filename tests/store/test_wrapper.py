@@ -141,7 +141,7 @@ def test_a_gated_one_hands_over_to_the_tool(tmp_path: Path, shell: str) -> None:
     shells = [shell, "sh"] if shell == "busybox" else [shell]
 
     def call(path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
-        words = [*shells, wrapper, "a b", ""]
+        words = [*shells, str(wrapper), "a b", ""]
         return subprocess.run(words, env={"PATH": path}, capture_output=True, text=True, check=False)
 
     assert call().stdout == f"__gated|{wrapper.parent}|beta|a b||"
