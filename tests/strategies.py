@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from d8_installer.errors import NotFoundError
+from d8_installer.model.contract import Contract, ModuleGroup, ModuleNeeds, Need, PluginNeeds
 from d8_installer.model.digest import Digest
+from d8_installer.model.facts import ClusterFacts, ModuleFact
 from d8_installer.model.generation import Generation, Placed, Placement
 from d8_installer.model.lock import ANY_PLATFORM, Lock, LockedImage, Pin
 from d8_installer.model.manifest import Manifest
@@ -80,6 +82,71 @@ member_names = st.sampled_from(["plugin", "d8", "with space", "é.bin", '"quoted
 tags = st.sampled_from(["v1.0.0", "1.0.0", "v1.2.3", "v1.3.0-rc.1", "v2.0.0", "latest", "_x.Y-1"])
 ranges = st.sampled_from(["*", ">=1.4, <2", "^1", "~1.2", "==1.2.3", "~=1.4", ">=0-0", "1 || 2", "!=1.3"])
 requesters = st.sampled_from(["d8.toml", "d8-plug-vault", "Plug.In", "a_b", "0", "x" * 128])
+
+# -- contracts ------------------------------------------------------------------------------------------------
+
+_any_names = st.sampled_from(["stronghold", "a", "b", "c", "é", "with space"])
+_constraints = st.sampled_from(["", ">=1.2", "^1 || ^2", "< 2", "1 - 2"])
+_plain_text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
+
+
+@st.composite
+def _needs(draw: st.DrawFn, names: SearchStrategy[str]) -> tuple[Need, ...]:
+    return tuple(Need(name, draw(_constraints)) for name in draw(st.lists(names, max_size=3, unique=True)))
+
+
+@st.composite
+def _module_groups(draw: st.DrawFn, prefix: str) -> tuple[ModuleGroup, ...]:
+    names = draw(st.lists(_plain_text.filter(bool), max_size=2, unique=True))
+    members = st.sampled_from([f"{prefix}{letter}" for letter in "xyz"])
+    return tuple(
+        ModuleGroup(
+            name=name,
+            description=draw(_plain_text),
+            modules=tuple(Need(one, draw(_constraints)) for one in draw(st.sets(members, min_size=1))),
+        )
+        for name in names
+    )
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    """A contract that is valid: no module is in two of its sections."""
+    return Contract(
+        name=draw(_plain_text.filter(bool)),
+        version=draw(_plain_text.filter(bool)),
+        description=draw(_plain_text),
+        env=tuple(draw(st.lists(_plain_text, max_size=2))),
+        flags=tuple(draw(st.lists(_plain_text, max_size=2))),
+        kubernetes=draw(_constraints | _plain_text),
+        deckhouse=draw(_constraints | _plain_text),
+        modules=ModuleNeeds(
+            mandatory=draw(_needs(_any_names)),
+            conditional=draw(_needs(st.sampled_from(["d", "e", "f"]))),
+            any_of=draw(_module_groups("any-")),
+            none_of=draw(_module_groups("none-")),
+        ),
+        plugins=PluginNeeds(draw(_needs(image_names.map(str))), draw(_needs(image_names.map(str)))),
+    )
+
+
+_versions = st.none() | st.sampled_from(["v1.28.3", "1.30.0-rc.1", "v1.2.3-main+b", "0.1"])
+facts = st.builds(
+    lambda kinds, kubernetes, deckhouse, modules, cluster: ClusterFacts(
+        kinds=kinds,
+        kubernetes=kubernetes if "kubernetes" in kinds else None,
+        deckhouse=deckhouse if "deckhouse" in kinds else None,
+        modules=modules if "modules" in kinds else {},
+        cluster=cluster,
+    ),
+    st.frozensets(st.sampled_from(["kubernetes", "deckhouse", "modules"])),
+    _versions,
+    _versions,
+    st.dictionaries(
+        st.sampled_from(["a", "b", "c", "d", "any-x", "none-y", "é"]), st.builds(ModuleFact, st.booleans(), _versions)
+    ),
+    _plain_text,
+)
 
 # -- manifests -----------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Contract(Struct, frozen=True, kw_only=True):
     """One contract, validated. ``kubernetes`` and ``deckhouse`` are constraints, ``""`` for none.
 
     ``env`` are the variables that the program asks for, ``flags`` those of d8 that it lists in its help.
+    ``claimed_name`` is the name in the document if the image has another one, which then is ``name``.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Contract(Struct, frozen=True, kw_only=True):
     deckhouse: str = ""
     modules: ModuleNeeds = ModuleNeeds()
     plugins: PluginNeeds = PluginNeeds()
+    claimed_name: str = ""
 
     @property
     def fact_kinds(self) -> frozenset[FactKind]:

@@ -12,6 +12,7 @@ from d8_installer.errors import DocumentError
 from d8_installer.model.contract import contract_of_annotation
 from d8_installer.model.oci import ImageIndex
 from d8_installer.model.platform import Platform
+from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ def contract_in(
     """Return the contract of the image *name*, whose tag *version* means *top*; None if it has none.
 
     *children* has the documents of ``children_to_read``. A malformed contract, or two that differ, is a DocumentError.
+    "d8" calls the contract by the name of the image, whatever the document says: see ``claimed_name``.
     """
     annotations = [_annotation(top)]
     if not annotations[0]:
@@ -59,7 +61,20 @@ def contract_in(
             f"the builds of {name} {version} carry contracts that differ",
             hint="the image's author has to publish it again, with one contract on its index",
         )
-    return found[0] if found else None
+    return _named(found[0], name, compat) if found else None
+
+
+def misnamed(contract: Contract) -> str | None:
+    """Return the warning for a contract whose document has another name than the image, else None."""
+    if not contract.claimed_name:
+        return None
+    return f"the contract of {contract.name} {contract.version} calls it {contract.claimed_name[:100]!r}"
+
+
+def _named(contract: Contract, name: str, compat: Compat) -> Contract:
+    if compat == "go" or contract.name == name:
+        return contract
+    return replace(contract, name=name, claimed_name=contract.name)
 
 
 def _annotation(document: ImageIndex | ImageManifest) -> str:
