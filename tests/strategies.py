@@ -130,7 +130,7 @@ def contracts(draw: st.DrawFn) -> Contract:
     )
 
 
-_versions = st.none() | st.sampled_from(["v1.28.3", "1.30.0-rc.1", "v1.2.3-main+b", "0.1"])
+_cluster_versions = st.none() | st.sampled_from(["v1.28.3", "1.30.0-rc.1", "v1.2.3-main+b", "0.1"])
 facts = st.builds(
     lambda kinds, kubernetes, deckhouse, modules, cluster: ClusterFacts(
         kinds=kinds,
@@ -140,10 +140,11 @@ facts = st.builds(
         cluster=cluster,
     ),
     st.frozensets(st.sampled_from(["kubernetes", "deckhouse", "modules"])),
-    _versions,
-    _versions,
+    _cluster_versions,
+    _cluster_versions,
     st.dictionaries(
-        st.sampled_from(["a", "b", "c", "d", "any-x", "none-y", "é"]), st.builds(ModuleFact, st.booleans(), _versions)
+        st.sampled_from(["a", "b", "c", "d", "any-x", "none-y", "é"]),
+        st.builds(ModuleFact, st.booleans(), _cluster_versions),
     ),
     _plain_text,
 )

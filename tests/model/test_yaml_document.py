@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 
 import pytest
 from hypothesis import given
@@ -127,9 +126,7 @@ def test_a_billion_laughs_are_not_laughed() -> None:
 
 
 def test_numbers_of_any_length_cost_no_time() -> None:
-    value = read("9" * 200_000)
-    assert value == "9" * 200_000
-    assert not isinstance(value, float) or math.isfinite(value)
+    assert read("9" * 200_000) == "9" * 200_000
 
 
 def test_more_bytes_than_allowed_are_not_read() -> None:

@@ -23,8 +23,8 @@ def texts(contract: Contract, known: ClusterFacts = FACTS) -> list[str]:
     return [one.text for one in check(contract, known).unmet]
 
 
-def beta(**modules: object) -> Contract:
-    return Contract(name="beta", version="v1", modules=ModuleNeeds(**modules))
+def beta(*mandatory: Need) -> Contract:
+    return Contract(name="beta", version="v1", modules=ModuleNeeds(mandatory=mandatory))
 
 
 @steady
@@ -67,7 +67,7 @@ def test_everything_that_is_unmet_is_said_in_sentences() -> None:
 
 
 def test_what_cannot_be_judged_is_a_warning() -> None:
-    contract = beta(mandatory=(Need("bare", ">=1"),))
+    contract = beta(Need("bare", ">=1"))
     judgement = check(contract, FACTS)
     assert judgement.is_met
     assert judgement.warnings == (
@@ -84,17 +84,17 @@ def test_what_cannot_be_judged_is_a_warning() -> None:
             "plugin beta requires Kubernetes >=1, but the cluster's Kubernetes version is unknown",
         ),
         (
-            beta(mandatory=(Need("old", "junk"),)),
+            beta(Need("old", "junk")),
             FACTS,
             "the constraint of plugin beta for module \"old\": 'junk' is not a version specifier",
         ),
         (
-            beta(mandatory=(Need("bare", "junk"),)),
+            beta(Need("bare", "junk")),
             FACTS,
             "the constraint of plugin beta for module \"bare\": 'junk' is not a version specifier",
         ),
         (
-            beta(mandatory=(Need("old"),)),
+            beta(Need("old")),
             ClusterFacts(kinds=frozenset(["deckhouse"])),
             "plugin beta has requirements for modules, and these facts say nothing of them",
         ),
@@ -108,5 +108,5 @@ def test_what_has_to_be_judged_and_cannot_be_is_an_error(contract: Contract, kno
 
 
 def test_what_stands_behind_an_unmet_requirement_is_no_error() -> None:
-    contract = beta(mandatory=(Need("off"), Need("old", "junk")))
+    contract = beta(Need("off"), Need("old", "junk"))
     assert texts(contract) == ['plugin beta requires module "off" to be enabled, but it is not']
