@@ -1,4 +1,4 @@
-"""The credentials for sources: the endpoint's bearer token, asked for once per command, and a client certificate."""
+"""Who the command is to a server: asked for once, again when it has expired or was refused, and certificate files."""
 
 from __future__ import annotations
 
@@ -6,47 +6,127 @@ import threading
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.identity import Identity
+from d8_installer.model.value import replace
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.records import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from d8_installer.model.secrets import Secrets
     from d8_installer.plugin.calling import Hooks, Offer
     from d8_installer.plugin.records import CredentialRequest
 
 
-class Token:
-    """The bearer token of the endpoint: None if no credential has one. May be called from any thread.
+class Renewing:
+    """An identity, None if there is none. May be called from any thread.
 
-    ``origin`` is the name of the credential that gave it, once it was asked for.
+    *ask* is called at the first use, and once more for an identity that has expired or was refused, which it then gets.
+    A new one that has expired as well is used: whose clock is wrong, the server must say. *now* returns the time in
+    seconds since the epoch.
     """
 
-    def __init__(self, hooks: Callable[[], Hooks], request: Callable[[], CredentialRequest]) -> None:
-        self._hooks = hooks
-        self._request = request
+    def __init__(self, ask: Callable[[Identity | None], Identity | None], now: Callable[[], float]) -> None:
+        self._ask = ask
+        self._now = now
         self._lock = threading.Lock()
         self._is_known = False
-        self._token: str | None = None
-        self.origin: str | None = None
+        self._identity: Identity | None = None
+        self._final: Identity | None = None
+        """The identity that is not asked for again: asking for another one gave this one, or one as late."""
 
-    def __call__(self) -> str | None:
-        """Return the token. Only the first call asks the credentials."""
+    def current(self) -> Identity | None:
+        """Return the identity. Only the first call asks for it, unless it has expired since."""
         with self._lock:
             if not self._is_known:
-                self._token = self._ask()
+                self._identity = self._ask(None)
                 self._is_known = True
-            return self._token
+            elif self._identity is not None and self._has_expired(self._identity):
+                self._renew(self._identity)
+            return self._identity
 
-    def _ask(self) -> str | None:
-        request = self._request()
-        offers = self._hooks().records("d8_credentials", Credential)
-        for offer in sorted(offers, key=lambda offer: (offer.record.order, offer.record.name)):
-            token = _of(offer, request)
-            if token is not None:
-                self.origin = offer.record.name
-                return token
+    def renewed(self, refused: Identity) -> Identity | None:
+        """Return another identity than the one that a server *refused* with 401; None if there is none."""
+        with self._lock:
+            if self._identity == refused and refused is not self._final:
+                self._renew(refused)
+            return None if self._identity == refused else self._identity
+
+    def _has_expired(self, identity: Identity) -> bool:
+        return identity is not self._final and identity.expires is not None and identity.expires <= self._now()
+
+    def _renew(self, old: Identity) -> None:
+        new = self._ask(old)
+        if new is None or new == old:
+            self._final = old
+            return
+        self._identity = new
+        if self._has_expired(new):
+            self._final = new
+
+
+class EndpointIdentity:
+    """Who the command is to the endpoint: the answer of the first credential that has one.
+
+    ``origin`` is the name of that credential, once it was asked. What it says is added to *secrets*.
+    """
+
+    def __init__(
+        self,
+        hooks: Callable[[], Hooks],
+        request: Callable[[Identity | None], CredentialRequest],
+        *,
+        now: Callable[[], float],
+        secrets: Secrets,
+        tell: Callable[[str], object],
+    ) -> None:
+        self._hooks = hooks
+        self._request = request
+        self._secrets = secrets
+        self._tell = tell
+        self._answered: Offer[Credential] | None = None
+        self._kept = Renewing(self._ask, now)
+        self.origin: str | None = None
+        self.is_certificate = False
+        """Whether it is nothing but a client certificate."""
+
+    def current(self) -> Identity | None:
+        """Return the identity, None if no credential has one."""
+        return self._kept.current()
+
+    def renewed(self, refused: Identity) -> Identity | None:
+        """Return another identity from the same credential, after *refused* got a 401; None if it has no other."""
+        return self._kept.renewed(refused)
+
+    def token(self) -> str | None:
+        """Return the bearer token, None if the identity is none or of another kind."""
+        identity = self.current()
+        return None if identity is None else identity.token
+
+    def _ask(self, refused: Identity | None) -> Identity | None:
+        request = self._request(refused)
+        for offer in self._offers():
+            identity = _of(offer, request)
+            if identity is not None:
+                self._learn(offer, identity)
+                return identity
         return None
+
+    def _offers(self) -> list[Offer[Credential]]:
+        """Return the places to ask: all of them in their order, or the one that has answered before."""
+        if self._answered is not None:
+            return [self._answered]
+        offers = self._hooks().records("d8_credentials", Credential)
+        return sorted(offers, key=lambda offer: (offer.record.order, offer.record.name))
+
+    def _learn(self, offer: Offer[Credential], identity: Identity) -> None:
+        again = " again" if self._answered is not None else ""
+        self._answered = offer
+        self.origin = offer.record.name
+        self.is_certificate = identity.is_certificate_only
+        self._secrets.add(identity.token, identity.password)
+        self._tell(f"who this is to the endpoint{again}: a {identity.kind} from {identity.place or offer.record.name}")
 
 
 def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None, str | None]:
@@ -60,11 +140,16 @@ def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None
     return certificate, key
 
 
-def _of(offer: Offer[Credential], request: CredentialRequest) -> str | None:
+def _of(offer: Offer[Credential], request: CredentialRequest) -> Identity | None:
     name, ask = offer.record.name, offer.record.token
-    token: object = guarded(offer.plugin, f"the credential {name!r}", lambda: ask(request), secret=True)
-    if token is None or isinstance(token, str):
-        return token
+    found: object = guarded(offer.plugin, f"the credential {name!r}", lambda: ask(request), secret=True)
+    if isinstance(found, str):
+        return Identity(token=found, place=name)
+    if isinstance(found, Identity):
+        return found if found.place else replace(found, place=name)
+    if found is None:
+        return None
     raise ConfigError(
-        f"plugin {offer.plugin} failed in the credential {name!r}: it must return text or None", hint=PLUGIN_HINT
+        f"plugin {offer.plugin} failed in the credential {name!r}: it must return an Identity, text or None",
+        hint=PLUGIN_HINT,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
 from d8_installer.model.value import Struct, replace
+from d8_installer.pipeline.cluster_access import ClusterAccess
 from d8_installer.pipeline.events import Announcer
 from d8_installer.pipeline.plugin_host import PluginHost
 from d8_installer.pipeline.profile_access import ProfileAccess, Workspace
@@ -27,6 +28,7 @@ class Session(Struct, frozen=True, kw_only=True):
     profiles: ProfileAccess
     sources: Sources
     plugins: PluginHost
+    cluster: ClusterAccess
     reporter: Announcer
 
     def __enter__(self) -> Session:
@@ -53,7 +55,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
     def with_scope(self, scope: Scope) -> Session:
         """Return a session of the same command in another scope. It keeps nothing that was read for this one."""
-        return _wired(scope, self.reporter, self.sources.closing)
+        return _wired(scope, self.reporter, self.sources.closing, self.cluster.in_scope(scope))
 
     def keeping_platform(self, workspace: Workspace) -> Session:
         """Return a session for the active generation's platform, so that no plugin has to be asked to uninstall."""
@@ -68,15 +70,17 @@ class Session(Struct, frozen=True, kw_only=True):
 
 def wire(scope: Scope, reporter: Reporter) -> Session:
     """Return the session of a command; *reporter* is the person's."""
-    return _wired(scope, Announcer(reporter), contextlib.ExitStack())
+    announcer, closing = Announcer(reporter), contextlib.ExitStack()
+    return _wired(scope, announcer, closing, ClusterAccess(scope=scope, reporter=announcer, closing=closing))
 
 
-def _wired(scope: Scope, announcer: Announcer, closing: contextlib.ExitStack) -> Session:
+def _wired(scope: Scope, announcer: Announcer, closing: contextlib.ExitStack, cluster: ClusterAccess) -> Session:
     plugins = PluginHost(scope, announcer)
     return Session(
         scope=scope,
         profiles=ProfileAccess(scope, announcer),
-        sources=Sources(scope=scope, plugins=plugins, reporter=announcer, closing=closing),
+        sources=Sources(scope=scope, plugins=plugins, cluster=cluster, reporter=announcer, closing=closing),
         plugins=plugins,
+        cluster=cluster,
         reporter=announcer,
     )

@@ -48,7 +48,7 @@ def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
 
 
 def _token_from(session: Session, url: str) -> str | None:
-    return session.sources.token.origin if url == session.sources.endpoint else None
+    return session.sources.identity.origin if url == session.sources.endpoint else None
 
 
 def _image(session: Session, profile: Profile) -> ImageName:

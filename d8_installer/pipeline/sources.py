@@ -7,17 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
-from d8_installer.model.value import Struct, replace
+from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from d8_installer.model.identity import Identity
     from d8_installer.model.source import Destination, Source
-    from d8_installer.pipeline.credentials import Token
+    from d8_installer.pipeline.cluster_access import ClusterAccess
+    from d8_installer.pipeline.credentials import EndpointIdentity
     from d8_installer.pipeline.plugin_host import PluginHost
     from d8_installer.pipeline.reporter import Reporter
     from d8_installer.pipeline.scope import Scope
-    from d8_installer.plugin.records import Access
+    from d8_installer.plugin.records import Access, CredentialRequest
 
 
 class Sources(Struct, frozen=True, kw_only=True, dict=True):
@@ -25,6 +27,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
 
     scope: Scope
     plugins: PluginHost
+    cluster: ClusterAccess
     reporter: Reporter
     closing: contextlib.ExitStack
 
@@ -69,7 +72,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         from d8_installer.plugin.schemes import open_source
 
         access = access or self.access
-        access = access if url == self.endpoint else replace(access, token=None, token_from=lambda: None)
+        access = access if url == self.endpoint else access.without_identity()
         return self.closing.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
 
     def open_destination(self, url: str) -> Destination:
@@ -87,22 +90,31 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         return {} if scheme_of(url) in FIRST_PARTY else self.plugins.hooks.loaded.objects
 
     @cached_property
-    def token(self) -> Token:
-        """The endpoint's bearer token; credentials are asked for it at the first request that needs it."""
-        from d8_installer.pipeline.credentials import Token
+    def identity(self) -> EndpointIdentity:
+        """Who the person is to the endpoint; credentials are asked at the first request that needs it."""
+        from d8_installer.pipeline.credentials import EndpointIdentity
+
+        return EndpointIdentity(
+            lambda: self.plugins.hooks,
+            self._credential_request,
+            now=lambda: self.scope.clock().timestamp(),
+            secrets=self.scope.secrets,
+            tell=self.reporter.detail,
+        )
+
+    def _credential_request(self, refused: Identity | None) -> CredentialRequest:
         from d8_installer.plugin.records import CredentialRequest
 
         options = self.scope.options
-        return Token(
-            lambda: self.plugins.hooks,
-            lambda: CredentialRequest(
-                endpoint=self.endpoint,
-                env=self.scope.environ,
-                token_file=options.token_file,
-                kubeconfig=options.kubeconfig,
-                context=options.context,
-                configured_file=self._configured_token_file,
-            ),
+        return CredentialRequest(
+            endpoint=self.endpoint,
+            env=self.scope.environ,
+            token_file=options.token_file,
+            kubeconfig=options.kubeconfig,
+            context=options.context,
+            configured_file=self._configured_token_file,
+            refused=refused,
+            cluster_identity=lambda: self.cluster.identity(refused),
         )
 
     @property
@@ -124,8 +136,10 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             (config.client_cert, config.client_key),
         )
         return Access(
-            token=self.token,
-            token_from=lambda: self.token.origin,
+            token=self.identity.token,
+            identity=self.identity.current,
+            renewed=self.identity.renewed,
+            token_from=lambda: self.identity.origin,
             ca_file=options.ca_file or environ.get("D8_RPP_CA_FILE") or config.ca_file,
             client_cert=certificate,
             client_key=key,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from d8_installer.model.digest import Digest
+    from d8_installer.model.identity import Identity
     from d8_installer.model.platform import HostFacts, Platform
     from d8_installer.model.secrets import Secrets
     from d8_installer.model.source import Body, Destination, LayerRequest, ManifestBytes, Source
@@ -72,6 +73,7 @@ __all__ = [
     "EventReporter",
     "Finding",
     "HostFacts",
+    "Identity",
     "LayerRequest",
     "ManifestBytes",
     "ManifestText",
@@ -99,6 +101,7 @@ __all__ = [
 _ELSEWHERE = {
     "Digest": "d8_installer.model.digest",
     "HostFacts": "d8_installer.model.platform",
+    "Identity": "d8_installer.model.identity",
     "Platform": "d8_installer.model.platform",
     "Secrets": "d8_installer.model.secrets",
     "Body": "d8_installer.model.source",

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.model.secrets import Secrets
-from d8_installer.model.value import Struct, field, repr_without
+from d8_installer.model.value import Struct, field, replace, repr_without
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
     from d8_installer.model.digest import Digest
+    from d8_installer.model.identity import Identity
     from d8_installer.model.platform import Platform
     from d8_installer.model.profile import ProfileKind
     from d8_installer.model.source import Destination, ManifestBytes, Source
@@ -32,10 +33,13 @@ EventKind = Literal["note", "warning", "transfer-begun", "transfer-done", "switc
 class Access(Struct, frozen=True):
     """How a scheme may reach the network, as the person configured it. Not every scheme needs all of it.
 
-    ``token`` returns the endpoint's bearer token, or None; the token is for the endpoint alone. ``token_from`` returns
-    the name of the place that the token came from, once it was asked for. ``client_cert`` and ``client_key`` are PEM
-    files for the origin of the URL alone; the key may be in the first one. ``env`` holds the variables that count
-    (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …).
+    ``identity`` returns who the person is to the endpoint, or None; it is for the endpoint alone. Ask it before each
+    request, since a token may expire. After a 401 ``renewed`` takes the identity that was refused and returns another
+    one, or None. ``token`` returns the bearer token of the identity, or None. ``token_from`` returns the name of the
+    place that it came from, once it was asked for. ``client_cert`` and ``client_key`` are PEM files for the origin of
+    the URL alone; the key may be in the first one. They count before a certificate of the identity. ``env`` holds the
+    variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``forward_proxy`` is the URL of a proxy that
+    counts before those.
 
     One request is sent at most ``tries`` times, with at most ``max_wait`` seconds of waiting in total, and a server may
     be silent for ``stall_timeout`` seconds. At most ``connections`` are open at once. ``wait`` sleeps between two
@@ -46,12 +50,15 @@ class Access(Struct, frozen=True):
     """
 
     token: Callable[[], str | None] | None = None
+    identity: Callable[[], Identity | None] | None = None
+    renewed: Callable[[Identity], Identity | None] = lambda refused: None  # noqa: ARG005 - most have no other
     token_from: Callable[[], str | None] = lambda: None
     ca_file: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
     insecure: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    forward_proxy: str | None = None
     connections: int = 8
     tries: int = 4
     max_wait: float = 30.0
@@ -62,7 +69,18 @@ class Access(Struct, frozen=True):
     trace: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
-        return repr_without(self, "token", "token_from", "env", "wait", "secrets", "trace")
+        hidden = ("token", "identity", "renewed", "token_from", "env", "forward_proxy", "wait", "secrets", "trace")
+        return repr_without(self, *hidden)
+
+    def without_identity(self) -> Access:
+        """Return the same access for another address, which must not learn who the person is."""
+        return replace(
+            self,
+            token=None,
+            identity=None,
+            renewed=lambda refused: None,  # noqa: ARG005
+            token_from=lambda: None,
+        )
 
 
 class SourceScheme(Struct, frozen=True):
@@ -109,10 +127,13 @@ class PlatformChoice(Struct, frozen=True):
 
 
 class CredentialRequest(Struct, frozen=True, kw_only=True):
-    """A request for the bearer token of ``endpoint``, which is a URL. The options are None if they were not typed.
+    """A request for who the person is to ``endpoint``, which is a URL. The options are None if they were not typed.
 
     ``env`` holds the variables of the process. It is not in the repr, since they may contain secrets.
     ``configured_file`` is the setting ``token_file``; it is None if the endpoint is not the one in the settings.
+    ``refused`` is the identity that the endpoint refused with 401, or that has expired: it needs another one.
+    ``cluster_identity`` returns who the kubeconfig's user is, or None; files are read and an exec plugin runs once in a
+    command. With ``is_discovered``, that cluster named the endpoint, so that secrets for other places are not for it.
     """
 
     endpoint: str
@@ -121,21 +142,25 @@ class CredentialRequest(Struct, frozen=True, kw_only=True):
     kubeconfig: str | None = None
     context: str | None = None
     configured_file: str | None = None
+    refused: Identity | None = None
+    cluster_identity: Callable[[], Identity | None] = lambda: None
+    is_discovered: bool = False
 
     def __repr__(self) -> str:
-        return repr_without(self, "env")
+        return repr_without(self, "env", "cluster_identity")
 
 
 class Credential(Struct, frozen=True):
-    """A place that may have the endpoint's bearer token. ``name`` is what messages call it.
+    """A place that may know who the person is to the endpoint. ``name`` is what messages call it.
 
-    ``token`` returns the token, or None if the next place is to be asked. Places are asked by ``order`` and then by
-    name, each once per command. The order of ours is -102 (``--token-file``), -101 (D8_RPP_TOKEN), -100 (the setting
-    ``token_file``) and 100 (the kubeconfig). The token is never shown.
+    ``token`` returns an Identity, or text: a bearer token; or None if the next place is to be asked. Places are asked
+    by ``order`` and then by name. The one that answers is asked again if the endpoint refuses its identity with 401, or
+    once the identity has expired. The order of ours is -102 (``--token-file``), -101 (D8_RPP_TOKEN), -100 (the setting
+    ``token_file``) and 100 (the kubeconfig). What it returns is never shown.
     """
 
     name: str
-    token: Callable[[CredentialRequest], str | None]
+    token: Callable[[CredentialRequest], Identity | str | None]
     order: int = 0
 
 

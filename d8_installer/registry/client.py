@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -20,43 +21,55 @@ from d8_installer.registry.http_status import is_passing
 from d8_installer.registry.origin import Origin, proxy_for
 from d8_installer.registry.retry import Attempts, RetryPolicy, retry_after
 from d8_installer.registry.stream import ERROR_BODY, HeadLimit, Stream
-from d8_installer.registry.tls import check_tls_options, no_trust, present, trust
+from d8_installer.registry.tls import CertificateData, check_tls_options, no_trust, present, trust
 from d8_installer.registry.transport_errors import FailedTryError, send_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import httpx2
 
+    from d8_installer.model.identity import Identity
     from d8_installer.registry.tls import ClientCertificate
 
 Content: TypeAlias = "bytes | Iterable[bytes] | None"
+Headers: TypeAlias = "Mapping[str, str] | Sequence[tuple[str, str]]"
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 
 
-class BearerToken(Struct, frozen=True):
-    """A token and the one origin that may see it. A callable is called for every request, and may return None."""
+class OriginIdentity(Struct, frozen=True):
+    """Who we are to one origin; no other one may know.
+
+    ``current`` is called for every request, and may return None. After a 401 ``renewed`` is called once with the
+    identity that was refused, and the request is sent again if it returns another one.
+    """
 
     origin: Origin
-    value: str | Callable[[], str | None]
+    current: Callable[[], Identity | None]
+    renewed: Callable[[Identity], Identity | None] = lambda refused: None  # noqa: ARG005 - most have no other
 
     def __repr__(self) -> str:
-        return repr_without(self, "value")
+        return repr_without(self, "current", "renewed")
 
-    def header(self) -> str | None:
-        """Return the value of ``Authorization``, or None. An unusable token is a ConfigError that hides it."""
-        value = self.value if isinstance(self.value, str) else self.value()
-        if value is None:
-            return None
-        token = value.strip()
+
+def authorization(identity: Identity, origin: Origin) -> str | None:
+    """Return the value of ``Authorization``, None for a certificate alone. An unusable token is a ConfigError."""
+    if identity.token is not None:
+        token = identity.token.strip()
         if not is_token(token):
             raise ConfigError(
-                f"the token for {self.origin} is empty or has characters that no token has",
+                f"the token for {origin} is empty or has characters that no token has",
                 hint="check the token file, or D8_RPP_TOKEN: one line, the token alone",
             )
         return f"Bearer {token}"
+    if identity.username is None:
+        return None
+    from base64 import b64encode
+
+    both = f"{identity.username}:{identity.password or ''}"
+    return f"Basic {b64encode(both.encode()).decode()}"
 
 
 def is_token(text: str) -> bool:
@@ -70,9 +83,15 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
     ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to be used. ``wait`` sleeps between
     tries, and may raise to end them. Every secret that is sent is added to ``secrets``. ``trace`` is called with a line
     for each request: method, address, status and time, and no secret.
+
+    With ``roots``, which is PEM text, only these certificates are trusted. ``server_name`` is the name that a server's
+    certificate must be for, in place of the host. ``forward_proxy`` is a URL that counts before those in ``env``.
     """
 
     ca_file: str | None = None
+    roots: bytes | None = None
+    server_name: str | None = None
+    forward_proxy: str | None = None
     insecure: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     offline: bool = False
@@ -86,7 +105,7 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
     trace: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
-        return repr_without(self, "env", "wait", "secrets", "trace")
+        return repr_without(self, "roots", "forward_proxy", "env", "wait", "secrets", "trace")
 
     def __post_init__(self) -> None:
         check_tls_options(insecure=self.insecure, ca_file=self.ca_file)
@@ -98,7 +117,18 @@ class _Route(NamedTuple):
     tls: bool
     proxy: str | None
     outside: bool
-    certificate: ClientCertificate | None
+    certificate: ClientCertificate | CertificateData | None
+
+
+class _Call(NamedTuple):
+    """A request, before it is known who sends it."""
+
+    method: str
+    url: str
+    headers: Headers
+    content: Content
+    origin: Origin
+    outside: bool
 
 
 class Response(Struct, frozen=True):
@@ -117,9 +147,9 @@ class Client:
     is raised: UnreachableError (no connection, certificate) or TryAgainError (dropped, timed out).
     """
 
-    def __init__(self, options: ClientOptions | None = None, token: BearerToken | None = None) -> None:
+    def __init__(self, options: ClientOptions | None = None, identity: OriginIdentity | None = None) -> None:
         self._options = options or ClientOptions()
-        self._token = token
+        self._identity = identity
         self._routes: dict[_Route, httpx2.Client] = {}
         self._head = HeadLimit()
         self.secrets = self._options.secrets
@@ -159,42 +189,78 @@ class Client:
 
     @contextmanager
     def open(
-        self, method: str, url: str, headers: Mapping[str, str], content: Content, *, outside: bool = False
+        self, method: str, url: str, headers: Headers, content: Content, *, outside: bool = False
     ) -> Iterator[Stream]:
         """Send any request and open its answer, whatever its status; leaving the context ends the transfer.
 
         *outside*: the address was named by another machine, so one inside (``network.inside``) is a NotAllowedError.
         """
-        origin = self._admit(url)
-        call = f"{method} {shown(url)}"
-        sent = dict(headers)
-        if self._token is not None and self._token.origin == origin:
-            authorization = self._token.header()
-            if authorization is not None:
-                sent["Authorization"] = authorization
-        self.secrets.add_authorization(sent.get("Authorization", ""))
-        proxy = proxy_for(origin, self._options.env)
-        if outside and proxy is not None:
-            from d8_installer.registry.network import refuse_inside
-
-            refuse_inside(origin.host, origin.port, self._options.connect_timeout)
-        certificate = self._options.certificate
-        if certificate is not None and certificate.origin != origin:
-            certificate = None
-        http = self._route(_Route(origin.scheme == "https", proxy, outside and proxy is None, certificate))
-
-        def once() -> httpx2.Response:
-            with self._head.of(self._options.read_timeout):
-                request = http.build_request(method, url, headers=sent, content=content)
-                return self._traced(call, lambda: send_once(http, request, origin, proxy, self.secrets))
-
-        raw = self._persist(once, repeatable=content is None or isinstance(content, bytes))
+        call = _Call(method, url, headers, content, self._admit(url), outside)
+        raw = self._answer(call)
         try:
-            yield Stream(raw, call, self._options.read_timeout, self.secrets)
+            yield Stream(raw, f"{method} {shown(url)}", self._options.read_timeout, self.secrets)
         finally:
             raw.close()
             if raw.status_code == 101:  # the library leaves the connection open for the other protocol
                 raw.extensions["network_stream"].close()
+
+    def _answer(self, call: _Call) -> httpx2.Response:
+        """Return the answer to *call*, which is sent again as somebody else if the origin refuses our identity."""
+        known = self._identity if self._identity is not None and self._identity.origin == call.origin else None
+        identity = known.current() if known is not None else None
+        raw = self._send(call, identity)
+        if raw.status_code != 401 or known is None or identity is None or not _is_repeatable(call.content):
+            return raw
+        other = known.renewed(identity)
+        if other is None:
+            return raw
+        raw.close()
+        return self._send(call, other)
+
+    def _send(self, call: _Call, identity: Identity | None) -> httpx2.Response:
+        origin, outside = call.origin, call.outside
+        proxy = self._options.forward_proxy or proxy_for(origin, self._options.env)
+        if outside and proxy is not None:
+            from d8_installer.registry.network import refuse_inside
+
+            refuse_inside(origin.host, origin.port, self._options.connect_timeout)
+        certificate = self._certificate(origin, identity)
+        http = self._route(_Route(origin.scheme == "https", proxy, outside and proxy is None, certificate))
+        headers = self._headers(call, identity)
+        named = {"sni_hostname": self._options.server_name} if self._options.server_name else {}
+
+        def once() -> httpx2.Response:
+            with self._head.of(self._options.read_timeout):
+                request = http.build_request(
+                    call.method, call.url, headers=headers, content=call.content, extensions=named
+                )
+                send = lambda: send_once(http, request, origin, proxy, self.secrets)  # noqa: E731 - as short as it is
+                return self._traced(f"{call.method} {shown(call.url)}", send)
+
+        return self._persist(once, repeatable=_is_repeatable(call.content))
+
+    def _headers(self, call: _Call, identity: Identity | None) -> list[tuple[str, str]]:
+        given = call.headers.items() if isinstance(call.headers, Mapping) else call.headers
+        headers = list(given)
+        if identity is not None and (value := authorization(identity, call.origin)) is not None:
+            headers = [one for one in headers if one[0].lower() != "authorization"] + [("Authorization", value)]
+        for name, value in headers:
+            if name.lower() == "authorization":
+                self.secrets.add_authorization(value)
+        return headers
+
+    def _certificate(self, origin: Origin, identity: Identity | None) -> ClientCertificate | CertificateData | None:
+        """Return the certificate for *origin*: the files that a person named, else that of the identity."""
+        files = self._options.certificate
+        if files is not None and files.origin == origin:
+            return files
+        if identity is None or identity.certificate is None:
+            return None
+        return CertificateData(identity.certificate, identity.key or b"", identity.place)
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Limit all that this thread sends and reads in this context to *seconds*, the bodies of answers too."""
+        return self._head.all_within(seconds)
 
     def attempts(self) -> Attempts:
         """Return a fresh count of tries, for work that is repeated as a whole."""
@@ -274,6 +340,10 @@ class Client:
             return self._routes[route]
 
 
+def _is_repeatable(content: Content) -> bool:
+    return content is None or isinstance(content, bytes)
+
+
 def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> httpx2.Client:
     from d8_installer.registry import http_library
 
@@ -287,7 +357,7 @@ def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> http
 
     context = no_trust()
     if route.tls:
-        context = trust(ca_file=options.ca_file, insecure=options.insecure, env=options.env)
+        context = trust(ca_file=options.ca_file, insecure=options.insecure, env=options.env, roots=options.roots)
     if route.certificate is not None:
         present(context, route.certificate)
     transport = httpx2.HTTPTransport(

@@ -45,14 +45,20 @@ class Network(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         """Connect to the first address of *host* that accepts the connection."""
         failure: Exception | None = None
-        for address in self._addresses(host, port, timeout):
+        for address in self._addresses(host, port, self._left(timeout)):
             try:
-                stream = self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = self._inner.connect_tcp(address, port, self._left(timeout), local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
             else:
                 return _Limited(stream, self._limit)
         raise failure or httpcore2.ConnectError("no address")
+
+    def _left(self, timeout: float | None) -> float | None:
+        left = self._limit.left(timeout)
+        if left is not None and left <= 0:
+            raise httpcore2.ConnectTimeout("the request takes too long")
+        return left
 
     def _addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
         try:
@@ -93,7 +99,10 @@ class _Limited(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        return _Limited(self._inner.start_tls(ssl_context, server_hostname, timeout), self._limit)
+        left = self._limit.left(timeout)
+        if left is not None and left <= 0:
+            raise httpcore2.ConnectTimeout("the request takes too long")
+        return _Limited(self._inner.start_tls(ssl_context, server_hostname, left), self._limit)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

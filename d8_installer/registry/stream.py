@@ -35,6 +35,7 @@ class HeadLimit(threading.local):
 
     _seconds: float | None = None
     _until: float | None = None
+    _end: float | None = None
 
     @contextmanager
     def of(self, seconds: float) -> Iterator[None]:
@@ -45,6 +46,15 @@ class HeadLimit(threading.local):
             yield
         finally:
             self._seconds = self._until = None
+
+    @contextmanager
+    def all_within(self, seconds: float) -> Iterator[None]:
+        """Limit everything in this context to *seconds*, several requests and their bodies included."""
+        self._end = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._end = None
 
     @property
     def is_running(self) -> bool:
@@ -58,9 +68,10 @@ class HeadLimit(threading.local):
 
     def left(self, timeout: float | None) -> float | None:
         """Return the seconds that a read may take, at most *timeout* (None: no limit); 0 or less when time is up."""
-        if self._until is None:
+        ends = [end for end in (self._until, self._end) if end is not None]
+        if not ends:
             return timeout
-        left = self._until - time.monotonic()
+        left = min(ends) - time.monotonic()
         return left if timeout is None else min(left, timeout)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, repr_without
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from d8_installer.registry.origin import Origin
 
@@ -23,6 +26,17 @@ class ClientCertificate(Struct, frozen=True):
     origin: Origin
     cert_file: str
     key_file: str | None = None
+
+
+class CertificateData(Struct, frozen=True):
+    """A certificate and its key as PEM text; ``place`` names where they come from. The key is not in the repr."""
+
+    certificate: bytes
+    key: bytes
+    place: str = ""
+
+    def __repr__(self) -> str:
+        return repr_without(self, "certificate", "key")
 
 
 def check_tls_options(*, insecure: bool, ca_file: str | None) -> None:
@@ -44,30 +58,54 @@ def no_trust() -> ssl.SSLContext:
     return context
 
 
-def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str]) -> ssl.SSLContext:
+def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str], roots: bytes | None = None) -> ssl.SSLContext:
     """Return a context with the roots of SSL_CERT_FILE, SSL_CERT_DIR or the system, plus those of *ca_file*.
 
-    A file that cannot be read, or holds no certificate, is a ConfigError.
+    With *roots* only these are trusted. A file that cannot be read, or holds no certificate, is a ConfigError.
     """
     import ssl
 
-    import httpx2
-
     if insecure:
         return no_trust()
-    roots, directory = env.get("SSL_CERT_FILE"), env.get("SSL_CERT_DIR")
+    if roots is not None:
+        return trust_only(roots)
+    import httpx2
+
+    file, directory = env.get("SSL_CERT_FILE"), env.get("SSL_CERT_DIR")
     try:
-        if roots or directory:
-            context = ssl.create_default_context(cafile=roots or None, capath=directory or None)
+        if file or directory:
+            context = ssl.create_default_context(cafile=file or None, capath=directory or None)
         else:
             context = httpx2.create_ssl_context(trust_env=False)
         if ca_file:
             context.load_verify_locations(ca_file)
     except OSError as error:  # ssl.SSLError is one
-        named = ca_file or roots or directory
+        named = ca_file or file or directory
         raise ConfigError(
             f"no certificates can be read from {named!r}: {error.strerror or error}",
             hint="give a file of PEM blocks with --ca-file FILE",
+        ) from error
+    return context
+
+
+def trust_only(roots: bytes) -> ssl.SSLContext:
+    """Return a context that trusts the certificates in the PEM text *roots* and no others; as in Go, any may be a root.
+
+    Text without a certificate that can be read is a ConfigError.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    found = re.findall(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", roots)
+    try:
+        if not found:
+            raise OSError(0, "there is none in it")
+        context.load_verify_locations(cadata=b"\n".join(found).decode("ascii"))
+    except (OSError, UnicodeDecodeError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"the CA certificate cannot be read: {getattr(error, 'strerror', None) or 'it is not PEM text'}",
+            hint="it must be PEM text; `certificate-authority-data` of a kubeconfig holds that in base64",
         ) from error
     return context
 
@@ -82,9 +120,41 @@ def check_files(
         _present(no_trust(), cert_file, key_file)
 
 
-def present(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
-    """Make *context* present the person's certificate; files without one, or without its key, are a ConfigError."""
-    _present(context, certificate.cert_file, certificate.key_file)
+def present(context: ssl.SSLContext, certificate: ClientCertificate | CertificateData) -> None:
+    """Make *context* present the person's certificate; one that cannot be used, or has no key, is a ConfigError."""
+    if isinstance(certificate, ClientCertificate):
+        _present(context, certificate.cert_file, certificate.key_file)
+        return
+    with _unnamed_file(certificate.certificate.rstrip() + b"\n" + certificate.key) as file:
+        try:
+            context.load_cert_chain(file, password=b"")
+        except OSError as error:
+            raise ConfigError(
+                f"the client certificate of {certificate.place} cannot be used: {error.strerror or error}",
+                hint="log in to the cluster again; the key must be PEM text without a password",
+            ) from error
+
+
+@contextmanager
+def _unnamed_file(content: bytes) -> Iterator[str]:
+    """Yield a path from which *content* can be read. OpenSSL takes keys from a path only, and no disk should see them.
+
+    Where there is no memory file, it is a file that nobody else can read and that is removed at once.
+    """
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        with open(os.memfd_create("d8-key"), "wb", buffering=0) as memory:
+            memory.write(content)
+            yield f"/proc/self/fd/{memory.fileno()}"
+        return
+    import tempfile
+
+    handle, path = tempfile.mkstemp(prefix="d8-")  # mode 0600
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+        yield path
+    finally:
+        os.remove(path)
 
 
 def _present(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:

@@ -55,8 +55,7 @@ class KubeconfigChoice:
 
 def listed_files(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that KUBECONFIG lists, else ``~/.kube/config``; nothing without an absolute HOME."""
-    listed = tuple(file for file in environ.get("KUBECONFIG", "").split(os.pathsep) if file)
-    if listed:
-        return listed
+    if environ.get("KUBECONFIG"):
+        return tuple(file for file in environ["KUBECONFIG"].split(os.pathsep) if file)
     home = environ.get("HOME") or os.path.expanduser("~")
     return (os.path.join(home, ".kube", "config"),) if os.path.isabs(home) else ()

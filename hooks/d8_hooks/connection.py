@@ -25,6 +25,7 @@ def client_options(access: Access, origin: Origin) -> ClientOptions:
         ca_file=access.ca_file,
         insecure=access.insecure,
         env=access.env,
+        forward_proxy=access.forward_proxy,
         offline=access.offline,
         connections=access.connections,
         connect_timeout=min(access.stall_timeout, CONNECT_TIMEOUT),

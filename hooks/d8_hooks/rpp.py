@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_hooks.connection import client_options
+from d8_installer.model.identity import Identity
 from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.records import SourceScheme
-from d8_installer.registry.client import BearerToken, Client
+from d8_installer.registry.client import Client, OriginIdentity
 from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.rpp import RppSource
@@ -25,5 +26,16 @@ def d8_sources() -> list[SourceScheme]:
 def _open(url: str, access: Access) -> RppSource:
     endpoint = Endpoint.parse(url)
     origin = Origin.parse(url)
-    token = BearerToken(origin, access.token) if access.token is not None else None
-    return RppSource(endpoint, Client(client_options(access, origin), token), access.token_from)
+    client = Client(client_options(access, origin), _identity(access, origin))
+    return RppSource(endpoint, client, access.token_from)
+
+
+def _identity(access: Access, origin: Origin) -> OriginIdentity | None:
+    if access.identity is not None:
+        return OriginIdentity(origin, access.identity, access.renewed)
+    ask = access.token
+    return None if ask is None else OriginIdentity(origin, lambda: _bearer(ask()))
+
+
+def _bearer(token: str | None) -> Identity | None:
+    return None if token is None else Identity(token=token)

@@ -19,7 +19,7 @@ def d8_credentials() -> list[Credential]:
     """Offer the typed, exported and configured token; these are asked before any plugin."""
     return [
         Credential("--token-file", token=_typed, order=-102),
-        Credential("D8_RPP_TOKEN", token=lambda request: request.env.get("D8_RPP_TOKEN") or None, order=-101),
+        Credential("D8_RPP_TOKEN", token=_exported, order=-101),
         Credential("the setting token_file", token=_configured, order=-100),
     ]
 
@@ -28,8 +28,15 @@ def _typed(request: CredentialRequest) -> str | None:
     return None if request.token_file is None else _read(request.token_file)
 
 
+def _exported(request: CredentialRequest) -> str | None:
+    """Return the exported token. It is for an endpoint that the person chose, not for one that a cluster names."""
+    return None if request.is_discovered else request.env.get("D8_RPP_TOKEN") or None
+
+
 def _configured(request: CredentialRequest) -> str | None:
-    return None if request.configured_file is None else _read(request.configured_file)
+    if request.configured_file is None or request.is_discovered:
+        return None
+    return _read(request.configured_file)
 
 
 def _read(path: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from d8_installer.model.value import replace
-from d8_installer.registry.client import BearerToken, Client, ClientOptions
+from d8_installer.registry.client import Client, ClientOptions, OriginIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Waits(list[float]):
 
 
 @contextmanager
-def connected(options: ClientOptions, token: BearerToken | None = None) -> Iterator[Client]:
+def connected(options: ClientOptions, token: OriginIdentity | None = None) -> Iterator[Client]:
     client = Client(options if options.wait is not None else replace(options, wait=Waits()), token)
     try:
         yield client

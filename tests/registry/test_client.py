@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import d8_installer
 from d8_installer.errors import ConfigError, MismatchError, TryAgainError, UnreachableError
-from d8_installer.registry.client import BearerToken, Client, ClientOptions
+from d8_installer.model.identity import Identity
+from d8_installer.registry.client import Client, ClientOptions, OriginIdentity, authorization
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.retry import Attempts, RetryPolicy, retry_after
 from tests.registry.clients import Waits, closed_port, connected
@@ -303,7 +304,7 @@ def test_offline_asks_nobody() -> None:
 
 def test_a_token_goes_to_its_origin_alone() -> None:
     with serving(lambda _: Answer()) as mine, serving(lambda _: Answer()) as other:
-        token = BearerToken(Origin.parse(mine.url), TOKEN)
+        token = OriginIdentity(Origin.parse(mine.url), lambda: Identity(token=TOKEN))
         with connected(ClientOptions(), token) as client:
             client.get(mine.url, {}, CAP)
             client.get(other.url, {}, CAP)
@@ -315,7 +316,7 @@ def test_a_token_goes_to_its_origin_alone() -> None:
 def test_a_token_is_asked_for_each_time() -> None:
     tokens = iter(["first", "second"])
     with serving(lambda _: Answer()) as server:
-        token = BearerToken(Origin.parse(server.url), lambda: next(tokens))
+        token = OriginIdentity(Origin.parse(server.url), lambda: Identity(token=next(tokens)))
         with connected(ClientOptions(), token) as client:
             client.get(server.url, {}, CAP)
             client.get(server.url, {}, CAP)
@@ -325,7 +326,7 @@ def test_a_token_is_asked_for_each_time() -> None:
 @pytest.mark.parametrize("value", ["", " ", "a b", "line\nbreak", "ünicode"])
 def test_a_token_that_cannot_be_sent_is_not_shown(value: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        BearerToken(Origin.parse("https://example.com"), value).header()
+        authorization(Identity(token=value), Origin.parse("https://example.com"))
     assert not value.strip() or value not in str(caught.value)
 
 

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
+from d8_installer.model.identity import Identity
 from d8_installer.model.platform import Platform
 from d8_installer.plugin.records import Access
 from d8_installer.plugin.schemes import open_source
-from d8_installer.registry.client import BearerToken, Client, ClientOptions
+from d8_installer.registry.client import Client, ClientOptions, OriginIdentity
 from d8_installer.registry.endpoint import Endpoint
 from d8_installer.registry.origin import Origin
 from d8_installer.registry.retry import RetryPolicy
@@ -40,7 +41,7 @@ def no_wait(seconds: float) -> None:
 def asking(answer: Callable[[Received], Answer], token: str | None = None) -> Iterator[RppSource]:
     """A source whose proxy answers so; three tries, without waiting."""
     with serving(answer) as server:
-        bearer = None if token is None else BearerToken(Origin.parse(server.url), token)
+        bearer = None if token is None else OriginIdentity(Origin.parse(server.url), lambda: Identity(token=token))
         client = Client(ClientOptions(retry=RetryPolicy(tries=3), wait=no_wait), bearer)
         source = RppSource(Endpoint.parse(f"{server.url}/prefix/"), client)
         yield source

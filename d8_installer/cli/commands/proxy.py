@@ -32,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> RawOutput:
     """Serve. The address goes to stdout once connections are accepted, the access log to stderr."""
-    from d8_installer.model.value import replace
     from d8_installer.plugin.schemes import open_source
     from d8_installer.proxy.server import ServeOptions, serve
     from d8_installer.registry.tls import check_files
@@ -40,7 +39,7 @@ def execute(context: Context) -> RawOutput:
     typed, screen = context.arguments, context.talk.screen
     host, port = typed.listen
     with context.session() as session:
-        access = replace(session.sources.access, token=None)
+        access = session.sources.access.without_identity()
         # A source or a file that cannot be read ends the command, and not every request.
         open_source(typed.upstream, access).close()
         check_files(access.ca_file, access.client_cert, access.client_key, insecure=access.insecure, env=access.env)

@@ -1,0 +1,183 @@
+"""Runs an exec plugin of a kubeconfig as kubectl does (client.authentication.k8s.io, ExecCredential).
+
+Its stderr is the person's; its stdout is hostile: capped in size, and in time unless it may ask the person something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from d8_installer.cluster.context import LOG_IN
+from d8_installer.errors import ConfigError, TryAgainError
+from d8_installer.model.identity import Identity
+from d8_installer.model.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d8_installer.cluster.context import ClusterContext, ExecPlugin
+
+MAX_OUTPUT = 1 << 20
+TIME_LIMIT = 60.0
+"""Seconds that a plugin may take, unless it may ask the person something."""
+
+
+def run_plugin(
+    plugin: ExecPlugin,
+    context: ClusterContext,
+    env: Mapping[str, str],
+    *,
+    has_terminal: Callable[[], bool],
+    time_limit: float = TIME_LIMIT,
+) -> Identity:
+    """Return the identity that the plugin prints; a plugin that fails is a ConfigError that quotes nothing of it."""
+    is_interactive = plugin.mode != "Never" and has_terminal()
+    if plugin.mode == "Always" and not is_interactive:
+        raise ConfigError(
+            f"the exec plugin {plugin.command!r} wants to ask something, and stdin is not a terminal",
+            hint="log in from a terminal first, or choose a context that needs no questions: --context NAME",
+        )
+    given = {
+        **without_secrets(env),
+        **dict(plugin.env),
+        "KUBERNETES_EXEC_INFO": json.dumps(_info(plugin, context, is_interactive=is_interactive)),
+    }
+    output = _output(plugin, given, is_interactive=is_interactive, time_limit=time_limit)
+    return _identity(plugin, output)
+
+
+def _info(plugin: ExecPlugin, context: ClusterContext, *, is_interactive: bool) -> dict[str, object]:
+    spec: dict[str, object] = {"interactive": is_interactive}
+    if plugin.wants_cluster:
+        ca = None if context.ca is None else b64encode(context.ca.read("the CA of the kubeconfig")).decode()
+        cluster: dict[str, object] = {
+            "server": context.server,
+            "tls-server-name": context.server_name,
+            "insecure-skip-tls-verify": context.is_insecure,
+            "certificate-authority-data": ca,
+            "proxy-url": context.proxy,
+            "config": plugin.cluster_config,
+        }
+        spec["cluster"] = {key: value for key, value in cluster.items() if value}
+    return {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
+
+
+def _output(plugin: ExecPlugin, env: Mapping[str, str], *, is_interactive: bool, time_limit: float) -> bytes:
+    """Return what the plugin prints. If it fails or is too slow, no process of it stays."""
+    process = _start(plugin, env, is_interactive=is_interactive)
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill(process, is_interactive=is_interactive)
+
+    timer = threading.Timer(time_limit, stop)
+    timer.daemon = True
+    try:
+        if not is_interactive:
+            timer.start()
+        output: bytes = process.stdout.read(MAX_OUTPUT + 1) if process.stdout is not None else b""
+        if len(output) > MAX_OUTPUT:
+            raise ConfigError(f"the exec plugin {plugin.command!r} prints more than {MAX_OUTPUT} bytes", hint=LOG_IN)
+        code = process.wait()
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _kill(process, is_interactive=is_interactive)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    if late.is_set():
+        raise TryAgainError(
+            f"the exec plugin {plugin.command!r} took more than {time_limit:.0f} s", hint="run it by hand to see why"
+        )
+    if code != 0:
+        raise ConfigError(f"the exec plugin {plugin.command!r} exited with {code}", hint=LOG_IN)
+    return output
+
+
+def _start(plugin: ExecPlugin, env: Mapping[str, str], *, is_interactive: bool) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [plugin.command, *plugin.args],
+            env=env,
+            stdin=None if is_interactive else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=not is_interactive,
+        )
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or "its name or arguments are not usable").lower()
+        raise ConfigError(
+            f"the exec plugin {plugin.command!r} cannot be run: {reason}",
+            hint=plugin.install_hint or "install it, or choose another context: --context NAME",
+        ) from error
+
+
+def _kill(process: subprocess.Popen[bytes], *, is_interactive: bool) -> None:
+    """Kill the plugin, and unless it shares our terminal its children, which may keep its stdout open."""
+    if is_interactive or sys.platform == "win32":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of them have ended
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+# -- what it printed -----------------------------------------------------------------------------------------
+
+
+def _identity(plugin: ExecPlugin, output: bytes) -> Identity:
+    """Return the identity in an ExecCredential. What is wrong with it is said, and nothing of it is quoted."""
+    try:
+        document = json.loads(output)
+    except (ValueError, RecursionError):
+        document = None
+    status = document.get("status") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or document.get("kind") != "ExecCredential" or not isinstance(status, dict):
+        raise _wrong(plugin, "no ExecCredential with a status")
+    if document.get("apiVersion") != plugin.api_version:
+        raise _wrong(plugin, f"another version than {plugin.api_version}")
+    token, certificate, key = (
+        _text(plugin, status, name) for name in ("token", "clientCertificateData", "clientKeyData")
+    )
+    if bool(certificate) != bool(key):
+        raise _wrong(plugin, "a client certificate without its key, or a key alone")
+    if not token and not certificate:
+        raise _wrong(plugin, "neither a token nor a client certificate")
+    return Identity(
+        token=token or None,
+        certificate=certificate.encode() or None,
+        key=key.encode() or None,
+        expires=_time(plugin, _text(plugin, status, "expirationTimestamp")),
+    )
+
+
+def _text(plugin: ExecPlugin, status: Mapping[str, object], key: str) -> str:
+    value = status.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong(plugin, f"a {key} that is not text")
+    return value.strip() if key != "expirationTimestamp" else value
+
+
+def _time(plugin: ExecPlugin, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong(plugin, "an expirationTimestamp that is not a time") from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _wrong(plugin: ExecPlugin, what: str) -> ConfigError:
+    return ConfigError(f"the exec plugin {plugin.command!r} printed {what}", hint=LOG_IN)
