@@ -162,7 +162,7 @@ def set_up() -> None:
         version = probe()
     print(f"== setup of {VENV} for {version}", flush=True)
     install("pip>=25.1")  # the first that knows --group
-    install("--editable", ".[proxy,cluster,sbom]", "--group", "dev")
+    install("--editable", ".[proxy,sbom]", "--group", "dev")
     (libraries() / "d8_tests.pth").write_text(MEASURE + "\n", encoding="utf-8")
     STAMP.write_text(fingerprint(version), encoding="utf-8")
 

@@ -214,7 +214,7 @@ def of(file: Path) -> Iterator[str]:
             yield node.name
 
 
-IMPORTED_AS = {"backports.zstd": "backports", "cyclonedx-python-lib": "cyclonedx"}
+IMPORTED_AS = {"backports.zstd": "backports", "cyclonedx-python-lib": "cyclonedx", "pyyaml": "yaml"}
 
 
 def the_dependencies_are_those_of_the_project(page: str) -> list[str]:

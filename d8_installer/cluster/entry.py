@@ -27,7 +27,7 @@ class Entry:
         if value is None:
             return cls({}, where)
         if not isinstance(value, dict):
-            raise ConfigError(f"{where} is not a mapping", hint=_HINT)
+            raise ConfigError(f"{where.removesuffix(': ')} is not a mapping", hint=_HINT)
         return cls(value, where)
 
     def __contains__(self, key: str) -> bool:

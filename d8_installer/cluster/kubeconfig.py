@@ -1,6 +1,7 @@
 """Kubeconfigs, merged by the rules of client-go: of several files the first that has an entry counts (rpp.md §14).
 
-Which files, ``store.kubeconfig_choice`` says. Missing ones are skipped. A path in a file is relative to that file. Only the entries of the chosen context are read in full: a fault in another one disturbs nobody.
+Which files, ``store.kubeconfig_choice`` says. Missing ones are skipped. A path in a file is relative to that file. Only
+the entries of the chosen context are read in full: a fault in another one disturbs nobody.
 """
 
 from __future__ import annotations
@@ -116,13 +117,13 @@ def _document(file: str, *, must_exist: bool) -> Entry | None:
     from d8_installer.model.yaml_document import parse_yaml
 
     try:
-        document = Entry.of(parse_yaml(raw, file, limit=MAX_BYTES), f"{file}: ")
+        document = Entry.of(parse_yaml(raw, file, limit=MAX_BYTES), f"the kubeconfig {file}: ")
     except DocumentError as error:
         # What the parser says may quote the text, and so a token.
         where = file if error.line is None else f"{file}:{error.line}"
-        raise ConfigError(f"{where}: the kubeconfig is not YAML that can be read", hint=_REPAIR) from None
+        raise ConfigError(f"the kubeconfig {where} is not YAML that can be read", hint=_REPAIR) from None
     if document.text("apiVersion") not in ("", "v1") or document.text("kind") not in ("", "Config"):
-        raise ConfigError(f"{file} is not a kubeconfig: its kind is not Config of v1", hint=_REPAIR)
+        raise ConfigError(f"the kubeconfig {file} is none: its kind is not Config of v1", hint=_REPAIR)
     return document
 
 

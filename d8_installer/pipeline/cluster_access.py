@@ -74,9 +74,11 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
 
         A kubeconfig that cannot be read, and an unknown context, are a ConfigError.
         """
+        options = self.scope.options
+        if not self._may_have_context:
+            return None
         from d8_installer.cluster.kubeconfig import load
 
-        options = self.scope.options
         merged = load(self.candidates, is_typed=bool(options.kubeconfig))
         found = merged.context(options.context)
         if found is not None:
@@ -90,6 +92,13 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
         from d8_installer.cluster.service_account import in_cluster_context
 
         return in_cluster_context(self.scope.environ)
+
+    @property
+    def _may_have_context(self) -> bool:
+        """Whether it is worth importing what reads a kubeconfig: something names a cluster."""
+        options = self.scope.options
+        is_named = options.kubeconfig or options.context or self.scope.environ.get("KUBERNETES_SERVICE_HOST")
+        return bool(is_named) or any(map(os.path.lexists, self.candidates))
 
     def _warn_of_readers(self, context: ClusterContext) -> None:
         """Warn once of kubeconfigs that hold a secret of this user and that others can read."""

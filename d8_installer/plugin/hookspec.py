@@ -128,21 +128,23 @@ def d8_platforms(host: HostFacts) -> list[PlatformChoice]:
 
 @hookspec
 def d8_credentials() -> list[Credential]:
-    """Offer the endpoint's bearer token.
+    """Say who the person is to the endpoint: a bearer token, a client certificate.
 
-    When: at the first request to the endpoint, once per command; never for another address.
+    When: at the first request to the endpoint; never for another address. The place that answered is asked again when
+    its identity has expired, and once when the endpoint refuses it with 401.
     Order: by the records' ``order``, then by name: first ``--token-file``, D8_RPP_TOKEN and the setting ``token_file``,
-    then plugins, then the kubeconfig. The first token counts.
-    Returns: one record for each place that may have a token.
+    then plugins, then the kubeconfig. The first answer counts.
+    Returns: one record for each place that may have an identity.
     Raises: ``token`` may raise any D8Error. Of any other exception only the class is shown, since its text might
     contain the token.
 
     Example::
 
-        from d8_installer.plugin import Credential, CredentialRequest, hookimpl
+        from d8_installer.plugin import Credential, CredentialRequest, Identity, hookimpl
 
-        def from_vault(request: CredentialRequest) -> str | None:
-            return request.env.get("VAULT_TOKEN") if request.endpoint.startswith("https://") else None
+        def from_vault(request: CredentialRequest) -> Identity | None:
+            token = request.env.get("VAULT_TOKEN") if request.endpoint.startswith("https://") else None
+            return None if token is None else Identity(token=token)
 
         @hookimpl
         def d8_credentials() -> list[Credential]:

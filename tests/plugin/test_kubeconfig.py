@@ -6,13 +6,17 @@ import json
 import os
 import sys
 import textwrap
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from d8_hooks import kubeconfig
 from d8_installer.errors import ConfigError
-from d8_installer.plugin import Credential, CredentialRequest
+from d8_installer.pipeline.cluster_access import ClusterAccess
+from d8_installer.pipeline.scope import Options, Scope
+from d8_installer.plugin import Credential, CredentialRequest, Identity
 from d8_installer.testing.faults import fault_server
 from d8_installer.testing.hooks import CredentialContract
 from d8_installer.testing.memory import MemorySource
@@ -22,6 +26,8 @@ from tests.command import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from d8_installer.pipeline.reporter import Task
 
 SECRET = "eyJ.secret-of-this-test"
 ENDPOINT = "https://proxy.example"
@@ -48,13 +54,46 @@ def execing(tmp_path: Path, code: str) -> dict[str, object]:
     program.write_text("import json, os, sys\n" + textwrap.dedent(code))
     args = [str(program), "word"]
     entry = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": args}
+    entry["interactiveMode"] = "Never"
     return {"exec": entry | {"env": [{"name": "EXTRA", "value": "extra"}], "installHint": "type install-it"}}
 
 
-def asked(file: Path | None, **more: str | None) -> str | None:
-    """Ask for the token with ``--kubeconfig``."""
-    typed = None if file is None else str(file)
-    return CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, env=dict(os.environ), kubeconfig=typed, **more))
+class Silent:
+    """A reporter of which nobody takes notice."""
+
+    def task(self, name: str, total: int) -> Task:
+        raise AssertionError(name)
+
+    def note(self, text: str) -> None: ...
+
+    def detail(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+
+def access(environ: Mapping[str, str], file: Path | None = None, context: str | None = None) -> ClusterAccess:
+    """Return the cluster of a command that was typed with ``--kubeconfig`` and ``--context``."""
+    options = Options(kubeconfig=None if file is None else str(file), context=context)
+    scope = Scope(options=options, environ=environ, clock=lambda: datetime.now(UTC), directory=os.getcwd())
+    return ClusterAccess(scope=scope, reporter=Silent(), closing=ExitStack())
+
+
+def asked(file: Path, context: str | None = None) -> Identity | None:
+    """Ask who the kubeconfig's user is."""
+    return answer(access(os.environ, file, context))
+
+
+def answer(cluster: ClusterAccess) -> Identity | None:
+    """Return what the credential says of the user of *cluster*."""
+    found = CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, cluster_identity=cluster.identity))
+    assert not isinstance(found, str)
+    return found
+
+
+def token(file: Path, context: str | None = None) -> str | None:
+    """Return the token of the kubeconfig's user."""
+    found = asked(file, context)
+    return None if found is None else found.token
 
 
 @pytest.fixture
@@ -77,11 +116,10 @@ class TestKubeconfig(CredentialContract):
         place = tmp_path / ".kube/config"
         place.parent.mkdir()
         place.write_text(config({"token": SECRET}))
-        if request.param == "typed":
-            return CredentialRequest(endpoint=ENDPOINT, kubeconfig=str(place))
-        if request.param == "variable":
-            return CredentialRequest(endpoint=ENDPOINT, env={"KUBECONFIG": f"/no/such{os.pathsep}{place}"})
-        return CredentialRequest(endpoint=ENDPOINT, env={"HOME": str(tmp_path)})
+        named = {"KUBECONFIG": f"/no/such{os.pathsep}{place}"}
+        environ = {"typed": {}, "variable": named, "home": {"HOME": str(tmp_path)}}[request.param]
+        cluster = access(environ, place if request.param == "typed" else None)
+        return CredentialRequest(endpoint=ENDPOINT, cluster_identity=cluster.identity)
 
 
 def test_each_kind_of_user(file: Path, tmp_path: Path) -> None:
@@ -96,10 +134,13 @@ def test_each_kind_of_user(file: Path, tmp_path: Path) -> None:
     )
     for user in ({"token": SECRET}, {"tokenFile": "token"}, {"tokenFile": str(file.parent / "token")}, program):
         file.write_text(config(user))
-        assert asked(file) == SECRET, user
-    for user in ({}, {"client-certificate-data": "x", "client-key-data": "x"}, {"username": "u", "password": "p"}):
-        file.write_text(config(user))
-        assert asked(file) is None, user
+        assert token(file) == SECRET, user
+    file.write_text(config({}))
+    assert asked(file) is None
+    file.write_text(config({"client-certificate-data": "eA==", "client-key-data": "eQ=="}))
+    assert (found := asked(file)) and (found.kind, found.certificate, found.key) == ("client certificate", b"x", b"y")
+    file.write_text(config({"username": "u", "password": "p"}))
+    assert (found := asked(file)) and (found.kind, found.username, found.password) == ("password", "u", "p")
 
 
 def test_the_context_is_the_one_that_was_typed_or_the_current_one(file: Path) -> None:
@@ -108,11 +149,13 @@ def test_the_context_is_the_one_that_was_typed_or_the_current_one(file: Path) ->
     for key in ("contexts", "users"):
         document[key] += other[key]
     file.write_text(json.dumps(document))
-    assert (asked(file), asked(file, context="there")) == ("one", "two")
+    assert (token(file), token(file, context="there")) == ("one", "two")
     with pytest.raises(ConfigError, match="no context 'nowhere'"):
         asked(file, context="nowhere")
     file.write_text(json.dumps(document | {"current-context": None}))
-    assert asked(file) is None
+    assert answer(access({"KUBECONFIG": str(file)})) is None
+    with pytest.raises(ConfigError, match="no current-context"):
+        asked(file)
 
 
 def test_of_several_files_the_first_that_has_it_counts(tmp_path: Path) -> None:
@@ -120,16 +163,7 @@ def test_of_several_files_the_first_that_has_it_counts(tmp_path: Path) -> None:
     first.write_text(config({"token": "first"}, current="there"))
     second.write_text(config({"token": "second"}, context="there"))
     names = os.pathsep.join(map(str, (tmp_path / "none", first, second)))
-    assert CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, env={"KUBECONFIG": names})) == "second"
-
-
-def test_without_the_extra_only_who_asked_for_it_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text(config({"token": SECRET}))
-    monkeypatch.setitem(sys.modules, "lightkube.config.kubeconfig", None)
-    with pytest.raises(ConfigError) as caught:
-        asked(file)
-    assert "'lightkube>=" in (caught.value.hint or "")
-    assert CREDENTIAL.token(CredentialRequest(endpoint=ENDPOINT, env={"KUBECONFIG": str(file)})) is None
+    assert (found := answer(access({"KUBECONFIG": names}))) and found.token == "second"
 
 
 BAD = {
@@ -171,6 +205,7 @@ def test_an_exec_plugin_that_fails_is_named_and_not_quoted(file: Path, tmp_path:
 
 def test_an_exec_plugin_that_is_not_there_has_its_own_hint(file: Path) -> None:
     entry = {"apiVersion": "client.authentication.k8s.io/v1", "command": "./no-such", "installHint": "type install-it"}
+    entry["interactiveMode"] = "Never"
     file.write_text(config({"exec": entry}))
     with pytest.raises(ConfigError, match="no-such") as caught:
         asked(file)
