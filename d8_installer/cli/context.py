@@ -128,6 +128,8 @@ class Context:
             kubeconfig=typed.kubeconfig,
             context=typed.context,
             exclude_newer=getattr(typed, "exclude_newer", None),
+            layout=getattr(typed, "layout", None),
+            plugins_dir=getattr(typed, "plugins_dir", None),
         )
         secrets = self.talk.screen.secrets
         secrets.add(*(self.environ.get(name) for name in VARIABLES))

@@ -35,6 +35,8 @@ _OF_SYNC = {
     "dry_run": False,
     "witness": None,
     "exclude_newer": None,
+    "layout": None,
+    "plugins_dir": None,
 }
 """The arguments of ``sync`` with the values that they have when they are not typed."""
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from d8_installer.store.paths import Home, ProfilePaths
 
 _FACTS = {"generation", "platform", "skipped", "withheld", "roots", "safe_by_settings"}
-_SLOW_OPTIONS = ("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments", "exclude_newer")
+_SLOW_OPTIONS = (
+    *("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments", "exclude_newer"),
+    *("layout", "plugins_dir"),
+)
 
 
 class NothingToDo:
@@ -70,6 +73,7 @@ def nothing_to_do(typed: Namespace, environ: Mapping[str, str], directory: str) 
         "withheld": facts["withheld"],
         "left_out": [],
         "lock": None,
+        "laid_out": None,
     }
     return NothingToDo(found.profile, data)
 

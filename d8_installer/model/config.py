@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 _MAX_CONFIG_TOML = 1 << 20
-TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file"])
+TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file", "layout"])
 """The settings whose value is one text."""
 DEFAULT_RETENTION = 10
 """The number of generations that a profile keeps."""
@@ -28,7 +28,8 @@ class Config(Struct, frozen=True, kw_only=True):
     binary whose name already is a command. ``reserved`` are names that no image may place. ``environments`` are more
     Python environments in which plugins are searched (absolute paths). ``token_file`` holds the endpoint's bearer
     token. ``safe_directories`` are projects and homes that are trusted even if another user owns them: absolute paths,
-    ``DIR/*`` for all below DIR, ``*`` for all.
+    ``DIR/*`` for all below DIR, ``*`` for all. ``layout`` is ``d8`` if the user's binaries are laid out for the Go tool
+    as well.
     """
 
     endpoint: str | None = None
@@ -44,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True):
     client_key: str | None = None
     token_file: str | None = None
     safe_directories: tuple[str, ...] = ()
+    layout: str | None = None
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -71,6 +73,7 @@ class Config(Struct, frozen=True, kw_only=True):
             client_key=table.optional("client_key", str, "text in quotes"),
             token_file=table.optional("token_file", str, "text in quotes"),
             safe_directories=table.list_of("safe_directories", _safe) or (),
+            layout=table.parsed("layout", _layout),
         )
         table.close()
         return config
@@ -150,6 +153,12 @@ def _absolute(value: object) -> str:
     if not path.startswith("/") and path[1:3] not in {":\\", ":/"}:
         raise DocumentError(f"{path[:100]!r} is not an absolute path")
     return path
+
+
+def _layout(value: object) -> str:
+    if value != "d8":
+        raise DocumentError(f'must be "d8", and not {str(value)[:40]!r}', hint="leave it out to lay nothing out")
+    return "d8"
 
 
 def _safe(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError, NotFoundError
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.activation import activate
+from d8_installer.pipeline.beside import follow
 from d8_installer.store import documents, recovery
 from d8_installer.store.generations import file_name, places_of
 
@@ -80,6 +81,7 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     with session.profiles.writing(profile, reading=False) as workspace:
         has_plugins = session.plugins.any_enabled  # settings that cannot be read end the command before the switch
         done = _switch_back(session, workspace, number)
+        follow(session, workspace, done.after)
         if has_plugins:
             _tell_plugins(session, workspace, done)
         return done

@@ -22,6 +22,7 @@ from d8_installer.ops.shell.start_up_files import (
     start_up_files,
 )
 from d8_installer.ops.upkeep.profiles_on_disk import profiles_on_disk
+from d8_installer.pipeline.beside import ending
 from d8_installer.plugin.environments import project_roots
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.plugin.self_installation import running, to_remove
@@ -92,7 +93,7 @@ def plan_removal(session: Session) -> RemovalPlan:
         links=links,
         start_up=start_up,
         kept=(*home.kept, *person.kept, *(Kept(path, why) for path, why in refused.items())),
-        removed=(*home.reported, *person.reported, *links, *whole),
+        removed=(*_beside_d8(session), *home.reported, *person.reported, *links, *whole),
         changed=tuple(file.path for file in start_up if file.path not in whole),
     )
 
@@ -106,6 +107,9 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
         session.profiles.refuse_foreign(path)
     with _all_locks(session, has_home=session.scope.home.root in plan.directories):
         plan = plan_removal(session)  # now no other command can add to it
+        layout = ending(session)
+        if layout is not None:
+            layout.take_away()
         fills = fills_fish_paths(plan.start_up)
         _remove_lines_and_links(plan)
         for error in leave_fish_paths(session, session.scope.home.bin) if fills else ():
@@ -116,6 +120,12 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
         with contextlib.suppress(DiskError):
             fs.remove_if_empty(directory)
     return Removal(plan, to_remove(running()), dry_run=False)
+
+
+def _beside_d8(session: Session) -> list[str]:
+    """Return what was laid out for the Go tool."""
+    layout = ending(session)
+    return [] if layout is None else layout.own_files()
 
 
 class _Part(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from d8_installer.model.generation import Generation, Placed
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import activate, warned_of
 from d8_installer.pipeline.admission import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
+from d8_installer.pipeline.beside import layout_of
 from d8_installer.pipeline.change import Applied
 from d8_installer.pipeline.dispensable import Dispensable
 from d8_installer.pipeline.fetch import fetch_all
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
     """Make *change* true in the profile of *workspace*, which the caller holds for writing."""
     active = readable_active(session, workspace)
+    layout = layout_of(session, workspace) if change.lays_out else None
     plan = _plan(session, workspace, change, active)
     applied = Applied(
         plan=plan,
@@ -67,13 +69,18 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         lock=None if change.relocked.text == workspace.lock_text else workspace.profile.lock,
     )
     if change.dry_run:
-        return applied
+        return applied if layout is None else replace(applied, laid_out=layout.preview(plan))
     application = _Application(session, workspace, change, active, plan)
     application.refuse()
+    if layout is not None:
+        layout.refuse(plan)
     provided = application.provide()
-    switched = application.build_and_switch(provided)
     plan = provided.plan
-    applied = replace(applied, plan=plan, generation=switched.number, left_out=(*change.problems, *plan.problems))
+    with contextlib.nullcontext() if layout is None else layout.ready(plan):
+        switched = application.build_and_switch(provided)
+        laid_out = None if layout is None else layout.lay_out(has_switched=switched.facts is not None)
+    left_out = (*change.problems, *plan.problems)
+    applied = replace(applied, plan=plan, generation=switched.number, left_out=left_out, laid_out=laid_out)
     application.tell(applied, switched.facts)
     return applied
 

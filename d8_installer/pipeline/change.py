@@ -27,7 +27,7 @@ class Change(Struct, frozen=True, kw_only=True):
     ``manifest_text``: the new text of the manifest, or None to leave it alone. ``seen``: the requesters, if all were
     read. ``asked``: who asks for which names, or None if no manifest was read. ``problems``: those of requesters that
     were left out. ``insist``: the images whose failure ends the command. ``awaited``: the image that a person
-    waits for; it is fetched first.
+    waits for; it is fetched first. ``lays_out``: what is laid out for the Go tool follows.
     """
 
     relocked: Relocked
@@ -39,6 +39,7 @@ class Change(Struct, frozen=True, kw_only=True):
     problems: tuple[D8Error, ...] = ()
     insist: frozenset[ImageName] = frozenset()
     awaited: ImageName | None = None
+    lays_out: bool = True
 
     @property
     def lock(self) -> Lock:
@@ -46,10 +47,24 @@ class Change(Struct, frozen=True, kw_only=True):
         return self.relocked.lock
 
 
+class LaidOut(Struct, frozen=True):
+    """What was laid out for the Go tool in *directory*: images with their versions, and those that were taken away."""
+
+    directory: str
+    placed: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry for ``data``."""
+        placed = [{"image": image, "version": version} for image, version in self.placed]
+        return {"directory": self.directory, "placed": placed, "removed": list(self.removed)}
+
+
 class Applied(Struct, frozen=True, kw_only=True):
     """The result of a Change: the plan, and the active generation's number (None if there still is none).
 
-    ``lock`` is the path of the lock file if its text has changed, or would change in a dry run.
+    ``lock`` is the path of the lock file if its text has changed, or would change in a dry run. ``laid_out`` is None if
+    nothing changed in the layout for the Go tool.
     """
 
     plan: Plan
@@ -59,6 +74,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     left_out: tuple[D8Error, ...] = ()
     lock: str | None = None
+    laid_out: LaidOut | None = None
 
     @property
     def has_placed(self) -> bool:
@@ -78,6 +94,7 @@ class Applied(Struct, frozen=True, kw_only=True):
             "withheld": sorted({placement.binary for placement in self.plan.withheld}),
             "left_out": [error.message for error in self.left_out],
             "lock": self.lock,
+            "laid_out": None if self.laid_out is None else self.laid_out.as_json(),
         }
 
 

@@ -51,6 +51,8 @@ class Options(Struct, frozen=True, kw_only=True):
     kubeconfig: str | None = None
     context: str | None = None
     exclude_newer: str | None = None
+    layout: str | None = None
+    plugins_dir: str | None = None
 
 
 class Scope(Struct, frozen=True, kw_only=True, dict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.pipeline.beside import laid_out
 from d8_installer.store import fs, stamp, trusted_directories
 from d8_installer.store.generations import file_name
 from d8_installer.store.store import Stored
@@ -31,6 +32,7 @@ def write_stamp(session: Session, workspace: Workspace, requesters: Requesters, 
     paths = workspace.generations.paths
     places = [*_places(session, workspace, plan, number), *requesters.watched]
     executables = [] if number is None else _executables(session, workspace, workspace.generations.load(number))
+    executables += laid_out(workspace)
     text = stamp.seen(paths, _files(session, workspace), places, executables, facts)
     fs.replace_file(paths.stamp, text, durable=False)
 
@@ -48,7 +50,7 @@ def _places(session: Session, workspace: Workspace, plan: Plan, number: int | No
     record = [] if number is None else [paths.record(number)]
     requests = {paths.request(request.hex) for p in plan.target for request in p.requests}
     directories = [paths.bin, *([paths.requests] if requests else []), *sorted(requests)]
-    return [*directories, *entry, *record, session.scope.home.schema]
+    return [*directories, *entry, *record, paths.layout, session.scope.home.schema]
 
 
 def _executables(session: Session, workspace: Workspace, generation: Generation) -> list[str]:

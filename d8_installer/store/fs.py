@@ -243,6 +243,16 @@ def copy_executable(old: str, new: str) -> None:
         raise
 
 
+def link_new(old: str, new: str) -> bool:
+    """Give the file *old* another name, *new*. Return False if there is a file of that name already."""
+    with _refusals("link", new):
+        try:
+            os.link(old, new)
+        except FileExistsError:
+            return False
+    return True
+
+
 def remove(path: str) -> None:
     """Remove a file or link, if it exists."""
     with _refusals("remove", path), contextlib.suppress(FileNotFoundError):

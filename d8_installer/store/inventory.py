@@ -26,7 +26,7 @@ _PROFILE: _Forms = {
     "current(\\.new)?": None,
     "generations": {r"[0-9]+(\.new|\.gone)?": None},
     "mutex": None,
-    f"(project|mounted|d8\\.lock|stamp\\.json|environments){_TEMPORARY}": None,
+    f"(project|mounted|d8\\.lock|stamp\\.json|layout\\.json|environments){_TEMPORARY}": None,
 }
 _HOME: _Forms = {
     r"bin(\.new)?": None,

@@ -191,6 +191,11 @@ class ProfilePaths:
         return os.path.join(self.root, "stamp.json")
 
     @property
+    def layout(self) -> str:
+        """``layout.json``: what was laid out for the Go tool, and where."""
+        return os.path.join(self.root, "layout.json")
+
+    @property
     def environments(self) -> str:
         """The file that lists the environments that were named on a command line and have plugins."""
         return os.path.join(self.root, "environments")

@@ -69,7 +69,7 @@ def _sweep_one(path: str) -> None:
 def recover(paths: ProfilePaths, switch: Switch) -> None:
     """Finish or remove the leftovers of a killed process in a profile. The caller holds its mutex and the home's."""
     finish(paths, switch)
-    fs.sweep(paths.root, "project", "d8.lock", "stamp.json", "environments")
+    fs.sweep(paths.root, "project", "d8.lock", "stamp.json", "layout.json", "environments")
 
 
 def finish(paths: ProfilePaths, switch: Switch) -> None:

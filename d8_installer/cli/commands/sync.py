@@ -18,6 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     strict.add_argument("--locked", action="store_true", help="fail if the lock is missing or stale (exit code 65)")
     strict.add_argument("--frozen", action="store_true", help="read only the lock, and no manifest")
     parser.add_argument("--prune", action="store_true", help="remove requesters that are not installed here")
+    parser.add_argument("--layout", choices=("d8", "none"), help="also lay the binaries out where d8 looks for plugins")
+    parser.add_argument("--plugins-dir", metavar="DIR", help="d8's directory of plugins (DECKHOUSE_CLI_PATH)")
     parser.add_argument("--to", metavar="DIR", help="write the binaries to DIR, and leave the profile unchanged")
 
 
@@ -38,6 +40,10 @@ def execute(context: Context) -> Outcome:
         raise UsageError("--locked and --frozen choose no version", hint="leave --exclude-newer out")
     if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
         raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
+    if typed.plugins_dir is not None and typed.layout != "d8":
+        raise UsageError("--plugins-dir is where --layout d8 lays out", hint="add --layout d8")
+    if typed.layout is not None and (typed.to is not None or typed.platform is not None):
+        raise UsageError("--layout is for the binaries of this machine", hint="leave --to and --platform out")
     options = SyncOptions(
         locked=typed.locked,
         frozen=typed.frozen,

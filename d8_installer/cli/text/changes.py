@@ -7,21 +7,31 @@ from d8_installer.model.plan import Fetch, Unlink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from d8_installer.model.plan import Link
-    from d8_installer.pipeline.change import Applied
+    from d8_installer.pipeline.change import Applied, LaidOut
 
 NOTHING = "nothing to do"
 
 
 def change_lines(result: Applied) -> list[str]:
     """Return a line for each change, and where the binaries are."""
+    laid_out = _laid_out(result.laid_out, dry_run=result.dry_run)
     changes = [step for step in result.plan.steps if not isinstance(step, Fetch)]
     lines = [_change(step, dry_run=result.dry_run) for step in changes]
     if result.dry_run:
         writes = [] if result.lock is None else [f"would write {result.lock}"]
-        return [*(_fetch(step) for step in result.plan.fetches), *lines, *writes] or [NOTHING]
+        return [*(_fetch(step) for step in result.plan.fetches), *lines, *writes, *laid_out] or [NOTHING]
     if lines:
-        return [*lines, _place(result)]
-    return [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches] or [NOTHING]
+        return [*lines, *laid_out, _place(result)]
+    restored = [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches]
+    return [*restored, *laid_out] or [NOTHING]
+
+
+def _laid_out(made: LaidOut | None, *, dry_run: bool) -> list[str]:
+    if made is None:
+        return []
+    would = "would be " if dry_run else ""
+    placed = [f"{image} {version}: {would}laid out for d8 in {made.directory}" for image, version in made.placed]
+    return [*placed, *(f"{image}: {would}removed from what is laid out for d8" for image in made.removed)]
 
 
 def _fetch(step: Fetch) -> str:

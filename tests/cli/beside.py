@@ -1,0 +1,59 @@
+"""A person who has `d8` too: what is laid out where the Go tool looks for plugins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.person import Person
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class BesideD8(Person):
+    """A person with a directory of the Go tool, which their commands find in its variable."""
+
+    def __init__(self, home: Path, source: Path) -> None:
+        super().__init__(home, source)
+        self.directory = home / "d8"
+        self.env = {"DECKHOUSE_CLI_PATH": str(self.directory)}
+
+    def plugin(self, name: str) -> Path:
+        """Return the directory of a plugin."""
+        return self.directory / "plugins" / name
+
+    def lays_out(self) -> None:
+        """Begin to lay out."""
+        self.ok("sync", "--layout", "d8")
+
+    def runs(self, name: str) -> str:
+        """Run a plugin as the Go tool does, by the link `current`, and return its line."""
+        return ran(self.plugin(name) / "current")
+
+    @property
+    def tree(self) -> dict[str, str]:
+        """Everything below the directory: a file with its bytes, a link with its target, a directory empty."""
+        return tree(self.directory)
+
+
+def ran(program: Path) -> str:
+    """Run a program, and return the line that it prints."""
+    return subprocess.run([program], capture_output=True, text=True, check=True).stdout.rstrip("\n")
+
+
+def tree(top: Path) -> dict[str, str]:
+    """Return everything below *top*: a file with its bytes, a link with its target, a directory empty."""
+    found = {}
+    for where, directories, files in os.walk(top):
+        for name in (*directories, *files):
+            path = os.path.join(where, name)
+            text = ""
+            if os.path.islink(path):
+                text = f"-> {os.readlink(path)}"
+            elif os.path.isfile(path):
+                with open(path, encoding="utf-8") as file:
+                    text = file.read()
+            found[os.path.relpath(path, top)] = text
+    return found
