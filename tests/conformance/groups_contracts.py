@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
+from d8_installer.cluster.api import Api, ApiReply
+from d8_installer.cluster.facts import DECKHOUSE_PATH, MODULES_PATH, VERSION_ANNOTATION, VERSION_PATH, read_facts
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.contract import MAX_CONTRACT, Contract, ModuleNeeds, annotation_bytes
 from d8_installer.model.contract_lookup import children_to_read, contract_in
@@ -20,7 +22,7 @@ from d8_installer.testing import go_dialect
 from tests.conformance.group import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from d8_installer.model.facts import FactKind
     from d8_installer.model.oci import ImageIndex, ImageManifest
@@ -176,6 +178,63 @@ def _contract_error(error: DocumentError) -> str:
     return f"invalid contract: {_rule(error)}"
 
 
+class _Answers:
+    """Stands for an API server whose documents a case describes."""
+
+    name = "https://127.0.0.1:6443"
+
+    def __init__(self, documents: Mapping[str, object]) -> None:
+        self.documents = documents
+
+    def send(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], body: bytes | None, limit: int
+    ) -> ApiReply:
+        document = self.documents[path]
+        if isinstance(document, int):
+            return ApiReply(document, b"{}")
+        return ApiReply(200, json.dumps(document).encode())
+
+
+_STATUS = {"forbidden": 403, "unauthorized": 401, "missing": 404, "not found": 404, "absent": 404, "timeout": 504}
+
+
+def _cluster_state(case: Input) -> Output:
+    module = {
+        "metadata": {"name": "m"},
+        "status": {"conditions": case.get("conditions") or []},
+        "properties": {"version": case.get("version", case.get("module_version"))},
+    }
+    given = {"metadata": {"annotations": {VERSION_ANNOTATION: _deckhouse_annotation(case)}}}
+    documents: dict[str, object] = {
+        VERSION_PATH: _or_failure(case, "kubernetes", {"gitVersion": case.get("kubernetes_git_version", "v1.31.4")}),
+        DECKHOUSE_PATH: _or_failure(case, "deckhouse_deployment", given),
+        MODULES_PATH: _or_failure(case, "modules", {"items": [module]}),
+    }
+    try:
+        facts = read_facts(Api(_Answers(documents)), _KINDS)
+    except D8Error:
+        return {"error": "snapshot fails"}
+    fact = facts.modules["m"]
+    return {
+        "enabled": fact.is_enabled,
+        "version": fact.version,
+        "kubernetes": facts.kubernetes,
+        "deckhouse": facts.deckhouse,
+        "error": None,
+    }
+
+
+def _deckhouse_annotation(case: Input) -> object:
+    named = (value for key, value in case.items() if "deckhouse" in key and key != "deckhouse_deployment")
+    return next(named, "v1.70.3")
+
+
+def _or_failure(case: Input, key: str, document: object) -> object:
+    """The document, or the status that stands for the failure that the case names."""
+    failure = case.get(key)
+    return _STATUS.get(failure, 500) if isinstance(failure, str) else document
+
+
 def _normalize(case: Input) -> Output:
     return {"normalized": normalized(Version.parse(text_of(case, "version"))).text}
 
@@ -190,6 +249,7 @@ def _cluster_constraint(case: Input) -> Output:
 
 GROUPS: dict[str, Group] = {
     "cluster_constraint": _cluster_constraint,
+    "cluster_state": _cluster_state,
     "contract_lookup": _contract_lookup,
     "contract_observed": _contract_observed,
     "contract_validation": _contract_validation,
