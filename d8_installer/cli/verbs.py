@@ -158,6 +158,13 @@ VERBS: Mapping[str, Verb] = {
             *("environments", "platform", "cutoff", "trust", "dry-run"),
             other_words="apply restore",
         ),
+        Verb(
+            "import",
+            "take over the plugins that d8 has installed",
+            *("trust", "dry-run"),
+            module="import_d8",
+            other_words="adopt migrate",
+        ),
         Verb("config", "show or change the settings", other_words="settings"),
         Verb("plugins", "list plugins, and enable or disable their code"),
         Verb("doctor", "find problems with this machine's setup", other_words="check"),

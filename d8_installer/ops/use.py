@@ -11,6 +11,7 @@ from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.editing import apply_with_warnings, changing, raise_if_left_out
+from d8_installer.ops.images.exactly import narrowed, with_requests
 from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
 from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.driver import usable_tags
@@ -19,10 +20,6 @@ from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from d8_installer.model.digest import Digest
-    from d8_installer.model.lock import Lock
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
     from d8_installer.pipeline.profile_access import Workspace
@@ -50,11 +47,11 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         tag = _published(session, name, version)
         for requirement in requirements:
             _refuse_outside(session, requirement, tag, workspace)
-        relocked = relock(session, replace(_narrowed(wanted, name, tag), strictness=LENIENT))
+        relocked = relock(session, replace(narrowed(wanted, name, tag), strictness=LENIENT))
         raise_if_left_out([name], relocked)
         for problem in relocked.problems:
             session.reporter.warn(problem.message)
-        lock = _with_requests(relocked.lock, name, requests)
+        lock = with_requests(relocked.lock, name, requests)
         change = Change(
             relocked=replace(relocked, lock=lock, text=lock.render()),
             reason=f"use {name} {tag}",
@@ -69,7 +66,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
 def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:
     """Return *wanted* with a requirement of any version for an image that no readable requester asks for.
 
-    It asks for the locked binaries, as the first locked requester. ``_with_requests`` restores that one's hash.
+    It asks for the locked binaries, as the first locked requester. ``with_requests`` restores that one's hash.
     """
     image = wanted.locked.find(name)
     if image is None or not image.requests:
@@ -77,25 +74,6 @@ def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:
     request = Request(name, Specifier.parse(ANY_VERSION), image.binaries, None, image.optional)
     stand_in = Requirement(image.requests[0][0], request)
     return replace(wanted, requirements=(*wanted.requirements, stand_in))
-
-
-def _narrowed(wanted: Wanted, name: ImageName, tag: str) -> Wanted:
-    """Return *wanted* with every request for *name* narrowed to exactly *tag*."""
-    exactly = Specifier.parse(f"==={tag}")
-    requirements = tuple(
-        replace(r, request=replace(r.request, version=exactly)) if r.request.name == name else r
-        for r in wanted.requirements
-    )
-    return replace(wanted, requirements=requirements)
-
-
-def _with_requests(lock: Lock, name: ImageName, hashes: Mapping[str, Digest]) -> Lock:
-    """Return *lock* with the hashes of the requests for *name* as they are, not as they were narrowed."""
-    images = []
-    for image in lock.images:
-        requests = tuple((who, hashes.get(who, narrowed)) for who, narrowed in image.requests)
-        images.append(replace(image, requests=requests) if image.name == name else image)
-    return replace(lock, images=tuple(images))
 
 
 def _published(session: Session, name: ImageName, version: str) -> str:

@@ -54,12 +54,14 @@ def fetch_all(
     awaited: ImageName | None = None,
     dispensable: Dispensable | None = None,
     asked: Mapping[tuple[str, str], ManifestBytes] | None = None,
+    admits: Callable[[Digest], bool] | None = None,
 ) -> Mapping[tuple[str, str], Digest]:
     """Do every Fetch of *plan* and prove what is unproven. The first failure ends it and leaves nothing behind.
 
     A failure of something *dispensable* is noted there instead, and the rest goes on. *awaited* is the image that a
     person waits for; other images begin once it is stored. *asked* are the manifests that tags led to when this command
-    locked them.
+    locked them. *admits* says of a file that was proven whether it is to be stored; if it is not, raise
+    NotAdmittedError.
 
     Return the locked tags that the source confirmed, by repository path and tag.
     """
@@ -76,6 +78,7 @@ def fetch_all(
             stop=threading.Event(),
             tags=LockedTags(session, session.source, asked or {}),
             dispensable=dispensable,
+            admits=admits,
         )
         pool = Pool(min(_AT_ONCE, session.scope.options.connections, count), "d8-fetch")
         _run(pool, job, plan, [g for g in groups if _has(g, awaited)], [g for g in groups if not _has(g, awaited)])
@@ -119,6 +122,10 @@ class _StoppedError(D8Error):
     """Another fetch failed, so this one ends too. It is never shown: the other's error is."""
 
 
+class NotAdmittedError(MismatchError):
+    """A file was proven, and the caller does not want it."""
+
+
 class _CutError(TryAgainError):
     """The transfer ended early because of ``error``. A fallback source hears of it on the way."""
 
@@ -145,6 +152,7 @@ class _Job(Struct, frozen=True, kw_only=True):
     stop: threading.Event
     tags: LockedTags
     dispensable: Dispensable | None
+    admits: Callable[[Digest], bool] | None = None
     batch_size: int = 0
 
     def fetch_each(self, steps: Iterable[Fetch]) -> None:
@@ -315,6 +323,8 @@ class _Job(Struct, frozen=True, kw_only=True):
         for file in extracted:
             if request.platform is not None:
                 check_executable(file.head, request.platform, f"{file.member!r} of {step.name} {request.tag}")
+            if self.admits is not None and not self.admits(file.digest):
+                raise NotAdmittedError(f"{file.member!r} of {step.name} {request.tag} is not wanted")
             name = self.names[request.layer, file.member]
             files[file.member] = NewFile(temporary[file.member], Stored(file.digest, file.size), name)
         self.session.store.admit(request.layer, files, request.provenance)

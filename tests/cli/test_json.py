@@ -190,6 +190,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "lock": (("lock", "--check"), 65),
     "export": (("export", "--format", "json"), 65),
     "sync": (("sync", "--frozen"), 65),
+    "import": (("import", "d8"), 69),
     "config": (("config", "get", "nonsense"), 2),
     "plugins": (("plugins", "enable", "nothing"), 2),
     "doctor": (("doctor", "--project"), 2),
