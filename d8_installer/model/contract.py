@@ -6,6 +6,7 @@ decided in ``resolve/requirements.py``.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
@@ -23,6 +24,8 @@ MAX_CONTRACT = 1 << 20
 """The bytes up to which a contract is read: those of the manifest that it stands in (rpp.md §4.2)."""
 BUILT_IN = frozenset(["delivery-kit", "package"])
 """The plugins that d8 has in itself: they count as installed, whatever the constraint (rpp.md §8)."""
+_NOT_IN_YAML = "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+"""The characters that JSON may have as they are, and that YAML refuses or reads as the end of a line."""
 _MODULES = "requirements.modules"
 _SECTIONS = "an object with sections such as mandatory and conditional"
 
@@ -157,13 +160,37 @@ class Contract(Struct, frozen=True, kw_only=True):
             if not is_image_name(need.name):
                 raise DocumentError(f"{need.name[:100]!r} is not the name of a plugin", key="requirements.plugins")
 
+    def as_json(self) -> dict[str, object]:
+        """Return the contract as a document, its members in the order of the Go tool (rpp.md §18.11)."""
+        document: dict[str, object] = {"name": self.name, "version": self.version, "description": self.description}
+        for key, names in (("env", self.env), ("flags", self.flags)):
+            if names:
+                document[key] = [{"name": name} for name in names]
+        plugins = self.plugins
+        document["requirements"] = {
+            "kubernetes": {"constraint": self.kubernetes},
+            "deckhouse": {"constraint": self.deckhouse},
+            "modules": _modules_json(self.modules),
+            "plugins": _sections(mandatory=plugins.mandatory, conditional=plugins.conditional),
+        }
+        return document
+
     def render(self) -> str:
         """Return the contract as the Go tool's cache has it, byte for byte (rpp.md §18.11)."""
         import json
 
-        text = json.dumps(_as_document(self), ensure_ascii=False, indent=2)
+        text = json.dumps(self.as_json(), ensure_ascii=False, indent=2)
         # Go writes these two escaped, in any case.
         return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
+
+    def annotation(self) -> str:
+        """Return the contract as the annotation of an image: base64 of JSON that YAML reads alike."""
+        import base64
+        import json
+
+        text = json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
+        escaped = re.sub(_NOT_IN_YAML, lambda found: f"\\u{ord(found[0]):04x}", text)
+        return base64.b64encode(escaped.encode()).decode()
 
 
 def annotation_bytes(annotation: str) -> bytes:
@@ -267,27 +294,11 @@ def _refuse_bad_constraint(constraint: str, where: str) -> None:
 # -- writing (rpp.md §18.11) --------------------------------------------------------------------------
 
 
-def _as_document(contract: Contract) -> dict[str, object]:
-    document: dict[str, object] = {
-        "name": contract.name,
-        "version": contract.version,
-        "description": contract.description,
-    }
-    for key, names in (("env", contract.env), ("flags", contract.flags)):
-        if names:
-            document[key] = [{"name": name} for name in names]
-    modules, plugins = contract.modules, contract.plugins
-    document["requirements"] = {
-        "kubernetes": {"constraint": contract.kubernetes},
-        "deckhouse": {"constraint": contract.deckhouse},
-        "modules": _sections(mandatory=modules.mandatory, conditional=modules.conditional)
-        | {
-            key: [_group(group) for group in groups]
-            for key, groups in (("anyOf", modules.any_of), ("noneOf", modules.none_of))
-            if groups
-        },
-        "plugins": _sections(mandatory=plugins.mandatory, conditional=plugins.conditional),
-    }
+def _modules_json(modules: ModuleNeeds) -> dict[str, object]:
+    document = _sections(mandatory=modules.mandatory, conditional=modules.conditional)
+    for key, groups in (("anyOf", modules.any_of), ("noneOf", modules.none_of)):
+        if groups:
+            document[key] = [_group(group) for group in groups]
     return document
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from d8_installer.errors import DiskError, DocumentError, MismatchError, UsageError
+from d8_installer.model.contract_lookup import CONTRACT_ANNOTATION
 from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES, check_executable, identify
 from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
@@ -33,6 +34,7 @@ from d8_installer.store.unpack import MAX_FILE_BYTES, MAX_WALK_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from d8_installer.model.contract import Contract
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
 
@@ -47,11 +49,15 @@ _LAST_SECOND = 253_402_300_799  # the end of the year 9999
 
 
 class ImageOptions(Struct, frozen=True):
-    """How to publish: whether a tag may get other bytes, SOURCE_DATE_EPOCH in seconds, and more index annotations."""
+    """How to publish: whether a tag may get other bytes, SOURCE_DATE_EPOCH in seconds, and what the index carries.
+
+    That is more annotations, and the contract of the plugin.
+    """
 
     replace: bool = False
     epoch: int | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    contract: Contract | None = None
 
     def __post_init__(self) -> None:
         if self.epoch is not None and not 0 <= self.epoch <= _LAST_SECOND:
@@ -297,6 +303,8 @@ def _index(children: Sequence[BuiltChild], image: ImageName, tag: str, options: 
         platform = {"architecture": child.platform.architecture, "os": child.platform.os}
         entries.append({**entry, "platform": platform})
     annotations = {**options.annotations, VERSION_ANNOTATION: tag, TITLE_ANNOTATION: image.short}
+    if options.contract is not None:
+        annotations[CONTRACT_ANNOTATION] = options.contract.annotation()
     if options.epoch is not None:
         annotations.setdefault(CREATED_ANNOTATION, _created(options.epoch))
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, "annotations": annotations}

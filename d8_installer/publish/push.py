@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from d8_installer.errors import DiskError, NotAllowedError
 from d8_installer.model.digest import Digest
 from d8_installer.model.value import Struct
+from d8_installer.model.value import replace as with_fields
 from d8_installer.publish.image import BuiltChild, BuiltImage, ImageOptions, build_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from d8_installer.model.contract import Contract
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
     from d8_installer.model.source import Destination
@@ -36,7 +38,10 @@ class PublishedChild(Struct, frozen=True, kw_only=True):
 
 
 class Published(Struct, frozen=True, kw_only=True):
-    """The image as the destination has it now; ``changed`` is False if the destination had it before."""
+    """The image as the destination has it now; ``changed`` is False if the destination had it before.
+
+    ``contract`` is the one that its index carries, None if it has none.
+    """
 
     destination: str
     image: str
@@ -44,6 +49,7 @@ class Published(Struct, frozen=True, kw_only=True):
     index: Digest
     children: tuple[PublishedChild, ...]
     changed: bool
+    contract: Contract | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the value of the envelope's result."""
@@ -57,6 +63,7 @@ class Published(Struct, frozen=True, kw_only=True):
                 str(child.platform): {"child": str(child.child), "layer": str(child.layer), "size": child.size}
                 for child in self.children
             },
+            "contract": None if self.contract is None else self.contract.as_json(),
         }
 
 
@@ -70,7 +77,8 @@ def publish(
         raise DiskError(f"cannot make a temporary directory: {error.strerror}", hint="set TMPDIR") from error
     with folder as path:
         built = build_image(builds, image, tag, path, options)
-        return push(built, destination, image, tag, options.replace)
+        published = push(built, destination, image, tag, options.replace)
+    return with_fields(published, contract=options.contract)
 
 
 def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str, replace: bool = False) -> Published:

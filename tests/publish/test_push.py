@@ -70,6 +70,7 @@ def test_the_result_as_json(builds: list[tuple[Platform, str]]) -> None:
         "platforms": {
             "linux-amd64": {"child": str(child.child), "layer": str(child.layer), "size": child.size},
         },
+        "contract": None,
     }
     json.dumps(published.as_json())
 

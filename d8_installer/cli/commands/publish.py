@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", metavar="NAME", required=True, help="short name of the image")
     parser.add_argument("--version", metavar="TAG", required=True, help="tag to publish, such as v1.4.2")
     parser.add_argument("--to", metavar="URL", required=True, help="oci-layout:DIR, or oci://HOST/ROOT")
+    parser.add_argument("--contract", metavar="FILE", help="what the plugin requires, in TOML, JSON or YAML")
     parser.add_argument("--replace", action="store_true", help="replace the bytes of a tag that is already published")
 
 
@@ -33,12 +34,17 @@ def execute(context: Context) -> Outcome:
     from d8_installer.publish.image import ImageOptions
     from d8_installer.publish.push import publish
 
-    typed = context.arguments
+    typed, image = context.arguments, image_name(context.arguments.image)
     builds = [_build(text) for text in typed.builds]
-    options = ImageOptions(typed.replace, source_date(context.environ))
     with context.session() as session:
+        contract = None
+        if typed.contract is not None:
+            from d8_installer.publish.contract import read_contract
+
+            contract = read_contract(typed.contract, image, typed.version, session.reporter.warn)
+        options = ImageOptions(typed.replace, source_date(context.environ), contract=contract)
         destination = session.sources.open_destination(typed.to)
-        result = publish(builds, image_name(typed.image), typed.version, destination, options)
+        result = publish(builds, image, typed.version, destination, options)
     return Outcome(result.as_json(), publish_lines(result))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli.text.contracts import contract_lines
 from d8_installer.model.plurals import counted, sized
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def publish_lines(result: Published) -> list[str]:
-    """Return the image with its index, and below it the platforms."""
+    """Return the image with its index, and below it the platforms and what the contract asks for."""
     verb = "published" if result.changed else "already there:"
     children = [f"  {child.platform}  {child.child}  {sized(child.size)}" for child in result.children]
-    return [f"{verb} {result.image}:{result.tag}  {result.index}", *children]
+    asked = [] if result.contract is None else [f"  {line}" for line in contract_lines(result.contract)]
+    return [f"{verb} {result.image}:{result.tag}  {result.index}", *children, *asked]
 
 
 def wheel_lines(wheels: Iterable[Packed]) -> list[str]:
