@@ -130,6 +130,8 @@ class Context:
             exclude_newer=getattr(typed, "exclude_newer", None),
             layout=getattr(typed, "layout", None),
             plugins_dir=getattr(typed, "plugins_dir", None),
+            facts=getattr(typed, "facts", None),
+            skip_cluster_checks=getattr(typed, "skip_cluster_checks", False),
         )
         secrets = self.talk.screen.secrets
         secrets.add(*(self.environ.get(name) for name in VARIABLES))

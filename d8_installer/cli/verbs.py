@@ -167,6 +167,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb("config", "show or change the settings", other_words="settings"),
         Verb("plugins", "list plugins, and enable or disable their code"),
+        Verb("facts", "write what a cluster is, as far as requirements of images ask for it"),
         Verb("doctor", "find problems with this machine's setup", other_words="check"),
         Verb("ensurepath", "add the bin directory to PATH in your shell's start-up files"),
         Verb("env", "print the line that puts a profile's binaries on the PATH of this shell"),

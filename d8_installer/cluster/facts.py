@@ -28,7 +28,7 @@ VERSION_ANNOTATION = "core.deckhouse.io/version"
 _ENABLING = frozenset(["EnabledByModuleManager", "EnabledByModuleConfig"])
 _LONGEST_NAME = 253
 _PAGE = ("limit", "500")
-_SKIP = "or do without the check: --skip-cluster-checks"
+SKIP_HINT = "or do without the check: --skip-cluster-checks"
 
 
 def read_facts(api: Api, kinds: Collection[FactKind], *, read_at: str = "") -> ClusterFacts:
@@ -99,4 +99,4 @@ def _reading(what: str, right: Right | None = None) -> Iterator[None]:
         problem, hint = f"cannot read {what}", error.hint
         if right is not None and error.status == 403:
             problem, hint = f"{problem}: you lack the right to {right.text}", right.grant(user_of(error.message))
-        raise error.within(problem, hint=f"{hint}; {_SKIP}") from error
+        raise error.within(problem, hint=f"{hint}; {SKIP_HINT}") from error

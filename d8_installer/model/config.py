@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from d8_installer.errors import ConfigError, DocumentError, UsageError
 from d8_installer.model.address import shown
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 _MAX_CONFIG_TOML = 1 << 20
-TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file", "layout"])
+TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file", "layout", "cluster_checks"])
 """The settings whose value is one text."""
+CheckMode = Literal["auto", "always", "never"]
+"""Whether requirements are compared with a cluster (docs/requirements.md)."""
 DEFAULT_RETENTION = 10
 """The number of generations that a profile keeps."""
 
@@ -29,7 +31,7 @@ class Config(Struct, frozen=True, kw_only=True):
     Python environments in which plugins are searched (absolute paths). ``token_file`` holds the endpoint's bearer
     token. ``safe_directories`` are projects and homes that are trusted even if another user owns them: absolute paths,
     ``DIR/*`` for all below DIR, ``*`` for all. ``layout`` is ``d8`` if the user's binaries are laid out for the Go tool
-    as well.
+    as well. ``cluster_checks`` says when requirements are compared with a cluster.
     """
 
     endpoint: str | None = None
@@ -46,6 +48,7 @@ class Config(Struct, frozen=True, kw_only=True):
     token_file: str | None = None
     safe_directories: tuple[str, ...] = ()
     layout: str | None = None
+    cluster_checks: CheckMode = "auto"
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -74,6 +77,7 @@ class Config(Struct, frozen=True, kw_only=True):
             token_file=table.optional("token_file", str, "text in quotes"),
             safe_directories=table.list_of("safe_directories", _safe) or (),
             layout=table.parsed("layout", _layout),
+            cluster_checks=table.parsed("cluster_checks", _check_mode) or "auto",
         )
         table.close()
         return config
@@ -182,3 +186,11 @@ def _retention(table: Table) -> int:
     if retention is not None and not 1 <= retention <= 10_000:
         table.fail("must be between 1 and 10000", "retention")
     return DEFAULT_RETENTION if retention is None else retention
+
+
+def _check_mode(value: object) -> CheckMode:
+    known: dict[object, CheckMode] = {mode: mode for mode in get_args(CheckMode)}
+    try:
+        return known[value]
+    except (KeyError, TypeError) as error:
+        raise DocumentError('must be "auto", "always" or "never"') from error

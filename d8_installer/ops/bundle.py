@@ -10,11 +10,12 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError, UsageError
+from d8_installer.errors import DiskError, MismatchError, NotFoundError, TryAgainError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import ANY_PLATFORM, platform_of
 from d8_installer.model.platform import typed_platform
 from d8_installer.model.value import Struct, replace
+from d8_installer.ops.output_file import output_file
 from d8_installer.pipeline import provenance
 from d8_installer.pipeline.pool import workers
 from d8_installer.pipeline.relock import refuse_stale
@@ -29,15 +30,12 @@ if TYPE_CHECKING:
 
     from d8_installer.model.lock import Lock, LockedImage, Pin
     from d8_installer.model.platform import Platform
-    from d8_installer.model.profile import Profile
     from d8_installer.model.source import LayerRequest, ManifestBytes
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.provenance import Manifests
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session
 
-_OPEN_ALREADY = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
-_SUCH_AS = "name a file, such as -o tools.bundle"
 _TRIES = 3
 _MANIFEST_LIMIT = 4 << 20
 
@@ -71,7 +69,7 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     not locked for a platform, raise NotFoundError.
     """
     profile = session.profiles.find()
-    path = _output_file(session, profile, output)
+    path = output_file(session, profile, output, "tools.bundle")
     session.profiles.refuse_foreign(session.scope.home.root)
     workspace = session.profiles.read(profile)
     requesters = gather(session, workspace, given)
@@ -102,42 +100,6 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
         layers=len(layers),
         platforms=tuple(sorted({str(platform) for platform in chosen} or locked)),
     )
-
-
-def _output_file(session: Session, profile: Profile, typed: str) -> str:
-    """Return the real path of the file that ``-o`` names. Nothing is written here.
-
-    A device, a file in the home, or one of the profile's own documents is a UsageError. A directory, or a file in a
-    directory that does not exist, is a DiskError.
-    """
-    absolute = os.path.normpath(os.path.join(session.scope.directory, typed))
-    path = os.path.realpath(absolute)
-    if typed in {"", "-"} or typed.endswith(os.sep):
-        raise UsageError(f"-o {typed!r} names no file", hint=_SUCH_AS)
-    if os.name == "posix" and absolute.startswith(_OPEN_ALREADY):
-        raise UsageError(f"-o {typed} is not a name of a file: a bundle is written whole, in one rename", hint=_SUCH_AS)
-    if os.path.exists(path) and not os.path.isfile(path):
-        what = "a directory" if os.path.isdir(path) else "not a regular file"
-        raise DiskError(f"cannot write {absolute}: it is {what}", hint=_SUCH_AS)
-    home = os.path.realpath(session.scope.home.root)
-    if os.path.commonpath([home, path]) == home:
-        raise UsageError(f"-o {typed} is inside the home, where everything is d8-installer's own", hint=_SUCH_AS)
-    if not os.path.isdir(os.path.dirname(path)):
-        raise DiskError(
-            f"cannot write {absolute}: there is no directory {os.path.dirname(path)}",
-            hint="make the directory first, or name a file elsewhere",
-        )
-    for own in (profile.manifest, profile.lock, session.scope.config_file):
-        if os.path.realpath(own) == path or (os.path.exists(path) and _is_same(own, path)):
-            raise UsageError(f"-o {typed} would take the place of {own}", hint=_SUCH_AS)
-    return path
-
-
-def _is_same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
 
 
 def _refuse_twice() -> None:

@@ -53,6 +53,8 @@ class Options(Struct, frozen=True, kw_only=True):
     exclude_newer: str | None = None
     layout: str | None = None
     plugins_dir: str | None = None
+    facts: str | None = None
+    skip_cluster_checks: bool = False
 
 
 class Scope(Struct, frozen=True, kw_only=True, dict=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.cluster_access import ClusterAccess
+from d8_installer.pipeline.cluster_checks import ClusterChecks
 from d8_installer.pipeline.events import Announcer
 from d8_installer.pipeline.plugin_host import PluginHost
 from d8_installer.pipeline.profile_access import ProfileAccess, Workspace
@@ -30,6 +31,7 @@ class Session(Struct, frozen=True, kw_only=True):
     plugins: PluginHost
     cluster: ClusterAccess
     reporter: Announcer
+    checks: ClusterChecks
 
     def __enter__(self) -> Session:
         return self
@@ -57,6 +59,10 @@ class Session(Struct, frozen=True, kw_only=True):
         """Return a session of the same command in another scope. It keeps nothing that was read for this one."""
         return _wired(scope, self.reporter, self.sources.closing, self.cluster.in_scope(scope))
 
+    def held_by(self, what: str) -> Session:
+        """Return a session that contacts no cluster because of *what*, an option, unless the settings demand it."""
+        return replace(self, checks=self.checks.held_by(what))
+
     def keeping_platform(self, workspace: Workspace) -> Session:
         """Return a session for the active generation's platform, so that no plugin has to be asked to uninstall."""
         active = None
@@ -83,4 +89,5 @@ def _wired(scope: Scope, announcer: Announcer, closing: contextlib.ExitStack, cl
         plugins=plugins,
         cluster=cluster,
         reporter=announcer,
+        checks=ClusterChecks(scope, cluster, announcer),
     )

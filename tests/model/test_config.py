@@ -23,6 +23,7 @@ reserved = ["ls"]
 plugins = ["kubeconfig"]
 retention = 3
 token_file = "/token"
+cluster_checks = "never"
 
 [owners]
 d8 = "deckhouse-cli"
@@ -45,6 +46,7 @@ def test_every_setting() -> None:
         plugins=("kubeconfig",),
         retention=3,
         token_file="/token",
+        cluster_checks="never",
     )
     assert config.as_json() == {
         "endpoint": "https://rpp",
@@ -60,6 +62,8 @@ def test_every_setting() -> None:
         "client_key": None,
         "safe_directories": [],
         "token_file": "/token",
+        "cluster_checks": "never",
+        "layout": None,
     }
 
 
@@ -98,6 +102,8 @@ def test_any_bytes_are_a_config_or_refused(raw: bytes) -> None:
         ("retention = 0", "config.toml:1: retention: must be between 1 and 10000"),
         ("retention = 10001", "config.toml:1: retention: must be between 1 and 10000"),
         ("retention = true", "config.toml:1: retention: must be a number of generations"),
+        ("cluster_checks = []", 'config.toml:1: cluster_checks: must be "auto"'),
+        ("cluster_checks = 'Auto'", 'config.toml:1: cluster_checks: must be "auto", "always" or "never"'),
         ("endpiont = 'x'", "config.toml:1: endpiont: unknown key `endpiont`"),
     ],
 )
