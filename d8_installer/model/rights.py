@@ -76,8 +76,8 @@ class Right(Struct, frozen=True, kw_only=True):
         if self.cluster_role or not self.namespace:
             bound = f"kubectl create clusterrolebinding {binding} --clusterrole={role} {_subject(user)}"
             return bound if self.cluster_role else f"kubectl create clusterrole {role} {self._rule()}; {bound}"
-        made = f"kubectl -n {self.namespace} create role {role} {self._rule()}"
-        return f"{made}; kubectl -n {self.namespace} create rolebinding {binding} --role={role} {_subject(user)}"
+        made = f"kubectl create role {role} -n {self.namespace} {self._rule()}"
+        return f"{made}; kubectl create rolebinding {binding} -n {self.namespace} --role={role} {_subject(user)}"
 
     def _rule(self) -> str:
         named = f" --resource-name={self.name}" if self.name else ""

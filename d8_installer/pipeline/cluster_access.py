@@ -197,7 +197,7 @@ def _options(context: ClusterContext, scope: Scope, reporter: Reporter) -> Clien
         roots=None if context.ca is None or is_insecure else context.ca.read("the CA of the kubeconfig"),
         insecure=is_insecure,
         server_name=context.server_name,
-        forward_proxy=_proxy(context),
+        forward_proxy=forward_proxy(context),
         env=scope.environ,
         offline=scope.is_offline,
         connect_timeout=min(scope.timeout, CONNECT_TIMEOUT),
@@ -208,7 +208,8 @@ def _options(context: ClusterContext, scope: Scope, reporter: Reporter) -> Clien
     )
 
 
-def _proxy(context: ClusterContext) -> str | None:
+def forward_proxy(context: ClusterContext) -> str | None:
+    """Return the ``proxy-url`` of the cluster, through which its API and its endpoint are reached; it may be None."""
     if context.proxy is None or context.proxy.lower().startswith(("http://", "https://")):
         return context.proxy
     raise ConfigError(

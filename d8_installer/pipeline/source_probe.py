@@ -25,7 +25,11 @@ def ask_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...]:
     A missing image is an answer. Nothing is raised if there is no source, since other findings say so.
     """
     image = _image(session, profile)
-    return tuple(_ask(session, url, image) for url in session.sources.named)
+    try:
+        urls = session.sources.named or session.sources.endpoints
+    except D8Error:
+        return ()
+    return tuple(_ask(session, url, image) for url in urls)
 
 
 def _ask(session: Session, url: str, image: ImageName) -> AskedSource:

@@ -1,4 +1,8 @@
-"""Sources: where a command's images come from, and how sources and destinations are reached."""
+"""Sources: where a command's images come from, and how sources and destinations are reached.
+
+An endpoint that is named comes first: by the command line, the environment or the settings. Else the cluster of the
+kubeconfig is searched for one.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from d8_installer.model.identity import Identity
     from d8_installer.model.source import Destination, Source
     from d8_installer.pipeline.cluster_access import ClusterAccess
     from d8_installer.pipeline.credentials import EndpointIdentity
+    from d8_installer.pipeline.endpoint_choice import ChosenEndpoint
+    from d8_installer.pipeline.endpoint_search import EndpointSearch
     from d8_installer.pipeline.plugin_host import PluginHost
     from d8_installer.pipeline.reporter import Reporter
     from d8_installer.pipeline.scope import Scope
@@ -44,13 +50,27 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def endpoints(self) -> tuple[str, ...]:
-        """The URLs as in ``named``; a ConfigError where there are none."""
-        if not self.named:
+        """The URLs as in ``named``, else that of the cluster's proxy; a ConfigError where there are none."""
+        if self.named:
+            return self.named
+        if self.search is None:
             raise ConfigError(
-                "no endpoint is set, so there is no place to get images from",
-                hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`",
+                "no endpoint is set and no kubeconfig names a cluster, so there is no place to get images from",
+                hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`, or name the "
+                "cluster's kubeconfig with --kubeconfig FILE",
             )
-        return self.named
+        return (self.search.chosen.url,)
+
+    @cached_property
+    def search(self) -> EndpointSearch | None:
+        """The search for the endpoint in the cluster; None if a source is named, or if there is no cluster."""
+        if self.named or self.cluster.context is None:
+            return None
+        from d8_installer.pipeline.endpoint_search import EndpointSearch
+
+        return EndpointSearch(
+            scope=self.scope, cluster=self.cluster, reporter=self.reporter, access=lambda: self.access
+        )
 
     @property
     def endpoint(self) -> str:
@@ -60,6 +80,11 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def combined(self) -> Source:
         """The source, or one that asks all of them in their order; opened at first use."""
+        search = self.search
+        if search is not None:
+            from d8_installer.pipeline.discovered_source import DiscoveredSource
+
+            return DiscoveredSource(search, lambda chosen, wait: self._open_found(search, chosen, wait))
         if len(self.endpoints) == 1:
             return self.open_source(self.endpoint)
         from d8_installer.registry.fallback import Candidate, FallbackSource
@@ -72,8 +97,20 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         from d8_installer.plugin.schemes import open_source
 
         access = access or self.access
-        access = access if url == self.endpoint else access.without_identity()
+        access = self._for_endpoint(access) if url == self.endpoint else access.without_identity()
         return self.closing.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
+
+    def _for_endpoint(self, access: Access) -> Access:
+        return access if self.search is None else self.search.access_to(self.search.chosen.endpoint, access)
+
+    def _open_found(
+        self, search: EndpointSearch, chosen: ChosenEndpoint, wait: Callable[[float], object] | None
+    ) -> Source:
+        """Open the source at an endpoint that the cluster names; it gets the identity of the same cluster."""
+        from d8_installer.plugin.schemes import open_source
+
+        access = replace(search.access_to(chosen.endpoint, self.access), wait=wait)
+        return self.closing.enter_context(contextlib.closing(open_source(chosen.url, access, {})))
 
     def open_destination(self, url: str) -> Destination:
         """Open the destination at *url*."""
@@ -115,6 +152,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             configured_file=self._configured_token_file,
             refused=refused,
             cluster_identity=lambda: self.cluster.identity(refused),
+            is_discovered=not self.named,
         )
 
     @property

@@ -137,7 +137,7 @@ class RppSource:
         Any other success (a part, no content) is not an answer of such a proxy (rpp.md §2).
         """
         if status in (401, 403):
-            raise rpp_errors.refused_identity(self.name, status, self._token_from())
+            raise rpp_errors.refused_identity(self.name, status, self._token_from(), body)
         if status == 404 and gone is not None:
             raise gone
         rpp_errors.raise_for_status(request, status, body, self.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, NotAllowedError, NotFoundError, TryAgainError, UnreachableError
 from d8_installer.model.reference import PLUGIN_ROOT
+from d8_installer.model.rights import DOWNLOAD, NAMESPACE, PROXY, user_of
 from d8_installer.model.value import Struct, replace
 from d8_installer.registry.http_status import CLIENT_CERTIFICATE_HINT, wants_certificate, wants_tls
 from d8_installer.registry.rpp_routes import IMAGE_NOT_FOUND_BODY, MANIFEST_NOT_FOUND_BODY, Route, parse_path
@@ -22,6 +23,8 @@ MAX_SNIPPET_BYTES = 256
 
 _SENTINELS = {401: "unauthorized", 403: "forbidden", 404: "image or tag not found"}
 _PASSING = frozenset([408, 425, 429])
+_PODS = f"`kubectl -n {NAMESPACE} get pods -l app={PROXY}`"
+_DENIED_FOR = "the proxy remembers a refusal for 30 s"
 _LOGIN_PAGE = "a registry-packages-proxy never redirects, so this may be a login page; check the address"
 
 
@@ -77,7 +80,7 @@ def _other_status(status: int, body: bytes) -> Verdict:
         return verdict(
             TryAgainError,
             sentinel,
-            "try again; if that does not help, look at the pods with the label app=registry-packages-proxy",
+            f"try again; if that does not help, look at the proxy's pods: {_PODS}",
         )
     if wants_certificate(status, body):
         return verdict(NotAllowedError, f"it requires a client certificate (status {status})", CLIENT_CERTIFICATE_HINT)
@@ -96,7 +99,7 @@ def _hint(call: ProxyCall, status: int, body: bytes) -> str:
     if status == 401:
         return "give a bearer token: D8_RPP_TOKEN or --token-file FILE"
     if status == 403:
-        return "ask for the ClusterRole d8:registry-packages-proxy:cli-download; a refusal is remembered for 30 s"
+        return f"{DOWNLOAD.grant(_user_in(body))}; {_DENIED_FOR}"
     if "/manifests/" in call.path and not has_manifest_route(body):
         return "this proxy has no manifest route: it needs Deckhouse 1.77 or newer; check --endpoint"
     if call.path.endswith("/tags"):
@@ -120,22 +123,33 @@ def _snippet(body: bytes) -> str:
 # --- 401, 403 and 404, with what the source knows -------------------------------------------------------------
 
 _GIVE = "type `d8-installer config set token_file FILE`, set D8_RPP_TOKEN, or log in to the cluster with kubectl"
-_RENEW = "it may have expired: get a new one, then type the same command again"
-_ROLE = (
-    "ask for the ClusterRole d8:registry-packages-proxy:cli-download; "
-    "the proxy remembers a refusal for 30 s (kubectl auth can-i get deployments/registry-packages-proxy "
-    "--subresource=cli-binary -n d8-cloud-instance-manager)"
+_RENEW = (
+    "it may have expired: log in again, then type the same command again; if `kubectl auth whoami` accepts it, the "
+    f"proxy may not reach its API server, which it answers in the same way: {_PODS}"
 )
+_CHECK = f"`kubectl auth can-i get deployments/{PROXY} --subresource=cli-binary -n {NAMESPACE}`"
 
 
-def refused_identity(address: Shown, status: int, token_from: str | None) -> D8Error:
-    """Return the error of a 401 or 403 (rpp.md §2.3, §5); *token_from* names where the token came from."""
+def refused_identity(address: Shown, status: int, token_from: str | None, body: bytes = b"") -> D8Error:
+    """Return the error of a 401 or 403 (rpp.md §2.3, §5); *token_from* names where the token came from.
+
+    The *body* of a 403 names the user, to whom an administrator can give the right.
+    """
     if status == 403:
+        user = _user_in(body)
         whom = f"the token from {token_from}" if token_from else "a request without a token"
-        return NotAllowedError(f"{address} does not let {whom} download images (status 403)", hint=_ROLE)
+        named = f"user {user}, " if user else ""
+        return NotAllowedError(
+            f"{address} does not let {whom} download images ({named}status 403)",
+            hint=f"{DOWNLOAD.grant(user)}; {_DENIED_FOR}; then {_CHECK} says yes",
+        )
     if token_from is None:
         return NotAllowedError(f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE)
     return NotAllowedError(f"{address} refuses the token from {token_from} (status 401)", hint=_RENEW)
+
+
+def _user_in(body: bytes) -> str | None:
+    return user_of(_snippet(body))
 
 
 def absent(address: Shown, image: str, ref: str, platform: Platform | None = None) -> NotFoundError:

@@ -82,7 +82,12 @@ def _clause(text: str) -> str:
     return ": it is not HTTP/1.1" if "_" in plain else f": {plain[:1].lower()}{plain[1:100]}"
 
 
-def _not_connected(error: httpx2.TransportError, origin: Origin, proxy: str | None) -> FailedTryError:
+def connection_fault(error: BaseException, origin: Origin, proxy: str | None) -> D8Error:
+    """Return the error of a connection that was not made, or whose TLS failed."""
+    return _not_connected(error, origin, proxy).error
+
+
+def _not_connected(error: BaseException, origin: Origin, proxy: str | None) -> FailedTryError:
     where = f"{origin} through the proxy {shown(proxy)}" if proxy else str(origin)
     causes = list(_causes(error))
     if (fault := tls_fault(causes, origin, where)) is not None:

@@ -23,6 +23,7 @@ def client_options(access: Access, origin: Origin) -> ClientOptions:
         certificate = ClientCertificate(origin, access.client_cert, access.client_key)
     return ClientOptions(
         ca_file=access.ca_file,
+        roots=access.roots,
         insecure=access.insecure,
         env=access.env,
         forward_proxy=access.forward_proxy,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from tests.conformance import (
+    groups_cluster,
     groups_contracts,
     groups_extraction,
     groups_registry,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conformance.group import Group, Input, Output
 
 GROUPS: dict[str, Group] = {
+    **groups_cluster.GROUPS,
     **groups_contracts.GROUPS,
     **groups_extraction.GROUPS,
     **groups_registry.GROUPS,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FILES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 CASES = [case for file in FILES for case in runner.load(str(file))]
 KNOWN = [case for case in CASES if case.group in runner.GROUPS]
-OF_THE_CLUSTER = {"endpoint_discovery", "planner", "selection"}
+OF_THE_CLUSTER = {"planner", "selection"}
 """The groups that have no adapter: what they are about is not built yet."""
 
 

@@ -1,0 +1,105 @@
+"""Finds the endpoint in a cluster where the person names none: the one that was kept, else the cluster is asked."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from d8_installer.cluster.discovery import EXPLICIT, discover
+from d8_installer.errors import D8Error, DiskError, UnreachableError
+from d8_installer.model.address import shown
+from d8_installer.model.value import Struct, replace
+from d8_installer.pipeline import endpoint_cache
+from d8_installer.pipeline.cluster_access import forward_proxy
+from d8_installer.pipeline.endpoint_choice import SECONDS, ChosenEndpoint, first_verified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d8_installer.cluster.discovery import NamedEndpoint
+    from d8_installer.pipeline.cluster_access import ClusterAccess
+    from d8_installer.pipeline.reporter import Reporter
+    from d8_installer.pipeline.scope import Scope
+    from d8_installer.plugin.records import Access
+    from d8_installer.registry.handshake import PeerCertificate
+
+
+class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
+    """The search for the endpoint of one cluster. *access* returns how the person reaches any source."""
+
+    scope: Scope
+    cluster: ClusterAccess
+    reporter: Reporter
+    access: Callable[[], Access]
+
+    @cached_property
+    def chosen(self) -> ChosenEndpoint:
+        """The endpoint: the one that was kept, else the one that is found now. Offline, only the former."""
+        kept = self.kept()
+        if kept is not None:
+            self.reporter.detail(f"endpoint {shown(kept.url)}, named by {kept.named_by}; kept from an earlier command")
+            return kept
+        if self.scope.is_offline:
+            raise UnreachableError(
+                "no endpoint is set, and the cluster was not asked: this run is offline",
+                hint=f"leave out --offline (D8_OFFLINE), or {EXPLICIT}",
+            )
+        return self._search()
+
+    def kept(self) -> ChosenEndpoint | None:
+        """Return the endpoint that was found within the last hour, or None. No server is asked."""
+        return endpoint_cache.load(self.scope.home, self.cluster.key, self.scope.clock())
+
+    def again(self, error: D8Error | None) -> ChosenEndpoint:
+        """Forget the endpoint that was kept, since it failed with *error*, and ask the cluster."""
+        why = "does not answer" if error is None else error.message
+        self.reporter.detail(f"the kept endpoint failed, so the cluster is asked again: {why}")
+        self.drop()
+        return self._search()
+
+    def drop(self) -> None:
+        """Forget the endpoint that was kept."""
+        with contextlib.suppress(DiskError):  # a home that is read-only keeps it for the hour
+            endpoint_cache.drop(self.scope.home, self.cluster.key)
+
+    def access_to(self, endpoint: NamedEndpoint, access: Access) -> Access:
+        """Return *access* with the CA that the cluster publishes for *endpoint* and the kubeconfig's forward proxy.
+
+        If nothing is to be verified, no CA counts (rpp.md §18.6).
+        """
+        context = self.cluster.context
+        return replace(
+            access,
+            roots=endpoint.ca.encode() if endpoint.ca is not None and not access.insecure else None,
+            forward_proxy=None if context is None else forward_proxy(context),
+        )
+
+    def attempt(self, endpoint: NamedEndpoint) -> PeerCertificate:
+        """Shake hands with an address that the cluster names, and return its certificate."""
+        from d8_installer.registry.client import ClientOptions
+        from d8_installer.registry.handshake import handshake
+
+        access = self.access_to(endpoint, self.access())
+        options = ClientOptions(
+            ca_file=access.ca_file,
+            roots=access.roots,
+            insecure=access.insecure,
+            env=access.env,
+            forward_proxy=access.forward_proxy,
+            offline=access.offline,
+        )
+        return handshake(endpoint.url, options, min(SECONDS, self.scope.timeout))
+
+    def _search(self) -> ChosenEndpoint:
+        found = discover(self.cluster.api())
+        for line in found.asked:
+            self.reporter.detail(line)
+        endpoint, tried = first_verified(found.endpoints, self.attempt)
+        for line in tried:
+            self.reporter.detail(line)
+        chosen = ChosenEndpoint(endpoint=endpoint, asked=(*found.asked, *tried), found=self.scope.clock().timestamp())
+        self.reporter.detail(f"endpoint {shown(chosen.url)}, named by {chosen.named_by}")
+        with contextlib.suppress(DiskError):  # a home that cannot be written to is reported by what must write there
+            endpoint_cache.save(self.scope.home, self.cluster.key, chosen)
+        return chosen
