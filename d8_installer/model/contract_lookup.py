@@ -45,12 +45,14 @@ def contract_in(
 ) -> Contract | None:
     """Return the contract of the image *name*, whose tag *version* means *top*; None if it has none.
 
-    *children* has the documents of ``children_to_read``. A malformed contract, or two that differ, is a DocumentError.
+    *children* has the documents of ``children_to_read``, or of those of them that matter. A malformed contract, or two
+    that differ, is a DocumentError.
     "d8" calls the contract by the name of the image, whatever the document says: see ``claimed_name``.
     """
     annotations = [_annotation(top)]
     if not annotations[0]:
-        annotations = [_annotation(children[digest]) for digest in children_to_read(top, compat=compat)]
+        digests = children_to_read(top, compat=compat)
+        annotations = [_annotation(children[digest]) for digest in digests if digest in children]
     found = [
         contract_of_annotation(annotation, name, version, compat=compat)
         for annotation in dict.fromkeys(annotations)

@@ -20,6 +20,7 @@ from d8_installer.model.reference import ImageName, is_tag, parse_binary_name, p
 from d8_installer.model.requirement import OWN_MANIFEST, parse_requester
 from d8_installer.model.source import LayerRequest
 from d8_installer.model.value import Struct, field
+from d8_installer.model.version import Specifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +37,7 @@ _JOIN = "type `d8-installer lock`: it merges what only one side changed, and nam
 _MAX_LOCK_TOML = 64 << 20
 MAX_LAYER_BYTES = 1 << 40
 _COMMENT = "  # entry "
+_NEEDS = ("needs", "needs_if_present")
 END = "# end of d8.lock\n"
 """The last line never changes, so that git can merge an image added at the end with a change of the last one."""
 
@@ -54,7 +56,10 @@ class LockedImage(Struct, frozen=True, kw_only=True):
 
     ``index`` is None for a single ImageManifest; its only platform key is ``any``. ``requests`` pairs each requester
     with the hash of its request. ``optional``: no requester needs the image on a platform that it lacks. ``demanded``
-    are the platforms that the project's manifest demands of every image, sorted.
+    are the platforms that the project's manifest demands of every image, sorted. ``contract`` is the digest of the
+    contract as it is kept, None if the image has none (or if an older tool locked it). ``needs`` pairs the images that
+    it needs with the constraints of the contract (``""``: any version); ``needs_if_present`` those that must be in the
+    range if they are locked, and are not locked for it.
     """
 
     name: ImageName
@@ -66,6 +71,9 @@ class LockedImage(Struct, frozen=True, kw_only=True):
     optional: bool = False
     extra: Mapping[str, object] = field(default_factory=dict)
     demanded: tuple[Platform, ...] = ()
+    contract: Digest | None = None
+    needs: tuple[tuple[str, str], ...] = ()
+    needs_if_present: tuple[tuple[str, str], ...] = ()
 
     def pin_for(self, platform: Platform) -> Pin | None:
         """Return the pin that serves *platform*, or None."""
@@ -101,7 +109,7 @@ class LockedImage(Struct, frozen=True, kw_only=True):
 
     @property
     def plugins(self) -> tuple[str, ...]:
-        """The plugins that want it."""
+        """The plugins that want it, and the images that need it."""
         return tuple(requester for requester, _ in self.requests if requester != OWN_MANIFEST)
 
     @property
@@ -275,9 +283,11 @@ def _locked_image(table: Table) -> LockedImage:
     index = table.parsed("index", _digest)
     optional = table.optional("optional", bool, "true or false") or False
     demanded = tuple(sorted(set(table.list_of("demanded", Platform.parse) or ())))
+    contract = table.parsed("contract", _digest)
     binaries = _pairs(table, "binaries", parse_binary_name, parse_member)
     requests = _pairs(table, "requests", parse_requester, _digest)
     platforms = _platforms(table, single=index is None)
+    needs, needs_if_present = (_pairs(table, key, _need, _constraint, may_lack=True) for key in _NEEDS)
     return LockedImage(
         name=name,
         version=version,
@@ -288,7 +298,24 @@ def _locked_image(table: Table) -> LockedImage:
         optional=optional,
         extra=table.unknown(),
         demanded=demanded,
+        contract=contract,
+        needs=needs,
+        needs_if_present=needs_if_present,
     )
+
+
+def _need(text: str) -> str:
+    return ImageName.parse(text).short
+
+
+def _constraint(value: object) -> str:
+    """Return the constraint of a need; a wrong one means a damaged file, because it was parsed when it was locked."""
+    try:
+        if isinstance(value, str):
+            return value and Specifier.parse(value, compat="go").text
+    except DocumentError as error:
+        raise DocumentError(error.problem, hint=REPAIR) from error
+    raise DocumentError("must be text in quotes", hint=REPAIR)
 
 
 def _digest(value: object) -> Digest:
@@ -300,9 +327,11 @@ def _digest(value: object) -> Digest:
 
 
 def _pairs(
-    table: Table, key: str, of_name: Callable[[str], K], of_value: Callable[[object], V]
+    table: Table, key: str, of_name: Callable[[str], K], of_value: Callable[[object], V], *, may_lack: bool = False
 ) -> tuple[tuple[K, V], ...]:
     entries = table.table(key)
+    if may_lack and entries is None:
+        return ()
     if entries is None or not entries.data:
         table.fail(f"has no [images.{key}]", hint=REPAIR)
     pairs = []
@@ -347,12 +376,16 @@ def _render_image(image: LockedImage) -> dict[str, object]:
         scalars["optional"] = True
     if image.demanded:
         scalars["demanded"] = [str(platform) for platform in image.demanded]
+    if image.contract is not None:
+        scalars["contract"] = str(image.contract)
+    needs = {"needs": dict(image.needs), "needs_if_present": dict(image.needs_if_present)}
     return {
         **scalars,
         **{key: value for key, value in image.extra.items() if not isinstance(value, dict)},
         "binaries": dict(image.binaries),
         "requests": {requester: str(digest) for requester, digest in image.requests},
         "platforms": {key: _render_pin(pin) for key, pin in image.platforms},
+        **{key: value for key, value in needs.items() if value},  # at the end, where an older tool writes them, too
         **{key: value for key, value in image.extra.items() if isinstance(value, dict)},
     }
 

@@ -180,13 +180,13 @@ def test_members_are_named_once() -> None:
 
 def test_unknown_keys_stay_at_every_level() -> None:
     text = TEXT.replace("lock_version = 1\n", "lock_version = 1\nnew = 'top'\n[later]\nx = [1, {y = 2}]\n")
-    text = text.replace("\n[images.binaries]", "contract = 2026-01-02\n[images.binaries]", 1)
+    text = text.replace("\n[images.binaries]", "seal = 2026-01-02\n[images.binaries]", 1)
     text = text.replace("size = 1\n", "size = 1\nsigned = [true]\n") + "[images.notes]\nby = 'x'\n"
     lock = parse(text)
     again = parse(lock.render())
     assert again == lock
     assert dict(again.extra) == {"new": "top", "later": {"x": [1, {"y": 2}]}}
-    assert again.images[0].extra.keys() == {"contract", "notes"}
+    assert again.images[0].extra.keys() == {"seal", "notes"}
     assert again.images[0].platforms[0][1].extra == {"signed": [True]}
     assert parse(again.render()).render() == lock.render()
 
