@@ -143,9 +143,10 @@ def test_a_dry_run_changes_nothing(person: ComesFromD8) -> None:
     person.d8_installs("vault", "v1.1.0")
     done = person.ok("import", "d8", "--dry-run")
     assert done.out.splitlines()[0] == "vault v1.1.0: would be taken over"
+    assert not person.data.exists(), "nor is there a home"
     assert not person.manifest.exists()
-    assert person.has() == {}
-    assert not (person.data / "store/sha256").exists() or not list((person.data / "store/sha256").iterdir())
+    assert fetched(done.err, "vault") == ["v1.2.0", "v1.1.0"]
+    assert person.imports() == {"vault": ("imported", "v1.1.0")}
 
 
 def test_what_leads_nowhere_and_what_is_unknown_is_named(person: ComesFromD8) -> None:
