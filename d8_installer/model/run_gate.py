@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KUBECONFIG = "KUBECONFIG"
 CALLER = "PLUGINS_CALLER"
+GATED = "__gated"
+"""The hidden command that the wrapper of a gated program calls: DIRECTORY BINARY ARGS…"""
 INJECTED = (KUBECONFIG, CALLER)
 """The variables that a program gets if its contract lists them; all others only pass through."""
 _UNCHECKED = frozenset(
