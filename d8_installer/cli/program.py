@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -34,21 +35,21 @@ def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
     return exit_code(code)
 
 
-def become(path: str, command: Sequence[str], environ: dict[str, str]) -> None:
+def become(path: str, command: list[str], environ: dict[str, str]) -> None:
     """Replace this process by the program, or raise OSError.
 
     Python ignores SIGPIPE and SIGXFSZ. The program would inherit that, and not end with the reader of its pipe.
     """
-    import _signal  # signal itself costs the import of enum
+    import signal
 
-    ignored = [getattr(_signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(_signal, name)]
+    ignored = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
     for number in ignored:
-        _signal.signal(number, _signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(path, command, environ)  # noqa: S606 - no shell is wanted
     finally:
         for number in ignored:
-            _signal.signal(number, _signal.SIG_IGN)
+            signal.signal(number, signal.SIG_IGN)
 
 
 def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> None:

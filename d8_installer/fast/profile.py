@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d8_installer.store.paths import Home, ProfilePaths
 
 
-class Found:
+class FoundProfile:
     """A profile with its paths, and its ``bin`` that is on PATH."""
 
     __slots__ = ("bin", "paths", "profile")
@@ -30,7 +30,7 @@ class Found:
 
 def find_profile(
     kind: str | None, home: Home, environ: Mapping[str, str], directory: str, *, is_chosen: bool
-) -> Found | None:
+) -> FoundProfile | None:
     """Return the user's or the project's profile, or None for the system's, or if there is no project."""
     if kind == "system":
         return None
@@ -40,9 +40,9 @@ def find_profile(
     if project is not None:
         paths = home.profile(home_paths.project_directory(project))
         manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
-        return Found(Profile("project", "", manifest, lock, project), paths, paths.bin)
+        return FoundProfile(Profile("project", "", manifest, lock, project), paths, paths.bin)
     if kind == "project":
         return None
     paths = home.profile("user")
     manifest = home.config_manifest if is_chosen else os.path.join(home_paths.config_directory(environ), "d8.toml")
-    return Found(Profile("user", "", manifest, paths.lock), paths, home.bin)
+    return FoundProfile(Profile("user", "", manifest, paths.lock), paths, home.bin)

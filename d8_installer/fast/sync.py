@@ -5,10 +5,9 @@ Every doubt ends here with None, and the long way decides: ``ops.sync``.
 
 from __future__ import annotations
 
-import os
 import sys
 
-from d8_installer.fast.profile import Found, find_profile
+from d8_installer.fast.profile import FoundProfile, find_profile
 from d8_installer.plugin.environments import project_roots, user_roots
 from d8_installer.store import one_file_system, stamp, trusted_directories
 from d8_installer.store import paths as home_paths
@@ -67,13 +66,13 @@ def nothing_to_do(typed: Namespace, environ: Mapping[str, str], directory: str) 
     return NothingToDo(found.profile, data)
 
 
-def _is_trusted(home: Home, found: Found, environ: Mapping[str, str]) -> bool:
+def _is_trusted(home: Home, found: FoundProfile, environ: Mapping[str, str]) -> bool:
     """Return whether the home is the user's own, and on one file system."""
     foreign = trusted_directories.foreign_owner_of_home((), home.root, environ)
     return foreign is None and one_file_system.scattered(home, found.paths) is None
 
 
-def _facts(found: Found, settings: str, environ: Mapping[str, str]) -> dict[str, object] | None:
+def _facts(found: FoundProfile, settings: str, environ: Mapping[str, str]) -> dict[str, object] | None:
     """Return what the stamp says, or None if anything has changed since it was written."""
     profile, paths = found.profile, found.paths
     facts = stamp.matching(paths, (profile.manifest, profile.lock, settings, paths.environments))

@@ -110,7 +110,7 @@ class Wrapper(Struct, frozen=True, order=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the wrapper's part of ``generation.json``."""
-        return {"env": list(self.env), **({"gated": True, "tool": self.tool} if self.gated else {})}
+        return {"env": list(self.env), "gated": self.gated, "tool": self.tool}
 
     @classmethod
     def parse(cls, entry: object) -> Wrapper:

@@ -179,7 +179,9 @@ def test_any_other_value_is_damage(value: object) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sh")
-@pytest.mark.parametrize("wrapper", [Wrapper(INJECTED), Wrapper((), True, "/usr/bin/d8-installer")], ids=["env", "gated"])
+@pytest.mark.parametrize(
+    "wrapper", [Wrapper(INJECTED), Wrapper((), True, "/usr/bin/d8-installer")], ids=["env", "gated"]
+)
 def test_shells_find_no_fault_in_it(tmp_path: Path, wrapper: Wrapper) -> None:
     path = script(tmp_path / "beta", wrapper.text("beta", DIGEST, stored="x", bin_directory="../../bin"))
     for shell in SHELLS:
