@@ -87,7 +87,7 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
         if bool(options.kubeconfig):
             raise ConfigError(
                 f"{merged.place} has no current-context",
-                hint="choose one: `kubectl config get-contexts`, --context NAME",
+                hint=merged.choices,
             )
         from d8_installer.cluster.service_account import in_cluster_context
 
