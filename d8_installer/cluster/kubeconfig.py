@@ -195,7 +195,7 @@ def _pem(entry: Entry, key: str, directory: str) -> Pem | None:
 
 
 def _path(text: str, directory: str) -> str | None:
-    return os.path.join(directory, text) if text else None
+    return os.path.normpath(os.path.join(directory, text)) if text else None
 
 
 def _user(name: str, entry: Entry, directory: str, config: object) -> ClusterUser:
@@ -251,7 +251,7 @@ def _plugin(user: Entry, directory: str, config: object) -> ExecPlugin | None:
         )
     return ExecPlugin(
         api_version=version,
-        command=os.path.join(directory, command) if os.sep in command else command,
+        command=_path(command, directory) or "" if os.sep in command else command,
         args=entry.texts("args"),
         env=tuple((one.required("name"), one.text("value")) for one in entry.entries("env")),
         mode=_mode(entry, version),

@@ -207,12 +207,14 @@ class Finding(Struct, frozen=True):
 class AskedSource(Struct, frozen=True, kw_only=True):
     """A source that ``doctor`` asked once. ``address`` may be shown. ``problem`` is None if the source answered.
 
-    ``token_from`` is the name of the place that the token came from, or None. ``hint`` is what to type next.
+    ``token_from`` is the name of the place that the identity came from, or None; ``identity_kind`` is what messages
+    call that: ``token``, ``password`` or ``client certificate``. ``hint`` is what to type next.
     ``was_asked`` is False if the network is forbidden.
     """
 
     address: str
     token_from: str | None = None
+    identity_kind: str = "token"
     problem: str | None = None
     hint: str | None = None
     was_asked: bool = True

@@ -68,7 +68,7 @@ def _source(source: AskedSource, *, is_first: bool) -> Finding:
     """Report one source's answer. Only the first source's failure is an error; the others can replace a later one."""
     if not source.was_asked:
         return Finding("warning", f"{source.address} was not asked: this run is offline (--offline, D8_OFFLINE)")
-    token = f" (token from {source.token_from})" if source.token_from else ""
+    token = f" ({source.identity_kind} from {source.token_from})" if source.token_from else ""
     if source.problem is None:
         return Finding("ok", f"{source.address} answers{token}")
     level: FindingLevel = "error" if is_first else "warning"
