@@ -135,7 +135,8 @@ def refused_identity(
 ) -> D8Error:
     """Return the error of a 401 or 403 (rpp.md §2.3, §5); *token_from* names where the token came from.
 
-    *kind* is what to call it if it is not a token. The *body* of a 403 names the user, to whom an administrator can give the right.
+    *kind* is what to call it if it is not a token. The *body* of a 403 names the user, to whom an administrator can
+    give the right.
     """
     if status == 403:
         user = _user_in(body)
