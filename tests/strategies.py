@@ -21,7 +21,7 @@ from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MA
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request
-from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
+from d8_installer.model.resolution import Answers, ContractOf, ManifestOf, TagsOf
 from d8_installer.model.run_gate import INJECTED
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import field_names
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
+
+    from d8_installer.model.resolution import Question
 
 Made = TypeVar("Made")
 
@@ -81,7 +83,7 @@ binary_names = st.builds(
 member_names = st.sampled_from(["plugin", "d8", "with space", "é.bin", '"quoted"', "#no comment", "[[images]]"])
 tags = st.sampled_from(["v1.0.0", "1.0.0", "v1.2.3", "v1.3.0-rc.1", "v2.0.0", "latest", "_x.Y-1"])
 ranges = st.sampled_from(["*", ">=1.4, <2", "^1", "~1.2", "==1.2.3", "~=1.4", ">=0-0", "1 || 2", "!=1.3"])
-requesters = st.sampled_from(["d8.toml", "d8-plug-vault", "Plug.In", "a_b", "0", "x" * 128])
+requesters = st.sampled_from(["d8.toml", "d8-plug-vault", "Plug.In", "a_b", "0", "x" * 128, "image:stronghold"])
 
 # -- contracts ------------------------------------------------------------------------------------------------
 
@@ -205,6 +207,10 @@ _nested = st.recursive(
 extras: SearchStrategy[dict[str, object]] = st.dictionaries(
     st.text(max_size=4).map(lambda text: f"new{text}"), _nested, max_size=2
 )
+_ranges_of_needs = st.sampled_from(["", ">=1.1, <2", "^1", ">= 1 || 3.x", "*"])
+_locked_needs = st.dictionaries(image_names.map(str), _ranges_of_needs, max_size=2).map(
+    lambda needs: tuple(sorted(needs.items()))
+)
 pins = built(Pin, digests, digests, sizes, extras)
 
 
@@ -225,6 +231,9 @@ def locked_images(draw: st.DrawFn) -> LockedImage:
         optional=draw(st.booleans()),
         extra=draw(extras),
         demanded=tuple(sorted(draw(st.lists(platforms, max_size=2, unique=True)))),
+        contract=draw(st.none() | digests),
+        needs=draw(_locked_needs),
+        needs_if_present=draw(_locked_needs),
     )
 
 
@@ -245,10 +254,7 @@ placements = built(
     st.booleans(),
 )
 wrappers = built(
-    Wrapper,
-    st.sampled_from([(), *((name,) for name in INJECTED), INJECTED]),
-    st.booleans(),
-    st.text("a'/ $", max_size=9).map("/".__add__),
+    Wrapper, st.sampled_from([(), *((name,) for name in INJECTED), INJECTED]), st.text("a'/ \n$", max_size=9)
 )
 generations = built(
     Generation,
@@ -296,7 +302,8 @@ class Catalogue:
 
     tagged: dict[str, dict[str, bytes]] = field(default_factory=dict)
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
-    asked: list[TagsOf | ManifestOf] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+    contracts: dict[tuple[str, str], Contract] = field(default_factory=dict, repr=False)
 
     def put(self, name: str, tag: str, raw: bytes) -> Digest:
         """Make *tag* mean *raw*."""
@@ -315,10 +322,17 @@ class Catalogue:
             builds = [(image_manifest(f"{name} {tag} {platform}".encode()), platform) for platform in on]
             self.put(name, tag, image_index(self.child(name, raw, platform) for raw, platform in builds))
 
-    def answer(self, needs: Sequence[TagsOf | ManifestOf]) -> Answers:
+    def require(self, name: str, tag: str, contract: Contract) -> None:
+        """Give the version a contract, whatever its bytes are."""
+        self.contracts[ImageName(name).path, tag] = contract
+
+    def answer(self, needs: Sequence[Question]) -> Answers:
         """Answer one round, as a source would: an unknown image has no tags."""
         self.asked += needs
         return Answers(
+            contracts={
+                need: self.contracts.get((need.image, need.tag)) for need in needs if isinstance(need, ContractOf)
+            },
             tags={need: tuple(self.tagged.get(need.image, {})) for need in needs if isinstance(need, TagsOf)},
             manifests={
                 n: ManifestBytes(self._find(n), "") for n in needs if isinstance(n, ManifestOf) and self._has(n)

@@ -24,7 +24,15 @@ OTHER_MANIFEST = "other.d8.toml"
 The name is not OWN_MANIFEST's, so that a ``d8.toml`` that is written here later does not drop these requests.
 """
 
+IMAGE_REQUESTER = "image:"
+"""How the requester's name begins that stands for an image which needs another one (rpp.md §8).
+
+No distribution has a colon in its name, so neither a plugin nor a hook can take such a name.
+"""
+
 ANY_VERSION = "*"
+ANY_VERSION_AT_ALL = ">=0-0"
+"""The range of a need without a constraint: any version satisfies it, a pre-release too (rpp.md §8)."""
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _REQUESTER_LENGTH = 128
 
@@ -32,8 +40,11 @@ _REQUESTER_LENGTH = 128
 def parse_requester(text: str) -> str:
     """Return *text* if it can be a requester: a name that PyPA's grammar allows a distribution, as OWN_MANIFEST is.
 
-    Anything else is a DocumentError.
+    ``image:NAME`` is one, too. Anything else is a DocumentError.
     """
+    if text.startswith(IMAGE_REQUESTER):
+        ImageName.parse(text.removeprefix(IMAGE_REQUESTER))
+        return text
     is_short = 0 < len(text) <= _REQUESTER_LENGTH
     if not is_short or text.strip(f"{_ALPHANUMERIC}._-") or text[0] in "._-" or text[-1] in "._-":
         raise DocumentError(
@@ -41,6 +52,17 @@ def parse_requester(text: str) -> str:
             hint="restore the file from git, or remove it and type `d8-installer lock`",
         )
     return text
+
+
+def requester_of(name: ImageName) -> str:
+    """Return the requester's name of an image that needs another one."""
+    return f"{IMAGE_REQUESTER}{name}"
+
+
+def needing_image(requester: str) -> ImageName | None:
+    """Return the image that *requester* stands for, or None if it is a manifest or a plugin."""
+    short = requester.removeprefix(IMAGE_REQUESTER)
+    return ImageName(short) if short != requester else None
 
 
 class Request(Struct, frozen=True):
@@ -57,6 +79,14 @@ class Request(Struct, frozen=True):
     def of(cls, name: ImageName, version: str = "") -> Request:
         """Return the request that a command line's ``NAME[SPEC]`` means."""
         return cls(name, Specifier.parse(version or ANY_VERSION), (name.default_binary,))
+
+    @classmethod
+    def of_need(
+        cls, name: ImageName, constraint: str, platforms: tuple[Platform, ...] | None, *, optional: bool
+    ) -> Request:
+        """Return the request of an image that needs *name* in the *constraint* of its contract, ``""`` for none."""
+        version = Specifier.parse(constraint or ANY_VERSION_AT_ALL, compat="go")
+        return cls(name, version, (name.default_binary,), platforms, optional)
 
     @classmethod
     def from_table(cls, table: Table) -> Request:
@@ -94,7 +124,7 @@ class Request(Struct, frozen=True):
 
 
 class Requirement(Struct, frozen=True):
-    """A request and its requester: ``d8.toml``, or the name of the plugin's distribution."""
+    """A request and its requester: ``d8.toml``, the name of a plugin's distribution, or ``image:NAME``."""
 
     requester: str
     request: Request
@@ -102,13 +132,16 @@ class Requirement(Struct, frozen=True):
     def allows(self, tag: str) -> bool:
         """Whether *tag* is the exact tag that is asked for, or a version in the range."""
         specifier = self.request.version
+        if specifier.text == ANY_VERSION_AT_ALL and needing_image(self.requester) is not None:
+            return True  # also a tag that is no version
         if specifier.exact_tag is not None:
             return specifier.exact_tag == tag
         version = Version.try_parse(tag) if is_tag(tag) else None
         return version is not None and specifier.allows(version)
 
     def __str__(self) -> str:
-        return f"{self.requester} wants {self.request.name} {self.request.version.text}"
+        text = self.request.version.text
+        return f"{self.requester} wants {self.request.name} {ANY_VERSION if text == ANY_VERSION_AT_ALL else text}"
 
 
 def _specifier(value: object) -> Specifier:

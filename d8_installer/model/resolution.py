@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.value import Struct, field, replace
 
 if TYPE_CHECKING:
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from d8_installer.errors import D8Error
+    from d8_installer.model.contract import Contract
     from d8_installer.model.digest import Digest
+    from d8_installer.model.facts import ClusterFacts, FactKind
     from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
@@ -38,8 +40,21 @@ class ManifestOf(Struct, frozen=True, kw_only=True):
     may_fail: bool = False
 
 
+class ContractOf(Struct, frozen=True, kw_only=True):
+    """The question for the contract of a version: that of its index, or else that of its builds (rpp.md §5.1).
+
+    ``platforms`` are the builds that count, None for all. They are the ones that are locked, so that no manifest is
+    read for this question alone.
+    """
+
+    image: str
+    tag: str
+    platforms: tuple[Platform, ...] | None = None
+
+
 if TYPE_CHECKING:
-    Needs = tuple[TagsOf | ManifestOf, ...]
+    Question = TagsOf | ManifestOf | ContractOf
+    Needs = tuple[Question, ...]
     """One round of questions, to be answered at once and in any order."""
 
 
@@ -47,13 +62,16 @@ class Answers(Struct, frozen=True, kw_only=True):
     """What a source answered to one round of questions. Only a question that ``may_fail`` may lack one.
 
     ``absent`` holds the errors for images that the source does not have, ``failed`` other errors that concern one
-    image alone.
+    image alone. ``contracts`` has None for a version without a contract, and for one whose manifest cannot be read:
+    pinning it says why. ``broken`` holds the errors of contracts that cannot be read.
     """
 
     tags: Mapping[TagsOf, Sequence[str]] = field(default_factory=dict)
     manifests: Mapping[ManifestOf, ManifestBytes] = field(default_factory=dict)
     absent: Mapping[TagsOf, D8Error] = field(default_factory=dict)
     failed: Mapping[ManifestOf, D8Error] = field(default_factory=dict)
+    contracts: Mapping[ContractOf, Contract | None] = field(default_factory=dict)
+    broken: Mapping[ContractOf, D8Error] = field(default_factory=dict)
 
 
 class Strictness(Struct, frozen=True):
@@ -80,12 +98,16 @@ class Selection(Struct, frozen=True, kw_only=True):
     ``upgrade``: images whose locked version is not preferred, None for all. ``repin``: images that are asked for again
     at the locked version. ``created_before``: versions that are newly chosen were created before then. ``gone``: tags
     (repository path, tag) that the source lists although it lacks their manifest, and that do not count.
+    ``use_major``: the major version that the images ``named`` get; dependencies may then leave their major, too
+    (rpp.md §7).
     """
 
     upgrade: frozenset[ImageName] | None = frozenset()
     repin: frozenset[ImageName] = frozenset()
     created_before: datetime | None = None
     gone: frozenset[tuple[str, str]] = frozenset()
+    use_major: int | None = None
+    named: frozenset[ImageName] = frozenset()
 
 
 class KeptRequests(Struct, frozen=True, kw_only=True):
@@ -106,7 +128,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     ``present`` has the requesters that ask for nothing, too. ``platforms`` are demanded of every image besides what
     the requests demand, as a setting of the project; ``adds`` are demanded this once, and change nothing else of a
-    lock entry that is current.
+    lock entry that is current. ``facts`` are what is known of the cluster; None if nothing of it is checked.
+
+    Among the requirements are those of images that need other ones, as the lock has them (``with_needs`` in
+    ``resolve/dependencies.py``). Resolving makes them anew.
     """
 
     requirements: tuple[Requirement, ...]
@@ -117,11 +142,14 @@ class Wanted(Struct, frozen=True, kw_only=True):
     strictness: Strictness = Strictness()
     selection: Selection = Selection()
     kept: KeptRequests = KeptRequests()
+    facts: ClusterFacts | None = None
 
     def keeps(self, name: ImageName, requester: str) -> bool:
         """Whether the lock entry of *name* keeps the request of *requester*, which does not ask for the image now."""
         if requester in self.kept.unread or (name, requester) in self.kept.left_out:
             return True
+        if needing_image(requester) is not None:
+            return False  # it is here as long as that image is locked
         return self.kept.absent and requester not in self.present and name not in self.kept.released
 
     def kept_requests(self, image: LockedImage) -> tuple[tuple[str, Digest], ...]:
@@ -142,7 +170,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     """The version that is chosen for one image.
 
     ``locked`` is its lock entry so far. ``kept``: nothing about that entry has to change, so the source is not asked.
-    ``grows``: only platforms are added to it.
+    ``grows``: only platforms are added to it. ``contract`` was read if the image is to be pinned. ``kept_requests`` are
+    requests that stay although nothing here asks them now.
     """
 
     name: ImageName
@@ -151,6 +180,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     locked: LockedImage | None = None
     kept: bool = False
     grows: bool = False
+    contract: Contract | None = None
+    kept_requests: tuple[tuple[str, Digest], ...] = ()
 
 
 class LeftOut(Struct, frozen=True):
@@ -175,12 +206,30 @@ class HeldBack(Struct, frozen=True, kw_only=True):
     holders: tuple[Requirement, ...]
 
 
+class PassedOver(Struct, frozen=True, kw_only=True):
+    """A version newer than the chosen one that every range allows, and why it was not taken.
+
+    ``facts``: it was facts of the cluster that spoke against it.
+    """
+
+    name: ImageName
+    tag: str
+    why: str
+    facts: bool = False
+
+
 class Resolution(Struct, frozen=True):
-    """The choices by name, the requirements left out, and the images that a range holds back."""
+    """The choices by name, the requirements left out, and the images that a range holds back.
+
+    ``passed_over``: newer versions that were not taken. ``missing_facts``: kinds of facts that contracts ask for and
+    that are not in the facts: the caller reads them and resolves again, and the choices do not count.
+    """
 
     choices: tuple[Choice, ...]
     left_out: tuple[LeftOut, ...] = ()
     held: tuple[HeldBack, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    missing_facts: frozenset[FactKind] = frozenset()
 
 
 class Detail(Struct, frozen=True):

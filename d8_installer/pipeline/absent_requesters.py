@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.model.requirement import OTHER_MANIFEST
+from d8_installer.model.requirement import OTHER_MANIFEST, needing_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,8 @@ _SHOWN = 5
 
 def note_absent(session: Session, wanted: Wanted, verb: str) -> None:
     """Name the absent requesters, and say what happens to their requests; ``VERB --prune`` drops these."""
-    absent = {who for image in wanted.locked.images for who, _ in image.requests} - wanted.present - wanted.kept.unread
+    locked = {who for image in wanted.locked.images for who, _ in image.requests if needing_image(who) is None}
+    absent = locked - wanted.present - wanted.kept.unread
     if not absent:
         return
     names = requesters_text(absent)

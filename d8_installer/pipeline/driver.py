@@ -6,26 +6,30 @@ from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import D8Error, MismatchError, NotAllowedError, NotFoundError
 from d8_installer.model.reference import PLUGIN_ROOT, is_tag
-from d8_installer.model.resolution import Answers, ManifestOf, TagsOf
+from d8_installer.model.resolution import Answers, ContractOf, ManifestOf, TagsOf
 from d8_installer.model.source import ManifestBytes
+from d8_installer.pipeline.contract_answers import builds_of, contract_of, top_of
 from d8_installer.pipeline.pool import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from typing import TypeGuard
 
+    from d8_installer.model.contract import Contract
+    from d8_installer.model.resolution import Needs, Question
     from d8_installer.model.source import Source
 
 _ABSENT = "check the image's name; `d8-installer config get endpoint` shows where images come from"
 ABOUT_ONE_IMAGE = (NotFoundError, MismatchError, NotAllowedError)
 """Errors that concern one image. All other errors, such as a source that does not answer, concern every image."""
 _Answer = tuple[str, ...] | ManifestBytes | D8Error | None
-Known = dict["TagsOf | ManifestOf", _Answer]
-"""What a source has answered so far."""
+Known = dict["Question", "_Answer | Contract"]
+"""What a source has answered so far, and the contracts in it."""
 R = TypeVar("R")
 
 
 def drive(
-    asking: Generator[tuple[TagsOf | ManifestOf, ...], Answers, R],
+    asking: Generator[Needs, Answers, R],
     source: Callable[[], Source],
     width: int,
     known: Known | None = None,
@@ -39,15 +43,25 @@ def drive(
     try:
         needs = next(asking)
         while True:
-            unknown = [need for need in dict.fromkeys(needs) if need not in known]
-            known |= _answer(unknown, source(), width) if unknown else {}
+            contracts = [need for need in dict.fromkeys(needs) if isinstance(need, ContractOf) and need not in known]
+            plain = [need for need in needs if not isinstance(need, ContractOf)]
+            _ask([*plain, *map(top_of, contracts)], source, width, known)
+            _ask([build for need in contracts for build in builds_of(need, known)], source, width, known)
+            known |= {need: contract_of(need, known) for need in contracts}
             needs = asking.send(_answers(needs, known))
     except StopIteration as end:
         result: R = end.value
         return result
 
 
-def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -> Known:
+def _ask(needs: Iterable[TagsOf | ManifestOf], source: Callable[[], Source], width: int, known: Known) -> None:
+    """Add to *known* what the source answers to those of *needs* that are not answered yet."""
+    unknown = [need for need in dict.fromkeys(needs) if need not in known]
+    if unknown:
+        known.update(_answer(unknown, source(), width).items())
+
+
+def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -> Mapping[TagsOf | ManifestOf, _Answer]:
     def ask(need: TagsOf | ManifestOf) -> _Answer:
         return _tags_or_fault(source, need.image) if isinstance(need, TagsOf) else _manifest(source, need)
 
@@ -55,17 +69,24 @@ def _answer(wanted: Sequence[TagsOf | ManifestOf], source: Source, width: int) -
         return dict(zip(wanted, pool.map(ask, wanted), strict=True))
 
 
-def _answers(needs: Iterable[TagsOf | ManifestOf], known: Known) -> Answers:
+def _answers(needs: Iterable[Question], known: Known) -> Answers:
     """Return what is *known* of the needs. An error is an answer: resolving decides whether the rest goes on."""
     found = {need: known[need] for need in needs}
     tags = {need: answer for need, answer in found.items() if isinstance(need, TagsOf)}
     manifests = {need: answer for need, answer in found.items() if isinstance(need, ManifestOf)}
+    contracts = {need: answer for need, answer in found.items() if isinstance(need, ContractOf)}
     return Answers(
         tags={need: answer for need, answer in tags.items() if isinstance(answer, tuple)},
         manifests={need: answer for need, answer in manifests.items() if isinstance(answer, ManifestBytes)},
         absent={need: answer for need, answer in tags.items() if isinstance(answer, D8Error)},
         failed={need: answer for need, answer in manifests.items() if isinstance(answer, D8Error)},
+        contracts={need: answer for need, answer in contracts.items() if answer is None or _is_contract(answer)},
+        broken={need: answer for need, answer in contracts.items() if isinstance(answer, D8Error)},
     )
+
+
+def _is_contract(answer: object) -> TypeGuard[Contract]:
+    return not isinstance(answer, D8Error | ManifestBytes | tuple)
 
 
 def _tags_or_fault(source: Source, image: str) -> tuple[str, ...] | D8Error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError, StaleLockError
 from d8_installer.model.date import typed_cutoff
+from d8_installer.model.facts import ClusterFacts
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import ManifestOf, Trust
@@ -22,16 +23,20 @@ from d8_installer.resolve.stale import staleness
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
+    from d8_installer.model.facts import FactKind
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Difference, HeldBack, LeftOut, Resolution, Wanted
+    from d8_installer.model.resolution import Difference, HeldBack, LeftOut, PassedOver, Resolution, Wanted
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
+
+    FactsReader = Callable[[frozenset[FactKind]], ClusterFacts]
+    """Reads these kinds of facts of the cluster. It may raise whatever reading raises."""
 
 
 _SHOWN = 20
@@ -42,6 +47,7 @@ class Relocked(Struct, frozen=True, kw_only=True):
 
     ``shown``: the digests of the tags that the source was asked for, and ``manifests``: their manifests; both by
     repository path and tag. ``held``: images that were to be upgraded and that a range keeps from their newest version.
+    ``passed_over``: newer versions that were not taken, because of what they require.
     """
 
     lock: Lock
@@ -50,6 +56,7 @@ class Relocked(Struct, frozen=True, kw_only=True):
     shown: Mapping[tuple[str, str], Digest] = field(default_factory=dict)
     manifests: Mapping[tuple[str, str], ManifestBytes] = field(default_factory=dict)
     held: tuple[HeldBack, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
@@ -100,18 +107,23 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
     return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint, about_file=True)
 
 
-def relock(session: Session, wanted: Wanted) -> Relocked:
+def relock(session: Session, wanted: Wanted, read_facts: FactsReader | None = None) -> Relocked:
     """Resolve and pin *wanted*, compare it with the witness, and return the lock.
 
-    If *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays.
+    If *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays. *read_facts*
+    reads the facts of the cluster that contracts ask for; without it, the cluster is not checked beyond the facts that
+    *wanted* has.
     """
     accepted = accepted_moves(session)
     repin = wanted.selection.repin | {name for name, _ in accepted}
     selection = replace(wanted.selection, repin=repin, created_before=cutoff_of(session))
     wanted = replace(wanted, selection=selection)
     trust = Trust(home_state.load_tags(session.scope.home), frozenset((name.path, tag) for name, tag in accepted))
-    made = _resolved(session, wanted, trust)
+    if read_facts is not None and wanted.facts is None:
+        wanted = replace(wanted, facts=ClusterFacts(kinds=frozenset()))
+    made = _resolved(session, wanted, trust, read_facts)
     ask_witness(session, made.lock)
+    _note_passed_over(session, made.resolution)
     note_first_trust(session, _first_seen(made.resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in made.resolution.choices if not choice.kept}
     return Relocked(
@@ -120,6 +132,7 @@ def relock(session: Session, wanted: Wanted) -> Relocked:
         left_out=made.left_out,
         shown={key: top for key, top in tops_of(made.lock).items() if key in asked},
         held=made.resolution.held,
+        passed_over=made.resolution.passed_over,
         manifests=_manifests_of(made.known),
     )
 
@@ -133,8 +146,16 @@ class _Resolved(Struct, frozen=True, kw_only=True):
     known: Known
 
 
-def _resolved(session: Session, wanted: Wanted, trust: Trust) -> _Resolved:
-    """Choose versions and pin them.
+def _note_passed_over(session: Session, resolution: Resolution) -> None:
+    """Say of each version that was passed over for an older one why it was."""
+    for choice in resolution.choices:
+        newer = [f"{one.tag} ({one.why})" for one in resolution.passed_over if one.name == choice.name]
+        if newer:
+            session.reporter.note(f"{choice.name} {choice.tag} is taken; passed over: {'; '.join(newer)}")
+
+
+def _resolved(session: Session, wanted: Wanted, trust: Trust, read_facts: FactsReader | None) -> _Resolved:
+    """Choose versions and pin them. Facts of the cluster are read when a contract asks for them.
 
     If the image of a request cannot be pinned, the versions are chosen again without that request. The same happens
     without a version that the source lists although it lacks its manifest. No question is asked twice.
@@ -144,6 +165,10 @@ def _resolved(session: Session, wanted: Wanted, trust: Trust) -> _Resolved:
     while True:
         with naming_gone(wanted):
             resolution = drive(resolve(wanted), lambda: session.source, width, known)
+        if resolution.missing_facts and read_facts is not None:
+            has = wanted.facts.kinds if wanted.facts is not None else frozenset()
+            wanted = replace(wanted, facts=read_facts(has | resolution.missing_facts))
+            continue
         kept = Lock.of(c.locked for c in resolution.choices if c.locked and c.tag == c.locked.version)
         refuse_moved(session, kept)
         rest = wanted.without(resolution.left_out)

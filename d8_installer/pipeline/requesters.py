@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, DocumentError
-from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST
+from d8_installer.model.requirement import OTHER_MANIFEST, OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import KeptRequests, Wanted
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.pipeline.hooked_manifests import hooked_manifests
@@ -14,6 +14,7 @@ from d8_installer.pipeline.plugin_search import GIVEN, REMEMBERED, search_plugin
 from d8_installer.plugin.discovery import Scan
 from d8_installer.plugin.environments import ACTIVE, Root, watched
 from d8_installer.resolve.absent_manifest import seen_from_here
+from d8_installer.resolve.dependencies import with_needs
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
         )
 
     def wanted(self, locked: Lock, own: Manifest | None = None, *, prune: bool = False) -> Wanted:
-        """Return what all of them want. *own*, an edited manifest, replaces the profile's.
+        """Return what all of them want, and what the lock says that it needs. *own* replaces the profile's manifest.
 
         The lock keeps the requests of absent requesters, unless *prune* (docs/profiles.md).
         """
@@ -87,16 +88,18 @@ class Requesters(Struct, frozen=True, kw_only=True):
         present = {plugin.name for plugin in self.plugins} | self.hooked.keys() | self.gone
         unread = {broken.distribution.name for broken in self.scan.broken} - present
         if not self.is_certain:
-            unread |= {who for image in locked.images for who, _ in image.requests} - present - _MANIFESTS
+            unread |= {who for image in locked.images for who in image.plugins} - present - _MANIFESTS
+            unread = {who for who in unread if needing_image(who) is None}
         present |= {OWN_MANIFEST} if manifest is not None else set()
         platforms = manifest.platforms if manifest is not None else ()
-        return Wanted(
+        wanted = Wanted(
             requirements=requirements,
             present=frozenset(present),
             locked=locked,
             platforms=platforms,
             kept=KeptRequests(absent=not prune, unread=frozenset(unread)),
         )
+        return with_needs(wanted)
 
 
 def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *, hooks: bool = True) -> Requesters:

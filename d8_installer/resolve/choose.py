@@ -1,21 +1,21 @@
 """Which version of each image: the locked one while it satisfies every request, else the newest that all allow.
 
-How it works. The requirements are grouped by image, and images do not depend on each other: a version is chosen for
-each by itself, so there is no backtracking. For one image:
+How it works. The requirements are grouped by image.
 
 1. If the lock entry's version is allowed and not to be upgraded, it stays. Such an image costs no request to the
    source: that is what makes a lock stable, and a second run fast.
 2. Otherwise the source is asked for its tags, all images in one round. Tags that the source lists without having
    their manifest (``Selection.gone``) do not count.
 3. The requirements must agree. In a strict command all of them count, and a conflict is an error that names both
-   sides. In a lenient command the requirements are taken by seniority (the same request as locked, then requesters that
-   are locked, then the person's manifest) and one that does not fit those before it is left out with its reason; its
-   request in the lock stays.
-4. The newest version that all of them allow is chosen, by SemVer precedence. An exact tag (``===``) wins as it is
-   spelled.
+   sides. In a lenient command the requirements are taken by seniority (what locked images need, the same request as
+   locked, then requesters that are locked, then the person's manifest) and one that does not fit those before it is
+   left out with its reason; its request in the lock stays.
+4. ``search`` finds the newest version that all of them allow, by SemVer precedence, and whose own requirements hold:
+   those for the cluster, and those for other images, which are added. An exact tag (``===``) wins as it is spelled. If
+   nothing is right, a lenient command does without a plugin's image that has a part in it, and searches again.
 
-With a cut-off (``Selection.created_before``) the manifests of newly chosen versions are read for their dates, and
-versions that are too new are removed and 3 and 4 repeated, until every choice is old enough.
+A contract is read in two cases: the version is new, or its entry is pinned again anyway. What an image needs that is
+neither is what the lock says of it.
 
 ``resolve`` is a generator: it yields what it needs to know, is sent the answers, and does no I/O. Digests are not its
 concern; ``pin`` turns the choices into lock entries.
@@ -25,138 +25,202 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConflictError, NotFoundError
 from d8_installer.model.date import spelled
-from d8_installer.model.resolution import Answers, Choice, HeldBack, LeftOut, ManifestOf, Resolution, TagsOf
+from d8_installer.model.requirement import needing_image
+from d8_installer.model.resolution import Choice, HeldBack, LeftOut, Resolution, TagsOf
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
-from d8_installer.resolve.dates import dates_of
 from d8_installer.resolve.demand import Demand, demands_of, kept_choices
+from d8_installer.resolve.dependencies import (
+    Pick,
+    asking_among,
+    bounds_on,
+    reached,
+    roots_of,
+    with_needs,
+    without_needs,
+)
+from d8_installer.resolve.knowledge import Knowledge, Questions
+from d8_installer.resolve.rejections import NoneFound, unresolved
+from d8_installer.resolve.search import VersionSearch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
-    from datetime import datetime
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
-    from d8_installer.model.resolution import Needs, Wanted
+    from d8_installer.model.resolution import Answers, ContractOf, Needs, Wanted
+    from d8_installer.model.version import Compat
+    from d8_installer.resolve.search import FoundVersions
 
-    Dates = Mapping[ManifestOf, datetime | None]
 
+def resolve(wanted: Wanted, *, compat: Compat = "d8") -> Generator[Needs, Answers, Resolution]:
+    """Choose one version for every wanted image, and for what these need.
 
-def resolve(wanted: Wanted) -> Generator[Needs, Answers, Resolution]:
-    """Choose one version for every wanted image: the locked one while it is allowed, else the newest that all allow.
-
-    Raises NotFoundError if no version is allowed, and ConflictError, which names both requesters, if they exclude each
-    other. If *wanted* is lenient, the newcomer is left out instead.
+    That is the locked one while it is allowed, else the newest that all allow and that can be used. Raises
+    NotFoundError if no version is allowed, and ConflictError if requesters exclude each other or what is needed cannot
+    be had. If *wanted* is lenient, the newcomer is left out instead. "go" chooses as the Go tool does (rpp.md §7, §8).
     """
-    demands = demands_of(wanted)
-    needs = tuple(TagsOf(name.path) for name, demand in demands.items() if not demand.will_do)
-    answers = (yield needs) if needs else Answers()
-    demands = {name: _informed(demand, answers) for name, demand in demands.items()}
-    dates: dict[ManifestOf, datetime | None] = {}
+    wanted, known = without_needs(wanted), Knowledge()
+    left_out: list[LeftOut] = []
     while True:
-        try:
-            resolution = _decide(wanted, {name: _old_enough(demand, dates) for name, demand in demands.items()})
-        except _UndecidedError as undecided:
-            raise _with_cutoff(undecided, wanted, dates) from undecided
-        chosen = {ManifestOf(image=c.name.path, ref=c.tag) for c in resolution.choices if _is_new(wanted, c)}
-        if wanted.selection.created_before is None or chosen <= dates.keys():
-            return resolution
-        dates |= yield from dates_of(sorted(chosen - dates.keys(), key=lambda top: top.image))
+        demands, disagreeing = yield from _agreed(wanted, known)
+        current = wanted.without(disagreeing)
+        outcome = yield from _searched(current, demands, known, compat)
+        if isinstance(outcome, NoneFound):
+            found = _blame(outcome, current, demands, known)
+            left_out += found
+            wanted = wanted.without(found)
+            continue
+        resolution = _resolution(outcome, current, known)
+        unread = _unread(resolution, current, known)
+        if unread:
+            known.learn_contracts((yield tuple(unread)))
+            continue
+        return replace(resolution, left_out=(*left_out, *disagreeing))
 
 
-class _UndecidedError(Exception):
-    """No version can be chosen for one image; never leaves this module."""
-
-    def __init__(self, name: ImageName, error: ConflictError | NotFoundError) -> None:
-        super().__init__(name)
-        self.name = name
-        self.error = error
+def settled(wanted: Wanted, *, compat: Compat = "d8") -> Generator[Needs, Answers, FoundVersions | NoneFound]:
+    """Return what one search finds for *wanted*, and if it fails, why. No requirement is left out."""
+    wanted, known = without_needs(wanted), Knowledge()
+    demands, _ = yield from _agreed(wanted, known)
+    return (yield from _searched(wanted, demands, known, compat))
 
 
-def _informed(demand: Demand, answers: Answers) -> Demand:
-    """Return *demand* with what the source answered, without tags whose manifest is gone."""
-    path = demand.name.path
-    need, gone = TagsOf(path), demand.wanted.selection.gone
-    tags = answers.tags.get(need, ())
-    if gone:
-        tags = tuple(tag for tag in tags if (path, tag) not in gone)
-    return replace(demand, tags=tags, absence=answers.absent.get(need))
+def _searched(
+    wanted: Wanted, demands: Mapping[ImageName, Demand], known: Knowledge, compat: Compat
+) -> Generator[Needs, Answers, FoundVersions | NoneFound]:
+    """VersionSearch, after all that is known to be needed was asked in one round."""
+    again = [d for d in demands_of(with_needs(wanted)).values() if d.will_do and not d.is_current]
+    search = VersionSearch(wanted, demands, known, compat=compat)
+    yield from search.ask_ahead((demand.name, demand.locked.version) for demand in again if demand.locked)
+    return (yield from VersionSearch(wanted, demands, known, compat=compat).run())
 
 
-def _old_enough(demand: Demand, dates: Dates) -> Demand:
-    """Return *demand* without the tags that are known to be too new, or to have no date."""
-    cutoff = demand.wanted.selection.created_before
-    if cutoff is None or not dates:
-        return demand
-    late = {
-        top.ref for top, date in dates.items() if top.image == demand.name.path and (date is None or date >= cutoff)
-    }
-    return replace(demand, tags=tuple(tag for tag in demand.tags if tag not in late))
+# -- the requirements that agree ---------------------------------------------------------------------------------------
 
 
-def _is_new(wanted: Wanted, choice: Choice) -> bool:
-    return not choice.kept and not Demand.of(wanted, choice.name, choice.requirements).will_do
+def _agreed(
+    wanted: Wanted, known: Knowledge
+) -> Generator[Needs, Answers, tuple[dict[ImageName, Demand], list[LeftOut]]]:
+    """Return the demand for each image, of the requirements that agree, and those that do not."""
+    demands = demands_of(wanted)
+    movers = [name for name, demand in demands.items() if not demand.will_do]
+    unknown = [name for name in movers if name not in known.tags]
+    if unknown:
+        known.learn_tags(unknown, (yield tuple(TagsOf(name.path) for name in unknown)), wanted)
+    staying = _staying(wanted, movers)
+    left_out: list[LeftOut] = []
+    for name in movers:
+        bounds = tuple(bound.requirement for bound in bounds_on(name, staying.values()))
+        demand = replace(
+            demands[name],
+            group=(*demands[name].group, *bounds),
+            tags=known.tags.get(name, ()),
+            absence=known.absent.get(name),
+        )
+        agreement = demand.agree()
+        group = _direct(agreement.group)
+        left_out += (one for one in agreement.left_out if needing_image(one.requirement.requester) is None)
+        if group:
+            demands[name] = replace(demand, group=group)
+        else:
+            del demands[name]
+    if not left_out:
+        return demands, left_out
+    rest = wanted.without(left_out)
+    return {name: replace(demand, wanted=rest) for name, demand in demands.items()}, left_out
 
 
-def _with_cutoff(undecided: _UndecidedError, wanted: Wanted, dates: Dates) -> ConflictError | NotFoundError:
+def _staying(wanted: Wanted, movers: list[ImageName]) -> dict[ImageName, Pick]:
+    """Return the locked images that are not to be moved by name."""
+    upgrade = wanted.selection.upgrade
+    if upgrade is None:
+        return {}
+    moving = {*movers, *upgrade}
+    picks = {image.name: Pick.of_lock(image) for image in wanted.locked.images if image.name not in moving}
+    return reached(picks, roots_of(wanted))
+
+
+def _direct(group: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
+    return tuple(one for one in group if needing_image(one.requester) is None)
+
+
+# -- nothing is right --------------------------------------------------------------------------------------------------
+
+
+def _blame(failure: NoneFound, wanted: Wanted, demands: Mapping[ImageName, Demand], known: Knowledge) -> list[LeftOut]:
+    """Return the requirements that the rest goes on without. If none may be left out, raise the error."""
+    error = failure.error or _error(failure, wanted, demands, known)
+    for name in (failure.root, *sorted(failure.blamed - {failure.root}, reverse=True)):
+        if name in demands and wanted.strictness.may_leave_out(demands[name].group):
+            return [LeftOut.of(requirement, error) for requirement in demands[name].group]
+    raise error
+
+
+def _error(failure: NoneFound, wanted: Wanted, demands: Mapping[ImageName, Demand], known: Knowledge) -> D8Error:
+    demand = demands.get(failure.name)
+    if failure.name != failure.root or demand is None or failure.tried:
+        return unresolved(failure, wanted, known)
+    late = {tag for tag, _ in failure.rejected}
+    tags = [tag for tag in known.tags.get(demand.name, ()) if tag not in late]
+    error = replace(demand, group=(*demand.group, *failure.ranges), tags=tags).nothing_allowed()
     cutoff = wanted.selection.created_before
-    if cutoff is None or not dates:
-        return undecided.error
-    return undecided.error.within(
+    if cutoff is None or not known.dates:
+        return error
+    return error.within(
         more=f"versions without a date, or from {spelled(cutoff)} on, are excluded",
-        hint=f"see `d8-installer lock --explain {undecided.name}` with the same --exclude-newer",
+        hint=f"see `d8-installer lock --explain {demand.name}` with the same --exclude-newer",
     )
 
 
-def _decide(wanted: Wanted, demands: Mapping[ImageName, Demand]) -> Resolution:
-    choices, left_out, held = [], list[LeftOut](), list[HeldBack]()
+# -- the choices -------------------------------------------------------------------------------------------------------
+
+
+def _resolution(found: FoundVersions, wanted: Wanted, known: Knowledge) -> Resolution:
+    final = asking_among(found.picks, wanted)
+    demands = demands_of(final)
+    choices, held = [], list[HeldBack]()
     for name, demand in demands.items():
-        if demand.will_do:
-            choices.append(_as_locked(demand))
-            continue
-        try:
-            choice, refused = _choose(demand)
-        except (ConflictError, NotFoundError) as error:
-            raise _UndecidedError(name, error) from error
-        left_out += refused
-        if choice is not None:
-            choices.append(choice)
-            held += _held_back(demand, choice)
-    return Resolution((*choices, *kept_choices(wanted, demands)), tuple(left_out), tuple(held))
+        choice = _choice(demand, found.picks[name])
+        choices.append(choice)
+        held += _held_back(replace(demand, tags=known.tags.get(name, ())), choice)
+    return Resolution(
+        (*choices, *kept_choices(final, demands)),
+        held=tuple(held),
+        passed_over=found.passed_over,
+        missing_facts=found.missing,
+    )
 
 
-def _choose(demand: Demand) -> tuple[Choice | None, tuple[LeftOut, ...]]:
-    """Return the choice for one image, None if nothing is left to choose for, and the requirements left out."""
-    agreement = demand.agree()
-    rest = replace(demand, wanted=demand.wanted.without(agreement.left_out), group=agreement.group)
-    if rest.group:
-        choice = _as_locked(rest) if rest.will_do else _newly_chosen(rest)
-        return choice, agreement.left_out
-    if demand.locked is None:
-        return None, agreement.left_out
-    kept = Choice(name=demand.name, tag=demand.locked.version, requirements=(), locked=demand.locked, kept=True)
-    return kept, agreement.left_out
-
-
-def _newly_chosen(demand: Demand) -> Choice:
-    return Choice(name=demand.name, tag=demand.newest(), requirements=demand.group, locked=demand.locked)
-
-
-def _as_locked(demand: Demand) -> Choice:
-    locked = demand.locked
+def _choice(demand: Demand, pick: Pick) -> Choice:
+    locked, upgrade = demand.locked, demand.wanted.selection.upgrade
+    choice = Choice(name=demand.name, tag=pick.tag, requirements=demand.group, locked=locked, contract=pick.contract)
     if locked is None:
-        raise AssertionError(f"{demand.name} is not locked")
-    is_current, adds = demand.is_current, bool(demand.wanted.adds)
-    return Choice(
-        name=locked.name,
-        tag=locked.version,
-        requirements=demand.group,
-        locked=locked,
+        return choice
+    stays = pick.tag == locked.version and upgrade is not None and demand.name not in upgrade
+    is_current, adds = stays and demand.is_current, bool(demand.wanted.adds)
+    return replace(
+        choice,
         kept=is_current and not adds,
         grows=is_current and adds,
+        kept_requests=demand.wanted.kept_requests(locked),
     )
+
+
+def _unread(resolution: Resolution, wanted: Wanted, known: Knowledge) -> list[ContractOf]:
+    """Return the questions for the contracts of versions that are pinned again and were not read."""
+    questions = Questions.of(wanted)
+    found: list[ContractOf] = []
+    for choice in resolution.choices:
+        if not (choice.kept or choice.grows):
+            question = questions.contract(choice.name, choice.tag)
+            if question in known.broken:
+                raise known.broken[question]
+            if question not in known.contracts:
+                found.append(question)
+    return found
 
 
 def _held_back(demand: Demand, choice: Choice) -> Iterator[HeldBack]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, NotFoundError
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import Choice, LeftOut
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Version
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
+    from d8_installer.model.version import Compat
 
 
 class Agreement(Struct, frozen=True):
@@ -67,26 +68,50 @@ class Demand(Struct, frozen=True, kw_only=True):
     def will_do(self) -> bool:
         """Whether the locked version stays: it is not to be upgraded, and every requirement allows it."""
         upgrade = self.wanted.selection.upgrade
-        if self.locked is None or upgrade is None or self.name in upgrade:
+        if self.locked is None or upgrade is None or self.name in upgrade or not self.is_of_major(self.locked.version):
             return False
         is_strict = not self.wanted.strictness.lenient
         return self.can_agree([self.locked.version]) or (is_strict and self.allows(self.locked.version))
 
-    def newest(self) -> str:
-        """Return the tag of the newest version that every requirement allows.
+    def is_of_major(self, tag: str) -> bool:
+        """Whether *tag* is of the major version that was typed for this image, if one was (``--use-major``)."""
+        selection = self.wanted.selection
+        if selection.use_major is None or self.name not in selection.named:
+            return True
+        version = Version.try_parse(tag)
+        return version is not None and version.major == selection.use_major
+
+    @property
+    def exact_tag(self) -> str | None:
+        """The tag that a requirement asks for by its spelling, or None."""
+        exact = (requirement.request.version.exact_tag for requirement in self.group)
+        return next((tag for tag in exact if tag is not None), None)
+
+    def ranked(self, compat: Compat = "d8") -> list[str]:
+        """Return the tags that every requirement allows, the newest version first.
+
+        An exact tag is the only one. Of ranges, "go" takes what the Go tool calls stable (rpp.md §6.3, §7).
+        """
+        allowed = [tag for tag in self.tags if self.allows(tag) and self.is_of_major(tag)]
+        if self.exact_tag in allowed:
+            return [self.exact_tag]
+        versions = [version for tag in allowed if (version := Version.try_parse(tag)) is not None]
+        if compat == "go":
+            versions = [version for version in versions if version.is_stable("go")]
+        return [version.text for version in sorted(versions, key=lambda one: one.preference_key, reverse=True)]
+
+    def nothing_allowed(self) -> ConflictError | NotFoundError:
+        """Return the error for an image of which no version can be taken.
 
         NotFoundError where a requirement allows none, ConflictError where each allows some but no version fits all.
         """
-        exact = [tag for requirement in self.group if (tag := requirement.request.version.exact_tag) is not None]
-        allowed = [tag for tag in self.tags if self.allows(tag)]
-        if exact and exact[0] in allowed:
-            return exact[0]
-        versions = [version for tag in allowed if (version := Version.try_parse(tag)) is not None]
-        if versions:
-            return max(versions, key=lambda version: version.preference_key).text
-        raise self._nothing_allowed()
-
-    def _nothing_allowed(self) -> ConflictError | NotFoundError:
+        selection, of_major = self.wanted.selection, [tag for tag in self.tags if self.is_of_major(tag)]
+        if selection.use_major is not None and not any(map(self.allows, of_major)):
+            wants = " and ".join(map(str, self.group)) if of_major else "none is published"
+            return NotFoundError(
+                f"no versions of {self.name} found for major version {selection.use_major}: {wants}",
+                hint=f"see `d8-installer versions {self.name}`",
+            )
         alone = [requirement for requirement in self.group if not any(map(requirement.allows, self.tags))]
         if len(self.group) > 1 and not alone:
             wants = " and ".join(map(str, self.group))
@@ -173,6 +198,8 @@ class Demand(Struct, frozen=True, kw_only=True):
             if self.by(*agreed, requirement).can_agree(self.tags):
                 agreed.append(requirement)
                 continue
+            if needing_image(requirement.requester) is not None:
+                continue  # what the lock says of it is no choice of a person's: the search says what follows
             error = self._refusal(requirement, agreed)
             must_stay = not agreed or requirement.requester in strictness.insist
             if must_stay and not strictness.may_leave_out([requirement]):
@@ -180,16 +207,20 @@ class Demand(Struct, frozen=True, kw_only=True):
             left_out.append(LeftOut(requirement, error))
         return Agreement(tuple(agreed), tuple(left_out))
 
-    def _seniority(self, requirement: Requirement) -> tuple[bool, bool, bool, str]:
-        """Order requirements: first the same request as locked, then a locked requester, then a person's manifest."""
+    def _seniority(self, requirement: Requirement) -> tuple[bool, bool, bool, bool, str]:
+        """Order requirements: first what locked images need, then the same request as locked.
+
+        Then a locked requester, then a person's manifest.
+        """
         requests = dict(self.locked.requests) if self.locked is not None else {}
         who = requirement.requester
-        return (requests.get(who) != requirement.request.hash, who not in requests, who != OWN_MANIFEST, who)
+        is_other = requests.get(who) != requirement.request.hash
+        return (needing_image(who) is None, is_other, who not in requests, who != OWN_MANIFEST, who)
 
     def _refusal(self, requirement: Requirement, agreed: Sequence[Requirement]) -> ConflictError | NotFoundError:
         """Return why *requirement* does not go together with those that *agreed*."""
         if not agreed:
-            return self.by(requirement)._nothing_allowed()
+            return self.by(requirement).nothing_allowed()
         files = dict(requirement.request.binaries)
         for other in agreed:
             for binary, member in other.request.binaries:
@@ -208,7 +239,8 @@ class Demand(Struct, frozen=True, kw_only=True):
 
 def _plugin_of(requirement: Requirement, other: Requirement) -> str:
     """Return which of two requesters a person can do without."""
-    return (other if requirement.requester == OWN_MANIFEST else requirement).requester
+    who = (other if requirement.requester == OWN_MANIFEST else requirement).requester
+    return str(needing_image(who) or who)
 
 
 def demands_of(wanted: Wanted) -> dict[ImageName, Demand]:

@@ -6,17 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, D8Error, MismatchError, NotAllowedError, NotFoundError
+from d8_installer.model.digest import Digest
 from d8_installer.model.lock import ANY_PLATFORM, MAX_LAYER_BYTES, Lock, LockedImage, Pin
 from d8_installer.model.oci import ImageIndex, ImageManifest, parse_manifest
 from d8_installer.model.platform import Platform
+from d8_installer.model.requirement import needing_image
 from d8_installer.model.resolution import Answers, Choice, LeftOut, ManifestOf, Resolution, Strictness, Trust
 from d8_installer.model.value import Struct, field, replace
+from d8_installer.resolve.dependencies import bounds_of
 from d8_installer.resolve.missing_platform import explain_missing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from d8_installer.model.digest import Digest
     from d8_installer.model.oci import Descriptor
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Needs, Wanted
@@ -58,7 +60,7 @@ def pin_what_can_be(resolution: Resolution, wanted: Wanted, trust: Trust) -> Gen
     resolves again. The same holds for a version that was chosen from a range and has no manifest.
     """
     fresh = [choice for choice in resolution.choices if not choice.kept]
-    faults = _Faults(wanted)
+    faults = _Faults(wanted, resolution)
     tops = {choice.name: ManifestOf(image=choice.name.path, ref=choice.tag) for choice in fresh}
     answers = (yield tuple(tops.values())) if tops else Answers()
     gone = {(need.image, need.ref): error for need, error in answers.failed.items() if isinstance(error, NotFoundError)}
@@ -100,10 +102,14 @@ class _BlameError(Exception):
 
 
 class _Faults:
-    """Collects the requirements that are left out; raises the fault of one that may not be."""
+    """Collects the requirements that are left out; raises the fault of one that may not be.
 
-    def __init__(self, wanted: Wanted) -> None:
+    What an image needs is not left out alone: then the requirements for that image are to blame.
+    """
+
+    def __init__(self, wanted: Wanted, resolution: Resolution) -> None:
         self._wanted = wanted
+        self._requirements = {choice.name: choice.requirements for choice in resolution.choices}
         self.left_out: list[LeftOut] = []
 
     @contextmanager
@@ -117,9 +123,24 @@ class _Faults:
             self._leave_out(error, choice.requirements)
 
     def _leave_out(self, error: D8Error, blamed: Sequence[Requirement]) -> None:
+        blamed = self._asked_by_name(blamed)
         if not blamed or not self._wanted.strictness.may_leave_out(blamed):
             raise error
         self.left_out += [LeftOut.of(requirement, error) for requirement in blamed]
+
+    def _asked_by_name(self, blamed: Sequence[Requirement]) -> list[Requirement]:
+        """Return *blamed* with the requirements for a dependent in place of what that needs."""
+        found: dict[Requirement, None] = {}
+        waiting, seen = list(blamed), set[str]()
+        while waiting:
+            requirement = waiting.pop(0)
+            dependent = needing_image(requirement.requester)
+            if dependent is None:
+                found[requirement] = None
+            elif requirement.requester not in seen:
+                seen.add(requirement.requester)
+                waiting += self._requirements.get(dependent, ())
+        return list(found)
 
 
 def _top(
@@ -276,7 +297,7 @@ def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platfo
             required = request.platforms is not None and not request.optional
             platforms[platform] = platforms.get(platform, False) or required
     # What absent requesters ask for is not known here; it is among the platforms that are locked.
-    if choice.locked is not None and wanted.kept_requests(choice.locked):
+    if choice.locked is not None and choice.kept_requests:
         for key, _ in choice.locked.platforms:
             if key != ANY_PLATFORM:
                 platforms.setdefault(Platform.parse(key), False)
@@ -330,11 +351,13 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
         pins = {key: _with_extra(pin, before.get(key)) for key, pin in pins.items()}
         if choice.grows:
             return replace(choice.locked, platforms=tuple(sorted({**before, **pins}.items())))
-        absent = dict(wanted.kept_requests(choice.locked))
+        absent = dict(choice.kept_requests)
         if absent:
             lines = {**absent, **lines}
             binaries = {**dict(choice.locked.binaries), **binaries}
             optional = optional and choice.locked.optional
+    contract = choice.contract
+    bounds = bounds_of(contract, choice.name, choice.tag)
     return LockedImage(
         name=choice.name,
         version=choice.tag,
@@ -345,6 +368,9 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
         optional=optional,
         extra=extra,
         demanded=wanted.platforms,
+        contract=Digest.of(contract.render().encode()) if contract is not None else None,
+        needs=tuple(sorted((bound.name.short, bound.constraint) for bound in bounds if bound.mandatory)),
+        needs_if_present=tuple(sorted((one.name.short, one.constraint) for one in bounds if not one.mandatory)),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.model.requirement import requester_of
 from d8_installer.model.resolution import Detail, Difference
 from d8_installer.resolve.demand import demands_of, kept_choices
+from d8_installer.resolve.dependencies import unmet_conditions, with_needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +16,17 @@ if TYPE_CHECKING:
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
     from d8_installer.resolve.demand import Demand
+    from d8_installer.resolve.dependencies import Bound
 
 _NOTHING = "nothing"
 
 
 def staleness(wanted: Wanted) -> tuple[Difference, ...]:
-    """Return, image by image, where the lock does not match what is wanted; empty if it is current."""
+    """Return, image by image, where the lock does not match what is wanted; empty if it is current.
+
+    What locked images need of each other is in the lock, so no source is asked for it.
+    """
+    wanted = with_needs(wanted)
     demands = demands_of(wanted)
     differences = []
     for demand in demands.values():
@@ -29,7 +36,19 @@ def staleness(wanted: Wanted) -> tuple[Difference, ...]:
             differences.append(_outdated(demand, demand.locked))
     kept = {choice.name: choice.locked for choice in kept_choices(wanted, demands)}
     unwanted = (image for image in wanted.locked.images if image.name not in demands and kept.get(image.name) != image)
-    return (*differences, *map(_unwanted, unwanted))
+    outside = (_outside(bound, image) for bound, image in unmet_conditions(wanted))
+    return (*differences, *outside, *map(_unwanted, unwanted))
+
+
+def _outside(bound: Bound, image: LockedImage) -> Difference:
+    """Return the difference for an image that another one wants in a range, if it is there at all."""
+    where = f"{bound.constraint} of {requester_of(bound.by)}"
+    return Difference(
+        image=image.name,
+        problem=f"{image.name} is locked at {image.version}, which {requester_of(bound.by)} ({bound.constraint})"
+        " does not allow beside it",
+        details=(Detail("the version", image.version, where),),
+    )
 
 
 def _outdated(demand: Demand, locked: LockedImage) -> Difference:

@@ -11,9 +11,7 @@ from d8_installer.model.reference import ImageName
 from d8_installer.model.requirement import Request, Requirement
 from d8_installer.model.resolution import (
     KeptRequests,
-    ManifestOf,
     Resolution,
-    TagsOf,
     Trust,
     Wanted,
 )
@@ -32,14 +30,14 @@ if TYPE_CHECKING:
 
     from d8_installer.errors import D8Error
     from d8_installer.model.platform import Platform
-    from d8_installer.model.resolution import Answers
+    from d8_installer.model.resolution import Answers, Needs
 
 R = TypeVar("R")
 A = ImageName("a")
 NO_TRUST = Trust({})
 
 
-def drive(asking: Generator[tuple[TagsOf | ManifestOf, ...], Answers, R], catalogue: Catalogue) -> R:
+def drive(asking: Generator[Needs, Answers, R], catalogue: Catalogue) -> R:
     """Run *asking* to its end against the catalogue, a round at a time."""
     try:
         needs = next(asking)

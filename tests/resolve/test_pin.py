@@ -109,7 +109,7 @@ def test_an_index_in_an_index_is_refused() -> None:
     catalogue.put("a", "v1", image_index([catalogue.child("a", image_index([]), LINUX, mediaType=OCI_INDEX)]))
     error = failing(MismatchError, catalogue, want("a"))
     assert error.message == "a v1 holds an index inside its index for linux-amd64, which is refused"
-    assert len(catalogue.asked) == 2, "it is not even asked for"
+    assert all(need.ref == "v1" for need in catalogue.asked if isinstance(need, ManifestOf)), "it is not asked for"
 
 
 def test_an_index_that_poses_as_a_build_is_refused() -> None:

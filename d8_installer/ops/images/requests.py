@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.pipeline.other_profiles import not_installed, typed_command
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def plugins_that_keep(wanted: Wanted, name: ImageName) -> list[str]:
 
 def absent_requesters(wanted: Wanted, name: ImageName) -> list[str]:
     """Return the requesters that the lock names for the image and that are not installed here."""
-    return sorted(locked_requests(wanted, name).keys() - wanted.present - wanted.kept.unread)
+    locked = {who for who in locked_requests(wanted, name) if needing_image(who) is None}
+    return sorted(locked - wanted.present - wanted.kept.unread)
 
 
 def can_be_uninstalled(workspace: Workspace, wanted: Wanted, name: ImageName) -> bool:
