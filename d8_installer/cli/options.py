@@ -52,10 +52,10 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         dest="insecure",
         action="store_true",
         default=flag,
-        help="do not verify the certificate of the source",
+        help="do not verify the certificates of the source and of the Kubernetes API",
     )
     group.add_argument(
-        "--kubeconfig", metavar="F", default=default, help="kubeconfig to take the token from (KUBECONFIG)"
+        *("-k", "--kubeconfig"), metavar="F", default=default, help="kubeconfig of the cluster (KUBECONFIG)"
     )
     group.add_argument("--context", metavar="C", default=default, help="context of the kubeconfig to use")
     group.add_argument("--home", metavar="DIR", default=default, help="directory of all state (D8_INSTALLER_HOME)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConfigError
+from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.identity import Identity
 from d8_installer.model.value import replace
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
@@ -23,12 +23,13 @@ class Renewing:
     """An identity, None if there is none. May be called from any thread.
 
     *ask* is called at the first use, and once more for an identity that has expired or was refused, which it then gets.
-    A new one that has expired as well is used: whose clock is wrong, the server must say. *now* returns the time in
-    seconds since the epoch.
+    A new one that has expired as well is used: whose clock is wrong, the server must say. If *ask* fails, it is not
+    called again, so that no program asks a person twice. *now* returns the time in seconds since the epoch.
     """
 
     def __init__(self, ask: Callable[[Identity | None], Identity | None], now: Callable[[], float]) -> None:
-        self._ask = ask
+        self._answer = ask
+        self._failure: D8Error | None = None
         self._now = now
         self._lock = threading.Lock()
         self._is_known = False
@@ -55,6 +56,15 @@ class Renewing:
 
     def _has_expired(self, identity: Identity) -> bool:
         return identity is not self._final and identity.expires is not None and identity.expires <= self._now()
+
+    def _ask(self, old: Identity | None) -> Identity | None:
+        if self._failure is not None:
+            raise self._failure.within()
+        try:
+            return self._answer(old)
+        except D8Error as error:
+            self._failure = error
+            raise
 
     def _renew(self, old: Identity) -> None:
         new = self._ask(old)

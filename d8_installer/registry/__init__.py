@@ -4,7 +4,6 @@
 - OCI registries: ``oci_address``, ``oci_errors``, ``auth``, ``keychain``, ``http_ranges``, the Source ``oci_registry``
   and the Destination ``oci_push``
 - files: ``oci_layout`` (Source and Destination) and ``bundle`` (Source); they import nothing of the following
-- HTTP: ``client``, ``stream``, ``retry``, ``http_status``, ``transport_errors``, ``tls``, ``network``, ``origin``,
-  ``http_library``
+- HTTP: ``client``, ``stream``, ``retry``, ``http_status``, ``transport_errors``, ``tls``, ``network``, ``origin``
 - over all of them: ``fallback`` (several sources as one) and ``manifest_cache``
 """

@@ -1,6 +1,6 @@
 """The only HTTP client: connections, timeouts and retries.
 
-httpx2 is imported at the first request, since that costs 80 ms (``http_library``): here and in ``network``, ``stream``,
+httpx2 is imported at the first request, since that costs 80 ms: here and in ``network``, ``stream``,
 ``tls`` and ``transport_errors``, which turns failures of the transport into D8Errors. What a status means to a protocol
 does not belong here (``rpp_errors``, ``oci_errors``), nor do digests.
 """
@@ -345,9 +345,6 @@ def _is_repeatable(content: Content) -> bool:
 
 
 def _connections(options: ClientOptions, route: _Route, head: HeadLimit) -> httpx2.Client:
-    from d8_installer.registry import http_library
-
-    http_library.load()
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     import httpx2

@@ -53,9 +53,6 @@ def handshake(url: str, options: ClientOptions, seconds: float) -> PeerCertifica
     proxy = options.forward_proxy or proxy_for(origin, options.env)
     context = trust(ca_file=options.ca_file, roots=options.roots, insecure=options.insecure, env=options.env)
     left = _countdown(seconds)
-    from d8_installer.registry import http_library
-
-    http_library.load()
     import httpcore2
 
     try:

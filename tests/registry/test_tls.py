@@ -13,8 +13,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.errors import ConfigError, D8Error, UnreachableError
-from d8_installer.registry.client import Client, ClientOptions
+from d8_installer.errors import ConfigError, D8Error, NotAllowedError, UnreachableError
+from d8_installer.model.identity import Identity
+from d8_installer.registry.client import Client, ClientOptions, OriginIdentity
 from d8_installer.registry.origin import Origin, proxy_for
 from tests.registry.clients import Waits, closed_port, connected
 from tests.registry.servers import Answer, Running, serving
@@ -203,3 +204,31 @@ def tunnelling(to: str) -> Iterator[str]:
     finally:
         listener.close()
         thread.join(20)
+
+
+@pytest.mark.parametrize("has_memory_files", [True, False])
+def test_a_key_in_memory_reaches_the_server_and_no_disk(
+    has_memory_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    client = authority.issue_cert("client.example", common_name="me")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if not has_memory_files:
+        monkeypatch.delattr("os.memfd_create")
+    whole = b"".join(part.bytes() for part in client.cert_chain_pems)
+    key = client.private_key_pem.bytes()
+    with serving(lambda _: Answer(200, b"{}"), server) as running:
+        me = Identity(certificate=whole, key=key)
+        origin = Origin.parse(running.url)
+        options = ClientOptions(roots=authority.cert_pem.bytes())
+        with connected(options, OriginIdentity(origin, lambda: me)) as known:
+            assert known.get(running.url, {}, 99).status == 200
+            assert key.decode() not in repr(known) + repr(me) + repr(options)
+        elsewhere = OriginIdentity(Origin("https", "elsewhere.example", 443), lambda: me)
+        with connected(options, elsewhere) as stranger, pytest.raises(NotAllowedError):
+            stranger.get(running.url, {}, 99)
+    assert list(tmp_path.iterdir()) == []
