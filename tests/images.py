@@ -69,22 +69,30 @@ def layer_of(members: Mapping[str, bytes]) -> bytes:
 
 
 def add_image(
-    root: str, name: str, tag: str, builds: Mapping[str, Build], annotations: Mapping[str, str] | None = None
+    root: str,
+    name: str,
+    tag: str,
+    builds: Mapping[str, Build],
+    annotations: Mapping[str, str] | None = None,
+    child_annotations: Mapping[str, str] | None = None,
 ) -> Digest:
     """Add ``<name>:<tag>`` with one child for each platform to the layouts at *root*; return the index's digest.
 
-    *annotations* are the index's. ``builds`` with the one key ``any`` makes the tag a single ImageManifest, and its
-    digest is returned.
+    *annotations* are the index's, *child_annotations* those of each build. ``builds`` with the one key ``any`` makes
+    the tag a single ImageManifest, and its digest is returned.
     """
     image = ImageName.parse(name)
     destination = LayoutDestination(root)
-    children = {platform: _put_build(destination, image, platform, build) for platform, build in builds.items()}
+    notes = child_annotations or {}
+    children = {platform: _put_build(destination, image, platform, build, notes) for platform, build in builds.items()}
     top = children["any"] if "any" in children else _index(children, annotations or {})
     destination.put_manifest(image.path, tag, top)
     return top.digest
 
 
-def _put_build(destination: LayoutDestination, image: ImageName, platform: str, build: Build) -> ManifestBytes:
+def _put_build(
+    destination: LayoutDestination, image: ImageName, platform: str, build: Build, annotations: Mapping[str, str]
+) -> ManifestBytes:
     default = "d8" if image.short == "deckhouse-cli" else "plugin"
     layer = layer_of({default: build} if isinstance(build, bytes) else build)
     config = _json({} if platform == "any" else _platform(platform))
@@ -93,6 +101,7 @@ def _put_build(destination: LayoutDestination, image: ImageName, platform: str, 
         "mediaType": oci.OCI_MANIFEST,
         "config": {"mediaType": oci.OCI_CONFIG, **_put_blob(destination, image, config)},
         "layers": [{"mediaType": oci.OCI_LAYER_GZIP, **_put_blob(destination, image, layer)}],
+        **({"annotations": dict(annotations)} if annotations else {}),
     }
     manifest = ManifestBytes(_json(document), oci.OCI_MANIFEST)
     destination.put_manifest(image.path, str(manifest.digest), manifest)

@@ -5,7 +5,8 @@ How it works. ``apply`` takes five steps, and the caller holds the profile's loc
 1. **Plan.** Compare the lock with the active generation and the store. A dry run ends here.
 2. **Refuse.** Everything that may stop the command comes before anything is fetched: files of another user, a tag that
    means other bytes than before, a file in the place of ``bin``, then the plugins' checks and verifiers.
-3. **Provide.** Fetch the layers that the store lacks. Bytes get a name only after they were verified (``store.store``).
+3. **Provide.** Read the contracts and fetch the layers that the store lacks. Bytes get a name only after they were
+   verified (``store.store``).
 4. **Build and switch.** Under the home's ``switching`` lock: make sure that everything is still stored, build the
    generation's directory, write ``d8.toml``, ``d8.lock`` and ``tags.json`` in this order, and rename the link
    ``current``.
@@ -32,6 +33,7 @@ from d8_installer.pipeline.activation import activate, warned_of
 from d8_installer.pipeline.admission import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.pipeline.beside import layout_of
 from d8_installer.pipeline.change import Applied
+from d8_installer.pipeline.contracts import contracts_to_keep, keep_contracts
 from d8_installer.pipeline.dispensable import Dispensable
 from d8_installer.pipeline.fetch import fetch_all
 from d8_installer.pipeline.ownership import refuse_foreign_project
@@ -45,6 +47,7 @@ from d8_installer.store import documents
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from d8_installer.model.contract import Contract
     from d8_installer.model.digest import Digest
     from d8_installer.model.plan import Plan
     from d8_installer.pipeline.change import Change
@@ -92,10 +95,14 @@ def _plan(session: Session, workspace: Workspace, change: Change, active: Genera
 
 
 class _Provided(Struct, frozen=True):
-    """The plan without the dispensable binaries that failed, and the digests of the tags that were asked for."""
+    """The plan without the dispensable binaries that failed, and the digests of the tags that were asked for.
+
+    ``contracts`` are those of the placed images, by the digest of their index.
+    """
 
     plan: Plan
     shown: Mapping[tuple[str, str], Digest]
+    contracts: Mapping[Digest, Contract]
 
 
 class _Switched(Struct, frozen=True):
@@ -150,6 +157,7 @@ class _Application:
 
     def provide(self) -> _Provided:
         """Fetch what was not refused."""
+        contracts = contracts_to_keep(self._session, self._change.lock, self._rest_of(self._plan), self._dispensable)
         shown = fetch_all(
             self._session,
             self._rest_of(self._plan),
@@ -157,7 +165,7 @@ class _Application:
             dispensable=self._dispensable,
             asked=self._change.relocked.manifests,
         )
-        return _Provided(self._rest_of(self._plan), shown)
+        return _Provided(self._rest_of(self._plan), shown, contracts)
 
     def _rest_of(self, plan: Plan) -> Plan:
         return self._dispensable.rest(plan, self._active, self._session.store)
@@ -172,6 +180,7 @@ class _Application:
         """Write the documents and, unless the plan is empty, make a new generation the active one."""
         plan, shown = provided.plan, provided.shown
         if plan.is_empty and (self._is_first or self._active is not None):
+            keep_contracts(self._session, provided.contracts)
             self._write(shown)
             return _Switched(None if self._active is None else self._active.number)
         number = self._generations.next_number()
@@ -185,6 +194,7 @@ class _Application:
         )
         self._gate.before_switch(facts)
         with all_stored(self._session, plan, self._plan_again) as members:
+            keep_contracts(self._session, provided.contracts)
             self._build(plan, number, members)
             try:
                 self._write(shown)

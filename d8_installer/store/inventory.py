@@ -32,7 +32,11 @@ _HOME: _Forms = {
     r"bin(\.new)?": None,
     "profiles": {"user|system|[0-9a-f]{16}": _PROFILE},
     "runs": {_HEX: _PROFILE},
-    "store": {"sha256": {_HEX: None}, "layers": {rf"{_HEX}\.json{_TEMPORARY}": None}},
+    "store": {
+        "sha256": {_HEX: None},
+        "layers": {rf"{_HEX}\.json{_TEMPORARY}": None},
+        "contracts": {rf"{_HEX}\.json{_TEMPORARY}": None},
+    },
     "incoming": {r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}": None},
     "arriving": {rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?": None},
     "endpoints": {rf"{_HEX}\.json{_TEMPORARY}": None},

@@ -35,9 +35,9 @@ def scattered(home: Home, profile: ProfilePaths | None = None) -> str | None:
         device = os.stat(home.root).st_dev
     except OSError:
         return None
-    store = os.path.dirname(home.stored)
+    store = (os.path.dirname(home.stored), home.stored, home.layers, home.contracts)
     of_profile = (profile.root, profile.generations) if profile is not None else ()
-    for path in (home.profiles, home.runs, store, home.stored, home.layers, home.incoming, home.arriving, *of_profile):
+    for path in (home.profiles, home.runs, *store, home.incoming, home.arriving, *of_profile):
         try:
             status = os.lstat(path)
         except OSError:

@@ -132,6 +132,15 @@ class Home:
         return os.path.join(self.layers, f"{digest}.json")
 
     @property
+    def contracts(self) -> str:
+        """The directory of the contracts of placed images."""
+        return os.path.join(self.root, "store", "contracts")
+
+    def contract(self, digest: str) -> str:
+        """The contract of the image whose index, or single manifest, has that digest (64 hex digits)."""
+        return os.path.join(self.contracts, f"{digest}.json")
+
+    @property
     def facts(self) -> str:
         """The directory of the kept facts of clusters, which only its owner can read."""
         return os.path.join(self.root, "facts")

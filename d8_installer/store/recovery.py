@@ -38,9 +38,10 @@ def sweep_store(home: Home, waiting: WaitPolicy) -> None:
     """Remove the leftovers of killed processes, such as directories in ``incoming`` with a free lock."""
     guard = home_guard(home, waiting)
     with contextlib.suppress(DiskError), guard():
-        for path, name in fs.temporary_files(home.layers):
-            if is_hex_digest(name.removesuffix(".json")):
-                fs.remove(path)
+        for directory in (home.layers, home.contracts):
+            for path, name in fs.temporary_files(directory):
+                if is_hex_digest(name.removesuffix(".json")):
+                    fs.remove(path)
         PartialLayers(home, guard).sweep()
         for name in fs.list_directory(home.incoming):
             if _is_incoming(name):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk
 
 DefectKind = Literal[
-    "executable", "mode", "missing", "layer", "record", "link", "current", "bin", "lock", "tags", "project"
+    "executable", "mode", "missing", "layer", "contract", "record", "link", "current", "bin", "lock", "tags", "project"
 ]
 
 REPAIR_HINT = "type `d8-installer verify --fix`"
@@ -22,8 +22,9 @@ REPAIR_HINT = "type `d8-installer verify --fix`"
 class Defect(Struct, frozen=True, kw_only=True):
     """One thing that is not as d8-installer made it: what kind of thing, its path, and the problem.
 
-    ``digest`` (hex) is that of the stored file or layer. ``profile`` and ``generation`` say which generation it belongs
-    to, if it belongs to one. ``remedy`` is what to type if ``verify --fix`` does not help.
+    ``digest`` (hex) is that of the stored file or layer, or of the index that the contract belongs to. ``profile`` and
+    ``generation`` say which generation it belongs to, if it belongs to one. ``remedy`` is what to type if
+    ``verify --fix`` does not help.
     """
 
     kind: DefectKind

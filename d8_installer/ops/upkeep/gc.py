@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, DiskError, UsageError
 from d8_installer.model.value import Struct, field
 from d8_installer.model.wrapper import HEAD_BYTES, wrapped_digest
+from d8_installer.ops.upkeep.contract_files import images_with_contracts
 from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk, finish_interrupted, profiles_on_disk
 from d8_installer.pipeline.plugin_runs import is_abandoned
-from d8_installer.store import fs, one_file_system, status
+from d8_installer.store import contracts, fs, one_file_system, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -90,6 +91,7 @@ class _Decision(Struct, kw_only=True):
     generations: list[_OldGeneration] = field(default_factory=list)
     needed_executables: set[str] = field(default_factory=set)
     needed_layers: set[str] = field(default_factory=set)
+    needed_contracts: set[str] = field(default_factory=set)
     kept: list[str] = field(default_factory=list)
 
 
@@ -205,7 +207,9 @@ def _is_older(profile: ProfileOnDisk, number: int, limit: datetime) -> bool:
 def _add_needs(profile: ProfileOnDisk, number: int, decision: _Decision) -> None:
     """Add what a generation needs, by its record and by its links: those are there even if the record is damaged."""
     try:
-        placed = profile.generations.load(number).placed
+        generation = profile.generations.load(number)
+        placed = generation.placed
+        decision.needed_contracts |= {image.top.hex for image in images_with_contracts(generation)}
     except D8Error as error:
         decision.kept.append(f"generation {number} of {profile.title}: {error}")
         placed = ()
@@ -244,6 +248,10 @@ def _result(session: Session, decision: _Decision, *, dry_run: bool) -> Collecte
         for digest in _unneeded(store.layers(), decision.needed_layers)
     ]
     removed += [
+        Removed("contract", str(digest), status.tree_size(home.contract(digest.hex)))
+        for digest in _unneeded(contracts.stored(home), decision.needed_contracts)
+    ]
+    removed += [
         Removed("executable", str(digest), status.tree_size(home.executables(digest.hex)))
         for digest in _unneeded(store.executables(), decision.needed_executables)
     ]
@@ -268,6 +276,11 @@ def _remove(session: Session, decision: _Decision) -> None:
     failed = _remove_each(removals)
     if not failed:  # else files of a generation that is still there would go
         removals = [partial(store.discard_layer, one) for one in _unneeded(store.layers(), decision.needed_layers)]
+        home = session.scope.home
+        removals += [
+            partial(contracts.discard, home, one)
+            for one in _unneeded(contracts.stored(home), decision.needed_contracts)
+        ]
         unneeded = _unneeded(store.executables(), decision.needed_executables)
         failed = _remove_each([*removals, *(partial(store.discard_executable, one) for one in unneeded)])
     if failed:

@@ -102,6 +102,7 @@ def mode_defects(session: Session, inspection: Inspection) -> Iterator[Defect]:
     home = session.scope.home
     shared = GROUP if session.scope.is_global else 0
     directories = [home.root, home.profiles, home.runs, os.path.dirname(home.stored), home.stored, home.layers]
+    directories.append(home.contracts)
     directories += [home.executables(digest.hex) for digest in session.store.executables()]
     for path in (*directories, home.schema, home.tags):
         yield from _mode_defect(path, OTHERS | shared)

@@ -14,6 +14,7 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.plan import Fetch, Plan
 from d8_installer.model.value import Struct
+from d8_installer.ops.upkeep.contract_files import restore_contract
 from d8_installer.ops.upkeep.defects import raise_if_from_system
 from d8_installer.ops.upkeep.inspect_files import GROUP, OTHERS
 from d8_installer.ops.upkeep.inspect_generations import Inspection
@@ -32,7 +33,20 @@ if TYPE_CHECKING:
     from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk
     from d8_installer.pipeline.session import Session
 
-_ORDER = ("mode", "executable", "missing", "layer", "record", "link", "lock", "tags", "project", "current", "bin")
+_ORDER = (
+    "mode",
+    "executable",
+    "missing",
+    "layer",
+    "contract",
+    "record",
+    "link",
+    "lock",
+    "tags",
+    "project",
+    "current",
+    "bin",
+)
 """The kinds of defects, in the order of their repair."""
 
 _NOT_REPAIRED = D8Error("it could not be repaired")
@@ -95,7 +109,20 @@ def _fetch_lost(session: Session, before: Verified) -> dict[Defect, D8Error]:
         except D8Error as error:
             raise_if_from_system(error)
             failed[digest] = D8Error(f"it cannot be fetched again: {error}", hint=error.hint)
-    return {defect: failed[defect.digest] for defect in lost if defect.digest in failed}
+    reasons = {defect: failed[defect.digest] for defect in lost if defect.digest in failed}
+    return reasons | _restore_contracts(session, inspection, before)
+
+
+def _restore_contracts(session: Session, inspection: Inspection, before: Verified) -> dict[Defect, D8Error]:
+    """Put back the contracts that are lost or damaged. Return the defects that stay, and why."""
+    failed: dict[Defect, D8Error] = {}
+    for defect in (one for one in before.defects if one.kind == "contract"):
+        try:
+            restore_contract(session, inspection, defect.digest or "")
+        except D8Error as error:
+            raise_if_from_system(error)
+            failed[defect] = D8Error(f"it cannot be read again: {error}", hint=error.hint)
+    return failed
 
 
 def _warn_of_restored(session: Session, before: Verified) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, MismatchError
 from d8_installer.model.plurals import counted
 from d8_installer.model.value import Struct, field
+from d8_installer.ops.upkeep.contract_files import contract_defects
 from d8_installer.ops.upkeep.defects import Defect
 from d8_installer.ops.upkeep.inspect_files import mode_defects, profile_file_defects, tag_memory_defects
 from d8_installer.ops.upkeep.inspect_generations import Inspection
@@ -99,6 +100,7 @@ def find_defects(session: Session, hashed: HashedFiles) -> Iterator[Defect]:
         yield from inspection.profile_defects(profile)
         yield from profile_file_defects(profile, inspection)
     yield from inspection.layer_defects()
+    yield from contract_defects(session, inspection)
     yield from inspection.bin_defects()
     yield from tag_memory_defects(session, inspection)
     yield from mode_defects(session, inspection)
