@@ -254,7 +254,10 @@ placements = built(
     st.booleans(),
 )
 wrappers = built(
-    Wrapper, st.sampled_from([(), *((name,) for name in INJECTED), INJECTED]), st.text("a'/ \n$", max_size=9)
+    Wrapper,
+    st.sampled_from([(), *((name,) for name in INJECTED), INJECTED]),
+    st.booleans(),
+    st.text("a'/ $", max_size=9).map("/".__add__),
 )
 generations = built(
     Generation,

@@ -109,6 +109,10 @@ def _run(typed: list[str], screen: Screen) -> int:
         return _launch(typed[1:], screen)
     if typed[:1] == ["__names"]:
         return _name(typed[1:], screen)
+    if "run" in typed:
+        from d8_installer.cli.quick_run import execute_if_ready
+
+        execute_if_ready(typed, os.environ)
     arguments = read_sync(typed)
     return _execute(arguments, screen) if arguments is not None else _parse_and_execute(typed, screen)
 

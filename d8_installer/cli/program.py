@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
@@ -34,12 +35,29 @@ def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
     return exit_code(code)
 
 
+def become(path: str, command: list[str], environ: dict[str, str]) -> None:
+    """Replace this process by the program, or raise OSError.
+
+    Python ignores SIGPIPE and SIGXFSZ. The program would inherit that, and not end with the reader of its pipe.
+    """
+    import signal
+
+    ignored = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(path, command, environ)  # noqa: S606 - no shell is wanted
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> None:
     """Replace this process by the program. Raise MismatchError if the system cannot execute it."""
     from d8_installer.errors import DiskError, MismatchError
 
     try:
-        os.execve(path, command, dict(environ))  # noqa: S606 - no shell is wanted
+        become(path, command, dict(environ))
     except FileNotFoundError as error:
         raise DiskError(f"{path} is gone", hint="type `d8-installer sync`, which fetches it again") from error
     except OSError as error:

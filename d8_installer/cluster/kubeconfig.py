@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 8 << 20
 _MAX_ENTRIES = 10_000
 _MAX_NAME = 100
+_SHOWN = 10
 _EXEC_API = "client.authentication.k8s.io/"
 _EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 _KINDS = ("clusters", "contexts", "users")
@@ -41,14 +42,14 @@ class Kubeconfig(Struct, frozen=True, kw_only=True):
         name = chosen or self.current
         if not name:
             return None
-        entry = self._find("contexts", name, "context", "", "see `kubectl config get-contexts`").table("context")
+        entry = self._find("contexts", name, "context", "", self.choices).table("context")
         values = entry or Entry.of(None, f"context {_quoted(name)}")
         cluster, user = values.text("cluster"), values.text("user")
         of_context = f" that context {_quoted(name)} names"
         if not cluster or not user:
             raise ConfigError(
                 f"context {_quoted(name)} in {self.place} names no {'user' if cluster else 'cluster'}",
-                hint="choose another one: `kubectl config get-contexts`, then --context NAME",
+                hint=self.choices,
             )
         return self._combined(name, cluster, user, of_context)
 
@@ -74,6 +75,15 @@ class Kubeconfig(Struct, frozen=True, kw_only=True):
     def place(self) -> str:
         """What messages call the files."""
         return f"the kubeconfig {', '.join(self.files)}"
+
+    @property
+    def choices(self) -> str:
+        """The hint that names the contexts that there are."""
+        names = [_quoted(name) for kind, name in self.entries if kind == "contexts"]
+        if not names:
+            return "it has no context: name another kubeconfig with --kubeconfig FILE"
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return f"choose a context with --context NAME: {', '.join(names[:_SHOWN])}{more}"
 
     def _find(self, kind: str, name: str, word: str, more: str, hint: str) -> Entry:
         named = self.entries.get((kind, name))
@@ -185,7 +195,7 @@ def _pem(entry: Entry, key: str, directory: str) -> Pem | None:
 
 
 def _path(text: str, directory: str) -> str | None:
-    return os.path.join(directory, text) if text else None
+    return os.path.normpath(os.path.join(directory, text)) if text else None
 
 
 def _user(name: str, entry: Entry, directory: str, config: object) -> ClusterUser:
@@ -241,7 +251,7 @@ def _plugin(user: Entry, directory: str, config: object) -> ExecPlugin | None:
         )
     return ExecPlugin(
         api_version=version,
-        command=os.path.join(directory, command) if os.sep in command else command,
+        command=_path(command, directory) or "" if os.sep in command else command,
         args=entry.texts("args"),
         env=tuple((one.required("name"), one.text("value")) for one in entry.entries("env")),
         mode=_mode(entry, version),

@@ -1,4 +1,4 @@
-"""Read the command line of a plain ``sync`` without argparse, whose import costs more than the work of a no-op sync.
+"""Read the command line of a plain ``sync`` or ``run`` without argparse, whose import costs more than their own work.
 
 What is read here, ``cli.parser`` reads in the same way. Any other command line, a mistyped one included, is left to it.
 """
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _FLAGS = {
     "--json": "json",
@@ -26,6 +26,8 @@ _VALUES = (
     *("profile", "endpoint", "ca_file", "client_cert", "client_key", "token_file", "kubeconfig", "context"),
     *("home", "connections"),
 )
+_OF_RUN = frozenset(["--home", "--kubeconfig", "--context"])
+"""The options of a ``run`` that have a value."""
 _OF_SYNC = {
     "locked": False,
     "frozen": False,
@@ -54,7 +56,39 @@ def read_sync(typed: Sequence[str]) -> Namespace | None:
     return namespace
 
 
-def _take_options(words: list[str], found: dict[str, object]) -> str | None:
+class TypedRun:
+    """A ``run`` as it was typed. *arguments* are those of the program."""
+
+    __slots__ = ("arguments", "context", "home", "kubeconfig", "name", "profile")
+
+    def __init__(self, found: dict[str, object], name: str, arguments: list[str]) -> None:
+        self.home: str | None = _text(found["home"])
+        self.profile: str | None = _text(found["profile"])
+        self.kubeconfig: str | None = _text(found["kubeconfig"])
+        self.context: str | None = _text(found["context"])
+        self.name = name
+        self.arguments = arguments
+
+
+def read_run(typed: Sequence[str]) -> TypedRun | None:
+    """Return what the parser would return for ``run`` with a few options, or None for any other command line."""
+    found: dict[str, object] = {**dict.fromkeys(_FLAGS.values(), False), **dict.fromkeys(_VALUES)}
+    words = list(typed)
+    if _take_options(words, found, _OF_RUN) != "run":
+        return None
+    name = _take_options(words, found, _OF_RUN)
+    if name is None or name[:1] in {"-", ""} or found["verbose"]:
+        return None
+    return TypedRun(found, name, words)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _take_options(
+    words: list[str], found: dict[str, object], valued: Collection[str] = frozenset(["--home"])
+) -> str | None:
     """Move the options at the beginning of *words* to *found*; remove and return the word after them, or None."""
     while words:
         word = words.pop(0)
@@ -62,8 +96,8 @@ def _take_options(words: list[str], found: dict[str, object]) -> str | None:
             found[_FLAGS[word]] = True
         elif word in _PROFILES and found["profile"] is None:
             found["profile"] = _PROFILES[word]
-        elif word == "--home" and words and words[0][:1] not in {"-", ""}:
-            found["home"] = words.pop(0)
+        elif word in valued and words and words[0][:1] not in {"-", ""}:
+            found[word[2:]] = words.pop(0)
         else:
             return word
     return None

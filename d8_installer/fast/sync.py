@@ -1,15 +1,13 @@
 """Decide by the stamp alone that a ``sync`` has nothing to do: no TOML is parsed, and nothing third-party imported.
 
-Every doubt ends here with None, and the long way decides: ``ops.sync``. It must find the same profile and the same
-files, so a change to ``pipeline.profile_choice`` may be a change to ``_find_profile``.
+Every doubt ends here with None, and the long way decides: ``ops.sync``.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
-from d8_installer.model.profile import Profile
+from d8_installer.fast.profile import FoundProfile, find_profile
 from d8_installer.plugin.environments import project_roots, user_roots
 from d8_installer.store import one_file_system, stamp, trusted_directories
 from d8_installer.store import paths as home_paths
@@ -19,7 +17,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
 
-    from d8_installer.store.paths import Home, ProfilePaths
+    from d8_installer.model.profile import Profile
+    from d8_installer.store.paths import Home
 
 _FACTS = {"generation", "platform", "skipped", "withheld", "roots", "safe_by_settings"}
 _SLOW_OPTIONS = (
@@ -38,24 +37,13 @@ class NothingToDo:
         self.data = data
 
 
-class _Found:
-    """A profile with its paths, and its ``bin`` that is on PATH."""
-
-    __slots__ = ("bin", "paths", "profile")
-
-    def __init__(self, profile: Profile, paths: ProfilePaths, bin_directory: str) -> None:
-        self.profile = profile
-        self.paths = paths
-        self.bin = bin_directory
-
-
 def nothing_to_do(typed: Namespace, environ: Mapping[str, str], directory: str) -> NothingToDo | None:
     """Return the result of a sync that has nothing to do, or None if there may be something to do."""
     if any(getattr(typed, option) not in (None, False, []) for option in _SLOW_OPTIONS):
         return None
     chosen = home_paths.chosen_home(typed.home, environ)
     home = home_paths.Home(chosen or home_paths.default_home(environ))
-    found = _find_profile(typed.profile, home, environ, directory, is_chosen=chosen is not None)
+    found = find_profile(typed.profile, home, environ, directory, is_chosen=chosen is not None)
     if found is None or not _is_trusted(home, found, environ):
         return None
     settings = home_paths.settings_file(home, chosen, environ)
@@ -78,33 +66,13 @@ def nothing_to_do(typed: Namespace, environ: Mapping[str, str], directory: str) 
     return NothingToDo(found.profile, data)
 
 
-def _find_profile(
-    kind: str | None, home: Home, environ: Mapping[str, str], directory: str, *, is_chosen: bool
-) -> _Found | None:
-    """Return the user's or the project's profile, or None for the system's, or if there is no project."""
-    if kind == "system":
-        return None
-    project = None
-    if kind != "user":
-        project = home_paths.find_project(directory, home_paths.known_home_directory(environ))
-    if project is not None:
-        paths = home.profile(home_paths.project_directory(project))
-        manifest, lock = os.path.join(project, "d8.toml"), os.path.join(project, "d8.lock")
-        return _Found(Profile("project", "", manifest, lock, project), paths, paths.bin)
-    if kind == "project":
-        return None
-    paths = home.profile("user")
-    manifest = home.config_manifest if is_chosen else os.path.join(home_paths.config_directory(environ), "d8.toml")
-    return _Found(Profile("user", "", manifest, paths.lock), paths, home.bin)
-
-
-def _is_trusted(home: Home, found: _Found, environ: Mapping[str, str]) -> bool:
+def _is_trusted(home: Home, found: FoundProfile, environ: Mapping[str, str]) -> bool:
     """Return whether the home is the user's own, and on one file system."""
     foreign = trusted_directories.foreign_owner_of_home((), home.root, environ)
     return foreign is None and one_file_system.scattered(home, found.paths) is None
 
 
-def _facts(found: _Found, settings: str, environ: Mapping[str, str]) -> dict[str, object] | None:
+def _facts(found: FoundProfile, settings: str, environ: Mapping[str, str]) -> dict[str, object] | None:
     """Return what the stamp says, or None if anything has changed since it was written."""
     profile, paths = found.profile, found.paths
     facts = stamp.matching(paths, (profile.manifest, profile.lock, settings, paths.environments))

@@ -31,7 +31,8 @@ class Config(Struct, frozen=True, kw_only=True):
     Python environments in which plugins are searched (absolute paths). ``token_file`` holds the endpoint's bearer
     token. ``safe_directories`` are projects and homes that are trusted even if another user owns them: absolute paths,
     ``DIR/*`` for all below DIR, ``*`` for all. ``layout`` is ``d8`` if the user's binaries are laid out for the Go tool
-    as well. ``cluster_checks`` says when requirements are compared with a cluster.
+    as well. ``cluster_checks`` says when requirements are compared with a cluster. ``gate`` names
+    binaries and images whose every run is checked, ``*`` for all.
     """
 
     endpoint: str | None = None
@@ -49,6 +50,7 @@ class Config(Struct, frozen=True, kw_only=True):
     safe_directories: tuple[str, ...] = ()
     layout: str | None = None
     cluster_checks: CheckMode = "auto"
+    gate: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Config:
@@ -78,6 +80,7 @@ class Config(Struct, frozen=True, kw_only=True):
             safe_directories=table.list_of("safe_directories", _safe) or (),
             layout=table.parsed("layout", _layout),
             cluster_checks=table.parsed("cluster_checks", _check_mode) or "auto",
+            gate=table.list_of("gate", _gated) or (),
         )
         table.close()
         return config
@@ -163,6 +166,10 @@ def _layout(value: object) -> str:
     if value != "d8":
         raise DocumentError(f'must be "d8", and not {str(value)[:40]!r}', hint="leave it out to lay nothing out")
     return "d8"
+
+
+def _gated(value: object) -> str:
+    return "*" if value == "*" else parse_binary_name(value)
 
 
 def _safe(value: object) -> str:

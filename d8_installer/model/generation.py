@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from d8_installer.errors import ConfigError, DocumentError
-from d8_installer.model.checksum import checksum
+from d8_installer.model.checksum import ends_with_checksum, has_checksum, with_checksum
 from d8_installer.model.digest import Digest
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName, parse_binary_name, parse_member
@@ -17,7 +17,6 @@ from d8_installer.model.value import Struct
 from d8_installer.model.wrapper import Wrapper
 
 SCHEMA = 1
-_CHECKSUM = ',\n "checksum": "'
 
 
 class Placement(Struct, frozen=True, kw_only=True):
@@ -92,8 +91,7 @@ class Generation(Struct, frozen=True, kw_only=True):
             "binaries": [_render(placed) for placed in self.placed],
             "lock": self.lock,
         }
-        text = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
-        return f'{text}{_CHECKSUM}{checksum(text.encode())}"\n}}'
+        return with_checksum(json.dumps(document, indent=1, ensure_ascii=False))
 
     @classmethod
     def parse(cls, raw: bytes, file: str) -> Generation:
@@ -102,7 +100,8 @@ class Generation(Struct, frozen=True, kw_only=True):
             document = json.loads(raw)
             if document["schema"] > SCHEMA:
                 raise ConfigError(f"{file} was written by a newer d8-installer", hint="upgrade d8-installer")
-            _check(raw)
+            if has_checksum(raw) and not ends_with_checksum(raw):
+                raise DocumentError("is damaged")
             return cls(
                 number=int(document["number"]),
                 platform=Platform.parse(document["platform"]),
@@ -115,17 +114,6 @@ class Generation(Struct, frozen=True, kw_only=True):
             raise DocumentError(
                 "is damaged", file=file, hint="run `d8-installer sync`, which makes a new generation", about_file=True
             ) from error
-
-
-def has_checksum(raw: bytes) -> bool:
-    """Whether the record *raw*, which was parsed, is known to be as it was written."""
-    return _CHECKSUM.encode() in raw
-
-
-def _check(raw: bytes) -> None:
-    text, found, rest = raw.rpartition(_CHECKSUM.encode())
-    if found and rest != f'{checksum(text)}"\n}}'.encode():
-        raise DocumentError("is damaged")
 
 
 def _render(placed: Placed) -> dict[str, object]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Literal
 
-    from d8_installer.model.version import Compat
+    _Compat = Literal["d8", "go"]
 
 KUBECONFIG = "KUBECONFIG"
 CALLER = "PLUGINS_CALLER"
+GATED = "__gated"
+"""The hidden command that the wrapper of a gated program calls: DIRECTORY BINARY ARGS…"""
 INJECTED = (KUBECONFIG, CALLER)
 """The variables that a program gets if its contract lists them; all others only pass through."""
 _UNCHECKED = frozenset(
@@ -36,7 +39,7 @@ def injected(listed: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in INJECTED if name in asked)
 
 
-def exit_code(ended: int, compat: Compat = "d8") -> int:
+def exit_code(ended: int, compat: _Compat = "d8") -> int:
     """Return the exit code for a program that *ended* with this code, or with minus the number of a signal.
 
     A signal gives 128 and its number, as in a shell. The Go tool (``compat="go"``) reports it, and ends with 1.

@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
-from d8_installer.model.run_gate import CALLER, INJECTED, KUBECONFIG
+from d8_installer.model.run_gate import CALLER, GATED, INJECTED, KUBECONFIG
 from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
 
-GATED = "__gated"
-"""The hidden command that a gated wrapper calls."""
 HEAD_BYTES = 256
 """As much of a file as ``wrapped_digest`` needs."""
 _START = b"#!/bin/sh\n# d8-installer wrapper: "
@@ -70,7 +68,7 @@ exec "$d8_wx" "$@"
 """
 _CHECK = """\
 d8_wx=@tool@
-if [ ! -x "$d8_wx" ]; then
+if [ -z "$d8_wx" ] || [ ! -x "$d8_wx" ]; then
   d8_wx=d8-installer
   if ! command -v d8-installer >/dev/null; then
     echo 'error: @binary@ is gated, and d8-installer, which checks its requirements, is not on PATH' >&2
@@ -83,10 +81,15 @@ exec "$d8_wx" @gated@ "$d8_w" @binary@ "$@"
 
 
 class Wrapper(Struct, frozen=True, order=True):
-    """What a wrapper does: the variables that it sets, and the d8-installer that checks first ("" if none does)."""
+    """What a wrapper does: the variables that the program gets, and whether its run is checked first.
+
+    *tool* is the path of the d8-installer that checks, as it was when the wrapper was made. If it is gone by now, the
+    one on PATH checks.
+    """
 
     env: tuple[str, ...] = ()
-    checked_by: str = ""
+    gated: bool = False
+    tool: str = ""
 
     def text(self, binary: str, digest: Digest, *, stored: str, bin_directory: str) -> str:
         """Return the script for *binary*.
@@ -94,8 +97,8 @@ class Wrapper(Struct, frozen=True, order=True):
         *stored* is the path of the executable, and *bin_directory* that of ``bin``: both relative to the script's own
         directory, so that a home can be moved.
         """
-        if self.checked_by:
-            body = _CHECK.replace("@tool@", _quoted(self.checked_by)).replace("@gated@", GATED)
+        if self.gated:
+            body = _CHECK.replace("@tool@", _quoted(self.tool)).replace("@gated@", GATED)
         else:
             body = self._variables(bin_directory) + _RUN.replace("@stored@", stored)
         return (_HEAD + body).replace("@binary@", binary).replace("@digest@", digest.hex)
@@ -107,18 +110,17 @@ class Wrapper(Struct, frozen=True, order=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the wrapper's part of ``generation.json``."""
-        return {"env": list(self.env), **({"checked_by": self.checked_by} if self.checked_by else {})}
+        return {"env": list(self.env), "gated": self.gated, "tool": self.tool}
 
     @classmethod
     def parse(cls, entry: object) -> Wrapper:
         """Read that part; what this tool did not write is a DocumentError."""
-        env = entry.get("env") if isinstance(entry, dict) else None
-        checked_by = entry.get("checked_by", "") if isinstance(entry, dict) else None
-        if not isinstance(env, list) or not set(INJECTED).issuperset(env) or not isinstance(checked_by, str):
+        if not isinstance(entry, dict):
             raise DocumentError("is damaged")
-        if "\0" in checked_by or len(checked_by) > _LONGEST_PATH:
+        env, tool = entry.get("env"), entry.get("tool", "")
+        if not isinstance(env, list) or any(name not in INJECTED for name in env) or not _is_path(tool):
             raise DocumentError("is damaged")
-        return cls(tuple(env), checked_by)
+        return cls(tuple(env), entry.get("gated") is True, tool)
 
 
 def wrapped_digest(head: bytes) -> str | None:
@@ -130,6 +132,11 @@ def wrapped_digest(head: bytes) -> str | None:
     if not newline or len(digest) != _HASH_DIGITS or not _HEX.issuperset(digest):
         return None
     return digest.decode("ascii")
+
+
+def _is_path(value: object) -> bool:
+    """Whether *value* is an absolute path that can stand in a script, or "" for none."""
+    return isinstance(value, str) and value[:1] in {"", "/"} and value.isprintable() and len(value) <= _LONGEST_PATH
 
 
 def _quoted(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import UsageError
 
 if TYPE_CHECKING:
+    from d8_installer.model.profile import Profile
     from d8_installer.pipeline.d8_layout import D8Layout
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
@@ -37,16 +38,20 @@ def layout_of(session: Session, workspace: Workspace) -> D8Layout | None:
     return D8Layout.of(session, workspace)
 
 
-def ending(session: Session) -> D8Layout | None:
-    """Return the layout of the user's profile, for its end; None if there is none."""
-    profile = session.profiles.find(default="user")
+def recorded(session: Session, profile: Profile, *, ends: bool = False) -> D8Layout | None:
+    """Return the layout of *profile* if it has one, with *ends* for its end."""
     generations = session.profiles.generations(profile)
     if profile.kind != "user" or not os.path.lexists(generations.paths.layout):
         return None
     from d8_installer.pipeline.d8_layout import D8Layout
     from d8_installer.pipeline.profile_access import Workspace
 
-    return D8Layout.of(session, Workspace(profile=profile, generations=generations), ends=True)
+    return D8Layout.of(session, Workspace(profile=profile, generations=generations), ends=ends)
+
+
+def ending(session: Session) -> D8Layout | None:
+    """Return the layout of the user's profile, for its end; None if there is none."""
+    return recorded(session, session.profiles.find(default="user"), ends=True)
 
 
 def laid_out(workspace: Workspace) -> list[str]:

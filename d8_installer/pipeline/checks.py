@@ -10,6 +10,7 @@ from d8_installer.model.address import shown
 from d8_installer.model.platform import Platform
 from d8_installer.model.secrets import without_secrets
 from d8_installer.model.value import Struct
+from d8_installer.pipeline.beside import recorded
 from d8_installer.pipeline.home_facts import home_facts
 from d8_installer.pipeline.path_lookup import is_on_path, path_hint
 from d8_installer.pipeline.plugin_search import search_plugins
@@ -89,6 +90,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
     enabled = set(map(normalised, session.scope.config.plugins))
     unusable = session.plugins.loaded.unusable
     placed = active.placed if active is not None else ()
+    layout = _told(lambda: recorded(session, profile), report) if moment == "doctor" else None
     return CheckContext(
         moment=moment,
         home=session.scope.home.root,
@@ -112,6 +114,8 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         shadowed=() if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
         sources=_asked_sources(session, profile) if moment == "doctor" else (),
         path_hint=path_hint(session, profile),
+        laid_out=None if layout is None else layout.directory,
+        laid_out_wrong=None if layout is None else layout.difference(active),
         **home_facts(session, profile, active),
     )
 

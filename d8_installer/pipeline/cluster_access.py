@@ -17,12 +17,13 @@ from d8_installer.model.address import shown
 from d8_installer.model.value import Struct, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from d8_installer.cluster.api import Api, ApiError, ApiReply
     from d8_installer.cluster.context import ClusterContext
     from d8_installer.model.identity import Identity
+    from d8_installer.model.identity_facts import IdentityFacts
     from d8_installer.pipeline.credentials import Renewing
     from d8_installer.pipeline.reporter import Reporter
     from d8_installer.pipeline.scope import Scope
@@ -87,7 +88,7 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
         if bool(options.kubeconfig):
             raise ConfigError(
                 f"{merged.place} has no current-context",
-                hint="choose one: `kubectl config get-contexts`, --context NAME",
+                hint=merged.choices,
             )
         from d8_installer.cluster.service_account import in_cluster_context
 
@@ -147,6 +148,13 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
             return None
         return self.user.current() if refused is None else self.user.renewed(refused)
 
+    def facts_of_identity(self) -> IdentityFacts | None:
+        """Return what the user's identity says of itself, for ``doctor``; None if there is none."""
+        from d8_installer.model.identity_facts import facts_of
+
+        identity = self.identity()
+        return None if identity is None else facts_of(identity)
+
     def api(self) -> Api:
         """Return the API; nothing is asked yet. Without a cluster it is a ConfigError."""
         return self._api
@@ -158,7 +166,7 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
         context = self._required
         client = _client(context, self.user, self.scope, self.reporter)
         self.closing.enter_context(contextlib.closing(client))
-        return Api(_HttpTransport(client, context))
+        return Api(_HttpTransport(client, context, self.scope.clock))
 
     @property
     def _required(self) -> ClusterContext:
@@ -222,9 +230,10 @@ def forward_proxy(context: ClusterContext) -> str | None:
 class _HttpTransport:
     """Sends requests to the context's API."""
 
-    def __init__(self, client: Client, context: ClusterContext) -> None:
+    def __init__(self, client: Client, context: ClusterContext, now: Callable[[], datetime]) -> None:
         self._client = client
         self._context = context
+        self._now = now
         self.name = f"the Kubernetes API {shown(context.server)}"
 
     def send(
@@ -240,9 +249,27 @@ class _HttpTransport:
         headers += [("Content-Type", "application/json")] if body is not None else []
         try:
             with self._client.within(REQUEST_LIMIT), self._client.open(method, url, headers, body) as stream:
-                return ApiReply(stream.status, stream.read(limit), _moment(stream.headers.get("date", "")))
+                reply = ApiReply(stream.status, stream.read(limit), _moment(stream.headers.get("date", "")))
         except (UnreachableError, TryAgainError, MismatchError) as error:
             raise _no_answer(error) from error
+        if reply.status == 401 and self._client.presented is not None:
+            raise _unknown_user(self.name, self._client.presented, self._now())
+        return reply
+
+
+def _unknown_user(api: str, identity: Identity, now: datetime) -> ApiError:
+    """Return the error of a 401: the API does not know the user, perhaps because its identity has expired."""
+    from d8_installer.cluster.api import ApiNotAllowedError
+    from d8_installer.model.identity_facts import facts_of
+
+    facts = facts_of(identity)
+    why = f": it has expired: {facts.until}" if facts.has_expired(now) else ""
+    error = ApiNotAllowedError(
+        f"{api} does not accept the {identity.kind} from {identity.place} (status 401){why}",
+        hint="log in to the cluster again, then type the same command again",
+    )
+    error.status, error.reason = 401, "Unauthorized"
+    return error
 
 
 def _no_answer(error: D8Error) -> ApiError:

@@ -79,7 +79,7 @@ class Renewing:
 class EndpointIdentity:
     """Who the command is to the endpoint: the answer of the first credential that has one.
 
-    ``origin`` is the name of that credential, once it was asked. What it says is added to *secrets*.
+    ``origin`` is where the identity came from, once it was asked for. What it says is added to *secrets*.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class EndpointIdentity:
         self._answered: Offer[Credential] | None = None
         self._kept = Renewing(self._ask, now)
         self.origin: str | None = None
-        self.is_certificate = False
-        """Whether it is nothing but a client certificate."""
+        self.kind = "token"
+        """What messages call it, once it was asked for."""
 
     def current(self) -> Identity | None:
         """Return the identity, None if no credential has one."""
@@ -133,10 +133,10 @@ class EndpointIdentity:
     def _learn(self, offer: Offer[Credential], identity: Identity) -> None:
         again = " again" if self._answered is not None else ""
         self._answered = offer
-        self.origin = offer.record.name
-        self.is_certificate = identity.is_certificate_only
+        self.origin = identity.place
+        self.kind = identity.kind
         self._secrets.add(identity.token, identity.password)
-        self._tell(f"who this is to the endpoint{again}: a {identity.kind} from {identity.place or offer.record.name}")
+        self._tell(f"who this is to the endpoint{again}: a {identity.kind} from {identity.place}")
 
 
 def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None, str | None]:

@@ -35,6 +35,7 @@ from d8_installer.store import fs, status
 from d8_installer.store.generations import file_name
 from d8_installer.store.install_lock import install_lock, refuse_held
 from d8_installer.store.paths import home_directory
+from d8_installer.store.store import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
     from d8_installer.plan.d8_layout import LayoutPlan
-    from d8_installer.store.store import Stored
 
 _UNKNOWN = "not fetched yet"
 
@@ -150,6 +150,22 @@ class D8Layout:
     def _now(self) -> float:
         return self._session.scope.clock().timestamp()
 
+    @property
+    def directory(self) -> str:
+        """The directory in which the Go tool looks for its plugins."""
+        return self._directory
+
+    def difference(self, active: Generation | None) -> str | None:
+        """Return how the layout differs from the *active* generation, or None."""
+        try:
+            made = self._planned(_programs_of(active))
+        except D8Error as error:
+            return error.message
+        touched = [*(file.path for file in made.puts), *(one.path for one in made.takes)]
+        if touched:
+            return f"{touched[0]} is not as in bin"
+        return None if made.is_empty else "a command was cut while it laid out"
+
     # -- changing ------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -187,11 +203,7 @@ class D8Layout:
 
     def follow(self, generation: Generation) -> None:
         """Make the layout what *generation*, the active one, says."""
-        placed = [(one, one.placement) for one in generation.placed if _is_default(one.placement)]
-        from d8_installer.store.store import Stored
-
-        programs = [_Program(placement, Stored(one.digest, one.size)) for one, placement in placed]
-        with self._ready(programs):
+        with self._ready(_programs_of(generation)):
             self.lay_out(has_switched=False)
 
     def take_away(self) -> None:
@@ -231,6 +243,11 @@ class D8Layout:
         stays = {one.image for one in made.done.files}
         removed = sorted({one.image for one in made.takes} - stays)
         return LaidOut(directory=self._directory, placed=tuple(sorted(placed)), removed=tuple(removed))
+
+
+def _programs_of(generation: Generation | None) -> list[_Program]:
+    placed = generation.placed if generation is not None else ()
+    return [_Program(one.placement, Stored(one.digest, one.size)) for one in placed if _is_default(one.placement)]
 
 
 def _is_default(placement: Placement) -> bool:

@@ -98,6 +98,7 @@ def _policy(session: Session, change: Change) -> Policy:
         shadowed=_shadowed(session, change.lock, change.asked),
         allow=frozenset(config.allow) | frozenset(map(normalised, config.allow)),
         reserved=frozenset(config.reserved),
+        gate=frozenset(config.gate),
         asked=change.asked,
     )
 

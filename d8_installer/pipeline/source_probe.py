@@ -45,14 +45,16 @@ def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
     except ConfigError as error:
         return AskedSource(address=shown(url), token_from=None, problem=error.message, hint=error.hint)
     except D8Error as error:
-        return AskedSource(
-            address=shown(url), token_from=_token_from(session, url), problem=error.message, hint=error.hint
-        )
-    return AskedSource(address=shown(url), token_from=_token_from(session, url))
+        return replace(_asked(session, url), problem=error.message, hint=error.hint)
+    return _asked(session, url)
 
 
-def _token_from(session: Session, url: str) -> str | None:
-    return session.sources.identity.origin if url == session.sources.endpoint else None
+def _asked(session: Session, url: str) -> AskedSource:
+    """Return that the source was asked, and as whom."""
+    if url != session.sources.endpoint:
+        return AskedSource(address=shown(url))
+    identity = session.sources.identity
+    return AskedSource(address=shown(url), token_from=identity.origin, identity_kind=identity.kind)
 
 
 def _image(session: Session, profile: Profile) -> ImageName:

@@ -31,7 +31,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     ``owners`` maps a binary's name to the image that wins it. ``shadowed`` are names that already are commands
     elsewhere, and ``allow`` the images and plugins that may take such a name, or a name that is closed to plugins.
-    ``reserved`` are names that no image may take. ``asked`` says who asks for which binary of which image. It is None
+    ``reserved`` are names that no image may take. ``gate`` names the images and binaries whose every run is checked,
+    ``*`` for all that have a contract. ``asked`` says who asks for which binary of which image. It is None
     if only the lock was read, which says who wants an image, but not under which names.
     """
 
@@ -39,6 +40,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     shadowed: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
+    gate: frozenset[str] = frozenset()
     asked: Asked | None = None
 
 

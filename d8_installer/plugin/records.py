@@ -207,12 +207,14 @@ class Finding(Struct, frozen=True):
 class AskedSource(Struct, frozen=True, kw_only=True):
     """A source that ``doctor`` asked once. ``address`` may be shown. ``problem`` is None if the source answered.
 
-    ``token_from`` is the name of the place that the token came from, or None. ``hint`` is what to type next.
+    ``token_from`` is the name of the place that the identity came from, or None; ``identity_kind`` is what messages
+    call that: ``token``, ``password`` or ``client certificate``. ``hint`` is what to type next.
     ``was_asked`` is False if the network is forbidden.
     """
 
     address: str
     token_from: str | None = None
+    identity_kind: str = "token"
     problem: str | None = None
     hint: str | None = None
     was_asked: bool = True
@@ -236,6 +238,9 @@ class CheckContext(Struct, frozen=True, kw_only=True):
     system. ``stranger`` says who else owns it; with ``open_to_others``, others may write to it. ``bin_leads_to`` is
     where ``bin`` leads, if not to the active generation. ``bad_path_entry`` says why ``bin_directory`` cannot be on
     PATH, and ``path_hint`` is what to type to put it there.
+
+    ``laid_out`` is the directory in which the binaries are laid out for d8 as well, ``laid_out_wrong`` says how that
+    differs from ``bin``; both for the moment "doctor" only.
     """
 
     moment: Moment
@@ -265,6 +270,8 @@ class CheckContext(Struct, frozen=True, kw_only=True):
     bin_leads_to: str | None = None
     bad_path_entry: str | None = None
     path_hint: str | None = None
+    laid_out: str | None = None
+    laid_out_wrong: str | None = None
 
     def __repr__(self) -> str:
         return repr_without(self, "env")

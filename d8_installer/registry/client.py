@@ -150,6 +150,8 @@ class Client:
     def __init__(self, options: ClientOptions | None = None, identity: OriginIdentity | None = None) -> None:
         self._options = options or ClientOptions()
         self._identity = identity
+        self.presented: Identity | None = None
+        """Who we last were to the identity's origin; None if it was not asked, or there is no identity."""
         self._routes: dict[_Route, httpx2.Client] = {}
         self._head = HeadLimit()
         self.secrets = self._options.secrets
@@ -209,12 +211,15 @@ class Client:
         known = self._identity if self._identity is not None and self._identity.origin == call.origin else None
         identity = known.current() if known is not None else None
         raw = self._send(call, identity)
+        if known is not None:
+            self.presented = identity
         if raw.status_code != 401 or known is None or identity is None or not _is_repeatable(call.content):
             return raw
         other = known.renewed(identity)
         if other is None:
             return raw
         raw.close()
+        self.presented = other
         return self._send(call, other)
 
     def _send(self, call: _Call, identity: Identity | None) -> httpx2.Response:

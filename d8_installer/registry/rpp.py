@@ -6,6 +6,7 @@ Nothing is verified here.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError, NotFoundError, UnreachableError
@@ -137,7 +138,7 @@ class RppSource:
         Any other success (a part, no content) is not an answer of such a proxy (rpp.md §2).
         """
         if status in (401, 403):
-            raise rpp_errors.refused_identity(self.name, status, self._token_from(), body)
+            raise self._refused(status, body)
         if status == 404 and gone is not None:
             raise gone
         rpp_errors.raise_for_status(request, status, body, self.name)
@@ -146,6 +147,20 @@ class RppSource:
                 f"{request.method} {self.name}{request.path}: unexpected status {status}",
                 hint="check --endpoint: a registry-packages-proxy answers 200 with the whole layer or document",
             )
+
+    def _refused(self, status: int, body: bytes) -> D8Error:
+        """Return the error of a 401 or 403, which says of an identity that has expired when it did."""
+        identity = self._client.presented
+        if identity is not None and identity.is_certificate_only and status == 401:
+            return rpp_errors.refused_certificate(self.name, identity.place)
+        kind = "token" if identity is None else identity.kind
+        error = rpp_errors.refused_identity(self.name, status, self._token_from(), body, kind=kind)
+        if identity is None or status != 401:
+            return error
+        from d8_installer.model.identity_facts import facts_of
+
+        facts = facts_of(identity)
+        return error.within(more=f"it has expired: {facts.until}") if facts.has_expired(datetime.now(UTC)) else error
 
     def close(self) -> None:
         """Close the connections."""

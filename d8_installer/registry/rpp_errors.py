@@ -130,14 +130,17 @@ _RENEW = (
 _CHECK = f"`kubectl auth can-i get deployments/{PROXY} --subresource=cli-binary -n {NAMESPACE}`"
 
 
-def refused_identity(address: Shown, status: int, token_from: str | None, body: bytes = b"") -> D8Error:
+def refused_identity(
+    address: Shown, status: int, token_from: str | None, body: bytes = b"", *, kind: str = "token"
+) -> D8Error:
     """Return the error of a 401 or 403 (rpp.md §2.3, §5); *token_from* names where the token came from.
 
-    The *body* of a 403 names the user, to whom an administrator can give the right.
+    *kind* is what to call it if it is not a token. The *body* of a 403 names the user, to whom an administrator can
+    give the right.
     """
     if status == 403:
         user = _user_in(body)
-        whom = f"the token from {token_from}" if token_from else "a request without a token"
+        whom = f"the {kind} from {token_from}" if token_from else "a request without a token"
         named = f"user {user}, " if user else ""
         return NotAllowedError(
             f"{address} does not let {whom} download images ({named}status 403)",
@@ -145,11 +148,22 @@ def refused_identity(address: Shown, status: int, token_from: str | None, body: 
         )
     if token_from is None:
         return NotAllowedError(f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE)
-    return NotAllowedError(f"{address} refuses the token from {token_from} (status 401)", hint=_RENEW)
+    return NotAllowedError(f"{address} refuses the {kind} from {token_from} (status 401)", hint=_RENEW)
 
 
 def _user_in(body: bytes) -> str | None:
     return user_of(_snippet(body))
+
+
+def refused_certificate(address: Shown, place: str) -> NotAllowedError:
+    """Return the error of a 401 to a client certificate from *place*, sent without a token (rpp.md §18.5)."""
+    return NotAllowedError(
+        f"{address} does not accept the client certificate from {place} (status 401)",
+        hint=(
+            "only port 4219 of a master node accepts client certificates, and an Ingress never does: use a kubeconfig "
+            "with a token, or set D8_RPP_TOKEN"
+        ),
+    )
 
 
 def absent(address: Shown, image: str, ref: str, platform: Platform | None = None) -> NotFoundError:

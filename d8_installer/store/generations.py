@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError
-from d8_installer.model.generation import Generation, has_checksum
+from d8_installer.model.checksum import has_checksum
+from d8_installer.model.generation import Generation
 from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, removal, status
 from d8_installer.store.paths import OLD_SUMMARY

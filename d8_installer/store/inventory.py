@@ -40,7 +40,7 @@ _HOME: _Forms = {
     "incoming": {r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}": None},
     "arriving": {rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?": None},
     "endpoints": {rf"{_HEX}\.json{_TEMPORARY}": None},
-    "facts": {rf"{_HEX}(\.found)?\.json{_TEMPORARY}": None},
+    "facts": {rf"({_HEX}(\.found)?|(user|system|[0-9a-f]{{16}}|{_HEX})\.passes)\.json{_TEMPORARY}": None},
     f"(tags\\.json|verifiers|d8\\.toml|made|schema){_TEMPORARY}": None,
     r"mutex|switching\.mutex": None,
 }

@@ -55,7 +55,7 @@ class SeenKubeconfigs:
 
     def __init__(self, choice: KubeconfigChoice) -> None:
         self.name = _name(choice)
-        self.states = [_state(file) for file in choice.files]
+        self.states = [file_state(file) for file in choice.files]
 
 
 def save(home: Home, key: str, seen: SeenKubeconfigs, facts: ClusterFacts, now: datetime) -> None:
@@ -125,7 +125,7 @@ def found_key(home: Home, seen: SeenKubeconfigs) -> str | None:
 
 def state_of(home: Home, key: str) -> FileState:
     """Return the state of the file with the facts of *key*, which is another one once the facts were renewed."""
-    return _state(home.cluster_facts(key))
+    return file_state(home.cluster_facts(key))
 
 
 def forget(home: Home) -> list[str]:
@@ -150,7 +150,8 @@ def _name(choice: KubeconfigChoice) -> str:
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _state(path: str) -> FileState:
+def file_state(path: str) -> FileState:
+    """Return what shows that a file is still the same one."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):

@@ -149,6 +149,10 @@ class Home:
         """The kept facts of the cluster and user with that key (64 hex digits)."""
         return os.path.join(self.facts, f"{key}.json")
 
+    def passes(self, directory: str) -> str:
+        """The programs of the profile in *directory* that passed the gate."""
+        return os.path.join(self.facts, f"{directory}.passes.json")
+
     def found_facts(self, name: str) -> str:
         """The key that the kubeconfigs with that name (64 hex digits) led to."""
         return os.path.join(self.facts, f"{name}.found.json")

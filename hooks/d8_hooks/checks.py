@@ -1,4 +1,4 @@
-"""The first-party checks of ``doctor`` and ``install``: binaries, endpoint, home, PATH and plugins."""
+"""The first-party checks of ``doctor`` and ``install``: binaries, d8's directory, endpoint, home, PATH and plugins."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def d8_checks() -> list[Check]:
     """Offer the checks of d8-installer itself."""
     return [
         Check("binaries", run=_binaries),
+        Check("d8", run=_laid_out),
         Check("endpoint", run=_endpoint),
         Check("home", run=_home, moments=("doctor", "install")),
         Check("path", run=_path),
@@ -47,6 +48,15 @@ def _binaries(context: CheckContext) -> list[Finding]:
     return findings
 
 
+def _laid_out(context: CheckContext) -> list[Finding]:
+    if context.laid_out is None:
+        return []
+    if context.laid_out_wrong is not None:
+        hint = "type `d8-installer sync`, which lays it out again, or says why it cannot"
+        return [Finding("warning", f"in {context.laid_out}: {context.laid_out_wrong}", hint=hint)]
+    return [Finding("ok", f"laid out in {context.laid_out}")]
+
+
 def _endpoint(context: CheckContext) -> list[Finding]:
     if context.endpoint is None:
         hint = "type `d8-installer config set endpoint https://registry-packages-proxy.example.com`"
@@ -58,7 +68,7 @@ def _source(source: AskedSource, *, is_first: bool) -> Finding:
     """Report one source's answer. Only the first source's failure is an error; the others can replace a later one."""
     if not source.was_asked:
         return Finding("warning", f"{source.address} was not asked: this run is offline (--offline, D8_OFFLINE)")
-    token = f" (token from {source.token_from})" if source.token_from else ""
+    token = f" ({source.identity_kind} from {source.token_from})" if source.token_from else ""
     if source.problem is None:
         return Finding("ok", f"{source.address} answers{token}")
     level: FindingLevel = "error" if is_first else "warning"

@@ -313,6 +313,25 @@ def test_self_uninstall_takes_it_away(laid_out: BesideD8) -> None:
     assert laid_out.tree == {"plugins": "", "plugins/vault": "", "plugins/vault/theirs": "theirs"}
 
 
+def findings(person: BesideD8) -> list[tuple[str, str]]:
+    done = person.json("doctor")
+    return [(one["level"], one["message"]) for one in done["findings"] if one["check"] == "d8"]
+
+
+def test_doctor_says_whether_it_is_as_in_bin(person: BesideD8) -> None:
+    assert findings(person) == []
+    person.lays_out()
+    assert findings(person) == [("ok", f"laid out in {person.directory}")]
+    current = person.plugin("vault") / "current"
+    current.unlink()
+    assert findings(person) == [("warning", f"in {person.directory}: {current} is not as in bin")]
+    current.write_text("theirs")
+    ((level, message),) = findings(person)
+    assert level == "warning"
+    assert f"{current} is in the way" in message
+    assert current.read_text() == "theirs", "it only looks"
+
+
 def test_a_damaged_record_is_an_error_that_says_what_to_do(laid_out: BesideD8) -> None:
     record = laid_out.user / "layout.json"
     facts = json.loads(record.read_text())

@@ -48,14 +48,14 @@ class Operator(Person):
             if any(piece in text for piece in pieces):
                 yield where
 
-    def state(self) -> dict[str, bytes]:
-        """Return the manifest, the profile and ``bin``, by path: what a command that fails leaves as it was."""
-        places = (self.data / "profiles", self.bin, self.manifest.parent)
-        found = (path for place in places for path in [place, *place.rglob("*")])
+    def state(self) -> dict[str, object]:
+        """Return what a command that fails leaves as it was: manifest, lock, generation, and what ``bin`` holds."""
+        current = self.user / "current"
         return {
-            str(path): os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
-            for path in found
-            if path.is_symlink() or path.is_file()
+            "manifest": self.manifest.read_bytes() if self.manifest.exists() else None,
+            "lock": self.lock.read_bytes() if self.lock.exists() else None,
+            "generation": current.readlink() if current.is_symlink() else None,
+            "binaries": {path.name: path.read_bytes() for path in self.bin.iterdir()} if self.bin.is_dir() else {},
         }
 
     def _files(self) -> Iterator[tuple[str, bytes]]:

@@ -20,6 +20,7 @@ ca_file = "/ca"
 sources = ["oci://x", "bundle:y"]
 allow = ["a"]
 reserved = ["ls"]
+gate = ["vault", "*"]
 plugins = ["kubeconfig"]
 retention = 3
 token_file = "/token"
@@ -42,6 +43,7 @@ def test_every_setting() -> None:
         sources=("oci://x", "bundle:y"),
         allow=("a",),
         reserved=("ls",),
+        gate=("vault", "*"),
         owners={"d8": "deckhouse-cli"},
         plugins=("kubeconfig",),
         retention=3,
@@ -54,6 +56,8 @@ def test_every_setting() -> None:
         "sources": ["oci://x", "bundle:y"],
         "allow": ["a"],
         "reserved": ["ls"],
+        "gate": ["vault", "*"],
+        "layout": None,
         "owners": {"d8": "deckhouse-cli"},
         "plugins": ["kubeconfig"],
         "retention": 3,
@@ -63,7 +67,6 @@ def test_every_setting() -> None:
         "safe_directories": [],
         "token_file": "/token",
         "cluster_checks": "never",
-        "layout": None,
     }
 
 
@@ -95,6 +98,7 @@ def test_any_bytes_are_a_config_or_refused(raw: bytes) -> None:
         ("ca_file = []", "config.toml:1: ca_file: must be text in quotes"),
         ("sources = 'x'", "config.toml:1: sources: must be a list"),
         ("sources = [\n'x',\n3]", "config.toml:3: sources[1]: must be text in quotes"),
+        ("gate = ['a b']", "config.toml:1: gate[0]: 'a b' is not a binary name"),
         ("reserved = ['A']", "config.toml:1: reserved[0]: 'A' is not a binary name"),
         ("owners = 3", "config.toml:1: owners: must be a table"),
         ("[owners]\n'A' = 'x'", "config.toml:2: owners.A: 'A' is not a binary name"),

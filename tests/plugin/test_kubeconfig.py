@@ -6,8 +6,6 @@ import json
 import os
 import sys
 import textwrap
-from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,19 +13,19 @@ import pytest
 from d8_hooks import kubeconfig
 from d8_installer.errors import ConfigError
 from d8_installer.pipeline.cluster_access import ClusterAccess
-from d8_installer.pipeline.scope import Options, Scope
 from d8_installer.plugin import Credential, CredentialRequest, Identity
 from d8_installer.testing.faults import fault_server
 from d8_installer.testing.hooks import CredentialContract
 from d8_installer.testing.memory import MemorySource
 from tests import images
+from tests.cluster.reading import access
 from tests.command import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from d8_installer.pipeline.reporter import Task
+    from d8_installer.pipeline.cluster_access import ClusterAccess
 
 SECRET = "eyJ.secret-of-this-test"
 ENDPOINT = "https://proxy.example"
@@ -58,29 +56,9 @@ def execing(tmp_path: Path, code: str) -> dict[str, object]:
     return {"exec": entry | {"env": [{"name": "EXTRA", "value": "extra"}], "installHint": "type install-it"}}
 
 
-class Silent:
-    """A reporter of which nobody takes notice."""
-
-    def task(self, name: str, total: int) -> Task:
-        raise AssertionError(name)
-
-    def note(self, text: str) -> None: ...
-
-    def detail(self, text: str) -> None: ...
-
-    def warn(self, text: str) -> None: ...
-
-
-def access(environ: Mapping[str, str], file: Path | None = None, context: str | None = None) -> ClusterAccess:
-    """Return the cluster of a command that was typed with ``--kubeconfig`` and ``--context``."""
-    options = Options(kubeconfig=None if file is None else str(file), context=context)
-    scope = Scope(options=options, environ=environ, clock=lambda: datetime.now(UTC), directory=os.getcwd())
-    return ClusterAccess(scope=scope, reporter=Silent(), closing=ExitStack())
-
-
 def asked(file: Path, context: str | None = None) -> Identity | None:
     """Ask who the kubeconfig's user is."""
-    return answer(access(os.environ, file, context))
+    return answer(access(file, context=context, env=os.environ))
 
 
 def answer(cluster: ClusterAccess) -> Identity | None:
@@ -118,7 +96,7 @@ class TestKubeconfig(CredentialContract):
         place.write_text(config({"token": SECRET}))
         named = {"KUBECONFIG": f"/no/such{os.pathsep}{place}"}
         environ = {"typed": {}, "variable": named, "home": {"HOME": str(tmp_path)}}[request.param]
-        cluster = access(environ, place if request.param == "typed" else None)
+        cluster = access(place if request.param == "typed" else None, env=environ)
         return CredentialRequest(endpoint=ENDPOINT, cluster_identity=cluster.identity)
 
 
@@ -153,7 +131,7 @@ def test_the_context_is_the_one_that_was_typed_or_the_current_one(file: Path) ->
     with pytest.raises(ConfigError, match="no context 'nowhere'"):
         asked(file, context="nowhere")
     file.write_text(json.dumps(document | {"current-context": None}))
-    assert answer(access({"KUBECONFIG": str(file)})) is None
+    assert answer(access(env={"KUBECONFIG": str(file)})) is None
     with pytest.raises(ConfigError, match="no current-context"):
         asked(file)
 
@@ -163,7 +141,7 @@ def test_of_several_files_the_first_that_has_it_counts(tmp_path: Path) -> None:
     first.write_text(config({"token": "first"}, current="there"))
     second.write_text(config({"token": "second"}, context="there"))
     names = os.pathsep.join(map(str, (tmp_path / "none", first, second)))
-    assert (found := answer(access({"KUBECONFIG": names}))) and found.token == "second"
+    assert (found := answer(access(env={"KUBECONFIG": names}))) and found.token == "second"
 
 
 BAD = {

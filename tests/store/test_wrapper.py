@@ -136,7 +136,7 @@ def test_a_lost_program_is_named(place: Place) -> None:
 def test_a_gated_one_hands_over_to_the_tool(tmp_path: Path, shell: str) -> None:
     tool = script(tmp_path / "it's/d8-installer", '#!/bin/sh\nprintf "%s|" "$@"\n')
     other = script(tmp_path / "path/d8-installer", '#!/bin/sh\nprintf "%s|" other "$@"\n')
-    text = Wrapper(INJECTED, str(tool)).text("beta", DIGEST, stored="x", bin_directory=".")
+    text = Wrapper(INJECTED, True, str(tool)).text("beta", DIGEST, stored="x", bin_directory=".")
     wrapper = script(tmp_path / "bin/beta", text)
     shells = [shell, "sh"] if shell == "busybox" else [shell]
 
@@ -179,7 +179,9 @@ def test_any_other_value_is_damage(value: object) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sh")
-@pytest.mark.parametrize("wrapper", [Wrapper(INJECTED), Wrapper((), "/usr/bin/d8-installer")], ids=["env", "gated"])
+@pytest.mark.parametrize(
+    "wrapper", [Wrapper(INJECTED), Wrapper((), True, "/usr/bin/d8-installer")], ids=["env", "gated"]
+)
 def test_shells_find_no_fault_in_it(tmp_path: Path, wrapper: Wrapper) -> None:
     path = script(tmp_path / "beta", wrapper.text("beta", DIGEST, stored="x", bin_directory="../../bin"))
     for shell in SHELLS:
