@@ -37,22 +37,25 @@ def run_plugin(
     env: Mapping[str, str],
     *,
     has_terminal: Callable[[], bool],
+    at_end: Callable[[Callable[[], None]], object],
     time_limit: float = TIME_LIMIT,
 ) -> Identity:
-    """Return the identity that the plugin prints; a plugin that fails is a ConfigError that quotes nothing of it."""
+    """Return the identity that the plugin prints; a plugin that fails is a ConfigError that quotes nothing of it.
+
+    *at_end* takes what ends the plugin if it still runs when the command ends: Ctrl-C may come while another thread
+    waits for it.
+    """
     is_interactive = plugin.mode != "Never" and has_terminal()
     if plugin.mode == "Always" and not is_interactive:
         raise ConfigError(
             f"the exec plugin {plugin.command!r} wants to ask something, and stdin is not a terminal",
             hint="log in from a terminal first, or choose a context that needs no questions: --context NAME",
         )
-    given = {
-        **without_secrets(env),
-        **dict(plugin.env),
-        "KUBERNETES_EXEC_INFO": json.dumps(_info(plugin, context, is_interactive=is_interactive)),
-    }
-    output = _output(plugin, given, is_interactive=is_interactive, time_limit=time_limit)
-    return _identity(plugin, output)
+    info = json.dumps(_info(plugin, context, is_interactive=is_interactive))
+    given = {**without_secrets(env), **dict(plugin.env), "KUBERNETES_EXEC_INFO": info}
+    running = _Running(plugin, given, is_interactive=is_interactive)
+    at_end(running.stop)
+    return _identity(plugin, running.output(time_limit))
 
 
 def _info(plugin: ExecPlugin, context: ClusterContext, *, is_interactive: bool) -> dict[str, object]:
@@ -71,64 +74,79 @@ def _info(plugin: ExecPlugin, context: ClusterContext, *, is_interactive: bool) 
     return {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
 
 
-def _output(plugin: ExecPlugin, env: Mapping[str, str], *, is_interactive: bool, time_limit: float) -> bytes:
-    """Return what the plugin prints. If it fails or is too slow, no process of it stays."""
-    process = _start(plugin, env, is_interactive=is_interactive)
-    late = threading.Event()
+class _Running:
+    """A plugin that was started. Unless it shares our terminal it leads a session, so that its children end with it."""
 
-    def stop() -> None:
-        late.set()
-        _kill(process, is_interactive=is_interactive)
+    def __init__(self, plugin: ExecPlugin, env: Mapping[str, str], *, is_interactive: bool) -> None:
+        self._command = plugin.command
+        self._is_interactive = is_interactive
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._is_late = False
+        try:
+            self._process = subprocess.Popen(
+                [plugin.command, *plugin.args],
+                env=env,
+                stdin=None if is_interactive else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                start_new_session=not is_interactive,
+            )
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or "its name or arguments are not usable").lower()
+            raise ConfigError(
+                f"the exec plugin {plugin.command!r} cannot be run: {reason}",
+                hint=plugin.install_hint or "install it, or choose another context: --context NAME",
+            ) from error
 
-    timer = threading.Timer(time_limit, stop)
-    timer.daemon = True
-    try:
-        if not is_interactive:
-            timer.start()
-        output: bytes = process.stdout.read(MAX_OUTPUT + 1) if process.stdout is not None else b""
-        if len(output) > MAX_OUTPUT:
-            raise ConfigError(f"the exec plugin {plugin.command!r} prints more than {MAX_OUTPUT} bytes", hint=LOG_IN)
-        code = process.wait()
-    finally:
-        timer.cancel()
-        if process.poll() is None:
-            _kill(process, is_interactive=is_interactive)
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    if late.is_set():
-        raise TryAgainError(
-            f"the exec plugin {plugin.command!r} took more than {time_limit:.0f} s", hint="run it by hand to see why"
-        )
-    if code != 0:
-        raise ConfigError(f"the exec plugin {plugin.command!r} exited with {code}", hint=LOG_IN)
-    return output
+    def output(self, time_limit: float) -> bytes:
+        """Return what the plugin prints. If it fails or is too slow, no process of it stays."""
+        timer = threading.Timer(time_limit, self._stop_late)
+        timer.daemon = True
+        try:
+            if not self._is_interactive:
+                timer.start()
+            output: bytes = self._process.stdout.read(MAX_OUTPUT + 1) if self._process.stdout is not None else b""
+            if len(output) > MAX_OUTPUT:
+                raise self._failed(f"prints more than {MAX_OUTPUT} bytes")
+            code = self._process.wait()
+        finally:
+            timer.cancel()
+            self._end()
+        if self._is_late:
+            raise TryAgainError(
+                f"the exec plugin {self._command!r} took more than {time_limit:.0f} s",
+                hint="run it by hand to see why",
+            )
+        if code != 0:
+            raise self._failed(f"exited with {code}")
+        return output
 
+    def stop(self) -> None:
+        """End the plugin, if it has not ended by itself. May be called from any thread."""
+        with self._lock:
+            if self._is_over:
+                return
+            if self._is_interactive or sys.platform == "win32":
+                self._process.kill()
+            else:
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # all of them have ended
+                    os.killpg(self._process.pid, signal.SIGKILL)
 
-def _start(plugin: ExecPlugin, env: Mapping[str, str], *, is_interactive: bool) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            [plugin.command, *plugin.args],
-            env=env,
-            stdin=None if is_interactive else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=not is_interactive,
-        )
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or "its name or arguments are not usable").lower()
-        raise ConfigError(
-            f"the exec plugin {plugin.command!r} cannot be run: {reason}",
-            hint=plugin.install_hint or "install it, or choose another context: --context NAME",
-        ) from error
+    def _stop_late(self) -> None:
+        self._is_late = True
+        self.stop()
 
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            self.stop()
+        with self._lock:
+            self._process.wait()
+            self._is_over = True
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
-def _kill(process: subprocess.Popen[bytes], *, is_interactive: bool) -> None:
-    """Kill the plugin, and unless it shares our terminal its children, which may keep its stdout open."""
-    if is_interactive or sys.platform == "win32":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of them have ended
-            os.killpg(process.pid, signal.SIGKILL)
+    def _failed(self, how: str) -> ConfigError:
+        return ConfigError(f"the exec plugin {self._command!r} {how}", hint=LOG_IN)
 
 
 # -- what it printed -----------------------------------------------------------------------------------------

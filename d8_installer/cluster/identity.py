@@ -22,11 +22,16 @@ _MAX_TOKEN = 1 << 16
 
 
 def read_identity(
-    context: ClusterContext, env: Mapping[str, str], *, has_terminal: Callable[[], bool]
+    context: ClusterContext,
+    env: Mapping[str, str],
+    *,
+    has_terminal: Callable[[], bool],
+    at_end: Callable[[Callable[[], None]], object],
 ) -> Identity | None:
     """Return who the context's user is, None if it says nothing. What was read before is read again.
 
-    *env* is for an exec plugin; *has_terminal* says whether a person can answer its questions.
+    *env* is for an exec plugin; *has_terminal* says whether a person can answer its questions. *at_end* takes what
+    ends the plugin if it still runs when the command ends.
     """
     user = context.user
     certificate, key = _certificate(user)
@@ -44,7 +49,7 @@ def read_identity(
         )
     from d8_installer.cluster.exec_plugin import run_plugin
 
-    found = run_plugin(user.plugin, context, env, has_terminal=has_terminal)
+    found = run_plugin(user.plugin, context, env, has_terminal=has_terminal, at_end=at_end)
     if found.certificate is None and certificate is not None:
         found = replace(found, certificate=certificate, key=key)
     return replace(found, place=place_of(context))

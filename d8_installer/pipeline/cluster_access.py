@@ -135,7 +135,9 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
         from d8_installer.pipeline.credentials import Renewing
 
         def ask(_refused: Identity | None) -> Identity | None:
-            found = read_identity(self._required, self.scope.environ, has_terminal=_has_terminal)
+            found = read_identity(
+                self._required, self.scope.environ, has_terminal=_has_terminal, at_end=self.closing.callback
+            )
             if found is not None:
                 self.scope.secrets.add(found.token, found.password)
             return found

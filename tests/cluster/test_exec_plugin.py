@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import textwrap
@@ -168,7 +169,9 @@ def run(plugin: Plugin, *, terminal: bool = False, time_limit: float = 30, **mor
     """Run it; *more* are fields of the kubeconfig's entry."""
     entry = ExecPlugin(api_version=V1, command=str(plugin.program), args=(str(plugin.log),), **more)
     context = ClusterContext(name="c", cluster="c", user=ClusterUser(plugin=entry), server="https://127.0.0.1:1")
-    return exec_plugin.run_plugin(entry, context, os.environ, has_terminal=lambda: terminal, time_limit=time_limit)
+    return exec_plugin.run_plugin(
+        entry, context, os.environ, has_terminal=lambda: terminal, at_end=lambda stop: None, time_limit=time_limit
+    )
 
 
 WRONG = {
@@ -250,3 +253,22 @@ def test_a_plugin_asks_on_the_terminal(mode: str, deckhouse: Deckhouse, tmp_path
     assert done.returncode == 0, done
     assert b"welcome" in done.stderr and b"v1.0.0" in done.stdout
     assert plugin.asked[0]["tty"] and plugin.asked[0]["info"]["spec"]["interactive"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_plugin_ends_with_the_command(
+    number: signal.Signals, code: int, deckhouse: Deckhouse, tmp_path: Path
+) -> None:
+    person = deckhouse.person(tmp_path / "home")
+    plugin = Plugin(tmp_path / "plugin").answers("time.sleep(600)")
+    pid = tmp_path / "pid"
+    plugin.program.write_text(f"#!/bin/sh\necho $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600\n")
+    deckhouse.cluster.kubeconfig(person.kubeconfig, plugin.user())
+    words = ["--endpoint", f"https://{deckhouse.front.address}", "--insecure-skip-tls-verify", "install", "alpha"]
+    with subprocess.Popen([PROGRAM, *words], env=command.environment(str(person.home)), stderr=subprocess.PIPE) as run:
+        until("the plugin runs", pid.exists)
+        run.send_signal(number)
+        said = run.communicate(timeout=30)[1]
+    assert run.returncode == code, said
+    stat = Path("/proc") / pid.read_text().strip() / "stat"
+    until("the plugin has ended", lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
