@@ -79,7 +79,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         layout.refuse(plan)
     provided = application.provide()
     plan = provided.plan
-    with contextlib.nullcontext() if layout is None else layout.ready(plan):
+    with contextlib.nullcontext() if layout is None else layout.ready(plan, change.lock):
         switched = application.build_and_switch(provided)
         laid_out = None if layout is None else layout.lay_out(has_switched=switched.facts is not None)
     left_out = (*change.problems, *plan.problems)

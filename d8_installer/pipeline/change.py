@@ -48,15 +48,18 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class LaidOut(Struct, frozen=True):
-    """What was laid out for the Go tool in *directory*: images with their versions, and those that were taken away."""
+    """What was laid out for the Go tool, which looks in ``directory``.
+
+    ``placed`` are images with their version and the path of their program, ``removed`` those that were taken away.
+    """
 
     directory: str
-    placed: tuple[tuple[str, str], ...]
+    placed: tuple[tuple[str, str, str], ...]
     removed: tuple[str, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the entry for ``data``."""
-        placed = [{"image": image, "version": version} for image, version in self.placed]
+        placed = [{"image": image, "version": version, "path": path} for image, version, path in self.placed]
         return {"directory": self.directory, "placed": placed, "removed": list(self.removed)}
 
 

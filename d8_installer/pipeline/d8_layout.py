@@ -16,7 +16,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, DiskError, DocumentError
+from d8_installer.errors import D8Error, DiskError, DocumentError, MismatchError
 from d8_installer.model.d8_layout import (
     DEFAULT_DIRECTORY,
     HOME_DIRECTORY,
@@ -25,7 +25,9 @@ from d8_installer.model.d8_layout import (
     cli_files,
     plugin_files,
 )
-from d8_installer.model.reference import CLI_IMAGE
+from d8_installer.model.digest import Digest
+from d8_installer.model.lock import Lock
+from d8_installer.model.reference import CLI_IMAGE, ImageName
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Version
 from d8_installer.pipeline.change import LaidOut
@@ -70,6 +72,8 @@ class D8Layout:
         self._path = workspace.generations.paths.layout
         self._ends = ends or session.scope.options.layout == "none"
         self._directory = (record.directory if record else "") if self._ends else _directory(session, record)
+        self._lock = Lock()
+        self._wanted: list[LayoutFile] = []
         self._stored: dict[str, tuple[Stored, str]] = {}
         self._locks = contextlib.ExitStack()
         self._plan: LayoutPlan | None = None
@@ -94,7 +98,7 @@ class D8Layout:
         self._planned(self._programs(plan))
 
     def _planned(self, programs: Iterable[_Program]) -> LayoutPlan:
-        wanted = [file for program in programs for file in self._files(program)]
+        wanted = self._wanted = [file for program in programs for file in self._files(program)]
         own = () if self._record is None else self._record.files
         known = {one.path: one for one in own}
         places = {one.path: one.lock for one in own} | {file.path: file.lock for file in wanted}
@@ -127,9 +131,9 @@ class D8Layout:
         elif version is None:
             self._skip(f"{name} {placement.version} is no SemVer version, so d8 has no place for it: not laid out")
         else:
-            contract = None
+            kept = None if placement.contract is None else str(placement.contract)
             yield from plugin_files(
-                self._directory, name, placement.version, version.major, executable=content, contract=contract
+                self._directory, name, placement.version, version.major, executable=content, contract=kept
             )
 
     def _skip(self, why: str) -> None:
@@ -169,8 +173,12 @@ class D8Layout:
     # -- changing ------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def ready(self, plan: Plan) -> Iterator[None]:
-        """Look again, record what is about to be put there, and hold the locks while the context lasts."""
+    def ready(self, plan: Plan, lock: Lock) -> Iterator[None]:
+        """Look again, record what is about to be put there, and hold the locks while the context lasts.
+
+        *lock* is what the new generation comes from.
+        """
+        self._lock = lock
         with self._ready(self._programs(plan)):
             yield
 
@@ -203,6 +211,7 @@ class D8Layout:
 
     def follow(self, generation: Generation) -> None:
         """Make the layout what *generation*, the active one, says."""
+        self._lock = Lock.parse(generation.lock.encode(), self._workspace.profile.lock)
         with self._ready(_programs_of(generation)):
             self.lay_out(has_switched=False)
 
@@ -237,9 +246,27 @@ class D8Layout:
             stored, binary = self._stored[file.content]
             suffix = self._session.platform.executable_suffix
             files.put_executable(file, self._session.store.path(stored, file_name(binary, suffix)))
+        else:
+            files.put_text(file, self._contract(file))
+
+    def _contract(self, file: LayoutFile) -> str:
+        """Return the text of a contract, which is in the store since before the switch."""
+        from d8_installer.pipeline.contracts import contract_of
+
+        image = self._lock.find(ImageName(file.image))
+        contract = None if image is None else contract_of(self._session, image)
+        text = "" if contract is None else contract.render()
+        if str(Digest.of(text.encode())) != file.content:
+            raise MismatchError(
+                f"the contract of {file.image} {file.version} is not the one that is locked",
+                hint="type `d8-installer verify --fix`",
+            )
+        return text
 
     def _result(self, made: LayoutPlan) -> LaidOut:
-        placed = {(file.image, file.version) for file in made.puts}
+        put = {file.image for file in made.puts}
+        programs = [file for file in self._wanted if file.kind == "executable" and file.image in put]
+        placed = {(file.image, file.version, file.path) for file in programs}
         stays = {one.image for one in made.done.files}
         removed = sorted({one.image for one in made.takes} - stays)
         return LaidOut(directory=self._directory, placed=tuple(sorted(placed)), removed=tuple(removed))

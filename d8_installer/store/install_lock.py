@@ -42,7 +42,7 @@ def refuse_held(path: str, profile: str, now: float) -> None:
     found = _look(path)
     if found is not None and now - found.st_mtime <= STALE and not _is_ours(path, profile):
         raise TryAgainError(
-            f"{path} exists: d8 is changing that plugin, or was killed while it did",
+            f"{path} exists: d8 is at work there, or was killed while it was",
             hint="type the same command again when it is done; a lock that is older than an hour does not count",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -64,7 +65,10 @@ def test_the_binaries_lie_where_d8_looks(person: BesideD8) -> None:
     done = person.json("sync", "--layout", "d8")
     assert done["laid_out"] == {
         "directory": str(person.directory),
-        "placed": [{"image": "alpha", "version": "v1.0.0"}, {"image": "vault", "version": "v1.0.0"}],
+        "placed": [
+            {"image": name, "version": "v1.0.0", "path": str(person.plugin(name) / "v1" / name)}
+            for name in ("alpha", "vault")
+        ],
         "removed": [],
     }
     assert person.tree == expected(person, vault="v1.0.0", alpha="v1.0.0")
@@ -263,6 +267,54 @@ def test_what_makes_no_sense_is_a_usage_error(person: BesideD8, words: tuple[str
     done = person.fails(2, *words, cwd="project", D8_INSTALLER_GLOBAL_HOME=str(tmp_path / "global"))
     assert "--layout" in done.err
     assert not person.directory.exists()
+
+
+def test_the_contract_lies_beside_byte_for_byte(tmp_path: Path) -> None:
+    person = BesideD8(tmp_path / "home", tmp_path / "images")
+    for name, tag, kubernetes in (
+        ("vault", "v1.0.0", ">= 1.28"),
+        ("vault", "v1.1.0", ">= 1.29"),
+        ("vault", "v2.0.0", ""),
+    ):
+        needs = {"kubernetes": {"constraint": kubernetes}} if kubernetes else {}
+        contract = {"name": name, "version": tag, "description": "<& ü>", "requirements": needs}
+        notes = {"contract": base64.b64encode(json.dumps(contract).encode()).decode()} if kubernetes else {}
+        images.add_image(str(person.source), name, tag, images.executables(f"{name} {tag}", HOST), notes)
+    person.ok("install", "vault==1.0.0")
+    person.lays_out()
+    file = person.directory / "cache/contracts/vault.json"
+    assert file.read_text() == _AS_THE_GO_TOOL_WRITES.replace("TAG", "v1.0.0").replace("RANGE", ">= 1.28")
+    assert file.stat().st_mode & 0o7777 == 0o644
+    for words, tag, needs in ((("install", "vault==1.1.0"), "v1.1.0", ">= 1.29"), (("rollback",), "v1.0.0", ">= 1.28")):
+        person.ok(*words)
+        assert file.read_text() == _AS_THE_GO_TOOL_WRITES.replace("TAG", tag).replace("RANGE", needs)
+    person.ok("install", "vault==2.0.0")
+    assert list(file.parent.iterdir()) == [], "an image without a contract has none"
+    file.write_text("theirs")
+    person.fails(65, "install", "vault==1.1.0")
+    assert file.read_text() == "theirs"
+    file.unlink()
+    person.ok("install", "vault==1.1.0")
+    person.ok("uninstall", "vault")
+    assert person.tree == {"plugins": "", "cache": "", "cache/contracts": ""}
+
+
+_AS_THE_GO_TOOL_WRITES = """{
+  "name": "vault",
+  "version": "TAG",
+  "description": "<& ü>",
+  "requirements": {
+    "kubernetes": {
+      "constraint": "RANGE"
+    },
+    "deckhouse": {
+      "constraint": ""
+    },
+    "modules": {},
+    "plugins": {}
+  }
+}
+"""
 
 
 def test_a_project_is_never_laid_out(laid_out: BesideD8) -> None:

@@ -30,7 +30,7 @@ def _laid_out(made: LaidOut | None, *, dry_run: bool) -> list[str]:
     if made is None:
         return []
     would = "would be " if dry_run else ""
-    placed = [f"{image} {version}: {would}laid out for d8 in {made.directory}" for image, version in made.placed]
+    placed = [f"{image} {version}: {would}laid out for d8 as {path}" for image, version, path in made.placed]
     return [*placed, *(f"{image}: {would}removed from what is laid out for d8" for image in made.removed)]
 
 
