@@ -72,14 +72,14 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         lock=None if change.relocked.text == workspace.lock_text else workspace.profile.lock,
     )
     if change.dry_run:
-        return applied if layout is None else replace(applied, laid_out=layout.preview(plan))
+        return applied if layout is None else replace(applied, laid_out=layout.preview(plan, change.lock))
     application = _Application(session, workspace, change, active, plan)
     application.refuse()
     if layout is not None:
-        layout.refuse(plan)
+        layout.refuse(plan, change.lock)
     provided = application.provide()
     plan = provided.plan
-    with contextlib.nullcontext() if layout is None else layout.ready(plan, change.lock):
+    with contextlib.nullcontext() if layout is None else layout.ready(plan):
         switched = application.build_and_switch(provided)
         laid_out = None if layout is None else layout.lay_out(has_switched=switched.facts is not None)
     left_out = (*change.problems, *plan.problems)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, DocumentError, MismatchError
@@ -42,7 +43,7 @@ from d8_installer.store.store import Stored
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from d8_installer.model.d8_layout import LayoutFile
+    from d8_installer.model.d8_layout import LayoutFile, OwnFile
     from d8_installer.model.generation import Generation, Placement
     from d8_installer.model.plan import Plan
     from d8_installer.pipeline.profile_access import Workspace
@@ -74,6 +75,7 @@ class D8Layout:
         self._directory = (record.directory if record else "") if self._ends else _directory(session, record)
         self._lock = Lock()
         self._wanted: list[LayoutFile] = []
+        self._retained: tuple[OwnFile, ...] = ()
         self._stored: dict[str, tuple[Stored, str]] = {}
         self._locks = contextlib.ExitStack()
         self._plan: LayoutPlan | None = None
@@ -86,32 +88,58 @@ class D8Layout:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def preview(self, plan: Plan) -> LaidOut | None:
+    def preview(self, plan: Plan, lock: Lock) -> LaidOut | None:
         """Return what would be laid out, for a dry run; refuse what would be refused."""
+        self._lock = lock
         made = self._planned(self._programs(plan))
         return None if made.is_empty and not self._ends else self._result(made)
 
-    def refuse(self, plan: Plan) -> None:
-        """Raise DocumentError for a file that is not ours, TryAgainError for a lock that is held."""
+    def refuse(self, plan: Plan, lock: Lock) -> None:
+        """Raise DocumentError for a file that is not ours, TryAgainError for a lock that is held.
+
+        *lock* is what the new generation comes from.
+        """
+        self._lock = lock
         if not self._ends:
             self._directory = _made(self._session, self._directory)
         self._planned(self._programs(plan))
+        if self._retained:
+            self._session.reporter.note(f"{CLI_IMAGE} stays laid out, because the command d8 on PATH leads to it")
 
     def _planned(self, programs: Iterable[_Program]) -> LayoutPlan:
         wanted = self._wanted = [file for program in programs for file in self._files(program)]
-        own = () if self._record is None else self._record.files
+        self._retained = self._led_to(wanted)
+        before = self._record or LayoutRecord(directory=self._directory)
+        before = replace(before, files=tuple(one for one in before.files if one not in self._retained))
+        own = before.files
         known = {one.path: one for one in own}
         places = {one.path: one.lock for one in own} | {file.path: file.lock for file in wanted}
         found = {path: files.content_at(path, lock, known.get(path)) for path, lock in places.items()}
         if self._ends:
-            made = make_ending(self._record or LayoutRecord(directory=""), found)
+            made = make_ending(before, found)
         else:
-            made = make_layout_plan(wanted, self._directory, self._record, found)
+            made = make_layout_plan(wanted, self._directory, before if self._record else None, found)
             if made.foreign:
                 raise self._in_the_way(made.foreign)
         for lock in made.locks:
             refuse_held(lock, self._workspace.generations.paths.root, self._now)
-        return made
+        return replace(made, begun=self._with_retained(made.begun), done=self._with_retained(made.done))
+
+    def _led_to(self, wanted: Iterable[LayoutFile]) -> tuple[OwnFile, ...]:
+        """Return the files of deckhouse-cli if they are not *wanted*, and the command ``d8`` on PATH leads to them.
+
+        The Go tool makes such a link when it updates itself: without its target the person would have no ``d8``.
+        """
+        own = () if self._record is None else self._record.files
+        files_of_cli = tuple(one for one in own if one.image == CLI_IMAGE)
+        if not files_of_cli or any(file.image == CLI_IMAGE for file in wanted):
+            return ()
+        found = shutil.which("d8", path=self._session.scope.environ.get("PATH", ""))
+        leads_there = found is not None and os.path.realpath(found) in {one.path for one in files_of_cli}
+        return files_of_cli if leads_there else ()
+
+    def _with_retained(self, record: LayoutRecord) -> LayoutRecord:
+        return replace(record, files=(*record.files, *self._retained))
 
     def _programs(self, plan: Plan) -> list[_Program]:
         if self._ends:
@@ -131,7 +159,8 @@ class D8Layout:
         elif version is None:
             self._skip(f"{name} {placement.version} is no SemVer version, so d8 has no place for it: not laid out")
         else:
-            kept = None if placement.contract is None else str(placement.contract)
+            image = self._lock.find(placement.name)
+            kept = None if image is None or image.contract is None else str(image.contract)
             yield from plugin_files(
                 self._directory, name, placement.version, version.major, executable=content, contract=kept
             )
@@ -162,6 +191,7 @@ class D8Layout:
     def difference(self, active: Generation | None) -> str | None:
         """Return how the layout differs from the *active* generation, or None."""
         try:
+            self._lock = self._lock_of(active)
             made = self._planned(_programs_of(active))
         except D8Error as error:
             return error.message
@@ -173,12 +203,8 @@ class D8Layout:
     # -- changing ------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def ready(self, plan: Plan, lock: Lock) -> Iterator[None]:
-        """Look again, record what is about to be put there, and hold the locks while the context lasts.
-
-        *lock* is what the new generation comes from.
-        """
-        self._lock = lock
+    def ready(self, plan: Plan) -> Iterator[None]:
+        """Look again, record what is about to be put there, and hold the locks while the context lasts."""
         with self._ready(self._programs(plan)):
             yield
 
@@ -211,9 +237,13 @@ class D8Layout:
 
     def follow(self, generation: Generation) -> None:
         """Make the layout what *generation*, the active one, says."""
-        self._lock = Lock.parse(generation.lock.encode(), self._workspace.profile.lock)
+        self._lock = self._lock_of(generation)
         with self._ready(_programs_of(generation)):
             self.lay_out(has_switched=False)
+
+    def _lock_of(self, generation: Generation | None) -> Lock:
+        record = self._workspace.generations.paths.root
+        return Lock() if generation is None else Lock.parse(generation.lock.encode(), record)
 
     def take_away(self) -> None:
         """Take everything away that is ours."""

@@ -204,6 +204,21 @@ def test_deckhouse_cli_goes_where_d8_keeps_itself(laid_out: BesideD8) -> None:
     assert not store.exists()
 
 
+def test_what_the_command_d8_leads_to_stays(laid_out: BesideD8) -> None:
+    """`d8 dist use` makes `d8` on PATH a link into its store: without its target there would be no `d8`."""
+    laid_out.ok("install", "deckhouse-cli")
+    store = laid_out.home / ".deckhouse-cli/cli"
+    (laid_out.home / "path").mkdir()
+    (laid_out.home / "path/d8").symlink_to(store / "current")
+    path = f"{laid_out.home / 'path'}:{os.environ['PATH']}"
+    assert "stays laid out" in laid_out.ok("uninstall", "deckhouse-cli", PATH=path).err
+    laid_out.ok("install", "vault==1.1.0", PATH=path)
+    assert ran(laid_out.home / "path/d8") == f"deckhouse-cli v0.30.0 {HOST}"
+    (laid_out.home / "path/d8").unlink()
+    laid_out.ok("sync", "--prune", PATH=path)
+    assert not store.exists()
+
+
 def test_none_ends_it(laid_out: BesideD8) -> None:
     done = laid_out.json("sync", "--layout", "none")
     assert done["laid_out"]["removed"] == ["alpha", "vault"]
@@ -271,11 +286,8 @@ def test_what_makes_no_sense_is_a_usage_error(person: BesideD8, words: tuple[str
 
 def test_the_contract_lies_beside_byte_for_byte(tmp_path: Path) -> None:
     person = BesideD8(tmp_path / "home", tmp_path / "images")
-    for name, tag, kubernetes in (
-        ("vault", "v1.0.0", ">= 1.28"),
-        ("vault", "v1.1.0", ">= 1.29"),
-        ("vault", "v2.0.0", ""),
-    ):
+    for tag, kubernetes in (("v1.0.0", ">= 1.28"), ("v1.1.0", ">= 1.29"), ("v2.0.0", "")):
+        name = "vault"
         needs = {"kubernetes": {"constraint": kubernetes}} if kubernetes else {}
         contract = {"name": name, "version": tag, "description": "<& ü>", "requirements": needs}
         notes = {"contract": base64.b64encode(json.dumps(contract).encode()).decode()} if kubernetes else {}
@@ -285,9 +297,9 @@ def test_the_contract_lies_beside_byte_for_byte(tmp_path: Path) -> None:
     file = person.directory / "cache/contracts/vault.json"
     assert file.read_text() == _AS_THE_GO_TOOL_WRITES.replace("TAG", "v1.0.0").replace("RANGE", ">= 1.28")
     assert file.stat().st_mode & 0o7777 == 0o644
-    for words, tag, needs in ((("install", "vault==1.1.0"), "v1.1.0", ">= 1.29"), (("rollback",), "v1.0.0", ">= 1.28")):
+    for words, tag, wants in ((("install", "vault==1.1.0"), "v1.1.0", ">= 1.29"), (("rollback",), "v1.0.0", ">= 1.28")):
         person.ok(*words)
-        assert file.read_text() == _AS_THE_GO_TOOL_WRITES.replace("TAG", tag).replace("RANGE", needs)
+        assert file.read_text() == _AS_THE_GO_TOOL_WRITES.replace("TAG", tag).replace("RANGE", wants)
     person.ok("install", "vault==2.0.0")
     assert list(file.parent.iterdir()) == [], "an image without a contract has none"
     file.write_text("theirs")
