@@ -20,6 +20,7 @@ from d8_installer.model.rights import (
     READ_HTTP_ROUTE,
     READ_INGRESS,
     Right,
+    grant_any,
     user_of,
 )
 from d8_installer.model.value import Struct
@@ -118,11 +119,10 @@ def _not_allowed(error: _DeniedError, denied: Sequence[Right]) -> NotAllowedErro
         return error.refusal.within(f"cannot {error.right.text}")
     user = user_of(error.refusal.message)
     missing = [right for right in denied if right is error.right or right is READ_CONFIG]
-    grants = " and ".join(dict.fromkeys(right.grant(user) for right in missing))
     return NotAllowedError(
         f"{user or 'this user'} may not {' nor '.join(right.text for right in missing)}, so the endpoint is not found "
         "(status 403)",
-        hint=f"{grants}; or {EXPLICIT}",
+        hint=f"{grant_any(missing, user)}; or {EXPLICIT}",
     )
 
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NAMESPACE = "d8-cloud-instance-manager"
 """The namespace of the registry-packages-proxy (rpp.md §1)."""
@@ -24,14 +28,16 @@ _LONGEST = 200
 
 
 class Right(Struct, frozen=True, kw_only=True):
-    """One verb on one resource. ``cluster_role`` is a ClusterRole of Deckhouse that grants it; empty if none does.
+    """One verb on one resource; ``purpose`` says in words what it lets a person do.
 
-    ``short`` names the Role or ClusterRole that an administrator makes where there is none.
+    ``cluster_role`` is a ClusterRole of Deckhouse that grants it; empty if none does. ``short`` names the Role or
+    ClusterRole that an administrator makes where there is none.
     """
 
     verb: str
     resource: str
     short: str
+    purpose: str
     group: str = ""
     subresource: str = ""
     name: str = ""
@@ -65,12 +71,15 @@ class Right(Struct, frozen=True, kw_only=True):
 
     def grant(self, user: str | None) -> str:
         """Return what to type to give *user* the right; who the user is must be asked for if it is None."""
-        if user is None or len(user) > _LONGEST:
-            what = f"the ClusterRole {self.cluster_role}" if self.cluster_role else f"the right to {self.text}"
-            return f"ask an administrator for {what}; `kubectl auth whoami` shows the name to give it to"
-        return f"an administrator types `{self._command(user)}`"
+        return grant_any([self], user)
 
-    def _command(self, user: str) -> str:
+    @property
+    def what(self) -> str:
+        """Return what to ask an administrator for."""
+        return f"the ClusterRole {self.cluster_role}" if self.cluster_role else f"the right to {self.text}"
+
+    def command(self, user: str) -> str:
+        """Return what an administrator types to give *user* the right, for a shell."""
         role = self.cluster_role or f"d8-installer-{self.short}"
         binding = f"d8-installer-{self.short}-{_slug(user)}"
         if self.cluster_role or not self.namespace:
@@ -84,6 +93,15 @@ class Right(Struct, frozen=True, kw_only=True):
         return f"--verb={self.verb} --resource={self.kind}{named}"
 
 
+def grant_any(wanted: Sequence[Right], user: str | None) -> str:
+    """Return what to type to give *user* any one of the rights that are *wanted*."""
+    if user is None or len(user) > _LONGEST:
+        what = " or ".join(dict.fromkeys(right.what for right in wanted))
+        return f"ask an administrator for {what}; `kubectl auth whoami` shows the name to give it to"
+    commands = dict.fromkeys(right.command(user) for right in wanted)
+    return f"an administrator types {', or '.join(f'`{command}`' for command in commands)}"
+
+
 DOWNLOAD = Right(
     verb="get",
     group="apps",
@@ -92,6 +110,7 @@ DOWNLOAD = Right(
     name=PROXY,
     namespace=NAMESPACE,
     short="download",
+    purpose="download images",
     cluster_role=DOWNLOAD_ROLE,
 )
 READ_CONFIG = Right(
@@ -100,6 +119,7 @@ READ_CONFIG = Right(
     name=PROXY_CONFIG,
     namespace=NAMESPACE,
     short="download",
+    purpose="read the ConfigMap that names the proxy",
     cluster_role=DOWNLOAD_ROLE,
 )
 READ_INGRESS = Right(
@@ -109,6 +129,7 @@ READ_INGRESS = Right(
     name=PROXY,
     namespace=NAMESPACE,
     short="ingress",
+    purpose="read the proxy's Ingress",
 )
 READ_HTTP_ROUTE = Right(
     verb="get",
@@ -117,9 +138,12 @@ READ_HTTP_ROUTE = Right(
     name=PROXY,
     namespace=NAMESPACE,
     short="httproute",
+    purpose="read the proxy's HTTPRoute",
 )
-LIST_PODS = Right(verb="list", resource="pods", namespace=NAMESPACE, short="pods")
-LIST_MODULES = Right(verb="list", group="deckhouse.io", resource="modules", short="modules")
+LIST_PODS = Right(verb="list", resource="pods", namespace=NAMESPACE, short="pods", purpose="list the proxy's pods")
+LIST_MODULES = Right(
+    verb="list", group="deckhouse.io", resource="modules", short="modules", purpose="list the cluster's modules"
+)
 READ_DECKHOUSE = Right(
     verb="get",
     group="apps",
@@ -127,6 +151,7 @@ READ_DECKHOUSE = Right(
     name="deckhouse",
     namespace="d8-system",
     short="deckhouse",
+    purpose="read the version of Deckhouse",
 )
 DISCOVERY_RIGHTS = (READ_CONFIG, READ_INGRESS, READ_HTTP_ROUTE, LIST_PODS)
 """What discovery reads, in its order; each is needed only if those before it lead nowhere."""

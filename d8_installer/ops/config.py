@@ -36,8 +36,10 @@ class Settings(Struct, frozen=True):
 
 
 def show(session: Session, key: str | None = None) -> Settings:
-    """Return all settings, or the one that *key* names."""
+    """Return all settings, or the one that *key* names. Of the endpoint a note says where images really come from."""
     values = session.scope.config.as_json()
+    if key == "endpoint":
+        _tell_of_endpoint(session)
     if key is None:
         return Settings(session.scope.config_file, values)
     head, _, binary = key.partition(".")
@@ -46,6 +48,29 @@ def show(session: Session, key: str | None = None) -> Settings:
     if key not in values:
         raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(values)}")
     return Settings(session.scope.config_file, {key: values[key]}, key)
+
+
+def _tell_of_endpoint(session: Session) -> None:
+    """Say which endpoint is used if it is not the setting, and why. No server is asked."""
+    sources = session.sources
+    if sources.named:
+        if sources.named[0] != session.scope.config.endpoint:
+            named_by = "--endpoint" if session.scope.options.endpoint else "D8_RPP_ENDPOINT"
+            who = named_by if session.scope.config.sources != sources.named else "the setting sources"
+            session.reporter.note(f"images come from {shown(sources.named[0])}, which {who} names")
+        return
+    if sources.search is None:
+        session.reporter.note("no endpoint is set, and no kubeconfig names a cluster to find one in")
+        return
+    kept = sources.search.kept()
+    if kept is None:
+        session.reporter.note(
+            "no endpoint is set, so the next command that needs one asks the cluster; `d8-installer doctor` asks it now"
+        )
+        return
+    session.reporter.note(f"no endpoint is set; the cluster's is {shown(kept.url)}, named by {kept.named_by}. It said:")
+    for line in kept.asked:
+        session.reporter.note(f"  {line}")
 
 
 def change(session: Session, key: str, value: str | None) -> Settings:

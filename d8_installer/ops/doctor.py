@@ -1,4 +1,4 @@
-"""``doctor``: runs all checks, ours and those of plugins. Changes nothing."""
+"""``doctor``: runs all checks, ours and those of plugins, and asks the cluster. Changes nothing but caches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.checks import Found, run_checks
+from d8_installer.pipeline.cluster_report import report_on_cluster
 from d8_installer.plugin.records import Finding
 
 if TYPE_CHECKING:
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
 
 
 class Diagnosis(Struct, frozen=True):
-    """The findings of all checks. The worst one decides the exit code."""
+    """The findings of all checks. The worst one decides the exit code.
+
+    ``cluster`` is what was asked of the cluster, None if there is none. ``dropped`` are the caches that were removed.
+    """
 
     found: tuple[Found, ...]
+    cluster: dict[str, object] | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Found, ...]:
@@ -30,16 +36,34 @@ class Diagnosis(Struct, frozen=True):
             "findings": [
                 {"check": check, "level": finding.level, "message": finding.message, "hint": finding.hint}
                 for check, finding in findings
-            ]
+            ],
+            "cluster": self.cluster,
+            "dropped": list(self.dropped),
         }
 
 
-def diagnose(session: Session) -> Diagnosis:
-    """Run all checks. A check that fails, or a fact that cannot be determined, is a finding with the level "error"."""
+def diagnose(session: Session, *, fix: bool = False) -> Diagnosis:
+    """Run all checks. A check that fails, or a fact that cannot be determined, is a finding with the level "error".
+
+    With *fix*, what is kept of clusters is dropped before: the endpoints that were found, and the facts.
+    """
+    dropped = drop_caches(session) if fix else ()
     failed: list[Found] = []
 
     def report(error: D8Error) -> None:
         failed.append(Found("doctor", Finding("error", error.message, error.hint)))
 
     found = tuple(run_checks(session, "doctor", report))
-    return Diagnosis((*found, *failed))
+    cluster = report_on_cluster(session)
+    of_cluster = [Found("cluster", finding) for finding in cluster.findings]
+    return Diagnosis((*found, *of_cluster, *failed), cluster.data, dropped)
+
+
+def drop_caches(session: Session) -> tuple[str, ...]:
+    """Remove what the home keeps of clusters; return the files. The next command asks the cluster again."""
+    from d8_installer.pipeline import endpoint_cache
+    from d8_installer.store import kept_facts
+
+    home = session.scope.home
+    session.profiles.refuse_foreign(home.root)
+    return (*endpoint_cache.forget(home), *kept_facts.forget(home))

@@ -177,10 +177,9 @@ def _verify(owner: str, verifier: Verifier, subject: VerifySubject) -> None:
 
 
 def _source_name(session: Session) -> str:
-    try:
-        return session.source.name
-    except ConfigError:  # all of it is in the store, and no endpoint is set
+    if session.sources.known is None:  # all of it is in the store, and no endpoint is set or was looked for
         return ""
+    return session.source.name
 
 
 def _reader(session: Session, image: str) -> Callable[[str], ManifestBytes]:

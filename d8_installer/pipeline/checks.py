@@ -87,6 +87,8 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         _told(lambda: session.profiles.read(profile), report)
         _told(lambda: home_state.load_tags(session.scope.home), report)
     search = _told(lambda: search_plugins(session, profile), report) if moment == "doctor" else None
+    sources = _asked_sources(session, profile) if moment == "doctor" else ()
+    known = session.sources.known
     enabled = set(map(normalised, session.scope.config.plugins))
     unusable = session.plugins.loaded.unusable
     placed = active.placed if active is not None else ()
@@ -97,7 +99,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         bin_directory=bin_directory,
         is_on_path=is_on_path(session, bin_directory),
         home_runs_programs=_runs_programs(session.scope.home.root),
-        endpoint=_endpoint(session),
+        endpoint=None if known is None else shown(known),
         platform=platform,
         profile=str(profile),
         generation=None if active is None else active.number,
@@ -112,7 +114,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         if search is None
         else tuple((b.distribution.name, str(b.error)) for b in search.scan.broken),
         shadowed=() if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
-        sources=_asked_sources(session, profile) if moment == "doctor" else (),
+        sources=sources,
         path_hint=path_hint(session, profile),
         laid_out=None if layout is None else layout.directory,
         laid_out_wrong=None if layout is None else layout.difference(active),
@@ -148,13 +150,6 @@ def _asked_sources(session: Session, profile: Profile) -> tuple[AskedSource, ...
     from d8_installer.pipeline.source_probe import ask_sources
 
     return ask_sources(session, profile)
-
-
-def _endpoint(session: Session) -> str | None:
-    try:
-        return shown(session.sources.endpoint)
-    except ConfigError:
-        return None
 
 
 def _missing(session: Session, profile: Profile, active: Generation | None) -> Iterator[str]:

@@ -33,9 +33,23 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
     reporter: Reporter
     access: Callable[[], Access]
 
-    @cached_property
+    @property
     def chosen(self) -> ChosenEndpoint:
-        """The endpoint: the one that was kept, else the one that is found now. Offline, only the former."""
+        """The endpoint: the one that was kept, else the one that is found now. The cluster is asked at most once."""
+        outcome = self._outcome
+        if isinstance(outcome, D8Error):
+            raise outcome
+        return outcome
+
+    @cached_property
+    def _outcome(self) -> ChosenEndpoint | D8Error:
+        try:
+            return self._kept_or_found()
+        except D8Error as error:
+            return error
+
+    def _kept_or_found(self) -> ChosenEndpoint:
+        """Return the endpoint that was kept, or find it. Offline, nothing is found."""
         kept = self.kept()
         if kept is not None:
             self.reporter.detail(f"endpoint {shown(kept.url)}, named by {kept.named_by}; kept from an earlier command")
@@ -46,6 +60,12 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
                 hint=f"leave out --offline (D8_OFFLINE), or {EXPLICIT}",
             )
         return self._search()
+
+    @property
+    def found_url(self) -> str | None:
+        """The address of the endpoint, if this command has found it by now."""
+        outcome = vars(self).get("_outcome")
+        return outcome.url if isinstance(outcome, ChosenEndpoint) else None
 
     def kept(self) -> ChosenEndpoint | None:
         """Return the endpoint that was found within the last hour, or None. No server is asked."""

@@ -73,6 +73,14 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         )
 
     @property
+    def known(self) -> str | None:
+        """The first source's URL if this command knows it by now. Nothing is read or asked to find out."""
+        search = vars(self).get("search")
+        if self.named:
+            return self.named[0]
+        return search.found_url if search is not None else None
+
+    @property
     def endpoint(self) -> str:
         """The first source's URL. The token is for it alone."""
         return self.endpoints[0]

@@ -223,9 +223,9 @@ class AskedSource(Struct, frozen=True, kw_only=True):
 class CheckContext(Struct, frozen=True, kw_only=True):
     """The facts that checks judge. Only ``env`` may contain secrets; it is not in the repr.
 
-    The profile: ``endpoint`` is None if none is set, ``generation`` is None if nothing was ever placed. ``binaries``
-    are the names in ``bin``; those in ``missing`` have no file, or one of another size. ``changed`` (name, how) are
-    binaries whose file was changed by another program. ``withheld`` are binaries that are kept out of ``bin``.
+    The profile: ``endpoint`` is None if none is set or found yet, ``generation`` is None if nothing was ever placed.
+    ``binaries`` are the names in ``bin``; those in ``missing`` have no file, or one of another size. ``changed`` (name,
+    how) are binaries whose file was changed by another program. ``withheld`` are binaries that are kept out of ``bin``.
     ``shadowed`` has a text for each name in ``bin`` that another directory on PATH has as well.
 
     The plugins: ``not_enabled`` were found, ``absent`` are enabled and were not found, ``broken`` (name, why) failed.

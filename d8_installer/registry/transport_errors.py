@@ -137,7 +137,7 @@ def tls_fault(causes: Iterable[BaseException], origin: Origin, where: str) -> D8
 
 def _untrusted(cause: ssl.SSLCertVerificationError, origin: Origin, where: str) -> UnreachableError:
     code = getattr(cause, "verify_code", 0)
-    why = getattr(cause, "verify_message", "") or str(cause)
+    why = (getattr(cause, "verify_message", "") or str(cause)).rstrip(" .")
     if code == _EXPIRED:
         hint = "have it renewed; if it is valid, this machine's clock is wrong: see `date`"
     elif code == _NOT_YET_VALID:

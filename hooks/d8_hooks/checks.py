@@ -60,7 +60,7 @@ def _laid_out(context: CheckContext) -> list[Finding]:
 def _endpoint(context: CheckContext) -> list[Finding]:
     if context.endpoint is None:
         hint = "type `d8-installer config set endpoint https://registry-packages-proxy.example.com`"
-        return [Finding("warning", "no endpoint is set, so there is no source of images", hint=hint)]
+        return [Finding("warning", "no endpoint is set or found, so there is no source of images", hint=hint)]
     return [_source(source, is_first=number == 0) for number, source in enumerate(context.sources)]
 
 

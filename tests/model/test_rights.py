@@ -37,7 +37,7 @@ def test_a_grant_is_commands_for_kubectl_that_name_the_user(right: rights.Right)
 
 @pytest.mark.parametrize("user", ["$(id)", "a b;c", "o'brien@example.com", "--user=x", "`id`", 'd"q'])
 def test_no_name_of_a_user_is_obeyed_by_the_shell(user: str) -> None:
-    words = shlex.split(READ_INGRESS._command(user).replace(";", "\n", 1).splitlines()[-1])
+    words = shlex.split(READ_INGRESS.command(user).replace(";", "\n", 1).splitlines()[-1])
     assert f"--user={user}" in words
 
 

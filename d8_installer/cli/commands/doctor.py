@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from d8_installer.cli.context import Context
 
 
-def configure(_parser: argparse.ArgumentParser) -> None:
-    """Add nothing."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--fix", action="store_true", help="first drop what is kept of clusters: endpoints and facts")
 
 
 def execute(context: Context) -> Outcome:
@@ -23,6 +24,6 @@ def execute(context: Context) -> Outcome:
     from d8_installer.ops.doctor import diagnose
 
     with context.session() as session:
-        result = diagnose(session)
+        result = diagnose(session, fix=context.arguments.fix)
     errors = [D8Error(f"{one.check}: {one.finding.message}", hint=one.finding.hint) for one in result.errors]
     return Outcome(result.as_json(), doctor_lines(result), errors)

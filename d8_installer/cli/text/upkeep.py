@@ -37,8 +37,8 @@ def verify_lines(result: Verified) -> list[str]:
 
 
 def doctor_lines(result: Diagnosis) -> list[str]:
-    """Return each finding with its level, and its hint below."""
-    lines = []
+    """Return what was dropped, then each finding with its level, and its hint below."""
+    lines = [f"dropped {file}" for file in result.dropped]
     for found in result.found:
         lines.append(f"{found.finding.level:<8} {found.check}: {found.finding.message}")
         if found.finding.hint:
