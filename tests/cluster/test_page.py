@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import command
-from tests.cluster.rights import READ_CONFIG_MAP
+from tests.cluster import faults
+from tests.cluster.rights import CLI_DOWNLOAD, LIST_PODS, READ_CONFIG_MAP, READ_INGRESS
+from tests.registry.clients import closed_port
+from tests.registry.servers import Answer, Received
 from tests.test_docs import blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.cluster.deckhouse import Deckhouse
     from tests.cluster.person import Operator
 
@@ -65,20 +71,66 @@ def test_the_yaml_grants_everything(deckhouse: Deckhouse, tmp_path: Path) -> Non
     person.ok("install", "alpha")
 
 
-def test_the_messages_of_the_table_are_in_the_code() -> None:
+def rows() -> list[str]:
+    """Return a pattern for each message that the page explains."""
     table = (ROOT / PAGE).read_text().partition("## Troubleshooting")[2]
-    code = " ".join(
-        re.sub(r'"\s*\n\s*f?"', "", file.read_text()).replace("{kind}", "token")
-        for file in sorted((ROOT / "d8_installer").rglob("*.py"))
-    )
-    messages = [
-        cell
-        for row in table.splitlines()
-        if row.startswith("| `")
-        for cell in re.findall(r"`([^`]+)`", row.split(" | ")[0])
-    ]
-    assert len(messages) > 12
-    for message in messages:
-        pieces = [piece.strip(" ,") for piece in re.split(r"…|\(status [0-9.]+\)|, status [0-9]+\)|\(user", message)]
-        for piece in filter(lambda piece: len(piece) > 3, pieces):
-            assert re.sub(r"\d\.+$", "", piece).strip() in code, piece
+    cells = [row.split(" | ")[0] for row in table.splitlines() if row.startswith("| `")]
+    return [_pattern(message) for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+
+
+def _pattern(message: str) -> str:
+    """Return a message of the page as a pattern: ``…`` is any text, and a stop after a digit another digit."""
+    text = re.escape(message).replace("…", ".*")
+    return re.sub(r"(?<=[0-9])((?:\\\.)+)", lambda stops: "[0-9]" * (len(stops[1]) // 2), text)
+
+
+def beside_tags(said: Answer) -> Callable[[Received], Answer | None]:
+    """Return an answer for everything but lists of tags."""
+    return lambda asked: None if asked.path.endswith("/tags") else said
+
+
+def test_the_page_explains_the_messages_that_there_are(deckhouse: Deckhouse, tmp_path: Path) -> None:
+    seen: set[str] = set()
+
+    def fails(person: Operator, *words: str, **env: str) -> None:
+        shutil.rmtree(person.data / "endpoints", ignore_errors=True)
+        done = person.run(*(words or ("versions", "alpha")), D8_PATIENCE="2", **env)
+        found = {row for row in rows() if re.search(row, done.err)}
+        assert done.code and found, done
+        seen.update(found)
+
+    cluster = deckhouse.cluster
+    person = deckhouse.person(tmp_path / "home")
+    fails(person)  # the cluster names no proxy, and nobody may ask its Ingress
+    cluster.grant(person.account, READ_INGRESS, LIST_PODS)
+    fails(person)
+    fails(person, "--context", "nowhere", "versions", "alpha")
+    deckhouse.announce(endpoints=[f"127.0.0.1:{closed_port()}"])
+    fails(person)
+    deckhouse.announce(endpoints=[deckhouse.another_front(upstream=f"http://127.0.0.1:{closed_port()}").address])
+    fails(person)
+    deckhouse.announce()
+    fails(person)
+    deckhouse.publish("alpha", "v1.0.0")
+    fails(person, "install", "alpha==v9.0.0")
+    for answer in (Answer(404, b"404 page not found\n"), Answer(302, headers={"Location": "https://a.example/"})):
+        with faults.lying_front(deckhouse.front, beside_tags(answer)) as front:
+            deckhouse.announce(endpoints=[front.host])
+            fails(person, "install", "alpha")
+    deckhouse.announce()
+    cluster.take_away(person.account, CLI_DOWNLOAD)
+    fails(person)
+    ca = tmp_path / "ca.pem"
+    ca.write_text(deckhouse.front.ca_pem)
+    certificate = cluster.client_certificate("anna")
+    person.secrets = [certificate.key]
+    for token, shown in (("unknown", None), ("", certificate)):
+        cluster.kubeconfig_for(person.kubeconfig, token=token, certificate=shown)
+        fails(person, "--endpoint", deckhouse.front.url, "--ca-file", str(ca), "versions", "alpha")
+        fails(person)
+    cluster.kubeconfig_for(person.kubeconfig, token="unknown", server=f"https://127.0.0.1:{closed_port()}")
+    fails(person)
+    person.kubeconfig.unlink()
+    person.allowed.clear()
+    fails(person)
+    assert [row for row in rows() if row not in seen] == []
