@@ -122,6 +122,16 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_use_major(parser: argparse.ArgumentParser) -> None:
+    """Add ``--use-major``."""
+    parser.add_argument(
+        "--use-major",
+        metavar="N",
+        type=_major,
+        help="take versions whose major number is N; plugins that they need may change theirs, too",
+    )
+
+
 def _add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
 
@@ -134,6 +144,12 @@ _SHARED: Mapping[SharedOption, Callable[[argparse.ArgumentParser], None]] = {
     "source": add_source,
     "dry-run": _add_dry_run,
 }
+
+
+def _major(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 19):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not the number of a major version, such as 2")
+    return int(text)
 
 
 def connections(text: str) -> int:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.model.conflict_markers import put_together
 from d8_installer.model.lock import END, Lock, LockedImage
+from d8_installer.model.requirement import needing_image
 from d8_installer.model.value import Struct, field, field_names, replace
 
 if TYPE_CHECKING:
@@ -215,12 +216,25 @@ class _Work:
                 raise _ClashingError
             if self._versions.base is None and (ours is None or theirs is None):
                 return ours or theirs
+            left = ours or theirs
+            if base is not None and left is not None and (ours is None) != (theirs is None) and _is_needed_only(left):
+                return self._left(name, base, left)
             if ours is None or theirs is None or _same(base, ours) or _same(base, theirs):
                 return _three(base, ours, theirs)
             return ours if _same(ours, theirs) else self._within(base, ours, theirs)
         except _ClashingError:
             self.clashes.append(Clash(name=name, base=base, ours=ours, theirs=theirs, mixed=mixed))
             return ours
+
+    def _left(self, name: ImageName, base: LockedImage, left: LockedImage) -> LockedImage | None:
+        """Return the entry of an image that one side removed, and that is there only for images that need it.
+
+        Whether it stays follows from those: if the other side changed it, it is pinned again, or dropped.
+        """
+        if _same(base, left):
+            return None
+        self.unsettled.add(name)
+        return left
 
     def _within(self, base: LockedImage | None, ours: LockedImage, theirs: LockedImage) -> LockedImage | None:
         """Merge an entry that both sides changed, or added."""
@@ -240,7 +254,11 @@ class _Work:
             platforms=_platforms(base, ours, theirs) if _same_choice(ours, theirs) else chosen.platforms,
         )
         fill: Callable[..., LockedImage] = replace
-        return fill(entry, **_derived(_rest(base) if base else {}, _rest(ours), _rest(theirs)))
+        merged = fill(entry, **_derived(_rest(base) if base else {}, _rest(ours), _rest(theirs)))
+        if _same_choice(ours, theirs):
+            return merged
+        of_version = {name: getattr(chosen, name) for name in ("contract", "needs", "needs_if_present")}
+        return fill(merged, **of_version)
 
     def extra(self) -> Mapping[str, object]:
         """Merge the unknown top-level keys."""
@@ -252,6 +270,11 @@ class _Work:
             keys = [key for key in ours if key in theirs and not _same(ours[key], theirs[key])]
             self.clashes += [Clash(name=None, key=key) for key in keys or ours.keys() ^ theirs.keys()]
             return ours
+
+
+def _is_needed_only(image: LockedImage) -> bool:
+    """Whether no manifest and no plugin asks for the image: it is there for images that need it."""
+    return all(needing_image(requester) is not None for requester, _ in image.requests)
 
 
 def _choice(image: LockedImage) -> tuple[str, object]:

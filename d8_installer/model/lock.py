@@ -187,6 +187,17 @@ class Lock(Struct, frozen=True):
         at = bisect_left(self.images, name, key=lambda image: image.name)
         return self.images[at] if at < len(self.images) and self.images[at].name == name else None
 
+    def needed_by(self, names: Iterable[ImageName]) -> frozenset[ImageName]:
+        """Return the images that those called *names* need, and what these need, as far as they are locked."""
+        found: set[ImageName] = set()
+        waiting = [other for name in names if (image := self.find(name)) for other, _ in image.needs]
+        while waiting:
+            image = self.find(ImageName(waiting.pop()))
+            if image is not None and image.name not in found:
+                found.add(image.name)
+                waiting += (other for other, _ in image.needs)
+        return frozenset(found)
+
     def is_altered(self, image: LockedImage) -> bool:
         """Whether the entry differs from its hash: it was edited by hand, or git merged it line by line."""
         known = self.entry_hashes.get(str(image.name))

@@ -139,9 +139,14 @@ class Requirement(Struct, frozen=True):
         version = Version.try_parse(tag) if is_tag(tag) else None
         return version is not None and specifier.allows(version)
 
-    def __str__(self) -> str:
+    @property
+    def range(self) -> str:
+        """The range as people know it: ``*`` for a need of any version."""
         text = self.request.version.text
-        return f"{self.requester} wants {self.request.name} {ANY_VERSION if text == ANY_VERSION_AT_ALL else text}"
+        return ANY_VERSION if text == ANY_VERSION_AT_ALL else text
+
+    def __str__(self) -> str:
+        return f"{self.requester} wants {self.request.name} {self.range}"
 
 
 def _specifier(value: object) -> Specifier:

@@ -99,7 +99,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     at the locked version. ``created_before``: versions that are newly chosen were created before then. ``gone``: tags
     (repository path, tag) that the source lists although it lacks their manifest, and that do not count.
     ``use_major``: the major version that the images ``named`` get; dependencies may then leave their major, too
-    (rpp.md §7).
+    (rpp.md §7). ``typed``: the tag that a person typed for an image that only others need.
     """
 
     upgrade: frozenset[ImageName] | None = frozenset()
@@ -108,6 +108,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     gone: frozenset[tuple[str, str]] = frozenset()
     use_major: int | None = None
     named: frozenset[ImageName] = frozenset()
+    typed: Mapping[ImageName, str] = field(default_factory=dict)
 
 
 class KeptRequests(Struct, frozen=True, kw_only=True):
@@ -267,7 +268,7 @@ class Considered(Struct, frozen=True):
 class Explanation(Struct, frozen=True, kw_only=True):
     """Why an image is locked as it is: the requirements, the lock entry so far, the tag that ``lock`` takes, all tags.
 
-    ``left_out`` are the requirements that ``lock`` goes on without.
+    ``left_out`` are the requirements that ``lock`` goes on without. ``missing_facts``: as in a Resolution.
     """
 
     name: ImageName
@@ -276,6 +277,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     chosen: str | None
     considered: tuple[Considered, ...]
     left_out: tuple[LeftOut, ...] = ()
+    missing_facts: frozenset[FactKind] = frozenset()
 
 
 class Trust(Struct, frozen=True):

@@ -8,7 +8,8 @@ from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.manifest import with_request
 from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import Request
-from d8_installer.model.value import Struct
+from d8_installer.model.resolution import Selection
+from d8_installer.model.value import Struct, replace
 from d8_installer.ops.images.editing import apply_edit, changing, edited, relock_leniently
 from d8_installer.pipeline.requesters import gather
 
@@ -26,11 +27,14 @@ class _Typed(Struct, frozen=True):
     has_specifier: bool
 
 
-def install(session: Session, requirements: Sequence[str], *, dry_run: bool = False) -> Applied:
+def install(
+    session: Session, requirements: Sequence[str], *, use_major: int | None = None, dry_run: bool = False
+) -> Applied:
     """Put each ``NAME[SPEC]`` into the user's manifest, lock, and place everything.
 
     An entry of the manifest is replaced if a specifier was typed, and kept if not. Other images keep their locked
-    versions.
+    versions, but for what the new ones need. With *use_major*, the images get that major version, and what they need
+    may leave its own (rpp.md §7).
     """
     typed = [_parse(text) for text in requirements]
     _refuse_repeated(one.request for one in typed)
@@ -42,6 +46,9 @@ def install(session: Session, requirements: Sequence[str], *, dry_run: bool = Fa
         edit = edited(workspace, text, f"install {' '.join(requirements)}", dry_run=dry_run)
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked, edit.manifest)
+        if use_major is not None:
+            named = frozenset(one.request.name for one in typed)
+            wanted = replace(wanted, selection=Selection(use_major=use_major, named=named))
         return apply_edit(session, workspace, requesters, wanted, relock_leniently(session, wanted), edit)
 
 

@@ -147,7 +147,7 @@ def _joined(lock: Lock, requirements: Iterable[Requirement]) -> dict[ImageName, 
     }
     for requirement in requirements:
         request = requirement.request
-        ranges.setdefault(request.name, {})[requirement.requester] = request.version.text
+        ranges.setdefault(request.name, {})[requirement.requester] = requirement.range
     return {name: tuple(RequestedRange(*pair) for pair in sorted(found.items())) for name, found in ranges.items()}
 
 

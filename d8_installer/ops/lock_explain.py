@@ -43,7 +43,7 @@ class Explained(Struct, frozen=True, kw_only=True):
         return {
             "image": str(explained.name),
             "source": self.source,
-            "asked": [{"requester": r.requester, "range": r.request.version.text} for r in explained.group],
+            "asked": [{"requester": r.requester, "range": r.range} for r in explained.group],
             "locked": None if locked is None else locked.version,
             "chosen": explained.chosen,
             "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in explained.left_out],

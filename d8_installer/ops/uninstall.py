@@ -11,6 +11,7 @@ from d8_installer.ops.images.editing import Edit, apply_edit, changing, edited, 
 from d8_installer.ops.images.requests import (
     absent_requesters,
     can_be_uninstalled,
+    images_that_keep,
     locked_requests,
     plugins_that_keep,
     refusal,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
     """Take each image out of the user's manifest, and its binaries out of ``bin``.
 
-    Requests of requesters that are not installed here leave the lock too. An image that a plugin requires is a
-    DocumentError that names the plugin; an unknown image is a NotFoundError.
+    Requests of requesters that are not installed here leave the lock too. An image that a plugin requires, or that
+    another image needs, is a DocumentError that names that one; an unknown image is a NotFoundError.
     """
     chosen = [image_name(name) for name in names]
     reason = f"uninstall {' '.join(names)}"
@@ -44,9 +45,9 @@ def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) 
         for name in chosen:
             if workspace.manifest.find(name) is not None:
                 text = without_request(text, name)
-            elif not can_be_uninstalled(workspace, before, name):
+            elif not can_be_uninstalled(workspace, before, name, chosen):
                 raise refusal(session, workspace, before, name, f"uninstall {name}")
-            _note_other_requesters(session, before, name)
+            _note_other_requesters(session, before, name, chosen)
         session = session.keeping_platform(workspace)
         if requesters.own is None:  # the manifest cannot be read, so its text is written as it is
             edit = Edit(manifest_text=text, manifest=workspace.manifest, reason=reason, dry_run=dry_run)
@@ -70,8 +71,11 @@ def _requesters(session: Session, workspace: Workspace, chosen: Sequence[ImageNa
     return gather(session, workspace) if may_be_theirs and not requesters.is_certain else requesters
 
 
-def _note_other_requesters(session: Session, wanted: Wanted, name: ImageName) -> None:
-    """Say which plugins keep an image that is uninstalled, and which absent requesters lose it."""
+def _note_other_requesters(session: Session, wanted: Wanted, name: ImageName, chosen: Sequence[ImageName]) -> None:
+    """Say which plugins and images keep an image that is uninstalled, and which absent requesters lose it."""
+    if dependents := images_that_keep(wanted, name, chosen):
+        names = ", ".join(map(str, dependents))
+        session.reporter.note(f"{name} stays for {names}, which {'needs' if len(dependents) == 1 else 'need'} it")
     if plugins := plugins_that_keep(wanted, name):
         session.reporter.note(f"{name} stays for {', '.join(plugins)}, which requires it too")
     if absent := absent_requesters(wanted, name):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.reference import image_name
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import Selection
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
@@ -27,21 +27,29 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def upgrade(session: Session, names: Sequence[str], *, every: bool, dry_run: bool = False) -> Applied:
+def upgrade(
+    session: Session, names: Sequence[str], *, every: bool, use_major: int | None = None, dry_run: bool = False
+) -> Applied:
     """Move the images, or *every* image of the profile, to the newest versions that their ranges allow.
 
-    This includes the images of plugins. If the range of an image is not known here, that is a DocumentError for a named
+    With *use_major*, the images move to that major version, and what they need may leave its own (rpp.md §7). This
+    includes the images of plugins. If the range of an image is not known here, that is a DocumentError for a named
     image, and a note otherwise.
     """
     chosen = frozenset(map(image_name, names))
     if every == bool(chosen):
         raise UsageError("name the images to upgrade, or type --all", hint="such as `d8-installer upgrade stronghold`")
+    if every and use_major is not None:
+        raise UsageError(
+            "--use-major is for named images", hint="such as `d8-installer upgrade stronghold --use-major 2`"
+        )
     with changing(session, dry_run=dry_run) as workspace:
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked)
         for name in sorted(chosen):
             _refuse_without_range(session, workspace, wanted, name)
-        wanted = replace(wanted, selection=Selection(upgrade=None if every else chosen))
+        selection = Selection(upgrade=None if every else chosen, use_major=use_major, named=chosen)
+        wanted = replace(wanted, selection=selection)
         relocked = relock_leniently(session, wanted)
         _note_held_back(session, workspace, wanted, relocked)
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
@@ -83,12 +91,18 @@ def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relo
             )
 
 
+def _spoken(requester: str) -> str:
+    image = needing_image(requester)
+    return f"the plugin {requester}" if image is None else f"{image}, which needs it"
+
+
 def _reason(session: Session, workspace: Workspace, held: HeldBack) -> str:
     """Return the range that holds the image back, and what to do: a person can change only their own ranges."""
-    plugins = [one for one in held.holders if one.requester != OWN_MANIFEST]
-    if plugins:
-        ranges = " and ".join(f"{one.request.version.text} of the plugin {one.requester}" for one in plugins)
-        return f"{held.newest} is outside {ranges}; a newer version of the plugin may allow it"
+    others = [one for one in held.holders if one.requester != OWN_MANIFEST]
+    if others:
+        ranges = " and ".join(f"{one.range} of {_spoken(one.requester)}" for one in others)
+        holder = "the plugin" if needing_image(others[0].requester) is None else needing_image(others[0].requester)
+        return f"{held.newest} is outside {ranges}; a newer version of {holder} may allow it"
     own = held.holders[0]
     at_least = f"install '{held.name}>={held.newest.removeprefix('v')}'"
     typed = typed_command(session, workspace.profile, at_least)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotFoundError, UsageError
 from d8_installer.model.reference import is_tag
-from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement
+from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement, needing_image
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
@@ -69,11 +69,11 @@ def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:
     It asks for the locked binaries, as the first locked requester. ``with_requests`` restores that one's hash.
     """
     image = wanted.locked.find(name)
-    if image is None or not image.requests:
+    who = next((who for who in locked_requests(wanted, name) if needing_image(who) is None), None)
+    if image is None or who is None:
         return wanted
     request = Request(name, Specifier.parse(ANY_VERSION), image.binaries, None, image.optional)
-    stand_in = Requirement(image.requests[0][0], request)
-    return replace(wanted, requirements=(*wanted.requirements, stand_in))
+    return replace(wanted, requirements=(*wanted.requirements, Requirement(who, request)))
 
 
 def _published(session: Session, name: ImageName, version: str) -> str:
@@ -89,11 +89,16 @@ def _published(session: Session, name: ImageName, version: str) -> str:
 
 
 def _refuse_outside(session: Session, requirement: Requirement, tag: str, workspace: Workspace) -> None:
-    request, version = requirement.request, Version.try_parse(tag)
-    exact = request.version.exact_tag
-    if exact == tag or (version is not None and exact is None and request.version.allows(version)):
+    request = requirement.request
+    if requirement.allows(tag):
         return
     problem = f"{request.name} {tag} is outside the range {request.version.text!r}"
+    dependent = needing_image(requirement.requester)
+    if dependent is not None:
+        raise DocumentError(
+            f"{request.name} {tag} is outside the range {requirement.range!r} that {dependent} needs",
+            hint=f"see `d8-installer versions {request.name}`, or move {dependent} first",
+        )
     if requirement.requester != OWN_MANIFEST:
         raise DocumentError(
             f"{problem} of the plugin {requirement.requester}", hint=f"see `d8-installer versions {request.name}`"

@@ -40,11 +40,15 @@ class Dispensable:
     """The placements of a plan that only plugins ask for, and the errors of those that failed; safe for threads."""
 
     def __init__(self, lock: Lock, plan: Plan, asked: Asked | None, insist: frozenset[ImageName] = frozenset()) -> None:
-        """*asked*: who asks for which binary, or None if no manifest was read. Images of *insist* never are."""
+        """*asked*: who asks for which binary, or None if no manifest was read. Images of *insist* never are.
+
+        Nor is what they need, and what the person's images need.
+        """
         self._images = {image.name: image for image in lock.images}
         self._target = plan.target
         self._asked = asked
-        self._insist = insist
+        asked_for = {p.name for p in plan.target if self._is_own(p)}
+        self._insist = insist | lock.needed_by({*asked_for, *insist})
         self._failed: dict[Placement, D8Error] = {}
         self._mutex = threading.Lock()
 
@@ -94,10 +98,11 @@ class Dispensable:
         return step
 
     def _is_dispensable(self, placement: Placement) -> bool:
+        return placement.name not in self._insist and not self._is_own(placement)
+
+    def _is_own(self, placement: Placement) -> bool:
         image = self._images[placement.name]
-        if placement.name in self._insist or (self._asked is None and image.is_own):
-            return False
-        return not is_own(placement.binary, image, self._asked)
+        return (self._asked is None and image.is_own) or is_own(placement.binary, image, self._asked)
 
     def _problems(self) -> Iterable[D8Error]:
         """Yield each error once, with the requesters."""

@@ -9,6 +9,7 @@ from d8_installer.model.date import typed_cutoff
 from d8_installer.model.facts import ClusterFacts
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import is_tag
+from d8_installer.model.requirement import needing_image
 from d8_installer.model.resolution import ManifestOf, Trust
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
@@ -124,6 +125,7 @@ def relock(session: Session, wanted: Wanted, read_facts: FactsReader | None = No
     made = _resolved(session, wanted, trust, read_facts)
     ask_witness(session, made.lock)
     _note_passed_over(session, made.resolution)
+    _note_needed(session, made.resolution)
     note_first_trust(session, _first_seen(made.resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in made.resolution.choices if not choice.kept}
     return Relocked(
@@ -152,6 +154,16 @@ def _note_passed_over(session: Session, resolution: Resolution) -> None:
         newer = [f"{one.tag} ({one.why})" for one in resolution.passed_over if one.name == choice.name]
         if newer:
             session.reporter.note(f"{choice.name} {choice.tag} is taken; passed over: {'; '.join(newer)}")
+
+
+def _note_needed(session: Session, resolution: Resolution) -> None:
+    """Say which images come along because others need them."""
+    for choice in resolution.choices:
+        needed = [
+            f"{image} needs {one.range}" for one in choice.requirements if (image := needing_image(one.requester))
+        ]
+        if choice.locked is None and len(needed) == len(choice.requirements):
+            session.reporter.note(f"{choice.name} {choice.tag} comes along: {', '.join(needed)}")
 
 
 def _resolved(session: Session, wanted: Wanted, trust: Trust, read_facts: FactsReader | None) -> _Resolved:

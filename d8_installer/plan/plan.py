@@ -55,7 +55,8 @@ def make_plan(lock: Lock, situation: Situation) -> Plan:
     that only plugins want are in the plan's ``problems``, and the rest goes on.
     """
     builds, absent = _select(lock, situation.platform)
-    missing = [_missing(image, situation.platform) for image in absent if not image.optional]
+    own = lock.needed_by(image.name for image in lock.images if image.is_own) if absent else frozenset()
+    missing = [_missing(image, situation.platform, own) for image in absent if not image.optional]
     naming = assign_names(builds, situation.policy, situation.active)
     target = naming.target
     return Plan(
@@ -79,14 +80,17 @@ def _select(lock: Lock, platform: Platform) -> tuple[list[Build], list[LockedIma
     return builds, absent
 
 
-def _missing(image: LockedImage, platform: Platform) -> NotFoundError:
-    """Return the error for an image that is not locked for *platform*; raise it if the person wants the image."""
+def _missing(image: LockedImage, platform: Platform, needed: Collection[ImageName]) -> NotFoundError:
+    """Return the error for an image that is not locked for *platform*.
+
+    Raise it if the person wants the image, or if it is *needed* by one that the person wants.
+    """
     offered = ", ".join(key for key, _ in image.platforms)
     error = NotFoundError(
         f"{image.name} {image.version} has no build for {platform}",
         hint=f"it is locked for {offered}; set `optional = true` in the manifest to go on without it",
     )
-    if image.is_own:
+    if image.is_own or image.name in needed:
         raise error
     return error
 

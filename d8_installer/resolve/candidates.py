@@ -75,6 +75,8 @@ class Candidates:
         image, upgrade = self._wanted.locked.find(name), self._wanted.selection.upgrade
         if image is None or name in self.roots or upgrade is None or name in upgrade:
             return None
+        if self._wanted.selection.typed.get(name, image.version) != image.version:
+            return None
         return self._as_locked(image)
 
     def _locked_in_range(self) -> Iterator[tuple[ImageName, Version | None]]:
@@ -82,7 +84,11 @@ class Candidates:
         for image in self._wanted.locked.images:
             demand = self._demands.get(image.name)
             is_allowed = demand is None or (demand.is_of_major(image.version) and demand.allows(image.version))
-            if is_allowed and _fits(Pick.of_lock(image), self.staying):
+            if (
+                is_allowed
+                and image.name not in self._wanted.selection.typed
+                and _fits(Pick.of_lock(image), self.staying)
+            ):
                 yield image.name, Version.try_parse(image.version)
 
     # -- what the source has -----------------------------------------------------------------------------------
@@ -134,6 +140,9 @@ class Candidates:
 
         Stable ones come first.
         """
+        typed = self._wanted.selection.typed.get(name)
+        if typed is not None:
+            return [typed]
         versions = [version for tag in self._known.tags.get(name, ()) if (version := Version.try_parse(tag))]
         if demand is not None:
             versions = [version for version in versions if demand.allows(version.text)]
@@ -148,6 +157,8 @@ class Candidates:
     def _is_asked_for(self, name: ImageName, version: Version | None, bounds: Iterable[Bound]) -> bool:
         """Whether a dependency may be this version: a pre-release only if a range names one (rpp.md §7)."""
         if version is None or version.is_stable(self._compat) or name in self._demands:
+            return True
+        if name in self._wanted.selection.typed:
             return True
         return self._compat == "d8" and any(bound.constraint for bound in bounds)
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConflictError, MismatchError, NotFoundError
+from d8_installer.errors import ConflictError, DocumentError, MismatchError, NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.model.oci import ImageIndex, parse_manifest
 from d8_installer.model.reference import is_tag
 from d8_installer.model.resolution import Answers, Considered, Explanation, ManifestOf, TagsOf
-from d8_installer.model.value import Struct, replace
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.model.version import Version
+from d8_installer.resolve.choose import settled
 from d8_installer.resolve.dates import dates_of
 from d8_installer.resolve.demand import Agreement, Demand, demands_of
+from d8_installer.resolve.dependencies import with_needs
+from d8_installer.resolve.rejections import NoneFound
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
     from datetime import datetime
 
+    from d8_installer.model.facts import FactKind
     from d8_installer.model.platform import Platform
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
@@ -32,6 +36,7 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explan
 
     Raises NotFoundError if the source does not have the image.
     """
+    wanted = with_needs(wanted)
     group = demands_of(wanted)[name].group if any(r.request.name == name for r in wanted.requirements) else ()
     need = TagsOf(name.path)
     answers = yield (need,)
@@ -47,16 +52,19 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explan
         found = yield from dates_of(tops)
         dates = {top.ref: date for top, date in found.items()}
     answers = (yield tops) if tops else Answers()
+    upgraded = (yield from _upgraded(wanted, name)) if group else _Upgraded()
     facts = _Facts(
         demand=demand,
         dates=dates,
         lacking={top.ref: _lacking(answers, top, demand) for top in tops},
         stays=bool(demand.group) and demand.will_do,
         has_left_out=bool(agreement.left_out),
+        passed_over=upgraded.passed_over,
     )
     candidate = None
     if demand.can_agree(allowed):
-        candidate = next((tag for tag in allowed if not facts.too_new(tag)), None)
+        fitting = (tag for tag in allowed if not facts.too_new(tag) and tag not in upgraded.passed_over)
+        candidate = next(fitting, None) if upgraded.tag is None else upgraded.tag
     locked = demand.locked
     chosen = locked.version if locked is not None and facts.stays else candidate
     return Explanation(
@@ -66,6 +74,32 @@ def explain(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, Explan
         chosen=chosen,
         considered=tuple(Considered(tag, facts.verdict(tag, chosen, candidate), tag == chosen) for tag in tags),
         left_out=agreement.left_out,
+        missing_facts=upgraded.missing_facts,
+    )
+
+
+class _Upgraded(Struct, frozen=True, kw_only=True):
+    """What an upgrade of the image would take, and the reasons against versions that all ranges allow."""
+
+    tag: str | None = None
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    missing_facts: frozenset[FactKind] = frozenset()
+
+
+def _upgraded(wanted: Wanted, name: ImageName) -> Generator[Needs, Answers, _Upgraded]:
+    """Return what an upgrade of *name* alone would take. If the rest cannot be chosen, that says nothing of it."""
+    selection = replace(wanted.selection, upgrade=frozenset([name]))
+    try:
+        outcome = yield from settled(replace(wanted, selection=selection))
+    except (ConflictError, DocumentError, NotFoundError):
+        return _Upgraded()
+    if isinstance(outcome, NoneFound):
+        return _Upgraded(passed_over={tag: str(why) for tag, why in outcome.tried} if outcome.name == name else {})
+    pick = outcome.picks.get(name)
+    return _Upgraded(
+        tag=None if pick is None else pick.tag,
+        passed_over={one.tag: one.why for one in outcome.passed_over if one.name == name},
+        missing_facts=outcome.missing,
     )
 
 
@@ -88,6 +122,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
     lacking: Mapping[str, tuple[Platform, ...]]
     stays: bool
     has_left_out: bool
+    passed_over: Mapping[str, str]
 
     def too_new(self, tag: str) -> str | None:
         """Return why the cut-off excludes the allowed *tag*, or None."""
@@ -103,7 +138,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
 
     def verdict(self, tag: str, chosen: str | None, candidate: str | None) -> str:
         """Return whether *tag* is chosen, or why it is passed over."""
-        why = self._refused(tag) or (None if tag == chosen else self.too_new(tag))
+        why = self._refused(tag) or (None if tag == chosen else self.too_new(tag) or self.passed_over.get(tag))
         if why is not None:
             return why
         missing = ", ".join(map(str, self.lacking.get(tag, ())))
@@ -133,7 +168,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
             if not version.is_stable() and _allows_release(requirement, version):
                 spec = requirement.request.version.text
                 return f"a pre-release, for which {requirement.requester} ({spec}) does not ask"
-        return "outside " + " and ".join(f"{r.request.version.text} of {r.requester}" for r in refusing)
+        return "outside " + " and ".join(f"{r.range} of {r.requester}" for r in refusing)
 
 
 def _is_newer(tag: str, other: str) -> bool:

@@ -57,7 +57,7 @@ def _outdated(demand: Demand, locked: LockedImage) -> Difference:
     if wanted.locked.is_altered(locked):
         problem = f"the entry of {locked.name} is not as it was written: it was edited by hand, or joined by git"
     elif refusing:
-        who = " and ".join(f"{r.requester} ({r.request.version.text})" for r in refusing)
+        who = " and ".join(f"{r.requester} ({r.range})" for r in refusing)
         problem = f"{locked.name} is locked at {locked.version}, which {who} does not allow"
     elif requests != demand.request_hashes():
         changed = [r for r in group if requests.get(r.requester) != r.request.hash]
@@ -77,7 +77,7 @@ def _outdated(demand: Demand, locked: LockedImage) -> Difference:
 
 
 def _unlocked(demand: Demand) -> Difference:
-    details = tuple(Detail(f"the request of {r.requester}", _NOTHING, r.request.version.text) for r in demand.group)
+    details = tuple(Detail(f"the request of {r.requester}", _NOTHING, r.range) for r in demand.group)
     problem = f"{demand.name} is wanted by {_names_of(demand.group)} and not locked"
     return Difference(image=demand.name, problem=problem, details=details)
 

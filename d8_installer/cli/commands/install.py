@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli.options import add_use_major
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the requirements."""
+    """Add the requirements, and ``--use-major``."""
     parser.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="an image, such as 'stronghold>=1.4,<2'")
+    add_use_major(parser)
 
 
 def execute(context: Context) -> Outcome:
@@ -24,7 +26,7 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     with context.session() as session:
-        result = install(session, typed.requirements, dry_run=typed.dry_run)
+        result = install(session, typed.requirements, use_major=typed.use_major, dry_run=typed.dry_run)
         context.talk.close()
         if not result.dry_run and typed.platform is None:
             say_path(session, result.profile, result.bin, context.talk.note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli.options import add_use_major
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the names, and ``--all``."""
+    """Add the names, ``--all`` and ``--use-major``."""
     parser.add_argument("names", metavar="NAME", nargs="*", help="an image, as in `d8-installer list`")
     parser.add_argument("--all", action="store_true", help="upgrade every image of the profile")
+    add_use_major(parser)
 
 
 def execute(context: Context) -> Outcome:
@@ -24,4 +26,5 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     with context.session() as session:
-        return applied(context, session, upgrade(session, typed.names, every=typed.all, dry_run=typed.dry_run))
+        result = upgrade(session, typed.names, every=typed.all, use_major=typed.use_major, dry_run=typed.dry_run)
+        return applied(context, session, result)

@@ -40,7 +40,7 @@ def explanation_lines(result: Explained) -> list[str]:
     """Return the requesters of the image, its lock, and why each version was or was not chosen."""
     explanation = result.explanation
     lines = [f"{explanation.name} of {result.source}"]
-    lines += [f"  asked for by {r.requester}: {r.request.version.text}" for r in explanation.group]
+    lines += [f"  asked for by {r.requester}: {r.range}" for r in explanation.group]
     if explanation.locked is None:
         lines.append("  not locked")
     else:

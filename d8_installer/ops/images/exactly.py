@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def narrowed(wanted: Wanted, name: ImageName, tag: str) -> Wanted:
-    """Return *wanted* with every request for *name* narrowed to exactly *tag*."""
+    """Return *wanted* with every request for *name* narrowed to exactly *tag*, and what others need of it."""
     exactly = Specifier.parse(f"==={tag}")
     requirements = tuple(
         replace(r, request=replace(r.request, version=exactly)) if r.request.name == name else r
         for r in wanted.requirements
     )
-    return replace(wanted, requirements=requirements)
+    selection = replace(wanted.selection, typed={name: tag})
+    return replace(wanted, requirements=requirements, selection=selection)
 
 
 def with_requests(lock: Lock, name: ImageName, hashes: Mapping[str, Digest]) -> Lock:

@@ -12,6 +12,8 @@ from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.pipeline.other_profiles import not_installed, typed_command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
     from d8_installer.model.reference import ImageName
@@ -35,7 +37,15 @@ def locked_requests(wanted: Wanted, name: ImageName) -> dict[str, Digest]:
 def plugins_that_keep(wanted: Wanted, name: ImageName) -> list[str]:
     """Return the plugins that require the image: those that are here, and those that could not be read."""
     requesters = {requirement.requester for requirement in requirements_for(wanted, name)}
-    return sorted((requesters | (locked_requests(wanted, name).keys() & wanted.kept.unread)) - {OWN_MANIFEST})
+    keeping = requesters | (locked_requests(wanted, name).keys() & wanted.kept.unread)
+    return sorted(who for who in keeping - {OWN_MANIFEST} if needing_image(who) is None)
+
+
+def images_that_keep(wanted: Wanted, name: ImageName, leaving: Iterable[ImageName] = ()) -> list[ImageName]:
+    """Return the locked images that need the image, and that are not *leaving* now."""
+    requesters = {requirement.requester for requirement in requirements_for(wanted, name)}
+    keeping = {image for who in requesters | locked_requests(wanted, name).keys() if (image := needing_image(who))}
+    return sorted(keeping - set(leaving))
 
 
 def absent_requesters(wanted: Wanted, name: ImageName) -> list[str]:
@@ -44,12 +54,13 @@ def absent_requesters(wanted: Wanted, name: ImageName) -> list[str]:
     return sorted(locked - wanted.present - wanted.kept.unread)
 
 
-def can_be_uninstalled(workspace: Workspace, wanted: Wanted, name: ImageName) -> bool:
-    """Whether an image that the manifest does not name can be uninstalled: no plugin that is here requires it.
+def can_be_uninstalled(workspace: Workspace, wanted: Wanted, name: ImageName, chosen: Iterable[ImageName]) -> bool:
+    """Whether an image that the manifest does not name can be uninstalled, beside all that are *chosen* for it.
 
-    Such an image may be left from an uninstall that was interrupted.
+    Then no plugin that is here requires it, and no image that stays needs it. Such an image may be left from an
+    uninstall that was interrupted.
     """
-    if plugins_that_keep(wanted, name):
+    if plugins_that_keep(wanted, name) or images_that_keep(wanted, name, chosen):
         return False
     return bool(locked_requests(wanted, name)) or _is_in_place(workspace, name)
 
@@ -61,12 +72,22 @@ def refusal(session: Session, workspace: Workspace, wanted: Wanted, name: ImageN
             f"{name} is required by the plugin {plugins[0]}, not by your manifest",
             hint=f"uninstall {plugins[0]} with the package manager that installed it, then `d8-installer sync --prune`",
         )
+    if dependents := images_that_keep(wanted, name):
+        names = " and ".join(map(str, dependents))
+        return DocumentError(
+            f"{name} is there because {names} {'needs' if len(dependents) == 1 else 'need'} it, not for your manifest",
+            hint=f"it goes with the last one that needs it: `{_typed_uninstall(session, workspace, dependents)}`",
+        )
     if _is_in_place(workspace, name):
         return DocumentError(
             f"{name} is in place, and neither {workspace.profile.manifest} nor the lock says why",
             hint=f"type `{typed_command(session, workspace.profile, f'install {name}')}`",
         )
     return not_installed(session, workspace.profile, name, words)
+
+
+def _typed_uninstall(session: Session, workspace: Workspace, names: Iterable[ImageName]) -> str:
+    return typed_command(session, workspace.profile, f"uninstall {' '.join(map(str, names))}")
 
 
 def _is_in_place(workspace: Workspace, name: ImageName) -> bool:
