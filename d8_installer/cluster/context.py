@@ -1,4 +1,4 @@
-"""ClusterContext: which cluster a command is for, how its API is reached, and who its user is. Records only."""
+"""ClusterContext: which cluster a command is for, how its API is reached, and who its user is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from d8_installer.model.value import Struct, repr_without
 
 InteractiveMode = Literal["Never", "IfAvailable", "Always"]
 
+LOG_IN = "log in to the cluster again, or choose another context: --context NAME"
+"""The hint of an identity that cannot be had."""
 _LARGEST = 1 << 20
 
 
@@ -100,7 +102,3 @@ def read_small_file(file: str, what: str, limit: int) -> bytes:
     if len(raw) > limit:
         raise ConfigError(f"{what} {file!r} has more than {limit} bytes", hint="name another file in the kubeconfig")
     return raw
-
-
-LOG_IN = "log in to the cluster again, or choose another context: --context NAME"
-"""The hint of an identity that cannot be had."""

@@ -76,10 +76,9 @@ def _token(user: ClusterUser) -> str:
 
 
 def _certificate(user: ClusterUser) -> tuple[bytes | None, bytes | None]:
-    if user.certificate is None or user.key is None:
-        if user.certificate is None and user.key is None:
-            return None, None
-        missing = "client-key" if user.key is None else "client-certificate"
-        raise ConfigError(f"user {user.name[:100]!r} of the kubeconfig has no {missing}", hint=LOG_IN)
+    if user.certificate is None:
+        return None, None
+    if user.key is None:
+        raise ConfigError(f"user {user.name[:100]!r} of the kubeconfig has a certificate without a key", hint=LOG_IN)
     certificate = user.certificate.read("the client certificate of the kubeconfig")
     return certificate, user.key.read("the client key of the kubeconfig")

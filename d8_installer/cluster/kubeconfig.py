@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_BYTES = 8 << 20
-_MAX_ENTRIES = 10_000
 _MAX_NAME = 100
 _SHOWN = 10
 _EXEC_API = "client.authentication.k8s.io/"
@@ -171,14 +170,9 @@ def _named_entries(document: Entry) -> dict[tuple[str, str], Entry]:
 
 
 def _server(cluster: Entry) -> str:
-    """Return the API's URL. Without a scheme it is https if the entry has anything about TLS, as for client-go."""
-    text = cluster.required("server").strip().rstrip("/")
-    if "?" in text or "#" in text:
-        cluster.refuse("server", "has a query or a fragment")
-    if "://" not in text:
-        is_tls = any(f"certificate-authority{more}" in cluster for more in ("", "-data")) or _is_insecure(cluster)
-        text = f"{'https' if is_tls else 'http'}://{text}"
-    return text
+    """Return the API's URL. As for kubectl, it is http without a scheme, and a query or fragment does not count."""
+    text = cluster.required("server").strip().partition("?")[0].partition("#")[0].rstrip("/")
+    return text if "://" in text else f"http://{text}"
 
 
 def _is_insecure(cluster: Entry) -> bool:

@@ -109,6 +109,15 @@ def test_an_install_from_a_proxy(empty: Path, proxy: str) -> None:
     assert broken_rules(LISTS["install-http"], loaded_by(empty, "--endpoint", proxy, "install", "stronghold")) == []
 
 
+def test_who_has_an_endpoint_and_a_token_reads_no_kubeconfig(empty: Path, proxy: str) -> None:
+    (empty / ".kube").mkdir()
+    (empty / ".kube/config").write_text("current-context: here\n")
+    token = empty / "token"
+    token.write_text("secret")
+    words = ("--endpoint", proxy, "--token-file", str(token), "install", "stronghold")
+    assert broken_rules(LISTS["install-http"], loaded_by(empty, *words)) == []
+
+
 @pytest.mark.parametrize("words", ["rollback 1", "history", "gc", "verify"])
 def test_nothing_third_party_is_imported(home: Path, words: str) -> None:
     modules = loaded_by(home, *words.split())

@@ -106,7 +106,7 @@ def test_a_certificate_with_another_key_is_refused_without_a_word_of_the_key(clu
         who(access)
     assert not [line for line in other.key.splitlines()[1:-1] if line in str(caught.value)]
     alone = cluster.kubeconfig(file, {"client-certificate-data": "eA=="})
-    with reading(alone) as access, pytest.raises(ConfigError, match="no client-key"):
+    with reading(alone) as access, pytest.raises(ConfigError, match="without a key"):
         who(access)
 
 
@@ -259,7 +259,7 @@ def test_an_unknown_context_is_an_error(deckhouse: Deckhouse, tmp_path: Path) ->
     words = ("--endpoint", f"https://{deckhouse.front.address}", "--insecure-skip-tls-verify", "versions", "alpha")
     done = person.fails(78, "--context", "no\x1bsuch", *words)
     assert "there is no context 'no\\x1bsuch' in the kubeconfig" in done.err
-    assert "kubectl config get-contexts" in done.err
+    assert "--context NAME: 'test'" in done.err
 
 
 def test_who_chose_endpoint_and_token_reads_no_kubeconfig(deckhouse: Deckhouse, tmp_path: Path) -> None:

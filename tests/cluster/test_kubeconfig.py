@@ -247,7 +247,7 @@ HOSTILE = {
     "a provider of old": (entry(user=f"auth-provider: {{name: gcp, config: {{access-token: {SECRET}}}}}"), None),
     "two ways at once": (entry(user=f"token: {SECRET}, username: me"), None),
     "insecure with a CA": (entry(f"server: x, certificate-authority-data: {DATA}, insecure-skip-tls-verify: on"), None),
-    "a query in the server": (entry("server: 'https://x/?a=b'"), None),
+    "no server": (entry("tls-server-name: x"), None),
 }  # fmt: skip
 
 
