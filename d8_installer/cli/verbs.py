@@ -136,7 +136,15 @@ VERBS: Mapping[str, Verb] = {
             "list the published versions of an image",
             "source",
             takes_name=True,
-            other_words="info ls-remote search show tags",
+            other_words="ls-remote search tags",
+        ),
+        Verb(
+            "show",
+            "show an image: its platforms, contract and requirements, and what needs it",
+            "source",
+            completes="images",
+            takes_name=True,
+            other_words="describe info inspect",
         ),
         Verb(
             "run",

@@ -85,7 +85,7 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
             profile=profile, generation=None, platform=None, binaries=(), outdated=outdated, others=others
         )
     newest = _newest(session, active) if outdated else {}
-    requests = _requests(session, profile, active) if active.placed else {}
+    requests = requested_ranges(session, profile, active) if active.placed else {}
     problems = warn_of_altered(session, profile, active)
     rows = [
         _row(placed, newest.get(placed.placement.name), requests.get(placed.placement.name, ()), problems.get(placed))
@@ -120,7 +120,9 @@ def _row(
 # -- requesters and their ranges ---------------------------------------------------------------------------------------
 
 
-def _requests(session: Session, profile: Profile, active: Generation) -> Mapping[ImageName, tuple[RequestedRange, ...]]:
+def requested_ranges(
+    session: Session, profile: Profile, active: Generation
+) -> Mapping[ImageName, tuple[RequestedRange, ...]]:
     """Return the requests for each image. Documents that cannot be read are warned of, and stop nothing."""
     try:
         workspace = session.profiles.read(profile)

@@ -185,6 +185,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "manifest": (("manifest", "check"), 65),
     "list": (("list", "--project"), 2),
     "which": (("which", "nothing"), 69),
+    "show": (("show", "nonsense!"), 2),
     "versions": (("versions", "nothing"), 69),
     "run": (("run", "nothing"), 69),
     "lock": (("lock", "--check"), 65),
