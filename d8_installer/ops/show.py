@@ -14,7 +14,7 @@ from d8_installer.model.reference import ImageName, split_requirement
 from d8_installer.model.value import Struct, field
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.did_you_mean import suggest
-from d8_installer.ops.images.published import Build, newest_allowed, published_version
+from d8_installer.ops.images.published import PlatformBuild, newest_allowed, published_version
 from d8_installer.ops.list import RequestedRange, requested_ranges
 from d8_installer.pipeline.contracts import contract_of
 from d8_installer.pipeline.driver import usable_tags
@@ -75,7 +75,7 @@ class NeededPlugin(Struct, frozen=True, kw_only=True):
         }
 
 
-class Shown(Struct, frozen=True, kw_only=True):
+class ShownImage(Struct, frozen=True, kw_only=True):
     """One version of an image.
 
     ``locked`` and ``placed`` are the versions in the profile, None if there are none. ``versions`` are the published
@@ -88,7 +88,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     locked: str | None
     placed: str | None
     versions: tuple[str, ...] | None
-    builds: tuple[Build, ...]
+    builds: tuple[PlatformBuild, ...]
     contract: Contract | None
     requirements: Requirements | None = None
     needs: tuple[NeededPlugin, ...] = ()
@@ -113,7 +113,7 @@ class Shown(Struct, frozen=True, kw_only=True):
         }
 
 
-def show(session: Session, text: str) -> Shown:
+def show(session: Session, text: str) -> ShownImage:
     """Return the version that *text* means: the locked one if it is in the range, else the newest published one.
 
     An image that is neither locked nor published is a NotFoundError.
@@ -160,7 +160,7 @@ class _Version(Struct, frozen=True, kw_only=True):
     version: str
     top: Digest
     versions: tuple[str, ...] | None
-    builds: tuple[Build, ...]
+    builds: tuple[PlatformBuild, ...]
     contract: Contract | None
 
 
@@ -170,7 +170,9 @@ def _of_lock(session: Session, image: LockedImage, errors: list[D8Error]) -> _Ve
         contract = contract_of(session, image)
     except D8Error as error:
         errors.append(error)
-    builds = (Build(platform=key, child=pin.child, layer=pin.layer, size=pin.size) for key, pin in image.platforms)
+    builds = (
+        PlatformBuild(platform=key, child=pin.child, layer=pin.layer, size=pin.size) for key, pin in image.platforms
+    )
     return _Version(
         name=image.name,
         version=image.version,
@@ -246,13 +248,13 @@ def _joined(
     workspace: Workspace | None,
     requirements: Requirements | None,
     errors: list[D8Error],
-) -> Shown:
+) -> ShownImage:
     locked = {} if workspace is None else {image.name: image for image in workspace.locked.images}
     active = None if workspace is None else workspace.generations.active()
     placed = {one.placement.name: one.placement.version for one in active.placed} if active is not None else {}
     ranges = {} if workspace is None or active is None else requested_ranges(session, workspace.profile, active)
     own = locked.get(shown.name)
-    return Shown(
+    return ShownImage(
         image=shown.name,
         version=shown.version,
         top=shown.top,

@@ -10,17 +10,17 @@ from d8_installer.model.plurals import sized
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d8_installer.ops.show import NeededPlugin, Requirements, Shown
+    from d8_installer.ops.show import NeededPlugin, Requirements, ShownImage
 
 _VERSIONS = 10
 
 
-def shown_lines(result: Shown) -> list[str]:
+def shown_lines(result: ShownImage) -> list[str]:
     """Return the version, what it is made of, what it requires, and who needs it."""
     return list(_lines(result))
 
 
-def _lines(result: Shown) -> Iterator[str]:
+def _lines(result: ShownImage) -> Iterator[str]:
     yield f"{result.image} {result.version}{_state(result)}"
     if result.contract is not None and result.contract.description:
         yield f"  {' '.join(result.contract.description.split())}"
@@ -35,7 +35,7 @@ def _lines(result: Shown) -> Iterator[str]:
         yield from (f"  {one.requester} {one.range or ''}".rstrip() for one in result.needed_by)
 
 
-def _state(result: Shown) -> str:
+def _state(result: ShownImage) -> str:
     if result.placed == result.version:
         return ", installed"
     if result.locked is not None:
@@ -43,13 +43,13 @@ def _state(result: Shown) -> str:
     return ", not installed"
 
 
-def _versions(result: Shown) -> str:
+def _versions(result: ShownImage) -> str:
     known = result.versions or ()
     more = f", and {len(known) - _VERSIONS} more" if len(known) > _VERSIONS else ""
     return f"versions: {', '.join(known[:_VERSIONS])}{more}"
 
 
-def _contract(result: Shown) -> Iterator[str]:
+def _contract(result: ShownImage) -> Iterator[str]:
     if result.contract is None:
         yield "no contract"
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-class Build(Struct, frozen=True, kw_only=True):
+class PlatformBuild(Struct, frozen=True, kw_only=True):
     """One platform's build: ``platform`` as a lock names it, and the bytes of its layer as they are sent."""
 
     platform: str
@@ -44,7 +44,7 @@ class PublishedVersion(Struct, frozen=True, kw_only=True):
     """What the tag means at the source now."""
 
     top: Digest
-    builds: tuple[Build, ...]
+    builds: tuple[PlatformBuild, ...]
     contract: Contract | None
 
 
@@ -87,9 +87,9 @@ def published_version(session: Session, name: ImageName, tag: str) -> PublishedV
     )
 
 
-def _build(platform: str, digest: Digest, document: ImageIndex | ImageManifest) -> Build | None:
+def _build(platform: str, digest: Digest, document: ImageIndex | ImageManifest) -> PlatformBuild | None:
     """Return the build of a platform, or None for one without a layer, which nobody can install."""
     if not isinstance(document, ImageManifest) or not document.layers:
         return None
     layer = document.layers[-1]
-    return Build(platform=platform, child=digest, layer=layer.digest, size=layer.size)
+    return PlatformBuild(platform=platform, child=digest, layer=layer.digest, size=layer.size)
