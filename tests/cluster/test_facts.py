@@ -92,7 +92,7 @@ def test_versions_that_are_none_are_unknown() -> None:
         (
             "deckhouse",
             "you lack the right to get deployments.apps/deckhouse in d8-system",
-            "kubectl -n d8-system create",
+            "kubectl create role d8-installer-deckhouse -n d8-system",
         ),
         ("modules", "you lack the right to list modules.deckhouse.io", "kubectl create clusterrole"),
     ],

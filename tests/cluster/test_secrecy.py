@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tests.cluster.person import Operator
 
 ASKING = (
-    ("--verbose", "install", "alpha"),
     ("--verbose", "install", "beta"),
+    ("--verbose", "install", "alpha"),
     ("--json", "install", "gamma"),
     ("--verbose", "versions", "beta"),
     ("--verbose", "run", "alpha", "word"),
@@ -144,7 +144,7 @@ def test_whatever_is_typed(person: Operator, ready: Deckhouse, identity: Callabl
 
 def test_whatever_is_refused(person: Operator, ready: Deckhouse) -> None:
     """The same with a right less, with a token that nobody knows, and with no API server."""
-    person.run("install", "alpha")
+    person.ok("install", "beta")
     ready.cluster.take_away(person.account, CLI_DOWNLOAD)
     types(person, *ASKING)
     person.secrets.append("nobody-knows-this")

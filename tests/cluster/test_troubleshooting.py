@@ -54,7 +54,7 @@ def test_401_an_unknown_token(person: Operator, ready: Deckhouse) -> None:
     person.secrets.append("unknown-token")
     said = person.fails(77, "install", "alpha").err
     assert "401" in said
-    assert "log in again" in hinted(said)
+    assert "log in to the cluster again" in hinted(said)
 
 
 def test_401_of_the_front_alone(person: Operator, ready: Deckhouse, tmp_path: Path) -> None:
