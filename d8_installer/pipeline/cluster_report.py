@@ -128,6 +128,7 @@ class _Asking:
             return None
         if search is not None and chosen is not None:
             self._findings.append(Finding("ok", f"endpoint {_how(chosen, self._now)}"))
+            self._findings.append(Finding("ok", f"to find it was asked: {'; '.join(chosen.asked)}"))
             self._data["endpoint"] = chosen.as_json()
             self._tell_of_certificate(search, chosen)
         return chosen

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cluster.discovery import EXPLICIT
-from d8_installer.errors import D8Error, UnreachableError
+from d8_installer.errors import ConfigError, D8Error, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.model.rights import DOWNLOAD_ROLE, NAMESPACE, PROXY
 from d8_installer.model.value import Struct
@@ -61,7 +61,7 @@ def first_verified(
 ) -> tuple[NamedEndpoint, tuple[str, ...]]:
     """Return the first of *endpoints* for which *attempt* succeeds, and a line for each that was waited for.
 
-    Raise an UnreachableError that names each one and its reason if there is none.
+    Raise an UnreachableError that names each one and its reason if there is none. A ConfigError is about all of them.
     """
     pool = Pool(len(endpoints), "d8-try")
     lines: list[str] = []
@@ -71,6 +71,8 @@ def first_verified(
         for endpoint, job in zip(endpoints, jobs, strict=True):
             try:
                 peer = job.result()
+            except ConfigError:
+                raise
             except D8Error as error:
                 failed.append(error)
                 lines.append(f"{shown(endpoint.url)} ({endpoint.named_by}): {error.message}")
@@ -100,5 +102,5 @@ def _hint(endpoints: Sequence[NamedEndpoint], failed: Sequence[D8Error]) -> str:
             f"{DOWNLOAD_ROLE} lets you read in newer clusters: ask for it; or {EXPLICIT}; or trust the network: "
             "--insecure-skip-tls-verify"
         )
-    hints = list(dict.fromkeys(error.hint for error in failed if error.hint))
-    return "; or ".join([*hints[:2], EXPLICIT])
+    hints = dict.fromkeys([*(error.hint for error in failed if error.hint)][:2])
+    return "; or ".join(dict.fromkeys([*hints, EXPLICIT]))

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from d8_installer.cluster.discovery import EXPLICIT, discover
-from d8_installer.errors import D8Error, DiskError, UnreachableError
+from d8_installer.errors import ConfigError, D8Error, DiskError, UnreachableError
 from d8_installer.model.address import shown
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline import endpoint_cache
@@ -86,17 +86,23 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
     def access_to(self, endpoint: NamedEndpoint, access: Access) -> Access:
         """Return *access* with the CA that the cluster publishes for *endpoint* and the kubeconfig's forward proxy.
 
-        If nothing is to be verified, no CA counts (rpp.md §18.6).
+        If nothing is to be verified, no CA counts (rpp.md §18.6). Certificates of the settings and the environment are
+        for an endpoint that the person chose: this one gets the identity of its own cluster.
         """
-        context = self.cluster.context
+        context, typed = self.cluster.context, self.scope.options
         return replace(
             access,
+            client_cert=typed.client_cert,
+            client_key=typed.client_key,
             roots=endpoint.ca.encode() if endpoint.ca is not None and not access.insecure else None,
             forward_proxy=None if context is None else forward_proxy(context),
         )
 
     def attempt(self, endpoint: NamedEndpoint) -> PeerCertificate:
-        """Shake hands with an address that the cluster names, and return its certificate."""
+        """Shake hands with an address that the cluster names, and return its certificate.
+
+        A published CA that cannot be read is a fault of this address; a file of the person's is a ConfigError.
+        """
         from d8_installer.registry.client import ClientOptions
         from d8_installer.registry.handshake import handshake
 
@@ -109,7 +115,12 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
             forward_proxy=access.forward_proxy,
             offline=access.offline,
         )
-        return handshake(endpoint.url, options, min(SECONDS, self.scope.timeout))
+        try:
+            return handshake(endpoint.url, options, min(SECONDS, self.scope.timeout))
+        except ConfigError as error:
+            if options.roots is None:
+                raise
+            raise UnreachableError(f"as published by the cluster, {error.message}", hint=EXPLICIT) from error
 
     def _search(self) -> ChosenEndpoint:
         found = discover(self.cluster.api())

@@ -220,6 +220,19 @@ def test_nobody_gets_a_token_before_the_certificate_verifies(deckhouse: Deckhous
     assert kept(person) == []
 
 
+def test_a_published_ca_that_is_none_is_a_reason(deckhouse: Deckhouse, person: Operator) -> None:
+    deckhouse.announce(ca="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")
+    done = person.fails(69, "versions", "alpha")
+    assert "(ConfigMap): as published by the cluster, the CA certificate cannot be read" in done.err
+    assert f"name the endpoint with {EXPLICIT}" in done.err
+
+
+def test_a_ca_file_that_is_none_is_the_persons_own_fault(deckhouse: Deckhouse, person: Operator) -> None:
+    deckhouse.cluster.ingress("rpp.example")
+    done = person.fails(78, "--ca-file", str(person.kubeconfig), "versions", "alpha")
+    assert "no certificates can be read from" in done.err
+
+
 def test_insecure_replaces_the_published_ca(deckhouse: Deckhouse, person: Operator) -> None:
     stranger = deckhouse.another_front(authority=trustme.CA())
     deckhouse.announce(endpoints=[stranger.address])
@@ -282,7 +295,9 @@ def test_a_found_endpoint_gets_only_the_identity_of_its_cluster(deckhouse: Deckh
     person.allowed.add(file)
     person.secrets.append("of-another-proxy")
     person.ok("config", "set", "token_file", str(file))
-    person.ok("versions", "alpha", D8_RPP_TOKEN="of-another-proxy")
+    person.ok(
+        "versions", "alpha", D8_RPP_TOKEN="of-another-proxy", D8_RPP_CLIENT_CERT="/nonexistent/of-another-proxy.pem"
+    )
     assert deckhouse.front.asked[-1].user == f"system:serviceaccount:{PEOPLE}:{person.account}"
 
 

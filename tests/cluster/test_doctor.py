@@ -45,12 +45,16 @@ def hints(person: Operator, code: int = 0) -> str:
 
 def test_all_is_well(person: Operator, deckhouse: Deckhouse) -> None:
     user = f"system:serviceaccount:{PEOPLE}:{person.account}"
-    context, identity, api, endpoint, certificate, may, spared = told(person)
+    context, identity, api, endpoint, asked, certificate, may, spared = told(person)
     assert context == f"ok: context 'test' of the kubeconfig {person.kubeconfig}; API {deckhouse.cluster.server}"
     assert identity == f"ok: token of a service account from the kubeconfig {person.kubeconfig}, which ends in 60 min"
     assert api == f"ok: the API answers {user}"
     assert endpoint == (
         f"ok: endpoint {deckhouse.front.url}, named by the ConfigMap in d8-cloud-instance-manager, found now"
+    )
+    place = "d8-cloud-instance-manager/registry-packages-proxy-config"
+    assert asked.startswith(
+        f"ok: to find it was asked: ConfigMap {place}: {deckhouse.front.url}; {deckhouse.front.url} "
     )
     assert certificate.startswith("ok: the endpoint's certificate is for 127.0.0.1, registry-packages-proxy, ")
     assert may.startswith(f"ok: {user} may download images, read the ConfigMap that names the proxy, ")

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +20,7 @@ from tests.registry.servers import Answer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CA = trustme.CA()
 ROOTS = ClientOptions(roots=CA.cert_pem.bytes())
@@ -127,6 +128,41 @@ def test_a_forward_proxy_that_refuses_is_named(answer: bytes, said: str) -> None
             handshake("https://proxy.example", options, 5)
     assert said in refused.value.message
     assert "secret" not in refused.value.message
+
+
+@contextmanager
+def tls_proxy(target: str) -> Iterator[int]:
+    """A forward proxy that itself speaks TLS, and leads every tunnel to *target*."""
+    inside = context("127.0.0.1")
+    place = (target.split(":")[0], int(target.split(":")[1]))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            near, _ = listener.accept()
+            with inside.wrap_socket(near, server_side=True) as tunnel, socket.create_connection(place) as far:
+                assert tunnel.recv(4096).startswith(b"CONNECT proxy.example:443 HTTP/1.1\r\n")
+                tunnel.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                threading.Thread(target=_copied, args=(far, tunnel), daemon=True).start()
+                _copied(tunnel, far)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+def _copied(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_a_forward_proxy_may_speak_tls_itself(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(CA.cert_pem.bytes())
+    with serving(lambda _: Answer(), context("proxy.example")) as server, tls_proxy(server.host) as port:
+        options = ClientOptions(ca_file=str(tmp_path / "ca.pem"), env={"HTTPS_PROXY": f"https://127.0.0.1:{port}"})
+        assert handshake("https://proxy.example", options, 5).names == ("proxy.example",)
 
 
 def test_a_forward_proxy_that_is_silent_takes_only_so_long() -> None:
