@@ -109,6 +109,16 @@ def _add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--witness", metavar="URL", help="compare every index digest with this second source")
 
 
+def _add_checks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--facts", metavar="FILE", help="compare requirements with this file of `facts`, not a cluster")
+    group.add_argument(
+        "--skip-cluster-checks",
+        action="store_true",
+        help="do not check the requirements of images (D8_PLUGINS_SKIP_CLUSTER_CHECKS)",
+    )
+
+
 def _add_cutoff(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exclude-newer", metavar="DATE|AGE", help="ignore versions created since, such as 2026-10-01 or 7d"
@@ -140,6 +150,7 @@ _SHARED: Mapping[SharedOption, Callable[[argparse.ArgumentParser], None]] = {
     "platform": _add_platform,
     "environments": _add_environments,
     "cutoff": _add_cutoff,
+    "checks": _add_checks,
     "trust": _add_trust,
     "source": add_source,
     "dry-run": _add_dry_run,

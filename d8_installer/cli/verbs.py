@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.context import Context, Outcome, RawOutput
 
-    SharedOption = Literal["platform", "environments", "cutoff", "trust", "source", "dry-run"]
+    SharedOption = Literal["platform", "environments", "cutoff", "trust", "source", "checks", "dry-run"]
     InstalledNames = Literal["images", "binaries"]
 
     class CommandModule(Protocol):
@@ -83,7 +83,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "install",
             "add images to your manifest and put their binaries on PATH",
-            *("platform", "cutoff", "trust", "dry-run"),
+            *("platform", "cutoff", "trust", "checks", "dry-run"),
             takes_name=True,
             other_words="add i get fetch download pull",
         ),
@@ -99,7 +99,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "upgrade",
             "upgrade images to the newest versions that their ranges allow",
-            *("platform", "cutoff", "trust", "dry-run"),
+            *("platform", "cutoff", "trust", "checks", "dry-run"),
             completes="images",
             is_for_user=True,
             takes_name=True,
@@ -108,7 +108,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "use",
             "switch an image to one version within its range",
-            *("platform", "trust", "dry-run"),
+            *("platform", "trust", "checks", "dry-run"),
             completes="images",
             is_for_user=True,
             takes_name=True,
@@ -149,7 +149,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "run",
             "run a binary, and fetch its image first if necessary",
-            *("platform", "trust"),
+            *("platform", "trust", "checks"),
             completes="binaries",
             takes_name=True,
             other_words="exec x",
@@ -157,13 +157,13 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "lock",
             "update d8.lock from the manifest, for every platform",
-            *("environments", "cutoff", "trust", "dry-run"),
+            *("environments", "cutoff", "trust", "checks", "dry-run"),
         ),
         Verb("export", "print the lock as CycloneDX, JSON or requirements"),
         Verb(
             "sync",
             "bring the installed binaries in line with the manifest and the lock",
-            *("environments", "platform", "cutoff", "trust", "dry-run"),
+            *("environments", "platform", "cutoff", "trust", "checks", "dry-run"),
             other_words="apply restore",
         ),
         Verb(
@@ -175,8 +175,9 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb("config", "show or change the settings", other_words="settings"),
         Verb("plugins", "list plugins, and enable or disable their code"),
+        Verb("check", "check the requirements of what is installed against the cluster", "checks", completes="images"),
         Verb("facts", "write what a cluster is, as far as requirements of images ask for it"),
-        Verb("doctor", "find problems with this machine's setup", other_words="check"),
+        Verb("doctor", "find problems with this machine's setup"),
         Verb("ensurepath", "add the bin directory to PATH in your shell's start-up files"),
         Verb("env", "print the line that puts a profile's binaries on the PATH of this shell"),
         Verb("self", "remove everything that d8-installer created for you", "dry-run"),
@@ -184,7 +185,11 @@ VERBS: Mapping[str, Verb] = {
         Verb("manifest", "create or check a plugin's manifest"),
         Verb("publish", "publish executables as a multi-platform image"),
         Verb("wheel", "turn a plugin's wheel into a thin one (launchers) or fat ones (the binaries)", "trust"),
-        Verb("bundle", "write locked images, lock and manifests to one file for offline use", "environments", "source"),
+        Verb(
+            "bundle",
+            "write locked images, lock and manifests to one file for offline use",
+            *("environments", "source", "checks"),
+        ),
         Verb("proxy", "serve images as a registry-packages-proxy does"),
         Verb("pip", "run pip, then sync the environment that it changed", module="manager", is_manager=True),
         Verb("pipx", "run pipx, then sync", module="manager", is_manager=True),

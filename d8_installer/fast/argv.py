@@ -39,6 +39,8 @@ _OF_SYNC = {
     "exclude_newer": None,
     "layout": None,
     "plugins_dir": None,
+    "facts": None,
+    "skip_cluster_checks": False,
 }
 """The arguments of ``sync`` with the values that they have when they are not typed."""
 

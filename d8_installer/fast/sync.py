@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FACTS = {"generation", "platform", "skipped", "withheld", "roots", "safe_by_settings"}
 _SLOW_OPTIONS = (
     *("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments", "exclude_newer"),
-    *("layout", "plugins_dir"),
+    *("layout", "plugins_dir", "facts"),
 )
 
 

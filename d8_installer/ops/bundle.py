@@ -21,6 +21,7 @@ from d8_installer.pipeline.pool import workers
 from d8_installer.pipeline.relock import refuse_stale
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_digests import LockedTags
+from d8_installer.pipeline.unmet import raised, refuse_unmet
 from d8_installer.registry import bundle as form
 from d8_installer.store import fs, status
 
@@ -68,6 +69,7 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     The file appears complete, in one rename, or not at all. If the lock is stale, raise StaleLockError; if an image is
     not locked for a platform, raise NotFoundError.
     """
+    session = session.held_by("bundle")
     profile = session.profiles.find()
     path = output_file(session, profile, output, "tools.bundle")
     session.profiles.refuse_foreign(session.scope.home.root)
@@ -76,6 +78,7 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     refuse_stale(workspace, requesters.wanted(workspace.locked))
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))
     layers = _layers(workspace.locked, chosen)
+    refuse_unmet(session, workspace.locked, workspace.locked.images, raised)
     session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")
     tags = LockedTags(session, session.source)
     documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tags)}

@@ -198,6 +198,7 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
             kept=KeptRequests(absent=True),
             strictness=LENIENT,
         ),
+        session.checks.choosing(workspace.profile),
     )
     rest = [image for image in before.images if image.name not in names]
     lock = Lock.of([*relocked.lock.images, *rest], before.extra)

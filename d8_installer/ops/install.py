@@ -43,13 +43,14 @@ def install(
         for one in typed:
             if one.has_specifier or workspace.manifest.find(one.request.name) is None:
                 text = with_request(text, one.request)
-        edit = edited(workspace, text, f"install {' '.join(requirements)}", dry_run=dry_run)
+        named = frozenset(one.request.name for one in typed)
+        edit = edited(workspace, text, f"install {' '.join(requirements)}", dry_run=dry_run, named=named)
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked, edit.manifest)
         if use_major is not None:
-            named = frozenset(one.request.name for one in typed)
             wanted = replace(wanted, selection=Selection(use_major=use_major, named=named))
-        return apply_edit(session, workspace, requesters, wanted, relock_leniently(session, wanted), edit)
+        relocked = relock_leniently(session, wanted, session.checks.choosing(workspace.profile))
+        return apply_edit(session, workspace, requesters, wanted, relocked, edit)
 
 
 def _parse(text: str) -> _Typed:

@@ -9,6 +9,7 @@ from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import warn_of_altered
 from d8_installer.pipeline.other_profiles import others_have
+from d8_installer.pipeline.requirement_reports import unmet_by_kept_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,8 @@ class InstalledBinary(Struct, frozen=True, kw_only=True):
     """One binary that is in place, and the requesters of its image.
 
     ``newest`` is the newest stable version published; it is set by ``--outdated`` only. ``problem`` says how the stored
-    file differs from what was installed. The file's bytes are not read for it.
+    file differs from what was installed. The file's bytes are not read for it. ``unmet`` are requirements of the image
+    that do not hold, by the facts that were read last.
     """
 
     binary: str
@@ -47,6 +49,7 @@ class InstalledBinary(Struct, frozen=True, kw_only=True):
     newest: str | None = None
     requests: tuple[RequestedRange, ...] = ()
     problem: str | None = None
+    unmet: tuple[str, ...] = ()
 
 
 class ListResult(Struct, frozen=True, kw_only=True):
@@ -59,11 +62,16 @@ class ListResult(Struct, frozen=True, kw_only=True):
     outdated: bool = False
     others: str | None = None
 
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """What does not hold, each once."""
+        return tuple(dict.fromkeys(reason for binary in self.binaries for reason in binary.unmet))
+
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         rows = [
             {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest, "in_bin": b.in_bin}
-            | {"asked": [request.as_json() for request in b.requests], "problem": b.problem}
+            | {"asked": [request.as_json() for request in b.requests], "problem": b.problem, "unmet": list(b.unmet)}
             | ({"newest": b.newest} if self.outdated else {})
             for b in self.binaries
         ]
@@ -87,8 +95,15 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
     newest = _newest(session, active) if outdated else {}
     requests = requested_ranges(session, profile, active) if active.placed else {}
     problems = warn_of_altered(session, profile, active)
+    unmet = unmet_by_kept_facts(session, active)
     rows = [
-        _row(placed, newest.get(placed.placement.name), requests.get(placed.placement.name, ()), problems.get(placed))
+        _row(
+            placed,
+            newest=newest.get(placed.placement.name),
+            requests=requests.get(placed.placement.name, ()),
+            problem=problems.get(placed),
+            unmet=unmet.get(placed.placement.name, ()),
+        )
         for placed in active.placed
     ]
     return ListResult(
@@ -102,7 +117,12 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
 
 
 def _row(
-    placed: Placed, newest: str | None, requests: tuple[RequestedRange, ...], problem: str | None
+    placed: Placed,
+    *,
+    newest: str | None,
+    requests: tuple[RequestedRange, ...],
+    problem: str | None,
+    unmet: tuple[str, ...],
 ) -> InstalledBinary:
     placement = placed.placement
     return InstalledBinary(
@@ -114,6 +134,7 @@ def _row(
         newest=newest,
         requests=requests,
         problem=problem,
+        unmet=unmet,
     )
 
 

@@ -16,13 +16,14 @@ from d8_installer.pipeline.ownership import refuse_foreign_project
 from d8_installer.pipeline.relock import refuse_unknown, relock
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import accepted_names
+from d8_installer.pipeline.unmet import refuse_unmet
 from d8_installer.store import documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.errors import D8Error
-    from d8_installer.model.lock import Lock
+    from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.reference import ImageName
     from d8_installer.pipeline.session import Session
 
@@ -74,7 +75,8 @@ class LockOptions(Struct, frozen=True, kw_only=True):
 def lock(session: Session, options: LockOptions) -> LockResult:
     """Bring the profile's lock up to date.
 
-    Plugins that cannot be read, or whose requests cannot be met, are left out and named in ``left_out``.
+    Plugins that cannot be read, or whose requests cannot be met, are left out and named in ``left_out``. So are locked
+    images whose requirements do not hold: their versions stay.
     """
     profile = session.profiles.find()
     note_profile(session, profile)
@@ -92,7 +94,11 @@ def lock(session: Session, options: LockOptions) -> LockResult:
             strictness=LENIENT,
             selection=Selection(upgrade=options.upgrade, repin=merging.unsettled),
         )
-        relocked = relock(session, wanted)
+        facts = session.checks.choosing(profile, places=False)
+        relocked = relock(session, wanted, facts)
+        unmet: list[D8Error] = []
+        compared = _to_compare(session, options, workspace.locked, relocked.lock)
+        refuse_unmet(session, relocked.lock, compared, lambda error, _: unmet.append(error), facts)
         if not options.dry_run and locks_more(workspace.locked, relocked.lock):
             refuse_without_verifiers(session)
         note_absent(session, wanted, "lock")
@@ -108,8 +114,15 @@ def lock(session: Session, options: LockOptions) -> LockResult:
             images=len(relocked.lock.images),
             changed=changed,
             written=changed and not options.dry_run,
-            left_out=(*requesters.problems, *relocked.problems),
+            left_out=(*requesters.problems, *relocked.problems, *dict.fromkeys(unmet)),
         )
+
+
+def _to_compare(session: Session, options: LockOptions, before: Lock, after: Lock) -> list[LockedImage]:
+    """Return the images whose requirements are compared with facts: what has changed, and what facts were typed for."""
+    every = options.upgrade is None or session.scope.options.facts is not None
+    named = options.upgrade or ()
+    return [one for one in after.images if every or one.name in named or one != before.find(one.name)]
 
 
 def version_changes(before: Lock, after: Lock) -> tuple[VersionChange, ...]:

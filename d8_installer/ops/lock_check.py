@@ -11,6 +11,7 @@ from d8_installer.pipeline.absent_requesters import note_absent
 from d8_installer.pipeline.relock import refuse_missing, stale_error
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import moved_tags, refuse_moved, tops_of
+from d8_installer.pipeline.unmet import refuse_unmet
 from d8_installer.resolve.stale import staleness
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     The ``errors`` of the result name what is stale, missing at the source, or different there. Raise StaleLockError if
     there is no lock, and MismatchError if this machine remembers other bytes for one of its tags.
     """
+    session = session.held_by("lock --check")
     workspace = session.profiles.read(session.profiles.find())
     refuse_missing(workspace)
     requesters = gather(session, workspace, given)
@@ -59,6 +61,10 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     differences = staleness(wanted)
     if differences:
         return replace(result, differences=differences, errors=(stale_error(workspace, differences), *problems))
+    unmet: list[D8Error] = []
+    refuse_unmet(session, workspace.locked, workspace.locked.images, lambda error, _: unmet.append(error))
+    problems = (*dict.fromkeys(unmet), *problems)
+    result = replace(result, errors=problems)
     if session.scope.is_offline or not workspace.locked.images:
         return result
     refuse_moved(session, workspace.locked)

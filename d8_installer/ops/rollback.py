@@ -103,8 +103,18 @@ def _switch_back(session: Session, workspace: Workspace, number: int | None) -> 
         if profile.is_exposed:
             generations.switch.expose(session.scope.home, generations.paths)
         activate(generations.switch, generations.paths, target.number, session.reporter.warn)
+    _warn_of_unmet(session, target)
     made = None if before is None else differences(before, target)
     return RolledBack(profile=profile, before=active, after=target.number, differences=made, lock_restored=restored)
+
+
+def _warn_of_unmet(session: Session, target: Generation) -> None:
+    """Warn of requirements that do not hold by the facts that were read last. A rollback is never refused for them."""
+    from d8_installer.pipeline.requirement_reports import unmet_by_kept_facts
+
+    for reasons in unmet_by_kept_facts(session, target).values():
+        for reason in reasons:
+            session.reporter.warn(f"{reason}; see `d8-installer check`")
 
 
 def _readable(session: Session, workspace: Workspace, number: int) -> Generation | None:

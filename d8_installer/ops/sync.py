@@ -48,6 +48,8 @@ def sync(session: Session, options: SyncOptions) -> Applied:
     A plugin that cannot be read, or whose requests cannot be met, is left out and named in ``left_out``. Raise
     StaleLockError if the lock is missing, or with ``locked`` if it is stale.
     """
+    held_by = _held_by(options)
+    session = session if held_by is None else session.held_by(held_by)
     profiles = session.profiles
     with profiles.changing(profiles.find(), dry_run=options.dry_run, frozen=options.frozen) as workspace:
         requesters = None if options.frozen else gather(session, workspace, options.given)
@@ -61,6 +63,13 @@ def sync(session: Session, options: SyncOptions) -> Applied:
             link_environments(session, workspace, requesters, prune=options.prune)
         applied = apply(session, workspace, intent.change)
     return _with_apart(session, applied, intent.apart)
+
+
+def _held_by(options: SyncOptions) -> str | None:
+    """Return the option because of which no cluster is asked, unless the settings say otherwise."""
+    if options.to is not None:
+        return "--to"
+    return "--frozen" if options.frozen else "--locked" if options.locked else None
 
 
 def _with_apart(session: Session, applied: Applied, requests: tuple[UnmetRequest, ...]) -> Applied:
@@ -101,7 +110,8 @@ def _intent(session: Session, workspace: Workspace, requesters: Requesters | Non
         )
         return _Intent(change, _contested_by_others(requesters, workspace.locked))
     refuse_unknown(session, workspace.profile, wanted, accepted_names(session))
-    relocked = relock(session, replace(wanted, strictness=LENIENT))
+    wanted = replace(wanted, strictness=LENIENT)
+    relocked = relock(session, wanted, session.checks.choosing(workspace.profile))
     note_absent(session, wanted, "sync")
     conflicting = tuple(one for one in relocked.left_out if isinstance(one.error, ConflictError))
     apart = (*_contested_by_others(requesters, relocked.lock), *_of_plugins(requesters, conflicting))

@@ -50,7 +50,7 @@ def upgrade(
             _refuse_without_range(session, workspace, wanted, name)
         selection = Selection(upgrade=None if every else chosen, use_major=use_major, named=chosen)
         wanted = replace(wanted, selection=selection)
-        relocked = relock_leniently(session, wanted)
+        relocked = relock_leniently(session, wanted, session.checks.choosing(workspace.profile))
         _note_held_back(session, workspace, wanted, relocked)
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
         edit = Edit(manifest_text=workspace.manifest_text, manifest=workspace.manifest, reason=reason, dry_run=dry_run)

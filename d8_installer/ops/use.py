@@ -47,7 +47,8 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         tag = _published(session, name, version)
         for requirement in requirements:
             _refuse_outside(session, requirement, tag, workspace)
-        relocked = relock(session, replace(narrowed(wanted, name, tag), strictness=LENIENT))
+        exactly = replace(narrowed(wanted, name, tag), strictness=LENIENT)
+        relocked = relock(session, exactly, session.checks.choosing(workspace.profile))
         raise_if_left_out([name], relocked)
         for problem in relocked.problems:
             session.reporter.warn(problem.message)

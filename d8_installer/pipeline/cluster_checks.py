@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     AskFacts = Callable[[frozenset[FactKind]], ClusterFacts | None]
     """Returns facts of these kinds and perhaps more, or None if requirements are not checked."""
 
+_ANEW = "write a new file with `d8-installer facts -o facts.json`"
 _SKIPS = frozenset(["1", "true", "TRUE", "True"])
 """The values of the variable that skip the checks (rpp.md §9)."""
 
@@ -49,6 +50,11 @@ class ClusterChecks:
     def held_by(self, what: str) -> ClusterChecks:
         """Return the checks of the same command, which contacts no cluster because of *what*."""
         return ClusterChecks(self._scope, self._cluster, self._reporter, what)
+
+    @property
+    def cluster(self) -> str | None:
+        """The cluster whose facts were used, None if no facts were."""
+        return None if self._known is None else self._known.cluster
 
     # -- what facts are for
 
@@ -141,31 +147,35 @@ class ClusterChecks:
 
         return SeenKubeconfigs(self._cluster.choice)
 
-    def _of_file(self, kinds: frozenset[FactKind]) -> ClusterFacts:
-        if self._known is None:
-            self._known = self.typed_facts()
-        missing = sorted(kinds - self._known.kinds) if self._known is not None else []
-        if self._known is None or missing:
-            raise DocumentError(
-                f"has no {' and no '.join(missing)}, which requirements ask for",
-                file=self._scope.options.facts,
-                hint="write a new file with `d8-installer facts -o facts.json`",
-                about_file=True,
-            )
-        return self._known
-
-    def typed_facts(self) -> ClusterFacts | None:
-        """Return what the file of ``--facts`` says, None if none is typed."""
+    def read_typed(self) -> None:
+        """Read the file of ``--facts``, if one is typed."""
         typed = self._scope.options.facts
         if typed is None:
-            return None
+            return
         from d8_installer.model.facts import MAX_FACTS, ClusterFacts
         from d8_installer.store import fs
 
         raw = fs.read(os.path.join(self._scope.directory, typed), limit=MAX_FACTS)
         if raw is None:
             raise DiskError(f"there is no file {typed}", hint="`d8-installer facts -o facts.json` writes such a file")
-        return ClusterFacts.parse(raw, typed)
+        try:
+            self._known = ClusterFacts.parse(raw, typed)
+        except DocumentError as error:
+            raise error.within(hint=error.hint or _ANEW) from error
+
+    def _of_file(self, kinds: frozenset[FactKind]) -> ClusterFacts:
+        if self._known is None:
+            self.read_typed()
+        known = self._known
+        missing = sorted(kinds if known is None else kinds - known.kinds)
+        if known is None or missing:
+            raise DocumentError(
+                f"has no {' and no '.join(missing)}, which requirements ask for",
+                file=self._scope.options.facts,
+                hint=_ANEW,
+                about_file=True,
+            )
+        return known
 
 
 def joined(known: ClusterFacts, read: ClusterFacts) -> ClusterFacts:

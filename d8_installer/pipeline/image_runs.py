@@ -92,9 +92,8 @@ def _install(session: Session, profile: Profile, generations: ProfileStore, requ
         lock=None,
     )
     requirements = workspace.manifest.requirements(requester)
-    relocked = relock(
-        session, Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
-    )
+    wanted = Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
+    relocked = relock(session, wanted, session.checks.choosing(profile))
     # A run's bin is on no PATH, so a plugin's names shadow nothing there.
     asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
     apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))

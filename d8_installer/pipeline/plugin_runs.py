@@ -49,7 +49,8 @@ def prepare_runs(session: Session, requests: Iterable[UnmetRequest], *, dry_run:
             if not dry_run:
                 provide_separately(session, apart, apart.request.binaries[0][0])
         except D8Error as error:
-            problems.append(error)
+            name = apart.plugin.name
+            problems.append(error if name in error.message else error.within(f"{name} wants {apart.request.name}"))
             continue
         wants = f"{apart.plugin.name} in {apart.plugin.distribution.environment.path} wants {apart.request.name}"
         spec = apart.request.version.text

@@ -24,20 +24,17 @@ from d8_installer.resolve.stale import staleness
 from d8_installer.store import home_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from d8_installer.errors import D8Error
     from d8_installer.model.digest import Digest
-    from d8_installer.model.facts import FactKind
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Difference, HeldBack, LeftOut, PassedOver, Resolution, Wanted
+    from d8_installer.pipeline.cluster_checks import AskFacts
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
-
-    FactsReader = Callable[[frozenset[FactKind]], ClusterFacts]
-    """Reads these kinds of facts of the cluster. It may raise whatever reading raises."""
 
 
 _SHOWN = 20
@@ -108,12 +105,12 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
     return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint, about_file=True)
 
 
-def relock(session: Session, wanted: Wanted, read_facts: FactsReader | None = None) -> Relocked:
+def relock(session: Session, wanted: Wanted, read_facts: AskFacts | None = None) -> Relocked:
     """Resolve and pin *wanted*, compare it with the witness, and return the lock.
 
     If *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays. *read_facts*
-    reads the facts of the cluster that contracts ask for; without it, the cluster is not checked beyond the facts that
-    *wanted* has.
+    gives the facts of the cluster that contracts ask for. Without it, or if it gives none, no version is passed over
+    because of the cluster.
     """
     accepted = accepted_moves(session)
     repin = wanted.selection.repin | {name for name, _ in accepted}
@@ -166,7 +163,7 @@ def _note_needed(session: Session, resolution: Resolution) -> None:
             session.reporter.note(f"{choice.name} {choice.tag} comes along: {', '.join(needed)}")
 
 
-def _resolved(session: Session, wanted: Wanted, trust: Trust, read_facts: FactsReader | None) -> _Resolved:
+def _resolved(session: Session, wanted: Wanted, trust: Trust, read_facts: AskFacts | None) -> _Resolved:
     """Choose versions and pin them. Facts of the cluster are read when a contract asks for them.
 
     If the image of a request cannot be pinned, the versions are chosen again without that request. The same happens

@@ -75,9 +75,14 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def wire(scope: Scope, reporter: Reporter) -> Session:
-    """Return the session of a command; *reporter* is the person's."""
+    """Return the session of a command; *reporter* is the person's.
+
+    A file of ``--facts`` that cannot be read is an error, even if nothing is compared with it.
+    """
     announcer, closing = Announcer(reporter), contextlib.ExitStack()
-    return _wired(scope, announcer, closing, ClusterAccess(scope=scope, reporter=announcer, closing=closing))
+    session = _wired(scope, announcer, closing, ClusterAccess(scope=scope, reporter=announcer, closing=closing))
+    session.checks.read_typed()
+    return session
 
 
 def _wired(scope: Scope, announcer: Announcer, closing: contextlib.ExitStack, cluster: ClusterAccess) -> Session:

@@ -259,7 +259,7 @@ class VersionSearch:
     def _refusal(self, decision: _Decision, pick: Pick) -> Rejection | None:
         """Return why *pick* cannot be taken beside what is decided, or None."""
         path, chosen = decision.task.path, decision.state.chosen
-        if not pick.is_locked and (unmet := self._unmet(decision.task, pick)):
+        if not self._is_the_locked(pick) and (unmet := self._unmet(decision.task, pick)):
             return Rejection(why="facts", text="; ".join(unmet), name=pick.name, path=path)
         for bound in decision.bounds:
             if not bound.allows(pick.tag):  # only with "go": otherwise it is no candidate
@@ -288,6 +288,11 @@ class VersionSearch:
             return (*path, needed)
         back = chain(chosen, needed, path[-1]) if self._compat == "d8" else ()
         return (*path, *back) if back else ()
+
+    def _is_the_locked(self, pick: Pick) -> bool:
+        """Whether *pick* is the locked version, which no facts replace by an older one: it is admitted, or refused."""
+        locked = self._wanted.locked.find(pick.name) if self._compat == "d8" else None
+        return pick.is_locked or (locked is not None and locked.version == pick.tag)
 
     def _unmet(self, task: _Task, pick: Pick) -> list[str]:
         """Return what the facts leave unmet of the contract, as far as facts are given."""

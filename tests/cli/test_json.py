@@ -200,6 +200,7 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "completion": (("completion", "nonsense"), 2),
     "wheel": (("wheel", "nonsense.whl"), 2),
     "publish": (("publish", "nonsense", "--image", "x", "--version", "v1", "--to", "oci-layout:x"), 2),
+    "check": (("check", "nothing"), 69),
     "facts": (("facts",), 78),
     "bundle": (("bundle", "create", "-o", "x"), 65),
     "proxy": (("proxy", "serve", "--from", "nonsense:x", "--listen", "127.0.0.1:0"), 78),

@@ -30,4 +30,6 @@ def execute(context: Context) -> Outcome:
     context.talk.note(str(result.profile))
     if result.others is not None:
         context.talk.note(result.others)
+    for reason in result.unmet:
+        context.talk.warn(f"{reason}; see `d8-installer check`")
     return Outcome(result.as_json(), list_lines(result, outdated=outdated))

@@ -25,10 +25,10 @@ def list_lines(result: ListResult, *, outdated: bool) -> list[str]:
 def _row(binary: InstalledBinary) -> tuple[str, ...]:
     """Return the binary's row; its ranges and their requesters are in the same order.
 
-    A name in parentheses is not in ``bin``: only launchers and ``run`` reach it. A range that is not known here is a
-    question mark.
+    A name in parentheses is not in ``bin``: only launchers and ``run`` reach it. One with an exclamation mark has
+    requirements that do not hold. A range that is not known here is a question mark.
     """
-    name = binary.binary if binary.in_bin else f"({binary.binary})"
+    name = f"{binary.binary if binary.in_bin else f'({binary.binary})'}{' !' if binary.unmet else ''}"
     ranges = ", ".join("?" if request.range is None else request.range for request in binary.requests)
     requesters = ", ".join(request.requester for request in binary.requests)
     return name, binary.version, binary.image, ranges, requesters

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
+    from d8_installer.pipeline.cluster_checks import AskFacts
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.requesters import Requesters
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
 
 
 class Edit(Struct, frozen=True, kw_only=True):
-    """The manifest as it is to become, and the reason of the new generation."""
+    """The manifest as it is to become, the reason of the new generation, and the images that were ``named``."""
 
     manifest_text: str
     manifest: Manifest
     reason: str
     dry_run: bool = False
+    named: frozenset[ImageName] = frozenset()
 
 
-def edited(workspace: Workspace, text: str, reason: str, *, dry_run: bool) -> Edit:
+def edited(
+    workspace: Workspace, text: str, reason: str, *, dry_run: bool, named: frozenset[ImageName] = frozenset()
+) -> Edit:
     """Return the edit that writes *text*, parsed as if it had been written."""
     manifest = Manifest.parse(text.encode(), workspace.profile.manifest)
-    return Edit(manifest_text=text, manifest=manifest, reason=reason, dry_run=dry_run)
+    return Edit(manifest_text=text, manifest=manifest, reason=reason, dry_run=dry_run, named=named)
 
 
 def changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
@@ -47,12 +51,15 @@ def changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Works
     return session.profiles.changing(profile, dry_run=dry_run)
 
 
-def relock_leniently(session: Session, wanted: Wanted) -> Relocked:
-    """Lock again. A plugin's request that cannot be met is left out; one of the person's own is an error.
+def relock_leniently(session: Session, wanted: Wanted, read_facts: AskFacts | None = None) -> Relocked:
+    """Lock again, by the facts that *read_facts* gives.
+
+    A plugin's request that cannot be met is left out; one of the person's own is an error.
 
     An image that the person named for an upgrade must not be left out either.
     """
-    relocked = relock(session, replace(wanted, strictness=Strictness(lenient=True, insist=frozenset([OWN_MANIFEST]))))
+    wanted = replace(wanted, strictness=Strictness(lenient=True, insist=frozenset([OWN_MANIFEST])))
+    relocked = relock(session, wanted, read_facts)
     raise_if_left_out(wanted.selection.upgrade or (), relocked)
     return relocked
 
@@ -79,7 +86,7 @@ def apply_edit(
         seen=requesters,
         asked=asked_by(wanted.requirements),
         problems=problems,
-        insist=wanted.selection.upgrade or frozenset(),
+        insist=edit.named | (wanted.selection.upgrade or frozenset()),
     )
     return apply_with_warnings(session, workspace, change)
 
