@@ -55,7 +55,7 @@ def run_plugin(
     given = {**without_secrets(env), **dict(plugin.env), "KUBERNETES_EXEC_INFO": info}
     running = _Running(plugin, given, is_interactive=is_interactive)
     at_end(running.stop)
-    return _identity(plugin, running.output(time_limit))
+    return parse_output(plugin, running.output(time_limit))
 
 
 def _info(plugin: ExecPlugin, context: ClusterContext, *, is_interactive: bool) -> dict[str, object]:
@@ -152,7 +152,7 @@ class _Running:
 # -- what it printed -----------------------------------------------------------------------------------------
 
 
-def _identity(plugin: ExecPlugin, output: bytes) -> Identity:
+def parse_output(plugin: ExecPlugin, output: bytes) -> Identity:
     """Return the identity in an ExecCredential. What is wrong with it is said, and nothing of it is quoted."""
     try:
         document = json.loads(output)
