@@ -48,10 +48,13 @@ def contract_of(question: ContractOf, known: Mapping[Question, object]) -> Contr
         build = _parsed(answer)
         if build is not None and isinstance(answer, ManifestBytes) and answer.digest == child.digest:
             builds[child.digest] = build
+    name = question.image.removeprefix(PLUGIN_ROOT)
     try:
-        return contract_in(top, builds, question.image.removeprefix(PLUGIN_ROOT), question.tag)
+        return contract_in(top, builds, name, question.tag)
     except DocumentError as error:
-        return error
+        others = f"`d8-installer versions {name}`"
+        hint = f"ask the publisher of {name} for a repaired contract, or name another version: {others}"
+        return error.within(f"{name} {question.tag}", hint=error.hint or hint)
 
 
 def _parsed(answer: object) -> ImageIndex | ImageManifest | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError, StaleLockError
+from d8_installer.model.contract_lookup import misnamed
 from d8_installer.model.date import typed_cutoff
 from d8_installer.model.facts import ClusterFacts
 from d8_installer.model.lock import Lock
@@ -123,6 +124,7 @@ def relock(session: Session, wanted: Wanted, read_facts: AskFacts | None = None)
     ask_witness(session, made.lock)
     _note_passed_over(session, made.resolution)
     _note_needed(session, made.resolution)
+    _warn_of_misnamed(session, made.resolution)
     note_first_trust(session, _first_seen(made.resolution, trust))
     asked = {(choice.name.path, choice.tag) for choice in made.resolution.choices if not choice.kept}
     return Relocked(
@@ -161,6 +163,14 @@ def _note_needed(session: Session, resolution: Resolution) -> None:
         ]
         if choice.locked is None and len(needed) == len(choice.requirements):
             session.reporter.note(f"{choice.name} {choice.tag} comes along: {', '.join(needed)}")
+
+
+def _warn_of_misnamed(session: Session, resolution: Resolution) -> None:
+    """Warn of contracts that call their image by another name."""
+    for choice in resolution.choices:
+        warning = None if choice.contract is None or choice.kept else misnamed(choice.contract)
+        if warning is not None:
+            session.reporter.warn(warning)
 
 
 def _resolved(session: Session, wanted: Wanted, trust: Trust, read_facts: AskFacts | None) -> _Resolved:

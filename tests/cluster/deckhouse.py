@@ -51,9 +51,15 @@ class Deckhouse:
     ) -> None:
         """Publish tags of an image, with a contract that has its name and tag."""
         for tag in tags:
-            built = images.executables(f"{name} {tag}", images.host_platform()) if builds is None else builds
             notes = {} if contract is None else {"contract": annotation({"name": name, "version": tag, **contract})}
-            images.add_image(str(self.layouts), name, tag, built, notes)
+            self.publish_raw(name, tag, notes, builds)
+
+    def publish_raw(
+        self, name: str, tag: str, annotations: Mapping[str, str], builds: Mapping[str, Build] | None = None
+    ) -> None:
+        """Publish a tag whose index has these annotations, whatever they are."""
+        built = images.executables(f"{name} {tag}", images.host_platform()) if builds is None else builds
+        images.add_image(str(self.layouts), name, tag, built, annotations)
 
     def announce(self, **changes: Any) -> None:
         """Publish the ConfigMap that names the front; *changes* are `Cluster.config_map`'s arguments."""
