@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.checks import Found, run_checks
 from d8_installer.pipeline.cluster_report import report_on_cluster
+from d8_installer.pipeline.requirement_findings import requirement_findings
 from d8_installer.plugin.records import Finding
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def diagnose(session: Session, *, fix: bool = False) -> Diagnosis:
     found = tuple(run_checks(session, "doctor", report))
     cluster = report_on_cluster(session)
     of_cluster = [Found("cluster", finding) for finding in cluster.findings]
+    of_cluster += [Found("requirements", finding) for finding in requirement_findings(session)]
     return Diagnosis((*found, *of_cluster, *failed), cluster.data, dropped)
 
 

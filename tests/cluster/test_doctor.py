@@ -11,7 +11,7 @@ import pytest
 from tests.cluster import faults
 from tests.cluster.cluster import PEOPLE
 from tests.cluster.connect_proxy import connect_proxy
-from tests.cluster.deckhouse import PUBLIC_HOST
+from tests.cluster.deckhouse import PUBLIC_HOST, needs
 from tests.cluster.rights import CLI_DOWNLOAD, LIST_MODULES, READ_CONFIG_MAP, READ_DECKHOUSE, READ_INGRESS, USUAL
 from tests.registry.clients import closed_port
 from tests.registry.servers import Answer, Received
@@ -147,6 +147,33 @@ def test_a_clock_that_is_wrong(person: Operator, deckhouse: Deckhouse, minutes: 
         deckhouse.cluster.kubeconfig_for(person.kubeconfig, token=person.token, server=liar.url)
         (line,) = (line for line in told(person) if "this machine's clock" in line)
     assert line.startswith(f"warning: this machine's clock is 10 min {way} the API server's")
+
+
+def of_requirements(person: Operator, *words: str, code: int = 0) -> list[str]:
+    found = person.json("doctor", *words, code=code)["findings"]
+    return [f"{one['level']}: {one['message']}" for one in found if one["check"] == "requirements"]
+
+
+def test_requirements_of_everything_installed(person: Operator, deckhouse: Deckhouse) -> None:
+    cluster = deckhouse.cluster
+    deckhouse.publish("alpha", "v1.0.0")
+    deckhouse.publish("beta", "v1.0.0", contract=needs(modules={"stronghold": ">= 1.3"}))
+    cluster.module("stronghold", "v1.3.0")
+    person.ok("install", "alpha")
+    assert of_requirements(person) == []
+    person.ok("install", "beta")
+    assert of_requirements(person) == ["ok: those of 1 image hold"]
+    cluster.module("stronghold", "v1.2.0")
+    (line,) = of_requirements(person, code=1)
+    assert line.startswith("error: beta v1.0.0 does not fit here: ")
+    cluster.module("stronghold", "v1.4.0")
+    cluster.take_away(person.account, LIST_MODULES)
+    (line,) = of_requirements(person)
+    assert line.startswith("warning: whether requirements hold is not known: ")
+    person.kubeconfig.unlink()
+    person.allowed.clear()
+    (line,) = of_requirements(person)
+    assert line == "warning: not checked: beta"
 
 
 def test_offline_nothing_is_asked(person: Operator, deckhouse: Deckhouse) -> None:
