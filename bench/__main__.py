@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from bench import growth, inside, install, lock, memory, noop, page, plugins, proxy, small, twenty
+from bench import cluster, growth, inside, install, lock, memory, noop, page, plugins, proxy, running, small, twenty
 from bench.rig import Rig, make_rig
 from bench.table import Row, json_line, text_table
 
@@ -21,6 +21,8 @@ CASES = {
     "twenty": twenty.rows,
     "rollback": growth.rollback_rows,
     "growth": growth.rows,
+    "running": running.rows,
+    "cluster": cluster.rows,
 }
 BREAKDOWNS = {"install": install.breakdown}
 
