@@ -105,6 +105,7 @@ class Context:
         from datetime import UTC, datetime
 
         end_cleanly(self.talk.screen)
+        from d8_installer.cli.own_command import program_file
         from d8_installer.model.secrets import VARIABLES
         from d8_installer.pipeline.scope import DEFAULT_CONNECTIONS, Options, Scope
         from d8_installer.pipeline.session import wire
@@ -140,6 +141,7 @@ class Context:
             environ=self.environ,
             clock=lambda: datetime.now(UTC),
             directory=self.directory,
+            program=program_file,
             secrets=secrets,
         )
         return wire(scope, self.talk)

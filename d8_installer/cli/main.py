@@ -109,10 +109,12 @@ def _run(typed: list[str], screen: Screen) -> int:
         return _launch(typed[1:], screen)
     if typed[:1] == ["__names"]:
         return _name(typed[1:], screen)
-    if "run" in typed:
+    if "run" in typed or typed[:1] == ["__gated"]:
         from d8_installer.cli.quick_run import execute_if_ready
 
         execute_if_ready(typed, os.environ)
+    if typed[:1] == ["__gated"]:
+        return _run_gated(typed[1:], screen)
     arguments = read_sync(typed)
     return _execute(arguments, screen) if arguments is not None else _parse_and_execute(typed, screen)
 
@@ -161,6 +163,16 @@ def _name(words: list[str], screen: Screen) -> int:
 
     screen.write_raw("".join(f"{name}\n" for name in names(words, os.environ, working_directory())))
     return EXIT_OK
+
+
+def _run_gated(typed: list[str], screen: Screen) -> int:
+    """Check the run of a gated program, which a wrapper calls. Nothing of it is parsed: the arguments are its own."""
+    from d8_installer.cli.gated import execute
+
+    try:
+        return execute(typed, os.environ, screen).exit_code
+    except D8Error as error:
+        return render.failure(screen, None, error, as_json=False)
 
 
 def _launch(typed: list[str], screen: Screen) -> int:

@@ -55,6 +55,11 @@ def command_word(environ: Mapping[str, str]) -> str:
     return f"env PYTHONPATH={_quoted(library)} {_quoted(sys.executable)} -P -m d8_installer"
 
 
+def program_file() -> str | None:
+    """Return the path of this installation's console script, or None if it has none that can be found."""
+    return _script(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+
 def _replaced(text: str, word: str) -> str:
     """Replace the command word in the parts of *text* between backticks: at the beginning, after ``$(``, ``|``, …"""
     import re

@@ -29,7 +29,7 @@ class Fetch(Struct, frozen=True, kw_only=True):
 class Link(Struct, frozen=True):
     """Put a binary in place; ``replaces`` is the version that has its name now, or None.
 
-    ``same_file``: the file itself stays, and only the requests that it serves change.
+    ``same_file``: the file itself stays, and only the requests that it serves, or what stands before it, change.
     """
 
     placement: Placement

@@ -1,28 +1,100 @@
-"""``run``: finds a binary of the profile, or else resolves an image under ``runs/``, outside ``bin``."""
+"""``run``: finds a binary of the profile, or else resolves an image under ``runs/``, outside ``bin``, and checks it."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import UsageError
 from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import Request
-from d8_installer.pipeline.image_runs import Runnable, image_runnable, installed_runnable
+from d8_installer.model.value import Struct, replace
+from d8_installer.pipeline.gate import pass_gate
+from d8_installer.pipeline.image_runs import image_program, installed_program
+from d8_installer.store.generation_place import place_of_wrapper
+from d8_installer.store.generations import ProfileStore
+from d8_installer.store.paths import global_home
+from d8_installer.store.run_environment import environment_of
+from d8_installer.store.switch import switch_for_this_system
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d8_installer.model.generation import Generation
+    from d8_installer.model.lock import Lock
+    from d8_installer.pipeline.gate import PlacedProgram
     from d8_installer.pipeline.session import Session
 
 
-def runnable(session: Session, text: str) -> Runnable:
-    """Return what ``run NAME[SPEC]`` runs, and fetch it if need be.
+class Runnable(Struct, frozen=True):
+    """A program to execute: the file's path, and its environment."""
 
-    A plain NAME is a binary of the profile if there is one, or else the default binary of the image of that name.
+    path: str
+    environ: Mapping[str, str]
+
+
+def runnable(session: Session, text: str, arguments: Sequence[str]) -> Runnable:
+    """Return what ``run NAME[SPEC] ARGS…`` runs, fetched if need be, and checked.
+
+    A plain NAME is a binary of the profile if there is one, or else the default binary of the image of that name. Then
+    the plugins that the image needs are those of the profile, since it finds others by ``d8``.
     """
-    active = session.profiles.active(session.profiles.find())
+    profile = session.profiles.find()
+    paths = session.scope.home.profile(profile.directory)
+    bin_directory = session.scope.home.bin if profile.is_exposed else paths.bin
+    active = session.profiles.active(profile)
     if active is not None and any(placed.placement.binary == text for placed in active.placed):
-        return installed_runnable(session, active, text)
+        program = installed_program(session, active, text, paths)
+        pass_gate(session, program, arguments)
+    else:
+        program = _fetched(session, text)
+        pass_gate(session, program, arguments, around=_lock_of(active))
+    return Runnable(program.path, _environment(session, program, bin_directory))
+
+
+def _fetched(session: Session, text: str) -> PlacedProgram:
     if session.platform != session.plugins.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
     name, spec = split_requirement(text)
     request = Request.of(name, spec)
-    return image_runnable(session, request, request.binaries[0][0])
+    return image_program(session, request, request.binaries[0][0])
+
+
+def _lock_of(active: Generation | None) -> Lock:
+    from d8_installer.model.lock import Lock
+
+    return Lock() if active is None else Lock.parse(active.lock.encode(), "d8.lock")
+
+
+def _environment(session: Session, program: PlacedProgram, bin_directory: str) -> Mapping[str, str]:
+    wrapper = program.placed.wrapper
+    typed = session.scope.options.kubeconfig
+    kubeconfig = os.path.abspath(os.path.join(session.scope.directory, typed)) if typed else None
+    names = () if wrapper is None else wrapper.env
+    return environment_of(names, session.scope.environ, bin_directory, kubeconfig)
+
+
+# -- a gated program, called by its wrapper ----------------------------------------------------------------------------
+
+
+def home_of_wrapper(directory: str, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """Return the home that has a wrapper in *directory*, and whether it is the system's."""
+    place = place_of_wrapper(directory, environ)
+    if place is None:
+        raise UsageError(
+            f"{directory[:200]} has no wrapper of d8-installer", hint="type `d8-installer run NAME` to run a program"
+        )
+    return place.home.root, place.home.root == os.path.realpath(global_home(environ))
+
+
+def gated_runnable(session: Session, directory: str, binary: str, arguments: Sequence[str]) -> Runnable:
+    """Return the program of the wrapper of *binary* in *directory*, checked."""
+    place = place_of_wrapper(directory, session.scope.environ)
+    if place is None:
+        raise UsageError(f"{directory[:200]} has no wrapper of d8-installer", hint="type `d8-installer sync`")
+    generations = ProfileStore(place.paths, switch_for_this_system(), session.store)
+    program = installed_program(session, generations.load(place.number), binary, place.paths)
+    user = session.scope.home.profile("user")
+    around = _lock_of(ProfileStore(user, generations.switch, session.store).active()) if place.is_run else None
+    pass_gate(session, replace(program, is_called_by_wrapper=True), arguments, around=around)
+    return Runnable(program.path, _environment(session, program, place.bin))

@@ -36,12 +36,14 @@ from d8_installer.pipeline.change import Applied
 from d8_installer.pipeline.contracts import contracts_to_keep, keep_contracts
 from d8_installer.pipeline.dispensable import Dispensable
 from d8_installer.pipeline.fetch import fetch_all
+from d8_installer.pipeline.gate import keep_passes
 from d8_installer.pipeline.ownership import refuse_foreign_project
 from d8_installer.pipeline.situation import lost_placements, readable_active, refuse_foreign_platform, situation
 from d8_installer.pipeline.stamping import write_stamp
 from d8_installer.pipeline.store_guard import all_stored
 from d8_installer.pipeline.tag_memory import accepted_tops, refuse_moved
 from d8_installer.pipeline.unmet import images_to_admit, refuse_unmet
+from d8_installer.pipeline.wrapping import Wrapping
 from d8_installer.plan.plan import make_plan
 from d8_installer.store import documents
 
@@ -198,7 +200,7 @@ class _Application:
         self._gate.before_switch(facts)
         with all_stored(self._session, plan, self._plan_again) as members:
             keep_contracts(self._session, provided.contracts)
-            self._build(plan, number, members)
+            self._build(plan, number, members, provided.contracts)
             try:
                 self._write(shown)
             except BaseException:
@@ -208,13 +210,15 @@ class _Application:
             self._switch_to(number)
         return _Switched(number, facts)
 
-    def _build(self, plan: Plan, number: int, members: Members) -> None:
+    def _build(self, plan: Plan, number: int, members: Members, contracts: Mapping[Digest, Contract]) -> None:
+        wrapping = Wrapping(contracts.values(), self._active, self._session.scope.program)
+        placed = _placed(plan, members, wrapping)
         generation = Generation(
             number=number,
             platform=plan.platform,
             time=self._session.scope.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             reason=self._change.reason,
-            placed=tuple(sorted(_placed(plan, members), key=lambda placed: placed.sort_key)),
+            placed=tuple(sorted(placed, key=lambda one: one.sort_key)),
             lock=self._change.relocked.text,
         )
         self._generations.build(generation)
@@ -244,6 +248,9 @@ class _Application:
                 write_stamp(self._session, self._workspace, seen, applied.plan, applied.generation)
         if facts is not None:
             tell_switched(self._session, facts)
+        if any(placement.contract is not None for placement in applied.plan.target) and facts is not None:
+            with warned_of("the next run of a program is checked anew", self._session.reporter.warn):
+                keep_passes(self._session, self._generations)
 
 
 def _writes(workspace: Workspace, change: Change) -> bool:
@@ -255,7 +262,7 @@ def _needs_no_lock(workspace: Workspace, change: Change) -> bool:
     return not (change.lock.images or workspace.lock is not None or change.manifest_text or workspace.manifest_text)
 
 
-def _placed(plan: Plan, members: Members) -> Iterator[Placed]:
+def _placed(plan: Plan, members: Members, wrapping: Wrapping) -> Iterator[Placed]:
     for placement in plan.target:
         stored = members[placement.layer][placement.member]
-        yield Placed(placement, stored.digest, stored.size)
+        yield Placed(placement, stored.digest, stored.size, wrapping.wrapper_of(placement))

@@ -71,6 +71,23 @@ class ClusterChecks:
         """Return the facts for a report; None only if a switch skips the checks. No cluster is a ConfigError."""
         return self._facts(kinds, self._occasion(), "report")
 
+    def running(self, kinds: frozenset[FactKind]) -> ClusterFacts | None:
+        """Return the facts by which a run is checked: kept ones that are fresh, else those that are read now."""
+        from d8_installer.store.kept_facts import FRESH_SECONDS
+
+        settings = self._settings()
+        if settings.mode != "never" and settings.skipped_by is None and not settings.has_facts_file:
+            kept = self.kept(oldest=FRESH_SECONDS)
+            if kept is not None and kinds <= kept.facts.kinds:
+                return kept.facts
+        return self._facts(kinds, self._occasion(), "admit", oldest=FRESH_SECONDS)
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether what the command was typed with, and not the settings or a cluster alone, decides about checks."""
+        settings = self._settings()
+        return settings.skipped_by is not None or settings.has_facts_file or self._scope.is_offline
+
     def every_fact(self) -> ClusterFacts:
         """Read all that requirements may ask for, from the cluster. No cluster is a ConfigError."""
         decide(CheckSettings(mode=self._settings().mode), self._occasion(), "report", self._connection)
@@ -83,15 +100,20 @@ class ClusterChecks:
 
             raise error.within(hint=(error.hint or "").removesuffix(f"; {SKIP_HINT}")) from error
 
-    def kept(self) -> KeptFacts | None:
-        """Return the facts of this cluster that some command read last, without asking it or parsing a kubeconfig."""
+    def kept(self, *, oldest: float | None = None) -> KeptFacts | None:
+        """Return the facts of this cluster that some command read last, without asking it or parsing a kubeconfig.
+
+        None if they are more than *oldest* seconds old.
+        """
         from d8_installer.store import kept_facts
 
-        return kept_facts.load(self._scope.home, self._cluster.choice, self._scope.clock(), oldest=None)
+        return kept_facts.load(self._scope.home, self._cluster.choice, self._scope.clock(), oldest=oldest)
 
     # -- where they come from
 
-    def _facts(self, kinds: frozenset[FactKind], occasion: Occasion, purpose: Purpose) -> ClusterFacts | None:
+    def _facts(
+        self, kinds: frozenset[FactKind], occasion: Occasion, purpose: Purpose, *, oldest: float | None = None
+    ) -> ClusterFacts | None:
         decision = decide(self._settings(), occasion, purpose, self._connection)
         if decision.said is not None and decision.said not in self._said:
             self._said.add(decision.said)
@@ -100,7 +122,7 @@ class ClusterChecks:
             return None
         if decision.facts_from == "file":
             return self._of_file(kinds)
-        return self._of_cluster(kinds)
+        return self._kept_of_cluster(kinds, oldest) or self._of_cluster(kinds)
 
     def _settings(self) -> CheckSettings:
         options = self._scope.options
@@ -120,6 +142,19 @@ class ClusterChecks:
         if context is None:
             return "none"
         return "account" if context.is_in_cluster else "kubeconfig"
+
+    def _kept_of_cluster(self, kinds: frozenset[FactKind], oldest: float | None) -> ClusterFacts | None:
+        """Return what is kept of this cluster, whichever kubeconfigs led to it; None if *oldest* is."""
+        if oldest is None:
+            return None
+        from d8_installer.store import kept_facts
+
+        kept = kept_facts.load_by_key(self._scope.home, self._cluster.key, self._scope.clock(), oldest=oldest)
+        if kept is None or not kinds <= kept.facts.kinds:
+            return None
+        with warned_of("the next run parses the kubeconfig again", self._reporter.warn):
+            kept_facts.remember(self._scope.home, kept.key, self._seen)
+        return kept.facts
 
     def _of_cluster(self, kinds: frozenset[FactKind]) -> ClusterFacts:
         """Read the kinds that are not known yet, and keep them for ``run``, ``list`` and ``rollback``."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, MismatchError
 from d8_installer.model.profile import Profile
 from d8_installer.model.requirement import OWN_MANIFEST, Request
-from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import altered_text
+from d8_installer.pipeline.gate import PlacedProgram
 from d8_installer.pipeline.ownership import refuse_program_of_another
 from d8_installer.store import status
 from d8_installer.store.generations import ProfileStore, file_name
@@ -18,17 +18,14 @@ from d8_installer.store.switch import switch_for_this_system
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.pipeline.session import Session
+    from d8_installer.store.paths import ProfilePaths
 
 
-class Runnable(Struct, frozen=True):
-    """A program to execute: the file's path, and the name that the program sees as its own."""
+def installed_program(session: Session, active: Generation, binary: str, paths: ProfilePaths) -> PlacedProgram:
+    """Return *binary* of a generation of the profile with *paths*.
 
-    path: str
-    name: str
-
-
-def installed_runnable(session: Session, active: Generation, binary: str) -> Runnable:
-    """Return *binary* of the active generation. Refuse a program that another user or an update may have changed."""
+    Refuse a program that another user or an update may have changed.
+    """
     # A binary that is kept out of bin runs too: it was asked for by its name, and shadows nothing.
     placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
     if placed is None:
@@ -43,10 +40,10 @@ def installed_runnable(session: Session, active: Generation, binary: str) -> Run
             altered_text(placed, path, problem),
             hint="type `d8-installer verify --fix`, which puts back what was installed",
         )
-    return Runnable(path, name)
+    return PlacedProgram(path=path, generation=active, placed=placed, paths=paths)
 
 
-def image_runnable(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> Runnable:
+def image_program(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> PlacedProgram:
     """Return *binary* of the request's image. The request is resolved once, and stays resolved under ``runs``.
 
     Errors name *requester*: the person's manifest, or a plugin.
@@ -71,13 +68,16 @@ def image_runnable(session: Session, request: Request, binary: str, requester: s
         raise DiskError(
             f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
         )
-    return installed_runnable(session, active, binary)
+    return installed_program(session, active, binary, paths)
 
 
 def _install(session: Session, profile: Profile, generations: ProfileStore, request: Request, requester: str) -> None:
+    """Resolve and place the image, without the plugins that it needs: it finds others in the person's profile alone."""
     # Imported here, because a binary that is in place already needs none of it.
+    from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
     from d8_installer.model.resolution import Wanted
+    from d8_installer.model.value import replace
     from d8_installer.pipeline.apply import apply
     from d8_installer.pipeline.change import Change, asked_by
     from d8_installer.pipeline.profile_access import Workspace
@@ -94,6 +94,8 @@ def _install(session: Session, profile: Profile, generations: ProfileStore, requ
     requirements = workspace.manifest.requirements(requester)
     wanted = Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
     relocked = relock(session, wanted, session.checks.choosing(profile))
+    alone = Lock.of(image for image in relocked.lock.images if image.name == request.name)
+    relocked = replace(relocked, lock=alone, text=alone.render())
     # A run's bin is on no PATH, so a plugin's names shadow nothing there.
     asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
     apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))

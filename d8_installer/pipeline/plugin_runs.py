@@ -12,7 +12,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
-from d8_installer.pipeline.image_runs import image_runnable
+from d8_installer.pipeline.image_runs import image_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, libraries_of
 from d8_installer.store import home_state
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from d8_installer.pipeline.contested import UnmetRequest
-    from d8_installer.pipeline.image_runs import Runnable
+    from d8_installer.pipeline.gate import PlacedProgram
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import ProfilePaths
 
 
-def provide_separately(session: Session, apart: UnmetRequest, binary: str) -> Runnable:
+def provide_separately(session: Session, apart: UnmetRequest, binary: str) -> PlacedProgram:
     """Return *binary* of the request's run, which is made if it does not exist. Note for ``gc`` who asks for it.
 
     Raise whatever resolving and fetching raise.
@@ -34,7 +34,7 @@ def provide_separately(session: Session, apart: UnmetRequest, binary: str) -> Ru
     paths = session.scope.home.run(apart.request.hash.hex)
     owners = home_state.load_environments(paths)
     is_ours = bool(owners) or not os.path.lexists(paths.current)
-    run = image_runnable(session, apart.request, binary, apart.plugin.name)
+    run = image_program(session, apart.request, binary, apart.plugin.name)
     prefix = apart.plugin.distribution.environment.path
     if is_ours and prefix not in owners:  # a run that a person made by `run` stays theirs
         home_state.save_environments(paths, sorted({*owners, prefix}))

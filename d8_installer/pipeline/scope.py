@@ -58,12 +58,17 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Scope(Struct, frozen=True, kw_only=True, dict=True):
-    """What one command was given. ``secrets`` is hidden wherever text is shown; code that learns a secret adds it."""
+    """What one command was given.
+
+    ``program`` returns the path of this d8-installer, if it is a file. ``secrets`` is hidden wherever text is shown;
+    code that learns a secret adds it.
+    """
 
     options: Options
     environ: Mapping[str, str]
     clock: Callable[[], datetime]
     directory: str
+    program: Callable[[], str | None] = lambda: None
     secrets: Secrets = field(default_factory=Secrets)
 
     def __repr__(self) -> str:

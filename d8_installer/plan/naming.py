@@ -121,6 +121,8 @@ def _placements(offers: Iterable[_Offer], winner: ImageName | None, policy: Poli
                 member=offer.member,
                 requests=tuple(sorted({request for _, request in image.requests})),
                 in_bin=wins and _may_take(offer.binary, image, policy),
+                contract=image.contract,
+                gated=image.contract is not None and not policy.gate.isdisjoint({"*", offer.binary, image.name.short}),
             )
 
 

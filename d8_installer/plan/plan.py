@@ -126,8 +126,13 @@ def _links(target: Iterable[Placement], situation: Situation) -> Iterator[Link]:
         old = before.get(_key(placement))
         is_sound = same_platform and placement not in situation.lost and old not in situation.lost
         if old != placement or not is_sound:
-            same_file = is_sound and old is not None and old == replace(placement, requests=old.requests)
+            same_file = is_sound and old is not None and old == _as_placed(placement, old)
             yield Link(placement, None if old is None else old.version, same_file)
+
+
+def _as_placed(placement: Placement, old: Placement) -> Placement:
+    """Return *placement* with all of *old* that changes no file in the store."""
+    return replace(placement, requests=old.requests, contract=old.contract, gated=old.gated)
 
 
 def _unlinks(target: Iterable[Placement], situation: Situation) -> Iterator[Unlink]:

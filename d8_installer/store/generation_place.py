@@ -28,6 +28,11 @@ class GenerationPlace:
         self.bin = bin_directory
         self.settings = settings
 
+    @property
+    def is_run(self) -> bool:
+        """Whether it is outside the profiles."""
+        return os.path.dirname(self.paths.root) == self.home.runs
+
 
 def place_of_wrapper(directory: str, environ: Mapping[str, str]) -> GenerationPlace | None:
     """Return the generation that has a wrapper in *directory*, ``bin`` or a directory in ``req``; None if none has."""

@@ -63,7 +63,7 @@ def save(home: Home, key: str, seen: SeenKubeconfigs, facts: ClusterFacts, now: 
 
     Nothing is written into a home that does not exist yet or that another user owns.
     """
-    if not private_document.is_own_directory(home.root) or not os.path.isfile(home.schema):
+    if not is_for_keeping(home):
         return
     _sweep(home, now.timestamp())
     document = private_document.read(home.cluster_facts(key)) or {}
@@ -77,7 +77,13 @@ def save(home: Home, key: str, seen: SeenKubeconfigs, facts: ClusterFacts, now: 
 
 def remember(home: Home, key: str, seen: SeenKubeconfigs) -> None:
     """Remember that these kubeconfigs lead to the cluster and user of *key*, whose facts are kept."""
-    private_document.write(home.found_facts(seen.name), {"key": key, "files": seen.states})
+    if is_for_keeping(home):
+        private_document.write(home.found_facts(seen.name), {"key": key, "files": seen.states})
+
+
+def is_for_keeping(home: Home) -> bool:
+    """Whether the home exists and belongs to this user: nothing is kept elsewhere."""
+    return private_document.is_own_directory(home.root) and os.path.isfile(home.schema)
 
 
 def load(

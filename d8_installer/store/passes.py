@@ -16,22 +16,24 @@ from d8_installer.store.kept_facts import FRESH_SECONDS, SeenKubeconfigs, file_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from d8_installer.store.kubeconfig_choice import KubeconfigChoice
     from d8_installer.store.paths import Home, ProfilePaths
 
+    Pass = Mapping[str, object]
+    """What one program's pass rests on."""
 
-class Ticket:
-    """One binary of one generation, and the settings and kubeconfigs with which its run was typed."""
 
-    __slots__ = ("binary", "choice", "home", "number", "paths", "settings")
+class PassDesk:
+    """Where the passes of one generation are, and the settings and kubeconfigs of the command that asks for them."""
 
-    def __init__(
-        self, home: Home, paths: ProfilePaths, number: int, binary: str, choice: KubeconfigChoice, settings: str
-    ) -> None:
+    __slots__ = ("choice", "home", "number", "paths", "settings")
+
+    def __init__(self, home: Home, paths: ProfilePaths, number: int, choice: KubeconfigChoice, settings: str) -> None:
         self.home = home
         self.paths = paths
         self.number = number
-        self.binary = binary
         self.choice = choice
         self.settings = settings
 
@@ -41,39 +43,54 @@ class Ticket:
         return self.home.passes(os.path.basename(self.paths.root))
 
 
-def is_valid(ticket: Ticket, now: float) -> bool:
+def has_passed(desk: PassDesk, binary: str, now: float) -> bool:
     """Whether the binary passed, and all that this rests on is as it was."""
-    document = private_document.read(ticket.file)
-    passes = {} if document is None or document.get("number") != ticket.number else document.get("passes")
-    found = passes.get(ticket.binary) if isinstance(passes, dict) else None
-    if not isinstance(found, dict) or found.get("settings") != file_state(ticket.settings):
+    found = _passes(desk).get(binary)
+    if not isinstance(found, dict) or found.get("settings") != file_state(desk.settings):
         return False
-    if found.get("asks") is not True:  # nothing is asked of a cluster
-        return found.get("asks") is False
-    seen = SeenKubeconfigs(ticket.choice)
+    rests_on = found.get("rests_on")
+    if rests_on == "plugins":
+        return True
+    seen = SeenKubeconfigs(desk.choice)
     if found.get("kubeconfigs") != [seen.name, seen.states]:
         return False
+    return rests_on == "kubeconfigs" or (rests_on == "facts" and _are_same_facts(desk.home, found, now))
+
+
+def _are_same_facts(home: Home, found: Mapping[str, object], now: float) -> bool:
     key, since, state = found.get("key"), found.get("since"), found.get("facts")
     if not isinstance(key, str) or not isinstance(since, (int, float)) or state is None:
         return False
-    return 0 <= now - since <= FRESH_SECONDS and kept_facts.state_of(ticket.home, key) == state
+    return 0 <= now - since <= FRESH_SECONDS and kept_facts.state_of(home, key) == state
 
 
-def keep(ticket: Ticket, now: float, facts: kept_facts.KeptFacts | None) -> None:
-    """Keep that the binary passed; *facts* are those that it was judged by, None if it asks nothing of a cluster.
+# -- making passes ---------------------------------------------------------------------------------------------
 
-    Nothing is written into a home that another user owns, or about facts that are not fresh.
-    """
-    if not private_document.is_own_directory(ticket.home.root) or not os.path.isfile(ticket.home.schema):
-        return
-    entry: dict[str, object] = {"settings": file_state(ticket.settings), "asks": facts is not None}
-    if facts is not None:
-        if not 0 <= now - facts.time <= FRESH_SECONDS:
-            return
-        seen = SeenKubeconfigs(ticket.choice)
-        state = kept_facts.state_of(ticket.home, facts.key)
-        entry |= {"kubeconfigs": [seen.name, seen.states], "key": facts.key, "since": facts.time, "facts": state}
-    document = private_document.read(ticket.file) or {}
-    before = document.get("passes") if document.get("number") == ticket.number else None
-    passes = {**(before if isinstance(before, dict) else {}), ticket.binary: entry}
-    private_document.write(ticket.file, {"number": ticket.number, "passes": passes})
+
+def by_plugins(desk: PassDesk) -> Pass:
+    """Return the pass of a program that asks nothing of a cluster: it holds as long as the generation is there."""
+    return {"rests_on": "plugins", "settings": file_state(desk.settings)}
+
+
+def unchecked(desk: PassDesk) -> Pass:
+    """Return the pass of a program where settings or kubeconfigs name no cluster to check it with."""
+    seen = SeenKubeconfigs(desk.choice)
+    return {**by_plugins(desk), "rests_on": "kubeconfigs", "kubeconfigs": [seen.name, seen.states]}
+
+
+def by_facts(desk: PassDesk, facts: kept_facts.KeptFacts) -> Pass:
+    """Return the pass of a program that was judged by *facts*, which are kept themselves."""
+    state = kept_facts.state_of(desk.home, facts.key)
+    return {**unchecked(desk), "rests_on": "facts", "key": facts.key, "since": facts.time, "facts": state}
+
+
+def keep(desk: PassDesk, passes: Mapping[str, Pass]) -> None:
+    """Keep the passes of binaries, but nothing in a home that another user owns."""
+    if passes and kept_facts.is_for_keeping(desk.home):
+        private_document.write(desk.file, {"number": desk.number, "passes": {**_passes(desk), **passes}})
+
+
+def _passes(desk: PassDesk) -> Mapping[str, object]:
+    document = private_document.read(desk.file)
+    passes = None if document is None or document.get("number") != desk.number else document.get("passes")
+    return passes if isinstance(passes, dict) else {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,11 +58,15 @@ class Scenario:
 _IMAGES = (
     ("tool", "v1.0.0", "one"),
     ("tool", "v1.1.0", "two"),
+    ("tool", "v1.2.0", "three"),
     ("other", "v1.0.0", "other"),
     ("third", "v1.0.0", "third"),
 )
+_CONTRACTS = {"v1.2.0": {"name": "tool", "version": "v1.2.0", "env": [{"name": "PLUGINS_CALLER"}]}}
+"""What the version says about itself: its program has a wrapper."""
 _FIRST = ("install", "tool==1.0.0", "other")
 _SECOND = ("install", "tool==1.1.0")
+_WRAPPED = ("install", "tool==1.2.0", "other")
 _PLUGIN = installed.manifest("tool", "==1.0.0")
 _ENVIRONMENT = ("sync", "--prune", "--env", "venv")
 _REQUEST = Manifest.parse(_PLUGIN.encode(), "d8.toml").requests[0].hash.hex
@@ -73,6 +79,8 @@ SCENARIOS = (
     Scenario("rollback", (_FIRST, _SECOND), ("rollback", "1"), "two", "one"),
     Scenario("gc", (_FIRST, _SECOND, ("PROJECT",)), ("gc", "--keep", "1"), "two", "two"),
     Scenario("verify", (_FIRST, _SECOND, ("DAMAGE",)), ("verify", "--fix"), "two", "two", damaged=True),
+    Scenario("wrapper", (_FIRST,), ("install", "tool==1.2.0"), "one", "three"),
+    Scenario("verify wrapper", (_WRAPPED, _SECOND, ("SPOIL",)), ("verify", "--fix"), "two", "two", damaged=True),
     # A second launch finds its file, and looks at nothing else.
     Scenario("launch", (("PLUGIN",),), ("launch", _REQUEST, "tool", "venv/bin/tool"), None, "one", (), _ENVIRONMENT),
 )
@@ -102,7 +110,9 @@ def prepare(scenario: Scenario, root: str) -> Prepared:
     """Publish the images, make the home, and count the calls of an undisturbed run."""
     images = os.path.join(root, "images")
     for name, tag, text in _IMAGES:
-        add_image(images, name, tag, executables(text, host_platform()))
+        contract = _CONTRACTS.get(tag)
+        notes = {} if contract is None else {"contract": b64encode(json.dumps(contract).encode()).decode()}
+        add_image(images, name, tag, executables(text, host_platform()), notes)
     home = os.path.join(root, "home")
     os.mkdir(home)
     for command in (("config", "set", "endpoint", f"oci-layout:{images}"), *scenario.prepared):
@@ -136,6 +146,14 @@ def _plug(home: str) -> None:
     installed.add_launchers(prefix, _PLUGIN)
 
 
+def _spoil_a_wrapper(home: str) -> None:
+    """Change the wrapper of the older generation, and leave the mode as it is."""
+    wrapper = Path(home, DATA, "profiles", "user", "generations", "1", "bin", "tool")
+    wrapper.chmod(0o755)
+    wrapper.write_bytes(b"#" * wrapper.stat().st_size)
+    wrapper.chmod(0o555)
+
+
 def _leave_a_project(home: str) -> None:
     """Sync a project, then remove it, and leave bytes that no generation names."""
     project = Path(home, "gone")
@@ -165,6 +183,7 @@ _STEPS: dict[str, Callable[[str], None]] = {
     "PLUGIN": _plug,
     "PROJECT": _leave_a_project,
     "DAMAGE": _damage,
+    "SPOIL": _spoil_a_wrapper,
 }
 
 

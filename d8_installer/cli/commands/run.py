@@ -21,14 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> RawOutput:
     """Become the program where the system can do that: its exit code and its signals are then its own."""
     from d8_installer.cli.program import execute_file, verbatim, wait_for
-    from d8_installer.model.secrets import without_secrets
     from d8_installer.ops.run import runnable
 
+    arguments = verbatim(context.arguments)
     with context.session() as session:
-        program = runnable(session, context.arguments.name)
+        program = runnable(session, context.arguments.name, arguments)
     context.talk.close()
-    command = [program.path, *verbatim(context.arguments)]
-    environ = without_secrets(context.environ)
+    command = [program.path, *arguments]
     if os.name == "posix":
-        execute_file(program.path, command, environ)
-    return RawOutput(wait_for(command, environ))
+        execute_file(program.path, command, program.environ)
+    return RawOutput(wait_for(command, program.environ))

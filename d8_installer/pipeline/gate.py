@@ -1,0 +1,157 @@
+"""The gate: before a program runs, its contract is compared with the cluster and with the other plugins (rpp.md §11).
+
+What was found met is kept as a pass, so that the next run of the same program is as quick as one without a contract.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from d8_installer.errors import D8Error, DocumentError
+from d8_installer.model.run_gate import is_checked
+from d8_installer.model.value import Struct, replace
+from d8_installer.pipeline.activation import warned_of
+from d8_installer.store import passes
+from d8_installer.store.kept_facts import FRESH_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d8_installer.model.facts import ClusterFacts, FactKind
+    from d8_installer.model.generation import Generation, Placed
+    from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.reference import ImageName
+    from d8_installer.pipeline.cluster_checks import AskFacts
+    from d8_installer.pipeline.requirement_reports import ImageReport
+    from d8_installer.pipeline.session import Session
+    from d8_installer.store.generations import ProfileStore
+    from d8_installer.store.kept_facts import KeptFacts
+    from d8_installer.store.paths import ProfilePaths
+
+
+class PlacedProgram(Struct, frozen=True, kw_only=True):
+    """A binary of a generation that is to run, and the path of its file.
+
+    *paths* are those of its profile, or of its run outside the profiles. *is_called_by_wrapper*: nobody typed ``run``.
+    """
+
+    path: str
+    generation: Generation
+    placed: Placed
+    paths: ProfilePaths
+    is_called_by_wrapper: bool = False
+
+
+def pass_gate(
+    session: Session, program: PlacedProgram, arguments: Sequence[str], *, around: Lock | None = None
+) -> None:
+    """Return if the program may run; raise a DocumentError that says what is unmet, or what reading a cluster raises.
+
+    The other plugins are those of the lock *around* the program, by default that of its own generation.
+    """
+    if program.placed.placement.contract is None or not is_checked(arguments):
+        return
+    from d8_installer.model.lock import Lock
+
+    lock = Lock.parse(program.generation.lock.encode(), "d8.lock")
+    image = lock.find(program.placed.placement.name)
+    if image is None:  # `verify` reports such a record
+        return
+    beside = lock if around is None else around
+    report = _judge(session, image, beside, session.checks.running)
+    for warning in report.warnings:
+        session.reporter.warn(warning)
+    if report.unmet:
+        of_plugins = _judge(session, image, beside, lambda _: None).unmet
+        raise _refusal(program, report, is_installed=around is None, may_skip=of_plugins != report.unmet)
+    if around is None:
+        desk = _desk(session, program.generation, program.paths)
+        with warned_of("the next run is checked anew", session.reporter.warn):
+            if not report.is_checked and not session.checks.is_switched:
+                passes.keep(desk, {program.placed.placement.binary: passes.unchecked(desk)})
+            _keep_passes(session, program.generation, lock, desk)
+
+
+def keep_passes(session: Session, generations: ProfileStore) -> None:
+    """Keep a pass for each program of the active generation that may run by the facts that were read a moment ago.
+
+    Nothing is asked, and what cannot be judged so is judged when it runs. What is outside the profiles depends on
+    another lock than its own.
+    """
+    from d8_installer.model.lock import Lock
+
+    is_run = os.path.dirname(generations.paths.root) == session.scope.home.runs
+    active = None if is_run else generations.active()
+    if active is not None:
+        lock = Lock.parse(active.lock.encode(), "d8.lock")
+        _keep_passes(session, active, lock, _desk(session, active, generations.paths))
+
+
+def _keep_passes(session: Session, generation: Generation, lock: Lock, desk: passes.PassDesk) -> None:
+    kept = session.checks.kept(oldest=FRESH_SECONDS)
+    found: dict[str, passes.Pass] = {}
+    for placed in generation.placed:
+        image = lock.find(placed.placement.name)
+        if placed.placement.contract is not None and image is not None:
+            with contextlib.suppress(D8Error):  # the run of that program says it
+                made = _pass_of(session, image, lock, desk, kept)
+                found |= {} if made is None else {placed.placement.binary: made}
+    passes.keep(desk, found)
+
+
+def _pass_of(
+    session: Session, image: LockedImage, lock: Lock, desk: passes.PassDesk, kept: KeptFacts | None
+) -> passes.Pass | None:
+    """Return the pass of an image's programs by facts that are kept, or None if that cannot be said or is not so."""
+    asked: set[FactKind] = set()
+
+    def ask(kinds: frozenset[FactKind]) -> ClusterFacts | None:
+        asked.update(kinds)
+        return kept.facts if kept is not None and kinds <= kept.facts.kinds else None
+
+    if not _judge(session, image, lock, ask).is_met:
+        return None
+    return passes.by_facts(desk, kept) if asked and kept is not None else passes.by_plugins(desk)
+
+
+def _desk(session: Session, generation: Generation, paths: ProfilePaths) -> passes.PassDesk:
+    scope = session.scope
+    return passes.PassDesk(scope.home, paths, generation.number, session.cluster.choice, scope.config_file)
+
+
+def _judge(session: Session, image: LockedImage, around: Lock, ask: AskFacts) -> ImageReport:
+    """Return what does not hold of the image's contract, and of what the plugins *around* it ask of it."""
+    from d8_installer.pipeline.requirement_reports import report_on
+
+    others = {one.name: one for one in around.images if one.name != image.name}
+    installed = {**{name: one.version for name, one in others.items()}, image.name: image.version}
+    (report,) = report_on(session, [image], ask, installed)
+    return replace(report, unmet=(*report.unmet, *_forbidden(image, others)))
+
+
+def _forbidden(image: LockedImage, others: Mapping[ImageName, LockedImage]) -> list[str]:
+    """Return what other plugins ask of this one and does not hold."""
+    from d8_installer.resolve.dependencies import Pick
+
+    return [
+        f'plugin {other.name} requires plugin "{image.name}" {bound.constraint}, but this is {image.version}'
+        for other in others.values()
+        for bound in Pick.of_lock(other).bounds
+        if bound.name == image.name and not bound.allows(image.version)
+    ]
+
+
+def _refusal(program: PlacedProgram, report: ImageReport, *, is_installed: bool, may_skip: bool) -> DocumentError:
+    name, binary = report.name, program.placed.placement.binary
+    way = f"`d8-installer check {name}` shows what it needs"
+    if not is_installed:
+        way = f"`d8-installer install {name}` installs it with what it needs"
+    skip = f"`d8-installer run --skip-cluster-checks {binary}`"
+    if program.is_called_by_wrapper:
+        skip = f"`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true {binary}`"
+    return DocumentError(
+        f"{name} {report.version} does not run here: {'; '.join(report.unmet)}",
+        hint=f"{way}; {skip} does not ask the cluster" if may_skip else way,
+    )
