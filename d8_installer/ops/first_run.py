@@ -142,7 +142,8 @@ def _provide_apart(session: Session, apart: UnmetRequest, binary: str) -> Provid
     from d8_installer.pipeline.plugin_runs import provide_separately
 
     run = provide_separately(session, apart, binary)
-    return Provided(run.path, f"{apart.why}; it runs apart from your profile")
+    path = _requested_file(run.paths, apart.request.hash.hex, binary)
+    return Provided(path if os.path.exists(path) else run.path, f"{apart.why}; it runs apart from your profile")
 
 
 def _without(plugin: DiscoveredPlugin, requests: tuple[UnmetRequest, ...]) -> DiscoveredPlugin:
