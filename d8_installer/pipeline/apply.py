@@ -87,7 +87,7 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         laid_out = None if layout is None else layout.lay_out(has_switched=switched.facts is not None)
     left_out = (*change.problems, *plan.problems)
     applied = replace(applied, plan=plan, generation=switched.number, left_out=left_out, laid_out=laid_out)
-    application.tell(applied, switched.facts)
+    application.tell(applied, switched.facts, is_complete=layout is None or layout.is_complete)
     return applied
 
 
@@ -240,10 +240,10 @@ class _Application:
 
     # -- tell ------------------------------------------------------------------------------------------------
 
-    def tell(self, applied: Applied, facts: SwitchFacts | None) -> None:
-        """Write the stamp if it speaks for everything, and tell the plugins of the switch."""
+    def tell(self, applied: Applied, facts: SwitchFacts | None, *, is_complete: bool) -> None:
+        """Write the stamp if everything *is_complete*, and tell the plugins of the switch."""
         seen = self._change.seen
-        if seen is not None and seen.is_lasting and not applied.left_out:
+        if seen is not None and seen.is_lasting and is_complete and not applied.left_out:
             with warned_of("the next sync looks at everything", self._session.reporter.warn):
                 write_stamp(self._session, self._workspace, seen, applied.plan, applied.generation)
         if facts is not None:

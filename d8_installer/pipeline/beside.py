@@ -27,6 +27,10 @@ def layout_of(session: Session, workspace: Workspace) -> D8Layout | None:
                 hint="type `d8-installer --user sync --layout d8`",
             )
         return None
+    if os.name != "posix":
+        if typed is not None:
+            raise UsageError("what is laid out for d8 has symbolic links", hint="leave --layout out on this system")
+        return None
     if typed is None and configured is None and not os.path.lexists(workspace.generations.paths.layout):
         return None
     if typed == "none" and configured is not None:

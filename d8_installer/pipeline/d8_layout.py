@@ -80,6 +80,8 @@ class D8Layout:
         self._locks = contextlib.ExitStack()
         self._plan: LayoutPlan | None = None
         self._skipped: set[str] = set()
+        self.is_complete = True
+        """Whether everything is laid out that is to be."""
 
     @classmethod
     def of(cls, session: Session, workspace: Workspace, *, ends: bool = False) -> D8Layout:
@@ -171,10 +173,10 @@ class D8Layout:
             self._session.reporter.note(why)
 
     def _in_the_way(self, foreign: tuple[str, ...]) -> DocumentError:
-        more = f", and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        more = f" and {len(foreign) - 1} more files are" if len(foreign) > 1 else " is"
         take_over = f"d8-installer import d8 --plugins-dir {shlex.quote(self._directory)}"
         return DocumentError(
-            f"{foreign[0]}{more} is in the way: d8-installer did not put it there",
+            f"{foreign[0]}{more} in the way: d8-installer did not put that there",
             hint=f"type `{take_over}`, which takes over what d8 installed, or move it away; `d8-installer sync"
             " --layout none` lays nothing out for d8 any more",
         )
@@ -232,6 +234,7 @@ class D8Layout:
             if not has_switched or self._session.scope.options.layout is not None:
                 raise
             self._session.reporter.warn(f"what is laid out for d8 is not complete, until the next sync: {error}")
+            self.is_complete = False
             return None
         return self._result(made) if not made.is_empty or self._ends else None
 

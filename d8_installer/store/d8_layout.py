@@ -6,6 +6,7 @@ the old file or the new one. The caller holds the plugin's ``install.lock``, whi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from d8_installer.store import fs, stamp
 from d8_installer.store.os_errors import refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from d8_installer.model.d8_layout import LayoutFile, OwnFile
 
@@ -82,42 +83,45 @@ def state_of(path: str) -> tuple[int, ...] | None:
 
 def put_executable(file: LayoutFile, stored: str) -> None:
     """Copy the executable *stored* to its place. A copy, since a later write through a link would change the store."""
-    fs.make_directories(os.path.dirname(file.path))
-    fs.remove(file.stage)
-    digest = hashlib.sha256()
-    with refusals("read", stored), open(stored, "rb") as source, fs.create(file.stage) as target:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            fs.write(target, chunk)
-        fs.sync(target)
-    if f"sha256:{digest.hexdigest()}" != file.content:
-        fs.remove(file.stage)
-        raise DiskError(f"{stored} is damaged", hint="type `d8-installer verify --fix`")
-    _name(file, 0o755)
+    with _staged(file):
+        digest = hashlib.sha256()
+        with refusals("read", stored), open(stored, "rb") as source, fs.create(file.stage) as target:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                fs.write(target, chunk)
+            fs.sync(target)
+        if f"sha256:{digest.hexdigest()}" != file.content:
+            raise DiskError(f"{stored} is damaged", hint="type `d8-installer verify --fix`")
+        fs.set_mode(file.stage, 0o755)
 
 
 def put_text(file: LayoutFile, text: str) -> None:
     """Write the contract *text* to its place."""
-    fs.make_directories(os.path.dirname(file.path))
-    fs.remove(file.stage)
-    with fs.create(file.stage) as target:
-        fs.write(target, text.encode())
-        fs.sync(target)
-    _name(file, 0o644)
+    with _staged(file):
+        with fs.create(file.stage) as target:
+            fs.write(target, text.encode())
+            fs.sync(target)
+        fs.set_mode(file.stage, 0o644)
 
 
 def put_link(file: LayoutFile) -> None:
     """Let the link ``current`` lead to its target."""
+    with _staged(file):
+        fs.make_link(file.content.removeprefix(LINK), file.stage)
+
+
+@contextlib.contextmanager
+def _staged(file: LayoutFile) -> Iterator[None]:
+    """Give what the context makes under the staged name its own name; remove it if that fails."""
     fs.make_directories(os.path.dirname(file.path))
     fs.remove(file.stage)
-    fs.make_link(file.content.removeprefix(LINK), file.stage)
-    fs.rename(file.stage, file.path)
-    fs.sync_directory(os.path.dirname(file.path))
-
-
-def _name(file: LayoutFile, mode: int) -> None:
-    fs.set_mode(file.stage, mode)
-    fs.rename(file.stage, file.path)
+    try:
+        yield
+        fs.rename(file.stage, file.path)
+    except BaseException:
+        with contextlib.suppress(DiskError):
+            fs.remove(file.stage)
+        raise
     fs.sync_directory(os.path.dirname(file.path))
 
 

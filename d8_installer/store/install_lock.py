@@ -59,7 +59,7 @@ def install_lock(path: str, profile: str, now: float) -> Iterator[None]:
         _take(path, profile, now)
         yield
     finally:
-        if _is_ours(path, profile):  # unless it was taken over after an hour
+        if fs.read(path, limit=_LIMIT) == _text(profile):  # unless it was taken over after an hour
             fs.remove(path)
         fs.remove_if_empty(directory)
 

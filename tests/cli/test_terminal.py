@@ -203,6 +203,7 @@ def installed_json(names: str, bin_directory: str) -> dict[str, object]:
         "withheld": [],
         "left_out": [],
         "lock": f"{os.path.dirname(bin_directory)}/profiles/user/d8.lock",
+        "laid_out": None,
     }
     return envelope("install", "ok", 0, data, [])
 

@@ -5,6 +5,7 @@ The next plain `sync` leaves the layout as the active generation is, without a l
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
 HOST = images.host_platform()
-STEP = 1 if THOROUGH else 11
+STEP = 1 if THOROUGH else 17
+ERRORS = (errno.ENOSPC, errno.EACCES, errno.EPERM) if THOROUGH else (errno.EPERM,)
+STAGES = (".new", ".staged")
 LAY_OUT = ("sync", "--layout", "d8")
 
 
@@ -73,9 +76,8 @@ class Home:
         fs.remove_tree(str(self.person.home))
         shutil.copytree(self.kept, self.person.home, symlinks=True)
 
-    def killed_at(self, call: int | None) -> driver.Ran:
-        """Run the command, and kill it at that call."""
-        fault = None if call is None else Fault(call, None)
+    def disturbed(self, fault: Fault | None) -> driver.Ran:
+        """Run the command with that fault."""
         env = self.person.variables
         return driver.run(*self.cut.command, home=str(self.person.home), fault=fault, env=env)
 
@@ -120,7 +122,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
 
 
 def test_killed_at_any_call(home: Home, record_property: Callable[[str, object], None]) -> None:
-    whole = home.killed_at(None)
+    whole = home.disturbed(None)
     assert whole.code == 0, whole
     assert home.wrong == ""
     points = range(1 + CUTS.index(home.cut) % STEP, len(whole.calls) + 1, STEP)
@@ -136,13 +138,16 @@ def test_killed_at_any_call(home: Home, record_property: Callable[[str, object],
 def tried(home: Home, at: int) -> str:
     """Kill the command at that call, look, and go on; return what is wrong, or nothing."""
     home.again()
-    done = home.killed_at(at)
+    done = home.disturbed(Fault(at, None))
     if done.code == 0 and len(done.calls) < at:
         return ""
     if done.code != -signal.SIGKILL:
         return f"it was not killed\n{done}"
-    if problem := home.runnable:
-        return problem
+    return home.runnable or about_the_rest(home)
+
+
+def about_the_rest(home: Home) -> str:
+    """Go on with a plain sync, then with the command itself; return what is wrong, or nothing."""
     for words in (("sync",), home.cut.command):
         again = home.person.run(*words)
         is_done = words != ("sync",) and again.code == 69 and "tool" not in home.person.has()
@@ -151,3 +156,24 @@ def tried(home: Home, at: int) -> str:
         if problem := home.wrong:
             return f"after {words}: {problem}\n{again}"
     return ""
+
+
+@pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
+def test_any_call_fails(home: Home, number: int) -> None:
+    """It says so, or it does without the call; no stage is left, and the next sync mends the rest."""
+    whole = home.disturbed(None)
+    wrong = []
+    for at in range(1 + (number + CUTS.index(home.cut)) % STEP, len(whole.calls) + 1, STEP):
+        home.again()
+        done = home.disturbed(Fault(at, number))
+        problem = home.runnable or ("" if whole.calls[at - 1] == "unlink" else stages(home))
+        if "Traceback" in done.err or done.code == 70 or (done.code and "error: " not in done.err):
+            problem = f"it ends badly\n{done}"
+        if problem := problem or about_the_rest(home):
+            wrong.append(f"{at}, at {whole.calls[at - 1]}: {problem}")
+    assert not wrong, "\n\n".join(wrong)
+
+
+def stages(home: Home) -> str:
+    """Return the staged files that are left, or nothing."""
+    return " ".join(name for name in (*tree(home.person.directory), *tree(home.cli)) if name.endswith(STAGES))
