@@ -73,6 +73,13 @@ def test_the_commands_page_lists_every_command_and_no_other() -> None:
     assert named == set(VERBS)
 
 
+def test_what_is_typed_instead_of_d8_is_a_command() -> None:
+    page = (ROOT / "docs/from-d8.md").read_text()
+    typed = set(re.findall(r"`d8-installer ([a-z]+)", page))
+    assert len(typed) > 10
+    assert typed <= set(VERBS)
+
+
 def test_the_exit_codes_are_those_of_the_error_tree() -> None:
     table = (ROOT / "docs/commands.md").read_text().partition("## Exit codes")[2].partition("## JSON")[0]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}

@@ -118,6 +118,11 @@ def test_a_day_of_a_program(person: Publisher) -> None:
     for more in ((), ("--locked",), ("--frozen",), ("--dry-run",), ("--prune",)):
         assert person.envelope("sync", *more)["data"]["changes"] == []
     assert person.envelope("sync", "--to", "out")["data"]["generation"] is None
+    laid_out = person.envelope("sync", "--layout", "d8", "--plugins-dir", "d8")["data"]["laid_out"]
+    assert [(one["image"], one["version"]) for one in laid_out["placed"]] == [("stronghold", "v1.4.2")]
+    (imported,) = person.envelope("import", "d8", "--plugins-dir", "d8")["data"]["plugins"]
+    assert (imported["status"], imported["version"]) == ("present", "v1.4.2")
+    assert person.envelope("sync", "--layout", "none")["data"]["laid_out"]["removed"] == ["stronghold"]
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.envelope("config", *words)["data"]["file"].endswith("config.toml")
     assert person.envelope("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
