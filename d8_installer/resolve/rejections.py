@@ -82,7 +82,7 @@ class NoneFound(Struct, frozen=True, kw_only=True):
 def unresolved(failure: NoneFound, wanted: Wanted, known: Knowledge) -> ConflictError:
     """Return the error for an image of which versions were tried, or whose needs cannot be had."""
     root = failure.root
-    hint = _way_out(failure, wanted, known) or f"see `d8-installer lock --explain {root}`"
+    hint = _way_out(failure, wanted, known) or _where_to_look(failure, wanted)
     if failure.name != root or not failure.tried:
         locked = wanted.locked.find(root)
         version = f" {locked.version}" if locked is not None else ""
@@ -103,6 +103,29 @@ def _way_out(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str | None
     if not majors:
         return None
     return f"type `d8-installer install {failure.root} --use-major N`, with the major version of {failure.root} as N"
+
+
+def _where_to_look(failure: NoneFound, wanted: Wanted) -> str:
+    """Return a command that shows more. `lock --explain` knows only what is locked."""
+    refusals = [refusal for _, refusal in failure.tried] or ([failure.refusal] if failure.refusal else [])
+    needed = next((refusal for refusal in refusals if refusal.is_dependency), None)
+    if needed is None:
+        return _shown(failure.root, wanted)
+    if needed.why == "cycle":
+        return f"ask the publisher of {failure.root} for a version without the circle"
+    if needed.why == "not published":
+        return f"ask the publisher of {failure.root} where {needed.name} is published"
+    locked = wanted.locked.find(needed.name)
+    if locked is None:
+        return _shown(needed.name, wanted)
+    return (
+        f"{needed.name} {locked.version} is installed, which no older version replaces: {_shown(needed.name, wanted)}"
+    )
+
+
+def _shown(name: ImageName, wanted: Wanted) -> str:
+    verb = "versions" if wanted.locked.find(name) is None else "lock --explain"
+    return f"see `d8-installer {verb} {name}`"
 
 
 def _other_major(refusal: Rejection, wanted: Wanted, known: Knowledge) -> int | None:

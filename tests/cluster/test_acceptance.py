@@ -150,6 +150,16 @@ def test_no_version_of_the_dependency_fits(person: Operator, ready: Deckhouse) -
     ready.publish("alpha", "v1.0.0", "v2.0.0")
     said = fails_untouched(person, 65, "install", "beta")
     assert '"alpha"' in said
+    assert "`d8-installer versions alpha`" in said
+
+
+def test_a_newer_dependency_is_installed(person: Operator) -> None:
+    """It is never replaced by an older one; what the hint says to type says who asks for it."""
+    person.ok("install", "alpha==v2.0.0")
+    said = fails_untouched(person, 65, "install", "beta")
+    assert "alpha v2.0.0 is installed" in said
+    assert "`d8-installer lock --explain alpha`" in said
+    assert "==v2.0.0" in person.ok("lock", "--explain", "alpha").out
 
 
 def test_an_older_version_whose_requirements_hold(person: Operator, ready: Deckhouse) -> None:

@@ -27,6 +27,7 @@ BOUND = 45
 """Seconds that no command may take on a busy machine, with D8_PATIENCE=1; a hang would take as long as a test may."""
 HUGE = b"[" * (40 << 20)
 CONFIG_MAP = "/api/v1/namespaces/d8-cloud-instance-manager/configmaps/registry-packages-proxy-config"
+MODULES = "/apis/deckhouse.io/v1alpha1/modules"
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ BAD_ANSWERS: dict[str, Callable[[threading.Event], Answer]] = {
 }
 
 
-@pytest.mark.parametrize("path", [CONFIG_MAP])
+@pytest.mark.parametrize("path", [CONFIG_MAP, MODULES])
 @pytest.mark.parametrize("what", BAD_ANSWERS)
 def test_an_api_server_that_answers_badly(
     ready: Deckhouse, tmp_path: Path, over: threading.Event, what: str, path: str
