@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NAMES = ("127.0.0.1", "::1", "localhost", "kubernetes.default.svc", "api.cluster.example")
 """What the API server's certificate is for."""
 ISSUER = "https://kubernetes.default.svc"
+_STOPS_IN = 1.5
+"""Nothing of a control plane is kept, so it need not wait for connections that a test left open."""
 _ETCD, _PEERS = "unix://localhost:1", "unix://localhost:2"
 
 
@@ -47,12 +49,13 @@ class ControlPlane:
 def control_plane(tools: Tools, directory: Path) -> Iterator[ControlPlane]:
     """Run a control plane whose data is in *directory*, while the context lasts."""
     with ExitStack() as stack:
-        stack.enter_context(started(_etcd(tools), directory, "etcd"))
+        stack.enter_context(started(_etcd(tools), directory, "etcd", stops_in=_STOPS_IN))
         authority, key, token = trustme.CA(), ec.generate_private_key(ec.SECP256R1()), secrets.token_urlsafe(24)
         _write_files(directory, authority, key, token)
         port = stack.enter_context(held_port())
         log = directory / "kube-apiserver.log"
-        api = stack.enter_context(started(_apiserver(tools, directory, port), directory, "kube-apiserver"))
+        command = _apiserver(tools, directory, port)
+        api = stack.enter_context(started(command, directory, "kube-apiserver", stops_in=_STOPS_IN))
         trust = ssl.create_default_context(cafile=str(directory / "ca.pem"))
         admin = stack.enter_context(Admin("127.0.0.1", port, token, trust))
 

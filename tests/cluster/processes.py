@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 SECONDS = 60
 """How long a program may take until it serves, on a machine that does much else."""
-_STOPS_IN = 10
+STOPS_IN = 10
+"""How long a program may take to end before it is killed."""
 
 
 @contextmanager
-def started(command: Sequence[str], directory: Path, name: str = "") -> Iterator[subprocess.Popen[str]]:
+def started(
+    command: Sequence[str], directory: Path, name: str = "", *, stops_in: float = STOPS_IN
+) -> Iterator[subprocess.Popen[str]]:
     """Run a program in *directory*; it logs to ``<name>.log`` there, and its stdout is a pipe."""
     with (directory / f"{name or command[0].rpartition('/')[2]}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -35,7 +38,7 @@ def started(command: Sequence[str], directory: Path, name: str = "") -> Iterator
     try:
         yield process
     finally:
-        _end(process)
+        _end(process, stops_in)
 
 
 def _end_with_us() -> list[str]:
@@ -44,10 +47,10 @@ def _end_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], stops_in: float) -> None:
     process.terminate()
     try:
-        process.wait(_STOPS_IN)
+        process.wait(stops_in)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
