@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import tomli_w
@@ -369,6 +370,30 @@ def catalogues(draw: st.DrawFn) -> Catalogue:
         versions, others = draw(_offers)
         catalogue.publish(name, "v1.5.0", *versions, on=[LINUX, *others])
     return catalogue
+
+
+NEEDY_NAMES = ("a", "b", "c", "d", "package")
+_BOUNDS = ("", ">=1", ">=1.1", "<2", "^1", "^2", ">=1.2 || <1.1")
+
+
+def _needs_of(chance: Random) -> PluginNeeds:
+    mandatory = {chance.choice(NEEDY_NAMES): chance.choice(_BOUNDS) for _ in range(chance.randrange(3))}
+    conditional = {chance.choice(NEEDY_NAMES): chance.choice(_BOUNDS) for _ in range(chance.randrange(2))}
+    return PluginNeeds(*(tuple(Need(*pair) for pair in needs.items()) for needs in (mandatory, conditional)))
+
+
+def needy_catalogue(seed: int) -> Catalogue:
+    """Return a catalogue of NEEDY_NAMES whose versions need each other: in circles too, and what cannot be had."""
+    chance, catalogue = Random(seed), Catalogue()  # noqa: S311 - the same catalogue of the same seed
+    for name in NEEDY_NAMES:
+        for tag in chance.sample(["v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0"], chance.randint(int(name != "d"), 3)):
+            catalogue.publish(name, tag, on=[LINUX])
+            if name in "abc" and chance.random() < 0.7:
+                catalogue.require(name, tag, Contract(name=name, version=tag, plugins=_needs_of(chance)))
+    return catalogue
+
+
+needy_catalogues = st.integers(0, 1 << 32).map(needy_catalogue)
 
 
 # What hostile text looks like: near TOML, near JSON, and anything.

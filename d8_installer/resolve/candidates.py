@@ -57,7 +57,8 @@ class Candidates:
                 chosen[pick.name] = pick
                 waiting += pick.mandatory
         # Two locked images may contradict each other after a merge. Then the one that is needed is decided again.
-        fitting = {name: pick for name, pick in chosen.items() if _fits(pick, chosen)}
+        needing = _needing(chosen)
+        fitting = {name: pick for name, pick in chosen.items() if _fits(pick, needing)}
         return reached(fitting, self.roots)
 
     def _as_locked(self, image: LockedImage) -> Pick:
@@ -80,15 +81,18 @@ class Candidates:
         return self._as_locked(image)
 
     def _locked_in_range(self) -> Iterator[tuple[ImageName, Version | None]]:
-        """Yield the locked versions that no dependency goes below. One that is out of range may go anywhere."""
-        for image in self._wanted.locked.images:
+        """Yield the locked versions that no dependency goes below.
+
+        One that is out of range, or that nothing asks for any more, may go anywhere.
+        """
+        locked = self._wanted.locked.images
+        in_use = reached({image.name: Pick.of_lock(image) for image in locked}, self.roots)
+        needing = _needing(self.staying)
+        for image in locked:
             demand = self._demands.get(image.name)
             is_allowed = demand is None or (demand.is_of_major(image.version) and demand.allows(image.version))
-            if (
-                is_allowed
-                and image.name not in self._wanted.selection.typed
-                and _fits(Pick.of_lock(image), self.staying)
-            ):
+            is_free = image.name not in in_use or image.name in self._wanted.selection.typed
+            if is_allowed and not is_free and _fits(in_use[image.name], needing):
                 yield image.name, Version.try_parse(image.version)
 
     # -- what the source has -----------------------------------------------------------------------------------
@@ -103,12 +107,10 @@ class Candidates:
             yield locked
         floor = self._anchors.get(name) if bounds and self._compat == "d8" else None
         for tag in self._tags(name, is_dependency=needed is not None):
-            version = Version.try_parse(tag)
-            if floor is not None and version is not None and version.compare(floor) < 0:
+            if (locked is not None and tag == locked.tag) or _is_below(tag, floor):
                 continue
-            if locked is not None and tag == locked.tag:
-                continue
-            if all(bound.allows(tag) for bound in bounds) and self._is_asked_for(name, version, bounds):
+            is_allowed = all(bound.allows(tag) for bound in bounds)
+            if is_allowed and (name in self._demands or self._is_asked_for(name, tag, bounds)):
                 yield Pick(name=name, tag=tag)
 
     def needs_tags(self, name: ImageName, bounds: tuple[Bound, ...]) -> bool:
@@ -154,14 +156,22 @@ class Candidates:
         versions.sort(key=lambda version: (version.is_stable(self._compat), version.preference_key), reverse=True)
         return [version.text for version in versions]
 
-    def _is_asked_for(self, name: ImageName, version: Version | None, bounds: Iterable[Bound]) -> bool:
+    def _is_asked_for(self, name: ImageName, tag: str, bounds: Iterable[Bound]) -> bool:
         """Whether a dependency may be this version: a pre-release only if a range names one (rpp.md §7)."""
-        if version is None or version.is_stable(self._compat) or name in self._demands:
-            return True
-        if name in self._wanted.selection.typed:
+        version = Version.try_parse(tag)
+        if version is None or version.is_stable(self._compat) or name in self._wanted.selection.typed:
             return True
         return self._compat == "d8" and any(bound.constraint for bound in bounds)
 
 
-def _fits(pick: Pick, chosen: Mapping[ImageName, Pick]) -> bool:
-    return all(bound.allows(pick.tag) for bound in bounds_on(pick.name, chosen.values()))
+def _is_below(tag: str, floor: Version | None) -> bool:
+    version = Version.try_parse(tag) if floor is not None else None
+    return version is not None and floor is not None and version.compare(floor) < 0
+
+
+def _needing(picks: Mapping[ImageName, Pick]) -> list[Pick]:
+    return [pick for pick in picks.values() if pick.bounds]
+
+
+def _fits(pick: Pick, needing: Iterable[Pick]) -> bool:
+    return all(bound.allows(pick.tag) for bound in bounds_on(pick.name, needing))

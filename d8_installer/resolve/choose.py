@@ -37,6 +37,7 @@ from d8_installer.resolve.dependencies import (
     bounds_on,
     reached,
     roots_of,
+    unmet_conditions,
     with_needs,
     without_needs,
 )
@@ -62,6 +63,9 @@ def resolve(wanted: Wanted, *, compat: Compat = "d8") -> Generator[Needs, Answer
     NotFoundError if no version is allowed, and ConflictError if requesters exclude each other or what is needed cannot
     be had. If *wanted* is lenient, the newcomer is left out instead. "go" chooses as the Go tool does (rpp.md §7, §8).
     """
+    current_lock = _as_locked(wanted)
+    if current_lock is not None:
+        return current_lock
     wanted, known = without_needs(wanted), Knowledge()
     left_out: list[LeftOut] = []
     while True:
@@ -81,6 +85,31 @@ def resolve(wanted: Wanted, *, compat: Compat = "d8") -> Generator[Needs, Answer
         return replace(resolution, left_out=(*left_out, *disagreeing))
 
 
+def _as_locked(wanted: Wanted) -> Resolution | None:
+    """Return the choices of the lock if it says exactly what is wanted: then there is nothing to search for."""
+    if wanted.selection.typed:
+        return None
+    wanted = with_needs(wanted)
+    demands = demands_of(wanted)
+    if not all(demand.will_do and demand.is_current for demand in demands.values()) or any(unmet_conditions(wanted)):
+        return None
+    adds = bool(wanted.adds)
+    choices = (
+        Choice(
+            name=locked.name,
+            tag=locked.version,
+            requirements=demand.group,
+            locked=locked,
+            kept=not adds,
+            grows=adds,
+            kept_requests=wanted.kept_requests(locked),
+        )
+        for demand in demands.values()
+        if (locked := demand.locked) is not None
+    )
+    return Resolution((*choices, *kept_choices(wanted, demands)))
+
+
 def settled(wanted: Wanted, *, compat: Compat = "d8") -> Generator[Needs, Answers, FoundVersions | NoneFound]:
     """Return what one search finds for *wanted*, and if it fails, why. No requirement is left out."""
     wanted, known = without_needs(wanted), Knowledge()
@@ -91,11 +120,14 @@ def settled(wanted: Wanted, *, compat: Compat = "d8") -> Generator[Needs, Answer
 def _searched(
     wanted: Wanted, demands: Mapping[ImageName, Demand], known: Knowledge, compat: Compat
 ) -> Generator[Needs, Answers, FoundVersions | NoneFound]:
-    """VersionSearch, after all that is known to be needed was asked in one round."""
-    again = [d for d in demands_of(with_needs(wanted)).values() if d.will_do and not d.is_current]
+    """Search, after all that is known to be needed was asked in one round."""
+    locked = demands_of(with_needs(wanted)).values()
+    again = [(d.name, d.locked.version) for d in locked if d.locked and d.will_do and not d.is_current]
     search = VersionSearch(wanted, demands, known, compat=compat)
-    yield from search.ask_ahead((demand.name, demand.locked.version) for demand in again if demand.locked)
-    return (yield from VersionSearch(wanted, demands, known, compat=compat).run())
+    yield from search.ask_ahead(again)
+    if again:  # what these need was read now
+        search = VersionSearch(wanted, demands, known, compat=compat)
+    return (yield from search.run())
 
 
 # -- the requirements that agree ---------------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ def bounds_of(contract: Contract | None, name: ImageName, tag: str) -> tuple[Bou
     for is_mandatory, needs in ((True, contract.plugins.mandatory), (False, contract.plugins.conditional)):
         for need in needs:
             _refuse_unreadable(need, name, tag)
+            if need.name == name.short and not is_mandatory:
+                continue  # a version is never present beside itself
             key = need.name, is_mandatory and need.name not in BUILT_IN
             ranges.setdefault(key, []).append(need.constraint)
     return tuple(
@@ -201,7 +203,8 @@ def unmet_conditions(wanted: Wanted) -> Iterator[tuple[Bound, LockedImage]]:
     for pick in picks.values():
         for bound in pick.bounds:
             image = wanted.locked.find(bound.name)
-            if not bound.mandatory and bound.name in picks and image and not bound.allows(image.version):
+            is_beside = not bound.mandatory and bound.name in picks and bound.name != bound.by
+            if is_beside and image is not None and not bound.allows(image.version):
                 yield bound, image
 
 

@@ -133,6 +133,7 @@ class VersionSearch:
         self._compat: Compat = compat
         self._candidates = Candidates(wanted, demands, known, compat)
         self._missing: set[FactKind] = set()
+        self._ready: set[ImageName] = set()
         self._tried = 0
 
     def ask_ahead(self, read: Iterable[tuple[ImageName, str]]) -> Generator[Needs, Answers, None]:
@@ -146,7 +147,7 @@ class VersionSearch:
         state, stack = self._start(), list[_Decision]()
         try:
             while state.tasks:
-                if self._is_unknown(state.tasks[0], state):
+                if state.tasks[0].name not in self._ready or self._needs_tags(state.tasks[0], state):
                     yield from self._ask(state)
                 task, state = state.tasks[0], replace(state, tasks=state.tasks[1:])
                 if state.has_done(task):
@@ -337,11 +338,12 @@ class VersionSearch:
         names = tuple(dict.fromkeys(task.name for task in state.tasks if self._needs_tags(task, state)))
         if names:
             self._known.learn_tags(names, (yield tuple(TagsOf(name.path) for name in names)), self._wanted)
-        dates = self._known.dates
-        while unknown := {top_of(pick) for pick in self._first_picks(state) if self._needs_date(pick)}:
+        picks, dates = self._first_picks(state), self._known.dates
+        while unknown := {top_of(pick) for pick in picks if self._needs_date(pick)}:
             dates |= yield from dates_of(sorted(unknown, key=lambda top: top.image))
-        questions = (self._candidates.questions.contract(pick.name, pick.tag) for pick in self._first_picks(state))
-        yield from self._ask_contracts([*also, *questions])
+            picks = self._first_picks(state)
+        self._ready |= {task.name for task in state.tasks}
+        yield from self._ask_contracts([*also, *(self._question(pick) for pick in picks)])
 
     def _ask_contracts(self, questions: Iterable[ContractOf]) -> Generator[Needs, Answers, None]:
         needs = tuple(question for question in dict.fromkeys(questions) if not self._known.has_read(question))
@@ -354,14 +356,8 @@ class VersionSearch:
     def _needs_date(self, pick: Pick) -> bool:
         return self._wanted.selection.created_before is not None and top_of(pick) not in self._known.dates
 
-    def _is_unknown(self, task: _Task, state: _State) -> bool:
-        if self._needs_tags(task, state):
-            return True
-        first = self._first_pick(task, state)
-        if first is None:
-            return False
-        question = self._candidates.questions.contract(first.name, first.tag)
-        return self._needs_date(first) or not self._known.has_read(question)
+    def _question(self, pick: Pick) -> ContractOf:
+        return self._candidates.questions.contract(pick.name, pick.tag)
 
     def _first_picks(self, state: _State) -> list[Pick]:
         found = [self._first_pick(task, state) for task in state.tasks if not self._needs_tags(task, state)]
@@ -384,7 +380,7 @@ class VersionSearch:
 
     def _read(self, task: _Task, pick: Pick) -> Generator[Needs, Answers, Pick]:
         """Return *pick* with its contract, and with what that needs."""
-        question = self._candidates.questions.contract(pick.name, pick.tag)
+        question = self._question(pick)
         yield from self._ask_contracts([question])
         if question in self._known.broken:
             raise _OfOneImageError(task, self._known.broken[question])
