@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.model.date import spelled
+from d8_installer.model.facts import ClusterFacts
 from d8_installer.model.resolution import LENIENT, Selection
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.driver import drive
+from d8_installer.pipeline.driver import Known, drive
 from d8_installer.pipeline.relock import cutoff_of, refuse_unknown
 from d8_installer.pipeline.requesters import gather
 from d8_installer.resolve.explain import explain
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
 
     from d8_installer.errors import D8Error
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import Explanation
+    from d8_installer.model.resolution import Explanation, Wanted
+    from d8_installer.pipeline.cluster_checks import AskFacts
     from d8_installer.pipeline.session import Session
 
 
 class Explained(Struct, frozen=True, kw_only=True):
-    """The explanation, the lock's file, the source that was asked, and the date from which versions are excluded."""
+    """The explanation, the lock's file, the source that was asked, and the date from which versions are excluded.
+
+    ``cluster`` is the cluster whose facts were used, None if none were.
+    """
 
     file: str
     source: str
     explanation: Explanation
     cutoff: datetime | None
+    cluster: str | None
     images: int
     problems: tuple[D8Error, ...] = ()
 
@@ -47,6 +53,7 @@ class Explained(Struct, frozen=True, kw_only=True):
             "locked": None if locked is None else locked.version,
             "chosen": explained.chosen,
             "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in explained.left_out],
+            "cluster": self.cluster,
             "excluded_from": None if self.cutoff is None else spelled(self.cutoff),
             "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in explained.considered],
         }
@@ -61,12 +68,25 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
         requesters.wanted(workspace.locked), selection=Selection(created_before=cutoff), strictness=LENIENT
     )
     refuse_unknown(session, workspace.profile, wanted, [name])
-    explanation = drive(explain(wanted, name), lambda: session.source, session.scope.options.connections)
+    explanation = _explanation(session, wanted, name, session.checks.choosing(workspace.profile, places=False))
     return Explained(
         file=workspace.profile.lock,
         source=session.source.name,
         explanation=explanation,
         cutoff=cutoff,
+        cluster=session.checks.cluster,
         images=len(workspace.locked.images),
         problems=requesters.problems,
     )
+
+
+def _explanation(session: Session, wanted: Wanted, name: ImageName, read_facts: AskFacts) -> Explanation:
+    """Explain by the facts that ``lock`` would choose by; they are read when a contract asks for them."""
+    wanted, known = replace(wanted, facts=ClusterFacts(kinds=frozenset())), Known()
+    while True:
+        asking = explain(wanted, name)
+        explanation = drive(asking, lambda: session.source, session.scope.options.connections, known)
+        if not explanation.missing_facts:
+            return explanation
+        kinds = frozenset() if wanted.facts is None else wanted.facts.kinds
+        wanted = replace(wanted, facts=read_facts(kinds | explanation.missing_facts))
