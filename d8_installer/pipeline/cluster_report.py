@@ -150,11 +150,10 @@ class _Asking:
         if granted:
             self._findings.append(Finding("ok", f"{user or 'this user'} may {_listed(granted)}"))
         missing = [right for right, is_allowed in answers.items() if is_allowed is False]
-        spared = [right for right in missing if is_found and right in rights.DISCOVERY_RIGHTS]
-        if spared:
-            told = f"{user or 'this user'} may not {_listed([right.purpose for right in spared], 'or')}"
-            self._findings.append(Finding("ok", f"{told}: not needed, since the endpoint is known"))
-        self._findings += [_missing(right, user) for right in missing if right not in spared]
+        of_discovery = [right for right in missing if right in rights.DISCOVERY_RIGHTS]
+        if of_discovery:
+            self._findings.append(_of_discovery(of_discovery, user, is_found=is_found))
+        self._findings += [_missing(right, user) for right in missing if right not in of_discovery]
         silent = [right.purpose for right, is_allowed in answers.items() if is_allowed is None]
         if silent:
             self._findings.append(Finding("warning", f"the API does not say whether one may {_listed(silent, 'or')}"))
@@ -233,9 +232,17 @@ def _missing(right: rights.Right, user: str | None) -> Finding:
     told = f"{user or 'this user'} may not {right.text}"
     if right is rights.DOWNLOAD:
         return Finding("error", f"{told}, so no image can be downloaded", hint=right.grant(user))
-    if right in rights.REQUIREMENT_RIGHTS:
-        return Finding("warning", f"{told}, so some requirements cannot be checked", hint=right.grant(user))
-    return Finding("warning", told, hint=right.grant(user))
+    return Finding("warning", f"{told}, so some requirements cannot be checked", hint=right.grant(user))
+
+
+def _of_discovery(missing: list[rights.Right], user: str | None, *, is_found: bool) -> Finding:
+    """Report the rights of which one is enough to find the endpoint; the hint grants one of the first two."""
+    told = f"{user or 'this user'} may not {_listed([right.purpose for right in missing], 'or')}"
+    if is_found:
+        return Finding("ok", f"{told}: not needed, since the endpoint is known")
+    return Finding(
+        "warning", f"{told}: one of these may lead to the endpoint", hint=rights.grant_any(missing[:2], user)
+    )
 
 
 def _listed(words: list[str], joint: str = "and") -> str:

@@ -104,7 +104,7 @@ def test_an_endpoint_that_is_not_found(deckhouse: Deckhouse, tmp_path: Path) -> 
     person = deckhouse.person(tmp_path / "home", [right for right in USUAL if right is not READ_CONFIG_MAP])
     lines = told(person, code=1)
     assert any(line.startswith("error: ") and "so the endpoint is not found" in line for line in lines)
-    assert any(line.startswith("warning: ") and "may not get ingresses" in line for line in lines)
+    assert any(line.startswith("warning: ") and "one of these may lead to the endpoint" in line for line in lines)
     assert "create role d8-installer-ingress" in hints(person, 1)
     assert len(deckhouse.cluster.admin.call("GET", "/api/v1/namespaces")["items"]) > 1  # the API server goes on
 
