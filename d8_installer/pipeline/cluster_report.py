@@ -99,7 +99,7 @@ class _Asking:
             return
         finally:
             self._tell_of_clock(api)
-        self._findings.append(Finding("ok", f"the API answers{f' {user}' if user else ''}"))
+        self._findings.append(Finding("ok", f"the API answers{f', and calls this user {user}' if user else ''}"))
         self._data |= {"reachable": True, "user": user}
         chosen = self._tell_of_endpoint()
         self._tell_of_rights(api, user, is_found=chosen is not None or bool(self._session.sources.named))

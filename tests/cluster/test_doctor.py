@@ -48,7 +48,7 @@ def test_all_is_well(person: Operator, deckhouse: Deckhouse) -> None:
     context, identity, api, endpoint, asked, certificate, may, spared = told(person)
     assert context == f"ok: context 'test' of the kubeconfig {person.kubeconfig}; API {deckhouse.cluster.server}"
     assert identity == f"ok: token of a service account from the kubeconfig {person.kubeconfig}, which ends in 60 min"
-    assert api == f"ok: the API answers {user}"
+    assert api == f"ok: the API answers, and calls this user {user}"
     assert endpoint == (
         f"ok: endpoint {deckhouse.front.url}, named by the ConfigMap in d8-cloud-instance-manager, found now"
     )
