@@ -136,13 +136,15 @@ def _rule(error: DocumentError) -> str:
 
 def _contract_lookup(case: Input) -> Output:
     plugin, tag = text_of(case, "plugin"), text_of(case, "tag")
-    manifests = cast("Mapping[str, Mapping[str, object]]", case["manifests"])
+    manifests = cast("Mapping[str, Mapping[str, object] | str]", case["manifests"])
     requests: list[str] = []
 
     def fetched(ref: str) -> ImageIndex | ImageManifest:
         requests.append(ref)
         document = manifests.get(ref, {"status": 404})
         call = rpp_wire.manifest_request(PLUGIN_ROOT + plugin, ref)
+        if isinstance(document, str):
+            return parse_manifest(document.encode())
         go_dialect.raise_for_status(call, int(str(document.get("status", 200))), str(document.get("body", "")).encode())
         return parse_manifest(_whole(document))
 
@@ -202,7 +204,7 @@ def _cluster_state(case: Input) -> Output:
     module = {
         "metadata": {"name": "m"},
         "status": {"conditions": case.get("conditions") or []},
-        "properties": {"version": case.get("version", case.get("module_version"))},
+        "properties": case.get("properties") or {"version": case.get("version", case.get("module_version"))},
     }
     given = {"metadata": {"annotations": {VERSION_ANNOTATION: _deckhouse_annotation(case)}}}
     documents: dict[str, object] = {
