@@ -141,7 +141,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "show",
             "show an image: its platforms, contract and requirements, and what needs it",
-            "source",
+            *("source", "checks"),
             completes="images",
             takes_name=True,
             other_words="describe info inspect",

@@ -98,6 +98,14 @@ def test_what_is_installed_needs_no_source(reader: Reader) -> None:
     assert "the published versions are not known: " in done.err
 
 
+def test_facts_are_compared_without_a_cluster(reader: Reader) -> None:
+    (reader.home / "facts.json").write_text('{"schema": 1, "cluster": "c", "modules": {}}')
+    requirements = reader.data_of("beta", "--facts", "facts.json")["requirements"]
+    assert (requirements["met"], requirements["cluster"]) == (False, "c")
+    assert requirements["unmet"] == ['plugin beta requires module "stronghold" to be enabled, but it is not']
+    assert reader.data_of("beta", "--skip-cluster-checks")["requirements"]["met"] is None
+
+
 def test_a_range_that_the_installed_version_is_not_in_is_asked_for(reader: Reader) -> None:
     reader.ok("install", "beta")
     data = reader.data_of("beta<1.1")
