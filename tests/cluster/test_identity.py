@@ -18,7 +18,7 @@ from d8_installer.model.identity import Identity
 from d8_installer.model.identity_facts import facts_of
 from tests.cluster.cluster import write_kubeconfig
 from tests.cluster.connect_proxy import connect_proxy
-from tests.cluster.faults import dripping, hanging, lying, only, relay, unchanged
+from tests.cluster.faults import dripping, hanging, lying, lying_front, only, relay, unchanged
 from tests.cluster.objects import kubeconfig
 from tests.cluster.reading import Listener, reading, who
 from tests.cluster.rights import CLI_DOWNLOAD
@@ -135,6 +135,29 @@ def test_impersonation_is_for_the_api_alone(deckhouse: Deckhouse, token: str, fi
     cluster.kubeconfig(person.kubeconfig, {"token": person.token, "as": "somebody"})
     deckhouse.publish("alpha", "v1.0.0")
     person.ok("--endpoint", f"https://{deckhouse.front.address}", "--insecure-skip-tls-verify", "versions", "alpha")
+
+
+def test_each_token_file_is_read_again_after_a_401(deckhouse: Deckhouse, tmp_path: Path) -> None:
+    deckhouse.publish("alpha", "v1.0.0")
+    person = deckhouse.person(tmp_path / "home")
+    file = tmp_path / "the-token"
+    of_kubeconfig = person.kubeconfig.parent / "me.token"
+    deckhouse.cluster.kubeconfig(person.kubeconfig, {"tokenFile": "me.token"})
+    person.allowed.add(of_kubeconfig)
+
+    def renew(received: Any) -> None:
+        if received.headers["authorization"] == "Bearer old-token":
+            for place in (file, of_kubeconfig):
+                place.write_text(person.token)
+
+    with lying_front(deckhouse.front, renew) as front:
+        words = ("--endpoint", front.url, "--insecure-skip-tls-verify", "-v", "versions", "alpha")
+        for more in (("--token-file", str(file)), ()):
+            file.write_text("old-token")
+            of_kubeconfig.write_text("old-token")
+            done = person.ok(*words, *more)
+            assert "who this is to the endpoint again" in done.err
+            assert "old-token" not in done.err
 
 
 # -- each way to the API ---------------------------------------------------------------------------------------

@@ -206,6 +206,22 @@ def tunnelling(to: str) -> Iterator[str]:
         thread.join(20)
 
 
+def test_any_certificate_of_the_chain_may_be_the_only_root() -> None:
+    """As for Go: a kubeconfig may hold an intermediate CA, or the server's own certificate."""
+    root = trustme.CA()
+    below = root.create_child_ca()
+    issued = below.issue_cert("127.0.0.1")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(server)
+    chain = [part.bytes() for part in issued.cert_chain_pems]
+    with serving(lambda _: Answer(200, b"{}"), server) as running:
+        for roots in (root.cert_pem.bytes(), below.cert_pem.bytes(), chain[0], b"# a comment\n" + b"\n".join(chain)):
+            with connected(ClientOptions(roots=roots)) as client:
+                assert client.get(running.url, {}, 99).status == 200
+        with connected(ClientOptions(roots=trustme.CA().cert_pem.bytes())) as client, pytest.raises(UnreachableError):
+            client.get(running.url, {}, 99)
+
+
 @pytest.mark.parametrize("has_memory_files", [True, False])
 def test_a_key_in_memory_reaches_the_server_and_no_disk(
     has_memory_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
