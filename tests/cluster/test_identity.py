@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from tests.cluster.rights import CLI_DOWNLOAD
 from tests.registry.servers import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cluster.cluster import Cluster
@@ -355,22 +357,34 @@ def test_a_connection_that_hangs_ends_in_time(behaviour: str, cluster: Cluster, 
     assert "the Kubernetes API does not answer" in caught.value.message
 
 
-def test_a_body_that_drips_ends_in_time(
-    cluster: Cluster, token: str, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import threading
+def slowly(over: threading.Event) -> Answer:
+    """Return a list of 10 MB at 40 KB a second: no read of it takes long, and the whole would take minutes."""
 
+    def pieces() -> Iterator[bytes]:
+        while not over.wait(0.1):
+            yield b" " * 4096
+
+    return Answer(200, headers={"Content-Length": str(10 << 20)}, pieces=pieces())
+
+
+@pytest.mark.parametrize("how", ["drips", "hangs", "is slow"])
+def test_a_request_ends_in_time(
+    how: str, cluster: Cluster, token: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("d8_installer.pipeline.cluster_access.REQUEST_LIMIT", 2.0)
     over = threading.Event()
-    for answer in (lambda _: dripping(b" " * 10_000, over), hanging(over)):
-        with lying(cluster, answer) as api:
-            cluster.kubeconfig_for(file, token=token, server=api.url)
-            begun = time.monotonic()
-            with reading(file) as access, pytest.raises(TryAgainError):
-                access.api().get("/version")
-            assert time.monotonic() - begun < 15
-            over.set()
-        over.clear()
+    answers = {
+        "drips": lambda _: dripping(b" " * 10_000, over),
+        "hangs": hanging(over),
+        "is slow": lambda _: slowly(over),
+    }
+    with lying(cluster, answers[how]) as api:
+        cluster.kubeconfig_for(file, token=token, server=api.url)
+        begun = time.monotonic()
+        with reading(file) as access, pytest.raises(TryAgainError, match="does not answer"):
+            access.api().items("/list")
+        assert time.monotonic() - begun < 15
+        over.set()
 
 
 WRONG_ANSWERS = {
