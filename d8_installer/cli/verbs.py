@@ -169,7 +169,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "import",
             "take over the plugins that d8 has installed",
-            *("trust", "dry-run"),
+            *("trust", "checks", "dry-run"),
             module="import_d8",
             other_words="adopt migrate",
         ),

@@ -157,7 +157,7 @@ def _taken_over(session: Session, workspace: Workspace, chosen: dict[ImageName, 
     edit = edited(workspace, text, f"import {' '.join(map(str, chosen))}", dry_run=dry_run)
     requesters = gather(session, workspace)
     wanted = requesters.wanted(workspace.locked, edit.manifest)
-    relocked = relock(session, _exactly(wanted, chosen))
+    relocked = relock(session, _exactly(wanted, chosen), session.checks.choosing(workspace.profile))
     lock = _with_own_hashes(relocked.lock, wanted, chosen)
     is_laid_out = layout_of(session, workspace) is not None
     change = Change(

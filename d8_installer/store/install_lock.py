@@ -97,24 +97,27 @@ def _name(draft: str, path: str) -> bool:
 
 
 def _take_over(path: str, stale: str, profile: str, now: float) -> None:
-    """Remove the lock of a killed process: ours, or one that is too old.
-
-    An old lock is moved away first and looked at again, because a live process may have put a new one there meanwhile.
-    Inodes are reused, so the time is compared too (rpp.md §18, 12).
-    """
+    """Remove the lock of a killed process: ours, or one that is too old."""
     if _is_ours(path, profile):
         fs.remove(path)
         return
     before = _look(path)
-    if before is None:
-        return
+    if before is not None and now - before.st_mtime > STALE:
+        remove_stale(path, stale, before)
+
+
+def remove_stale(path: str, stale: str, before: os.stat_result) -> None:
+    """Remove the old lock that was seen as *before*, by way of the name *stale*.
+
+    It is moved away first and looked at again, because a live process may have put a new one there meanwhile. Inodes
+    are reused, so the time is compared too (rpp.md §18, 12).
+    """
     with contextlib.suppress(DiskError):  # another process was faster
         fs.rename(path, stale)
     after = _look(stale)
     if after is not None and (after.st_ino, after.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
         fs.link_new(stale, path)
     fs.remove(stale)
-    refuse_held(path, profile, now)
 
 
 def _look(path: str) -> os.stat_result | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.errors import TryAgainError
-from d8_installer.store.install_lock import STALE, install_lock, refuse_held
+from d8_installer.store.install_lock import STALE, install_lock, refuse_held, remove_stale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +72,19 @@ def test_a_lock_that_was_taken_over_meanwhile_is_left(lock: Path) -> None:
         lock.unlink()
         lock.touch()
     assert lock.read_bytes() == b"", "d8 holds it now"
+
+
+def test_a_new_lock_in_the_inode_of_the_old_one_is_put_back(lock: Path) -> None:
+    """Another process has removed the old lock and taken its own after we looked; the Go tool would steal it."""
+    held_by_d8(lock, STALE + 1)
+    seen = lock.stat()
+    os.utime(lock, (NOW, NOW))
+    stale = lock.with_name("install.lock.stale")
+    remove_stale(str(lock), str(stale), seen)
+    assert (lock.stat().st_ino, lock.exists(), stale.exists()) == (seen.st_ino, True, False)
+    held_by_d8(lock, STALE + 1)
+    remove_stale(str(lock), str(stale), lock.stat())
+    assert list(lock.parent.iterdir()) == []
 
 
 def test_what_killed_takers_left_is_cleared_away(lock: Path) -> None:
