@@ -360,6 +360,20 @@ def test_two_clusters_do_not_share_an_endpoint(deckhouse: Deckhouse, person: Ope
     assert len(kept(person)) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("sync", "--frozen"), ("sync",), ("list",), ("verify",), ("uninstall", "alpha")],
+)
+def test_what_needs_no_source_asks_no_cluster(deckhouse: Deckhouse, person: Operator, words: tuple[str, ...]) -> None:
+    deckhouse.announce()
+    person.ok("install", "alpha")
+    with faults.relay(deckhouse.cluster.port, "drop") as api:
+        deckhouse.cluster.kubeconfig_for(person.kubeconfig, token=person.token, server=f"https://127.0.0.1:{api.port}")
+        (person.user / "stamp.json").unlink(missing_ok=True)
+        person.ok(*words)
+        assert api.connections == 0
+
+
 def test_offline_a_kept_endpoint_is_not_asked(deckhouse: Deckhouse, person: Operator) -> None:
     deckhouse.announce()
     done = person.fails(69, "--offline", "versions", "alpha")
