@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.executable import HEAD_BYTES, check_executable
 from d8_installer.model.value import replace
-from d8_installer.pipeline.admission import Gate
+from d8_installer.pipeline.admission import Admission
 from d8_installer.pipeline.change import Applied, Change
 from d8_installer.pipeline.dispensable import Dispensable
 from d8_installer.pipeline.fetch import fetch_all
@@ -42,7 +42,7 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     dispensable = Dispensable(change.lock, plan, change.asked)
     to_admit = images_to_admit(change.lock, plan, None, frozenset())
     refuse_unmet(session, change.lock, to_admit, dispensable.leave_out)
-    Gate(session, plan, None).admit(change.lock, dispensable)
+    Admission(session, plan, None).admit(change.lock, dispensable)
     fetch_all(session, dispensable.rest(plan, None, session.store), dispensable=dispensable)
     plan = dispensable.rest(plan, None, session.store)
     result = replace(result, plan=plan, left_out=(*change.problems, *plan.problems))

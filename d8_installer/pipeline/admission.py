@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.calling import UnusablePlugin
 
 
-class Gate:
+class Admission:
     """Asks the plugins about one plan: before anything is fetched, and before the switch."""
 
     def __init__(self, session: Session, plan: Plan, active: Generation | None) -> None:

@@ -30,7 +30,7 @@ from d8_installer.errors import DiskError
 from d8_installer.model.generation import Generation, Placed
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import activate, warned_of
-from d8_installer.pipeline.admission import Gate, locks_more, refuse_without_verifiers, switch_facts, tell_switched
+from d8_installer.pipeline.admission import Admission, locks_more, refuse_without_verifiers, switch_facts, tell_switched
 from d8_installer.pipeline.beside import layout_of
 from d8_installer.pipeline.change import Applied
 from d8_installer.pipeline.contracts import contracts_to_keep, keep_contracts
@@ -127,7 +127,7 @@ class _Application:
         self._change = change
         self._active = active
         self._plan = plan
-        self._gate = Gate(session, plan, active)
+        self._admission = Admission(session, plan, active)
         self._dispensable = Dispensable(change.lock, plan, change.asked, change.insist)
         # A damaged active generation counts as none for the plan, yet it is not the first one.
         self._is_first = self._generations.switch.active(self._generations.paths) is None
@@ -147,7 +147,7 @@ class _Application:
             self._generations.switch.expose(session.scope.home, self._generations.paths)
         if locks_more(workspace.locked, change.lock):
             refuse_without_verifiers(session)
-        self._gate.admit(change.lock, self._dispensable)
+        self._admission.admit(change.lock, self._dispensable)
 
     def _tell_what_is_not_placed(self) -> None:
         for placement in self._plan.withheld:
@@ -197,7 +197,7 @@ class _Application:
             reason=self._change.reason,
             bin_directory=self._workspace.bin_in(self._session.scope.home),
         )
-        self._gate.before_switch(facts)
+        self._admission.before_switch(facts)
         with all_stored(self._session, plan, self._plan_again) as members:
             keep_contracts(self._session, provided.contracts)
             self._build(plan, number, members, provided.contracts)

@@ -72,11 +72,16 @@ class ClusterChecks:
         return self._facts(kinds, self._occasion(), "report")
 
     def running(self, kinds: frozenset[FactKind]) -> ClusterFacts | None:
-        """Return the facts by which a run is checked: kept ones that are fresh, else those that are read now."""
+        """Return the facts by which a run is checked: kept ones that are fresh, else those that are read now.
+
+        If a switch skips the check, nothing is said: what a person reads then is the program's.
+        """
         from d8_installer.store.kept_facts import FRESH_SECONDS
 
         settings = self._settings()
-        if settings.mode != "never" and settings.skipped_by is None and not settings.has_facts_file:
+        if settings.skipped_by is not None and not settings.has_facts_file:
+            return None
+        if settings.mode != "never" and not settings.has_facts_file:
             kept = self.kept(oldest=FRESH_SECONDS)
             if kept is not None and kinds <= kept.facts.kinds:
                 return kept.facts

@@ -50,7 +50,7 @@ def _change(step: Link | Unlink, *, dry_run: bool) -> str:
     if step.replaces is None:
         return f"{'would install' if dry_run else 'installed'} {what}"
     if step.same_file:
-        return f"unchanged {what}: only the request for it {'would change' if dry_run else 'changed'}"
+        return f"unchanged {what}: only its request or its wrapper {'would change' if dry_run else 'changed'}"
     if step.replaces == placement.version:
         return f"{'would place' if dry_run else 'placed'} {what} again"
     verb = "would switch" if dry_run else "switched"
