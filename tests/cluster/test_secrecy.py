@@ -159,7 +159,7 @@ def test_whatever_is_refused(person: Operator, ready: Deckhouse) -> None:
     ready.cluster.kubeconfig_for(person.kubeconfig, token="nobody-knows-this")
     types(person, *ASKING)
     ready.cluster.kubeconfig_for(person.kubeconfig, token=person.token, server="https://127.0.0.1:1")
-    types(person, *ASKING, D8_PATIENCE="1")
+    types(person, ("--verbose", "install", "gamma"), ("facts",), ("--json", "doctor"), D8_PATIENCE="1")
 
 
 def test_a_password_of_the_way_there(person: Operator, ready: Deckhouse, tmp_path: Path) -> None:
@@ -176,5 +176,5 @@ def test_a_password_of_the_way_there(person: Operator, ready: Deckhouse, tmp_pat
         types(person, *ASKING)
         assert way.asked
         way.routes.clear()
-        types(person, *ASKING, D8_PATIENCE="1")
+        types(person, ("--verbose", "versions", "beta"), ("--json", "doctor"), D8_PATIENCE="1")
     assert "alpha" in person.has()
