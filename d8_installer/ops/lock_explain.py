@@ -11,6 +11,7 @@ from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.driver import Known, drive
 from d8_installer.pipeline.relock import cutoff_of, refuse_unknown
 from d8_installer.pipeline.requesters import gather
+from d8_installer.pipeline.requirement_reports import report_on
 from d8_installer.resolve.explain import explain
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Explained(Struct, frozen=True, kw_only=True):
     """The explanation, the lock's file, the source that was asked, and the date from which versions are excluded.
 
-    ``cluster`` is the cluster whose facts were used, None if none were.
+    ``cluster`` is the cluster whose facts were used, None if none were; ``unmet`` is what does not hold of the locked
+    version there.
     """
 
     file: str
@@ -35,6 +37,7 @@ class Explained(Struct, frozen=True, kw_only=True):
     cutoff: datetime | None
     cluster: str | None
     images: int
+    unmet: tuple[str, ...] = ()
     problems: tuple[D8Error, ...] = ()
 
     def as_json(self) -> dict[str, object]:
@@ -54,6 +57,7 @@ class Explained(Struct, frozen=True, kw_only=True):
             "chosen": explained.chosen,
             "left_out": [{"requester": one.requirement.requester, "why": str(one.error)} for one in explained.left_out],
             "cluster": self.cluster,
+            "unmet": list(self.unmet),
             "excluded_from": None if self.cutoff is None else spelled(self.cutoff),
             "considered": [{"tag": one.tag, "chosen": one.chosen, "why": one.why} for one in explained.considered],
         }
@@ -68,12 +72,16 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
         requesters.wanted(workspace.locked), selection=Selection(created_before=cutoff), strictness=LENIENT
     )
     refuse_unknown(session, workspace.profile, wanted, [name])
-    explanation = _explanation(session, wanted, name, session.checks.choosing(workspace.profile, places=False))
+    facts = session.checks.choosing(workspace.profile, places=False)
+    explanation = _explanation(session, wanted, name, facts)
+    locked = [] if explanation.locked is None else [explanation.locked]
+    beside = {image.name: image.version for image in workspace.locked.images}
     return Explained(
         file=workspace.profile.lock,
         source=session.source.name,
         explanation=explanation,
         cutoff=cutoff,
+        unmet=tuple(text for report in report_on(session, locked, facts, beside) for text in report.unmet),
         cluster=session.checks.cluster,
         images=len(workspace.locked.images),
         problems=requesters.problems,

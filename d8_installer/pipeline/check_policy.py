@@ -17,16 +17,13 @@ if TYPE_CHECKING:
 
 Connection = Literal["kubeconfig", "account", "none"]
 """Where a cluster is configured: in a kubeconfig, only by the account of the pod that this process runs in, nowhere."""
-Purpose = Literal["choose", "admit", "report"]
-"""What facts are for: choosing versions, admitting the chosen ones, or a report that a person typed a command for."""
+Purpose = Literal["choose", "admit", "report", "read"]
+"""What facts are for: to choose versions, to admit the chosen ones, to report on what is installed, or to be shown."""
 
 SKIP_VARIABLE = "D8_PLUGINS_SKIP_CLUSTER_CHECKS"
 _UNCHECKED = "requirements not checked"
-_WAYS = "give the facts with --facts FILE, or type --skip-cluster-checks"
-_CONFIGURE = (
-    "log in to the cluster so that there is a kubeconfig, or name one with --kubeconfig FILE; --facts FILE checks"
-    " without a cluster"
-)
+_WAYS = "--facts FILE and --skip-cluster-checks do without a cluster"
+_CONFIGURE = "log in to the cluster so that there is a kubeconfig, or name one with --kubeconfig FILE"
 
 
 class Occasion(Struct, frozen=True, kw_only=True):
@@ -65,12 +62,18 @@ def decide(
 
     Raise a ConfigError if the cluster must be asked, and cannot be.
     """
+    if purpose == "read":
+        _refuse_unreadable("the facts of the cluster cannot be read", settings, occasion, connection)
+        return Decision("cluster")
     if settings.has_facts_file:
         return Decision("file")
     if settings.skipped_by is not None:
         return Decision(None, f"{_UNCHECKED}: {settings.skipped_by}")
     if settings.mode == "always" or purpose == "report":
-        _refuse_unreadable(settings, occasion, connection)
+        try:
+            _refuse_unreadable("requirements cannot be checked", settings, occasion, connection)
+        except ConfigError as error:
+            raise error.within(hint=f"{error.hint}; {_WAYS}") from error
         return Decision("cluster")
     if settings.mode == "never":
         return Decision(None)
@@ -90,19 +93,17 @@ def _decide_automatically(occasion: Occasion, purpose: Purpose, connection: Call
     return Decision("cluster")
 
 
-def _refuse_unreadable(settings: CheckSettings, occasion: Occasion, connection: Callable[[], Connection]) -> None:
+def _refuse_unreadable(
+    what: str, settings: CheckSettings, occasion: Occasion, connection: Callable[[], Connection]
+) -> None:
+    """Raise a ConfigError that begins with *what* if there is no cluster that may be asked."""
     if occasion.is_offline:
-        raise ConfigError(f"requirements cannot be checked: {_demanded(settings)}, and the network is off", hint=_WAYS)
+        raise ConfigError(f"{what}: --offline contacts no cluster", hint="leave --offline out")
     found = connection()
     if found == "none":
-        raise ConfigError("requirements cannot be checked: no cluster is configured", hint=_CONFIGURE)
+        raise ConfigError(f"{what}: no cluster is configured", hint=_CONFIGURE)
     if found == "account" and settings.mode != "always":
         raise ConfigError(
-            "requirements cannot be checked: there is only the account of this pod, which is not used unless"
-            " cluster_checks is always",
+            f"{what}: there is only the account of this pod, which is not used unless cluster_checks is always",
             hint="type `d8-installer config set cluster_checks always`, or name a kubeconfig with --kubeconfig FILE",
         )
-
-
-def _demanded(settings: CheckSettings) -> str:
-    return "cluster_checks is always" if settings.mode == "always" else "the cluster has to be asked"

@@ -95,7 +95,7 @@ class ClusterChecks:
 
     def every_fact(self) -> ClusterFacts:
         """Read all that requirements may ask for, from the cluster. No cluster is a ConfigError."""
-        decide(CheckSettings(mode=self._settings().mode), self._occasion(), "report", self._connection)
+        decide(self._settings(), self._occasion(), "read", self._connection)
         from d8_installer.model.facts import FactKind
 
         try:

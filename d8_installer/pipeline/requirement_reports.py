@@ -63,19 +63,38 @@ def installed_images(generation: Generation) -> tuple[LockedImage, ...]:
 
 
 def report_on(
-    session: Session, images: Sequence[LockedImage], ask: AskFacts, installed: Mapping[ImageName, str]
+    session: Session,
+    images: Sequence[LockedImage],
+    ask: AskFacts,
+    installed: Mapping[ImageName, str],
+    *,
+    may_fetch: bool = True,
 ) -> tuple[ImageReport, ...]:
-    """Return whether the requirements of *images* hold, by the facts that *ask* gives, and among the *installed*."""
-    from d8_installer.pipeline.contracts import contract_of
+    """Return whether the requirements of *images* hold, by the facts that *ask* gives, and among the *installed*.
 
-    contracts = {image.name: contract_of(session, image) for image in images if image.contract is not None}
+    A contract that is not in the store is read from the source if it *may_fetch* it, and else does not count.
+    """
+    read = _at_source_too if may_fetch else _stored
+    contracts = {image.name: read(session, image) for image in images if image.contract is not None}
     kinds = frozenset(kind for contract in contracts.values() if contract for kind in contract.fact_kinds)
     facts = ask(kinds) if kinds else None
     return tuple(_report(session, image, contracts.get(image.name), facts, installed) for image in images)
 
 
+def _at_source_too(session: Session, image: LockedImage) -> Contract | None:
+    from d8_installer.pipeline.contracts import contract_of
+
+    return contract_of(session, image)
+
+
+def _stored(session: Session, image: LockedImage) -> Contract | None:
+    from d8_installer.store import contracts
+
+    return contracts.load(session.scope.home, image.top, image.contract)
+
+
 def unmet_by_kept_facts(session: Session, generation: Generation) -> dict[ImageName, tuple[str, ...]]:
-    """Return what does not hold of the images of a generation, by the facts that were read last; no cluster is asked.
+    """Return what does not hold of the images of a generation, by the facts that were read last. Nothing is asked.
 
     A contract or a record that cannot be read is a warning: it stops neither ``list`` nor ``rollback``.
     """
@@ -86,7 +105,8 @@ def unmet_by_kept_facts(session: Session, generation: Generation) -> dict[ImageN
         kept = session.checks.kept()
         facts = None if kept is None else kept.facts
         installed = {image.name: image.version for image in images}
-        reports = report_on(session, [image for image in images if image.contract], lambda _: facts, installed)
+        requiring = [image for image in images if image.contract]
+        reports = report_on(session, requiring, lambda _: facts, installed, may_fetch=False)
     except D8Error as error:
         session.reporter.warn(f"{error}; whether requirements hold is not known")
         return {}

@@ -71,7 +71,7 @@ def test_always_demands_a_cluster_for_requirements_only(person: ContractedPerson
         said = fails_untouched(person, 78, *words) if why else person.ok(*words).err
         assert why is None or why in said
     person.ok("install", "tool==2.0.0", "--skip-cluster-checks")
-    assert "the network is off" in fails_untouched(person, 78, "--offline", "check")
+    assert "--offline contacts no cluster" in fails_untouched(person, 78, "--offline", "check")
 
 
 def test_a_setting_that_is_none(person: ContractedPerson) -> None:

@@ -72,7 +72,7 @@ def test_without_a_cluster(person: Operator) -> None:
 @pytest.mark.parametrize("mode", ["auto", "always", "never"])
 def test_offline(person: Operator, mode: str) -> None:
     person.ok("config", "set", "cluster_checks", mode)
-    assert "the network is off" in person.fails(78, "--offline", "facts").err
+    assert "--offline contacts no cluster" in person.fails(78, "--offline", "facts").err
 
 
 def test_a_pods_account_is_not_taken_for_a_persons(person: Operator) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.cluster.person import Operator
     from tests.cluster.rights import Right
     from tests.command import Completed
+    from tests.registry.servers import Received
 
 __all__ = ["mounts"]
 
@@ -120,6 +121,22 @@ def test_only_the_facts_that_a_contract_asks_for_are_read(ready: Deckhouse, tmp_
     house.ok("install", "house", "kube")
 
 
+def test_each_fact_is_read_once(ready: Deckhouse, person: Operator) -> None:
+    """The newest version asks for the modules, the next one for Kubernetes, and the chosen one is admitted as well."""
+    ready.publish("many", "v3.0.0", contract=needs(modules={"nothing": ""}))
+    ready.publish("many", "v2.0.0", contract=needs(kubernetes=">= 1.28", modules={"stronghold": ""}))
+    asked: list[str] = []
+
+    def note(received: Received) -> None:
+        asked.append(received.path.partition("?")[0])
+
+    with faults.lying(ready.cluster, note) as api:
+        ready.cluster.kubeconfig_for(person.kubeconfig, token=person.token, server=api.url)
+        person.ok("install", "many", "plain")
+    assert person.has()["many"] == "v2.0.0"
+    assert sorted(asked) == ["/apis/deckhouse.io/v1alpha1/modules", "/version"]
+
+
 @pytest.mark.parametrize("switch", [["--skip-cluster-checks"], ["never"]])
 def test_switches_ask_no_cluster(ready: Deckhouse, person: Operator, switch: list[str]) -> None:
     if switch == ["never"]:
@@ -195,6 +212,9 @@ def test_the_newest_version_whose_requirements_hold(ready: Deckhouse, person: Op
     ready.cluster.module("stronghold", "v1.4.0")
     person.ok("upgrade", "tool")
     assert person.has() == {"tool": "v2.0.0"}
+    ready.cluster.module("stronghold", "v1.2.0")
+    line = '  does not fit: plugin tool requires module "stronghold" >= 1.3, but the cluster has v1.2.0'
+    assert line in person.ok("lock", "--explain", "tool").out.splitlines()
 
 
 def test_my_cluster_does_not_choose_the_versions_of_a_project(ready: Deckhouse, person: Operator) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PLAIN = Occasion()
 MODES, CONNECTIONS, PURPOSES = get_args(CheckMode), get_args(Connection), get_args(Purpose)
+CHECKING: list[Purpose] = ["choose", "admit", "report"]
+"""The purposes for which requirements are compared with facts."""
 HELD: list[str] = ["--locked", "--frozen", "--to", "bundle", "lock --check"]
 YES = [True, False]
 OCCASIONS = [
@@ -41,7 +43,7 @@ def found(connection: Connection) -> Callable[[], Connection]:
 
 
 def every_cell() -> Iterator[tuple[CheckMode, Occasion, Purpose, Connection]]:
-    return product(MODES, OCCASIONS, PURPOSES, CONNECTIONS)
+    return product(MODES, OCCASIONS, CHECKING, CONNECTIONS)
 
 
 def outcome(mode: CheckMode, occasion: Occasion, purpose: Purpose, connection: Connection) -> str | None:
@@ -85,13 +87,22 @@ def test_always_asks_the_cluster_or_is_an_error() -> None:
         assert outcome("always", occasion, purpose, connection) == asked
 
 
+@pytest.mark.parametrize("purpose", ["report", "read"])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_report_asks_the_cluster_or_is_an_error(mode: CheckMode) -> None:
+def test_a_report_asks_the_cluster_or_is_an_error(mode: CheckMode, purpose: Purpose) -> None:
     """`facts` and `check` are typed for their own sake, so the setting decides only whether a pod's account counts."""
     for occasion, connection in product(OCCASIONS, CONNECTIONS):
         usable = connection == "kubeconfig" or (connection == "account" and mode == "always")
         asked = "cluster" if usable and not occasion.is_offline else "error"
-        assert outcome(mode, occasion, "report", connection) == asked
+        assert outcome(mode, occasion, purpose, connection) == asked
+
+
+def test_facts_that_are_to_be_shown_are_those_of_the_cluster_whatever_was_typed() -> None:
+    settings = CheckSettings(skipped_by="--skip-cluster-checks", has_facts_file=True)
+    assert decide(settings, PLAIN, "read", found("kubeconfig")) == Decision("cluster")
+    with pytest.raises(ConfigError, match="the facts of the cluster cannot be read: no cluster") as caught:
+        decide(settings, PLAIN, "read", found("none"))
+    assert "--facts" not in str(caught.value.hint)
 
 
 # -- auto

@@ -49,6 +49,7 @@ def explanation_lines(result: Explained) -> list[str]:
         lines.append(f"  locked: {explanation.locked.version} for {requesters}, on {platforms}")
     lines += [f"  left out: {one.error}" for one in explanation.left_out]
     lines += [f"  compared with {result.cluster}"] if result.cluster else []
+    lines += [f"  does not fit: {text}" for text in result.unmet]
     tags = [one.tag for one in explanation.considered]
     if not tags:
         lines.append(f"  {result.source} lists no tag of it")
