@@ -96,7 +96,7 @@ def discover(api: _Reader) -> Discovered:
             answer = _Answer((), f"not allowed (status {_status(error.refusal)})")
         asked.append(f"{name}: {answer.said}")
         if answer.endpoints:
-            return Discovered(answer.endpoints[:MAX_ADDRESSES], tuple(asked))
+            return Discovered(tuple(dict.fromkeys(answer.endpoints))[:MAX_ADDRESSES], tuple(asked))
     raise UnreachableError(
         f"the cluster names no registry-packages-proxy ({'; '.join(asked)})",
         hint=f"see `kubectl -n {NAMESPACE} get pods -l app={PROXY}`, or {EXPLICIT}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, NotAllowedError
+from d8_installer.errors import D8Error, NotAllowedError, NotFoundError
 from d8_installer.model import rights
 from d8_installer.model.address import shown
 from d8_installer.model.value import Struct
@@ -56,6 +56,8 @@ class _Asking:
         self._context = context
         self._findings: list[Finding] = []
         self._data: dict[str, object] = {}
+        self._account: str | None = None
+        """The service account that the token names; it is the user's name in the API."""
 
     def report(self) -> ClusterReport:
         """Ask all; after the API has failed, nothing else is asked of it."""
@@ -80,6 +82,8 @@ class _Asking:
         except D8Error as error:
             self._findings.append(_failed(error))
             return False
+        if facts is not None and facts.subject.startswith("system:serviceaccount:"):
+            self._account = facts.subject
         finding, data = _of_identity(facts, self._context.place, self._session.scope.clock())
         self._findings.append(finding)
         self._data["identity"] = data
@@ -92,7 +96,7 @@ class _Asking:
     def _ask_api(self) -> None:
         api = self._session.cluster.api()
         try:
-            user = _user(api)
+            user = _user(api) or self._account
         except D8Error as error:
             self._findings.append(_failed(error))
             self._data["reachable"] = False
@@ -137,7 +141,9 @@ class _Asking:
         try:
             peer = search.attempt(chosen.endpoint)
         except D8Error as error:
-            self._findings.append(_failed(error))
+            hint = f"the next command asks the cluster again, and `d8-installer doctor --fix` does so now; {error.hint}"
+            failed = error.within("the kept endpoint fails", hint=hint) if chosen.is_cached else error
+            self._findings.append(_failed(failed))
             return
         finding, self._data["certificate"] = _of_certificate(peer, self._now)
         self._findings.append(finding)
@@ -200,10 +206,15 @@ def _of_certificate(peer: PeerCertificate, now: float) -> tuple[Finding, dict[st
 
 
 def _user(api: Api) -> str | None:
-    """Return the user's name as the API knows it; None if it does not say. Raise if the API does not answer."""
+    """Return the user's name as the API knows it; None if it does not say. Raise if the API does not answer.
+
+    Before Kubernetes 1.28 an API server cannot be asked.
+    """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         document = api.post(_ME, review)
+    except NotFoundError:
+        return None
     except NotAllowedError as error:
         if getattr(error, "status", 0) == 401:
             raise

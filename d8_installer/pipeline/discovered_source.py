@@ -6,13 +6,12 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from d8_installer.errors import UnreachableError
+from d8_installer.errors import D8Error, UnreachableError
 from d8_installer.model.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from d8_installer.errors import D8Error
     from d8_installer.model.source import Body, LayerRequest, ManifestBytes, Source
     from d8_installer.pipeline.endpoint_choice import ChosenEndpoint
     from d8_installer.pipeline.endpoint_search import EndpointSearch
@@ -41,6 +40,8 @@ class DiscoveredSource:
         self._lock = threading.Lock()
         self._is_kept = chosen.is_cached
         self._has_answered = False
+        self._failure: D8Error | None = None
+        """Why the cluster could not say where the endpoint is now."""
         self._name = shown(chosen.url)
         self._source = open_at(chosen, self._wait if chosen.is_cached else None)
 
@@ -82,15 +83,24 @@ class DiscoveredSource:
         return answer
 
     def _instead_of(self, failed: Source, error: D8Error | None) -> Source:
-        """Return the source that replaces *failed*; the first thread that comes asks the cluster."""
+        """Return the source that replaces *failed*; the first thread that comes asks the cluster, for all."""
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             if self._source is failed:
-                chosen = self._search.again(error)
+                chosen = self._found_again(error)
                 self._is_kept = False
                 self._name = shown(chosen.url)
                 self._source = self._open_at(chosen, None)
                 failed.close()
             return self._source
+
+    def _found_again(self, error: D8Error | None) -> ChosenEndpoint:
+        try:
+            return self._search.again(error)
+        except D8Error as failure:
+            self._failure = failure
+            raise
 
     def _wait(self, seconds: float) -> None:
         """Wait between two tries at a kept endpoint, but only if it has ever answered."""

@@ -135,6 +135,26 @@ def test_an_api_server_that_is_down(person: Operator, deckhouse: Deckhouse) -> N
     assert person.json("doctor", code=1)["cluster"]["reachable"] is False
 
 
+def test_an_api_server_that_cannot_say_who_one_is(person: Operator, deckhouse: Deckhouse) -> None:
+    """As those before Kubernetes 1.28: the rest is asked all the same, and the hints know the name from the token."""
+    deckhouse.cluster.take_away(person.account, CLI_DOWNLOAD)
+    unknown = Answer(404, b"404 page not found\n")
+    with faults.lying(deckhouse.cluster, faults.only(ME, lambda: unknown)) as liar:
+        deckhouse.cluster.kubeconfig_for(person.kubeconfig, token=person.token, server=liar.url)
+        assert f"--serviceaccount={PEOPLE}:{person.account}`" in hints(person, 1)
+
+
+def test_a_kept_endpoint_that_died(person: Operator, deckhouse: Deckhouse) -> None:
+    deckhouse.publish("alpha", "v1.0.0")
+    with faults.relay(deckhouse.front.port) as first:
+        deckhouse.announce(endpoints=[f"127.0.0.1:{first.port}"])
+        person.ok("install", "alpha")
+    deckhouse.announce()
+    assert any(line.startswith("error: the kept endpoint fails: cannot connect") for line in told(person, code=1))
+    assert "`d8-installer doctor --fix`" in hints(person, 1)
+    told(person, "--fix")
+
+
 @pytest.mark.parametrize(("minutes", "way"), [(-10, "ahead of"), (10, "behind")])
 def test_a_clock_that_is_wrong(person: Operator, deckhouse: Deckhouse, minutes: int, way: str) -> None:
     def answer(received: Received) -> Answer | None:

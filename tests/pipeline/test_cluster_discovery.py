@@ -198,5 +198,6 @@ def test_an_ipv6_address_gets_its_brackets() -> None:
 
 
 def test_only_so_many_addresses_are_tried() -> None:
-    many = [f"10.0.{number}.1:4219" for number in range(200)]
-    assert len(discover(Cluster(config=config(many, CA))).endpoints) == 16
+    many = [*["10.0.0.1:4219"] * 3, *(f"10.0.{number}.1:4219" for number in range(200))]
+    found = discover(Cluster(config=config(many, CA))).endpoints
+    assert [one.url for one in found] == [f"https://10.0.{number}.1:4219" for number in range(16)]

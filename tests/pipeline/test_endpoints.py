@@ -184,9 +184,12 @@ class Searching:
         self.opened: list[At] = []
         self.times = 0
         self.dropped = 0
+        self.failure: D8Error | None = None
 
     def again(self, _error: D8Error | None) -> ChosenEndpoint:
         self.times += 1
+        if self.failure is not None:
+            raise self.failure
         return chosen("two")
 
     def drop(self) -> None:
@@ -224,6 +227,16 @@ def test_many_threads_ask_the_cluster_once() -> None:
     for thread in threads:
         thread.join()
     assert (search.times, answers) == (1, [[f"x at {TWO}"]] * 8)
+
+
+def test_a_cluster_that_cannot_say_is_asked_once_too() -> None:
+    search = Searching(cached=True, faults={ONE: DOWN})
+    search.failure = NotAllowedError("you may not")
+    source = search.source()
+    for _ in range(3):
+        with pytest.raises(NotAllowedError, match="you may not"):
+            source.tags("x")
+    assert search.times == 1
 
 
 def test_if_the_next_one_fails_too_it_is_not_kept_and_nothing_is_asked_again() -> None:
