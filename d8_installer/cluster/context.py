@@ -44,6 +44,16 @@ class ExecPlugin(Struct, frozen=True, kw_only=True):
         return repr_without(self, "args", "env", "cluster_config")
 
 
+class OidcLogin(Struct, frozen=True):
+    """What the auth provider ``oidc`` keeps: an ID token, and whether a refresh token is there to get another one."""
+
+    id_token: str
+    can_refresh: bool = False
+
+    def __repr__(self) -> str:
+        return repr_without(self, "id_token")
+
+
 class ClusterUser(Struct, frozen=True, kw_only=True):
     """A user of a kubeconfig: every way in which it may say who it is. Secrets are not in the repr."""
 
@@ -55,6 +65,7 @@ class ClusterUser(Struct, frozen=True, kw_only=True):
     certificate: Pem | None = None
     key: Pem | None = None
     plugin: ExecPlugin | None = None
+    oidc: OidcLogin | None = None
     impersonated: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
@@ -63,7 +74,8 @@ class ClusterUser(Struct, frozen=True, kw_only=True):
     @property
     def has_secret(self) -> bool:
         """Whether the kubeconfig itself holds a secret of the user, rather than the place of one."""
-        return bool(self.token or self.password or (self.key is not None and self.key.data is not None))
+        has_key = self.key is not None and self.key.data is not None
+        return has_key or self.oidc is not None or bool(self.token or self.password)
 
 
 class ClusterContext(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Who the user of a context is, now: read from the kubeconfig, a token file, PEM files or an exec plugin (rpp.md §4.2).
 
-The order is client-go's: a token file before the token in the kubeconfig, and both before an exec plugin. A certificate
-goes with whatever else there is.
+The order is client-go's: a token file before the token in the kubeconfig, and both before an ID token or an exec
+plugin. A certificate goes with whatever else there is.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cluster.context import LOG_IN, read_small_file
-from d8_installer.errors import ConfigError
+from d8_installer.errors import ConfigError, NotAllowedError
 from d8_installer.model.identity import Identity
+from d8_installer.model.identity_facts import facts_of
 from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-    from d8_installer.cluster.context import ClusterContext, ClusterUser
+    from d8_installer.cluster.context import ClusterContext, ClusterUser, OidcLogin
 
 _MAX_TOKEN = 1 << 16
 
@@ -25,6 +27,7 @@ def read_identity(
     context: ClusterContext,
     env: Mapping[str, str],
     *,
+    now: datetime,
     has_terminal: Callable[[], bool],
     at_end: Callable[[Callable[[], None]], object],
 ) -> Identity | None:
@@ -36,21 +39,21 @@ def read_identity(
     user = context.user
     certificate, key = _certificate(user)
     token = _token(user)
-    if token or user.username or user.password or user.plugin is None:
-        if not (token or user.username or user.password or certificate):
-            return None
-        return Identity(
-            token=token or None,
-            username=None if token else user.username or (user.password and "") or None,
-            password=None if token or not (user.username or user.password) else user.password,
-            certificate=certificate,
-            key=key,
-            place=place_of(context),
-        )
-    from d8_installer.cluster.exec_plugin import run_plugin
+    if not token and user.oidc is not None:
+        token = _id_token(user.oidc, context, now)
+    if token:
+        found = Identity(token=token)
+    elif user.username or user.password:
+        found = Identity(username=user.username, password=user.password)
+    elif user.plugin is not None:
+        from d8_installer.cluster.exec_plugin import run_plugin
 
-    found = run_plugin(user.plugin, context, env, has_terminal=has_terminal, at_end=at_end)
-    if found.certificate is None and certificate is not None:
+        found = run_plugin(user.plugin, context, env, has_terminal=has_terminal, at_end=at_end)
+    elif certificate is None:
+        return None
+    else:
+        found = Identity()
+    if found.certificate is None:
         found = replace(found, certificate=certificate, key=key)
     return replace(found, place=place_of(context))
 
@@ -73,6 +76,21 @@ def _token(user: ClusterUser) -> str:
     if not token and not user.token:
         raise ConfigError(f"the token file of the kubeconfig {user.token_file!r} is empty", hint=LOG_IN)
     return token or user.token
+
+
+def _id_token(login: OidcLogin, context: ClusterContext, now: datetime) -> str:
+    """Return the ID token. One that has expired is a NotAllowedError.
+
+    It is not refreshed here: the issuer may replace the refresh token, and then kubectl's copy would be of no use.
+    """
+    facts = facts_of(Identity(token=login.id_token))
+    if login.id_token and not facts.has_expired(now):
+        return login.id_token
+    hint = "type `kubectl auth whoami` (or `d8 k auth whoami`), which renews it, or log in again"
+    raise NotAllowedError(
+        f"the id-token of {place_of(context)} {f'has expired: {facts.until}' if login.id_token else 'is missing'}",
+        hint=hint if login.can_refresh else LOG_IN,
+    )
 
 
 def _certificate(user: ClusterUser) -> tuple[bytes | None, bytes | None]:

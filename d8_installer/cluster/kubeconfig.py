@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, cast, get_args
 
-from d8_installer.cluster.context import ClusterContext, ClusterUser, ExecPlugin, InteractiveMode, Pem
+from d8_installer.cluster.context import ClusterContext, ClusterUser, ExecPlugin, InteractiveMode, OidcLogin, Pem
 from d8_installer.cluster.entry import Entry
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.value import Struct, repr_without
@@ -194,12 +194,6 @@ def _path(text: str, directory: str) -> str | None:
 
 def _user(name: str, entry: Entry, directory: str, config: object) -> ClusterUser:
     user = entry.table("user") or Entry.of(None, f"{entry.where}.user")
-    if "auth-provider" in user:
-        user.refuse(
-            "auth-provider",
-            "cannot be used: kubectl 1.26 removed auth providers",
-            "log in with a program that writes an exec plugin: kubelogin, gke-gcloud-auth-plugin; or take a token",
-        )
     has_password = bool(user.text("username") or user.text("password"))
     if has_password and user.text("token"):
         user.refuse("token", "and username exclude each other")
@@ -212,8 +206,26 @@ def _user(name: str, entry: Entry, directory: str, config: object) -> ClusterUse
         certificate=_pem(user, "client-certificate", directory),
         key=_pem(user, "client-key", directory),
         plugin=_plugin(user, directory, config),
+        oidc=_oidc(user),
         impersonated=_impersonated(user),
     )
+
+
+def _oidc(user: Entry) -> OidcLogin | None:
+    """Return the tokens of the auth provider ``oidc``, the only one that kubectl still has."""
+    provider = user.table("auth-provider")
+    if provider is None:
+        return None
+    if "exec" in user:
+        user.refuse("auth-provider", "and exec exclude each other")
+    if provider.text("name") != "oidc":
+        user.refuse(
+            "auth-provider",
+            f"{_quoted(provider.text('name'))} cannot be used: kubectl 1.26 removed it",
+            "log in with a program that writes an exec plugin: kubelogin, gke-gcloud-auth-plugin; or take a token",
+        )
+    config = provider.table("config") or Entry.of(None, provider.where)
+    return OidcLogin(config.text("id-token").strip(), bool(config.text("refresh-token")))
 
 
 def _impersonated(user: Entry) -> tuple[tuple[str, str], ...]:

@@ -136,7 +136,11 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
 
         def ask(_refused: Identity | None) -> Identity | None:
             found = read_identity(
-                self._required, self.scope.environ, has_terminal=_has_terminal, at_end=self.closing.callback
+                self._required,
+                self.scope.environ,
+                now=self.scope.clock(),
+                has_terminal=_has_terminal,
+                at_end=self.closing.callback,
             )
             if found is not None:
                 self.scope.secrets.add(found.token, found.password)

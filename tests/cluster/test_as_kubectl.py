@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,12 @@ class Given:
         self.file.write_text(f"  {self.two}\n\n")
 
 
+def oidc(given: Given, id_token: str) -> dict[str, Any]:
+    """Return a user whose ID token no issuer renews."""
+    config = {"idp-issuer-url": "https://127.0.0.1:1", "client-id": "kubernetes", "id-token": id_token}
+    return {"auth-provider": {"name": "oidc", "config": config | {"refresh-token": "secret"}}}
+
+
 USERS: dict[str, Callable[[Given], dict[str, Any]]] = {
     "a token": lambda given: {"token": given.one},
     "a token file": lambda given: {"tokenFile": str(given.file)},
@@ -51,6 +58,13 @@ USERS: dict[str, Callable[[Given], dict[str, Any]]] = {
     "a token and a plugin": lambda given: {"token": given.one, **given.plugin.user()},
     "a token file and a plugin": lambda given: {"tokenFile": str(given.file), **given.plugin.user()},
     "a plugin and an auth provider": lambda given: {"auth-provider": {"name": "oidc"}, **given.plugin.user()},
+    "an auth provider that was removed": lambda given: {"auth-provider": {"name": "gcp", "config": {}}},
+    "an ID token": lambda given: oidc(given, given.one),
+    "an ID token and a token": lambda given: {"token": given.two, **oidc(given, given.one)},
+    "an ID token and a token file": lambda given: {"tokenFile": str(given.file), **oidc(given, given.one)},
+    "an ID token and a certificate": lambda given: {**given.certificate, **oidc(given, given.one)},
+    "no ID token": lambda given: oidc(given, ""),
+    "an expired ID token": lambda given: oidc(given, given.cluster.token_until("one", time.time() - 20)),
     "a certificate": lambda given: given.certificate,
     "a certificate and a token": lambda given: {"token": given.one, **given.certificate},
     "a certificate and a plugin": lambda given: {**given.certificate, **given.plugin.user()},

@@ -279,6 +279,26 @@ def test_an_expired_token_says_when(deckhouse: Deckhouse, token: str, file: Path
     assert "refuses the token from the kubeconfig" in done.err and "it has expired: 20" in done.err
 
 
+def test_an_expired_id_token_is_renewed_by_kubectl(deckhouse: Deckhouse, tmp_path: Path) -> None:
+    person = deckhouse.person(tmp_path / "home")
+    words = ("--endpoint", f"https://{deckhouse.front.address}", "--insecure-skip-tls-verify", "versions", "alpha")
+    deckhouse.publish("alpha", "v1.0.0")
+    config = {"idp-issuer-url": "https://dex.example", "client-id": "kubernetes", "refresh-token": "refresh-secret"}
+    person.secrets.append("refresh-secret")
+    for id_token, hint in ((person.token, None), (deckhouse.cluster.token_until(person.account, 10), "renews it")):
+        user = {"auth-provider": {"name": "oidc", "config": config | {"id-token": id_token}}}
+        deckhouse.cluster.kubeconfig(person.kubeconfig, user)
+        person.secrets.append(id_token)
+        if hint is None:
+            person.ok(*words)
+        else:
+            done = person.fails(77, *words)
+            assert "has expired: 1970-01-01 00:00:10 UTC" in done.err and hint in done.err
+    del config["refresh-token"]
+    deckhouse.cluster.kubeconfig(person.kubeconfig, {"auth-provider": {"name": "oidc", "config": config}})
+    assert "the id-token of the kubeconfig" in person.fails(77, *words).err
+
+
 def test_an_unknown_context_is_an_error(deckhouse: Deckhouse, tmp_path: Path) -> None:
     person = deckhouse.person(tmp_path / "home")
     words = ("--endpoint", f"https://{deckhouse.front.address}", "--insecure-skip-tls-verify", "versions", "alpha")
