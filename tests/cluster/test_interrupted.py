@@ -5,6 +5,7 @@ The API server, and the proxy behind the front, are real until a test lets a sta
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -122,6 +123,40 @@ def test_a_token_that_expires_before_the_layer(ready: Deckhouse, tmp_path: Path)
     assert person.says("beta").startswith("beta v1.0.0 ")
 
 
+COUNTING = """#!/bin/sh
+cd "$(dirname "$0")"
+echo >> asked
+printf '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "%s"}}' \\
+  "$(sed -n "$(wc -l < asked)p" tokens)"
+"""
+"""An exec plugin that says another token each time."""
+
+
+def test_a_program_is_asked_again_in_the_middle(ready: Deckhouse, tmp_path: Path) -> None:
+    """Its first token ends before the layers: it is asked for another, once, and the person sees nothing of it."""
+    person = ready.person(tmp_path / "home")
+    tokens = [person.token, ready.cluster.token(person.account)]
+    place = person.kubeconfig.parent
+    (place / "tokens").write_text("\n".join(tokens) + "\n")
+    (place / "plugin").write_text(COUNTING)
+    (place / "plugin").chmod(0o755)
+    person.secrets += tokens
+    person.allowed.add(place / "tokens")
+    how = {"apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin", "interactiveMode": "Never"}
+    ready.cluster.kubeconfig(person.kubeconfig, {"exec": how})
+    refused = Answer(401, b"Unauthorized\n")
+
+    def ends(received: Received) -> Answer | None:
+        return refused if is_layer(received) and tokens[0] in received.headers["authorization"] else None
+
+    with faults.lying_front(ready.front, ends) as front:
+        ready.announce(endpoints=[front.host])
+        done = person.ok("install", "beta")
+    assert "401" not in done.err
+    assert (place / "asked").read_bytes() == b"\n\n"
+    assert person.says("beta").startswith("beta v1.0.0 ")
+
+
 def test_a_redirect_to_another_host(ready: Deckhouse, tmp_path: Path) -> None:
     person = ready.person(tmp_path / "home")
     with serving(lambda _: Answer()) as elsewhere:
@@ -143,6 +178,22 @@ def test_a_proxy_that_hangs(ready: Deckhouse, tmp_path: Path, over: threading.Ev
         ready.announce(endpoints=[front.host])
         said = fails_soon(person, "install", "beta", codes=(69, 75))
         assert front.host in said
+
+
+def test_a_proxy_that_drips(ready: Deckhouse, tmp_path: Path, over: threading.Event) -> None:
+    """The right bytes, one at a time, would take ten minutes."""
+    person = ready.person(tmp_path / "home")
+    program = images.script("large") + os.urandom(6000)
+    ready.publish("large", "v1.0.0", builds={images.host_platform(): program})
+    layer = images.layer_of({"plugin": program})
+
+    def drips(received: Received) -> Answer | None:
+        return faults.dripping(layer, over) if is_layer(received) else None
+
+    with faults.lying_front(ready.front, drips) as front:
+        ready.announce(endpoints=[front.host])
+        said = fails_soon(person, "install", "large", codes=(75,))
+        assert "large" in said
 
 
 def test_a_proxy_that_cuts_the_layer(ready: Deckhouse, tmp_path: Path) -> None:
