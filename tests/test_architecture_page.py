@@ -76,7 +76,7 @@ def differences(what: str, page: Iterable[str], code: Iterable[str]) -> list[str
 
 # -- the checks ----------------------------------------------------------------------------------------------
 
-OF_A_HOME = {"d8.toml", "config.toml", "tags.json", "stamp.json", "generation.json", "bin/", "req/"}
+OF_A_HOME = {"d8.toml", "config.toml", "tags.json", "stamp.json", "layout.json", "generation.json", "bin/", "req/"}
 OF_A_HOME |= {"incoming/", "arriving/", "runs/"}
 """Names of files that a home or a project has, outside the chapter that lists them."""
 
