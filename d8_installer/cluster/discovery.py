@@ -79,8 +79,12 @@ class _Answer(Struct, frozen=True):
     said: str
 
 
-def discover(api: _Reader) -> Discovered:
-    """Return the addresses that the cluster names.
+def _say_nothing(_line: str) -> None:
+    """Say nothing."""
+
+
+def discover(api: _Reader, say: Callable[[str], object] = _say_nothing) -> Discovered:
+    """Return the addresses that the cluster names; *say* gets what each object said, as soon as it is known.
 
     Raise the error of the object that ends the search (rpp.md §4.5), or an UnreachableError if none names an address.
     """
@@ -95,6 +99,7 @@ def discover(api: _Reader) -> Discovered:
                 raise _not_allowed(error, denied) from error.refusal
             answer = _Answer((), f"not allowed (status {_status(error.refusal)})")
         asked.append(f"{name}: {answer.said}")
+        say(asked[-1])
         if answer.endpoints:
             return Discovered(tuple(dict.fromkeys(answer.endpoints))[:MAX_ADDRESSES], tuple(asked))
     raise UnreachableError(

@@ -72,7 +72,9 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
         return endpoint_cache.load(self.scope.home, self.cluster.key, self.scope.clock())
 
     def again(self, error: D8Error | None) -> ChosenEndpoint:
-        """Forget the endpoint that was kept, since it failed with *error*, and ask the cluster."""
+        """Forget the kept endpoint, since it failed with *error*, and ask the cluster; offline, raise *error*."""
+        if self.scope.is_offline and error is not None:
+            raise error
         why = "does not answer" if error is None else error.message
         self.reporter.detail(f"the kept endpoint failed, so the cluster is asked again: {why}")
         self.drop()
@@ -123,9 +125,7 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
             raise UnreachableError(f"as published by the cluster, {error.message}", hint=EXPLICIT) from error
 
     def _search(self) -> ChosenEndpoint:
-        found = discover(self.cluster.api())
-        for line in found.asked:
-            self.reporter.detail(line)
+        found = discover(self.cluster.api(), self.reporter.detail)
         endpoint, tried = first_verified(found.endpoints, self.attempt)
         for line in tried:
             self.reporter.detail(line)

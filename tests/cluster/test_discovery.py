@@ -147,7 +147,8 @@ def test_a_missing_right_is_named_and_its_hint_can_be_pasted(
 ) -> None:
     cluster = deckhouse.cluster
     cluster.take_away(person.account, right)
-    done = person.fails(77, "versions", "alpha")
+    done = person.fails(77, "-v", "versions", "alpha")
+    assert "ConfigMap d8-cloud-instance-manager/registry-packages-proxy-config: not there\n" in done.err
     assert f"system:serviceaccount:{PEOPLE}:{person.account} may not {named}" in done.err
     assert EXPLICIT in done.err
     grant_by_hint(deckhouse, done.err, tmp_path)
@@ -380,6 +381,9 @@ def test_offline_a_kept_endpoint_is_not_asked(deckhouse: Deckhouse, person: Oper
     assert "this run is offline" in done.err
     person.ok("install", "alpha")
     person.ok("--offline", "install", "alpha")
+    done = person.fails(69, "--offline", "versions", "alpha")
+    assert f"{deckhouse.front.address} was not asked: this run is offline" in done.err
+    assert len(kept(person)) == 1
 
 
 def test_the_answer_of_the_api_is_bounded(deckhouse: Deckhouse, person: Operator) -> None:
