@@ -222,7 +222,7 @@ def test_our_checks_say_what_is_wrong() -> None:
         context = check_context(**facts)
         return {check.name: [finding.level for finding in check.run(context)] for check in OURS}
 
-    well = {"binaries": ["ok"], "endpoint": ["ok"], "home": ["ok"], "path": ["ok"], "plugins": []}
+    well = {"binaries": ["ok"], "d8": [], "endpoint": ["ok"], "home": ["ok"], "path": ["ok"], "plugins": []}
     assert levels() == well
     assert levels(is_on_path=False) == well | {"path": ["warning"]}
     assert levels(endpoint=None) == well | {"endpoint": ["warning"]}
