@@ -14,6 +14,7 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 QUICK = (
     *("conformance", "fast", "merge", "model", "plan", "resolve", "property/test_linear.py", "test_errors.py"),
     *(f"plugin/test_{name}.py" for name in ("discovery", "hookspec", "self_installation")),
+    "pipeline/test_check_policy.py",
     *(f"proxy/test_{name}.py" for name in ("access", "app", "dialect", "roots")),
     *(f"publish/test_{name}.py" for name in ("push", "wheel_file", "wheel_tags")),
     *(f"registry/test_{name}.py" for name in ("bundle", "fallback", "pages", "wire")),

@@ -315,3 +315,42 @@ def test_what_is_in_place_stops_no_other_command(person: ContractedPerson) -> No
     assert 'module "stronghold"' in person.fails(65, "upgrade", "tool", "--facts", facts).err
     person.ok("uninstall", "tool")
     assert person.has() == {"plain": "v1.0.0"}
+
+
+def needing_base(person: ContractedPerson) -> None:
+    """Publish an image that needs another one, which requires a module."""
+    person.publish_with("base", "v1.0.0", STRONGHOLD)
+    person.publish_with("top", "v1.0.0", requiring(plugins={"mandatory": members("base >=1")}))
+
+
+def test_what_is_needed_does_not_fit(person: ContractedPerson) -> None:
+    needing_base(person)
+    person.project(MANIFEST.replace("tool", "top"))
+    person.ok("lock", cwd="project")
+    facts = str(person.home / person.facts())
+    said = person.fails(65, "sync", "--locked", "--facts", facts, cwd="project").err
+    assert "base v1.0.0" in said
+    assert person.has(cwd="project") == {}
+    person.ok(
+        "sync", "--locked", "--facts", str(person.home / person.facts(modules=["stronghold v1.3.0"])), cwd="project"
+    )
+    assert person.has(cwd="project").keys() == {"top", "base"}
+
+
+def test_what_a_plugins_image_needs_does_not_fit(person: ContractedPerson) -> None:
+    needing_base(person)
+    person.publish("plain", "v1.0.0")
+    person.pipx("d8-plug-top", MANIFEST.replace("tool", "top"))
+    person.pipx("d8-plug-plain", MANIFEST.replace("tool", "plain"))
+    person.ok("lock", "--skip-cluster-checks")
+    done = person.fails(65, "sync", "--locked", "--facts", person.facts())
+    assert 'module "stronghold"' in done.err
+    assert person.has() == {"plain": "v1.0.0"}, "what needs a program does not come without it"
+
+
+def test_a_dependency_that_fits_is_taken(person: ContractedPerson) -> None:
+    needing_base(person)
+    person.publish("base", "v1.1.0")
+    person.publish_with("base", "v2.0.0", requiring(kubernetes=">=1.99"))
+    person.ok("install", "top", "--facts", person.facts())
+    assert person.has() == {"top": "v1.0.0", "base": "v1.1.0"}
