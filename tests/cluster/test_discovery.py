@@ -388,7 +388,7 @@ def test_offline_a_kept_endpoint_is_not_asked(deckhouse: Deckhouse, person: Oper
 
 def test_the_answer_of_the_api_is_bounded(deckhouse: Deckhouse, person: Operator) -> None:
     def bare(received: Received) -> Answer | None:
-        many = Answer.json({"data": {"endpoints": json.dumps(["127.0.0.1:1"] * 5000)}})
+        many = Answer.json({"data": {"endpoints": json.dumps([f"127.0.0.1:{port}" for port in range(1, 5000)])}})
         return many if "configmaps" in received.path else None
 
     with faults.lying(deckhouse.cluster, bare) as liar:
