@@ -212,29 +212,23 @@ class _Work:
         if name in self._taken and self._taken[name] not in mixed:
             return ours if self._taken[name] == "ours" else theirs
         try:
-            if mixed or (("base", name) in self._versions.torn and not _same(ours, theirs)):
+            if mixed:
                 raise _ClashingError
             if self._versions.base is None and (ours is None or theirs is None):
                 return ours or theirs
-            left = ours or theirs
-            if base is not None and left is not None and (ours is None) != (theirs is None) and _is_needed_only(left):
-                return self._left(name, base, left)
+            is_torn = ("base", name) in self._versions.torn
+            both_changed = not _same(ours, theirs) and (is_torn or not (_same(base, ours) or _same(base, theirs)))
+            if both_changed and _follows(ours, theirs):
+                self.unsettled.add(name)
+                return self._within(base, ours, theirs) if ours and theirs else ours or theirs
+            if is_torn and both_changed:
+                raise _ClashingError
             if ours is None or theirs is None or _same(base, ours) or _same(base, theirs):
                 return _three(base, ours, theirs)
             return ours if _same(ours, theirs) else self._within(base, ours, theirs)
         except _ClashingError:
             self.clashes.append(Clash(name=name, base=base, ours=ours, theirs=theirs, mixed=mixed))
             return ours
-
-    def _left(self, name: ImageName, base: LockedImage, left: LockedImage) -> LockedImage | None:
-        """Return the entry of an image that one side removed, and that is there only for images that need it.
-
-        Whether it stays follows from those: if the other side changed it, it is pinned again, or dropped.
-        """
-        if _same(base, left):
-            return None
-        self.unsettled.add(name)
-        return left
 
     def _within(self, base: LockedImage | None, ours: LockedImage, theirs: LockedImage) -> LockedImage | None:
         """Merge an entry that both sides changed, or added."""
@@ -272,9 +266,15 @@ class _Work:
             return ours
 
 
-def _is_needed_only(image: LockedImage) -> bool:
-    """Whether no manifest and no plugin asks for the image: it is there for images that need it."""
-    return all(needing_image(requester) is not None for requester, _ in image.requests)
+def _follows(ours: LockedImage | None, theirs: LockedImage | None) -> bool:
+    """Whether the image is there only for others that need it, in one version.
+
+    Then who asks for it, and whether it stays, follows from those.
+    """
+    sides = [image for image in (ours, theirs) if image is not None]
+    requesters = [requester for image in sides for requester, _ in image.requests]
+    is_one = len({_choice(image) for image in sides}) == 1
+    return is_one and all(needing_image(requester) is not None for requester in requesters)
 
 
 def _choice(image: LockedImage) -> tuple[str, object]:

@@ -249,3 +249,50 @@ def test_a_clash_stands_between_markers_and_is_read_again(base: Lock, ours: Lock
     assert [clash.name for clash in merge(again).clashes] == images
     assert merge(again).unsettled == merged.unsettled
     assert merge(again).lock.images == merged.lock.images
+
+
+# -- what images need --------------------------------------------------------------------------------------------------
+
+
+def needed(*requesters: str, version: str = "v1.0.0") -> LockedImage:
+    digest = Digest("1" * 64)
+    return LockedImage(
+        name=ImageName("alpha"),
+        version=version,
+        index=digest,
+        binaries=(("alpha", "plugin"),),
+        requests=tuple((who, digest) for who in sorted(requesters)),
+        platforms=(("linux-amd64", Pin(child=digest, layer=digest, size=1)),),
+    )
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_image_that_is_only_needed_stays_if_anything_still_needs_it(swapped: bool) -> None:
+    """One side removed the last image that needed it there; the other side has another one that needs it."""
+    base, removed, other = needed("image:beta"), None, needed("image:beta", "image:gamma")
+    ours, theirs = (other, removed) if swapped else (removed, other)
+    merged = merge(three(base, ours, theirs))
+    assert merged.clashes == ()
+    assert merged.unsettled == {ImageName("alpha")}
+    assert merged.lock.images == (other,)
+
+
+def test_an_image_that_somebody_wants_is_still_a_conflict() -> None:
+    base, other = needed("d8.toml"), needed("d8.toml", "image:gamma")
+    assert len(merge(three(base, None, other)).clashes) == 1
+    versions = (needed("image:beta", version=f"v{number}.0.0") for number in (1, 2, 3))
+    assert len(merge(three(*versions)).clashes) == 1
+
+
+def test_the_needs_are_those_of_the_version_that_counts() -> None:
+    base = needed("d8.toml")
+    ours = replace(base, needs=(("x", ""),), contract=Digest("2" * 64))
+    theirs = replace(base, version="v2.0.0", needs=(("y", ""),), contract=Digest("3" * 64))
+    for sides in ((ours, theirs), (theirs, ours)):
+        (image,) = merge(three(base, *sides)).lock.images
+        assert (image.version, image.needs, image.contract) == ("v2.0.0", theirs.needs, theirs.contract)
+
+
+def three(base: LockedImage | None, ours: LockedImage | None, theirs: LockedImage | None) -> Versions:
+    locks = [Lock.of([] if image is None else [image]) for image in (base, ours, theirs)]
+    return Versions(base=locks[0], ours=locks[1], theirs=locks[2])

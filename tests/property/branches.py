@@ -5,6 +5,8 @@ A project is a manifest (name to Want) and the versions that are locked; its loc
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,15 @@ PLATFORMS = ("darwin-arm64", "linux-amd64", "linux-arm64")
 VERSIONS = ("v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0")
 RANGES = ("*", "^1", ">=1.1", "~1.2", "<1.2")
 _NOTHING = Digest("0" * 64)
+NEEDED = "n"
+"""An image that no manifest asks for: others need it, always so that its newest version is right."""
+NEEDS = {
+    **{("a", version): "" for version in VERSIONS},
+    ("b", "v1.1.0"): ">=1",
+    ("b", "v2.0.0"): ">=1.1",
+    ("c", "v1.0.0"): "^2",
+}
+"""What versions of images need of it."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +79,25 @@ def manifest_text(wants: Mapping[str, Want]) -> str:
     return tomli_w.dumps({"schema": 1, "images": images})
 
 
+def contract(name: str, version: str, constraint: str) -> dict[str, str]:
+    """Return the annotation of an image that needs NEEDED."""
+    needs = [{"name": NEEDED, "constraint": constraint}]
+    document = {"name": name, "version": version, "requirements": {"plugins": {"mandatory": needs}}}
+    return {"contract": base64.b64encode(json.dumps(document).encode()).decode()}
+
+
 class World:
     """A registry on disk, read as the command reads it."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self._tops = {}
-        for name in NAMES:
+        for name in (*NAMES, NEEDED):
             for version in VERSIONS:
                 builds = executables(f"{name} {version}", *PLATFORMS)
-                self._tops[name, version] = add_image(root, name, version, builds)
+                constraint = NEEDS.get((name, version))
+                annotations = {} if constraint is None else contract(name, version, constraint)
+                self._tops[name, version] = add_image(root, name, version, builds, annotations)
         self._source = LayoutSource(root)
 
     def branch(self, wants: Mapping[str, Want], versions: Mapping[str, str]) -> Branch:
