@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.model.contract import BUILT_IN
 from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.value import Struct, field, replace
 
@@ -130,6 +131,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     ``present`` has the requesters that ask for nothing, too. ``platforms`` are demanded of every image besides what
     the requests demand, as a setting of the project; ``adds`` are demanded this once, and change nothing else of a
     lock entry that is current. ``facts`` are what is known of the cluster; None if nothing of it is checked.
+    ``built_in`` are plugins that count as installed.
 
     Among the requirements are those of images that need other ones, as the lock has them (``with_needs`` in
     ``resolve/dependencies.py``). Resolving makes them anew.
@@ -144,6 +146,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     selection: Selection = Selection()
     kept: KeptRequests = KeptRequests()
     facts: ClusterFacts | None = None
+    built_in: frozenset[str] = BUILT_IN
 
     def keeps(self, name: ImageName, requester: str) -> bool:
         """Whether the lock entry of *name* keeps the request of *requester*, which does not ask for the image now."""

@@ -68,7 +68,7 @@ class Candidates:
         if question not in self._known.contracts:
             return pick
         contract = self._known.contracts[question]
-        bounds = bounds_of(contract, image.name, image.version)
+        bounds = bounds_of(contract, image.name, image.version, self._wanted.built_in, compat=self._compat)
         return replace(pick, bounds=bounds, contract=contract, is_locked=set(bounds) == set(pick.bounds))
 
     def _dependency_as_locked(self, name: ImageName) -> Pick | None:
@@ -112,6 +112,11 @@ class Candidates:
             is_allowed = all(bound.allows(tag) for bound in bounds)
             if is_allowed and (name in self._demands or self._is_asked_for(name, tag, bounds)):
                 yield Pick(name=name, tag=tag)
+
+    def is_typed(self, needed: Bound | None, pick: Pick) -> bool:
+        """Whether the Go tool takes a version that was typed whatever the cluster says (rpp.md §7)."""
+        demand = self._demands.get(pick.name)
+        return self._compat == "go" and needed is None and demand is not None and demand.exact_tag == pick.tag
 
     def needs_tags(self, name: ImageName, bounds: tuple[Bound, ...]) -> bool:
         """Whether the tags of an image must be known to decide it, and are not."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from d8_installer.model.contract import Contract, Need
     from d8_installer.model.lock import LockedImage
     from d8_installer.model.resolution import Wanted
+    from d8_installer.model.version import Compat
 
 
 class Bound(Struct, frozen=True, kw_only=True):
@@ -45,6 +46,18 @@ class Bound(Struct, frozen=True, kw_only=True):
             return True
         version = Version.try_parse(tag)
         return version is not None and Specifier.parse(self.constraint, compat="go").allows(version)
+
+    def excludes(self, tag: str, compat: Compat) -> bool:
+        """Whether an installed image with this bound excludes *tag*.
+
+        The Go tool reads a constraint that is empty or malformed as one that excludes all (rpp.md §16).
+        """
+        if compat == "d8":
+            return not self.allows(tag)
+        try:
+            return not self.constraint or not self.allows(tag)
+        except DocumentError:
+            return True
 
     @property
     def requirement(self) -> Requirement:
@@ -81,22 +94,29 @@ class Pick(Struct, frozen=True, kw_only=True):
         return (bound for bound in self.bounds if bound.mandatory)
 
 
-def bounds_of(contract: Contract | None, name: ImageName, tag: str) -> tuple[Bound, ...]:
+def bounds_of(
+    contract: Contract | None, name: ImageName, tag: str, built_in: frozenset[str] = BUILT_IN, *, compat: Compat = "d8"
+) -> tuple[Bound, ...]:
     """Return what the *contract* of a version needs of other images, in its order, each image at most twice.
 
     A name that is none and a constraint that cannot be read are DocumentErrors that name the version. Plugins that are
-    built into d8 count only if an image of that name is there (rpp.md §8).
+    *built_in* count only if an image of that name is there, and for "go" never (rpp.md §8).
     """
     if contract is None:
         return ()
+    needs = [(True, need) for need in contract.plugins.mandatory] + [(False, n) for n in contract.plugins.conditional]
     ranges: dict[tuple[str, bool], list[str]] = {}
-    for is_mandatory, needs in ((True, contract.plugins.mandatory), (False, contract.plugins.conditional)):
-        for need in needs:
-            _refuse_unreadable(need, name, tag)
-            if need.name == name.short and not is_mandatory:
-                continue  # a version is never present beside itself
-            key = need.name, is_mandatory and need.name not in BUILT_IN
-            ranges.setdefault(key, []).append(need.constraint)
+    bounds = []
+    for is_mandatory, need in needs:
+        if compat == "go":  # it reads constraints one by one, and when they matter
+            other = ImageName(need.name)
+            bounds.append(Bound(by=name, name=other, constraint=need.constraint, mandatory=is_mandatory))
+            continue
+        _refuse_unreadable(need, name, tag)
+        if need.name != name.short or is_mandatory:  # a version is never present beside itself
+            ranges.setdefault((need.name, is_mandatory and need.name not in built_in), []).append(need.constraint)
+    if compat == "go":
+        return tuple(bound for bound in bounds if bound.name.short not in built_in)
     return tuple(
         Bound(by=name, name=ImageName(other), constraint=_joined(constraints), mandatory=mandatory)
         for (other, mandatory), constraints in ranges.items()

@@ -357,7 +357,7 @@ def _entry(choice: Choice, wanted: Wanted, index: Digest | None, pins: Mapping[s
             binaries = {**dict(choice.locked.binaries), **binaries}
             optional = optional and choice.locked.optional
     contract = choice.contract
-    bounds = bounds_of(contract, choice.name, choice.tag)
+    bounds = bounds_of(contract, choice.name, choice.tag, wanted.built_in)
     return LockedImage(
         name=choice.name,
         version=choice.tag,

@@ -99,10 +99,11 @@ def _way_out(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str | None
         return "change the cluster, or type the same command with --skip-cluster-checks"
     if wanted.selection.use_major is not None:
         return None
-    majors = {major for refusal in refusals if (major := _other_major(refusal, wanted, known)) is not None}
-    if not majors:
+    newest = Version.try_parse(failure.tried[0][0]) if failure.tried else None
+    if newest is None or not any(_other_major(refusal, wanted, known) is not None for refusal in refusals):
         return None
-    return f"type `d8-installer install {failure.root} --use-major N`, with the major version of {failure.root} as N"
+    command = f"d8-installer install {failure.root} --use-major {newest.major}"
+    return f"let what it needs leave its major version: `{command}`"
 
 
 def _where_to_look(failure: NoneFound, wanted: Wanted) -> str:

@@ -230,7 +230,12 @@ class VersionSearch:
             if (yield from self._is_too_new(pick)):
                 return Rejection(why="date", text="it is too new", name=pick.name)
             pick = yield from self._read(task, pick)
-        refusal = self._refusal(decision, pick)
+        try:
+            refusal = self._refusal(decision, pick)
+            for need in pick.mandatory:
+                need.allows(pick.tag)
+        except DocumentError as error:  # only with "go", which reads a constraint when it matters
+            raise _OfOneImageError(task, error) from error
         if refusal is not None:
             return refusal
         decision.pick = pick
@@ -260,10 +265,11 @@ class VersionSearch:
     def _refusal(self, decision: _Decision, pick: Pick) -> Rejection | None:
         """Return why *pick* cannot be taken beside what is decided, or None."""
         path, chosen = decision.task.path, decision.state.chosen
-        if not self._is_the_locked(pick) and (unmet := self._unmet(decision.task, pick)):
+        is_admitted = self._is_the_locked(pick) or self._candidates.is_typed(decision.task.need, pick)
+        if not is_admitted and (unmet := self._unmet(decision.task, pick)):
             return Rejection(why="facts", text="; ".join(unmet), name=pick.name, path=path)
-        for bound in decision.bounds:
-            if not bound.allows(pick.tag):  # only with "go": otherwise it is no candidate
+        for bound in decision.bounds:  # only with "go": otherwise it is no candidate
+            if bound != decision.task.need and bound.excludes(pick.tag, self._compat):
                 text = f"reverse conflict: plugin {bound.by} requires {pick.name} {bound.constraint}"
                 return Rejection(why="reverse", text=text, name=bound.by, path=path)
         for bound in pick.bounds:
@@ -386,7 +392,8 @@ class VersionSearch:
             raise _OfOneImageError(task, self._known.broken[question])
         contract = self._known.contracts.get(question)
         try:
-            return replace(pick, contract=contract, bounds=bounds_of(contract, pick.name, pick.tag))
+            bounds = bounds_of(contract, pick.name, pick.tag, self._wanted.built_in, compat=self._compat)
+            return replace(pick, contract=contract, bounds=bounds)
         except DocumentError as error:
             raise _OfOneImageError(task, error) from error
 

@@ -195,7 +195,7 @@ def test_a_bundle_has_what_is_needed(person: Operator, tmp_path: Path) -> None:
 
 def test_two_branches_that_need_one_image_merge(person: Operator, tmp_path: Path) -> None:
     person.offer("delta", "v1.0.0", {"alpha": "<2"})
-    texts = {}
+    texts: dict[str, str] = {}
     for side, wants in {"base": ["beta"], "ours": ["beta", "delta"], "theirs": []}.items():
         place = person.project(manifest(wants[0]) if wants else "schema = 1\n", side)
         if len(wants) == 2:

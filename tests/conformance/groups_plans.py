@@ -162,7 +162,7 @@ def _selection(case: Input) -> Output:
     if isinstance(outcome, NoneFound):
         if outcome.error is not None:
             return {"error": "operational", "no_fallback": True}
-        return {"error_category": outcome.category}
+        return {"error_category": outcome.category, "error": f"no versions found for major version: {major}"}
     if outcome.missing:
         return {"error": "operational", "hint": "skip cluster checks", "no_fallback": True}
     skipped = [one.tag for one in outcome.passed_over]
@@ -197,12 +197,14 @@ def _planner(case: Input) -> Output:
         installed[other] = _installed(other, tag, _contract(other, tag, cast("Mapping[str, object]", requirements)))
     crosses = case.get("allow_major_cross") is True
     wanted = _wanted(name, f"==={version}", list(installed.values()), use_major=0 if crosses else None)
-    wanted = replace(wanted, facts=_facts(case.get("cluster")))
+    built_in = frozenset(cast("list[str]", case.get("builtins", [])))
+    wanted = replace(wanted, facts=_facts(case.get("cluster")), built_in=built_in)
     world.calls = 0
     try:
         outcome = world.drive(settled(wanted, compat="go"))
-    except UnreachableError:
-        return {"error": "upstream", "hard_stop": True}
+    except UnreachableError as error:
+        kind = {"401": "unauthorized", "403": "forbidden"}.get(error.message, "upstream")
+        return {"error": kind, "hard_stop": True}
     calls = max(0, world.calls - 2)  # the two questions about the plugin itself
     if isinstance(outcome, NoneFound):
         return _rejected(outcome, name)
@@ -221,7 +223,7 @@ def _planner_world(case: Input) -> _World:
     for name in cast("list[str]", case.get("unpublished", [])):
         world.failing[name] = NotFoundError(f"no image {name}")
     for name, status in cast("dict[str, int]", case.get("tag_list_error", {})).items():
-        world.failing[name] = NotFoundError(name) if status == 404 else UnreachableError(f"{name}: status {status}")
+        world.failing[name] = NotFoundError(name) if status == 404 else UnreachableError(str(status))
     return world
 
 
