@@ -27,7 +27,7 @@ from d8_installer.pipeline.requesters import gather
 from d8_installer.resolve.d8_candidates import candidates
 from d8_installer.store.d8_installed import has_install, installed_cli, installed_plugins
 from d8_installer.store.d8_layout import file_content
-from d8_installer.store.paths import home_directory
+from d8_installer.store.paths import known_home_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +79,8 @@ def import_d8(session: Session, plugins_dir: str | None, *, dry_run: bool = Fals
     """Take over what the Go tool installed. A plugin whose bytes no candidate has is named, and left."""
     directory = _directory(session, plugins_dir)
     found = [*installed_plugins(directory)]
-    cli = installed_cli(home_directory(session.scope.environ))
+    home = known_home_directory(session.scope.environ)
+    cli = None if home is None else installed_cli(home)
     found += [] if cli is None else [cli]
     if not found:
         raise NotFoundError(
@@ -99,8 +100,11 @@ def _directory(session: Session, typed: str | None) -> str:
     scope = session.scope
     chosen = typed or scope.environ.get(VARIABLE) or DEFAULT_DIRECTORY
     directory = os.path.abspath(os.path.join(scope.directory, chosen))
-    fallback = os.path.join(home_directory(scope.environ), HOME_DIRECTORY)
-    return fallback if typed is None and not has_install(directory) and has_install(fallback) else directory
+    home = known_home_directory(scope.environ)
+    if typed is not None or home is None or has_install(directory):
+        return directory
+    fallback = os.path.join(home, HOME_DIRECTORY)
+    return fallback if has_install(fallback) else directory
 
 
 # -- which version it is -----------------------------------------------------------------------------------------

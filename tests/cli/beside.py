@@ -57,3 +57,9 @@ def tree(top: Path) -> dict[str, str]:
                     text = file.read()
             found[os.path.relpath(path, top)] = text
     return found
+
+
+def same_file(path: Path) -> tuple[int, int, int]:
+    """Return what tells whether a file was replaced or written; not when it was read."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_mode

@@ -14,7 +14,7 @@ import pytest
 
 from d8_installer.store import fs
 from tests import images
-from tests.cli.beside import BesideD8, ran, tree
+from tests.cli.beside import BesideD8, ran, same_file, tree
 from tests.faults import driver
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the Go tool's layout has links")
@@ -80,10 +80,10 @@ def test_the_binaries_lie_where_d8_looks(person: BesideD8) -> None:
 
 
 def test_a_second_sync_has_nothing_to_do(laid_out: BesideD8) -> None:
-    before = (laid_out.plugin("vault") / "v1/vault").stat()
+    before = same_file(laid_out.plugin("vault") / "v1/vault")
     for words in (("sync",), ("sync", "--layout", "d8"), ("sync", "--prune")):
         assert laid_out.ok(*words).out == "nothing to do\n"
-    assert (laid_out.plugin("vault") / "v1/vault").stat() == before
+    assert same_file(laid_out.plugin("vault") / "v1/vault") == before
 
 
 def test_every_switch_is_followed(laid_out: BesideD8) -> None:
@@ -161,9 +161,9 @@ def test_what_is_there_by_chance_is_taken_over(person: BesideD8, tmp_path: Path,
     other.env = person.env
     other.ok("install", "vault==1.0.0")
     other.lays_out()
-    before = (person.plugin("vault") / "v1/vault").stat()
+    before = same_file(person.plugin("vault") / "v1/vault")
     person.lays_out()
-    assert (person.plugin("vault") / "v1/vault").stat() == before
+    assert same_file(person.plugin("vault") / "v1/vault") == before
     person.ok("install", "vault==1.1.0")
     assert person.runs("vault") == f"vault v1.1.0 {HOST}"
 
@@ -309,6 +309,21 @@ def test_the_contract_lies_beside_byte_for_byte(tmp_path: Path) -> None:
     person.ok("install", "vault==1.1.0")
     person.ok("uninstall", "vault")
     assert person.tree == {"plugins": "", "cache": "", "cache/contracts": ""}
+
+
+def test_the_program_itself_is_laid_out_and_not_its_wrapper(tmp_path: Path) -> None:
+    """A contract that lists variables puts a wrapper into `bin`; the Go tool sets them itself (rpp.md §11)."""
+    person = BesideD8(tmp_path / "home", tmp_path / "images")
+    contract = {"name": "vault", "version": "v1.0.0", "env": [{"name": "KUBECONFIG"}]}
+    notes = {"contract": base64.b64encode(json.dumps(contract).encode()).decode()}
+    images.add_image(str(person.source), "vault", "v1.0.0", images.executables("vault v1.0.0", HOST), notes)
+    person.ok("install", "vault")
+    person.lays_out()
+    program = images.script(f"vault v1.0.0 {HOST}")
+    assert (person.bin / "vault").read_bytes() != program
+    assert (person.plugin("vault") / "v1/vault").read_bytes() == program
+    assert person.json("import", "d8")["plugins"][0]["status"] == "present"
+    assert person.ok("sync").out == "nothing to do\n"
 
 
 _AS_THE_GO_TOOL_WRITES = """{
