@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 3600
 _FORGOTTEN_SECONDS = 30 * 24 * 3600
 """After that time the file of a cluster that is asked no more is removed."""
+_CUT_SECONDS = 60
+"""After that time a temporary file is known to be the leftover of a killed process."""
 
 
 def load(home: Home, key: str, now: datetime) -> ChosenEndpoint | None:
@@ -77,5 +79,6 @@ def _sweep(home: Home, now: float) -> None:
     for name in fs.list_directory(home.endpoints):
         path = os.path.join(home.endpoints, name)
         modified = modification_time(path)
-        if modified is not None and now - modified / 1e9 > _FORGOTTEN_SECONDS:
+        longest = _FORGOTTEN_SECONDS if fs.final_name(name) == name else _CUT_SECONDS
+        if modified is not None and now - modified / 1e9 > longest:
             fs.remove(path)

@@ -142,6 +142,20 @@ def test_a_damaged_file_counts_as_none(home: Home) -> None:
         assert endpoint_cache.load(home, KEY, NOW) is None
 
 
+def test_leftovers_and_forgotten_clusters_go_when_an_endpoint_is_kept(home: Home) -> None:
+    now, day = NOW.timestamp(), 24 * 3600
+    os.makedirs(home.endpoints)
+    ages = {"b": 31 * day, "c": 29 * day}
+    files = {home.endpoint(letter * 64): age for letter, age in ages.items()}
+    files |= {f"{home.endpoint('d' * 64)}.{number}.tmp": age for number, age in ((1, 61), (2, 59))}
+    for file, age in files.items():
+        with open(file, "w", encoding="utf-8"):
+            os.utime(file, (now - age, now - age))
+    endpoint_cache.save(home, KEY, chosen())
+    left = {os.path.join(home.endpoints, name) for name in os.listdir(home.endpoints)}
+    assert left == {home.endpoint(KEY), home.endpoint("c" * 64), f"{home.endpoint('d' * 64)}.2.tmp"}
+
+
 def test_all_are_forgotten_at_once(home: Home) -> None:
     endpoint_cache.save(home, KEY, chosen())
     endpoint_cache.save(home, "b" * 64, chosen())
