@@ -87,6 +87,8 @@ def _modules(api: Api) -> dict[str, ModuleFact]:
         if isinstance(item, dict)
         and isinstance(name := _member(item.get("metadata"), "name"), str)
         and 0 < len(name) <= _LONGEST_NAME
+        and name.isascii()
+        and name.isprintable()
     }
 
 

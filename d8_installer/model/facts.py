@@ -123,7 +123,7 @@ def _object(value: object, key: str) -> Mapping[str, object]:
 
 
 def _text(value: object, key: str) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or any("\ud800" <= char <= "\udfff" for char in value):
         raise DocumentError(f"must be text of at most {_MAX_TEXT} characters", key=key)
     return value
 

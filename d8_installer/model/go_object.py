@@ -7,6 +7,7 @@ in several spellings is read in the order of its spellings: a list or a text is 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 from d8_installer.errors import DocumentError
@@ -32,13 +33,13 @@ class GoObject(Struct, frozen=True):
         return cls((document,))
 
     def text(self, name: str) -> str:
-        """Return the text *name*, empty if it is missing."""
+        """Return the text *name*, empty if it is missing. Half of a surrogate pair becomes U+FFFD."""
         found = ""
         for value in self._values(name):
             if value is not None and not isinstance(value, str):
                 self._fail(name, f"must be text, and is {_kind(value)}")
             found = found if value is None else value
-        return found
+        return found if found.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", found)
 
     def inner(self, name: str, form: str = "an object") -> GoObject:
         """Return the object *name*, empty if it is missing; *form* says in an error what it must be."""

@@ -21,8 +21,9 @@ from d8_installer.model.yaml_document import parse_yaml
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    from d8_installer.model.contract import Need
     from d8_installer.model.document import FileText
     from d8_installer.model.reference import ImageName
 
@@ -153,17 +154,17 @@ def _refuse_malformed(constraint: str, key: str) -> None:
 def _sections(contract: Contract) -> Iterator[tuple[str, str, str]]:
     """Yield the key, the name and the constraint of every need."""
     modules, plugins = contract.modules, contract.plugins
-    sections: Mapping[str, object] = {
-        "requirements.modules.mandatory": modules.mandatory,
-        "requirements.modules.conditional": modules.conditional,
-        "requirements.modules.anyOf": [need for group in modules.any_of for need in group.modules],
-        "requirements.modules.noneOf": [need for group in modules.none_of for need in group.modules],
-        "requirements.plugins.mandatory": plugins.mandatory,
-        "requirements.plugins.conditional": plugins.conditional,
-    }
-    for key, needs in sections.items():
-        for need in needs:  # type: ignore[attr-defined]
-            yield key, need.name, need.constraint
+    sections: tuple[tuple[str, Iterable[Need]], ...] = (
+        ("modules.mandatory", modules.mandatory),
+        ("modules.conditional", modules.conditional),
+        ("modules.anyOf", (need for group in modules.any_of for need in group.modules)),
+        ("modules.noneOf", (need for group in modules.none_of for need in group.modules)),
+        ("plugins.mandatory", plugins.mandatory),
+        ("plugins.conditional", plugins.conditional),
+    )
+    for key, needs in sections:
+        for need in needs:
+            yield f"requirements.{key}", need.name, need.constraint
 
 
 def _names(contract: Contract) -> Iterator[tuple[str, str]]:

@@ -86,6 +86,12 @@ def test_versions_that_are_none_are_unknown() -> None:
     assert (facts.kubernetes, facts.deckhouse, facts.modules) == (None, None, {})
 
 
+def test_names_that_no_module_has_are_left_out() -> None:
+    names = [1, "", "\ud800", "a\x1b[2J", "é", "x" * 300, "good"]
+    server = Answers(modules={"items": [None, {}, *(module(name) for name in names)]})
+    assert list(read_facts(Api(server), ["modules"]).modules) == ["good"]
+
+
 @pytest.mark.parametrize(
     ("kind", "said", "right"),
     [

@@ -189,6 +189,15 @@ def test_any_bytes_give_a_contract_or_a_document_error(raw: bytes) -> None:
         assert Contract.parse_rendered(contract.render().encode(), "", "") == contract
 
 
+def test_half_of_a_surrogate_pair_is_replaced_as_in_go() -> None:
+    raw = b'{"description": "a\\ud800b", "\\udfff": 1}'
+    contract = Contract.parse_rendered(raw, "beta", "v1")
+    assert contract.description == "a\ufffdb"
+    contract.render().encode()
+    with pytest.raises(DocumentError):
+        Contract.parse(raw, "beta", "v1")
+
+
 def test_a_contract_that_is_too_long_is_not_read() -> None:
     with pytest.raises(DocumentError, match="at most"):
         Contract.parse(b" " * (MAX_CONTRACT + 1), "b", "v1")

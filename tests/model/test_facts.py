@@ -52,6 +52,7 @@ def test_a_kind_that_is_not_there_was_not_read() -> None:
     [
         ({"schema": None}, "facts.json: schema: must be 1"),
         ({"kubernetes": "latest"}, "facts.json: kubernetes: must be a version such as v1.31.4, or null"),
+        ({"cluster": "\ud800"}, "facts.json: cluster: must be text of at most 1024 characters"),
         ({"modules": []}, "facts.json: modules: must be an object"),
         ({"modules": {"a": {}}}, "facts.json: modules.a.enabled: must be true or false"),
         (

@@ -172,6 +172,12 @@ def test_a_key_that_is_there_twice_is_refused(author: Author) -> None:
         assert problem in author.fails(65, *author.words(name)).err
 
 
+def test_json_may_escape_what_yaml_cannot(author: Author) -> None:
+    """Python writes a character beyond U+FFFF as two escapes, which YAML refuses; half of one is no character."""
+    author.ok(*author.words(author.write('{"description": "\\ud83d\\ude00 \\ud800"}', "c.json")))
+    assert contract_of_annotation(author.annotation(), "", "").description == "\U0001f600 \ufffd"
+
+
 def test_a_missing_file_is_a_usage_error(author: Author) -> None:
     assert "absent.toml does not exist" in author.fails(2, *author.words("absent.toml")).err
 
