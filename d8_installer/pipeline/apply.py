@@ -140,7 +140,9 @@ class _Application:
         if _writes(workspace, change):
             refuse_foreign_project(workspace.profile)
         refuse_moved(session, change.lock)
-        to_admit = images_to_admit(change.lock, plan, self._active, change.insist)
+        # A file of facts that is typed for a sync is compared with all that is placed, also if nothing is to do.
+        before = None if session.scope.options.facts and not change.insist else self._active
+        to_admit = images_to_admit(change.lock, plan, before, change.insist)
         refuse_unmet(session, change.lock, to_admit, self._dispensable.leave_out)
         self._tell_what_is_not_placed()
         if workspace.profile.is_exposed and not (self._is_first and plan.is_empty):

@@ -227,11 +227,14 @@ def test_an_expired_token(installed: Operator, ready: Deckhouse) -> None:
 def test_an_upgrade_of_the_cluster_is_tried_with_a_file(installed: Operator) -> None:
     installed.ok("facts", "-o", "facts.json")
     facts = installed.home / "facts.json"
-    installed.ok("check", "--facts", str(facts))
+    for words in (("check",), ("sync",), ("sync", "--locked"), ("lock", "--check")):
+        installed.ok(*words, "--facts", str(facts))
     text = facts.read_text()
     assert "stronghold" in text
     facts.write_text(text.replace("1.3.0", "1.2.0"))
-    assert 'module "stronghold"' in fails_untouched(installed, 65, "check", "--facts", str(facts))
+    for words in (("check",), ("sync",), ("sync", "--locked"), ("lock", "--check")):
+        assert 'module "stronghold"' in fails_untouched(installed, 65, *words, "--facts", str(facts))
+    installed.ok("install", "gamma", "--skip-cluster-checks")
 
 
 def test_the_dependency_goes_with_the_last_that_needs_it(installed: Operator) -> None:
