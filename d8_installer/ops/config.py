@@ -79,7 +79,10 @@ def change(session: Session, key: str, value: str | None) -> Settings:
     A relative path in *value* is stored as an absolute one, since the settings hold in every directory.
     """
     stored = None if value is None else absolute(key, value, session.scope.directory)
-    return change_to(session, key, lambda _before: stored)
+    made = change_to(session, key, lambda _before: stored)
+    if key == "gate":
+        session.reporter.note("what is in bin follows at the next switch: type `d8-installer sync`")
+    return made
 
 
 def absolute(key: str, value: str, directory: str) -> str:

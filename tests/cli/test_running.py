@@ -93,9 +93,9 @@ class Runner(Person):
         assert done.stderr == "", done
         return done.returncode, done.stdout.split("|")[:-1]
 
-    def runs(self, *words: str, code: int = 7, **env: str) -> list[str]:
+    def runs(self, *words: str, **env: str) -> list[str]:
         """Type ``run``; return what the program says."""
-        return self.ends(code, "run", *words, **env).out.split("|")[:-1]
+        return self.ends(7, "run", *words, **env).out.split("|")[:-1]
 
 
 @pytest.fixture
@@ -122,6 +122,27 @@ def test_a_program_gets_the_variables_that_its_contract_lists(person: Runner) ->
     d8 = str(person.bin / "d8")
     assert person.told(person.bin / "beta")[1] == person.runs("beta") == [usual, d8]
     assert person.binary("d8").is_symlink(), "without a contract it is a link"
+
+
+@pytest.mark.parametrize("d8", ["", "bin", "path"])
+@pytest.mark.parametrize("kubeconfig", [None, "", "a:b"])
+@pytest.mark.parametrize("caller", [None, "/old"])
+def test_a_wrapper_and_run_give_the_same(
+    person: Runner, tmp_path: Path, d8: str, kubeconfig: str | None, caller: str | None
+) -> None:
+    person.ok("install", "beta", *(["deckhouse-cli"] if d8 == "bin" else []))
+    (tmp_path / "path").mkdir()
+    on_path = tmp_path / "path/d8"
+    if d8 == "path":
+        on_path.write_text("#!/bin/sh\n")
+        on_path.chmod(0o755)
+    given = {"KUBECONFIG": kubeconfig, "PLUGINS_CALLER": caller}
+    env = {name: value for name, value in given.items() if value is not None}
+    env["PATH"] = f"relative::{tmp_path}/path:/usr/bin:/bin"
+    wrapped = person.told(person.bin / "beta", **env)[1]
+    assert wrapped == person.runs("beta", **env)
+    assert wrapped[1] == {"": "unset", "bin": str(person.bin / "d8"), "path": str(on_path)}[d8]
+    assert wrapped[0] == (kubeconfig or str(person.home / ".kube/config"))
 
 
 def test_without_env_it_stays_a_link(person: Runner) -> None:
@@ -335,7 +356,7 @@ def test_what_is_not_installed_is_run_with_the_plugins_of_the_profile(person: Ru
 def test_a_gated_program_is_checked_by_its_name_alone(checked: Runner, name: str) -> None:
     usual = str(checked.home / ".kube/config")
     checked.ok("install", "deckhouse-cli")
-    checked.ok("config", "set", "gate", name)
+    assert "type `d8-installer sync`" in checked.ok("config", "set", "gate", name).err
     checked.ok("sync")
     assert checked.binary("d8").is_symlink()
     checked.keep_facts(stronghold="1.3.0")
