@@ -138,6 +138,13 @@ def take_away(one: OwnFile) -> None:
     leave_directories(one)
 
 
+def leave_tops(directory: str) -> None:
+    """Remove the directories in *directory* that held the layout, if they are empty and can be removed."""
+    for name in ("cache/contracts", "cache", "plugins"):
+        with contextlib.suppress(DiskError):
+            fs.remove_if_empty(os.path.join(directory, name))
+
+
 def leave_directories(one: OwnFile) -> None:
     """Remove the directories of a file that is gone, if they are empty."""
     for directory in one.directories:
