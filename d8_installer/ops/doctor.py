@@ -56,9 +56,10 @@ def diagnose(session: Session, *, fix: bool = False) -> Diagnosis:
 
     found = tuple(run_checks(session, "doctor", report))
     cluster = report_on_cluster(session)
+    needs = requirement_findings(session, is_reachable=cluster.is_reachable)
     of_cluster = [Found("cluster", finding) for finding in cluster.findings]
-    of_cluster += [Found("requirements", finding) for finding in requirement_findings(session)]
-    return Diagnosis((*found, *of_cluster, *failed), cluster.data, dropped)
+    of_needs = [Found("requirements", finding) for finding in needs]
+    return Diagnosis((*found, *of_cluster, *of_needs, *failed), cluster.data, dropped)
 
 
 def drop_caches(session: Session) -> tuple[str, ...]:

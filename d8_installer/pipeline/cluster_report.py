@@ -36,6 +36,11 @@ class ClusterReport(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     data: dict[str, object] | None = None
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the API server answered."""
+        return self.data is not None and self.data.get("reachable") is True
+
 
 def report_on_cluster(session: Session) -> ClusterReport:
     """Ask the cluster who the person is and what they may do. What cannot be asked is a finding, never an exception."""

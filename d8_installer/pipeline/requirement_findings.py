@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def requirement_findings(session: Session) -> list[Finding]:
+def requirement_findings(session: Session, *, is_reachable: bool) -> list[Finding]:
     """Return a finding for each installed image whose requirements do not hold.
 
-    Without a cluster that may be asked, the facts count that were kept. What cannot be read is a warning: the checks of
-    the cluster say what is wrong there.
+    If the cluster *is_reachable*, it is asked, else the facts count that were kept. What cannot be read is a warning:
+    the checks of the cluster say what is wrong there.
     """
     active = _active(session)
     if active is None:
         return []
     try:
-        is_asked = session.cluster.context is not None and not session.scope.is_offline
-        return _findings(session, active, session.checks.reporting if is_asked else _kept(session))
+        return _findings(session, active, session.checks.reporting if is_reachable else _kept(session))
     except D8Error as error:
         return [Finding("warning", f"whether requirements hold is not known: {error.message}", hint=error.hint)]
 
