@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from d8_installer.errors import D8Error
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.ops.upkeep.defects import Defect
@@ -54,4 +56,5 @@ def restore_contract(session: Session, inspection: Inspection, digest: str) -> N
 
 def _needed(inspection: Inspection) -> Iterator[LockedImage]:
     for read in inspection.generations:
-        yield from images_with_contracts(read.generation)
+        with contextlib.suppress(D8Error):  # a lock that cannot be read says of no contract that it is needed
+            yield from images_with_contracts(read.generation)

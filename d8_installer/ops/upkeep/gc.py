@@ -209,10 +209,12 @@ def _add_needs(profile: ProfileOnDisk, number: int, decision: _Decision) -> None
     try:
         generation = profile.generations.load(number)
         placed = generation.placed
-        decision.needed_contracts |= {image.top.hex for image in images_with_contracts(generation)}
     except D8Error as error:
         decision.kept.append(f"generation {number} of {profile.title}: {error}")
         placed = ()
+    else:
+        with contextlib.suppress(D8Error):  # a lock that is damaged; its contracts are read again when they are needed
+            decision.needed_contracts |= {image.top.hex for image in images_with_contracts(generation)}
     decision.needed_executables |= {one.digest.hex for one in placed}
     decision.needed_layers |= {one.placement.layer.hex for one in placed}
     decision.needed_executables |= set(_linked(profile.paths.generation(number)))
