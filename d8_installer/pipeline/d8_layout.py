@@ -269,8 +269,8 @@ class D8Layout:
             if made.done.find(one.path) is None:
                 files.leave_directories(one)
         self._locks.close()
-        if self._ends:
-            files.leave_tops(self._directory)
+        if self._ends and self._record is not None:
+            files.leave_tops(self._record.directory)
         done = tuple(replace(one, state=files.state_of(one.path)) for one in made.done.files)
         files.save_record(self._path, None if self._ends else replace(made.done, files=done))
 

@@ -227,6 +227,13 @@ def test_none_ends_it(laid_out: BesideD8) -> None:
     assert laid_out.tree == {}
 
 
+def test_none_where_nothing_was_laid_out_does_nothing(person: BesideD8) -> None:
+    (person.home / "plugins").mkdir()
+    assert person.ok("sync", "--layout", "none").out == "nothing to do\n"
+    assert (person.home / "plugins").exists()
+    assert not (person.user / "layout.json").exists()
+
+
 def test_what_others_replaced_stays_when_it_ends(laid_out: BesideD8) -> None:
     (laid_out.plugin("vault") / "v1/vault").write_text("theirs")
     done = laid_out.ok("sync", "--layout", "none")
