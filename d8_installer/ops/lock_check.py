@@ -8,6 +8,7 @@ from d8_installer.model.source import AllByDigest
 from d8_installer.model.value import Struct, asdict, replace
 from d8_installer.ops.source_check import SourceComparison, compare_with_source
 from d8_installer.pipeline.absent_requesters import note_absent
+from d8_installer.pipeline.contracts import stored_contract
 from d8_installer.pipeline.relock import refuse_missing, stale_error
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.tag_memory import moved_tags, refuse_moved, tops_of
@@ -16,7 +17,9 @@ from d8_installer.resolve.stale import staleness
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
+    from d8_installer.model.lock import LockedImage
     from d8_installer.model.resolution import Difference
+    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
 
 
@@ -62,7 +65,7 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     if differences:
         return replace(result, differences=differences, errors=(stale_error(workspace, differences), *problems))
     unmet: list[D8Error] = []
-    refuse_unmet(session, workspace.locked, workspace.locked.images, lambda error, _: unmet.append(error))
+    refuse_unmet(session, workspace.locked, _readable(session, workspace), lambda error, _: unmet.append(error))
     problems = (*dict.fromkeys(unmet), *problems)
     result = replace(result, errors=problems)
     if session.scope.is_offline or not workspace.locked.images:
@@ -73,6 +76,14 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     if isinstance(session.source, AllByDigest) and not errors:  # other sources were asked by tag
         errors = moved_tags(session, tops_of(workspace.locked))
     return replace(result, comparison=comparison, errors=(*errors, *problems))
+
+
+def _readable(session: Session, workspace: Workspace) -> list[LockedImage]:
+    """Return the locked images, without network only those whose contract is in the store."""
+    images = list(workspace.locked.images)
+    if not session.scope.is_offline:
+        return images
+    return [image for image in images if image.contract is None or stored_contract(session, image) is not None]
 
 
 def _difference_json(difference: Difference) -> dict[str, object]:

@@ -15,7 +15,7 @@ from d8_installer.pipeline.fetch import fetch_all
 from d8_installer.pipeline.situation import situation
 from d8_installer.pipeline.store_guard import all_stored
 from d8_installer.pipeline.tag_memory import refuse_moved
-from d8_installer.pipeline.unmet import images_to_admit, refuse_unmet
+from d8_installer.pipeline.unmet import admit_images
 from d8_installer.plan.plan import make_plan
 from d8_installer.store import fs, stamp
 from d8_installer.store.generations import file_name
@@ -40,8 +40,7 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     for name in _by_file_name(plan):
         _refuse_foreign(session, os.path.join(directory, name))
     dispensable = Dispensable(change.lock, plan, change.asked)
-    to_admit = images_to_admit(change.lock, plan, None, frozenset())
-    refuse_unmet(session, change.lock, to_admit, dispensable.leave_out)
+    admit_images(session, change, plan, None, dispensable.leave_out)
     Admission(session, plan, None).admit(change.lock, dispensable)
     fetch_all(session, dispensable.rest(plan, None, session.store), dispensable=dispensable)
     plan = dispensable.rest(plan, None, session.store)

@@ -42,7 +42,7 @@ from d8_installer.pipeline.situation import lost_placements, readable_active, re
 from d8_installer.pipeline.stamping import write_stamp
 from d8_installer.pipeline.store_guard import all_stored
 from d8_installer.pipeline.tag_memory import accepted_tops, refuse_moved
-from d8_installer.pipeline.unmet import images_to_admit, refuse_unmet
+from d8_installer.pipeline.unmet import admit_images
 from d8_installer.pipeline.wrapping import Wrapping
 from d8_installer.plan.plan import make_plan
 from d8_installer.store import documents
@@ -140,10 +140,7 @@ class _Application:
         if _writes(workspace, change):
             refuse_foreign_project(workspace.profile)
         refuse_moved(session, change.lock)
-        # A file of facts that is typed for a sync is compared with all that is placed, also if nothing is to do.
-        before = None if session.scope.options.facts and not change.insist else self._active
-        to_admit = images_to_admit(change.lock, plan, before, change.insist)
-        refuse_unmet(session, change.lock, to_admit, self._dispensable.leave_out)
+        admit_images(session, change, plan, self._active, self._dispensable.leave_out)
         self._tell_what_is_not_placed()
         if workspace.profile.is_exposed and not (self._is_first and plan.is_empty):
             self._generations.switch.expose(session.scope.home, self._generations.paths)

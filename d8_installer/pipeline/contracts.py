@@ -31,9 +31,14 @@ def contract_of(session: Session, image: LockedImage) -> Contract | None:
     """
     if image.contract is None:
         return None
+    return stored_contract(session, image) or contract_at_source(session, image)
+
+
+def stored_contract(session: Session, image: LockedImage) -> Contract | None:
+    """Return the contract of a locked image if the store has it."""
     from d8_installer.store import contracts  # most images have no contract
 
-    return contracts.load(session.scope.home, image.top, image.contract) or contract_at_source(session, image)
+    return contracts.load(session.scope.home, image.top, image.contract)
 
 
 def contract_at_source(session: Session, image: LockedImage) -> Contract:

@@ -88,9 +88,9 @@ def _at_source_too(session: Session, image: LockedImage) -> Contract | None:
 
 
 def _stored(session: Session, image: LockedImage) -> Contract | None:
-    from d8_installer.store import contracts
+    from d8_installer.pipeline.contracts import stored_contract
 
-    return contracts.load(session.scope.home, image.top, image.contract)
+    return stored_contract(session, image)
 
 
 def unmet_by_kept_facts(session: Session, generation: Generation) -> dict[ImageName, tuple[str, ...]]:

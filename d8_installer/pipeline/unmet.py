@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.model.plan import Plan
     from d8_installer.model.reference import ImageName
+    from d8_installer.pipeline.change import Change
     from d8_installer.pipeline.cluster_checks import AskFacts
     from d8_installer.pipeline.session import Session
 
@@ -25,14 +26,21 @@ if TYPE_CHECKING:
 _SKIP = "--skip-cluster-checks goes on without this check"
 
 
-def images_to_admit(
-    lock: Lock, plan: Plan, active: Generation | None, named: frozenset[ImageName]
-) -> tuple[LockedImage, ...]:
-    """Return the locked images that the plan newly places, and those that the command names."""
+def admit_images(session: Session, change: Change, plan: Plan, active: Generation | None, leave_out: LeaveOut) -> None:
+    """Refuse what the plan newly places, and what the command names, if its requirements do not hold.
+
+    A file of facts that is typed for a sync is compared with all that is placed, also if nothing is to do.
+    """
+    from d8_installer.model.lock import Lock
+
+    if session.scope.options.facts is not None and not change.insist:
+        active = None
     before = {(one.placement.name, one.placement.layer) for one in active.placed} if active is not None else set()
     placed = {(placement.name, placement.layer) for placement in plan.target}
-    new = {name for name, _ in placed - before} | (named & {name for name, _ in placed})
-    return tuple(image for image in lock.images if image.name in new)
+    names = {name for name, _ in placed}
+    new = {name for name, _ in placed - before} | (change.insist & names)
+    beside = Lock.of(image for image in change.lock.images if image.name in names)
+    refuse_unmet(session, beside, [image for image in beside.images if image.name in new], leave_out)
 
 
 def refuse_unmet(

@@ -233,6 +233,18 @@ def test_what_frozen_and_offline_say(person: ContractedPerson, words: list[str])
     assert notes(said) or "--offline" in words
 
 
+def test_offline_lock_check_needs_no_contract(person: ContractedPerson, tmp_path: Path) -> None:
+    person.project(MANIFEST)
+    person.ok("lock", cwd="project")
+    assert notes(person.ok("--offline", "lock", "--check", cwd="project")) == []
+    person.ok("sync", cwd="project")
+    assert notes(person.ok("--offline", "lock", "--check", cwd="project")) == [f"{UNCHECKED}--offline {HELD}"]
+    facts = str(person.home / person.facts())
+    assert (
+        'module "stronghold"' in person.fails(65, "--offline", "lock", "--check", "--facts", facts, cwd="project").err
+    )
+
+
 def test_a_bundle_is_refused_before_it_is_written(person: ContractedPerson) -> None:
     person.ok("install", "tool")
     said = person.fails(65, "bundle", "create", "-o", "x.bundle", "--facts", person.facts()).err
@@ -310,7 +322,8 @@ def test_what_is_in_place_stops_no_other_command(person: ContractedPerson) -> No
     person.ok("install", "tool")
     facts = person.facts()
     person.ok("install", "plain", "--facts", facts)
-    person.ok("sync", "--facts", facts)
+    person.ok("sync")
+    assert 'module "stronghold"' in person.fails(65, "sync", "--facts", facts).err
     assert 'module "stronghold"' in person.fails(65, "install", "tool", "--facts", facts).err
     assert 'module "stronghold"' in person.fails(65, "upgrade", "tool", "--facts", facts).err
     person.ok("uninstall", "tool")

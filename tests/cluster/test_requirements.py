@@ -19,6 +19,7 @@ from tests.cluster.rights import LIST_MODULES, READ_DECKHOUSE
 from tests.cluster.test_pod import mounts
 from tests.command import PROGRAM
 from tests.registry.clients import closed_port
+from tests.registry.servers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,16 @@ def test_an_api_that_does_not_answer(ready: Deckhouse, person: Operator, behavio
         relay.behaviour = behaviour
         said = fails_untouched(person, code, "install", "tool", D8_PATIENCE="1")
     assert "cannot read" in said
+    assert "--skip-cluster-checks" in said
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, 75), (429, 75), (401, 77), (404, 69)])
+def test_an_api_that_refuses(ready: Deckhouse, person: Operator, status: int, code: int) -> None:
+    refused = faults.only("/apis/deckhouse.io/v1alpha1/modules", lambda: Answer(status))
+    with faults.lying(ready.cluster, refused) as api:
+        ready.cluster.kubeconfig_for(person.kubeconfig, token=person.token, server=api.url)
+        said = fails_untouched(person, code, "install", "tool", D8_PATIENCE="1")
+    assert f"{status}" in said
     assert "--skip-cluster-checks" in said
 
 
