@@ -14,7 +14,7 @@ from d8_installer.errors import ConflictError, DiskError, DocumentError
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.plan import Link
-from d8_installer.model.requirement import OWN_MANIFEST
+from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import LENIENT, KeptRequests, Wanted
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.apply import apply
@@ -35,8 +35,10 @@ from d8_installer.store.paths import Home, ProfilePaths, chosen_home, default_ho
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from d8_installer.model.requirement import Request
+    from d8_installer.model.reference import ImageName
+    from d8_installer.model.requirement import Request, Requirement
     from d8_installer.pipeline.profile_access import Workspace
+    from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin
@@ -189,19 +191,9 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
     every = requesters.wanted(shared, own or Manifest()).requirements
     locked = {(image.name, requester) for image in shared.images for requester, _ in image.requests}
     others = tuple(r for r in every if r.requester != plugin.name and (r.request.name, r.requester) in locked)
-    present = frozenset(r.requester for r in others) | {plugin.name}
-    relocked = relock(
-        session,
-        Wanted(
-            requirements=(*others, *required),
-            present=present,
-            locked=shared,
-            kept=KeptRequests(absent=True),
-            strictness=LENIENT,
-        ),
-        session.checks.choosing(workspace.profile),
-    )
-    rest = [image for image in before.images if image.name not in names]
+    relocked = _relocked(session, workspace, (*others, *required), names | _in_needs(before))
+    touched = {image.name for image in relocked.lock.images}
+    rest = [image for image in before.images if image.name not in touched and image.name not in names]
     lock = Lock.of([*relocked.lock.images, *rest], before.extra)
     asked = asked_by((*every, *required)) | ({} if own is not None else _names_of_own_images(workspace))
     return Change(
@@ -210,6 +202,35 @@ def _change(session: Session, workspace: Workspace, requesters: Requesters, plug
         problems=relocked.problems,
         asked=asked,
     )
+
+
+def _relocked(
+    session: Session, workspace: Workspace, requirements: tuple[Requirement, ...], names: set[ImageName]
+) -> Relocked:
+    """Lock *requirements* beside the locked images *names*, and beside others that turn out to be needed.
+
+    What is locked for others stays as it is, but for what the new images need.
+    """
+    before = workspace.locked
+    asked = {requirement.request.name for requirement in requirements}
+    images = [image for image in before.images if image.name in names]
+    stays = ((image.name, who) for image in images if image.name not in asked for who, _ in image.requests)
+    wanted = Wanted(
+        requirements=requirements,
+        present=frozenset(requirement.requester for requirement in requirements),
+        locked=Lock.of(images, before.extra),
+        kept=KeptRequests(absent=True, left_out=frozenset(one for one in stays if needing_image(one[1]) is None)),
+        strictness=LENIENT,
+    )
+    relocked = relock(session, wanted, session.checks.choosing(workspace.profile))
+    found = {image.name for image in relocked.lock.images if before.find(image.name) is not None}
+    return relocked if found <= names else _relocked(session, workspace, requirements, names | found)
+
+
+def _in_needs(lock: Lock) -> set[ImageName]:
+    """Return the images that need others, and those that others need."""
+    needing = {image.name for image in lock.images if image.needs or image.needs_if_present}
+    return needing | {image.name for image in lock.images if any(map(needing_image, dict(image.requests)))}
 
 
 def _own_manifest(workspace: Workspace) -> Manifest | None:

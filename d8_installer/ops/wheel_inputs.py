@@ -44,7 +44,8 @@ class ProvenBinary(Struct, frozen=True, kw_only=True):
 def lock_of(session: Session, manifest: Manifest, given: GivenLock | None) -> Lock:
     """Return the lock of *manifest*: the *given* one, which must be current, or else a new one.
 
-    Images of other requesters in the given lock are left out. If it is stale, raise StaleLockError.
+    Images of other requesters in the given lock are left out, unless those of *manifest* need them. If it is stale,
+    raise StaleLockError.
     """
     session.profiles.refuse_foreign(session.scope.home.root)
     with status.readable_by_all(wanted=session.scope.is_global):
@@ -57,7 +58,9 @@ def lock_of(session: Session, manifest: Manifest, given: GivenLock | None) -> Lo
         relocked = relock(session, wanted)
         session.profiles.remember_tags(relocked.shown)
         return relocked.lock
-    own = Lock.of(image for image in given.lock.images if image.is_own)
+    asked_for = {image.name for image in given.lock.images if image.is_own}
+    along = given.lock.needed_by(asked_for)
+    own = Lock.of(image for image in given.lock.images if image.name in asked_for or image.name in along)
     differences = staleness(replace(wanted, locked=own))
     if differences:
         clauses = "; ".join(map(str, differences))

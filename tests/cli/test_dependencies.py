@@ -12,7 +12,8 @@ import pytest
 from d8_installer.model.lock import Lock
 from d8_installer.model.value import replace
 from tests import images
-from tests.installed import manifest
+from tests.command import ended
+from tests.installed import add_launchers, install, manifest, running_environment
 from tests.person import Person
 
 if TYPE_CHECKING:
@@ -242,6 +243,32 @@ def test_a_plugins_image_brings_what_it_needs(person: Operator) -> None:
     person.pipx("d8-plug-vault", manifest("alpha", "<1.1"))
     person.ok("sync")
     assert person.has() == {"alpha": "v1.0.0"}
+
+
+def test_the_first_run_of_a_launcher_brings_what_its_image_needs(person: Operator) -> None:
+    person.ok("install", "alpha<1.2", "gamma")
+    person.offer("delta", "v1.0.0", {"alpha": ">=1.1", "epsilon": ""})
+    person.offer("epsilon", "v1.0.0")
+    before = person.locked()
+    prefix = person.home / "v"
+    install(running_environment(prefix), "d8-plug-vault", "1.0", manifest("delta"))
+    add_launchers(prefix, manifest("delta"))
+    done = ended([str(prefix / "bin/delta")], home=str(person.home), env=person.variables)
+    assert (done.code, done.out) == (0, "delta v1.0.0\n"), done
+    assert person.versions == {
+        "alpha": "v1.1.0",
+        "beta": "v1.1.0",
+        "gamma": "v1.0.0",
+        "delta": "v1.0.0",
+        "epsilon": "v1.0.0",
+    }
+    locked = {str(image.name): image for image in person.locked().images}
+    assert [who for who, _ in locked["alpha"].requests] == ["d8.toml", "image:beta", "image:delta"]
+    for image in before.images:
+        assert str(image.name) == "alpha" or locked[str(image.name)] == image
+    text = person.lock.read_text()
+    person.ok("lock")
+    assert person.lock.read_text() == text
 
 
 def test_a_plugin_whose_images_needs_cannot_be_had_is_left_out(person: Operator) -> None:
