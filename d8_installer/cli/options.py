@@ -33,7 +33,8 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         dest="endpoint",
         metavar="URL",
         default=default,
-        help="source of images: https:, oci: (oci+https:, oci+http:), oci-layout:, bundle: (D8_RPP_ENDPOINT)",
+        help="source of images: https:, oci: (oci+https:, oci+http:), oci-layout:, bundle: (D8_RPP_ENDPOINT; "
+        "default: the proxy of the kubeconfig's cluster)",
     )
     group.add_argument(
         "--ca-file", metavar="F", default=default, help="additional certificates to trust (D8_RPP_CA_FILE)"
