@@ -23,6 +23,8 @@ _MAX_NAME = 100
 _SHOWN = 10
 _EXEC_API = "client.authentication.k8s.io/"
 _EXEC_EXTENSION = "client.authentication.k8s.io/exec"
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_HOST = rf"(?!.{{254}})(?:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|(?:{_LABEL}\.)*{_LABEL}\.?)"
 _KINDS = ("clusters", "contexts", "users")
 
 
@@ -64,7 +66,7 @@ class Kubeconfig(Struct, frozen=True, kw_only=True):
             server=_server(how),
             ca=_pem(how, "certificate-authority", self._directory("clusters", cluster)),
             is_insecure=_is_insecure(how),
-            server_name=how.text("tls-server-name") or None,
+            server_name=_server_name(how),
             proxy=how.text("proxy-url") or None,
             place=self.place,
             files=self.files,
@@ -175,6 +177,13 @@ def _server(cluster: Entry) -> str:
     return text if "://" in text else f"http://{text}"
 
 
+def _server_name(cluster: Entry) -> str | None:
+    name = cluster.text("tls-server-name")
+    if name and not re.fullmatch(_HOST, name, re.ASCII):
+        cluster.refuse("tls-server-name", "is not a host name")
+    return name or None
+
+
 def _is_insecure(cluster: Entry) -> bool:
     is_insecure = cluster.flag("insecure-skip-tls-verify")
     if is_insecure and any(cluster.text(f"certificate-authority{more}") for more in ("", "-data")):
@@ -233,6 +242,8 @@ def _impersonated(user: Entry) -> tuple[tuple[str, str], ...]:
     named = [("Impersonate-User", user.text("as")), ("Impersonate-Uid", user.text("as-uid"))]
     groups = [("Impersonate-Group", group) for group in user.texts("as-groups")]
     extra = user.table("as-user-extra")
+    if extra is not None and not all(key.isprintable() for key in extra.keys):
+        user.refuse("as-user-extra", "has a key with a control character")
     more = () if extra is None else _extra(extra)
     return tuple((header, value) for header, value in (*named, *groups, *more) if value)
 

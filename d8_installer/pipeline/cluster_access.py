@@ -224,11 +224,13 @@ def _options(context: ClusterContext, scope: Scope, reporter: Reporter) -> Clien
 
 def forward_proxy(context: ClusterContext) -> str | None:
     """Return the ``proxy-url`` of the cluster, through which its API and its endpoint are reached; it may be None."""
-    if context.proxy is None or context.proxy.lower().startswith(("http://", "https://")):
+    from d8_installer.registry.origin import is_proxy_url
+
+    if context.proxy is None or is_proxy_url(context.proxy):
         return context.proxy
     raise ConfigError(
-        f"the proxy-url {shown(context.proxy)} of cluster {context.cluster[:100]!r} is neither http nor https, "
-        "and SOCKS proxies are not supported",
+        f"the proxy-url {shown(context.proxy)} of cluster {context.cluster[:100]!r} is not the address of an http or "
+        "https proxy, and SOCKS proxies are not supported",
         hint="give the kubeconfig an http proxy: `kubectl config set clusters.NAME.proxy-url http://HOST:PORT`",
     )
 

@@ -244,7 +244,7 @@ class Client:
 
         return self._persist(once, repeatable=_is_repeatable(call.content))
 
-    def _headers(self, call: _Call, identity: Identity | None) -> list[tuple[str, str]]:
+    def _headers(self, call: _Call, identity: Identity | None) -> list[tuple[bytes, bytes]]:
         given = call.headers.items() if isinstance(call.headers, Mapping) else call.headers
         headers = list(given)
         if identity is not None and (value := authorization(identity, call.origin)) is not None:
@@ -252,7 +252,7 @@ class Client:
         for name, value in headers:
             if name.lower() == "authorization":
                 self.secrets.add_authorization(value)
-        return headers
+        return [(name.encode(), value.encode()) for name, value in headers]
 
     def _certificate(self, origin: Origin, identity: Identity | None) -> ClientCertificate | CertificateData | None:
         """Return the certificate for *origin*: the files that a person named, else that of the identity."""

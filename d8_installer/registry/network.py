@@ -102,7 +102,10 @@ class _Limited(httpcore2.NetworkStream):
         left = self._limit.left(timeout)
         if left is not None and left <= 0:
             raise httpcore2.ConnectTimeout("the request takes too long")
-        return _Limited(self._inner.start_tls(ssl_context, server_hostname, left), self._limit)
+        try:
+            return _Limited(self._inner.start_tls(ssl_context, server_hostname, left), self._limit)
+        except ValueError as error:  # a UnicodeError is one
+            raise httpcore2.ConnectError("not a host name") from error
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -91,14 +91,15 @@ def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
     if not proxy:
         return None
     url = proxy if "://" in proxy else f"http://{proxy}"
-    if not _is_proxy_url(url):
+    if not is_proxy_url(url):
         raise ConfigError(
             f"the proxy for {origin} is not an http or https address", hint="set HTTPS_PROXY to http://host:port"
         )
     return url
 
 
-def _is_proxy_url(url: str) -> bool:
+def is_proxy_url(url: str) -> bool:
+    """Whether *url* is the address of an http or https proxy, perhaps with a user's name and password."""
     try:
         parts = urlsplit(url)
         return parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0 and url.isprintable()

@@ -12,9 +12,12 @@ from d8_installer.testing.memory import MemorySource
 from tests import images
 from tests.cli.hooking import an_own
 from tests.own import LOGGING, OwnTool
+from tests.registry.servers import Answer, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.registry.servers import Received
 
 
 @pytest.fixture
@@ -206,6 +209,43 @@ def test_credentials_in_their_order(own: OwnTool) -> None:
         said = own.fails(78, "versions", "hello").err
         assert "d8-toy 1.0 failed in the credential 'toy': RuntimeError" in said
         assert "hunter2" not in said
+
+
+IDENTITY = (
+    LOGGING
+    + """
+from d8_installer.plugin import Identity
+
+def token(request):
+    refused = request.refused.token if request.refused else None
+    log("after", refused, "for", request.endpoint.partition(":")[0])
+    return Identity(token={None: "first-token", "first-token": "second-token"}.get(refused, refused))
+
+@hookimpl
+def d8_credentials():
+    return [Credential("toy", token=token)]
+"""
+)
+
+
+@pytest.mark.parametrize(("accepted", "code"), [("first-token", 0), ("second-token", 0), ("none", 77)])
+def test_a_credential_is_asked_again_for_an_identity_that_is_refused(own: OwnTool, accepted: str, code: int) -> None:
+    def answer(received: Received) -> Answer:
+        if received.headers["authorization"] != f"Bearer {accepted}":
+            return Answer(401, b"Unauthorized\n")
+        return Answer.json({"name": "deckhouse-cli/plugins/hello", "tags": ["v1.0.0"]})
+
+    own.enabled(IDENTITY)
+    with serving(answer) as server:
+        own.env["D8_RPP_ENDPOINT"] = server.url
+        done = own.run("versions", "hello")
+        assert done.code == code
+        assert "-token" not in done.out + done.err
+        sent = [received.headers["authorization"] for received in server.received]
+    expected = ["first-token"] if accepted == "first-token" else ["first-token", "second-token"]
+    assert sent == [f"Bearer {token}" for token in expected]
+    asked = ["after None for http", "after first-token for http"]
+    assert [line for line in own.log() if line.startswith("after")] == asked[: len(expected)]
 
 
 # -- reporters ------------------------------------------------------------------------------------------------

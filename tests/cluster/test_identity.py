@@ -192,7 +192,7 @@ def test_a_proxy(cluster: Cluster, token: str, file: Path) -> None:
 
 def test_a_socks_proxy_is_named(cluster: Cluster, token: str, file: Path) -> None:
     cluster.kubeconfig_for(file, token=token, proxy_url="socks5://me:secret@127.0.0.1:1")
-    with reading(file) as access, pytest.raises(ConfigError, match="neither http nor https") as caught:
+    with reading(file) as access, pytest.raises(ConfigError, match="not the address of an http") as caught:
         access.api()
     assert "secret" not in str(caught.value)
 
