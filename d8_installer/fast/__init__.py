@@ -1,1 +1,4 @@
-"""The way of a ``sync`` with nothing to do: it ends before anything of the long way is imported."""
+"""The quick ways of a ``sync`` with nothing to do and of a ``run`` that needs no judgement.
+
+They end before anything of the long way is imported.
+"""

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     class Switch(Protocol):
         """One way to place files and to activate a generation."""
 
-        has_wrappers: bool
-        """Whether a wrapper, a script of sh, can stand before an executable."""
+        @property
+        def has_wrappers(self) -> bool:
+            """Whether a wrapper, a script of sh, can stand before an executable."""
 
         def active(self, paths: ProfilePaths) -> int | None:
             """Return the number of the active generation, or None."""
@@ -75,7 +76,10 @@ def switch_for_this_system() -> Switch:
 class LinkSwitch:
     """``current`` is a symbolic link to ``generations/<n>``, replaced by one rename. All links are relative."""
 
-    has_wrappers = True
+    @property
+    def has_wrappers(self) -> bool:
+        """Whether there is a shell to run them; some containers have none."""
+        return os.access("/bin/sh", os.X_OK)
 
     def active(self, paths: ProfilePaths) -> int | None:
         """Read the link; a foreign file in its place is a DiskError."""
@@ -140,7 +144,10 @@ class FileSwitch:
     be running. ``number`` is written last.
     """
 
-    has_wrappers = False
+    @property
+    def has_wrappers(self) -> bool:
+        """They have none: Windows does not run scripts of sh."""
+        return False
 
     def active(self, paths: ProfilePaths) -> int | None:
         """Read ``current/number``."""
