@@ -109,7 +109,11 @@ class D8Layout:
             self._session.reporter.note(f"{CLI_IMAGE} stays laid out, because the command d8 on PATH leads to it")
 
     def _planned(self, programs: Iterable[_Program]) -> LayoutPlan:
-        wanted = self._wanted = [file for program in programs for file in self._files(program)]
+        files_by_path: dict[str, LayoutFile] = {}
+        for program in sorted(programs, key=lambda one: one.placement.member.strip("/").count("/")):
+            for file in self._files(program):
+                files_by_path.setdefault(file.path, file)
+        wanted = self._wanted = list(files_by_path.values())
         self._retained = self._led_to(wanted)
         before = self._record or LayoutRecord(directory=self._directory)
         before = replace(before, files=tuple(one for one in before.files if one not in self._retained))

@@ -372,6 +372,18 @@ def test_what_is_no_plugin_of_d8_is_left_out(person: BesideD8) -> None:
     assert person.tree == expected(person, vault="v1.0.0", alpha="v1.0.0")
 
 
+def test_one_file_under_two_names_is_laid_out_once(person: BesideD8) -> None:
+    """And of two files of that name, the one at the top of the image, which d8 finds first."""
+    builds = {HOST: {"plugin": images.script("top"), "bin/plugin": images.script("deep")}}
+    images.add_image(str(person.source), "twice", "v1.0.0", builds)
+    entry = '[[images]]\nname = "twice"\n[images.binaries]\na = "bin/plugin"\nb = "/plugin"\nc = "/plugin"\n'
+    person.manifest.write_text(f"{person.manifest.read_text()}\n{entry}")
+    done = person.json("sync", "--layout", "d8")
+    assert [one["image"] for one in done["laid_out"]["placed"]] == ["alpha", "twice", "vault"]
+    assert person.runs("twice") == "top"
+    assert person.ok("sync", "--prune").out == "nothing to do\n"
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody else")
 def test_below_home_where_the_directory_may_not_be_made(shelf: Path) -> None:
     """As the Go tool falls back (rpp.md §10): only if the directory for plugins may not be made."""
