@@ -12,6 +12,8 @@ from d8_installer.model.contract import Contract
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.value import replace
+from d8_installer.registry.oci_layout import LayoutSource
+from d8_installer.testing.faults import fault_server
 from tests import images
 from tests.person import Person
 
@@ -156,3 +158,14 @@ def test_a_contract_travels_in_a_bundle_with_the_manifests(owner: Owner, tmp_pat
     (stored,) = (island.data / "store/contracts").iterdir()
     assert stored.read_text() == BETA.render()
     assert json.loads(stored.read_text())["description"] == "keeps secrets"
+
+
+@pytest.mark.parametrize("on_builds", [False, True])
+def test_no_manifest_is_requested_twice_for_a_contract(owner: Owner, on_builds: bool) -> None:
+    owner.publish_beta(on_builds=on_builds)
+    with fault_server(LayoutSource(str(owner.source))) as proxy:
+        owner.ok("sync", endpoint=proxy.url)
+        asked = [one.target for one in (*proxy.seen("index"), *proxy.seen("child"))]
+    assert len(asked) >= 3
+    assert sorted(asked) == sorted(set(asked))
+    assert owner.stored == {owner.top(): BETA.render()}
