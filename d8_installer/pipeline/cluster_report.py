@@ -9,15 +9,17 @@ from d8_installer.errors import D8Error, NotAllowedError, NotFoundError
 from d8_installer.model import rights
 from d8_installer.model.address import shown
 from d8_installer.model.value import Struct
+from d8_installer.pipeline.endpoint_search import certificate_at
 from d8_installer.pipeline.pool import workers
 from d8_installer.plugin.records import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d8_installer.cluster.api import Api
     from d8_installer.cluster.context import ClusterContext
     from d8_installer.model.identity_facts import IdentityFacts
     from d8_installer.pipeline.endpoint_choice import ChosenEndpoint
-    from d8_installer.pipeline.endpoint_search import EndpointSearch
     from d8_installer.pipeline.session import Session
     from d8_installer.registry.handshake import PeerCertificate
 
@@ -127,7 +129,10 @@ class _Asking:
         """Tell where the proxy is, if the person names no source; return what was found."""
         sources = self._session.sources
         if sources.named:
-            self._findings.append(Finding("ok", f"the endpoint was not looked for: {shown(sources.named[0])} is set"))
+            url = sources.named[0]
+            self._findings.append(Finding("ok", f"the endpoint was not looked for: {shown(url)} is set"))
+            if url.startswith("https:"):
+                self._tell_of_certificate(lambda: certificate_at(url, sources.access))
             return None
         try:
             search = sources.search
@@ -139,15 +144,15 @@ class _Asking:
             self._findings.append(Finding("ok", f"endpoint {_how(chosen, self._now)}"))
             self._findings.append(Finding("ok", f"to find it was asked: {'; '.join(chosen.asked)}"))
             self._data["endpoint"] = chosen.as_json()
-            self._tell_of_certificate(search, chosen)
+            self._tell_of_certificate(lambda: search.attempt(chosen.endpoint), is_kept=chosen.is_cached)
         return chosen
 
-    def _tell_of_certificate(self, search: EndpointSearch, chosen: ChosenEndpoint) -> None:
+    def _tell_of_certificate(self, shake: Callable[[], PeerCertificate], *, is_kept: bool = False) -> None:
         try:
-            peer = search.attempt(chosen.endpoint)
+            peer = shake()
         except D8Error as error:
             hint = f"the next command asks the cluster again, and `d8-installer doctor --fix` does so now; {error.hint}"
-            failed = error.within("the kept endpoint fails", hint=hint) if chosen.is_cached else error
+            failed = error.within("the kept endpoint fails", hint=hint) if is_kept else error
             self._findings.append(_failed(failed))
             return
         finding, self._data["certificate"] = _of_certificate(peer, self._now)

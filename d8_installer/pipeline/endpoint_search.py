@@ -105,22 +105,11 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
 
         A published CA that cannot be read is a fault of this address; a file of the person's is a ConfigError.
         """
-        from d8_installer.registry.client import ClientOptions
-        from d8_installer.registry.handshake import handshake
-
         access = self.access_to(endpoint, self.access())
-        options = ClientOptions(
-            ca_file=access.ca_file,
-            roots=access.roots,
-            insecure=access.insecure,
-            env=access.env,
-            forward_proxy=access.forward_proxy,
-            offline=access.offline,
-        )
         try:
-            return handshake(endpoint.url, options, min(SECONDS, self.scope.timeout))
+            return certificate_at(endpoint.url, access)
         except ConfigError as error:
-            if options.roots is None:
+            if access.roots is None:
                 raise
             raise UnreachableError(f"as published by the cluster, {error.message}", hint=EXPLICIT) from error
 
@@ -134,3 +123,19 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
         with contextlib.suppress(DiskError):  # a home that cannot be written to is reported by what must write there
             endpoint_cache.save(self.scope.home, self.cluster.key, chosen)
         return chosen
+
+
+def certificate_at(url: str, access: Access) -> PeerCertificate:
+    """Shake hands with the https address *url*, verify its certificate as *access* says, and return it."""
+    from d8_installer.registry.client import ClientOptions
+    from d8_installer.registry.handshake import handshake
+
+    options = ClientOptions(
+        ca_file=access.ca_file,
+        roots=access.roots,
+        insecure=access.insecure,
+        env=access.env,
+        forward_proxy=access.forward_proxy,
+        offline=access.offline,
+    )
+    return handshake(url, options, min(SECONDS, access.stall_timeout))

@@ -238,6 +238,16 @@ def test_an_endpoint_that_is_set_is_not_looked_for(person: Operator, deckhouse: 
     assert any("may download images" in line for line in lines)
 
 
+def test_the_certificate_of_an_endpoint_that_is_set(person: Operator, deckhouse: Deckhouse, tmp_path: Path) -> None:
+    url = deckhouse.front.url
+    lines = told(person, "--endpoint", url, code=1)
+    assert any(line.startswith("error: the certificate of ") and "is not trusted" in line for line in lines)
+    (tmp_path / "ca.pem").write_text(deckhouse.front.ca_pem)
+    lines = told(person, "--endpoint", url, "--ca-file", str(tmp_path / "ca.pem"))
+    assert f"ok: the endpoint was not looked for: {url} is set" in lines
+    assert any(line.startswith("ok: the endpoint's certificate is for 127.0.0.1, ") for line in lines)
+
+
 def test_config_says_where_images_come_from(person: Operator, deckhouse: Deckhouse) -> None:
     deckhouse.publish("alpha", "v1.0.0")
     done = person.ok("config", "get", "endpoint")
