@@ -23,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one worker of xdist: they share a control plane, whose objects have fixed names."""
+    """Keep tests of one cluster in one worker of xdist: they share a control plane, whose objects have fixed names."""
     for item in items:
-        if HERE in item.path.parents:
+        if HERE in item.path.parents and "running_cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
