@@ -86,9 +86,14 @@ def _missing(image: LockedImage, platform: Platform, needed: Collection[ImageNam
     Raise it if the person wants the image, or if it is *needed* by one that the person wants.
     """
     offered = ", ".join(key for key, _ in image.platforms)
+    is_needed = image.name in needed and not image.is_own
+    way = (
+        "what needs it cannot do without it"
+        if is_needed
+        else "set `optional = true` in the manifest to go on without it"
+    )
     error = NotFoundError(
-        f"{image.name} {image.version} has no build for {platform}",
-        hint=f"it is locked for {offered}; set `optional = true` in the manifest to go on without it",
+        f"{image.name} {image.version} has no build for {platform}", hint=f"it is locked for {offered}; {way}"
     )
     if image.is_own or image.name in needed:
         raise error

@@ -95,6 +95,7 @@ def test_the_last_one_that_needs_it_takes_it_along() -> None:
     assert [who for who, _ in entry(both, "beta").requests] == ["d8.toml", "image:gamma"]
     assert [str(image.name) for image in locked(catalogue, want("beta", locked=both)).images] == ["alpha", "beta"]
     assert locked(catalogue, want(locked=both)).images == ()
+    assert locked(catalogue, want(locked=both, kept=KeptRequests(absent=True))).images == ()
 
 
 def test_an_upgrade_without_the_need_drops_it() -> None:
@@ -195,6 +196,16 @@ def test_a_need_leaves_the_major_version_only_if_that_is_typed() -> None:
     assert chosen(catalogue, replace(upgrade, selection=selection)) == {"alpha": "v2.1.0", "beta": "v2.0.0"}
 
 
+def test_an_upgrade_of_all_moves_nothing_down() -> None:
+    catalogue = world(alpha="v1.0.0 v2.0.0", beta="v1.0.0")
+    lock = locked(catalogue, want("alpha", "beta"))
+    catalogue.publish("beta", "v1.1.0")
+    catalogue.require("beta", "v1.1.0", Contract(name="beta", version="v1.1.0", plugins=PluginNeeds(needs("alpha <2"))))
+    every = want("alpha", "beta", locked=lock, selection=Selection(upgrade=None))
+    assert chosen(catalogue, every) == {"alpha": "v2.0.0", "beta": "v1.0.0"}
+    assert chosen(catalogue, want("alpha", "beta")) == {"alpha": "v1.0.0", "beta": "v1.1.0"}
+
+
 def test_a_typed_major_version_is_the_only_one() -> None:
     catalogue = world(alpha="v1.0.0 v1.1.0 v2.0.0")
     for lock in (Lock(), locked(catalogue, want("alpha"))):
@@ -243,6 +254,11 @@ def test_what_counts_only_if_present_is_not_installed_and_not_moved() -> None:
     assert "image:beta wants alpha >=2" in error.message
 
 
+def test_what_is_new_too_gives_way_to_what_counts_only_if_present() -> None:
+    catalogue = world(alpha="v1.0.0 v2.0.0", beta={"v1.0.0": "? alpha <2"})
+    assert chosen(catalogue, want("alpha", "beta")) == {"alpha": "v1.0.0", "beta": "v1.0.0"}
+
+
 def test_what_is_built_into_d8_is_there_unless_a_plugin_of_that_name_is() -> None:
     images: dict[str, Mapping[str, str] | str] = {"beta": {"v1.0.0": "delivery-kit >=999"}, "delivery-kit": "v1.0.0"}
     catalogue = world(**images)
@@ -283,6 +299,11 @@ def test_an_older_version_is_taken_or_the_reason_said(
     assert chosen(catalogue, want("beta")) == {"beta": "v0.9.0"}
     (why,) = passed_over(catalogue, want("beta")).values()
     assert said_of_it in why
+
+
+def test_a_circle_of_images_that_are_asked_for_by_name_is_one() -> None:
+    catalogue = world(alpha={"v1.0.0": "beta"}, beta={"v1.0.0": "alpha"})
+    assert "dependency cycle" in failing(ConflictError, catalogue, want("alpha", "beta")).message
 
 
 @pytest.mark.parametrize(("length", "is_fine"), [(16, True), (17, False)])
