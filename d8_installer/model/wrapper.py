@@ -72,8 +72,7 @@ if [ -z "$d8_wx" ] || [ ! -x "$d8_wx" ]; then
   d8_wx=d8-installer
   if ! command -v d8-installer >/dev/null; then
     echo 'error: @binary@ is gated, and d8-installer, which checks its requirements, is not on PATH' >&2
-    echo 'hint: put the directory of d8-installer on PATH; `d8-installer config unset gate` and' >&2
-    echo '`d8-installer sync` let it run unchecked' >&2
+    echo 'hint: put the directory of d8-installer on PATH, or install it again' >&2
     exit 78
   fi
 fi

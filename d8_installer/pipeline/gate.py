@@ -17,7 +17,7 @@ from d8_installer.store import passes
 from d8_installer.store.kept_facts import FRESH_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from d8_installer.model.facts import ClusterFacts, FactKind
     from d8_installer.model.generation import Generation, Placed
@@ -60,7 +60,8 @@ def pass_gate(
     if image is None:  # `verify` reports such a record
         return
     beside = lock if around is None else around
-    report = _judge(session, image, beside, session.checks.running)
+    with _typeable_hints(program):
+        report = _judge(session, image, beside, session.checks.running)
     for warning in report.warnings:
         session.reporter.warn(warning)
     if report.unmet:
@@ -144,14 +145,29 @@ def _forbidden(image: LockedImage, others: Mapping[ImageName, LockedImage]) -> l
 
 
 def _refusal(program: PlacedProgram, report: ImageReport, *, is_installed: bool, may_skip: bool) -> DocumentError:
-    name, binary = report.name, program.placed.placement.binary
+    name = report.name
     way = f"`d8-installer check {name}` shows what it needs"
     if not is_installed:
         way = f"`d8-installer install {name}` installs it with what it needs"
-    skip = f"`d8-installer run --skip-cluster-checks {binary}`"
-    if program.is_called_by_wrapper:
-        skip = f"`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true {binary}`"
     return DocumentError(
         f"{name} {report.version} does not run here: {'; '.join(report.unmet)}",
-        hint=f"{way}; {skip} does not ask the cluster" if may_skip else way,
+        hint=f"{way}; {_skipping(program)} does not ask the cluster" if may_skip else way,
     )
+
+
+def _skipping(program: PlacedProgram) -> str:
+    """Return what to type to run the program without asking the cluster."""
+    binary = program.placed.placement.binary
+    if program.is_called_by_wrapper:
+        return f"`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true {binary}`"
+    return f"`d8-installer run --skip-cluster-checks {binary}`"
+
+
+@contextlib.contextmanager
+def _typeable_hints(program: PlacedProgram) -> Iterator[None]:
+    """Let the hints of the context's errors say how to skip the check of this very run."""
+    try:
+        yield
+    except D8Error as error:
+        hint = (error.hint or "").replace("--skip-cluster-checks", _skipping(program))
+        raise error.within(hint=hint or None) from error

@@ -267,7 +267,9 @@ def test_stale_facts_are_read_anew(checked: Runner) -> None:
     checked.runs("beta")
     checked.keep_facts(stronghold="1.3.0", age=301)
     for _ in range(2):
-        assert "127.0.0.1:1" in checked.fails(69, "run", "beta", D8_PATIENCE="1").err
+        said = checked.fails(69, "run", "beta", D8_PATIENCE="1").err
+        assert "127.0.0.1:1" in said
+        assert said.endswith("do without the check: `d8-installer run --skip-cluster-checks beta`\n")
     checked.keep_facts(stronghold="1.3.0", age=-5)
     checked.fails(69, "run", "beta", D8_PATIENCE="1")
     assert checked.runs("--skip-cluster-checks", "beta", "x")[2:] == ["x"]
@@ -369,6 +371,10 @@ def test_a_gated_program_is_checked_by_its_name_alone(checked: Runner, name: str
     assert 'requires module "stronghold" to be enabled, but it is not' in done.err
     assert "`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true beta`" in done.err
     assert by_name(checked, "x", D8_PLUGINS_SKIP_CLUSTER_CHECKS="true").code == 7
+    checked.have_kubeconfig().write_text(KUBECONFIG + "# edited\n")
+    done = by_name(checked, "x", D8_PATIENCE="1")
+    assert done.code == 69
+    assert "`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true beta`" in done.err
     checked.ok("verify")
     checked.ok("config", "unset", "gate")
     checked.ok("sync")
