@@ -209,13 +209,15 @@ class Client:
     def _answer(self, call: _Call) -> httpx2.Response:
         """Return the answer to *call*, which is sent again as somebody else if the origin refuses our identity."""
         known = self._identity if self._identity is not None and self._identity.origin == call.origin else None
-        identity = known.current() if known is not None else None
+        with self._head.paused():
+            identity = known.current() if known is not None else None
         raw = self._send(call, identity)
         if known is not None:
             self.presented = identity
         if raw.status_code != 401 or known is None or identity is None or not _is_repeatable(call.content):
             return raw
-        other = known.renewed(identity)
+        with self._head.paused():
+            other = known.renewed(identity)
         if other is None:
             return raw
         raw.close()

@@ -56,6 +56,16 @@ class HeadLimit(threading.local):
         finally:
             self._end = None
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time in this context for ``all_within``: a person is asked who they are."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            if self._end is not None:
+                self._end += time.monotonic() - begun
+
     @property
     def is_running(self) -> bool:
         """Whether the head of an answer is expected."""

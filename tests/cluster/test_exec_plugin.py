@@ -149,6 +149,16 @@ def test_a_plugin_is_asked_again_once_after_a_401(cluster: Cluster, plugin: Plug
     assert len(again.asked) == 2
 
 
+def test_the_time_that_a_plugin_takes_is_not_that_of_the_request(
+    cluster: Cluster, plugin: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d8_installer.pipeline.cluster_access.REQUEST_LIMIT", 1.0)
+    token = cluster.service_account("exec")
+    plugin.answers(f"time.sleep(1.2); answer(token=['junk', {token!r}][number])")
+    with reading(cluster.kubeconfig(tmp_path / "config", plugin.user())) as access:
+        assert who(access).endswith(":exec")
+
+
 def test_the_command_asks_it_once_for_all_servers(deckhouse: Deckhouse, tmp_path: Path) -> None:
     deckhouse.publish("alpha", "v1.0.0")
     person = deckhouse.person(tmp_path / "home")
