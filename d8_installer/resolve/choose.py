@@ -122,12 +122,17 @@ def _searched(
 ) -> Generator[Needs, Answers, FoundVersions | NoneFound]:
     """Search, after all that is known to be needed was asked in one round."""
     locked = demands_of(with_needs(wanted)).values()
-    again = [(d.name, d.locked.version) for d in locked if d.locked and d.will_do and not d.is_current]
+    again = [(d.name, d.locked.version) for d in locked if d.locked and d.will_do and not _is_unpinned(d)]
     search = VersionSearch(wanted, demands, known, compat=compat)
     yield from search.ask_ahead(again)
     if again:  # what these need was read now
         search = VersionSearch(wanted, demands, known, compat=compat)
     return (yield from search.run())
+
+
+def _is_unpinned(demand: Demand) -> bool:
+    """Whether the lock entry needs nothing of the source, as far as can be said before the search."""
+    return demand.is_current or (not demand.wanted.adds and demand.relined is not None)
 
 
 # -- the requirements that agree ---------------------------------------------------------------------------------------
@@ -233,6 +238,9 @@ def _choice(demand: Demand, pick: Pick) -> Choice:
         return choice
     stays = pick.tag == locked.version and upgrade is not None and demand.name not in upgrade
     is_current, adds = stays and demand.is_current, bool(demand.wanted.adds)
+    relined = None if adds or is_current or not stays else demand.relined
+    if relined is not None:
+        return replace(choice, locked=relined, kept=True)
     return replace(
         choice,
         kept=is_current and not adds,

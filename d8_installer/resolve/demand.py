@@ -136,13 +136,41 @@ class Demand(Struct, frozen=True, kw_only=True):
     @property
     def is_current(self) -> bool:
         """Whether the lock entry says exactly what is asked, so that nothing has to be asked or written."""
-        locked, wanted = self.locked, self.wanted
-        if locked is None or locked.name in wanted.selection.repin or wanted.locked.is_altered(locked):
+        if self.locked is None or self._is_to_pin(self.locked):
             return False
+        is_same = self.live_requests() == self.request_hashes()
+        return is_same and not self.missing_binaries() and not self.excess()
+
+    @property
+    def relined(self) -> LockedImage | None:
+        """The lock entry with the lines of the images that need it now, if nothing else of it changes; else None.
+
+        Then the source is not asked. It would pin nothing else: somebody who asks for every platform did so before.
+        """
+        locked = self.locked
+        if locked is None or self._is_to_pin(locked):
+            return None
+        before, now = self.live_requests(), self.request_hashes()
+        changed = {who for who in before.keys() | now.keys() if before.get(who) != now.get(who)}
+        stays = any(one.request.platforms is None and one.requester not in changed for one in self.group)
+        binaries = [pair for one in self.group for pair in one.request.binaries]
+        kept = dict(self.wanted.kept_requests(locked))
+        binaries += locked.binaries if kept else ()
+        if not stays or len(dict(binaries)) != len(set(binaries)) or any(needing_image(who) is None for who in changed):
+            return None
+        return replace(
+            locked,
+            requests=tuple(sorted({**kept, **now}.items())),
+            binaries=tuple(sorted(set(binaries))),
+            optional=all(one.request.optional for one in self.group) and (not kept or locked.optional),
+        )
+
+    def _is_to_pin(self, locked: LockedImage) -> bool:
+        """Whether an entry of the right version has to be pinned again, whoever asks for it."""
+        wanted = self.wanted
         has_digest = all(requirement.request.digest in (None, locked.top) for requirement in self.group)
-        is_complete = not self.missing_binaries() and not self.missing_platforms()
-        is_same = self.live_requests() == self.request_hashes() and locked.demanded == wanted.platforms
-        return is_same and has_digest and is_complete and not self.excess()
+        is_repinned = locked.name in wanted.selection.repin or wanted.locked.is_altered(locked)
+        return is_repinned or not has_digest or bool(self.missing_platforms()) or locked.demanded != wanted.platforms
 
     def request_hashes(self) -> dict[str, Digest]:
         """Return the hash of each request, by requester, as the lock entry is to have it."""

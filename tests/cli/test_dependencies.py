@@ -90,6 +90,15 @@ def test_a_dependency_is_refused_alone_and_stays_for_others(person: Operator) ->
     assert person.has() == {}
 
 
+def test_a_dependent_is_uninstalled_without_a_source(person: Operator) -> None:
+    person.ok("install", "gamma", "alpha", "beta")
+    nowhere = "http://127.0.0.1:9"
+    person.ok("uninstall", "gamma", endpoint=nowhere)
+    person.ok("uninstall", "beta", endpoint=nowhere)
+    assert person.versions == {"alpha": "v1.2.0"}
+    assert [who for image in person.locked().images for who, _ in image.requests] == ["d8.toml"]
+
+
 def test_what_is_asked_for_by_name_stays(person: Operator) -> None:
     person.ok("install", "beta", "alpha")
     person.ok("uninstall", "beta")

@@ -98,6 +98,27 @@ def test_the_last_one_that_needs_it_takes_it_along() -> None:
     assert locked(catalogue, want(locked=both, kept=KeptRequests(absent=True))).images == ()
 
 
+def test_who_needs_an_image_is_written_without_asking_for_it() -> None:
+    catalogue = world(gamma={"v1.0.0": "beta"}, **SIMPLE)
+    for first, then in ((["beta"], ["beta", "gamma"]), (["beta", "gamma"], ["beta"])):
+        lock = locked(catalogue, want(*first))
+        catalogue.asked.clear()
+        after = locked(catalogue, want(*then, locked=lock))
+        assert {need.image for need in catalogue.asked} <= {"deckhouse-cli/plugins/gamma"}
+        assert after.render() == locked(catalogue, want(*then)).render(), "the same as a new lock"
+
+
+def test_who_needs_an_image_may_make_it_pinned_again() -> None:
+    catalogue = world((LINUX, MAC, WINDOWS), gamma={"v1.0.0": "beta"}, **SIMPLE)
+    narrow = requirement("beta", platforms=(LINUX,))
+    lock = locked(catalogue, want(narrow))
+    wider = locked(catalogue, want(narrow, "gamma", locked=lock))
+    assert wider.render() == locked(catalogue, want(narrow, "gamma")).render()
+    assert len(entry(wider, "beta").platforms) == 3
+    back = locked(catalogue, want(narrow, locked=wider))
+    assert back.render() == lock.render()
+
+
 def test_an_upgrade_without_the_need_drops_it() -> None:
     catalogue = world(beta={"v1.0.0": "alpha", "v1.1.0": ""}, alpha="v1.0.0")
     lock = locked(catalogue, want("beta <1.1"))
