@@ -135,7 +135,7 @@ def _widen(home: str) -> None:
     with open(manifest, encoding="utf-8") as file:
         text = file.read()
     with open(manifest, "w", encoding="utf-8") as file:
-        file.write(text.replace("==1.0.0", ">=1.0.0"))
+        file.write(text.replace("==1.0.0", ">=1.0.0, <1.2"))
 
 
 def _plug(home: str) -> None:
