@@ -9,7 +9,7 @@ from d8_installer.errors import UsageError
 from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import Request
 from d8_installer.model.value import Struct, replace
-from d8_installer.pipeline.gate import pass_gate
+from d8_installer.pipeline.gate import pass_gate, refuse_without_plugins
 from d8_installer.pipeline.image_runs import image_program, installed_program
 from d8_installer.store.generation_place import place_of_wrapper
 from d8_installer.store.generations import ProfileStore
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d8_installer.model.generation import Generation
-    from d8_installer.model.lock import Lock
+    from d8_installer.model.lock import Lock, LockedImage
     from d8_installer.pipeline.gate import PlacedProgram
     from d8_installer.pipeline.session import Session
 
@@ -47,17 +47,23 @@ def runnable(session: Session, text: str, arguments: Sequence[str]) -> Runnable:
         program = installed_program(session, active, text, paths)
         pass_gate(session, program, arguments)
     else:
-        program = _fetched(session, text)
-        pass_gate(session, program, arguments, around=_lock_of(active))
+        around = _lock_of(active)
+        program = _fetched(session, text, arguments, around)
+        pass_gate(session, program, arguments, around=around)
     return Runnable(program.path, _environment(session, program, bin_directory))
 
 
-def _fetched(session: Session, text: str) -> PlacedProgram:
+def _fetched(session: Session, text: str, arguments: Sequence[str], around: Lock) -> PlacedProgram:
+    """Return the program of an image, fetched if need be, but not if a plugin that it needs is missing."""
     if session.platform != session.plugins.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
     name, spec = split_requirement(text)
     request = Request.of(name, spec)
-    return image_program(session, request, request.binaries[0][0])
+
+    def admit(image: LockedImage) -> None:
+        refuse_without_plugins(session, image, arguments, around)
+
+    return image_program(session, request, request.binaries[0][0], admit=admit)
 
 
 def _lock_of(active: Generation | None) -> Lock:

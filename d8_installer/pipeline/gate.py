@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from d8_installer.store.paths import ProfilePaths
 
 
+_CHECK = "`d8-installer check {}` shows what it needs"
+_INSTALL = "`d8-installer install {}` installs it with what it needs"
+
+
 class PlacedProgram(Struct, frozen=True, kw_only=True):
     """A binary of a generation that is to run, and the path of its file.
 
@@ -73,6 +77,14 @@ def pass_gate(
             if not report.is_checked and not session.checks.is_switched:
                 passes.keep(desk, {program.placed.placement.binary: passes.unchecked(desk)})
             _keep_passes(session, program.generation, lock, desk)
+
+
+def refuse_without_plugins(session: Session, image: LockedImage, arguments: Sequence[str], around: Lock) -> None:
+    """Raise a DocumentError if an image that is not installed lacks a plugin *around* it; no cluster is asked."""
+    if image.contract is not None and is_checked(arguments):
+        report = _judge(session, image, around, lambda _: None)
+        if report.unmet:
+            raise _error(report, _INSTALL.format(image.name))
 
 
 def keep_passes(session: Session, generations: ProfileStore) -> None:
@@ -145,14 +157,12 @@ def _forbidden(image: LockedImage, others: Mapping[ImageName, LockedImage]) -> l
 
 
 def _refusal(program: PlacedProgram, report: ImageReport, *, is_installed: bool, may_skip: bool) -> DocumentError:
-    name = report.name
-    way = f"`d8-installer check {name}` shows what it needs"
-    if not is_installed:
-        way = f"`d8-installer install {name}` installs it with what it needs"
-    return DocumentError(
-        f"{name} {report.version} does not run here: {'; '.join(report.unmet)}",
-        hint=f"{way}; {_skipping(program)} does not ask the cluster" if may_skip else way,
-    )
+    way = (_CHECK if is_installed else _INSTALL).format(report.name)
+    return _error(report, f"{way}; {_skipping(program)} does not ask the cluster" if may_skip else way)
+
+
+def _error(report: ImageReport, hint: str) -> DocumentError:
+    return DocumentError(f"{report.name} {report.version} does not run here: {'; '.join(report.unmet)}", hint=hint)
 
 
 def _skipping(program: PlacedProgram) -> str:

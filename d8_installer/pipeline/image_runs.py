@@ -16,9 +16,15 @@ from d8_installer.store.generations import ProfileStore, file_name
 from d8_installer.store.switch import switch_for_this_system
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d8_installer.model.generation import Generation
+    from d8_installer.model.lock import LockedImage
     from d8_installer.pipeline.session import Session
     from d8_installer.store.paths import ProfilePaths
+
+    Admit = Callable[[LockedImage], None]
+    """Raises an error if an image may not run here."""
 
 
 def installed_program(session: Session, active: Generation, binary: str, paths: ProfilePaths) -> PlacedProgram:
@@ -43,10 +49,12 @@ def installed_program(session: Session, active: Generation, binary: str, paths: 
     return PlacedProgram(path=path, generation=active, placed=placed, paths=paths)
 
 
-def image_program(session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST) -> PlacedProgram:
+def image_program(
+    session: Session, request: Request, binary: str, requester: str = OWN_MANIFEST, *, admit: Admit | None = None
+) -> PlacedProgram:
     """Return *binary* of the request's image. The request is resolved once, and stays resolved under ``runs``.
 
-    Errors name *requester*: the person's manifest, or a plugin.
+    Errors name *requester*: the person's manifest, or a plugin. *admit* may refuse the image before it is fetched.
     """
     paths = session.scope.home.run(request.hash.hex)
     profile = Profile("run", "", "", paths.lock)
@@ -59,7 +67,7 @@ def image_program(session: Session, request: Request, binary: str, requester: st
                 generations.recover()
             active = generations.active()
             if active is None:
-                _install(session, profile, generations, request, requester)
+                _install(session, profile, generations, request, requester, admit)
                 active = generations.active()
     if active is None:
         raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
@@ -71,13 +79,18 @@ def image_program(session: Session, request: Request, binary: str, requester: st
     return installed_program(session, active, binary, paths)
 
 
-def _install(session: Session, profile: Profile, generations: ProfileStore, request: Request, requester: str) -> None:
+def _install(
+    session: Session,
+    profile: Profile,
+    generations: ProfileStore,
+    request: Request,
+    requester: str,
+    admit: Admit | None,
+) -> None:
     """Resolve and place the image, without the plugins that it needs: it finds others in the person's profile alone."""
     # Imported here, because a binary that is in place already needs none of it.
-    from d8_installer.model.lock import Lock
     from d8_installer.model.manifest import Manifest
     from d8_installer.model.resolution import Wanted
-    from d8_installer.model.value import replace
     from d8_installer.pipeline.apply import apply
     from d8_installer.pipeline.change import Change, asked_by
     from d8_installer.pipeline.profile_access import Workspace
@@ -93,9 +106,10 @@ def _install(session: Session, profile: Profile, generations: ProfileStore, requ
     )
     requirements = workspace.manifest.requirements(requester)
     wanted = Wanted(requirements=requirements, present=frozenset([requester]), locked=workspace.locked)
-    relocked = relock(session, wanted, session.checks.choosing(profile))
-    alone = Lock.of(image for image in relocked.lock.images if image.name == request.name)
-    relocked = replace(relocked, lock=alone, text=alone.render())
+    relocked = relock(session, wanted, session.checks.choosing(profile), alone=True)
+    if admit is not None:
+        for image in relocked.lock.images:
+            admit(image)
     # A run's bin is on no PATH, so a plugin's names shadow nothing there.
     asked = asked_by(workspace.manifest.requirements(OWN_MANIFEST))
     apply(session, workspace, Change(relocked=relocked, reason=f"run {request.name}", asked=asked))

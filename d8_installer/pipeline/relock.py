@@ -106,12 +106,12 @@ def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> Stal
     return StaleLockError(f"is stale: {clauses}{more}", file=workspace.profile.lock, hint=hint, about_file=True)
 
 
-def relock(session: Session, wanted: Wanted, read_facts: AskFacts | None = None) -> Relocked:
+def relock(session: Session, wanted: Wanted, read_facts: AskFacts | None = None, *, alone: bool = False) -> Relocked:
     """Resolve and pin *wanted*, compare it with the witness, and return the lock.
 
     If *wanted* is lenient, a request that cannot be met is left out, and what was locked for it stays. *read_facts*
     gives the facts of the cluster that contracts ask for. Without it, or if it gives none, no version is passed over
-    because of the cluster.
+    because of the cluster. *alone*: what others need is not for this lock.
     """
     accepted = accepted_moves(session)
     repin = wanted.selection.repin | {name for name, _ in accepted}
@@ -121,6 +121,7 @@ def relock(session: Session, wanted: Wanted, read_facts: AskFacts | None = None)
     if read_facts is not None and wanted.facts is None:
         wanted = replace(wanted, facts=ClusterFacts(kinds=frozenset()))
     made = _resolved(session, wanted, trust, read_facts)
+    made = made.of(one.request.name for one in wanted.requirements) if alone else made
     ask_witness(session, made.lock)
     _note_passed_over(session, made.resolution)
     _note_needed(session, made.resolution)
@@ -145,6 +146,13 @@ class _Resolved(Struct, frozen=True, kw_only=True):
     lock: Lock
     left_out: tuple[LeftOut, ...]
     known: Known
+
+    def of(self, names: Iterable[ImageName]) -> _Resolved:
+        """Return what is about the images *names* alone."""
+        wanted = frozenset(names)
+        choices = tuple(choice for choice in self.resolution.choices if choice.name in wanted)
+        lock = Lock.of(image for image in self.lock.images if image.name in wanted)
+        return replace(self, resolution=replace(self.resolution, choices=choices), lock=lock)
 
 
 def _note_passed_over(session: Session, resolution: Resolution) -> None:

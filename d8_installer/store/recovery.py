@@ -42,6 +42,9 @@ def sweep_store(home: Home, waiting: WaitPolicy) -> None:
             for path, name in fs.temporary_files(directory):
                 if is_hex_digest(name.removesuffix(".json")):
                     fs.remove(path)
+        for directory in (home.facts, home.endpoints):
+            for path, _ in fs.temporary_files(directory):
+                fs.remove(path)
         PartialLayers(home, guard).sweep()
         for name in fs.list_directory(home.incoming):
             if _is_incoming(name):

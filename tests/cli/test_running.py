@@ -341,6 +341,8 @@ def test_what_is_not_installed_is_run_with_the_plugins_of_the_profile(person: Ru
     assert 'requires plugin "alpha" >= 1.0, but it is not installed' in said
     assert "`d8-installer install delta`" in said
     assert "--skip-cluster-checks" not in said, "that would not help"
+    assert "fetching" not in said
+    assert "comes along" not in said
     person.ok("install", "alpha")
     assert person.runs("delta", "x")[2:] == ["x"]
     assert not person.binary("delta").exists()

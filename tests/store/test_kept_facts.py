@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from d8_installer.model.facts import ClusterFacts, ModuleFact
-from d8_installer.store import fs, kept_facts
+from d8_installer.store import fs, kept_facts, recovery
+from d8_installer.store.flock import WaitPolicy, say_nothing
 from d8_installer.store.kept_facts import SeenKubeconfigs
 from d8_installer.store.kubeconfig_choice import KubeconfigChoice
 from d8_installer.store.paths import Home
@@ -183,3 +184,12 @@ def test_files_do_not_pile_up(home: Home, kubeconfig: Path) -> None:
     assert kept_facts.forget(home)
     assert os.listdir(home.facts) == []
     assert kept_facts.load(home, choice(kubeconfig), NOW) is None
+
+
+def test_the_next_writing_command_removes_what_a_killed_one_left(home: Home, kubeconfig: Path) -> None:
+    keep(home, choice(kubeconfig))
+    left = Path(home.facts) / "user.passes.json.1.tmp"
+    left.write_bytes(b"cut")
+    recovery.sweep_store(home, WaitPolicy(say_nothing))
+    assert not left.exists()
+    assert kept_facts.load(home, choice(kubeconfig), NOW) is not None
