@@ -103,7 +103,7 @@ def test_a_broken_manifest_of_a_hook_is_named_and_nothing_of_it_is_dropped(own: 
     assert own.placed() == ["vault v1.0.0"]
 
 
-@pytest.mark.parametrize("requester", ["d8.toml", "../x", "", "a" * 129])
+@pytest.mark.parametrize("requester", ["d8.toml", "../x", "", "a" * 129, "image:hello"])
 def test_a_requester_that_is_no_name_is_refused(own: OwnTool, requester: str) -> None:
     own.enabled(MANIFESTS)
     own.env["REQUESTER"] = requester
