@@ -10,7 +10,7 @@ from d8_installer.model.date import typed_cutoff
 from d8_installer.model.facts import ClusterFacts
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import is_tag
-from d8_installer.model.requirement import needing_image
+from d8_installer.model.requirement import ANY_VERSION, needing_image
 from d8_installer.model.resolution import ManifestOf, Trust
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
@@ -167,7 +167,9 @@ def _note_needed(session: Session, resolution: Resolution) -> None:
     """Say which images come along because others need them."""
     for choice in resolution.choices:
         needed = [
-            f"{image} needs {one.range}" for one in choice.requirements if (image := needing_image(one.requester))
+            f"{image} needs {'it' if one.range == ANY_VERSION else one.range}"
+            for one in choice.requirements
+            if (image := needing_image(one.requester))
         ]
         if choice.locked is None and len(needed) == len(choice.requirements):
             session.reporter.note(f"{choice.name} {choice.tag} comes along: {', '.join(needed)}")

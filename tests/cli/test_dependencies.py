@@ -99,6 +99,13 @@ def test_a_dependent_is_uninstalled_without_a_source(person: Operator) -> None:
     assert [who for image in person.locked().images for who, _ in image.requests] == ["d8.toml"]
 
 
+def test_a_need_without_a_range_is_said_as_such(person: Operator) -> None:
+    said = person.ok("install", "gamma").err
+    assert "beta v1.1.0 comes along: gamma needs it" in said
+    (row,) = [one for one in person.json("list")["binaries"] if one["binary"] == "beta"]
+    assert row["asked"] == [{"requester": "image:gamma", "range": "*"}]
+
+
 def test_what_is_asked_for_by_name_stays(person: Operator) -> None:
     person.ok("install", "beta", "alpha")
     person.ok("uninstall", "beta")
