@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
 from d8_installer.model.value import Struct
+from d8_installer.pipeline.gate import keep_passes
 from d8_installer.pipeline.requirement_reports import ImageReport, installed_images, report_on
 from d8_installer.pipeline.unmet import unmet_error
 
@@ -53,4 +54,5 @@ def check(session: Session, names: Collection[ImageName] = ()) -> Checked:
     for report in reports:
         for warning in report.warnings:
             session.reporter.warn(warning)
+    keep_passes(session, session.profiles.generations(profile))
     return Checked(profile=profile, cluster=session.checks.cluster, reports=reports)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
 from d8_installer.ops.output_file import output_file
+from d8_installer.pipeline.gate import keep_passes
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def facts(session: Session, output: str | None) -> WrittenFacts:
     """
     path = None if output is None else output_file(session, session.profiles.find(), output, "facts.json")
     read = session.checks.every_fact()
+    keep_passes(session, session.profiles.generations(session.profiles.find()))
     if path is not None:
         fs.sweep(*os.path.split(path))
         fs.replace_file(path, read.render().encode("utf-8", "surrogateescape"))

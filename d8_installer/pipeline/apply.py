@@ -247,8 +247,7 @@ class _Application:
                 write_stamp(self._session, self._workspace, seen, applied.plan, applied.generation)
         if facts is not None:
             tell_switched(self._session, facts)
-        if any(placement.contract is not None for placement in applied.plan.target) and facts is not None:
-            with warned_of("the next run of a program is checked anew", self._session.reporter.warn):
+            if any(placement.contract is not None for placement in applied.plan.target):
                 keep_passes(self._session, self._generations)
 
 

@@ -93,11 +93,17 @@ def keep_passes(session: Session, generations: ProfileStore) -> None:
     Nothing is asked, and what cannot be judged so is judged when it runs. What is outside the profiles depends on
     another lock than its own.
     """
+    if os.path.dirname(generations.paths.root) == session.scope.home.runs:
+        return
+    try:
+        active = generations.active()
+    except D8Error:  # `verify` finds a damaged record
+        return
+    if active is None or all(placed.placement.contract is None for placed in active.placed):
+        return
     from d8_installer.model.lock import Lock
 
-    is_run = os.path.dirname(generations.paths.root) == session.scope.home.runs
-    active = None if is_run else generations.active()
-    if active is not None:
+    with warned_of("the next run of a program is checked anew", session.reporter.warn):
         lock = Lock.parse(active.lock.encode(), "d8.lock")
         _keep_passes(session, active, lock, _desk(session, active, generations.paths))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.cli.test_startup import loaded_by
 from tests.cluster.deckhouse import publish_alpha_beta_gamma
 from tests.cluster.faults import relay
 from tests.command import ended
@@ -45,6 +46,7 @@ def test_a_run_asks_the_cluster_once_in_five_minutes(deckhouse: Deckhouse, tmp_p
         deckhouse.cluster.module("stronghold", "1.4.0")
         assert OFF in person.fails(65, "run", "beta").err
         person.ok("facts")
+        assert "argparse" not in loaded_by(person.home, "run", "beta"), "whoever reads the facts judges the programs"
         person.ok("run", "beta")
         api.behaviour = "drop"
         api.end_connections()
