@@ -101,8 +101,9 @@ class Deckhouse:
         shutil.rmtree(self.layouts / ImageName.parse(name).path)
 
     def empty(self) -> None:
-        """Remove all images and end what a test started."""
+        """Remove all images, forget what was asked, and end what a test started."""
         self.stack.close()
+        self.front.forget()
         for place in self.layouts.iterdir():
             shutil.rmtree(place) if place.is_dir() else place.unlink()
 

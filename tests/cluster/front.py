@@ -7,6 +7,7 @@ otherwise a right that a test takes away would be there for five minutes more.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,8 +62,12 @@ class Front:
 
     @property
     def asked(self) -> list[Asked]:
-        """Every request so far."""
+        """Every request of this test so far."""
         return [Asked(**json.loads(line)) for line in self.log.read_text().splitlines()]
+
+    def forget(self) -> None:
+        """Forget the requests so far; the front appends to its log."""
+        os.truncate(self.log, 0)
 
 
 @contextmanager
