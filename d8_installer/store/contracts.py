@@ -29,12 +29,17 @@ def save(home: Home, top: Digest, contract: Contract) -> None:
 def load(home: Home, top: Digest, expected: Digest | None = None) -> Contract | None:
     """Return the contract of an image, or None if the file is missing, is damaged, or is not the *expected* one."""
     try:
-        raw = fs.read(home.contract(top.hex), limit=_LIMIT)
-        if raw is None or (expected is not None and Digest.of(raw) != expected):
-            return None
-        return Contract.parse_rendered(raw, "", "")
+        return read(home, top, expected)
     except D8Error:
         return None
+
+
+def read(home: Home, top: Digest, expected: Digest | None = None) -> Contract | None:
+    """Return what ``load`` does, and raise a DiskError or a DocumentError that says why a file cannot be read."""
+    raw = fs.read(home.contract(top.hex), limit=_LIMIT)
+    if raw is None or (expected is not None and Digest.of(raw) != expected):
+        return None
+    return Contract.parse_rendered(raw, "", "")
 
 
 def stored(home: Home) -> list[Digest]:

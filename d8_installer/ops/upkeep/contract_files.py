@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
-from d8_installer.ops.upkeep.defects import Defect
+from d8_installer.ops.upkeep.defects import Defect, raise_if_from_system
 from d8_installer.store import contracts
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from d8_installer.model.lock import LockedImage
     from d8_installer.ops.upkeep.inspect_generations import Inspection
     from d8_installer.pipeline.session import Session
+    from d8_installer.store.paths import Home
 
 
 def images_with_contracts(generation: Generation) -> list[LockedImage]:
@@ -36,10 +37,18 @@ def contract_defects(session: Session, inspection: Inspection) -> Iterator[Defec
     needed = {image.top: image for image in _needed(inspection)}
     for top in sorted({*needed, *contracts.stored(home)}, key=str):
         image, path = needed.get(top), home.contract(top.hex)
-        if contracts.load(home, top, None if image is None else image.contract) is not None:
+        if _is_sound(home, top, None if image is None else image.contract):
             continue
         problem = "is not as it was written" if os.path.lexists(path) else "is missing"
         yield Defect(kind="contract", path=path, problem=problem, digest=top.hex)
+
+
+def _is_sound(home: Home, top: Digest, expected: Digest | None) -> bool:
+    try:
+        return contracts.read(home, top, expected) is not None
+    except D8Error as error:
+        raise_if_from_system(error)
+        return False
 
 
 def restore_contract(session: Session, inspection: Inspection, digest: str) -> None:
