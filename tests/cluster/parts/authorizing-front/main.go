@@ -105,6 +105,7 @@ func reviewers(s settings) (authenticator.Request, authorizer.Authorizer, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	config.QPS = -1 // no limit: without its caches the front asks far more often than a client may by default
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, nil, err
