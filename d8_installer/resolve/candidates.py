@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.lock import LockedImage
     from d8_installer.model.reference import ImageName
+    from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
     from d8_installer.model.version import Compat
     from d8_installer.resolve.demand import Demand
@@ -112,6 +113,13 @@ class Candidates:
             is_allowed = all(bound.allows(tag) for bound in bounds)
             if is_allowed and (name in self._demands or self._is_asked_for(name, tag, bounds)):
                 yield Pick(name=name, tag=tag)
+
+    def against(self, need: Bound, bounds: Iterable[Bound]) -> tuple[Requirement, ...]:
+        """Return the requirements, and of *bounds* the others, that exclude a published version that *need* allows."""
+        demand = self._demands.get(need.name)
+        group = (*(demand.group if demand is not None else ()), *(one.requirement for one in bounds if one != need))
+        possible = [tag for tag in self._known.tags.get(need.name, ()) if need.allows(tag)]
+        return tuple(one for one in group if not all(map(one.allows, possible)))
 
     def is_typed(self, needed: Bound | None, pick: Pick) -> bool:
         """Whether the Go tool takes a version that was typed whatever the cluster says (rpp.md §7)."""

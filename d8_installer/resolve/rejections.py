@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from d8_installer.errors import ConflictError
+from d8_installer.model.requirement import needing_image
 from d8_installer.model.value import Struct
 from d8_installer.model.version import Specifier, Version
 
@@ -23,7 +24,8 @@ Why = Literal["not published", "no version", "cycle", "planned", "conditional", 
 class Rejection(Struct, frozen=True, kw_only=True):
     """Why a version is not taken. *name* is the image that it is about, by *path* from the image that was asked for.
 
-    ``blamed`` are the images whose other versions might change that.
+    ``blamed`` are the images whose other versions might change that. ``others`` are requirements that exclude what is
+    in the range of ``constraint``.
     """
 
     why: Why
@@ -32,6 +34,7 @@ class Rejection(Struct, frozen=True, kw_only=True):
     path: tuple[ImageName, ...] = ()
     constraint: str = ""
     blamed: frozenset[ImageName] = frozenset()
+    others: tuple[Requirement, ...] = ()
 
     @property
     def is_dependency(self) -> bool:
@@ -42,8 +45,8 @@ class Rejection(Struct, frozen=True, kw_only=True):
         if self.why in {"facts", "date"}:
             return self.text
         via = f" (via {' -> '.join(map(str, self.path))})" if len(self.path) > 1 else ""
-        needs = f" (needs {self.constraint})" if self.constraint else ""
-        return f'dependency "{self.name}"{via}: {self.text}{needs}'
+        needs = "; ".join(([f"needs {self.constraint}"] if self.constraint else []) + list(map(_wish, self.others)))
+        return f'dependency "{self.name}"{via}: {self.text}' + (f" ({needs})" if needs else "")
 
 
 class NoneFound(Struct, frozen=True, kw_only=True):
@@ -82,7 +85,7 @@ class NoneFound(Struct, frozen=True, kw_only=True):
 def unresolved(failure: NoneFound, wanted: Wanted, known: Knowledge) -> ConflictError:
     """Return the error for an image of which versions were tried, or whose needs cannot be had."""
     root = failure.root
-    hint = _way_out(failure, wanted, known) or _where_to_look(failure, wanted)
+    hint = _way_out(failure, wanted, known) or _where_to_look(failure, wanted, known)
     if failure.name != root or not failure.tried:
         locked = wanted.locked.find(root)
         version = f" {locked.version}" if locked is not None else ""
@@ -106,7 +109,7 @@ def _way_out(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str | None
     return f"let what it needs leave its major version: `{command}`"
 
 
-def _where_to_look(failure: NoneFound, wanted: Wanted) -> str:
+def _where_to_look(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str:
     """Return a command that shows more. `lock --explain` knows only what is locked."""
     refusals = [refusal for _, refusal in failure.tried] or ([failure.refusal] if failure.refusal else [])
     needed = next((refusal for refusal in refusals if refusal.is_dependency), None)
@@ -116,12 +119,26 @@ def _where_to_look(failure: NoneFound, wanted: Wanted) -> str:
         return f"ask the publisher of {failure.root} for a version without the circle"
     if needed.why == "not published":
         return f"ask the publisher of {failure.root} where {needed.name} is published"
+    if needed.others:
+        return _what_to_give_up(failure.root, needed)
     locked = wanted.locked.find(needed.name)
-    if locked is None:
+    if locked is None or not _is_older(known, needed, locked.version):
         return _shown(needed.name, wanted)
-    return (
-        f"{needed.name} {locked.version} is installed, which no older version replaces: {_shown(needed.name, wanted)}"
-    )
+    return f"{needed.name} {locked.version} is locked, and no older version replaces it: {_shown(needed.name, wanted)}"
+
+
+def _what_to_give_up(root: ImageName, needed: Rejection) -> str:
+    """Return what helps where others exclude what is needed. Nobody here can loosen the range of an image."""
+    images = [image for one in needed.others if (image := needing_image(one.requester)) is not None]
+    if len(images) < len(needed.others):
+        return f"loosen one of the ranges, or do without {root}"
+    return f"do without {root} or without {' and '.join(map(str, images))}, or see `d8-installer versions {images[0]}`"
+
+
+def _is_older(known: Knowledge, needed: Rejection, locked: str) -> bool:
+    """Whether the range allows a published version that is older than the locked one."""
+    current = Version.try_parse(locked)
+    return current is not None and any(version.compare(current) < 0 for version in _in_range(known, needed))
 
 
 def _shown(name: ImageName, wanted: Wanted) -> str:
@@ -135,7 +152,17 @@ def _other_major(refusal: Rejection, wanted: Wanted, known: Knowledge) -> int | 
     current = Version.try_parse(locked.version) if locked is not None else None
     if refusal.why != "no version" or current is None or not refusal.constraint:
         return None
+    possible = (one for one in _in_range(known, refusal) if all(other.allows(one.text) for other in refusal.others))
+    return max((version.major for version in possible if version.major > current.major), default=None)
+
+
+def _in_range(known: Knowledge, refusal: Rejection) -> list[Version]:
+    """Return the published versions in the range of what is needed."""
     versions = [version for tag in known.tags.get(refusal.name, ()) if (version := Version.try_parse(tag))]
-    specifier = Specifier.parse(refusal.constraint, compat="go")
-    allowed = [version.major for version in versions if specifier.allows(version) and version.major > current.major]
-    return max(allowed, default=None)
+    if not refusal.constraint:
+        return versions
+    return list(filter(Specifier.parse(refusal.constraint, compat="go").allows, versions))
+
+
+def _wish(requirement: Requirement) -> str:
+    return f"{needing_image(requirement.requester) or requirement.requester} wants {requirement.range}"

@@ -335,7 +335,10 @@ class VersionSearch:
             raise _OfOneImageError(task, absent)
         if len(rejected) == 1 and (rejected[0][1].is_dependency or self._compat == "d8"):
             return replace(rejected[0][1], blamed=frozenset(blamed))
-        return _about(task, "no version", "no compatible version", blamed)
+        nothing = _about(task, "no version", "no compatible version", blamed)
+        if rejected or task.need is None or self._compat == "go":
+            return nothing
+        return replace(nothing, others=self._candidates.against(task.need, decision.bounds))
 
     # -- what the source is asked ------------------------------------------------------------------------------
 

@@ -106,6 +106,20 @@ def test_a_need_without_a_range_is_said_as_such(person: Operator) -> None:
     assert row["asked"] == [{"requester": "image:gamma", "range": "*"}]
 
 
+def test_the_hint_removes_all_that_need_an_image(person: Operator) -> None:
+    """What is asked for by name has to go: beta is there for gamma, so it cannot be uninstalled itself."""
+    person.offer("delta", "v1.0.0", {"alpha": ""})
+    person.ok("install", "gamma", "delta")
+    done = person.fails(65, "uninstall", "alpha")
+    assert "it goes with the last one that needs it: `d8-installer uninstall delta gamma`" in done.err
+    person.ok("uninstall", "delta", "gamma")
+    assert person.has() == {}
+    person.pipx("d8-plug-vault", manifest("beta"))
+    person.ok("sync")
+    done = person.fails(65, "uninstall", "alpha")
+    assert "it goes with the last one that needs it: see `d8-installer list`" in done.err
+
+
 def test_what_is_asked_for_by_name_stays(person: Operator) -> None:
     person.ok("install", "beta", "alpha")
     person.ok("uninstall", "beta")

@@ -193,8 +193,9 @@ def test_a_locked_image_moves_up_for_a_need() -> None:
     error = failing(ConflictError, catalogue, want("alpha <1.1", "beta", locked=lock))
     assert error.message == (
         'beta cannot be locked: unresolved dependencies: v1.0.0 (dependency "alpha" (via beta -> alpha):'
-        " no compatible version (needs >=1.1))"
+        " no compatible version (needs >=1.1; d8.toml wants <1.1))"
     )
+    assert error.hint == "loosen one of the ranges, or do without beta"
 
 
 def test_a_locked_image_never_moves_down_for_a_need() -> None:
@@ -375,6 +376,15 @@ def test_all_that_need_an_image_agree_on_its_version() -> None:
     assert entry(lock, "d").version == "v1.9.0"
     error = failing(ConflictError, catalogue, want("a", "b", locked=lock))
     assert "no compatible version (needs <1.5)" in error.message
+
+
+def test_images_that_need_different_versions_are_both_named() -> None:
+    """No hint says that the locked version stands in the way, or that another major version would help."""
+    catalogue = world(a={"v1.0.0": "d ^1"}, b={"v1.0.0": "d ^2"}, d="v1.0.0 v2.0.0")
+    for first, second, theirs, mine in (("a", "b", "^1", "^2"), ("b", "a", "^2", "^1")):
+        error = failing(ConflictError, catalogue, want("a", "b", locked=locked(catalogue, want(first))))
+        assert f"no compatible version (needs {mine}; {first} wants {theirs})" in error.message
+        assert error.hint == f"do without {second} or without {first}, or see `d8-installer versions {first}`"
 
 
 def test_what_was_decided_is_decided_again_for_a_later_need() -> None:

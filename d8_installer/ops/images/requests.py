@@ -76,7 +76,7 @@ def refusal(session: Session, workspace: Workspace, wanted: Wanted, name: ImageN
         names = " and ".join(map(str, dependents))
         return DocumentError(
             f"{name} is there because {names} {'needs' if len(dependents) == 1 else 'need'} it, not for your manifest",
-            hint=f"it goes with the last one that needs it: `{_typed_uninstall(session, workspace, dependents)}`",
+            hint=f"it goes with the last one that needs it: {_what_removes(session, workspace, wanted, name)}",
         )
     if _is_in_place(workspace, name):
         return DocumentError(
@@ -86,8 +86,25 @@ def refusal(session: Session, workspace: Workspace, wanted: Wanted, name: ImageN
     return not_installed(session, workspace.profile, name, words)
 
 
-def _typed_uninstall(session: Session, workspace: Workspace, names: Iterable[ImageName]) -> str:
-    return typed_command(session, workspace.profile, f"uninstall {' '.join(map(str, names))}")
+def _what_removes(session: Session, workspace: Workspace, wanted: Wanted, name: ImageName) -> str:
+    """Return the command that removes all that need the image, if the manifest alone asks for these."""
+    dependents = _all_that_need(wanted, name)
+    asked = [one for one in dependents if OWN_MANIFEST in {found.requester for found in requirements_for(wanted, one)}]
+    if not asked or any(plugins_that_keep(wanted, one) or absent_requesters(wanted, one) for one in dependents):
+        return f"see `{typed_command(session, workspace.profile, 'list')}`"
+    words = " ".join(["uninstall", *map(str, asked)])
+    return f"`{typed_command(session, workspace.profile, words)}`"
+
+
+def _all_that_need(wanted: Wanted, name: ImageName) -> list[ImageName]:
+    """Return the locked images that need the image, and those that need these, and so on."""
+    found: set[ImageName] = set()
+    waiting = [name]
+    while waiting:
+        new = [image for image in images_that_keep(wanted, waiting.pop()) if image not in found]
+        found.update(new)
+        waiting += new
+    return sorted(found)
 
 
 def _is_in_place(workspace: Workspace, name: ImageName) -> bool:
