@@ -41,7 +41,7 @@ class ApiTransport(Protocol):
     def send(
         self, method: str, path: str, query: Sequence[tuple[str, str]], body: bytes | None, limit: int
     ) -> ApiReply:
-        """Return the answer, whatever its status. No answer is an ApiError with status 0; a longer one too."""
+        """Return the answer, whatever its status. No answer, or a longer one, is an ApiError with status 0."""
 
 
 class ApiError(D8Error):
@@ -68,7 +68,7 @@ class ApiTryAgainError(ApiError, TryAgainError):
 
 
 class ApiUnreachableError(ApiError, UnreachableError):
-    """No API answers at the address, or what answers is none."""
+    """Nothing answers at the address, or what answers is not a Kubernetes API."""
 
 
 class Api:
@@ -161,7 +161,7 @@ def _meaning(status: int) -> tuple[type[ApiError], str]:
 
 
 def _status(body: bytes) -> tuple[str, str]:
-    """Return message and reason of a Status document, on one line; empty if the body is none."""
+    """Return message and reason of a Status document, on one line; empty if the body is not a Status."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -283,6 +283,9 @@ def _unknown_user(api: str, identity: Identity, now: datetime) -> ApiError:
 def _no_answer(error: D8Error) -> ApiError:
     from d8_installer.cluster.api import ApiTryAgainError, ApiUnreachableError
 
+    if isinstance(error, MismatchError):
+        hint = "check `server` in the kubeconfig: it may lead to something else than a Kubernetes API"
+        return ApiUnreachableError(f"the Kubernetes API answers what cannot be used: {error.message}", hint=hint)
     kind = ApiTryAgainError if isinstance(error, TryAgainError) else ApiUnreachableError
     hint = _API_HINT
     if "is not trusted" in error.message:

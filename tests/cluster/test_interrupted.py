@@ -93,6 +93,17 @@ def test_an_api_server_that_answers_badly(
         assert "\x1b" not in said
 
 
+def test_an_answer_that_is_too_long_is_not_called_no_answer(ready: Deckhouse, tmp_path: Path) -> None:
+    long = Answer(200, b" " * (2 << 20))
+    with faults.lying(ready.cluster, faults.only(CONFIG_MAP, lambda: long)) as liar:
+        person = ready.person(tmp_path / "home", server=liar.url)
+        said = fails_soon(person, "install", "beta", codes=(69,))
+    assert "the Kubernetes API answers what cannot be used: " in said
+    assert "the answer is longer than 1048576 bytes" in said
+    assert "does not answer" not in said
+    assert "hint: check `server` in the kubeconfig" in said
+
+
 def test_an_api_server_that_redirects_gets_no_token_sent_elsewhere(ready: Deckhouse, tmp_path: Path) -> None:
     with serving(lambda _: Answer()) as elsewhere:
         away = Answer(307, headers={"Location": f"{elsewhere.url}/"})
