@@ -16,7 +16,7 @@ from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.did_you_mean import suggest
 from d8_installer.ops.images.published import PlatformBuild, newest_allowed, published_version
 from d8_installer.ops.list import RequestedRange, requested_ranges
-from d8_installer.pipeline.contracts import contract_of
+from d8_installer.pipeline.contracts import contract_of, published_contract
 from d8_installer.pipeline.driver import usable_tags
 
 if TYPE_CHECKING:
@@ -165,9 +165,12 @@ class _Version(Struct, frozen=True, kw_only=True):
 
 
 def _of_lock(session: Session, image: LockedImage, errors: list[D8Error]) -> _Version:
+    versions = _published(session, image.name)
     contract = None
     try:
         contract = contract_of(session, image)
+        if image.contract is None and versions is not None:
+            contract = _contract_not_locked(session, image)
     except D8Error as error:
         errors.append(error)
     builds = (
@@ -177,10 +180,19 @@ def _of_lock(session: Session, image: LockedImage, errors: list[D8Error]) -> _Ve
         name=image.name,
         version=image.version,
         top=image.top,
-        versions=_published(session, image.name),
+        versions=versions,
         builds=tuple(builds),
         contract=contract,
     )
+
+
+def _contract_not_locked(session: Session, image: LockedImage) -> Contract | None:
+    """Return the contract of an image whose lock entry has none: a tool may have locked it that knew no contracts."""
+    contract = published_contract(session, image)
+    if contract is not None:
+        hint = f"`d8-installer lock --upgrade-image {image.name}` writes it"
+        session.reporter.warn(f"the lock does not have the contract of {image.name} {image.version}; {hint}")
+    return contract
 
 
 def _of_source(session: Session, name: ImageName, specifier: Specifier) -> _Version:

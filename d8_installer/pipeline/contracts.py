@@ -55,6 +55,11 @@ def contract_at_source(session: Session, image: LockedImage) -> Contract:
     )
 
 
+def published_contract(session: Session, image: LockedImage) -> Contract | None:
+    """Return the contract that the source has for the locked bytes, whatever the lock says of it."""
+    return next(_carried(session, image, _document(session, image, image.top)), None)
+
+
 def _carried(session: Session, image: LockedImage, top: ImageIndex | ImageManifest) -> Iterator[Contract]:
     """Yield the contracts that the index or its builds carry; a build that is not there may be another platform's."""
     from d8_installer.model.contract_lookup import children_to_read, contract_in

@@ -9,6 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from d8_installer.model.contract import Contract, ModuleNeeds, Need, PluginNeeds
+from d8_installer.model.lock import Lock
+from d8_installer.model.value import replace
 from tests import images
 from tests.cli.test_json import SCHEMA
 from tests.person import Person
@@ -96,6 +98,18 @@ def test_what_is_installed_needs_no_source(reader: Reader) -> None:
     assert {"requester": "image:beta", "range": ">=1.1 <2"} in asked
     done = reader.ok("show", "beta")
     assert "the published versions are not known: " in done.err
+
+
+def test_a_contract_that_an_older_tool_did_not_lock_is_shown(reader: Reader) -> None:
+    reader.ok("install", "beta", "alpha")
+    changes = {"contract": None, "needs": (), "needs_if_present": ()}
+    reader.lock.write_text(Lock.of([replace(image, **changes) for image in reader.locked().images]).render())
+    done = reader.ok("show", "beta")
+    assert "\n  requires module stronghold >= 1.3\n" in done.out
+    assert "`d8-installer lock --upgrade-image beta` writes it" in done.err
+    assert "the lock does not have" not in reader.ok("show", "alpha").err
+    reader.ok("lock", "--upgrade-image", "beta", "--skip-cluster-checks")
+    assert "the lock does not have" not in reader.ok("show", "beta").err
 
 
 def test_facts_are_compared_without_a_cluster(reader: Reader) -> None:
