@@ -23,6 +23,8 @@ PROXY_CONFIG = "registry-packages-proxy-config"
 DOWNLOAD_ROLE = "d8:registry-packages-proxy:cli-download"
 """The ClusterRole that allows downloads. Newer clusters let it read the ConfigMap too (rpp.md §18.5)."""
 
+ANONYMOUS = "system:anonymous"
+"""Who sends a request without an identity, to Kubernetes."""
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _LONGEST = 200
 
@@ -94,7 +96,12 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 def grant_any(wanted: Sequence[Right], user: str | None) -> str:
-    """Return what to type to give *user* any one of the rights that are *wanted*."""
+    """Return what to type to give *user* any one of the rights that are *wanted*.
+
+    Nobody is advised to give everybody a right: who is not known to the cluster logs in first.
+    """
+    if user == ANONYMOUS:
+        return "the cluster does not know who you are: log in, so that the kubeconfig's user has a token or certificate"
     if user is None or len(user) > _LONGEST:
         what = " or ".join(dict.fromkeys(right.what for right in wanted))
         return f"ask an administrator for {what}; `kubectl auth whoami` shows the name to give it to"

@@ -61,7 +61,7 @@ def authorization(identity: Identity, origin: Origin) -> str | None:
         if not is_token(token):
             raise ConfigError(
                 f"the token for {origin} is empty or has characters that no token has",
-                hint="check the token file, or D8_RPP_TOKEN: one line, the token alone",
+                hint=f"check {identity.place or 'the token file, or D8_RPP_TOKEN'}: one line, the token alone",
             )
         return f"Bearer {token}"
     if identity.username is None:

@@ -122,7 +122,10 @@ def _snippet(body: bytes) -> str:
 
 # --- 401, 403 and 404, with what the source knows -------------------------------------------------------------
 
-_GIVE = "type `d8-installer config set token_file FILE`, set D8_RPP_TOKEN, or log in to the cluster with kubectl"
+_GIVE = (
+    "log in to the cluster with kubectl, or give a token with --token-file FILE; for an endpoint that you name, "
+    "D8_RPP_TOKEN and `d8-installer config set token_file FILE` give one too"
+)
 _RENEW = (
     "it may have expired: log in again, then type the same command again; if `kubectl auth whoami` accepts it, the "
     f"proxy may not reach its API server, which it answers in the same way: {_PODS}"
@@ -161,7 +164,7 @@ def refused_certificate(address: Shown, place: str) -> NotAllowedError:
         f"{address} does not accept the client certificate from {place} (status 401)",
         hint=(
             "only port 4219 of a master node accepts client certificates, and an Ingress never does: use a kubeconfig "
-            "with a token, or set D8_RPP_TOKEN"
+            "with a token, or give one with --token-file FILE"
         ),
     )
 

@@ -127,6 +127,25 @@ def test_nobody(cluster: Cluster, file: Path) -> None:
             who(access)
 
 
+def test_whom_the_cluster_does_not_know_gets_no_right_but_is_told_to_log_in(
+    deckhouse: Deckhouse, tmp_path: Path
+) -> None:
+    deckhouse.announce()
+    deckhouse.publish("alpha", "v1.0.0")
+    person = deckhouse.person(tmp_path / "home")
+    person.ok("install", "alpha")  # the endpoint is kept
+    deckhouse.cluster.kubeconfig(person.kubeconfig, {})
+    assert "--token-file FILE" in person.fails(77, "versions", "alpha").err
+    token = tmp_path / "token"
+    token.write_text(person.token)
+    person.ok("--token-file", str(token), "versions", "alpha")
+    person.run("doctor", "--fix")
+    for words in (["versions", "alpha"], ["doctor"]):
+        said = person.run(*words)
+        assert "--user=system:anonymous" not in said.err + said.out
+    assert "log in" in person.fails(77, "versions", "alpha").err
+
+
 def test_impersonation_is_for_the_api_alone(deckhouse: Deckhouse, token: str, file: Path, tmp_path: Path) -> None:
     cluster = deckhouse.cluster
     person = deckhouse.person(tmp_path / "home")

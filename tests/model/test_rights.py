@@ -53,6 +53,11 @@ def test_a_user_who_is_not_known_is_to_be_asked_for() -> None:
     assert LIST_MODULES.text in LIST_MODULES.grant("x" * 500)
 
 
+def test_nobody_is_advised_to_give_everybody_a_right() -> None:
+    for right in ALL:
+        assert right.grant("system:anonymous").endswith("has a token or certificate")
+
+
 def test_the_rights_of_the_proxy_are_those_that_the_front_asks_for() -> None:
     assert DOWNLOAD.attributes == {
         "verb": "get",
