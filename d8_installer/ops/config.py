@@ -60,7 +60,8 @@ def _tell_of_endpoint(session: Session) -> None:
             session.reporter.note(f"images come from {shown(sources.named[0])}, which {who} names")
         return
     if sources.search is None:
-        session.reporter.note("no endpoint is set, and no kubeconfig names a cluster to find one in")
+        why = session.cluster.absence
+        session.reporter.note(f"no endpoint is set, and no kubeconfig names a cluster to find one in{why}")
         return
     kept = sources.search.kept()
     if kept is None:

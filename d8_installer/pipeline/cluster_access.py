@@ -39,6 +39,9 @@ _API_HINT = (
 _CA_HINT = (
     "check `server` and `certificate-authority-data` in the kubeconfig; --insecure-skip-tls-verify does not verify it"
 )
+_PROXY_HINT = "check HTTPS_PROXY, and name the host of `server` in NO_PROXY if it needs no proxy"
+_PROXY_URL_HINT = "check `proxy-url` in the kubeconfig; without it HTTPS_PROXY and NO_PROXY count"
+_HTTPS_HINT = "an API server speaks https: correct the kubeconfig: server: https://HOST:PORT"
 
 
 class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
@@ -101,6 +104,14 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
         is_named = options.kubeconfig or options.context or self.scope.environ.get("KUBERNETES_SERVICE_HOST")
         return bool(is_named) or any(map(os.path.lexists, self.candidates))
 
+    @property
+    def absence(self) -> str:
+        """Say why there is no context, if there is more to say than that there is no kubeconfig; else ``""``."""
+        there = [file for file in self.candidates if os.path.lexists(file)]
+        if there:
+            return f" (no current-context in {', '.join(there)}: choose one with --context NAME)"
+        return " (KUBECONFIG names no file that exists)" if self.scope.environ.get("KUBECONFIG") else ""
+
     def _warn_of_readers(self, context: ClusterContext) -> None:
         """Warn once of kubeconfigs that hold a secret of this user and that others can read."""
         if not context.user.has_secret or os.name != "posix":
@@ -118,13 +129,17 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def key(self) -> str:
-        """A hash of the API's address, its CA and the user: the key of caches. ConfigError without a cluster."""
+        """A hash of the API's address, its CA and the user: the key of caches. ConfigError without a cluster.
+
+        What an API server said whose certificate was not verified, no command reads that verifies it.
+        """
         import hashlib
         import json
 
         context = self._required
         ca = b"" if context.ca is None else context.ca.read("the CA of the kubeconfig")
-        parts = [context.server, hashlib.sha256(ca).hexdigest(), context.is_insecure, context.user.name]
+        is_insecure = context.is_insecure or self.scope.options.insecure
+        parts = [context.server, hashlib.sha256(ca).hexdigest(), is_insecure, context.user.name]
         parts += [list(map(list, context.user.impersonated))]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -231,7 +246,7 @@ def forward_proxy(context: ClusterContext) -> str | None:
     raise ConfigError(
         f"the proxy-url {shown(context.proxy)} of cluster {context.cluster[:100]!r} is not the address of an http or "
         "https proxy, and SOCKS proxies are not supported",
-        hint="give the kubeconfig an http proxy: `kubectl config set clusters.NAME.proxy-url http://HOST:PORT`",
+        hint="give the kubeconfig an http proxy, as `proxy-url: http://HOST:PORT` of this cluster",
     )
 
 
@@ -259,7 +274,7 @@ class _HttpTransport:
             with self._client.within(REQUEST_LIMIT), self._client.open(method, url, headers, body) as stream:
                 reply = ApiReply(stream.status, stream.read(limit), _moment(stream.headers.get("date", "")))
         except (UnreachableError, TryAgainError, MismatchError) as error:
-            raise _no_answer(error) from error
+            raise _no_answer(error, self._context) from error
         if reply.status == 401 and self._client.presented is not None:
             raise _unknown_user(self.name, self._client.presented, self._now())
         return reply
@@ -280,7 +295,7 @@ def _unknown_user(api: str, identity: Identity, now: datetime) -> ApiError:
     return error
 
 
-def _no_answer(error: D8Error) -> ApiError:
+def _no_answer(error: D8Error, context: ClusterContext) -> ApiError:
     from d8_installer.cluster.api import ApiTryAgainError, ApiUnreachableError
 
     if isinstance(error, MismatchError):
@@ -292,6 +307,10 @@ def _no_answer(error: D8Error) -> ApiError:
         hint = _CA_HINT
     elif "offline" in error.message:
         hint = error.hint or ""
+    elif " the proxy " in error.message:
+        hint = _PROXY_HINT if context.proxy is None else _PROXY_URL_HINT
+    elif context.server.startswith("http:"):
+        hint = _HTTPS_HINT
     return kind(f"the Kubernetes API does not answer: {error.message}", hint=hint)
 
 

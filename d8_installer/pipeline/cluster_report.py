@@ -51,7 +51,8 @@ def report_on_cluster(session: Session) -> ClusterReport:
     except D8Error as error:
         return ClusterReport(findings=(_failed(error),))
     if context is None:
-        return ClusterReport(findings=(Finding("ok", "no kubeconfig names a cluster, so nothing was asked"),))
+        problem = f"no kubeconfig names a cluster{session.cluster.absence}, so nothing was asked"
+        return ClusterReport(findings=(Finding("ok", problem),))
     return _Asking(session, context).report()
 
 

@@ -55,7 +55,8 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             return self.named
         if self.search is None:
             raise ConfigError(
-                "no endpoint is set and no kubeconfig names a cluster, so there is no place to get images from",
+                f"no endpoint is set and no kubeconfig names a cluster{self.cluster.absence}, so there is no place to "
+                "get images from",
                 hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`, or name the "
                 "cluster's kubeconfig with --kubeconfig FILE",
             )

@@ -241,6 +241,19 @@ def test_insecure_replaces_the_published_ca(deckhouse: Deckhouse, person: Operat
     assert f"https://{stranger.address} (ConfigMap): not verified" in done.err
 
 
+def test_what_an_unverified_api_server_named_is_not_kept_for_who_verifies(
+    deckhouse: Deckhouse, person: Operator
+) -> None:
+    """Else whoever stands before the API server could name an endpoint and its CA, and get the next command's token."""
+    deckhouse.announce()
+    deckhouse.cluster.kubeconfig_for(person.kubeconfig, token=person.token, certificate_authority_data=None)
+    person.ok("--insecure-skip-tls-verify", "install", "alpha")
+    assert kept(person)
+    before = deckhouse.front.asked
+    assert "is not trusted" in person.fails(69, "versions", "alpha").err
+    assert deckhouse.front.asked == before
+
+
 def test_the_ca_of_the_kubeconfig_is_not_trusted_for_the_proxy(deckhouse: Deckhouse, person: Operator) -> None:
     front = deckhouse.another_front(authority=deckhouse.cluster.authority, names=(PUBLIC_HOST,))
     deckhouse.cluster.ingress(PUBLIC_HOST)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster import faults
+from tests.cluster.cluster import write_kubeconfig
 from tests.cluster.connect_proxy import connect_proxy
 from tests.cluster.deckhouse import PUBLIC_HOST
 from tests.cluster.rights import CLI_DOWNLOAD, READ_CONFIG_MAP, READ_INGRESS, USUAL
@@ -193,6 +194,10 @@ def test_no_kubeconfig_at_all(ready: Deckhouse, tmp_path: Path) -> None:
     said = person.fails(78, "install", "alpha").err
     assert "endpoint" in said
     hinted(said)
+    elsewhere = {"KUBECONFIG": str(tmp_path / "nowhere")}
+    assert "KUBECONFIG names no file that exists" in person.fails(78, "install", "alpha", **elsewhere).err
+    write_kubeconfig(tmp_path / "nowhere", {"contexts": []})
+    assert "no current-context in" in person.fails(78, "install", "alpha", **elsewhere).err
 
 
 def commands_of(hint: str) -> list[list[str]]:
