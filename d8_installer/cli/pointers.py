@@ -22,6 +22,8 @@ PHRASES = {
     "upgrade-all": "upgrade --all",
 }
 """Words of other tools that take more than a command here. The others are in ``Verb.other_words``."""
+_ALL = {"upgrade": "upgrade --all", "uninstall": "uninstall NAME"}
+"""What to type here for d8's ``update all`` and ``remove all``."""
 
 
 def pointer(word: str, following: Sequence[str]) -> str:
@@ -41,6 +43,8 @@ def pointer(word: str, following: Sequence[str]) -> str:
     if not verb.takes_name:
         return f"type `{PROGRAM} {verb.name}`"
     names = [argument for argument in following if not argument.startswith("-")]
+    if names == ["all"] and verb.name in _ALL:
+        return f"type `{PROGRAM} {_ALL[verb.name]}`"
     typed = " ".join(map(shlex.quote, names)) if names and all(map(str.isprintable, names)) else "NAME"
     listed = f", or `{PROGRAM} list` for what is installed" if verb.name == "versions" else ""
     return f"type `{PROGRAM} {verb.name} {typed}`{listed}"

@@ -54,13 +54,20 @@ def become(path: str, command: list[str], environ: dict[str, str]) -> None:
 
 def execute_file(path: str, command: list[str], environ: Mapping[str, str]) -> None:
     """Replace this process by the program. Raise MismatchError if the system cannot execute it."""
-    from d8_installer.errors import DiskError, MismatchError
+    import errno
+
+    from d8_installer.errors import DiskError, MismatchError, UsageError
 
     try:
         become(path, command, dict(environ))
     except FileNotFoundError as error:
         raise DiskError(f"{path} is gone", hint="type `d8-installer sync`, which fetches it again") from error
     except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise UsageError(
+                f"the arguments and variables of {os.path.basename(path)} are longer than the system allows",
+                hint="pass fewer of them, or in a file that the program reads",
+            ) from error
         raise MismatchError(
             f"the system cannot execute {path}: {error.strerror}", hint="check that it was built for this machine"
         ) from error

@@ -144,7 +144,7 @@ VERBS: Mapping[str, Verb] = {
             *("source", "checks"),
             completes="images",
             takes_name=True,
-            other_words="describe info inspect",
+            other_words="contract describe info inspect",
         ),
         Verb(
             "run",

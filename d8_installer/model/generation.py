@@ -43,6 +43,11 @@ class Placement(Struct, frozen=True, kw_only=True):
         """By what placements are sorted: of one binary and image there is one in a generation."""
         return self.binary, self.name, self.version
 
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the file of the image that the Go tool takes (rpp.md §4.6)."""
+        return self.member.rpartition("/")[2] == self.name.default_binary[1]
+
 
 class Placed(Struct, frozen=True):
     """A placement that is done, with the digest and the size in bytes of the executable.

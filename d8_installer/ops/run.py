@@ -36,21 +36,31 @@ class Runnable(Struct, frozen=True):
 def runnable(session: Session, text: str, arguments: Sequence[str]) -> Runnable:
     """Return what ``run NAME[SPEC] ARGS…`` runs, fetched if need be, and checked.
 
-    A plain NAME is a binary of the profile if there is one, or else the default binary of the image of that name. Then
-    the plugins that the image needs are those of the profile, since it finds others by ``d8``.
+    A plain NAME is a binary of the profile if there is one, or else the default binary of the image of that name, as it
+    is installed or else the newest one. Of the latter, the plugins that it needs are those of the profile, since it
+    finds others by ``d8``.
     """
     profile = session.profiles.find()
     paths = session.scope.home.profile(profile.directory)
     bin_directory = session.scope.home.bin if profile.is_exposed else paths.bin
     active = session.profiles.active(profile)
-    if active is not None and any(placed.placement.binary == text for placed in active.placed):
-        program = installed_program(session, active, text, paths)
+    binary = None if active is None else _installed(active, text)
+    if active is not None and binary is not None:
+        program = installed_program(session, active, binary, paths)
         pass_gate(session, program, arguments)
     else:
         around = _lock_of(active)
-        program = _fetched(session, text, arguments, around)
+        program = replace(_fetched(session, text, arguments, around), typed=text)
         pass_gate(session, program, arguments, around=around)
     return Runnable(program.path, _environment(session, program, bin_directory))
+
+
+def _installed(active: Generation, text: str) -> str | None:
+    """Return the installed binary that *text* names: itself, or its image, of which it is the default binary."""
+    placements = [placed.placement for placed in active.placed]
+    named = [one.binary for one in placements if one.binary == text]
+    of_image = [one.binary for one in placements if one.name.short == text and one.is_default]
+    return next(iter(named + of_image), None)
 
 
 def _fetched(session: Session, text: str, arguments: Sequence[str], around: Lock) -> PlacedProgram:

@@ -317,8 +317,8 @@ def _programs_of(generation: Generation | None) -> list[_Program]:
 
 
 def _is_default(placement: Placement) -> bool:
-    """Whether the Go tool would take this file of the image (rpp.md §4.6), and it is in ``bin``."""
-    return placement.in_bin and placement.member.rpartition("/")[2] == placement.name.default_binary[1]
+    """Whether the Go tool would take this file of the image, and it is in ``bin``."""
+    return placement.in_bin and placement.is_default
 
 
 def _directory(session: Session, record: LayoutRecord | None) -> str:
@@ -353,7 +353,7 @@ def _made(session: Session, directory: str) -> str:
     except DiskError as error:
         fallback = os.path.join(home_directory(session.scope.environ), HOME_DIRECTORY)
         if not isinstance(error.__cause__, PermissionError) or directory == fallback:
-            raise
+            raise error.within(hint="lay out in another directory: --plugins-dir DIR") from error
         session.reporter.note(f"{directory} is not yours to write: laying out in {fallback}, where d8 looks then")
         fs.make_directories(os.path.join(fallback, "plugins"))
         return fallback

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DocumentError
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 
 
 _CHECK = "`d8-installer check {}` shows what it needs"
+_SHOW = "`d8-installer show {}` shows what it needs"
 _INSTALL = "`d8-installer install {}` installs it with what it needs"
 
 
 class PlacedProgram(Struct, frozen=True, kw_only=True):
     """A binary of a generation that is to run, and the path of its file.
 
-    *paths* are those of its profile, or of its run outside the profiles. *is_called_by_wrapper*: nobody typed ``run``.
+    *paths* are those of its profile, or of its run outside the profiles. *is_called_by_wrapper*: nobody typed ``run``;
+    else *typed* is the NAME[SPEC] that was.
     """
 
     path: str
@@ -46,6 +49,7 @@ class PlacedProgram(Struct, frozen=True, kw_only=True):
     placed: Placed
     paths: ProfilePaths
     is_called_by_wrapper: bool = False
+    typed: str = ""
 
 
 def pass_gate(
@@ -163,7 +167,7 @@ def _forbidden(image: LockedImage, others: Mapping[ImageName, LockedImage]) -> l
 
 
 def _refusal(program: PlacedProgram, report: ImageReport, *, is_installed: bool, may_skip: bool) -> DocumentError:
-    way = (_CHECK if is_installed else _INSTALL).format(report.name)
+    way = _CHECK.format(report.name) if is_installed else _SHOW.format(shlex.quote(program.typed))
     return _error(report, f"{way}; {_skipping(program)} does not ask the cluster" if may_skip else way)
 
 
@@ -176,7 +180,7 @@ def _skipping(program: PlacedProgram) -> str:
     binary = program.placed.placement.binary
     if program.is_called_by_wrapper:
         return f"`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true {binary}`"
-    return f"`d8-installer run --skip-cluster-checks {binary}`"
+    return f"`d8-installer run --skip-cluster-checks {shlex.quote(program.typed or binary)}`"
 
 
 @contextlib.contextmanager

@@ -168,6 +168,7 @@ def test_where_it_looks(person: ComesFromD8, tmp_path: Path) -> None:
     person.d8_installs("vault", "v1.0.0")
     assert person.imports("--dry-run") == {"vault": ("imported", "v1.0.0")}
     person.fails(69, "import", "d8", "--plugins-dir", str(tmp_path / "none"))
+    person.fails(2, "import", "d8", "--plugins-dir", "")
     person.directory = tmp_path / "typed"
     person.d8_installs("alpha", "1.0.0")
     assert person.imports("--dry-run", "--plugins-dir", str(tmp_path / "typed")) == {"alpha": ("imported", "1.0.0")}

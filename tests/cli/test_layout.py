@@ -268,6 +268,11 @@ def test_the_directory_stays_until_another_is_typed(laid_out: BesideD8) -> None:
     assert laid_out.tree == expected(laid_out, vault="v1.0.0", alpha="v1.0.0")
 
 
+def test_a_directory_that_cannot_be_made_is_the_one_to_change(person: BesideD8) -> None:
+    (person.home / "file").touch()
+    assert "--plugins-dir DIR" in person.fails(73, "sync", "--layout", "d8", "--plugins-dir", "file").err
+
+
 def test_a_dry_run_says_what_it_would_do(person: BesideD8) -> None:
     done = person.json("sync", "--layout", "d8", "--dry-run")
     assert [one["image"] for one in done["laid_out"]["placed"]] == ["alpha", "vault"]
@@ -280,6 +285,7 @@ def test_a_dry_run_says_what_it_would_do(person: BesideD8) -> None:
         ("--project", "sync", "--layout", "d8"),
         ("--global", "sync", "--layout", "d8"),
         ("sync", "--plugins-dir", "x"),
+        ("sync", "--layout", "d8", "--plugins-dir", ""),
         ("sync", "--layout", "d8", "--to", "out"),
         ("sync", "--layout", "d9"),
     ],

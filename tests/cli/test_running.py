@@ -1,7 +1,6 @@
 """Programs whose image has a contract: what they get, what is checked before they run, and what that costs.
 
-There is no cluster here: facts are kept as a command that read them keeps them, and the kubeconfig's server does not
-answer. ``tests/cluster/test_running.py`` has the real one.
+There is no cluster here: the facts are those that were kept. ``tests/cluster/test_running.py`` has a real one.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from d8_installer.cli.program import execute_file
+from d8_installer.errors import UsageError
 from d8_installer.model.facts import ClusterFacts, FactKind, ModuleFact
 from d8_installer.store.kept_facts import SeenKubeconfigs, save
 from d8_installer.store.kubeconfig_choice import KubeconfigChoice
@@ -122,6 +123,8 @@ def test_a_program_gets_the_variables_that_its_contract_lists(person: Runner) ->
     d8 = str(person.bin / "d8")
     assert person.told(person.bin / "beta")[1] == person.runs("beta") == [usual, d8]
     assert person.binary("d8").is_symlink(), "without a contract it is a link"
+    images.add_image(str(person.source), "deckhouse-cli", "v1.1.0", images.executables("new", images.host_platform()))
+    assert person.ok("run", "deckhouse-cli").out.startswith("d8 "), "an installed image runs as it is installed"
 
 
 @pytest.mark.parametrize("d8", ["", "bin", "path"])
@@ -225,6 +228,11 @@ def test_the_exit_code_and_the_signals_are_the_programs(person: Runner, way: str
         process.stdout.read(2)
         process.stdout.close()
         assert process.wait(timeout=60) == -signal.SIGPIPE, "it ends with its reader"
+
+
+def test_arguments_that_are_too_long_are_said_to_be() -> None:
+    with pytest.raises(UsageError, match="longer than the system allows"):
+        execute_file("/bin/sh", ["sh", "x" * 1_000_000], {})
 
 
 # -- the gate --------------------------------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ def test_a_gated_program_is_checked_without_run(deckhouse: Deckhouse, tmp_path: 
 def test_what_is_not_installed_is_checked_too(deckhouse: Deckhouse, tmp_path: Path) -> None:
     person = prepared(deckhouse, tmp_path / "home")
     assert 'module "console"' in person.fails(65, "run", "gamma").err
+    person.ok("run", "--skip-cluster-checks", "gamma==1.0.0", "x")
+    said = person.fails(65, "run", "gamma==1.0.0", "x").err
+    assert "`d8-installer show gamma==1.0.0`" in said
+    assert "`d8-installer run --skip-cluster-checks gamma==1.0.0`" in said
+    person.ok("show", "gamma==1.0.0")
     said = person.fails(65, "run", "beta").err
     assert 'requires plugin "alpha" >= 1.1, < 2, but it is not installed' in said
     assert "`d8-installer install beta`" in said

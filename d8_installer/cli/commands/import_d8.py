@@ -22,10 +22,13 @@ def execute(context: Context) -> Outcome:
     """Take over; say how to reach the binaries if they are not on PATH."""
     from d8_installer.cli.shadowed import warn_of_shadows
     from d8_installer.cli.text.imported import import_lines
+    from d8_installer.errors import UsageError
     from d8_installer.ops.import_d8 import import_d8
     from d8_installer.pipeline.path_lookup import say_path
 
     typed = context.arguments
+    if typed.plugins_dir == "":
+        raise UsageError("--plugins-dir names no directory", hint="without it, d8's usual directory is taken")
     with context.session() as session:
         result = import_d8(session, typed.plugins_dir, dry_run=typed.dry_run)
         context.talk.close()

@@ -40,8 +40,8 @@ def execute(context: Context) -> Outcome:
         raise UsageError("--locked and --frozen choose no version", hint="leave --exclude-newer out")
     if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
         raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
-    if typed.plugins_dir is not None and typed.layout != "d8":
-        raise UsageError("--plugins-dir is where --layout d8 lays out", hint="add --layout d8")
+    if typed.plugins_dir == "" or (typed.plugins_dir is not None and typed.layout != "d8"):
+        raise UsageError("--plugins-dir DIR is where --layout d8 lays out", hint="type both, or neither")
     if typed.layout is not None and (typed.to is not None or typed.platform is not None):
         raise UsageError("--layout is for the binaries of this machine", hint="leave --to and --platform out")
     options = SyncOptions(
