@@ -22,6 +22,11 @@ _WORDS = {"help": "show this help, or that of a command", "version": "show the v
 """Words that the parser answers itself, for people who type them out of habit."""
 
 
+_IS_VERSION = "unrecognized arguments: --version"
+_OPTION_OF_D8 = "a version is joined with ==, such as stronghold==1.4.2"
+"""What ``d8 dist plugins install NAME --version V`` is here."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises its complaints as errors, so that ``--json`` can carry them."""
 
@@ -30,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of writing to stderr."""
-        raise UsageError(message, hint=f"see `{self.prog} --help`")
+        raise UsageError(message, hint=_OPTION_OF_D8 if _IS_VERSION in message else f"see `{self.prog} --help`")
 
 
 class UnknownCommandError(UsageError):

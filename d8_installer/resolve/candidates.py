@@ -114,12 +114,16 @@ class Candidates:
             if is_allowed and (name in self._demands or self._is_asked_for(name, tag, bounds)):
                 yield Pick(name=name, tag=tag)
 
-    def against(self, need: Bound, bounds: Iterable[Bound]) -> tuple[Requirement, ...]:
-        """Return the requirements, and of *bounds* the others, that exclude a published version that *need* allows."""
+    def fitting(self, need: Bound, bounds: Iterable[Bound]) -> tuple[tuple[str, ...], tuple[Requirement, ...]]:
+        """Return the published tags that *need*, *bounds* and the demand allow; if none, who excludes what *need* allows.
+
+        Whether a tag may be taken beside what is locked does not count.
+        """
         demand = self._demands.get(need.name)
         group = (*(demand.group if demand is not None else ()), *(one.requirement for one in bounds if one != need))
         possible = [tag for tag in self._known.tags.get(need.name, ()) if need.allows(tag)]
-        return tuple(one for one in group if not all(map(one.allows, possible)))
+        tags = tuple(tag for tag in possible if all(one.allows(tag) for one in group))
+        return tags, () if tags else tuple(one for one in group if not all(map(one.allows, possible)))
 
     def is_typed(self, needed: Bound | None, pick: Pick) -> bool:
         """Whether the Go tool takes a version that was typed whatever the cluster says (rpp.md §7)."""

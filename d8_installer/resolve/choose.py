@@ -199,7 +199,7 @@ def _blame(failure: NoneFound, wanted: Wanted, demands: Mapping[ImageName, Deman
 def _error(failure: NoneFound, wanted: Wanted, demands: Mapping[ImageName, Demand], known: Knowledge) -> D8Error:
     demand = demands.get(failure.name)
     if failure.name != failure.root or demand is None or failure.tried:
-        return unresolved(failure, wanted, known)
+        return unresolved(failure, wanted)
     late = {tag for tag, _ in failure.rejected}
     tags = [tag for tag in known.tags.get(demand.name, ()) if tag not in late]
     error = replace(demand, group=(*demand.group, *failure.ranges), tags=tags).nothing_allowed()

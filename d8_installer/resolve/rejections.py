@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from d8_installer.errors import ConflictError
 from d8_installer.model.requirement import needing_image
 from d8_installer.model.value import Struct
-from d8_installer.model.version import Specifier, Version
+from d8_installer.model.version import Version
 
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
     from d8_installer.model.resolution import Wanted
-    from d8_installer.resolve.knowledge import Knowledge
 
 _SHOWN = 5
 
@@ -24,8 +23,9 @@ Why = Literal["not published", "no version", "cycle", "planned", "conditional", 
 class Rejection(Struct, frozen=True, kw_only=True):
     """Why a version is not taken. *name* is the image that it is about, by *path* from the image that was asked for.
 
-    ``blamed`` are the images whose other versions might change that. ``others`` are requirements that exclude what is
-    in the range of ``constraint``.
+    ``blamed`` are the images whose other versions might change that. ``fitting`` are the tags that all ranges allow,
+    although none of them can be taken beside what is locked; if there are none, ``others`` are the requirements that
+    exclude what is in the range of ``constraint``.
     """
 
     why: Why
@@ -34,6 +34,7 @@ class Rejection(Struct, frozen=True, kw_only=True):
     path: tuple[ImageName, ...] = ()
     constraint: str = ""
     blamed: frozenset[ImageName] = frozenset()
+    fitting: tuple[str, ...] = ()
     others: tuple[Requirement, ...] = ()
 
     @property
@@ -82,10 +83,10 @@ class NoneFound(Struct, frozen=True, kw_only=True):
         return "unresolved dependencies" if is_dependency else "no installable version"
 
 
-def unresolved(failure: NoneFound, wanted: Wanted, known: Knowledge) -> ConflictError:
+def unresolved(failure: NoneFound, wanted: Wanted) -> ConflictError:
     """Return the error for an image of which versions were tried, or whose needs cannot be had."""
     root = failure.root
-    hint = _way_out(failure, wanted, known) or _where_to_look(failure, wanted, known)
+    hint = _way_out(failure, wanted) or _where_to_look(failure, wanted)
     if failure.name != root or not failure.tried:
         locked = wanted.locked.find(root)
         version = f" {locked.version}" if locked is not None else ""
@@ -96,20 +97,20 @@ def unresolved(failure: NoneFound, wanted: Wanted, known: Knowledge) -> Conflict
     return ConflictError(f"{root} cannot be locked: {failure.category}: {shown}{more}", hint=hint)
 
 
-def _way_out(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str | None:
+def _way_out(failure: NoneFound, wanted: Wanted) -> str | None:
     refusals = [refusal for _, refusal in failure.tried]
     if refusals and all(refusal.why == "facts" for refusal in refusals):
         return "change the cluster, or type the same command with --skip-cluster-checks"
     if wanted.selection.use_major is not None:
         return None
     newest = Version.try_parse(failure.tried[0][0]) if failure.tried else None
-    if newest is None or not any(_other_major(refusal, wanted, known) is not None for refusal in refusals):
+    if newest is None or not any(_is_in_another_major(refusal, wanted) for refusal in refusals):
         return None
     command = f"d8-installer install {failure.root} --use-major {newest.major}"
     return f"let what it needs leave its major version: `{command}`"
 
 
-def _where_to_look(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str:
+def _where_to_look(failure: NoneFound, wanted: Wanted) -> str:
     """Return a command that shows more. `lock --explain` knows only what is locked."""
     refusals = [refusal for _, refusal in failure.tried] or ([failure.refusal] if failure.refusal else [])
     needed = next((refusal for refusal in refusals if refusal.is_dependency), None)
@@ -122,9 +123,11 @@ def _where_to_look(failure: NoneFound, wanted: Wanted, known: Knowledge) -> str:
     if needed.others:
         return _what_to_give_up(failure.root, needed)
     locked = wanted.locked.find(needed.name)
-    if locked is None or not _is_older(known, needed, locked.version):
+    older = _newest_older(needed, wanted)
+    if locked is None or older is None:
         return _shown(needed.name, wanted)
-    return f"{needed.name} {locked.version} is locked, and no older version replaces it: {_shown(needed.name, wanted)}"
+    command = f"d8-installer use {needed.name} {older}"
+    return f"{needed.name} is locked at {locked.version}, and goes back only if you say so: type `{command}` first"
 
 
 def _what_to_give_up(root: ImageName, needed: Rejection) -> str:
@@ -135,33 +138,31 @@ def _what_to_give_up(root: ImageName, needed: Rejection) -> str:
     return f"do without {root} or without {' and '.join(map(str, images))}, or see `d8-installer versions {images[0]}`"
 
 
-def _is_older(known: Knowledge, needed: Rejection, locked: str) -> bool:
-    """Whether the range allows a published version that is older than the locked one."""
-    current = Version.try_parse(locked)
-    return current is not None and any(version.compare(current) < 0 for version in _in_range(known, needed))
-
-
 def _shown(name: ImageName, wanted: Wanted) -> str:
     verb = "versions" if wanted.locked.find(name) is None else "lock --explain"
     return f"see `d8-installer {verb} {name}`"
 
 
-def _other_major(refusal: Rejection, wanted: Wanted, known: Knowledge) -> int | None:
-    """Return the major version that a dependency would have to move to, or None if that would not help."""
+def _is_in_another_major(refusal: Rejection, wanted: Wanted) -> bool:
+    """Whether a dependency could be had if it moved up to another major version."""
+    current = _locked_version(refusal, wanted)
+    return current is not None and any(version.major > current.major for version in _fitting(refusal))
+
+
+def _newest_older(refusal: Rejection, wanted: Wanted) -> Version | None:
+    """Return the newest version that would do and is older than the locked one."""
+    current = _locked_version(refusal, wanted)
+    older = (version for version in _fitting(refusal) if current is not None and version.compare(current) < 0)
+    return max(older, key=lambda version: version.preference_key, default=None)
+
+
+def _locked_version(refusal: Rejection, wanted: Wanted) -> Version | None:
     locked = wanted.locked.find(refusal.name)
-    current = Version.try_parse(locked.version) if locked is not None else None
-    if refusal.why != "no version" or current is None or not refusal.constraint:
-        return None
-    possible = (one for one in _in_range(known, refusal) if all(other.allows(one.text) for other in refusal.others))
-    return max((version.major for version in possible if version.major > current.major), default=None)
+    return Version.try_parse(locked.version) if locked is not None else None
 
 
-def _in_range(known: Knowledge, refusal: Rejection) -> list[Version]:
-    """Return the published versions in the range of what is needed."""
-    versions = [version for tag in known.tags.get(refusal.name, ()) if (version := Version.try_parse(tag))]
-    if not refusal.constraint:
-        return versions
-    return list(filter(Specifier.parse(refusal.constraint, compat="go").allows, versions))
+def _fitting(refusal: Rejection) -> list[Version]:
+    return [version for tag in refusal.fitting if (version := Version.try_parse(tag)) is not None]
 
 
 def _wish(requirement: Requirement) -> str:

@@ -336,9 +336,10 @@ class VersionSearch:
         if len(rejected) == 1 and (rejected[0][1].is_dependency or self._compat == "d8"):
             return replace(rejected[0][1], blamed=frozenset(blamed))
         nothing = _about(task, "no version", "no compatible version", blamed)
-        if rejected or task.need is None or self._compat == "go":
+        if task.need is None:
             return nothing
-        return replace(nothing, others=self._candidates.against(task.need, decision.bounds))
+        fitting, others = self._candidates.fitting(task.need, decision.bounds)
+        return replace(nothing, fitting=fitting, others=() if rejected or self._compat == "go" else others)
 
     # -- what the source is asked ------------------------------------------------------------------------------
 

@@ -42,6 +42,13 @@ def test_help_alone_is_the_whole_help(words: Sequence[str], capsys: pytest.Captu
     assert printed(capsys, *words) == printed(capsys, "--help")
 
 
+def test_the_version_of_an_image_is_no_option() -> None:
+    for words in (("install", "ruff", "--version", "v1.0.0"), ("upgrade", "ruff", "--version=v1.0.0")):
+        with pytest.raises(UsageError) as refused:
+            parse(words)
+        assert refused.value.hint == "a version is joined with ==, such as stronghold==1.4.2"
+
+
 @pytest.mark.parametrize("words", [("-V",), ("--version",), ("version",), ("version", "--json"), ("help", "version")])
 def test_the_version(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, *words) == f"d8-installer {__version__}\n"
@@ -54,6 +61,7 @@ def test_the_version(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -
         (("add", "ruff>=1", "-q", "vault"), "type `d8-installer install 'ruff>=1' vault`"),
         (("add",), "type `d8-installer install NAME`"),
         (("add", "\x1b[2J"), "type `d8-installer install NAME`"),
+        (("contract", "ruff"), "type `d8-installer show ruff`"),
         (("remove", "ruff"), "type `d8-installer uninstall ruff`"),
         (("rm", "ruff"), "type `d8-installer uninstall ruff`"),
         (("update", "ruff"), "type `d8-installer upgrade ruff`"),

@@ -209,6 +209,18 @@ def test_a_locked_image_never_moves_down_for_a_need() -> None:
     assert chosen(catalogue, want("alpha", "beta")) == {"alpha": "v1.0.0", "beta": "v1.1.0"}, "nothing was locked"
 
 
+def test_the_way_back_is_named_where_it_helps() -> None:
+    """The version in the hint is the newest that all ranges allow, so that what was typed works after it."""
+    catalogue = world(beta={"v1.0.0": "alpha <2"}, gamma={"v1.0.0": "alpha >=1.1"}, alpha="v1.0.0 v1.4.0 v1.5.0 v2.0.0")
+    lock = locked(catalogue, want("alpha", "gamma"))
+    error = failing(ConflictError, catalogue, want("alpha", "beta", "gamma", locked=lock))
+    assert "no compatible version (needs <2)" in error.message
+    assert "alpha is locked at v2.0.0, and goes back" in str(error.hint)
+    assert "type `d8-installer use alpha v1.5.0` first" in str(error.hint)
+    error = failing(ConflictError, catalogue, want("alpha >=2", "beta", "gamma", locked=lock))
+    assert error.hint == "loosen one of the ranges, or do without beta"
+
+
 def test_a_need_leaves_the_major_version_only_if_that_is_typed() -> None:
     catalogue = world(beta={"v1.0.0": "alpha ^1", "v2.0.0": "alpha ^2"}, alpha="v1.0.0 v2.0.0 v2.1.0")
     lock = locked(catalogue, want("beta <2"))
