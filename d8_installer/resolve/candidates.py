@@ -115,9 +115,9 @@ class Candidates:
                 yield Pick(name=name, tag=tag)
 
     def fitting(self, need: Bound, bounds: Iterable[Bound]) -> tuple[tuple[str, ...], tuple[Requirement, ...]]:
-        """Return the published tags that *need*, *bounds* and the demand allow; if none, who excludes what *need* allows.
+        """Return the published tags that *need*, *bounds* and the demand allow, whatever is locked.
 
-        Whether a tag may be taken beside what is locked does not count.
+        If there are none, also return the requirements that exclude what *need* allows.
         """
         demand = self._demands.get(need.name)
         group = (*(demand.group if demand is not None else ()), *(one.requirement for one in bounds if one != need))

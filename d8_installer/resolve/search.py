@@ -313,7 +313,8 @@ class VersionSearch:
         try:
             return [one.text for one in check(pick.contract, facts).unmet]
         except DocumentError as error:
-            raise _OfOneImageError(task, error) from error
+            hint = f"{error.hint}, or name another version: `d8-installer versions {pick.name}`"
+            raise _OfOneImageError(task, error.within(f"{pick.name} {pick.tag}", hint=hint)) from error
 
     def _in_order(self, needs: Iterable[Bound]) -> list[Bound]:
         found = list(needs)

@@ -151,6 +151,7 @@ def test_a_contract_that_cannot_be_read_is_an_error_that_names_the_image(reader:
     reader.publish_beta("v3.0.0", annotation="e30")
     done = reader.fails(65, "show", "beta")
     assert "beta v3.0.0: the contract annotation is not base64" in done.err
+    assert "`d8-installer versions beta` has other versions" in done.err
 
 
 def test_control_characters_of_a_contract_do_not_reach_the_terminal(reader: Reader) -> None:

@@ -81,7 +81,8 @@ def published_version(session: Session, name: ImageName, tag: str) -> PublishedV
     try:
         contract = contract_in(top, children, name.short, tag)
     except DocumentError as error:
-        raise error.within(f"{name} {tag}") from error
+        hint = f"ask the publisher of {name} for a repaired contract; `d8-installer versions {name}` has other versions"
+        raise error.within(f"{name} {tag}", hint=error.hint or hint) from error
     return PublishedVersion(
         top=answer.digest, builds=tuple(build for build in builds if build is not None), contract=contract
     )
