@@ -15,6 +15,7 @@ from d8_installer.model.run_gate import is_checked
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import warned_of
 from d8_installer.store import passes
+from d8_installer.store import paths as home_paths
 from d8_installer.store.kept_facts import FRESH_SECONDS
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from d8_installer.store.paths import ProfilePaths
 
 
-_CHECK = "`d8-installer check {}` shows what it needs"
+_CHECK = "`{} check {}` shows what it needs"
 _SHOW = "`d8-installer show {}` shows what it needs"
 _INSTALL = "`d8-installer install {}` installs it with what it needs"
 
@@ -74,7 +75,13 @@ def pass_gate(
         session.reporter.warn(warning)
     if report.unmet:
         of_plugins = _judge(session, image, beside, lambda _: None).unmet
-        raise _refusal(program, report, is_installed=around is None, may_skip=of_plugins != report.unmet)
+        way = (
+            _checking(session, program, report)
+            if around is None
+            else _SHOW.format(shlex.quote(program.typed or str(report.name)))
+        )
+        skips = f"; {_skipping(program)} does not ask the cluster"
+        raise _error(report, way + skips if of_plugins != report.unmet else way)
     if around is None:
         desk = _desk(session, program.generation, program.paths)
         with warned_of("the next run is checked anew", session.reporter.warn):
@@ -166,13 +173,21 @@ def _forbidden(image: LockedImage, others: Mapping[ImageName, LockedImage]) -> l
     ]
 
 
-def _refusal(program: PlacedProgram, report: ImageReport, *, is_installed: bool, may_skip: bool) -> DocumentError:
-    way = _CHECK.format(report.name) if is_installed else _SHOW.format(shlex.quote(program.typed))
-    return _error(report, f"{way}; {_skipping(program)} does not ask the cluster" if may_skip else way)
-
-
 def _error(report: ImageReport, hint: str) -> DocumentError:
     return DocumentError(f"{report.name} {report.version} does not run here: {'; '.join(report.unmet)}", hint=hint)
+
+
+def _checking(session: Session, program: PlacedProgram, report: ImageReport) -> str:
+    """Return what to type to see what an installed program needs; a wrapper is called in any directory."""
+    if not program.is_called_by_wrapper:
+        return _CHECK.format("d8-installer", report.name)
+    scope, usual = session.scope, None
+    with contextlib.suppress(D8Error):  # there is no HOME
+        usual = home_paths.chosen_home(None, scope.environ) or home_paths.default_home(scope.environ)
+    home = "" if usual == scope.home.root else f" --home {shlex.quote(scope.home.root)}"
+    command = f"d8-installer{' --global' if scope.is_global else home}"
+    is_of_project = not scope.is_global and program.paths.root != scope.home.profile("user").root
+    return f"{'in its project, ' if is_of_project else ''}{_CHECK.format(command, report.name)}"
 
 
 def _skipping(program: PlacedProgram) -> str:

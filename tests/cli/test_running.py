@@ -12,12 +12,11 @@ import signal
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from d8_installer.cli.program import execute_file
-from d8_installer.errors import UsageError
 from d8_installer.model.facts import ClusterFacts, FactKind, ModuleFact
 from d8_installer.store.kept_facts import SeenKubeconfigs, save
 from d8_installer.store.kubeconfig_choice import KubeconfigChoice
@@ -230,11 +229,6 @@ def test_the_exit_code_and_the_signals_are_the_programs(person: Runner, way: str
         assert process.wait(timeout=60) == -signal.SIGPIPE, "it ends with its reader"
 
 
-def test_arguments_that_are_too_long_are_said_to_be() -> None:
-    with pytest.raises(UsageError, match="longer than the system allows"):
-        execute_file("/bin/sh", ["sh", "x" * 1_000_000], {})
-
-
 # -- the gate --------------------------------------------------------------------------------------------------------
 
 
@@ -380,6 +374,8 @@ def test_a_gated_program_is_checked_by_its_name_alone(checked: Runner, name: str
     assert done.code == 65
     assert 'requires module "stronghold" to be enabled, but it is not' in done.err
     assert "`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true beta`" in done.err
+    assert "`d8-installer check beta`" in done.err
+    assert f"`d8-installer --home {quote(str(checked.data))} check" in by_name(checked, D8_INSTALLER_HOME="/x").err
     assert by_name(checked, "x", D8_PLUGINS_SKIP_CLUSTER_CHECKS="true").code == 7
     checked.have_kubeconfig().write_text(KUBECONFIG + "# edited\n")
     done = by_name(checked, "x", D8_PATIENCE="1")
