@@ -107,7 +107,7 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def absence(self) -> str:
         """Say why there is no context, if there is more to say than that there is no kubeconfig; else ``""``."""
-        there = [file for file in self.candidates if os.path.lexists(file)]
+        there = [file for file in self.candidates if os.path.exists(file)]
         if there:
             return f" (no current-context in {', '.join(there)}: choose one with --context NAME)"
         return " (KUBECONFIG names no file that exists)" if self.scope.environ.get("KUBECONFIG") else ""

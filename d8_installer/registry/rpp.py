@@ -160,7 +160,9 @@ class RppSource:
         from d8_installer.model.identity_facts import facts_of
 
         facts = facts_of(identity)
-        return error.within(more=f"it has expired: {facts.until}") if facts.has_expired(datetime.now(UTC)) else error
+        if not facts.has_expired(datetime.now(UTC)):
+            return error
+        return error.within(more=f"it has expired: {facts.until}", hint=rpp_errors.RENEW_EXPIRED)
 
     def close(self) -> None:
         """Close the connections."""

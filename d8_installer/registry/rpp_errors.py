@@ -126,6 +126,8 @@ _GIVE = (
     "log in to the cluster with kubectl, or give a token with --token-file FILE; for an endpoint that you name, "
     "D8_RPP_TOKEN and `d8-installer config set token_file FILE` give one too"
 )
+RENEW_EXPIRED = "log in to the cluster again, or give a new token, then type the same command again"
+"""The hint of a token that says itself that it has expired."""
 _RENEW = (
     "it may have expired: log in again, then type the same command again; if `kubectl auth whoami` accepts it, the "
     f"proxy may not reach its API server, which it answers in the same way: {_PODS}"

@@ -93,7 +93,7 @@ def _not_connected(error: BaseException, origin: Origin, proxy: str | None) -> F
     if (fault := tls_fault(causes, origin, where)) is not None:
         return FailedTryError(fault, is_passing=False)
     reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
-    why = reasons[-1] if reasons else str(error) or "no answer in time"
+    why = reasons[-1] if reasons else _plain_reason(str(error)) or "no answer in time"
     refused = UnreachableError(f"cannot connect to {where}: {why[:200]}", hint=_ADDRESS_HINT)
     # A timeout has already waited through the system's own retries.
     return FailedTryError(refused, is_passing=bool(reasons))
@@ -164,4 +164,11 @@ def _broken(cause: ssl.SSLError, origin: Origin, where: str) -> D8Error:
             f"no TLS with {where}: {reason[:100]}",
             hint=f"if it requires a client certificate, {CLIENT_CERTIFICATE_HINT}",
         )
-    return UnreachableError(f"no TLS with {where}: {str(cause)[:200]}", hint="check the address and the network")
+    why = "it closes the connection" if "EOF" in reason else _plain_reason(str(cause))
+    return UnreachableError(f"no TLS with {where}: {why[:200]}", hint="check the address and the network")
+
+
+def _plain_reason(text: str) -> str:
+    """Return what OpenSSL says without its file and line: ``_ssl.c:989: The handshake operation timed out``."""
+    plain = re.sub(r"^_ssl\.c:[0-9]+: (?:The )?| \(_ssl\.c:[0-9]+\)$", "", text)
+    return "no answer in time to the TLS handshake" if plain == "handshake operation timed out" else plain
