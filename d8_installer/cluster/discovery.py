@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from d8_installer.errors import D8Error, DocumentError, NotAllowedError, NotFoundError, UnreachableError
+from d8_installer.errors import ConfigError, D8Error, DocumentError, NotAllowedError, NotFoundError, UnreachableError
 from d8_installer.model.rights import (
     LIST_PODS,
     NAMESPACE,
@@ -132,8 +132,8 @@ def _not_allowed(error: _DeniedError, denied: Sequence[Right]) -> NotAllowedErro
 
 
 def _status(error: NotAllowedError) -> int:
-    """Return the status of a refusal by the API; 403 if it does not say."""
-    return getattr(error, "status", 0) or 403
+    """Return the status of a refusal by the API."""
+    return getattr(error, "status", 0)
 
 
 # -- the objects, in the order in which they are asked -------------------------------------------------------
@@ -194,12 +194,17 @@ _OBJECTS: tuple[tuple[str, Callable[[_Reader], _Answer]], ...] = (
 
 
 def _read(ask: Callable[[], T], right: Right, *, ends_all: bool = True) -> T:
-    """Return the answer; an error says what could not be read. *ends_all*: a refusal ends the search."""
+    """Return the answer; an error says what could not be read. *ends_all*: a refusal ends the search.
+
+    An identity that cannot be had, and a faulty kubeconfig, are about no object: their errors stay as they are.
+    """
     try:
         return ask()
-    except NotFoundError:
+    except (NotFoundError, ConfigError):
         raise
     except NotAllowedError as error:
+        if not getattr(error, "status", 0):
+            raise
         raise _DeniedError(right, error, ends_all=ends_all) from error
     except D8Error as error:
         hint = error.hint or ""

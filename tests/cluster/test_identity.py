@@ -314,6 +314,7 @@ def test_an_expired_id_token_is_renewed_by_kubectl(deckhouse: Deckhouse, tmp_pat
         else:
             done = person.fails(77, *words)
             assert "has expired: 1970-01-01 00:00:10 UTC" in done.err and hint in done.err
+            assert person.fails(77, "versions", "alpha").err == done.err, "and nobody is asked for a right"
     del config["refresh-token"]
     deckhouse.cluster.kubeconfig(person.kubeconfig, {"auth-provider": {"name": "oidc", "config": config}})
     assert "the id-token of the kubeconfig" in person.fails(77, *words).err

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.cluster.api import ApiNotAllowedError
 from d8_installer.cluster.discovery import Discovered, discover
 from d8_installer.errors import (
+    ConfigError,
     D8Error,
     DocumentError,
     NotAllowedError,
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 
 CONFIG, INGRESS, ROUTE = "/configmaps/", "/ingresses/", "/httproutes/"
 CA = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"
+
+
+def refusal(message: str, status: int = 403) -> ApiNotAllowedError:
+    """Return what the API says to somebody who may not read an object."""
+    error = ApiNotAllowedError(message)
+    error.status = status
+    return error
 
 
 class Cluster:
@@ -84,7 +93,7 @@ def test_the_config_map_comes_first_and_its_addresses_have_its_ca() -> None:
     assert cluster.asked == ["configmaps"]
 
 
-@pytest.mark.parametrize("answer", [None, NotAllowedError("403"), config([]), config("", CA), config("null"), {}])
+@pytest.mark.parametrize("answer", [None, refusal("403"), config([]), config("", CA), config("null"), {}])
 def test_without_addresses_in_the_config_map_the_ingress_is_asked(answer: object) -> None:
     cluster = Cluster(config=answer, ingress=ingress("", "rpp.example:8443"))
     assert named(discover(cluster)) == [("https://rpp.example:8443", "Ingress")]
@@ -98,7 +107,7 @@ def test_without_a_host_of_the_ingress_the_route_is_asked(answer: object) -> Non
     ]
 
 
-@pytest.mark.parametrize("answer", [None, NotAllowedError("403"), route(), route(""), route("*.example"), route(7)])
+@pytest.mark.parametrize("answer", [None, refusal("403"), route(), route(""), route("*.example"), route(7)])
 def test_without_a_host_of_the_route_the_pods_are_asked(answer: object) -> None:
     pods = [pod("10.0.0.1", ready=False), pod("10.0.0.2", leaving=True), pod("10.0.0.3", phase="Pending"), pod("")]
     cluster = Cluster([*pods, "junk", pod(["10.0.0.9"]), pod("fd00::1"), pod("10.0.0.4")], route=answer)
@@ -123,7 +132,7 @@ def test_an_api_that_fails_ends_the_search(place: str, error: D8Error) -> None:
     ],
 )
 def test_a_missing_right_is_named_with_the_command_that_grants_it(place: str, right: str) -> None:
-    error = NotAllowedError('403: x is forbidden: User "system:serviceaccount:ci:bot" cannot get resource')
+    error = refusal('403: x is forbidden: User "system:serviceaccount:ci:bot" cannot get resource')
     cluster = Cluster(error) if place == "pods" else Cluster(ingress=error)
     with pytest.raises(NotAllowedError) as refused:
         discover(cluster)
@@ -134,7 +143,7 @@ def test_a_missing_right_is_named_with_the_command_that_grants_it(place: str, ri
 
 
 def test_without_the_right_to_the_config_map_both_rights_are_named() -> None:
-    error = NotAllowedError('403: User "bob" cannot get resource')
+    error = refusal('403: User "bob" cannot get resource')
     with pytest.raises(NotAllowedError) as refused:
         discover(Cluster(config=error, ingress=error))
     assert "may not get configmaps/registry-packages-proxy-config in" in refused.value.message
@@ -144,16 +153,24 @@ def test_without_the_right_to_the_config_map_both_rights_are_named() -> None:
 
 
 def test_a_refused_token_is_not_a_missing_right() -> None:
-    error = NotAllowedError("the API answers 401", hint="log in again")
-    error.status = 401  # type: ignore[attr-defined]
+    error = refusal("the API answers 401", 401)
+    error.hint = "log in again"
     with pytest.raises(NotAllowedError) as refused:
         discover(Cluster(config=error, ingress=error))
     assert refused.value.hint == "log in again"
 
 
+@pytest.mark.parametrize("error", [NotAllowedError("the id-token has expired"), ConfigError("the plugin exited")])
+def test_an_identity_that_cannot_be_had_is_not_a_missing_right(error: D8Error) -> None:
+    error.hint = "log in again"
+    with pytest.raises(type(error)) as refused:
+        discover(Cluster(config=error))
+    assert (refused.value.message, refused.value.hint) == (error.message, "log in again")
+
+
 def test_a_cluster_that_names_nothing_is_told_object_by_object() -> None:
     with pytest.raises(UnreachableError) as absent:
-        discover(Cluster([pod("10.0.0.1", ready=False)], config=NotAllowedError("403")))
+        discover(Cluster([pod("10.0.0.1", ready=False)], config=refusal("403")))
     for words in (
         "ConfigMap d8-cloud-instance-manager/registry-packages-proxy-config: not allowed (status 403)",
         "Ingress d8-cloud-instance-manager/registry-packages-proxy: not there",
