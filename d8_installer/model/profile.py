@@ -32,6 +32,11 @@ class Profile:
         """Whether the home's ``bin`` leads to it: it is the one profile of its home that is on PATH."""
         return self.kind in ("user", "system")
 
+    @property
+    def program(self) -> str:
+        """How a command that changes an image of this profile begins: ``install`` and such mean the user's else."""
+        return {"project": "d8-installer --project", "system": "d8-installer --global"}.get(self.kind, "d8-installer")
+
     def as_json(self) -> dict[str, str]:
         """Return the profile for ``--json``: its kind, and the directory of the project or of the lock."""
         return {"kind": self.kind, "path": self.project or self.lock[: -len("/d8.lock")]}

@@ -131,7 +131,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     ``present`` has the requesters that ask for nothing, too. ``platforms`` are demanded of every image besides what
     the requests demand, as a setting of the project; ``adds`` are demanded this once, and change nothing else of a
     lock entry that is current. ``facts`` are what is known of the cluster; None if nothing of it is checked.
-    ``built_in`` are plugins that count as installed.
+    ``built_in`` are plugins that count as installed. ``program`` is how a command that changes this profile begins,
+    for hints.
 
     Among the requirements are those of images that need other ones, as the lock has them (``with_needs`` in
     ``resolve/dependencies.py``). Resolving makes them anew.
@@ -147,6 +148,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     kept: KeptRequests = KeptRequests()
     facts: ClusterFacts | None = None
     built_in: frozenset[str] = BUILT_IN
+    program: str = "d8-installer"
 
     def keeps(self, name: ImageName, requester: str) -> bool:
         """Whether the lock entry of *name* keeps the request of *requester*, which does not ask for the image now."""

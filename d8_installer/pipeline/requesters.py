@@ -45,6 +45,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
     - ``is_lasting``: False if hooks may answer differently next time although no file has changed.
     - ``is_elsewhere``: the lock's requests of ``d8.toml`` are not those of the manifest here, because there is none or
       because a rollback restored the lock.
+    - ``program``: how a command that changes this profile begins.
     """
 
     own: Manifest | None
@@ -60,6 +61,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
     is_certain: bool = True
     is_lasting: bool = True
     is_elsewhere: bool = False
+    program: str = "d8-installer"
 
     @property
     def problems(self) -> tuple[D8Error, ...]:
@@ -97,6 +99,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
             present=frozenset(present),
             locked=locked,
             platforms=platforms,
+            program=self.program,
             kept=KeptRequests(absent=not prune, unread=frozenset(unread)),
         )
         return with_needs(wanted)
@@ -119,6 +122,7 @@ def gather(session: Session, workspace: Workspace, given: Iterable[str] = (), *,
         watched=(*watched(search.roots, search.found), *files),
         is_elsewhere=own is None or _is_rolled_back(workspace),
         others=search.others,
+        program=workspace.profile.program,
     )
     return _with_hooked(session, workspace.profile, requesters, hooks=hooks)
 

@@ -106,7 +106,7 @@ def _way_out(failure: NoneFound, wanted: Wanted) -> str | None:
     newest = Version.try_parse(failure.tried[0][0]) if failure.tried else None
     if newest is None or not any(_is_in_another_major(refusal, wanted) for refusal in refusals):
         return None
-    command = f"d8-installer install {failure.root} --use-major {newest.major}"
+    command = f"{wanted.program} install {failure.root} --use-major {newest.major}"
     return f"let what it needs leave its major version: `{command}`"
 
 
@@ -126,7 +126,7 @@ def _where_to_look(failure: NoneFound, wanted: Wanted) -> str:
     older = _newest_older(needed, wanted)
     if locked is None or older is None:
         return _shown(needed.name, wanted)
-    command = f"d8-installer use {needed.name} {older}"
+    command = f"{wanted.program} use {needed.name} {older}"
     return f"{needed.name} is locked at {locked.version}, and goes back only if you say so: type `{command}` first"
 
 

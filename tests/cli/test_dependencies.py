@@ -178,6 +178,21 @@ def test_a_major_version_is_left_only_if_that_is_typed(person: Operator) -> None
     person.fails(2, "install", "beta", "--use-major", "two")
 
 
+def test_hints_are_for_the_profile_that_is_changed(person: Operator) -> None:
+    place = person.project(manifest("alpha"))
+    person.ok("lock", cwd=place)
+    (place / "d8.toml").write_text(manifest("alpha") + '[[images]]\nname = "beta"\n')
+    done = person.fails(65, "lock", cwd=place)
+    assert "type `d8-installer --project use alpha v1.2.0` first" in done.err
+    person.ok("--project", "use", "alpha", "v1.2.0", cwd=place)
+    person.ok("lock", cwd=place)
+    person.offer("delta", "v3.0.0", {"alpha": "^2"})
+    (place / "d8.toml").write_text(manifest("alpha") + '[[images]]\nname = "delta"\n')
+    done = person.fails(65, "lock", cwd=place)
+    assert "`d8-installer --project install delta --use-major 3`" in done.err
+    person.ok("--project", "install", "delta", "--use-major", "3", cwd=place)
+
+
 def test_a_contract_that_cannot_be_read_stops(person: Operator) -> None:
     person.offer("beta", "v1.3.0", {"alpha": ">=1.0<2"})
     done = person.fails(65, "install", "beta")
