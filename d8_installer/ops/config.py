@@ -82,8 +82,20 @@ def change(session: Session, key: str, value: str | None) -> Settings:
     stored = None if value is None else absolute(key, value, session.scope.directory)
     made = change_to(session, key, lambda _before: stored)
     if key == "gate":
-        session.reporter.note("what is in bin follows at the next switch: type `d8-installer sync`")
+        _tell_of_gate(session, made)
     return made
+
+
+def _tell_of_gate(session: Session, made: Settings) -> None:
+    """Say when the gate counts, and which of its names it does not count for."""
+    session.reporter.note("what is in bin follows at the next switch: type `d8-installer sync`")
+    active = session.profiles.active(session.profiles.find(default="user"))
+    placements = [placed.placement for placed in active.placed] if active is not None else []
+    checked = {"*", *(one.binary for one in placements if one.contract is not None)}
+    names = made.values["gate"]
+    for name in names if isinstance(names, list) else ():
+        if name not in checked:
+            session.reporter.note(f"{name} is not gated yet: your profile has no program {name} with a contract")
 
 
 def absolute(key: str, value: str, directory: str) -> str:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def altered_text(placed: Placed, path: str, problem: str) -> str:
     """Return one clause: which program it is, how its file at *path* differs, and how it is updated."""
     placement = placed.placement
-    update = f" (to update it, type `d8-installer upgrade {placement.name}`)" if problem != UNEXECUTABLE else ""
+    is_wrapper = os.path.basename(os.path.dirname(path)) == "bin"  # which no program updates
+    is_updated = problem != UNEXECUTABLE and not is_wrapper
+    update = f" (to update it, type `d8-installer upgrade {placement.name}`)" if is_updated else ""
     return f"something else changed {placement.binary} {placement.version}: {path} {problem}{update}"
 
 

@@ -240,7 +240,15 @@ class D8Layout:
             self._session.reporter.warn(f"what is laid out for d8 is not complete, until the next sync: {error}")
             self.is_complete = False
             return None
+        self._say_what_changed()
         return self._result(made) if not made.is_empty or self._ends else None
+
+    def _say_what_changed(self) -> None:
+        """Say that the layout begins, moves or ends, since there may be nothing that is laid out or taken away."""
+        if self._ends and self._record is not None:
+            self._session.reporter.note("nothing is laid out for d8 any more")
+        elif not self._ends and (self._record is None or self._record.directory != self._directory):
+            self._session.reporter.note(f"what is installed is laid out for d8 in {self._directory} from now on")
 
     def follow(self, generation: Generation) -> None:
         """Make the layout what *generation*, the active one, says."""

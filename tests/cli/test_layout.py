@@ -229,7 +229,8 @@ def test_none_ends_it(laid_out: BesideD8) -> None:
 
 def test_none_where_nothing_was_laid_out_does_nothing(person: BesideD8) -> None:
     (person.home / "plugins").mkdir()
-    assert person.ok("sync", "--layout", "none").out == "nothing to do\n"
+    done = person.ok("sync", "--layout", "none")
+    assert (done.out, "any more" in done.err) == ("nothing to do\n", False)
     assert (person.home / "plugins").exists()
     assert not (person.user / "layout.json").exists()
 
@@ -237,6 +238,7 @@ def test_none_where_nothing_was_laid_out_does_nothing(person: BesideD8) -> None:
 def test_what_others_replaced_stays_when_it_ends(laid_out: BesideD8) -> None:
     (laid_out.plugin("vault") / "v1/vault").write_text("theirs")
     done = laid_out.ok("sync", "--layout", "none")
+    assert "nothing is laid out for d8 any more\n" in done.err
     assert str(laid_out.plugin("vault") / "v1/vault") in done.err
     assert not laid_out.plugin("alpha").exists()
     assert (laid_out.plugin("vault") / "current").read_text() == "theirs"
@@ -262,7 +264,7 @@ def test_the_directory_stays_until_another_is_typed(laid_out: BesideD8) -> None:
     assert laid_out.runs("vault") == f"vault v1.1.0 {HOST}"
     laid_out.ok("install", "vault==1.0.0")
     assert laid_out.tree == whole
-    laid_out.ok("sync", "--layout", "d8", "--plugins-dir", "elsewhere")
+    assert "elsewhere from now on" in laid_out.ok("sync", "--layout", "d8", "--plugins-dir", "elsewhere").err
     assert laid_out.tree == {"plugins": ""}
     laid_out.directory = laid_out.home / "elsewhere"
     assert laid_out.tree == expected(laid_out, vault="v1.0.0", alpha="v1.0.0")
