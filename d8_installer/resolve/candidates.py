@@ -121,9 +121,19 @@ class Candidates:
         """
         demand = self._demands.get(need.name)
         group = (*(demand.group if demand is not None else ()), *(one.requirement for one in bounds if one != need))
-        possible = [tag for tag in self._known.tags.get(need.name, ()) if need.allows(tag)]
+        published = self._known.tags.get(need.name, ())
+        possible = [tag for tag in published if need.allows(tag) and self._is_of_typed_major(need.name, tag)]
         tags = tuple(tag for tag in possible if all(one.allows(tag) for one in group))
         return tags, () if tags else tuple(one for one in group if not all(map(one.allows, possible)))
+
+    def typed_major(self, name: ImageName) -> int | None:
+        """Return the major version that was typed for the image, or None."""
+        selection = self._wanted.selection
+        return selection.use_major if name in selection.named else None
+
+    def _is_of_typed_major(self, name: ImageName, tag: str) -> bool:
+        major, version = self.typed_major(name), Version.try_parse(tag)
+        return major is None or (version is not None and version.major == major)
 
     def is_typed(self, needed: Bound | None, pick: Pick) -> bool:
         """Whether the Go tool takes a version that was typed whatever the cluster says (rpp.md §7)."""
@@ -170,6 +180,7 @@ class Candidates:
             versions = [version for version in versions if version.compare(anchor) >= 0]
             if self._wanted.selection.use_major is None:
                 versions = [version for version in versions if version.major == anchor.major]
+        versions = [version for version in versions if self._is_of_typed_major(name, version.text)]
         versions.sort(key=lambda version: (version.is_stable(self._compat), version.preference_key), reverse=True)
         return [version.text for version in versions]
 

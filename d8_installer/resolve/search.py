@@ -336,7 +336,9 @@ class VersionSearch:
             raise _OfOneImageError(task, absent)
         if len(rejected) == 1 and (rejected[0][1].is_dependency or self._compat == "d8"):
             return replace(rejected[0][1], blamed=frozenset(blamed))
-        nothing = _about(task, "no version", "no compatible version", blamed)
+        major = self._candidates.typed_major(task.name)
+        text = "no compatible version" + ("" if major is None else f" of major version {major}")
+        nothing = _about(task, "no version", text, blamed)
         if task.need is None:
             return nothing
         fitting, others = self._candidates.fitting(task.need, decision.bounds)

@@ -221,6 +221,17 @@ def test_the_way_back_is_named_where_it_helps() -> None:
     assert error.hint == "loosen one of the ranges, or do without beta"
 
 
+def test_a_dependency_gets_the_major_version_that_is_typed() -> None:
+    catalogue = world(beta={"v1.0.0": "alpha >=1"}, alpha="v1.0.0 v1.5.0 v2.0.0 v2.1.0 v3.0.0")
+    lock = locked(catalogue, want("alpha ===v1.0.0", "beta"))
+    for major, version in ((1, "v1.5.0"), (2, "v2.1.0"), (3, "v3.0.0")):
+        wanted = want("beta", locked=lock, selection=upgrading("alpha", use_major=major, named={ImageName("alpha")}))
+        assert chosen(catalogue, wanted)["alpha"] == version
+    wanted = want("beta", locked=lock, selection=upgrading("alpha", use_major=7, named={ImageName("alpha")}))
+    error = failing(ConflictError, catalogue, wanted)
+    assert "no compatible version of major version 7 (needs >=1)" in error.message
+
+
 def test_a_need_leaves_the_major_version_only_if_that_is_typed() -> None:
     catalogue = world(beta={"v1.0.0": "alpha ^1", "v2.0.0": "alpha ^2"}, alpha="v1.0.0 v2.0.0 v2.1.0")
     lock = locked(catalogue, want("beta <2"))
