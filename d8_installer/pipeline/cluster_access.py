@@ -34,7 +34,7 @@ REQUEST_LIMIT = 30.0
 """Seconds that one request to the API may take, from the connection to the last byte."""
 _API_HINT = (
     "check `server` in the kubeconfig (`kubectl cluster-info`) and the network; on a master node the API is at "
-    "https://127.0.0.1:6445; without a cluster, give --endpoint URL"
+    "https://127.0.0.1:6445"
 )
 _CA_HINT = (
     "check `server` and `certificate-authority-data` in the kubeconfig; --insecure-skip-tls-verify does not verify it"

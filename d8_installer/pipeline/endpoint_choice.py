@@ -102,5 +102,10 @@ def _hint(endpoints: Sequence[NamedEndpoint], failed: Sequence[D8Error]) -> str:
             f"{DOWNLOAD_ROLE} lets you read in newer clusters: ask for it; or {EXPLICIT}; or trust the network: "
             "--insecure-skip-tls-verify"
         )
-    hints = dict.fromkeys([*(error.hint for error in failed if error.hint)][:2])
+    hints = dict.fromkeys([*(_of_network(error.hint) for error in failed if error.hint)][:2])
     return "; or ".join(dict.fromkeys([*hints, EXPLICIT]))
+
+
+def _of_network(hint: str) -> str:
+    """Return *hint* without the address that it tells to check: the cluster names it, and no setting."""
+    return "check the network (HTTPS_PROXY, NO_PROXY)" if "config get endpoint" in hint else hint

@@ -105,13 +105,15 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
 
         A published CA that cannot be read is a fault of this address; a file of the person's is a ConfigError.
         """
+        from d8_installer.registry.tls import trust_only
+
         access = self.access_to(endpoint, self.access())
         try:
-            return certificate_at(endpoint.url, access)
+            if access.roots is not None:
+                trust_only(access.roots)
         except ConfigError as error:
-            if access.roots is None:
-                raise
             raise UnreachableError(f"as published by the cluster, {error.message}", hint=EXPLICIT) from error
+        return certificate_at(endpoint.url, access)
 
     def _search(self) -> ChosenEndpoint:
         found = discover(self.cluster.api(), self.reporter.detail)

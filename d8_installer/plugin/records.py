@@ -39,8 +39,8 @@ class Access(Struct, frozen=True):
     place that it came from, once it was asked for. ``client_cert`` and ``client_key`` are PEM files for the origin of
     the URL alone; the key may be in the first one. They count before a certificate of the identity. ``env`` holds the
     variables that count (HTTPS_PROXY, NO_PROXY, DOCKER_CONFIG, HOME …). ``forward_proxy`` is the URL of a proxy that
-    counts before those. With ``roots``, which is PEM text, only these certificates are trusted: the CA that a cluster
-    publishes for its endpoint.
+    counts before those. With ``roots``, which is PEM text, only these certificates and those of ``ca_file`` are
+    trusted: the CA that a cluster publishes for its endpoint.
 
     One request is sent at most ``tries`` times, with at most ``max_wait`` seconds of waiting in total, and a server may
     be silent for ``stall_timeout`` seconds. At most ``connections`` are open at once. ``wait`` sleeps between two

@@ -84,8 +84,9 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
     tries, and may raise to end them. Every secret that is sent is added to ``secrets``. ``trace`` is called with a line
     for each request: method, address, status and time, and no secret.
 
-    With ``roots``, which is PEM text, only these certificates are trusted. ``server_name`` is the name that a server's
-    certificate must be for, in place of the host. ``forward_proxy`` is a URL that counts before those in ``env``.
+    With ``roots``, which is PEM text, only these certificates and those of ``ca_file`` are trusted. ``server_name`` is
+    the name that a server's certificate must be for, in place of the host. ``forward_proxy`` is a URL that counts
+    before those in ``env``.
     """
 
     ca_file: str | None = None

@@ -61,21 +61,22 @@ def no_trust() -> ssl.SSLContext:
 def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str], roots: bytes | None = None) -> ssl.SSLContext:
     """Return a context with the roots of SSL_CERT_FILE, SSL_CERT_DIR or the system, plus those of *ca_file*.
 
-    With *roots* only these are trusted. A file that cannot be read, or holds no certificate, is a ConfigError.
+    With *roots*, which is PEM text, these count in place of the system's.
+    A file that cannot be read, or holds no certificate, is a ConfigError.
     """
     import ssl
 
     if insecure:
         return no_trust()
-    if roots is not None:
-        return trust_only(roots)
-    import httpx2
-
     file, directory = env.get("SSL_CERT_FILE"), env.get("SSL_CERT_DIR")
     try:
-        if file or directory:
+        if roots is not None:
+            context = trust_only(roots)
+        elif file or directory:
             context = ssl.create_default_context(cafile=file or None, capath=directory or None)
         else:
+            import httpx2
+
             context = httpx2.create_ssl_context(trust_env=False)
         if ca_file:
             context.load_verify_locations(ca_file)

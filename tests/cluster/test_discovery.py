@@ -228,6 +228,17 @@ def test_a_published_ca_that_is_none_is_a_reason(deckhouse: Deckhouse, person: O
     assert f"name the endpoint with {EXPLICIT}" in done.err
 
 
+def test_a_ca_file_counts_beside_the_published_ca(deckhouse: Deckhouse, person: Operator, tmp_path: Path) -> None:
+    """The hint for a certificate that the published CA did not issue can be followed."""
+    deckhouse.announce(ca=trustme.CA().cert_pem.bytes().decode())
+    assert "--ca-file FILE" in person.fails(69, "versions", "alpha").err
+    ca = tmp_path / "ca.pem"
+    ca.write_text(deckhouse.front.ca_pem)
+    person.ok("--ca-file", str(ca), "install", "alpha")
+    ca.write_text("nothing")
+    assert str(ca) in person.fails(78, "--ca-file", str(ca), "versions", "alpha").err
+
+
 def test_a_ca_file_that_is_none_is_the_persons_own_fault(deckhouse: Deckhouse, person: Operator) -> None:
     deckhouse.cluster.ingress("rpp.example")
     done = person.fails(78, "--ca-file", str(person.kubeconfig), "versions", "alpha")
