@@ -98,7 +98,7 @@ def _refuse_unreadable(
 ) -> None:
     """Raise a ConfigError that begins with *what* if there is no cluster that may be asked."""
     if occasion.is_offline:
-        raise ConfigError(f"{what}: --offline contacts no cluster", hint="leave --offline out")
+        raise ConfigError(f"{what}: --offline contacts no cluster", hint="leave out --offline (D8_OFFLINE)")
     found = connection()
     if found == "none":
         raise ConfigError(f"{what}: no cluster is configured", hint=_CONFIGURE)

@@ -70,7 +70,9 @@ def test_always_demands_a_cluster_for_requirements_only(person: ContractedPerson
     person.ok("--offline", "check")
     assert "no cluster is configured" in fails_untouched(person, 78, "install", "tool==2.0.0")
     person.ok("install", "tool==2.0.0", "--skip-cluster-checks")
-    assert "--offline contacts no cluster" in fails_untouched(person, 78, "--offline", "check")
+    said = fails_untouched(person, 78, "--offline", "check")
+    assert "--offline contacts no cluster" in said
+    assert "leave out --offline (D8_OFFLINE)" in said
 
 
 def test_a_setting_that_is_none(person: ContractedPerson) -> None:
