@@ -73,7 +73,7 @@ def _fetched(session: Session, text: str, arguments: Sequence[str], around: Lock
     def admit(image: LockedImage) -> None:
         refuse_without_plugins(session, image, arguments, around)
 
-    return image_program(session, request, request.binaries[0][0], admit=admit)
+    return image_program(session, request, request.binaries[0][0], "run", admit=admit)
 
 
 def _lock_of(active: Generation | None) -> Lock:

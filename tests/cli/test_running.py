@@ -346,6 +346,7 @@ def test_what_is_not_installed_is_run_with_the_plugins_of_the_profile(person: Ru
     assert "--skip-cluster-checks" not in said, "that would not help"
     assert "fetching" not in said
     assert "comes along" not in said
+    assert ": run wants delta >=2;" in person.fails(69, "run", "delta>=2").err
     person.ok("install", "alpha")
     assert person.runs("delta", "x")[2:] == ["x"]
     assert not person.binary("delta").exists()
