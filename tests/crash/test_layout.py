@@ -6,10 +6,12 @@ The next plain `sync` leaves the layout as the active generation is, without a l
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +25,6 @@ from tests.forms import THOROUGH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
 
@@ -96,6 +97,12 @@ class Home:
         return self.person.home / ".deckhouse-cli/cli"
 
     @property
+    def directory(self) -> Path:
+        """The directory of the layout: the one below HOME where the wanted one may not be made (rpp.md §10)."""
+        record = self.person.user / "layout.json"
+        return Path(json.loads(record.read_text())["directory"]) if record.exists() else self.person.directory
+
+    @property
     def wrong(self) -> str:
         """How the layout differs from the active generation, or nothing."""
         versions = self.person.has() if (self.person.user / "layout.json").exists() else {}
@@ -105,7 +112,7 @@ class Home:
             if name != "d8":
                 wanted |= {f"{name}/{major}/{name}": f"{name} {version} {HOST}"}
                 wanted |= {f"{name}/current": f"{name} {version} {HOST}"}
-        plugins = self.person.directory / "plugins"
+        plugins = self.directory / "plugins"
         found = {path: ran(plugins / path) for path, text in tree(plugins).items() if text}
         if found != wanted:
             return f"laid out are {found}, and not {wanted}"
