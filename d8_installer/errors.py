@@ -26,7 +26,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Literal, Self
 
 EXIT_OK = 0
 EXIT_BUG = 70
@@ -131,9 +131,14 @@ class ConflictError(DocumentError):
 
 
 class UnreachableError(D8Error):
-    """The source does not answer: the connection, the name resolution or the certificate failed."""
+    """The source does not answer: the connection, the name resolution or the certificate failed.
+
+    ``fault`` says what is to blame, where the transport knows it: the server's certificate, the forward proxy, or
+    ``--offline``.
+    """
 
     exit_code = 69
+    fault: Literal["certificate", "proxy", "offline"] | None = None
 
 
 class NotFoundError(D8Error):

@@ -302,16 +302,18 @@ def _no_answer(error: D8Error, context: ClusterContext) -> ApiError:
         hint = "check `server` in the kubeconfig: it may lead to something else than a Kubernetes API"
         return ApiUnreachableError(f"the Kubernetes API answers what cannot be used: {error.message}", hint=hint)
     kind = ApiTryAgainError if isinstance(error, TryAgainError) else ApiUnreachableError
-    hint = _API_HINT
-    if "is not trusted" in error.message:
-        hint = _CA_HINT
-    elif "offline" in error.message:
-        hint = error.hint or ""
-    elif " the proxy " in error.message:
-        hint = _PROXY_HINT if context.proxy is None else _PROXY_URL_HINT
-    elif context.server.startswith("http:"):
-        hint = _HTTPS_HINT
-    return kind(f"the Kubernetes API does not answer: {error.message}", hint=hint)
+    return kind(f"the Kubernetes API does not answer: {error.message}", hint=_hint(error, context))
+
+
+def _hint(error: D8Error, context: ClusterContext) -> str | None:
+    fault = error.fault if isinstance(error, UnreachableError) else None
+    if fault == "certificate":
+        return _CA_HINT
+    if fault == "offline":
+        return error.hint
+    if fault == "proxy":
+        return _PROXY_HINT if context.proxy is None else _PROXY_URL_HINT
+    return _HTTPS_HINT if context.server.startswith("http:") else _API_HINT
 
 
 def _moment(date: str) -> datetime | None:

@@ -91,10 +91,13 @@ def _not_connected(error: BaseException, origin: Origin, proxy: str | None) -> F
     where = f"{origin} through the proxy {shown(proxy)}" if proxy else str(origin)
     causes = list(_causes(error))
     if (fault := tls_fault(causes, origin, where)) is not None:
+        if proxy and isinstance(fault, UnreachableError) and fault.fault is None:
+            fault.fault = "proxy"
         return FailedTryError(fault, is_passing=False)
     reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
     why = reasons[-1] if reasons else _plain_reason(str(error)) or "no answer in time"
     refused = UnreachableError(f"cannot connect to {where}: {why[:200]}", hint=_ADDRESS_HINT)
+    refused.fault = "proxy" if proxy else None
     # A timeout has already waited through the system's own retries.
     return FailedTryError(refused, is_passing=bool(reasons))
 
@@ -104,6 +107,7 @@ def _proxy_refused(why: str, origin: Origin, proxy: str) -> FailedTryError:
         f"the proxy {shown(proxy)} does not connect to {origin}: {why[:100]}",
         hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
     )
+    refused.fault = "proxy"
     return FailedTryError(refused, is_passing=False)
 
 
@@ -146,7 +150,9 @@ def _untrusted(cause: ssl.SSLCertVerificationError, origin: Origin, where: str) 
         hint = f"write a name that the certificate is for, or have one issued for {origin.host}"
     else:
         hint = "give its CA with --ca-file FILE (D8_RPP_CA_FILE)"
-    return UnreachableError(f"the certificate of {where} is not trusted: {why[:200]}", hint=hint)
+    untrusted = UnreachableError(f"the certificate of {where} is not trusted: {why[:200]}", hint=hint)
+    untrusted.fault = "certificate"
+    return untrusted
 
 
 def _broken(cause: ssl.SSLError, origin: Origin, where: str) -> D8Error:
