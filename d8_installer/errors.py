@@ -133,12 +133,11 @@ class ConflictError(DocumentError):
 class UnreachableError(D8Error):
     """The source does not answer: the connection, the name resolution or the certificate failed.
 
-    ``fault`` says what is to blame, where the transport knows it: the server's certificate, the forward proxy, or
-    ``--offline``.
+    ``fault`` says what is to blame, where the transport knows it: the server's certificate, or the forward proxy.
     """
 
     exit_code = 69
-    fault: Literal["certificate", "proxy", "offline"] | None = None
+    fault: Literal["certificate", "proxy"] | None = None
 
 
 class NotFoundError(D8Error):

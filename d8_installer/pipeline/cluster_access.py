@@ -305,12 +305,10 @@ def _no_answer(error: D8Error, context: ClusterContext) -> ApiError:
     return kind(f"the Kubernetes API does not answer: {error.message}", hint=_hint(error, context))
 
 
-def _hint(error: D8Error, context: ClusterContext) -> str | None:
+def _hint(error: D8Error, context: ClusterContext) -> str:
     fault = error.fault if isinstance(error, UnreachableError) else None
     if fault == "certificate":
         return _CA_HINT
-    if fault == "offline":
-        return error.hint
     if fault == "proxy":
         return _PROXY_HINT if context.proxy is None else _PROXY_URL_HINT
     return _HTTPS_HINT if context.server.startswith("http:") else _API_HINT

@@ -305,11 +305,9 @@ class Client:
                 f"plain http is allowed to this machine only, not to {origin}", hint=f"write https://{origin}"
             )
         if self._options.offline:
-            forbidden = UnreachableError(
+            raise UnreachableError(
                 f"{origin} was not asked: this run is offline", hint="leave out --offline (D8_OFFLINE)"
             )
-            forbidden.fault = "offline"
-            raise forbidden
         return origin
 
     def _traced(self, call: str, send: Callable[[], httpx2.Response]) -> httpx2.Response:

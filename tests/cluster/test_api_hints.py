@@ -49,9 +49,3 @@ def test_the_proxy_of_the_environment(tmp_path: Path, proxy: str) -> None:
 def test_the_proxy_of_the_kubeconfig(tmp_path: Path, proxy: str) -> None:
     said = person(tmp_path, **{"proxy-url": proxy}).fails(69, "install", "alpha").err
     assert "hint: check `proxy-url` in the kubeconfig; without it HTTPS_PROXY and NO_PROXY count" in said
-
-
-def test_a_run_that_is_offline(tmp_path: Path) -> None:
-    said = person(tmp_path).fails(69, "--offline", "install", "alpha").err
-    assert "does not answer: https://api.example was not asked: this run is offline" in said
-    assert "D8_OFFLINE" in said.partition("hint: ")[2]
