@@ -77,8 +77,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     commands.add_parser("bench", help="python -m bench, with its own arguments", add_help=False)
     commands.add_parser("demo", help=f"run {DEMO}", add_help=False)
     commands.add_parser("cluster-tools", help="build the control plane that tests/cluster runs on (5 minutes, once)")
+    commands.add_parser("windows", help="make the Wine prefix that tests/windows runs on (a minute, once)")
     args, extra = parser.parse_known_args(argv)
-    if extra and args.command in ("setup", "lint", "cluster-tools"):
+    if extra and args.command in ("setup", "lint", "cluster-tools", "windows"):
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     return args, extra
 
@@ -97,6 +98,8 @@ def run_command(args: argparse.Namespace, extra: list[str]) -> int:
         return run([str(PYTHON), DEMO, *extra])
     if args.command == "cluster-tools":
         return run([str(PYTHON), "-m", "tests.cluster.tools"])
+    if args.command == "windows":
+        return run([str(PYTHON), "-m", "tests.windows.prefix"])
     return 0
 
 

@@ -157,7 +157,8 @@ def sync(file: BinaryIO) -> None:
 def sync_file(path: str) -> None:
     """Make the bytes of a closed file durable, if the file system can."""
     with _refusals("sync", path):
-        descriptor = os.open(path, os.O_RDONLY)
+        # Windows refuses to write out the bytes of a file that was opened for reading.
+        descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
         try:
             _sync(descriptor)
         finally:
@@ -185,7 +186,12 @@ def _sync(descriptor: int) -> None:
 
 
 def set_mode(path: str, mode: int) -> None:
-    """Set the permission bits, and clear setuid, setgid and sticky."""
+    """Set the permission bits, and clear setuid, setgid and sticky.
+
+    Windows has only the attribute READONLY, which keeps a file from being replaced and removed; nothing is set there.
+    """
+    if os.name != "posix":
+        return
     with _refusals("set the mode of", path):
         os.chmod(path, mode)
 

@@ -167,8 +167,8 @@ class Store:
         *files* are by member. *provenance* was proven to lead to the layer.
         """
         for file in files.values():
-            fs.set_mode(file.temporary, EXECUTABLE)
             fs.sync_file(file.temporary)
+            fs.set_mode(file.temporary, EXECUTABLE)
         with self._guard():
             for file in files.values():
                 with self._unsealed(file.stored.digest) as directory:
