@@ -125,8 +125,8 @@ def _passes(place: GenerationPlace, run: _Run, entry: dict[str, object], now: fl
         return True
     if run.environ.get(SKIP_VARIABLE):
         return False
-    desk = passes.PassDesk(place.home, place.paths, place.number, run.choice, place.settings)
-    return passes.has_passed(desk, run.binary, now)
+    file = passes.PassFile(place.home, place.paths, place.number, run.choice, place.settings)
+    return passes.has_passed(file, run.binary, now)
 
 
 def _entry(place: GenerationPlace, binary: str) -> dict[str, object]:

@@ -83,11 +83,11 @@ def pass_gate(
         skips = f"; {_skipping(program)} does not ask the cluster"
         raise _error(report, way + skips if of_plugins != report.unmet else way)
     if around is None:
-        desk = _desk(session, program.generation, program.paths)
+        file = _pass_file(session, program.generation, program.paths)
         with warned_of("the next run is checked anew", session.reporter.warn):
             if not report.is_checked and not session.checks.is_switched:
-                passes.keep(desk, {program.placed.placement.binary: passes.unchecked(desk)})
-            _keep_passes(session, program.generation, lock, desk)
+                passes.keep(file, {program.placed.placement.binary: passes.unchecked(file)})
+            _keep_passes(session, program.generation, lock, file)
 
 
 def refuse_without_plugins(session: Session, image: LockedImage, arguments: Sequence[str], around: Lock) -> None:
@@ -116,23 +116,23 @@ def keep_passes(session: Session, generations: ProfileStore) -> None:
 
     with warned_of("the next run of a program is checked anew", session.reporter.warn):
         lock = Lock.parse(active.lock.encode(), "d8.lock")
-        _keep_passes(session, active, lock, _desk(session, active, generations.paths))
+        _keep_passes(session, active, lock, _pass_file(session, active, generations.paths))
 
 
-def _keep_passes(session: Session, generation: Generation, lock: Lock, desk: passes.PassDesk) -> None:
+def _keep_passes(session: Session, generation: Generation, lock: Lock, file: passes.PassFile) -> None:
     kept = session.checks.kept(oldest=FRESH_SECONDS)
     found: dict[str, passes.Pass] = {}
     for placed in generation.placed:
         image = lock.find(placed.placement.name)
         if placed.placement.contract is not None and image is not None:
             with contextlib.suppress(D8Error):  # the run of that program says it
-                made = _pass_of(session, image, lock, desk, kept)
+                made = _pass_of(session, image, lock, file, kept)
                 found |= {} if made is None else {placed.placement.binary: made}
-    passes.keep(desk, found)
+    passes.keep(file, found)
 
 
 def _pass_of(
-    session: Session, image: LockedImage, lock: Lock, desk: passes.PassDesk, kept: KeptFacts | None
+    session: Session, image: LockedImage, lock: Lock, file: passes.PassFile, kept: KeptFacts | None
 ) -> passes.Pass | None:
     """Return the pass of an image's programs by facts that are kept, or None if that cannot be said or is not so."""
     asked: set[FactKind] = set()
@@ -143,12 +143,12 @@ def _pass_of(
 
     if not _judge(session, image, lock, ask).is_met:
         return None
-    return passes.by_facts(desk, kept) if asked and kept is not None else passes.by_plugins(desk)
+    return passes.by_facts(file, kept) if asked and kept is not None else passes.by_plugins(file)
 
 
-def _desk(session: Session, generation: Generation, paths: ProfilePaths) -> passes.PassDesk:
+def _pass_file(session: Session, generation: Generation, paths: ProfilePaths) -> passes.PassFile:
     scope = session.scope
-    return passes.PassDesk(scope.home, paths, generation.number, session.cluster.choice, scope.config_file)
+    return passes.PassFile(scope.home, paths, generation.number, session.cluster.choice, scope.config_file)
 
 
 def _judge(session: Session, image: LockedImage, around: Lock, ask: AskFacts) -> ImageReport:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     """What one program's pass rests on."""
 
 
-class PassDesk:
-    """Where the passes of one generation are, and the settings and kubeconfigs of the command that asks for them."""
+class PassFile:
+    """The file with the passes of one generation, and the settings and kubeconfigs that count for the command."""
 
     __slots__ = ("choice", "home", "number", "paths", "settings")
 
@@ -38,23 +38,23 @@ class PassDesk:
         self.settings = settings
 
     @property
-    def file(self) -> str:
-        """The file with the passes of the profile."""
+    def path(self) -> str:
+        """The path; a profile has one file, for its newest generation that passed."""
         return self.home.passes(os.path.basename(self.paths.root))
 
 
-def has_passed(desk: PassDesk, binary: str, now: float) -> bool:
+def has_passed(file: PassFile, binary: str, now: float) -> bool:
     """Whether the binary passed, and all that this rests on is as it was."""
-    found = _passes(desk).get(binary)
-    if not isinstance(found, dict) or found.get("settings") != file_state(desk.settings):
+    found = _passes(file).get(binary)
+    if not isinstance(found, dict) or found.get("settings") != file_state(file.settings):
         return False
     rests_on = found.get("rests_on")
     if rests_on == "plugins":
         return True
-    seen = SeenKubeconfigs(desk.choice)
+    seen = SeenKubeconfigs(file.choice)
     if found.get("kubeconfigs") != [seen.name, seen.states]:
         return False
-    return rests_on == "kubeconfigs" or (rests_on == "facts" and _are_same_facts(desk.home, found, now))
+    return rests_on == "kubeconfigs" or (rests_on == "facts" and _are_same_facts(file.home, found, now))
 
 
 def _are_same_facts(home: Home, found: Mapping[str, object], now: float) -> bool:
@@ -67,30 +67,30 @@ def _are_same_facts(home: Home, found: Mapping[str, object], now: float) -> bool
 # -- making passes ---------------------------------------------------------------------------------------------
 
 
-def by_plugins(desk: PassDesk) -> Pass:
+def by_plugins(file: PassFile) -> Pass:
     """Return the pass of a program that asks nothing of a cluster: it holds as long as the generation is there."""
-    return {"rests_on": "plugins", "settings": file_state(desk.settings)}
+    return {"rests_on": "plugins", "settings": file_state(file.settings)}
 
 
-def unchecked(desk: PassDesk) -> Pass:
+def unchecked(file: PassFile) -> Pass:
     """Return the pass of a program where settings or kubeconfigs name no cluster to check it with."""
-    seen = SeenKubeconfigs(desk.choice)
-    return {**by_plugins(desk), "rests_on": "kubeconfigs", "kubeconfigs": [seen.name, seen.states]}
+    seen = SeenKubeconfigs(file.choice)
+    return {**by_plugins(file), "rests_on": "kubeconfigs", "kubeconfigs": [seen.name, seen.states]}
 
 
-def by_facts(desk: PassDesk, facts: kept_facts.KeptFacts) -> Pass:
+def by_facts(file: PassFile, facts: kept_facts.KeptFacts) -> Pass:
     """Return the pass of a program that was judged by *facts*, which are kept themselves."""
-    state = kept_facts.state_of(desk.home, facts.key)
-    return {**unchecked(desk), "rests_on": "facts", "key": facts.key, "since": facts.time, "facts": state}
+    state = kept_facts.state_of(file.home, facts.key)
+    return {**unchecked(file), "rests_on": "facts", "key": facts.key, "since": facts.time, "facts": state}
 
 
-def keep(desk: PassDesk, passes: Mapping[str, Pass]) -> None:
+def keep(file: PassFile, passes: Mapping[str, Pass]) -> None:
     """Keep the passes of binaries, but nothing in a home that another user owns."""
-    if passes and kept_facts.is_for_keeping(desk.home):
-        private_document.write(desk.file, {"number": desk.number, "passes": {**_passes(desk), **passes}})
+    if passes and kept_facts.is_for_keeping(file.home):
+        private_document.write(file.path, {"number": file.number, "passes": {**_passes(file), **passes}})
 
 
-def _passes(desk: PassDesk) -> Mapping[str, object]:
-    document = private_document.read(desk.file)
-    passes = None if document is None or document.get("number") != desk.number else document.get("passes")
+def _passes(file: PassFile) -> Mapping[str, object]:
+    document = private_document.read(file.path)
+    passes = None if document is None or document.get("number") != file.number else document.get("passes")
     return passes if isinstance(passes, dict) else {}

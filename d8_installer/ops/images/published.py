@@ -49,15 +49,14 @@ class PublishedVersion(Struct, frozen=True, kw_only=True):
 
 
 def newest_allowed(name: ImageName, tags: Sequence[str], specifier: Specifier) -> str:
-    """Return the newest tag in the range, without pre-releases unless it asks for them; else raise a NotFoundError."""
+    """Return the newest tag in the range; a range has no pre-releases unless it names one. Else NotFoundError."""
     if specifier.exact_tag is not None and specifier.exact_tag in tags:
         return specifier.exact_tag
-    versions = [version for tag in tags if (version := Version.try_parse(tag)) and specifier.allows(version)]
-    stable = [version for version in versions if specifier.allows_prerelease or version.is_stable()]
-    if not stable:
+    allowed = [version for tag in tags if (version := Version.try_parse(tag)) and specifier.allows(version)]
+    if not allowed:
         what = "no stable version" if str(specifier) == "*" else f"no version {specifier}"
         raise NotFoundError(f"{name} has {what}", hint=f"see `d8-installer versions {name}` for what is published")
-    return max(stable, key=lambda version: version.preference_key).text
+    return max(allowed, key=lambda version: version.preference_key).text
 
 
 def published_version(session: Session, name: ImageName, tag: str) -> PublishedVersion:
