@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DocumentError
 from d8_installer.model.document import Table, decode_utf8, editable_toml, parse_toml
 from d8_installer.model.platform import known_platform
+from d8_installer.model.reference import file_clashes
 from d8_installer.model.requirement import ANY_VERSION, Request, Requirement
 from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence
+    from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 
     from tomlkit import TOMLDocument
 
@@ -64,6 +65,7 @@ class Manifest(Struct, frozen=True):
             if request.name in requests:
                 entry.fail(f"{str(request.name)!r} is asked for twice in this file", "name")
             requests[request.name] = request
+        _refuse_one_file(images, requests.values())
         return cls(tuple(requests.values()), platforms)
 
     def requirements(self, requester: str) -> tuple[Requirement, ...]:
@@ -73,6 +75,22 @@ class Manifest(Struct, frozen=True):
     def find(self, name: ImageName) -> Request | None:
         """Return the request for *name*, or None."""
         return next((request for request in self.requests if request.name == name), None)
+
+
+def _refuse_one_file(entries: Sequence[Table], requests: Iterable[Request]) -> None:
+    """Raise a DocumentError for two binaries that are one file on Windows: ``x`` and ``x.exe``."""
+    places = {
+        binary: entry
+        for entry, request in zip(entries, requests, strict=True)
+        if request.may_be_on_windows
+        for binary, _ in request.binaries
+    }
+    for short, long in file_clashes(places):
+        places[long].fail(
+            f"{long!r} and {short!r} are one file on Windows, where .exe is added",
+            "binaries",
+            hint="give one of them another name, or write `platforms` without windows under the image",
+        )
 
 
 def _platforms(table: Table) -> tuple[Platform, ...]:

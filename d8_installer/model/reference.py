@@ -11,6 +11,10 @@ from functools import cache
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.value import Struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 CLI_IMAGE = "deckhouse-cli"
 PLUGIN_ROOT = "deckhouse-cli/plugins/"
 
@@ -20,9 +24,9 @@ _JOINTS = "._-"
 # Every name of a lock passes here, and every run pays for what is compiled: no regular expression for the plain ones.
 _NOT_IN_A_FILE_NAME = frozenset([*map(chr, range(32)), "\x7f", "/", "\\"])
 
-_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))],
-)
+# Microsoft, "Naming Files, Paths, and Namespaces"; the digits 1 to 3 count as superscripts, too.
+_DEVICES = frozenset(["con", "prn", "aux", "nul", "conin$", "conout$"])
+_PORTS = frozenset("123456789\xb9\xb2\xb3")
 _PATH_LIMIT = 1024
 _NAME_LENGTH, _TAG_LENGTH, _BINARY_LENGTH, _FILE_LENGTH = 128, 128, 64, 255
 
@@ -114,14 +118,27 @@ def parse_binary_name(text: object) -> str:
             f"{str(text)[:100]!r} is not a binary name",
             hint="use up to 64 of a-z 0-9 . _ + -, beginning with a letter or digit, not ending with a dot",
         )
-    if text.split(".")[0] in _DEVICES:
+    if is_device(text):
         raise DocumentError(f"{text!r} is a device name on Windows", hint="choose another binary name")
     return text
+
+
+def is_device(name: str) -> bool:
+    """Whether *name* is a device's on Windows, whatever follows its first dot."""
+    stem = name.partition(".")[0].rstrip(" ").lower()
+    return stem in _DEVICES or (len(stem) == 4 and stem[:3] in {"com", "lpt"} and stem[3] in _PORTS)
 
 
 def _is_binary_name(text: str) -> bool:
     has_ends = 0 < len(text) <= _BINARY_LENGTH and text[0] in _LOWER and text[-1] != "."
     return has_ends and not text.strip(f"{_LOWER}{_JOINTS}+")
+
+
+def file_clashes(binaries: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each of *binaries* that has the same file in ``bin`` on Windows as another one: ``x`` and ``x.exe``."""
+    names = dict.fromkeys(binaries)
+    longer = ((f"{name}.exe", name) for name in names)
+    return ((name, long) for long, name in longer if long in names)
 
 
 def is_never_a_plugins(binary: str) -> bool:

@@ -65,6 +65,21 @@ def needing_image(requester: str) -> ImageName | None:
     return ImageName(short) if short != requester else None
 
 
+def default_binaries(name: ImageName) -> tuple[tuple[str, str], ...]:
+    """Return the binaries of a request for *name* that lists none.
+
+    An image whose name no binary may have, such as ``nul``, is a DocumentError: it needs another name in a ``d8.toml``.
+    """
+    binary, member = name.default_binary
+    try:
+        return ((parse_binary_name(binary), member),)
+    except DocumentError as error:
+        raise DocumentError(
+            f"the binary of image {str(name)!r} needs another name, because {error.problem}",
+            hint=f"name it in {OWN_MANIFEST}, under the image: binaries = {{ other-name = {json.dumps(member)} }}",
+        ) from error
+
+
 class Request(Struct, frozen=True):
     """One wanted image. ``binaries`` are sorted (name, file) pairs; ``platforms`` is None for all of the index."""
 
@@ -78,7 +93,7 @@ class Request(Struct, frozen=True):
     @classmethod
     def of(cls, name: ImageName, version: str = "") -> Request:
         """Return the request that a command line's ``NAME[SPEC]`` means."""
-        return cls(name, Specifier.parse(version or ANY_VERSION), (name.default_binary,))
+        return cls(name, Specifier.parse(version or ANY_VERSION), default_binaries(name))
 
     @classmethod
     def of_need(
@@ -86,7 +101,7 @@ class Request(Struct, frozen=True):
     ) -> Request:
         """Return the request of an image that needs *name* in the *constraint* of its contract, ``""`` for none."""
         version = Specifier.parse(constraint or ANY_VERSION_AT_ALL, compat="go")
-        return cls(name, version, (name.default_binary,), platforms, optional)
+        return cls(name, version, default_binaries(name), platforms, optional)
 
     @classmethod
     def from_table(cls, table: Table) -> Request:
@@ -95,7 +110,7 @@ class Request(Struct, frozen=True):
         request = cls(
             name,
             table.parsed("version", _specifier) or Specifier.parse(ANY_VERSION),
-            _binaries(table.table("binaries")) or (name.default_binary,),
+            _binaries(table.table("binaries")) or _default_binaries(table, name),
             table.list_of("platforms", wanted_platform),
             table.optional("optional", bool, "true or false") or False,
             table.parsed("digest", Digest.parse),
@@ -107,6 +122,11 @@ class Request(Struct, frozen=True):
         if request.digest is not None and request.version.exact_tag is None:
             table.fail("needs an exact version beside it", "digest", hint='write version = "===TAG"')
         return request
+
+    @property
+    def may_be_on_windows(self) -> bool:
+        """Whether it is asked for on a platform of Windows."""
+        return self.platforms is None or any(platform.os == "windows" for platform in self.platforms)
 
     @property
     def hash(self) -> Digest:
@@ -153,6 +173,13 @@ def _specifier(value: object) -> Specifier:
     if not isinstance(value, str):
         raise DocumentError("must be text in quotes")
     return Specifier.parse(value)
+
+
+def _default_binaries(table: Table, name: ImageName) -> tuple[tuple[str, str], ...]:
+    try:
+        return default_binaries(name)
+    except DocumentError as error:
+        raise table.error(error, "name") from error
 
 
 def _binaries(table: Table | None) -> tuple[tuple[str, str], ...] | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from d8_installer.errors import NotAllowedError, NotFoundError
+from d8_installer.errors import DocumentError, NotAllowedError, NotFoundError
 from d8_installer.model.d8_layout import DEFAULT_DIRECTORY, HOME_DIRECTORY, VARIABLE
 from d8_installer.model.digest import Digest
 from d8_installer.model.manifest import with_request
-from d8_installer.model.requirement import Request
+from d8_installer.model.requirement import Request, default_binaries
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.editing import apply_with_warnings, changing, edited
@@ -119,8 +119,9 @@ def _identified(session: Session, workspace: Workspace, like: Likeness, one: Ins
         if placed.placement.name == one.name and placed.digest == program:
             return Takeover(name=one.name, fate="present", version=placed.placement.version)
     try:
+        default_binaries(one.name)
         tags = usable_tags(session.source, one.name.path)
-    except (NotFoundError, NotAllowedError) as error:
+    except (DocumentError, NotFoundError, NotAllowedError) as error:
         return Takeover(name=one.name, fate="left", why=error.message)
     return _compared(workspace, like, one, candidates(tags, one.major, one.written), program)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError
 from d8_installer.model.generation import Placement
-from d8_installer.model.reference import ImageName, is_never_a_plugins
+from d8_installer.model.reference import ImageName, file_clashes, is_never_a_plugins
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct, field
 
@@ -66,26 +66,27 @@ class Naming(Struct, frozen=True):
     contests: tuple[ConflictError, ...] = ()
 
 
-def assign_names(builds: Iterable[Build], policy: Policy, active: Generation | None) -> Naming:
+def assign_names(builds: Iterable[Build], policy: Policy, active: Generation | None, suffix: str = "") -> Naming:
     """Give each binary's name to one image; a binary that neither ``bin`` nor a launcher reaches is left out.
 
-    Raises ConflictError if the person asked for one name of two images.
+    Executables end with *suffix* on the platform: with ``.exe``, ``x`` and ``x.exe`` are one name. Raises ConflictError
+    if the person asked for one name of two images, or if one image has two binaries of one name.
     """
     offers: dict[str, list[_Offer]] = {}
     for build in builds:
+        _refuse_one_file(build.image, suffix)
         for binary, member in build.image.binaries:
-            offers.setdefault(binary, []).append(_Offer(build, binary, member))
+            offers.setdefault(binary.removesuffix(suffix), []).append(_Offer(build, binary, member))
     placed = active.placed if active is not None else ()
-    holders = {one.placement.binary: one.placement.name for one in placed if one.placement.in_bin}
+    holders = {one.placement.binary.removesuffix(suffix): one.placement.name for one in placed if one.placement.in_bin}
     target: list[Placement] = []
     contests: list[ConflictError] = []
     for binary, rivals in offers.items():
-        images = [offer.build.image for offer in rivals]
-        winner = _winner(binary, images, policy)
+        winner = _winner(binary, rivals, policy)
         if winner is None:
-            contests.append(_contest(binary, [image.name for image in images]))
+            contests.append(_contest(binary, [offer.build.image.name for offer in rivals]))
             winner = holders.get(binary)
-        target += _placements(rivals, winner, policy)
+        target += _placements(binary, rivals, winner, policy)
     return Naming(tuple(sorted(target, key=lambda placement: placement.sort_key)), tuple(contests))
 
 
@@ -96,19 +97,28 @@ def is_own(binary: str, image: LockedImage, asked: Asked | None) -> bool:
     return OWN_MANIFEST in asked.get((image.name.short, binary), ())
 
 
-def _winner(binary: str, images: Sequence[LockedImage], policy: Policy) -> ImageName | None:
-    owner = policy.owners.get(binary)
+def _refuse_one_file(image: LockedImage, suffix: str) -> None:
+    """Raise a ConflictError for two binaries that are one file on Windows; a manifest of this tool has no such two."""
+    for short, long in file_clashes(binary for binary, _ in image.binaries) if suffix else ():
+        raise ConflictError(
+            f"{short!r} and {long!r} of {image.name} are one file on Windows, where .exe is added",
+            hint="give one of them another name in the manifest that asks for it",
+        )
+
+
+def _winner(binary: str, offers: Sequence[_Offer], policy: Policy) -> ImageName | None:
+    owner = next(filter(None, map(policy.owners.get, (binary, *(offer.binary for offer in offers)))), None)
     if owner is not None:
         return ImageName(owner)
-    own = [image.name for image in images if is_own(binary, image, policy.asked)]
+    own = [offer.build.image.name for offer in offers if is_own(offer.binary, offer.build.image, policy.asked)]
     if len(own) > 1:
         raise _contest(binary, own)
     if own:
         return own[0]
-    return images[0].name if len(images) == 1 else None
+    return offers[0].build.image.name if len(offers) == 1 else None
 
 
-def _placements(offers: Iterable[_Offer], winner: ImageName | None, policy: Policy) -> Iterator[Placement]:
+def _placements(name: str, offers: Iterable[_Offer], winner: ImageName | None, policy: Policy) -> Iterator[Placement]:
     for offer in offers:
         image = offer.build.image
         wins = image.name == winner
@@ -120,7 +130,7 @@ def _placements(offers: Iterable[_Offer], winner: ImageName | None, policy: Poli
                 layer=offer.build.request.layer,
                 member=offer.member,
                 requests=tuple(sorted({request for _, request in image.requests})),
-                in_bin=wins and _may_take(offer.binary, image, policy),
+                in_bin=wins and name not in policy.reserved and _may_take(offer.binary, image, policy),
                 contract=image.contract,
                 gated=image.contract is not None and not policy.gate.isdisjoint({"*", offer.binary, image.name.short}),
             )

@@ -57,7 +57,7 @@ def make_plan(lock: Lock, situation: Situation) -> Plan:
     builds, absent = _select(lock, situation.platform)
     own = lock.needed_by(image.name for image in lock.images if image.is_own) if absent else frozenset()
     missing = [_missing(image, situation.platform, own) for image in absent if not image.optional]
-    naming = assign_names(builds, situation.policy, situation.active)
+    naming = assign_names(builds, situation.policy, situation.active, situation.platform.executable_suffix)
     target = naming.target
     return Plan(
         platform=situation.platform,

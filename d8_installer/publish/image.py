@@ -25,10 +25,11 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.executable import HEAD_BYTES, check_executable, identify
 from d8_installer.model.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
 from d8_installer.model.plurals import sized
-from d8_installer.model.reference import is_tag, parse_member_name
+from d8_installer.model.reference import is_tag, parse_binary_name, parse_member_name
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field
 from d8_installer.model.version import Version
+from d8_installer.model.windows_names import clashes, windows_fault
 from d8_installer.store.unpack import MAX_FILE_BYTES, MAX_WALK_BYTES
 
 if TYPE_CHECKING:
@@ -100,6 +101,18 @@ def check_tag(tag: str) -> None:
         )
 
 
+def _check_image(image: ImageName) -> None:
+    """Raise a UsageError for a name that no binary may have: whoever installs the image places it under its name."""
+    binary = image.default_binary[0]
+    try:
+        parse_binary_name(binary)
+    except DocumentError as error:
+        raise UsageError(
+            f"no image can be published as {binary!r}, because its binary gets that name, and {error.problem}",
+            hint="publish it under another name",
+        ) from error
+
+
 def build_image(
     builds: Sequence[tuple[Platform, str]], image: ImageName, tag: str, folder: str, options: ImageOptions
 ) -> BuiltImage:
@@ -109,6 +122,7 @@ def build_image(
     published, MismatchError for an executable that is not for its platform, DiskError.
     """
     check_tag(tag)
+    _check_image(image)
     platforms = [platform for platform, _ in builds]
     if not platforms or len(set(platforms)) < len(platforms):
         raise UsageError(
@@ -134,6 +148,8 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
     default = image.default_binary[1]
     try:
         files = list(_files(path)) if os.path.isdir(path) else [(default, path)]
+        if platform.os == "windows":
+            _check_windows(files)
         members = sorted((_member(name, file, platform, name == default) for name, file in files), key=lambda m: m.name)
     except OSError as error:
         raise UsageError(f"cannot read {error.filename or path}: {error.strerror}", hint="check the path") from error
@@ -147,6 +163,20 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
     if sum(tarfile.BLOCKSIZE * 2 + member.size for member in members) > MAX_WALK_BYTES:
         raise UsageError(f"{path} holds more than {sized(MAX_WALK_BYTES)}", hint="clients refuse so large an image")
     return tuple(members)
+
+
+def _check_windows(files: Sequence[tuple[str, str]]) -> None:
+    """Raise a UsageError for a file that Windows could not hold beside the others, or at all.
+
+    No file is opened before that: on Windows, ``aux.txt`` opens the device.
+    """
+    for name, path in files:
+        if fault := windows_fault(name):
+            raise UsageError(f"{path}: its name {fault}", hint="rename it, or leave it out of the Windows build")
+    for first, name in clashes(name for name, _ in sorted(files)):
+        raise UsageError(
+            f"{first} and {name} of the Windows build are one file on Windows, which ignores case", hint="rename one"
+        )
 
 
 def _files(folder: str) -> Iterator[tuple[str, str]]:

@@ -16,12 +16,14 @@ from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
 from d8_installer.model.value import Struct
+from d8_installer.model.windows_names import clashes, windows_fault
 from d8_installer.plugin.dist_info import MANIFESTS
 from d8_installer.plugin.launcher import HEAD_BYTES, read_launcher
 from d8_installer.publish import wheel_metadata
 from d8_installer.publish.wheel_file import Member, read_wheel, write_wheel
 from d8_installer.publish.wheel_metadata import CONSOLE, GUI, LAUNCH, OURSELVES
 from d8_installer.publish.wheel_parts import ANY, Declared, check_names
+from d8_installer.publish.wheel_tags import WINDOWS
 from d8_installer.store import fs
 
 if TYPE_CHECKING:
@@ -177,6 +179,8 @@ def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T
 
 def pack(package: WheelPackage, parts: Sequence[Parts], directory: str, epoch: int | None) -> tuple[Packed, ...]:
     """Write one wheel for each of *parts* into *directory*. Old wheels are replaced after all new ones are complete."""
+    if any(one.tag in WINDOWS.values() for one in parts):
+        _refuse_for_windows(package)
     fs.make_directories(directory)
     with contextlib.ExitStack() as stack:
         try:
@@ -191,6 +195,22 @@ def pack(package: WheelPackage, parts: Sequence[Parts], directory: str, epoch: i
     return tuple(
         Packed(path=path, tag=p.tag, size=p.size, digest=p.digest) for path, p in zip(paths, made, strict=True)
     )
+
+
+def _refuse_for_windows(package: WheelPackage) -> None:
+    """Raise a DocumentError for a file of the package that pip could not unpack on Windows."""
+    names = [member.name for member in package.members]
+    hint = "rename it in the project, and build the wheel again; --platform can leave the wheels for Windows out"
+    for name in names:
+        if fault := next(filter(None, map(windows_fault, name.split("/"))), ""):
+            raise DocumentError(f"holds {name!r}: that {fault}", file=package.wheel.path, hint=hint, about_file=True)
+    for first, name in clashes(names):
+        raise DocumentError(
+            f"holds {first!r} and {name!r}, which are one file on Windows",
+            file=package.wheel.path,
+            hint=hint,
+            about_file=True,
+        )
 
 
 def _pack_one(package: WheelPackage, parts: Parts, folder: str, epoch: int | None) -> Packed:

@@ -16,7 +16,7 @@ from d8_installer.model.contract import BUILT_IN
 from d8_installer.model.lock import ANY_PLATFORM
 from d8_installer.model.platform import Platform
 from d8_installer.model.reference import ImageName
-from d8_installer.model.requirement import Request, Requirement, needing_image, requester_of
+from d8_installer.model.requirement import Request, Requirement, default_binaries, needing_image, requester_of
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Specifier, Version
 
@@ -113,6 +113,8 @@ def bounds_of(
             bounds.append(Bound(by=name, name=other, constraint=need.constraint, mandatory=is_mandatory))
             continue
         _refuse_unreadable(need, name, tag)
+        if is_mandatory:
+            _refuse_unplaceable(need, name, tag)
         if need.name != name.short or is_mandatory:  # a version is never present beside itself
             ranges.setdefault((need.name, is_mandatory and need.name not in built_in), []).append(need.constraint)
     if compat == "go":
@@ -136,6 +138,17 @@ def _refuse_unreadable(need: Need, name: ImageName, tag: str) -> None:
     except DocumentError as error:
         raise DocumentError(
             f"the contract of {name} {tag} needs {need.name}, but {error.problem}", hint=hint
+        ) from error
+
+
+def _refuse_unplaceable(need: Need, name: ImageName, tag: str) -> None:
+    """Raise a DocumentError for a needed image whose name no binary may have: a need names no other one."""
+    try:
+        default_binaries(ImageName(need.name))
+    except DocumentError as error:
+        raise DocumentError(
+            f"the contract of {name} {tag} needs {need.name}, and {error.problem}",
+            hint=f"ask the publisher of {name} to rename that plugin, or ask for another version",
         ) from error
 
 

@@ -88,6 +88,18 @@ def test_requirements_and_find() -> None:
     assert parse("schema = 1").requests == ()
 
 
+def test_an_image_with_the_name_of_a_device_may_have_another_binary() -> None:
+    (request,) = parse("schema = 1\n[[images]]\nname = 'nul'\nbinaries = { null = 'plugin' }").requests
+    assert request.binaries == (("null", "plugin"),)
+
+
+@pytest.mark.parametrize("platforms", ["['linux-amd64']", "['linux-amd64', 'darwin-arm64']"])
+def test_what_is_one_file_on_windows_may_be_two_elsewhere(platforms: str) -> None:
+    text = "schema = 1\n[[images]]\nname = 'a'\n"
+    long = f"[[images]]\nname = 'b'\nplatforms = {platforms}\nbinaries = {{'a.exe' = 'plugin'}}"
+    assert len(parse(text + long).requests) == 2
+
+
 # -- where it is wrong ---------------------------------------------------------------------------------------
 
 
@@ -127,6 +139,15 @@ def entry(lines: str) -> str:
         (
             entry(f"name = 'a'\nversion = '=1.4.2'\ndigest = '{DIGEST}'"),
             "d8.toml:7: images[1].digest: needs an exact version beside it",
+        ),
+        (entry("name = 'nul'"), "d8.toml:5: images[1].name: the binary of image 'nul' needs another name"),
+        (
+            entry("name = 'a'\n[images.binaries]\nx = 'y'\n\"x.exe\" = 'z'"),
+            "d8.toml:6: images[1].binaries: 'x.exe' and 'x' are one file on Windows",
+        ),
+        (
+            entry("name = 'a'\nbinaries = {'first.exe' = 'plugin'}"),
+            "d8.toml:6: images[1].binaries: 'first.exe' and 'first' are one file on Windows",
         ),
         (entry("name = 'a'\nplatform = 1"), "d8.toml:6: images[1].platform: unknown key `platform`"),
         ("schema = 1\nimages = [ {name = 'a'}, {name = 'a'} ]", "d8.toml:2: images[1].name: 'a' is asked for twice"),

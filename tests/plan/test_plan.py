@@ -353,3 +353,48 @@ def test_only_who_asked_for_a_name_takes_it(asked: str, allow: str, in_bin: bool
     policy = Policy(owners={}, shadowed=frozenset(["a"]), allow=frozenset(allow.split()), asked=names)
     done = plan(image(requests=FROM_BOTH), policy=policy)
     assert [placement.in_bin for placement in done.target] == [in_bin]
+
+
+# -- one file on Windows -------------------------------------------------------------------------------------
+
+
+def on_windows(*images: LockedImage, policy: Policy | None = None, active: Generation | None = None) -> Plan:
+    pins = {one.name: replace(one.platforms[0][1], layer=of(f"{one.name} exe")) for one in images}
+    builds = [replace(one, platforms=((str(WINDOWS), pins[one.name]),)) for one in images]
+    start = Situation(platform=WINDOWS, active=active, stored={}, policy=policy or Policy())
+    return make_plan(Lock.of(builds), start)
+
+
+def in_bin(made: Plan) -> dict[str, str]:
+    return {one.binary: one.name.short for one in made.target if one.in_bin}
+
+
+def test_a_name_with_exe_is_the_same_name_on_windows_only() -> None:
+    a, b = image("a"), image("b", binaries=(("a.exe", "plugin"),))
+    assert in_bin(plan(a, b)) == {"a": "a", "a.exe": "b"}
+    with pytest.raises(ConflictError, match="a and b both offer the binary"):
+        on_windows(a, b)
+    assert in_bin(on_windows(a, b, policy=Policy(owners={"a": "b"}))) == {"a.exe": "b"}
+    assert in_bin(on_windows(a, b, policy=Policy(owners={"a.exe": "a"}))) == {"a": "a"}
+
+
+def test_of_two_plugins_the_one_that_has_the_name_keeps_it() -> None:
+    wanted = (("x", of("x")),)
+    a, b = image("a", requests=wanted), image("b", requests=wanted, binaries=(("a.exe", "plugin"),))
+    first = on_windows(b)
+    contested = on_windows(a, b, active=applied(first, {of("b exe"): {"plugin"}}))
+    assert in_bin(contested) == {"a.exe": "b"}
+    assert len(contested.problems) == 1
+
+
+def test_one_image_with_two_binaries_for_one_file_is_refused_on_windows() -> None:
+    both = image("a", binaries=(("a", "plugin"), ("a.exe", "other")))
+    assert in_bin(plan(both)) == {"a": "a", "a.exe": "a"}
+    with pytest.raises(ConflictError, match=r"'a' and 'a.exe' of a are one file on Windows"):
+        on_windows(both)
+
+
+@pytest.mark.parametrize("reserved", ["a", "a.exe"])
+def test_a_reserved_name_is_reserved_with_exe_too(reserved: str) -> None:
+    one = image("b", binaries=(("a.exe", "plugin"),))
+    assert in_bin(on_windows(one, policy=Policy(reserved=frozenset([reserved])))) == {}

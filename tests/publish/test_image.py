@@ -16,20 +16,23 @@ import pytest
 from d8_installer.errors import MismatchError, UsageError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import OCI_CONFIG, OCI_LAYER_GZIP, Descriptor, ImageIndex, ImageManifest, parse_manifest
+from d8_installer.model.platform import Platform
 from d8_installer.model.reference import CLI_IMAGE, ImageName
 from d8_installer.publish import image as image_module
 from d8_installer.publish.image import ImageOptions, build_image
 from d8_installer.publish.push import publish
 from d8_installer.registry.oci_layout import LayoutDestination, LayoutSource
 from d8_installer.store.unpack import Layer, unpack
+from tests.images import windows_program
 from tests.store.layers import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d8_installer.model.platform import Platform
     from d8_installer.model.source import ManifestBytes
 from tests.publish.recorder import AMD64, ARM64, CONTENT, DARWIN, STRONGHOLD, TAG, Recorder, pushed
+
+WINDOWS = Platform("windows", "amd64")
 
 
 def folder_of(tmp_path: Path, **files: bytes) -> str:
@@ -284,3 +287,34 @@ def test_a_file_that_changes_meanwhile_is_refused(
     monkeypatch.setattr(image_module, "_header", and_append)
     with pytest.raises(UsageError, match="changed while it was read"):
         pushed(builds)
+
+
+# -- what Windows cannot hold --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nul", "con", "com1.tool", "a" * 65])
+def test_an_image_whose_binary_could_not_have_its_name_is_refused(
+    name: str, builds: list[tuple[Platform, str]], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no image can be published as") as caught:
+        build_image(builds, ImageName(name), TAG, str(tmp_path), ImageOptions())
+    assert caught.value.hint == "publish it under another name"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("aux.txt", r"aux\.txt: its name is a device name on Windows"),
+        ("notes.", r"notes\.: its name ends with a dot or a space"),
+        ("a:b", "a:b: its name has ':', which no file name"),
+        ("PLUGIN", "PLUGIN and plugin of the Windows build are one file on Windows"),
+    ],
+)
+def test_a_file_that_windows_cannot_hold_is_refused_in_its_build_only(tmp_path: Path, name: str, problem: str) -> None:
+    folder = folder_of(tmp_path, plugin=windows_program("x"), **{name: b"text"})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UsageError, match=problem):
+        build_image([(WINDOWS, folder)], STRONGHOLD, TAG, str(tmp_path / "out"), ImageOptions())
+    assert not any((tmp_path / "out").iterdir())
+    linux = folder_of(tmp_path / "linux", plugin=CONTENT[AMD64], **{name: b"text"})
+    build_image([(AMD64, linux)], STRONGHOLD, TAG, str(tmp_path / "out"), ImageOptions())

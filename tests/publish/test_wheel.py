@@ -89,6 +89,29 @@ def test_beside_the_input_is_where_it_goes_unless_said_otherwise(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("d8_plug_demo/aux.py", "'d8_plug_demo/aux.py': that is a device name on Windows"),
+        ("d8_plug_demo/nul/x.py", "'d8_plug_demo/nul/x.py': that is a device name on Windows"),
+        ("d8_plug_demo/x./y", "that ends with a dot or a space"),
+        ("d8_plug_demo/x?", "that has '?'"),
+        ("d8_plug_demo/D8.toml", "'d8_plug_demo/D8.toml' and 'd8_plug_demo/d8.toml', which are one file on Windows"),
+    ],
+)
+def test_a_file_that_windows_cannot_hold_is_refused_where_a_wheel_is_for_windows(
+    tmp_path: Path, home: str, name: str, problem: str
+) -> None:
+    path = save(tmp_path / "in", package() | {name: b""})
+    done = wheel(home, path, "-o", str(tmp_path / "out"))
+    assert done.code == 65, done
+    assert problem in done.err
+    assert not (tmp_path / "out").exists()
+    only_linux = MANIFEST + b'platforms = ["linux-amd64"]\n'
+    path = save(tmp_path / "linux", package(only_linux) | {name: b""})
+    assert wheel(home, path, "-o", str(tmp_path / "out")).code == 0
+
+
+@pytest.mark.parametrize(
     ("platforms", "typed", "expected"),
     [
         (["linux-amd64", "darwin-arm64"], [], ["any"]),

@@ -369,6 +369,13 @@ def test_a_chain_has_an_end(length: int, is_fine: bool) -> None:
     [
         ("alpha >=1.0<2", "the contract of beta v1.1.0 needs alpha, but '>=1.0<2' is not a version specifier"),
         ("?alpha ==1", "the contract of beta v1.1.0 needs alpha, but '==1' is not a version specifier"),
+        (
+            "nul",
+            (
+                "the contract of beta v1.1.0 needs nul, and the binary of image 'nul' needs another name, because "
+                "'nul' is a device name on Windows"
+            ),
+        ),
         ("../alpha", "the contract of beta v1.1.0 needs a plugin whose name '../alpha' is not an image name"),
     ],
 )
