@@ -22,11 +22,12 @@ PROGRAM = forking.PROGRAM
 TIMEOUT = forking.TIMEOUT
 SOON = 60
 """Seconds that a command may take on a busy machine; tests make what it must not wait for take ten times as long."""
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+SYSTEM_PATH = r"C:\Windows\System32;C:\Windows" if os.name == "nt" else "/usr/local/bin:/usr/bin:/bin"
 ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with only ``d8-installer`` in it, for the PATH."""
-# What a child needs and no shell of a person sets: where the measurement writes to, and Windows' own variable.
-_KEPT = (measured.VARIABLE, "SYSTEMROOT")
+# What a child needs and no shell of a person sets: where the measurement writes to, and Windows's own variables.
+_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "TEMP", "TMP")
+_KEPT = (measured.VARIABLE, *(_WINDOWS if os.name == "nt" else ()))
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,22 @@ def environment(home: str, **more: str) -> dict[str, str]:
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     path = os.pathsep.join([SYSTEM_PATH, _on_path()])
-    return {**kept, "HOME": home, "PATH": path, "LANG": "C.UTF-8", **more}
+    return {**kept, **_home_variables(home), "PATH": path, **more}
+
+
+def _home_variables(home: str) -> dict[str, str]:
+    """Return what a session of the system sets for a person."""
+    if os.name != "nt":
+        return {"HOME": home, "LANG": "C.UTF-8"}
+    data = os.path.join(home, "AppData")
+    local, roaming = os.path.join(data, "Local"), os.path.join(data, "Roaming")
+    return {"USERPROFILE": home, "LOCALAPPDATA": local, "APPDATA": roaming}
 
 
 def _on_path() -> str:
     """Return ON_PATH, and make it if it is missing; several test processes may do so at once."""
+    if os.name == "nt":  # where links need rights
+        return os.path.dirname(PROGRAM)
     os.makedirs(ON_PATH, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.symlink(PROGRAM, os.path.join(ON_PATH, os.path.basename(PROGRAM)))

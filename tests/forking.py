@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tests.faults.disk import Fault
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAM = os.path.join(os.path.dirname(sys.executable), "d8-installer")
+PROGRAM = os.path.join(sysconfig.get_path("scripts"), "d8-installer" + (".exe" if os.name == "nt" else ""))
 CAN_FORK = sys.platform == "linux"
 """Other systems have no file descriptor for a process, which a selector can wait for."""
 TIMEOUT = 120

@@ -144,7 +144,9 @@ class Screen:
                 self._lose_stdout(error)
 
     def has_lost_its_reader(self) -> bool:
-        """Return whether stdout is a pipe without a reader."""
+        """Return whether stdout is a pipe without a reader; Windows does not tell."""
+        if sys.platform == "win32":
+            return False
         import select
 
         poll = select.poll()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from d8_installer.errors import ConfigError, D8Error, NotAllowedError
@@ -165,7 +166,7 @@ def _missing(session: Session, profile: Profile, active: Generation | None) -> I
 
 def _runs_programs(directory: str) -> bool:
     """Whether programs may run on the file system of *directory*, which may not exist yet; True if unknown."""
-    if not hasattr(os, "statvfs"):
+    if sys.platform == "win32":
         return True
     while not os.path.exists(directory) and directory != os.path.dirname(directory):
         directory = os.path.dirname(directory)

@@ -6,6 +6,7 @@ Tab completion passes through here, so the settings are read only if an owner is
 from __future__ import annotations
 
 import os
+import sys
 
 from d8_installer.errors import ConfigError, DocumentError, NotAllowedError
 from d8_installer.store import documents, fs, status, trusted_directories
@@ -52,7 +53,7 @@ def refuse_foreign_project(profile: Profile) -> None:
 
 def is_foreign(path: str) -> bool:
     """Whether this is root, and *path* (or the directory it would be made in) is another user's."""
-    return os.name == "posix" and os.geteuid() == 0 and status.owner(_existing(path)) != 0
+    return sys.platform != "win32" and os.geteuid() == 0 and status.owner(_existing(path)) != 0
 
 
 def _existing(path: str) -> str:

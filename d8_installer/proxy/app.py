@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
@@ -115,7 +116,7 @@ class ProxyApp:
 
 def _is_in_memory(descriptor: int, at: int) -> bool:
     """Whether a file's byte *at*, and so most likely those before it, can be read without waiting for a disk."""
-    if _AT_ONCE is None:
+    if sys.platform == "win32" or _AT_ONCE is None:
         return False
     try:
         return os.preadv(descriptor, [bytearray(1)], at, _AT_ONCE) == 1

@@ -162,11 +162,11 @@ def connection_limit() -> int:
 
     The limit is raised up to its hard limit, and never lowered.
     """
-    wanted = MAX_CONNECTIONS + _OTHER_FILES
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
+    if sys.platform == "win32":  # which has no such limit
         return MAX_CONNECTIONS
+    import resource
+
+    wanted = MAX_CONNECTIONS + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -309,8 +310,8 @@ def _talk(process: subprocess.Popen[bytes], server: str, answer: list[bytes]) ->
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):  # it has exited
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
+        if sys.platform == "win32":
             process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -73,7 +73,7 @@ def _for_writers(path: str, flags: int) -> int:
     """Open a lock file that only its owner can open: whoever can read it could hold the lock for ever."""
     kinds = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | kinds, 0o600)
-    if os.name == "posix":
+    if sys.platform != "win32":
         facts = os.fstat(descriptor)
         if stat.S_IMODE(facts.st_mode) != 0o600 and facts.st_uid == os.geteuid():
             with contextlib.suppress(OSError):  # a file system without modes has no other users

@@ -167,7 +167,7 @@ def sync_file(path: str) -> None:
 
 def sync_directory(path: str) -> None:
     """Make a directory's names durable, if the system can."""
-    if os.name != "posix":
+    if sys.platform == "win32":  # where a directory cannot be opened
         return
     with _refusals("sync the directory", path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -6,6 +6,7 @@ Every file is read whole and replaced atomically. The documents that people own 
 from __future__ import annotations
 
 import os
+import sys
 
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.checksum import checksum_of
@@ -68,7 +69,7 @@ def _close_to_others(home: Home) -> None:
     """Make a new home writable by its owner only; a directory of another user keeps its mode."""
     directory = os.path.realpath(home.root)
     mode = status.mode(directory) or 0
-    if os.name == "posix" and mode & 0o022 and status.owner(directory) == os.geteuid():
+    if sys.platform != "win32" and mode & 0o022 and status.owner(directory) == os.geteuid():
         fs.set_mode(directory, mode & 0o755)
 
 

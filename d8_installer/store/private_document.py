@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 _SCHEMA = 1
 _LIMIT = 16 << 20
@@ -47,7 +48,7 @@ def read(path: str) -> dict[str, object] | None:
 
 def is_mine(status: os.stat_result) -> bool:
     """Whether the file with that status belongs to this user."""
-    return os.name != "posix" or status.st_uid == os.geteuid()
+    return sys.platform == "win32" or status.st_uid == os.geteuid()
 
 
 def is_own_directory(path: str) -> bool:

@@ -6,6 +6,7 @@ The no-op ``sync`` imports this module, so it imports little.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ class ForeignOwner:
 def project_owners(environ: Mapping[str, str]) -> frozenset[int]:
     """Return the users whose projects are trusted: this one and root; for root, the user who typed ``sudo``."""
     sudo = environ.get("SUDO_UID", "")
-    if os.geteuid() == 0 and sudo.isascii() and sudo.isdecimal():
+    if sys.platform != "win32" and os.geteuid() == 0 and sudo.isascii() and sudo.isdecimal():
         return frozenset([0, int(sudo[:10])])
     return home_owners()
 
 
 def home_owners() -> frozenset[int]:
-    """Return the users whose homes are trusted: this one and root."""
+    """Return the users whose homes are trusted: this one and root; nobody on a system without owners."""
+    if sys.platform == "win32":
+        return frozenset()
     return frozenset([os.geteuid(), 0])
 
 
@@ -102,9 +105,11 @@ def is_listed(directory: str, entries: Iterable[str]) -> bool:
 
 def user_name(uid: int) -> str:
     """Return the user's name, or the id of an unknown user, for messages."""
-    try:
+    if sys.platform != "win32":
         import pwd
 
-        return f"the user {pwd.getpwuid(uid).pw_name}"
-    except (ImportError, KeyError):
-        return f"the user with the id {uid}"
+        try:
+            return f"the user {pwd.getpwuid(uid).pw_name}"
+        except KeyError:
+            pass
+    return f"the user with the id {uid}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import errno
-import fcntl
 import io
 import os
 import shutil
@@ -81,7 +80,9 @@ class Disk:
         raise error
 
     def install(self) -> None:
-        """Put this between ``fs`` and the system."""
+        """Put this between ``fs`` and the system, which is POSIX here."""
+        import fcntl
+
         names = ("listdir", "readlink", "lstat", "stat", "mkdir", "chmod", "replace", "symlink", "link", "unlink")
         inside: dict[str, Any] = {name: self._counted(name, getattr(os, name)) for name in names}
         inside["open"] = self._counted("read", os.open)

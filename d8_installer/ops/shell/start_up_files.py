@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from shutil import which
 from typing import TYPE_CHECKING
 
@@ -231,7 +232,7 @@ def _text(file: StartUpFile) -> str | None:
 
 def _refuse_unwritable(path: str) -> None:
     mode = status.mode(os.path.realpath(path))
-    if mode is None or os.name != "posix":
+    if sys.platform == "win32" or mode is None:
         return
     if status.owner(path) != os.geteuid():
         raise NotAllowedError(f"cannot write {path}: another user owns it")
