@@ -294,4 +294,4 @@ def _project_of(profile: ProfilePaths) -> str | None:
 def _requested_file(profile: ProfilePaths, request: str, binary: str) -> str:
     """Return the path of *binary* in the active generation, for the request with this hash."""
     name = file_name(binary, ".exe" if sys.platform == "win32" else "")
-    return os.path.join(profile.current, "req", request, name)
+    return os.path.join(profile.request(request), name)

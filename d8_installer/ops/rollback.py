@@ -101,7 +101,8 @@ def _switch_back(session: Session, workspace: Workspace, number: int | None) -> 
         if restored:
             documents.save(profile.lock, target.lock)
         if profile.is_exposed:
-            generations.switch.expose(session.scope.home, generations.paths)
+            names = [_file(target, placed) for placed in target.placed if placed.placement.in_bin]
+            generations.switch.expose(session.scope.home, generations.paths, names)
         activate(generations.switch, generations.paths, target.number, session.reporter.warn)
     _warn_of_unmet(session, target)
     made = None if before is None else differences(before, target)

@@ -46,6 +46,7 @@ from d8_installer.pipeline.unmet import admit_images
 from d8_installer.pipeline.wrapping import Wrapping
 from d8_installer.plan.plan import make_plan
 from d8_installer.store import documents
+from d8_installer.store.generations import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,7 +144,7 @@ class _Application:
         admit_images(session, change, plan, self._active, self._dispensable.leave_out)
         self._tell_what_is_not_placed()
         if workspace.profile.is_exposed and not (self._is_first and plan.is_empty):
-            self._generations.switch.expose(session.scope.home, self._generations.paths)
+            self._generations.switch.expose(session.scope.home, self._generations.paths, _names_in_bin(plan))
         if locks_more(workspace.locked, change.lock):
             refuse_without_verifiers(session)
         self._admission.admit(change.lock, self._dispensable)
@@ -249,6 +250,11 @@ class _Application:
             tell_switched(self._session, facts)
             if any(placement.contract is not None for placement in applied.plan.target):
                 keep_passes(self._session, self._generations)
+
+
+def _names_in_bin(plan: Plan) -> list[str]:
+    suffix = plan.platform.executable_suffix
+    return [file_name(placement.binary, suffix) for placement in plan.target if placement.in_bin]
 
 
 def _writes(workspace: Workspace, change: Change) -> bool:

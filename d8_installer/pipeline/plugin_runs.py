@@ -16,6 +16,7 @@ from d8_installer.pipeline.image_runs import image_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, libraries_of
 from d8_installer.store import home_state
+from d8_installer.store.paths import name_of_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,5 +72,7 @@ def is_abandoned(paths: ProfilePaths) -> bool:
     if not prefixes:
         return False
     found = [Environment(prefix, "", tuple(libraries_of(prefix))) for prefix in prefixes]
-    wanted = {request.hash.hex for plugin in scan(found).plugins for request in plugin.manifest.requests}
+    wanted = {
+        name_of_request(request.hash.hex) for plugin in scan(found).plugins for request in plugin.manifest.requests
+    }
     return os.path.basename(paths.root) not in wanted

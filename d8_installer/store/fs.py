@@ -17,7 +17,7 @@ from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.model.plurals import sized
 from d8_installer.store import flock
 from d8_installer.store.flock import WaitPolicy
-from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED
+from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED, unless_used
 from d8_installer.store.os_errors import refusals as _refusals
 from d8_installer.store.status import refuse_dangling
 
@@ -202,6 +202,12 @@ def rename(old: str, new: str) -> None:
         os.replace(old, new)
 
 
+def rename_unless_used(old: str, new: str) -> bool:
+    """Rename, replacing a file at *new*. Return False, at once, if Windows refuses it because that file is in use."""
+    with _refusals("rename to", new):
+        return unless_used(lambda: os.replace(old, new))
+
+
 def make_link(target: str, path: str) -> None:
     """Make the symbolic link *path* with the text *target*."""
     with _refusals("make the link", path, NO_LINKS):
@@ -263,6 +269,13 @@ def remove(path: str) -> None:
     """Remove a file or link, if it exists."""
     with _refusals("remove", path), contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def remove_unless_used(path: str) -> bool:
+    """Remove a file, if it exists. Return False, at once, if Windows refuses it because the file is in use."""
+    with _refusals("remove", path), contextlib.suppress(FileNotFoundError):
+        return unless_used(lambda: os.unlink(path))
+    return True
 
 
 def remove_if_empty(path: str) -> bool:

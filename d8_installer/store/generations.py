@@ -11,7 +11,7 @@ from d8_installer.model.checksum import has_checksum
 from d8_installer.model.generation import Generation
 from d8_installer.model.value import Struct
 from d8_installer.store import fs, recovery, removal, status
-from d8_installer.store.paths import OLD_SUMMARY
+from d8_installer.store.paths import OLD_SUMMARY, name_of_request
 from d8_installer.store.store import Stored
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from d8_installer.store.switch import Switch
 
 _RECORD_LIMIT = 256 << 20
+_BIN = "bin"
 _READ_ONLY = 0o555
 _PROGRAM = 0o555
 _SYNC = "run `d8-installer sync`, which makes a new generation"
@@ -112,7 +113,7 @@ class ProfileStore(Struct, frozen=True):
     def _rebuild(self, generation: Generation, draft: str) -> None:
         final = self.paths.generation(generation.number)
         fs.set_mode(final, 0o755)
-        for place in sorted(_directories(final, generation), key=len):
+        for place in sorted(self._directories(final, generation), key=len):
             if os.path.islink(place):  # its target is unknown, and must not be changed
                 fs.remove(place)
         wanted = {self.paths.record(generation.number), os.path.join(final, OLD_SUMMARY)}
@@ -152,7 +153,7 @@ class ProfileStore(Struct, frozen=True):
         If one of the directories is a link now, all files in it count as missing.
         """
         for directory in self.directories(generation.number):
-            linked = {path for path in _directories(directory, generation) if os.path.islink(path)}
+            linked = {path for path in self._directories(directory, generation) if os.path.islink(path)}
             for placed, path in self.files(directory, generation):
                 if not linked.isdisjoint(_above(path, directory)) or not self.is_placed(placed, path):
                     yield placed, path
@@ -218,23 +219,32 @@ class ProfileStore(Struct, frozen=True):
                 return [*own, self.paths.current]
         return own
 
-    @staticmethod
-    def files(directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
-        """Yield each binary's path in ``bin``, and its path in ``req/<request hash>`` for launchers."""
+    def files(self, directory: str, generation: Generation) -> Iterator[tuple[Placed, str]]:
+        """Yield each binary's path in ``bin``, and its path in ``req/<request>`` for launchers.
+
+        *directory* is one of ``directories``, or a draft.
+        """
         suffix = generation.platform.executable_suffix
         for placed in generation.placed:
             name = file_name(placed.placement.binary, suffix)
             for place in places_of(placed.placement):
-                yield placed, os.path.join(directory, *place.split("/"), name)
+                yield placed, os.path.join(self._directory(directory, place), name)
 
+    def _directory(self, directory: str, place: str) -> str:
+        if place == _BIN and directory == self.paths.current:
+            return self.switch.bin(self.paths)
+        return os.path.join(directory, *place.split("/"))
 
-def _directories(directory: str, generation: Generation) -> set[str]:
-    """Return a generation's directories, including *directory*."""
-    return {above for _, path in ProfileStore.files(directory, generation) for above in _above(path, directory)}
+    def _directories(self, directory: str, generation: Generation) -> set[str]:
+        """Return a generation's directories, including *directory*."""
+        return {above for _, path in self.files(directory, generation) for above in _above(path, directory)}
 
 
 def _above(path: str, directory: str) -> Iterator[str]:
-    """Yield the directories of *path*, up to *directory*."""
+    """Yield the directories of *path*, up to *directory*; only its own one if it is elsewhere."""
+    if not path.startswith(os.path.join(directory, "")):
+        yield os.path.dirname(path)
+        return
     while path != directory:
         path = os.path.dirname(path)
         yield path
@@ -242,7 +252,8 @@ def _above(path: str, directory: str) -> Iterator[str]:
 
 def places_of(placement: Placement) -> list[str]:
     """Return the directories, relative to its generation, that a binary is in."""
-    return [*(["bin"] if placement.in_bin else []), *(f"req/{request.hex}" for request in placement.requests)]
+    requests = (f"req/{name_of_request(request.hex)}" for request in placement.requests)
+    return [*([_BIN] if placement.in_bin else []), *requests]
 
 
 def file_name(binary: str, suffix: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.store import fs
-from d8_installer.store.paths import SCHEMA
+from d8_installer.store.paths import REQUEST_DIGITS, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _Forms = Mapping[str, "_Forms | None"]
 _HEX = "[0-9a-f]{64}"
+_RUN = f"[0-9a-f]{{{REQUEST_DIGITS}}}"
 _TEMPORARY = r"(\.[0-9]+\.tmp)?"
 _PROFILE: _Forms = {
     "current(\\.new)?": None,
@@ -31,7 +32,7 @@ _PROFILE: _Forms = {
 _HOME: _Forms = {
     r"bin(\.new)?": None,
     "profiles": {"user|system|[0-9a-f]{16}": _PROFILE},
-    "runs": {_HEX: _PROFILE},
+    "runs": {_RUN: _PROFILE},
     "store": {
         "sha256": {_HEX: None},
         "layers": {rf"{_HEX}\.json{_TEMPORARY}": None},
@@ -40,7 +41,7 @@ _HOME: _Forms = {
     "incoming": {r"[0-9]+\.[0-9a-f]{8}|[0-9a-f]{16}": None},
     "arriving": {rf"{_HEX}(\.mutex|\.etag{_TEMPORARY})?": None},
     "endpoints": {rf"{_HEX}\.json{_TEMPORARY}": None},
-    "facts": {rf"({_HEX}(\.found)?|(user|system|[0-9a-f]{{16}}|{_HEX})\.passes)\.json{_TEMPORARY}": None},
+    "facts": {rf"({_HEX}(\.found)?|(user|system|[0-9a-f]{{16}}|{_RUN})\.passes)\.json{_TEMPORARY}": None},
     f"(tags\\.json|verifiers|d8\\.toml|made|schema){_TEMPORARY}": None,
     r"mutex|switching\.mutex": None,
 }

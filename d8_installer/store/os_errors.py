@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 
 from d8_installer.errors import DiskError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _HINTS = {
     errno.ENOSPC: "free some space, then type the same command again",
@@ -53,3 +54,14 @@ def refusals(verb: str, path: str, hints: Mapping[int, str] | None = None) -> It
 def hint_for(error: OSError) -> str:
     """Return the hint for a refused file operation."""
     return _HINTS.get(error.errno or 0, "see that the disk is sound, then type the same command again")
+
+
+def unless_used(call: Callable[[], None]) -> bool:
+    """Make the call. Return False if Windows refuses it because a file is in use: as a program (5), or open (32)."""
+    try:
+        call()
+    except OSError as error:
+        if sys.platform == "win32" and error.winerror in (5, 32):
+            return False
+        raise
+    return True

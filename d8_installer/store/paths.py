@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 OLD_SUMMARY = "summary"
 """A file that older versions wrote beside a generation's record; nothing reads it."""
 SCHEMA = 1
+REQUEST_DIGITS = 32 if sys.platform == "win32" else 64
+"""The digits of a request's hash in the names of directories.
+
+A path may have no more than 259 characters on Windows ("Maximum Path Length Limitation"), and two of these names may be
+in one path.
+"""
 _APP = "d8-installer"
 _GLOBAL = "/opt/d8-installer"
 _NOWHERE = "/nonexistent"
@@ -39,7 +45,7 @@ class Home:
 
     @property
     def bin(self) -> str:
-        """The PATH entry: a link to the active binaries of the user's profile."""
+        """The PATH entry: a link to the active binaries of the user's profile, or on Windows their directory."""
         return os.path.join(self.root, "bin")
 
     @property
@@ -172,7 +178,7 @@ class Home:
 
     def run(self, request: str) -> ProfilePaths:
         """The paths of an image that ``run`` resolved without installing it, by the hash of its request."""
-        return ProfilePaths(os.path.join(self.runs, request))
+        return ProfilePaths(os.path.join(self.runs, name_of_request(request)))
 
 
 class ProfilePaths:
@@ -226,7 +232,7 @@ class ProfilePaths:
     @property
     def bin(self) -> str:
         """The directory of the active binaries."""
-        return os.path.join(self.root, "current", "bin")
+        return placed_bin(self) if sys.platform == "win32" else linked_bin(self)
 
     @property
     def requests(self) -> str:
@@ -235,7 +241,7 @@ class ProfilePaths:
 
     def request(self, request: str) -> str:
         """The directory of the active binaries of the request with that hash (64 hex digits)."""
-        return os.path.join(self.requests, request)
+        return os.path.join(self.requests, name_of_request(request))
 
     @property
     def generations(self) -> str:
@@ -249,6 +255,27 @@ class ProfilePaths:
     def record(self, number: int) -> str:
         """``generation.json`` of one generation."""
         return os.path.join(self.generations, str(number), "generation.json")
+
+
+def linked_bin(paths: ProfilePaths) -> str:
+    """Return the directory of a profile's active binaries where ``current`` is a link."""
+    return os.path.join(paths.current, "bin")
+
+
+def placed_bin(paths: ProfilePaths) -> str:
+    """Return the directory of a profile's active binaries where ``current`` is a directory.
+
+    For the user's and the system's profile that is the home's ``bin``, the PATH entry itself.
+    """
+    above, name = os.path.split(paths.root)
+    home, profiles = os.path.split(above)
+    is_exposed = name in ("user", "system") and profiles == "profiles"
+    return Home(home).bin if is_exposed else linked_bin(paths)
+
+
+def name_of_request(request: str) -> str:
+    """Return the name of the directories of the request with that hash (64 hex digits)."""
+    return request[:REQUEST_DIGITS]
 
 
 def default_home(environ: Mapping[str, str]) -> str:

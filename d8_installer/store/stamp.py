@@ -40,12 +40,14 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def active_pointer(paths: ProfilePaths) -> str | None:
-    """Return the pointer to the active generation as text, or None."""
+    """Return the pointer to the active generation as text, or None; None too if a switch is cut (``FileSwitch``)."""
     try:
         return os.readlink(paths.current)
     except OSError:
         pass
     try:
+        if os.path.lexists(os.path.join(paths.current, "journal.json")):
+            return None
         with open(os.path.join(paths.current, "number"), encoding="ascii", errors="replace") as file:
             return file.read(20)
     except OSError:

@@ -7,11 +7,9 @@ never changes a generation. There are two ways to do so, with one protocol (``Sw
 - ``LinkSwitch``, on systems with symbolic links: ``current`` is a link to ``generations/<n>``. ``activate`` makes a new
   link ``current.new`` and renames it over the old one. The rename is the whole switch: before it the old generation is
   active, after it the new one is. ``recover`` only removes a leftover ``current.new``.
-- ``FileSwitch``, on Windows, where links need a privilege and a running executable can be renamed, but not replaced or
-  removed: ``current`` is a directory with hard links (or copies) of the generation's files. ``activate`` first writes
-  ``journal.json`` with the number of the goal, then changes the files one by one, each by a rename or a new link, then
-  writes the file ``number``, which names the active generation, and removes the journal. ``recover`` reads the journal
-  and carries the switch on. It always goes forward: the goal is complete on the disk, while the old files may be gone.
+- ``FileSwitch`` (``store.file_switch``), on Windows, where links need a privilege and a running executable cannot be
+  replaced: ``current`` is a directory, and the files are changed one by one. A journal names the goal, so that
+  ``recover`` carries a cut switch on.
 
 The caller holds the profile's mutex for both, and the home's ``switching`` lock for ``activate``, which keeps the
 garbage collector away. After ``activate`` the directory is made durable, so that a power cut cannot undo a switch that
@@ -26,11 +24,11 @@ import sys
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
-from d8_installer.store.paths import OLD_SUMMARY
+from d8_installer.store.paths import linked_bin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
     from typing import Protocol
 
     from d8_installer.store.paths import Home, ProfilePaths
@@ -41,6 +39,9 @@ if TYPE_CHECKING:
         @property
         def has_wrappers(self) -> bool:
             """Whether a wrapper, a script of sh, can stand before an executable."""
+
+        def bin(self, paths: ProfilePaths) -> str:
+            """Return the directory of the active binaries."""
 
         def active(self, paths: ProfilePaths) -> int | None:
             """Return the number of the active generation, or None."""
@@ -54,23 +55,29 @@ if TYPE_CHECKING:
         def activate(self, paths: ProfilePaths, number: int) -> None:
             """Make generation *number* the active one. If this is cut, the old one stays or ``recover`` finishes it."""
 
+        def is_cut(self, paths: ProfilePaths) -> bool:
+            """Whether there is a switch to finish: a process is at work, or was killed."""
+
         def recover(self, paths: ProfilePaths) -> None:
             """Finish the switch of a killed process. Only the holder of the profile's mutex may call it."""
 
         def deactivate(self, paths: ProfilePaths) -> None:
             """Make no generation active, before the whole profile is removed."""
 
-        def expose(self, home: Home, paths: ProfilePaths) -> None:
-            """Make the PATH entry lead to the active binaries of *paths*."""
+        def expose(self, home: Home, paths: ProfilePaths, names: Collection[str] = ()) -> None:
+            """Make the PATH entry lead to the active binaries of *paths*.
 
-
-_SMALL = 1 << 16
-_DIGITS = 20
+            If something of others is in the way, also of a file that gets one of the *names*, raise DiskError.
+            """
 
 
 def switch_for_this_system() -> Switch:
     """Return the way that works on this operating system."""
-    return FileSwitch() if sys.platform == "win32" else LinkSwitch()
+    if sys.platform == "win32":
+        from d8_installer.store.file_switch import FileSwitch
+
+        return FileSwitch()
+    return LinkSwitch()
 
 
 class LinkSwitch:
@@ -80,6 +87,10 @@ class LinkSwitch:
     def has_wrappers(self) -> bool:
         """Whether there is a shell to run them; some containers have none."""
         return os.access("/bin/sh", os.X_OK)
+
+    def bin(self, paths: ProfilePaths) -> str:
+        """Name the directory behind the link."""
+        return linked_bin(paths)
 
     def active(self, paths: ProfilePaths) -> int | None:
         """Read the link; a foreign file in its place is a DiskError."""
@@ -107,6 +118,10 @@ class LinkSwitch:
         """Rename a new link over the old one. The rename is the whole switch."""
         self._relink(f"generations/{number}", paths.current)
 
+    def is_cut(self, paths: ProfilePaths) -> bool:  # noqa: ARG002
+        """Say no: one rename cannot be cut."""
+        return False
+
     def recover(self, paths: ProfilePaths) -> None:
         """Remove a link that was not renamed yet. There is nothing to finish."""
         fs.remove(f"{paths.current}.new")
@@ -115,9 +130,9 @@ class LinkSwitch:
         """Remove the link."""
         fs.remove(paths.current)
 
-    def expose(self, home: Home, paths: ProfilePaths) -> None:
+    def expose(self, home: Home, paths: ProfilePaths, names: Collection[str] = ()) -> None:  # noqa: ARG002
         """Link the home's ``bin`` to the profile's; a foreign file at ``bin`` is a DiskError."""
-        wanted = os.path.relpath(paths.bin, home.root)
+        wanted = os.path.relpath(linked_bin(paths), home.root)
         found = fs.read_link(home.bin)
         if found is None:
             self._relink(wanted, home.bin)
@@ -135,129 +150,3 @@ class LinkSwitch:
                 fs.remove(f"{path}.new")
             raise
         fs.sync_directory(os.path.dirname(path))
-
-
-class FileSwitch:
-    """``current`` is a directory with hard links (or copies) of the generation's files, changed one by one.
-
-    The journal names the goal, so that a cut switch is carried on. Old files are renamed into ``aside``, since they may
-    be running. ``number`` is written last.
-    """
-
-    @property
-    def has_wrappers(self) -> bool:
-        """They have none: Windows does not run scripts of sh."""
-        return False
-
-    def active(self, paths: ProfilePaths) -> int | None:
-        """Read ``current/number``."""
-        text = fs.read(os.path.join(paths.current, "number"), limit=_SMALL)
-        if text is None:
-            return None
-        if not text.strip().isdigit() or len(text) > _DIGITS:
-            raise DiskError(
-                f"{paths.current} is damaged: its file `number` holds no number", hint="remove that directory"
-            )
-        return int(text)
-
-    def place(self, stored: str, path: str) -> None:
-        """Give the stored executable another name."""
-        fs.link_or_copy(stored, path)
-
-    def is_placed(self, stored: str, path: str) -> bool:
-        """Compare the files' identity, or their bytes if the file system has no hard links."""
-        try:
-            if os.path.islink(path) or not os.path.isfile(path):
-                return False
-            return os.path.samefile(stored, path) or _same_bytes(stored, path)
-        except OSError:
-            return False
-
-    def activate(self, paths: ProfilePaths, number: int) -> None:
-        """Write the journal, change the files, write the number, remove the journal."""
-        import json
-
-        fs.make_directories(paths.current)
-        fs.replace_file(self._journal(paths), json.dumps({"to": number}).encode())
-        source = paths.generation(number)
-        wanted = set(_files(source))
-        for name in sorted(set(_files(paths.current)) - wanted - {"number", "journal.json"}):
-            if not name.startswith("aside" + os.sep):
-                self._set_aside(paths, name)
-        for name in sorted(wanted):
-            self._put(paths, os.path.join(source, name), name)
-        fs.replace_file(os.path.join(paths.current, "number"), str(number).encode())
-        fs.remove(self._journal(paths))
-        self._sweep(paths)
-
-    def recover(self, paths: ProfilePaths) -> None:
-        """Carry on the switch that the journal names."""
-        import json
-
-        fs.sweep(paths.current, "number", "journal.json")
-        self._sweep(paths)
-        text = fs.read(self._journal(paths), limit=_SMALL)
-        if text is None:
-            return
-        hint = "remove it, then `d8-installer sync`"
-        try:
-            number = int(json.loads(text)["to"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DiskError(f"{self._journal(paths)} is damaged", hint=hint) from error
-        if fs.file_size(paths.record(number)) is None:
-            raise DiskError(f"{self._journal(paths)} leads to generation {number}, which is gone", hint=hint)
-        self.activate(paths, number)
-
-    def deactivate(self, paths: ProfilePaths) -> None:
-        """Remove the number and the journal first, since they decide, then the files."""
-        fs.remove(os.path.join(paths.current, "number"))
-        fs.remove(self._journal(paths))
-        fs.remove_tree(paths.current)
-
-    def expose(self, home: Home, paths: ProfilePaths) -> None:
-        """Do nothing: the PATH entry is the directory ``current\\bin`` itself."""
-
-    @staticmethod
-    def _journal(paths: ProfilePaths) -> str:
-        return os.path.join(paths.current, "journal.json")
-
-    def _put(self, paths: ProfilePaths, source: str, name: str) -> None:
-        target = os.path.join(paths.current, name)
-        if fs.file_size(target) is not None:
-            if os.path.samefile(source, target):
-                return
-            self._set_aside(paths, name)
-        fs.make_directories(os.path.dirname(target))
-        fs.link_or_copy(source, target)
-
-    @staticmethod
-    def _set_aside(paths: ProfilePaths, name: str) -> None:
-        aside = os.path.join(paths.current, "aside")
-        fs.make_directories(aside)
-        number = len(fs.list_directory(aside))
-        while fs.file_size(os.path.join(aside, str(number))) is not None:
-            number += 1
-        fs.rename(os.path.join(paths.current, name), os.path.join(aside, str(number)))
-
-    @staticmethod
-    def _sweep(paths: ProfilePaths) -> None:
-        """Remove the old files. A file that is still running stays until a later switch."""
-        aside = os.path.join(paths.current, "aside")
-        for name in fs.list_directory(aside):
-            with contextlib.suppress(DiskError):
-                fs.remove(os.path.join(aside, name))
-
-
-def _same_bytes(one: str, other: str) -> bool:
-    import filecmp
-
-    return filecmp.cmp(one, other, shallow=False)
-
-
-def _files(directory: str) -> Iterable[str]:
-    """Yield the files below *directory*, relative to it, without the records about them."""
-    for where, _, names in os.walk(directory):
-        for name in names:
-            relative = os.path.relpath(os.path.join(where, name), directory)
-            if relative not in {"generation.json", OLD_SUMMARY}:
-                yield relative

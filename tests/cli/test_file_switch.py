@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by 
 _MAIN = """
 import sys
 from d8_installer.store import switch
-switch.switch_for_this_system = switch.FileSwitch
+from d8_installer.store.file_switch import FileSwitch
+switch.switch_for_this_system = FileSwitch
 from d8_installer.cli.main import run
 sys.exit(run(sys.argv[1:]))
 """
@@ -38,7 +39,7 @@ class WithoutLinks(Person):
 
     @property
     def bin(self) -> Path:
-        return self.user / "current/bin"
+        return self.data / "bin"
 
     def _command(self, *words: str, env: dict[str, str], cwd: str) -> Completed:
         return ended([sys.executable, "-c", _MAIN, *words], home=str(self.home), env=env, cwd=cwd)
@@ -75,7 +76,7 @@ def test_a_cut_switch_is_carried_on_before_anything_is_collected(person: Without
     person.ok("verify")
 
 
-@pytest.mark.parametrize("place", ["current/bin/tool", "generations/2/bin/tool"])
+@pytest.mark.parametrize("place", ["../../bin/tool", "generations/2/bin/tool"])
 def test_the_copies_are_verified_and_mended(person: WithoutLinks, place: str) -> None:
     path = person.user / place
     path.parent.chmod(0o755)

@@ -19,10 +19,11 @@ from d8_installer.model.reference import ImageName
 from d8_installer.model.run_gate import INJECTED
 from d8_installer.model.wrapper import Wrapper
 from d8_installer.store import fs
+from d8_installer.store.file_switch import FileSwitch
 from d8_installer.store.generations import ProfileStore, file_name
 from d8_installer.store.paths import Home
 from d8_installer.store.store import NewFile, Store, Stored
-from d8_installer.store.switch import FileSwitch, LinkSwitch
+from d8_installer.store.switch import LinkSwitch
 from tests.forms import examples
 from tests.images import script
 from tests.store.cut import every_cut, killed_at
@@ -89,7 +90,7 @@ def test_what_was_built_is_read_again_and_runs(tmp_path: Path, switch: LinkSwitc
     made = place(profile, 1)
     assert profile.active() == made
     assert (profile.load(1), profile.next_number()) == (made, 2)
-    assert said(profile.paths.bin) == "1"
+    assert said(profile.switch.bin(profile.paths)) == "1"
     assert said(os.path.join(profile.paths.current, "req", REQUEST.hex)) == "1"
 
 
@@ -97,7 +98,7 @@ def test_what_is_withheld_is_only_for_launchers(tmp_path: Path) -> None:
     profile = profile_in(str(tmp_path))
     profile.build(generation(profile, 1, in_bin=False))
     profile.switch.activate(profile.paths, 1)
-    assert os.listdir(profile.paths.bin) == []
+    assert os.listdir(profile.switch.bin(profile.paths)) == []
     assert said(os.path.join(profile.paths.current, "req", REQUEST.hex)) == "1"
 
 
@@ -129,7 +130,7 @@ def test_the_newest_stay_and_the_active_one(tmp_path: Path, active: int) -> None
     profile.switch.activate(profile.paths, active)
     profile.keep(2)
     assert set(os.listdir(profile.paths.generations)) == {"4", "5", str(active)}
-    assert said(profile.paths.bin) == str(active)
+    assert said(profile.switch.bin(profile.paths)) == str(active)
 
 
 @pytest.mark.parametrize("wrapper", [None, Wrapper(INJECTED)], ids=["link", "wrapper"])
@@ -141,7 +142,7 @@ def test_building_cut_at_any_call(tmp_path: Path, wrapper: Wrapper | None) -> No
         with killed_at(number) as called:
             profile.build(second)
         yield called
-        assert said(profile.paths.bin) == "1"
+        assert said(profile.switch.bin(profile.paths)) == "1"
         if os.path.isdir(profile.paths.generation(2)):
             assert profile.load(2) == second
             assert said(os.path.join(profile.paths.generation(2), "bin")) == "2"
@@ -158,14 +159,14 @@ def test_a_wrapper_is_placed_for_bin_and_for_launchers(tmp_path: Path) -> None:
     made = place(profile, 1, Wrapper(INJECTED))
     requests = os.path.join(profile.paths.current, "req", REQUEST.hex)
     assert profile.load(1) == made
-    assert (said(profile.paths.bin), said(requests)) == ("1", "1")
+    assert (said(profile.switch.bin(profile.paths)), said(requests)) == ("1", "1")
     paths = [path for _, path in profile.files(profile.paths.generation(1), made)]
     assert [stat.S_IMODE(os.lstat(path).st_mode) for path in paths] == [0o555, 0o555]
     assert not any(os.path.islink(path) for path in paths)
     assert [*profile.missing_files(made), *profile.altered_wrappers(made)] == []
     os.rename(tmp_path / "a 'b'", tmp_path / "moved")
     moved = profile_in(str(tmp_path / "moved"))
-    assert said(moved.paths.bin) == "1"
+    assert said(moved.switch.bin(moved.paths)) == "1"
     assert list(moved.missing_files(made)) == []
 
 
@@ -188,14 +189,14 @@ def test_an_altered_wrapper_is_noticed_and_mended(tmp_path: Path, cut: str) -> N
     assert len(list(profile.altered_wrappers(made))) == (cut != "gone")
     profile.rebuild(made)
     assert [*profile.missing_files(made), *profile.altered_wrappers(made)] == []
-    assert said(profile.paths.bin) == "1"
+    assert said(profile.switch.bin(profile.paths)) == "1"
 
 
 def test_on_windows_there_are_no_wrappers(tmp_path: Path) -> None:
     profile = profile_in(str(tmp_path), FileSwitch())
     made = place(profile, 1, Wrapper(INJECTED))
     assert [*profile.wrappers(profile.paths.generation(1), made), *profile.missing_files(made)] == []
-    assert said(profile.paths.bin) == "1"
+    assert said(profile.switch.bin(profile.paths)) == "1"
 
 
 def test_a_refused_build_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
-from d8_installer.store.paths import Home, ProfilePaths
-from d8_installer.store.switch import FileSwitch, LinkSwitch, switch_for_this_system
+from d8_installer.store.file_switch import FileSwitch
+from d8_installer.store.paths import Home, ProfilePaths, linked_bin, placed_bin
+from d8_installer.store.switch import LinkSwitch, switch_for_this_system
 from tests.images import script
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from d8_installer.store.switch import Switch
@@ -53,7 +55,7 @@ class Place:
 
     def said(self) -> dict[str, str]:
         """Run every active binary; return what each says."""
-        texts = {name: self.run(os.path.join(self.paths.bin, name)) for name in fs.list_directory(self.paths.bin)}
+        texts = {name: self.run(os.path.join(self.bin, name)) for name in fs.list_directory(self.bin)}
         launched = os.path.join(self.paths.current, "req", "0" * 64)
         assert {name: self.run(os.path.join(launched, name)) for name in texts if self.has(launched, name)}.items() <= (
             texts.items() | OLD.items() | NEW.items()
@@ -68,11 +70,17 @@ class Place:
     def run(path: str) -> str:
         return subprocess.run([path], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
+    @property
+    def bin(self) -> str:
+        """The active binaries."""
+        return self.switch.bin(self.paths)
+
     def tree(self) -> list[str]:
-        """Return all that lies in ``current``."""
+        """Return all that lies in ``current``, and in ``bin`` if that is elsewhere."""
         return sorted(
-            os.path.relpath(os.path.join(where, name), self.paths.current)
-            for where, _, names in os.walk(self.paths.current)
+            os.path.relpath(os.path.join(where, name), os.path.dirname(top))
+            for top in (os.path.join(self.paths.current, ""), self.bin)
+            for where, _, names in os.walk(top)
             for name in names
         )
 
@@ -166,34 +174,103 @@ def test_the_first_activation_cut_at_any_call(tmp_path: Path, place: Place) -> N
     assert every_cut(steps) >= 4
 
 
-def test_a_running_executable_is_set_aside_and_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows refuses to remove or replace what runs, and lets it be renamed."""
-    one = place_in(str(tmp_path / "home"), FileSwitch())
-    one.switch.activate(one.paths, 1)
-    running = os.stat(os.path.join(one.paths.bin, "changed")).st_ino
-    remove = fs.remove
-    replaced = os.replace
+@contextlib.contextmanager
+def running(*paths: str) -> Iterator[None]:
+    """Let the files run, as Windows sees it: it refuses to remove or replace them, and lets them be renamed."""
+    files = {os.stat(path).st_ino for path in paths}
+    replaced, unlinked = os.replace, os.unlink
 
-    def refuse_running(path: str) -> None:
-        if os.path.lexists(path) and os.stat(path).st_ino == running:
-            raise DiskError(f"cannot remove {path}: it is running")
-        remove(path)
+    def refuse(path: str) -> None:
+        if os.path.lexists(path) and os.stat(path).st_ino in files:
+            raise PermissionError(13, "it is running", path)
 
-    def refuse_replacing(old: str, new: str) -> None:
-        assert not os.path.lexists(new) or os.stat(new).st_ino != running
+    def replace(old: str, new: str) -> None:
+        refuse(new)
         replaced(old, new)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(fs, "remove", refuse_running)
-        patch.setattr(os, "replace", refuse_replacing)
+    def unlink(path: str, **more: Any) -> None:
+        if not more:  # a tree is removed with directory descriptors here
+            refuse(path)
+        unlinked(path, **more)
+
+    def unless_used(call: Callable[[], None]) -> bool:
+        try:
+            call()
+        except PermissionError:
+            return False
+        return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        patch.setattr(os, "unlink", unlink)
+        patch.setattr(fs, "unless_used", unless_used)
+        yield
+
+
+def test_a_running_executable_is_set_aside_and_removed_later(tmp_path: Path) -> None:
+    one = place_in(str(tmp_path / "home"), FileSwitch())
+    one.switch.activate(one.paths, 1)
+    old = [os.path.join(one.bin, name) for name in ("changed", "gone")]
+    files = sorted(os.stat(path).st_ino for path in old)
+    with running(*old):
         one.switch.activate(one.paths, 2)
-    assert one.said() == NEW
-    aside = [name for name in one.tree() if name.startswith("aside/")]
-    assert [os.stat(os.path.join(one.paths.current, name)).st_ino for name in aside] == [running] * len(aside)
-    assert len(aside) == 2  # under both its names
+        assert one.said() == NEW
+        aside = [name for name in one.tree() if name.startswith("aside/")]
+        found = sorted(os.stat(os.path.join(one.paths.current, name)).st_ino for name in aside)
+        assert found == sorted(files * 2)  # each under both its names
+        one.switch.recover(one.paths)
+        assert [name for name in one.tree() if name.startswith("aside/")] == aside
+    one.switch.recover(one.paths)
+    assert one.tree() == [*(f"bin/{name}" for name in sorted(NEW)), "number", *launched(NEW)]
+    assert os.listdir(one.paths.requests) == ["0" * 64]
     one.switch.activate(one.paths, 1)
     assert one.said() == OLD
-    assert not any(name.startswith("aside/") for name in one.tree())
+
+
+def test_cut_while_the_old_program_runs(tmp_path: Path) -> None:
+    """Between the two renames the command is missing, and nothing else ever is; recovery finds what to finish."""
+    missing = set[str]()
+
+    def steps(number: int) -> Iterator[list[str]]:
+        one = place_in(str(tmp_path / str(number)), FileSwitch())
+        one.switch.activate(one.paths, 1)
+        old = [os.path.join(one.bin, name) for name in OLD]
+        with running(*old), killed_at(number) as called:
+            one.switch.activate(one.paths, 2)
+        yield called
+        between = one.said()
+        missing.update(OLD.keys() - between.keys() - {"gone"})
+        assert one.switch.is_cut(one.paths) or between in (OLD, NEW)
+        with running(*(path for path in old if os.path.exists(path))):
+            one.switch.recover(one.paths)
+        assert not one.switch.is_cut(one.paths)
+        assert (one.switch.active(one.paths), one.said()) in [(1, OLD), (2, NEW)]
+        fs.remove_tree(one.home.root)
+
+    assert every_cut(steps) >= 15
+    assert missing == {"changed"}
+
+
+def test_a_failure_of_one_file_leaves_no_command_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other files are changed, the old one is put back, and the next recovery carries on."""
+    one = place_in(str(tmp_path / "home"), FileSwitch())
+    one.switch.activate(one.paths, 1)
+    changed = os.path.join(one.bin, "changed")
+    rename = fs.rename
+
+    def refuse(old: str, new: str) -> None:
+        if new == changed and "staged" in old:
+            raise DiskError(f"cannot rename to {new}: it is open elsewhere")
+        rename(old, new)
+
+    with monkeypatch.context() as patch, running(changed):
+        patch.setattr(fs, "rename", refuse)
+        with pytest.raises(DiskError, match="open elsewhere"):
+            one.switch.activate(one.paths, 2)
+    assert (one.switch.active(one.paths), one.switch.is_cut(one.paths)) == (1, True)
+    assert one.said() == {**NEW, "changed": "old"}
+    one.switch.recover(one.paths)
+    assert (one.switch.active(one.paths), one.said()) == (2, NEW)
 
 
 def test_without_hard_links_copies_do(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +293,15 @@ def test_a_foreign_link_is_in_the_way(tmp_path: Path, target: str) -> None:
     with pytest.raises(DiskError, match="in the way") as caught:
         one.switch.active(one.paths)
     assert caught.value.hint
+
+
+def test_a_file_or_link_in_the_place_of_the_path_entry_is_named(tmp_path: Path) -> None:
+    one = place_in(str(tmp_path / "home"), FileSwitch())
+    for is_link in (True, False):
+        os.symlink(tmp_path, one.home.bin) if is_link else fs.replace_file(one.home.bin, b"")
+        with pytest.raises(DiskError, match="in the way"):
+            one.switch.expose(one.home, one.paths)
+        os.unlink(one.home.bin)
 
 
 def test_a_file_or_directory_is_in_the_way(tmp_path: Path) -> None:
@@ -271,6 +357,30 @@ def test_bin_leads_to_the_active_binaries_wherever_the_home_is(tmp_path: Path) -
         one.switch.expose(one.home, one.paths)
     os.rename(tmp_path / "home", tmp_path / "moved")
     assert Place.run(str(tmp_path / "moved" / "bin" / "changed")) == "old"
+
+
+def test_files_of_others_in_the_path_entry_stay(tmp_path: Path) -> None:
+    one = place_in(str(tmp_path / "home"), FileSwitch())
+    one.switch.activate(one.paths, 1)
+    for name in ("theirs", "fresh"):
+        (tmp_path / "home/bin" / name).write_bytes(script(name))
+        (tmp_path / "home/bin" / name).chmod(0o755)
+    with pytest.raises(DiskError, match="fresh is in the way") as caught:
+        one.switch.expose(one.home, one.paths, NEW)
+    assert caught.value.hint
+    (tmp_path / "home/bin/fresh").unlink()
+    one.switch.expose(one.home, one.paths, NEW)
+    one.switch.activate(one.paths, 2)
+    assert one.said() == {**NEW, "theirs": "theirs"}
+    one.switch.deactivate(one.paths)
+    assert os.listdir(one.bin) == ["theirs"]
+
+
+def test_only_the_profile_on_path_has_its_files_in_the_path_entry(tmp_path: Path) -> None:
+    home = Home(str(tmp_path))
+    assert {placed_bin(home.profile(name)) for name in ("user", "system")} == {home.bin}
+    for paths in (home.profile("0" * 16), home.run("0" * 64), ProfilePaths("/user")):
+        assert placed_bin(paths) == linked_bin(paths) == os.path.join(paths.current, "bin")
 
 
 def test_windows_has_its_own_way() -> None:

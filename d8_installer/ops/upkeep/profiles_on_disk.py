@@ -14,7 +14,7 @@ from d8_installer.errors import D8Error, DiskError
 from d8_installer.model.value import Struct
 from d8_installer.store import fs, home_state
 from d8_installer.store.generations import ProfileStore
-from d8_installer.store.paths import directory_of
+from d8_installer.store.paths import REQUEST_DIGITS, directory_of
 from d8_installer.store.switch import switch_for_this_system
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def profiles_on_disk(session: Session) -> Iterator[ProfileOnDisk]:
             title = f"the project {project}" if project else f"the profile {name}, whose project is not known"
             yield ProfileOnDisk(title=title, generations=_store(session, paths), project=project)
     for name in fs.list_directory(home.runs):
-        if len(name) == 64 and _HEX.issuperset(name):
+        if len(name) == REQUEST_DIGITS and _HEX.issuperset(name):
             yield ProfileOnDisk(title=f"the run {name[:12]}", generations=_store(session, home.run(name)), is_run=True)
 
 
