@@ -1,7 +1,7 @@
 """A Wine prefix with a genuine Windows CPython, built once for each machine: ``dev.py windows`` runs this module.
 
 It lies outside the checkout, in ``~/.cache/d8-installer-parts/windows-<hash of the recipe>/``. A build takes a minute
-and downloads 83 MB from PyPI; nothing of it is committed. The runtime (python311.dll and its extension modules) comes
+and downloads 115 MB from PyPI; nothing of it is committed. The runtime (python311.dll and its extension modules) comes
 from panda3d's Windows wheel, the standard library is this machine's own, and what is missing is made with mingw.
 The packages that d8-installer and its tests need are installed, d8-installer itself is not (`tests.windows.machine`).
 """
@@ -36,11 +36,15 @@ VERSION = (3, 11)
 """The version of that CPython; the standard library must have the same."""
 TEST_PACKAGES = ("pytest", "hypothesis", "trustme", "coverage", "jsonschema", "colorama", "pip", "pytest-xdist")
 """What the tests that run there need; pip does not see that pytest wants colorama there."""
+PROGRAMS_THERE = ("pipx", "uv", "ruff")
+"""Real programs, in ``Scripts``: the managers whose launchers are tested, and one to install as a person would."""
 MINGW = "x86_64-w64-mingw32-gcc"
 OBJDUMP = "x86_64-w64-mingw32-objdump"
 PROGRAMS = {"wine": "wine wine64", MINGW: "gcc-mingw-w64-x86-64", OBJDUMP: "binutils-mingw-w64-x86-64"}
 """What must be on PATH, and the Debian packages that have it."""
 PYTHON = Path("drive_c/Python311")
+WHEELS = Path("drive_c/wheels")
+"""Every wheel that is installed there stays: an index for the package managers of the tests."""
 _FORGOTTEN = 14 * 86400
 """Seconds after which what nobody used is removed."""
 
@@ -60,6 +64,51 @@ RANDOM_C = r"""
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T count) {
   return SystemFunction036(bytes, (ULONG)count);
+}
+"""
+# What venv and uv put into an environment as python.exe: it runs the Python that pyvenv.cfg names, and tells
+# it by __PYVENV_LAUNCHER__ who was started (CPython's own venvlauncher.exe comes with its installer only).
+LAUNCHER_C = r"""
+#include <stdio.h>
+#include <wchar.h>
+#include <windows.h>
+static wchar_t own[32768], place[32768], home[32768], line[65536];
+static BOOL WINAPI leave_to_child(DWORD event) { return TRUE; }
+static int find_home(void) {
+  wcscpy(place, own);
+  for (int level = 0; level < 2; level++) {
+    wchar_t *slash = wcsrchr(place, L'\\');
+    if (!slash) return 0;
+    wcscpy(slash, L"\\pyvenv.cfg");
+    FILE *file = _wfopen(place, L"rb");
+    *slash = 0;
+    if (!file) continue;
+    char text[8192];
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    for (char *at = strtok(text, "\r\n"); at; at = strtok(0, "\r\n"))
+      if (!strncmp(at, "home = ", 7)) return MultiByteToWideChar(CP_UTF8, 0, at + 7, -1, home, 32000);
+  }
+  return 0;
+}
+int wmain(void) {
+  GetModuleFileNameW(0, own, 32768);
+  if (!find_home()) return 106;
+  const wchar_t *rest = GetCommandLineW();
+  wchar_t end = *rest == L'"' ? L'"' : L' ';
+  for (rest++; *rest && *rest != end; rest++) {}
+  if (*rest == L'"') rest++;
+  _snwprintf(line, 65535, L"\"%s\\python.exe\"%s", home, rest);
+  SetEnvironmentVariableW(L"__PYVENV_LAUNCHER__", own);
+  SetConsoleCtrlHandler(leave_to_child, TRUE);
+  STARTUPINFOW start;
+  GetStartupInfoW(&start);
+  PROCESS_INFORMATION child;
+  if (!CreateProcessW(0, line, 0, 0, TRUE, 0, 0, 0, &start, &child)) return 101;
+  WaitForSingleObject(child.hProcess, INFINITE);
+  DWORD code = 103;
+  GetExitCodeProcess(child.hProcess, &code);
+  return (int)code;
 }
 """
 FORWARDER_C = "int DllMain(void *module, unsigned reason, void *reserved) { return 1; }\n"
@@ -112,7 +161,7 @@ def requirements() -> list[str]:
     extras = [one for extra in project["optional-dependencies"].values() for one in extra]
     # Markers would be evaluated for this system; the project's are true on 64-bit Windows.
     wanted = [one.partition(";")[0].strip() for one in [*project["dependencies"], *extras]]
-    return [*wanted, *TEST_PACKAGES]
+    return [*wanted, *TEST_PACKAGES, *PROGRAMS_THERE]
 
 
 # -- building ------------------------------------------------------------------------------------------------
@@ -128,8 +177,10 @@ def _build(place: Path) -> None:
         _download(work)
         _make_prefix(into)
         _lay_out_python(into / PYTHON, work)
+        _make_venv_launcher(into / PYTHON / "Lib/venv/scripts/nt", work)
         _make_random(into / "drive_c/windows/system32", work)
-        _install_packages(into, work)
+        (work / "wheels").rename(into / WHEELS)
+        _install_packages(into)
         into.rename(place)
     print(f"windows: made in {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201
 
@@ -192,6 +243,13 @@ def _copy_standard_library(target: Path) -> None:
     shutil.copytree(sysconfig.get_path("stdlib"), target, ignore=ignore, dirs_exist_ok=True)
 
 
+def _make_venv_launcher(target: Path, work: Path) -> None:
+    """Make what virtual environments get as python.exe and pythonw.exe; uv wants both."""
+    target.mkdir(parents=True, exist_ok=True)
+    _compile(work, "launcher.c", LAUNCHER_C, target / "python.exe", "-municode")
+    shutil.copy2(target / "python.exe", target / "pythonw.exe")
+
+
 def _make_random(target: Path, work: Path) -> None:
     _compile(work, "random.c", RANDOM_C, target / "bcryptprimitives.dll", "-shared", "-ladvapi32")
 
@@ -204,10 +262,9 @@ def _compile(work: Path, name: str, text: str, into: Path, *options: str) -> Non
     _run([MINGW, "-O2", "-s", *others[:1], "-o", str(into), str(source), *others[1:], *libraries])
 
 
-def _install_packages(prefix: Path, work: Path) -> None:
-    wheels = "Z:" + str(work / "wheels").replace("/", "\\")
+def _install_packages(prefix: Path) -> None:
     pip = ["wine", r"C:\Python311\python.exe", "-m", "pip", "install", "-q", "--no-index", "--no-warn-script-location"]
-    _run([*pip, "--find-links", wheels, *requirements()], wine_environment(prefix))
+    _run([*pip, "--find-links", r"C:\wheels", *requirements()], wine_environment(prefix))
     _run(["wineserver", "-w"], wine_environment(prefix))
 
 
