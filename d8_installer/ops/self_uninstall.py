@@ -27,10 +27,12 @@ from d8_installer.plugin.environments import project_roots
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.plugin.self_installation import running, to_remove
 from d8_installer.store import fs, home_state, inventory
+from d8_installer.store.flock import REMOVED_WHILE_HELD
+from d8_installer.store.os_errors import file_in_use
 from d8_installer.store.paths import config_directory, known_home_directory, shared_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from d8_installer.pipeline.session import Session
 
@@ -105,7 +107,7 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
         return Removal(plan, to_remove(running()), dry_run=True)
     for path in (*plan.directories, *plan.removed, *plan.changed):
         session.profiles.refuse_foreign(path)
-    with _all_locks(session, has_home=session.scope.home.root in plan.directories):
+    with _all_locks(session, has_home=session.scope.home.root in plan.directories) as locks:
         plan = plan_removal(session)  # now no other command can add to it
         layout = ending(session)
         if layout is not None:
@@ -114,8 +116,9 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
         _remove_lines_and_links(plan)
         for error in leave_fish_paths(session, session.scope.home.bin) if fills else ():
             session.reporter.warn(f"{error.message}: {error.hint}")
-        for path in plan.files:
-            _remove(path)
+        last = () if REMOVED_WHILE_HELD else (*locks, session.scope.home.schema)
+        _remove_each(path for path in plan.files if path not in last)
+    _remove_each(path for path in last if path in plan.files)
     for directory in plan.directories:
         with contextlib.suppress(DiskError):
             fs.remove_if_empty(directory)
@@ -182,6 +185,25 @@ def _kept(directory: str, foreign: Collection[str]) -> tuple[Kept, ...]:
     return (Kept(directory, "it is a link"),) if os.path.islink(directory) else ()
 
 
+def _remove_each(paths: Iterable[str]) -> None:
+    """Remove files and trees. What is in use does not keep the others; the first such DiskError is raised at the end.
+
+    ``schema``, the last one, then stays too, so that the same command can go on.
+    """
+    used: list[DiskError] = []
+    for path in paths:
+        if used and os.path.basename(path) == "schema":
+            break
+        try:
+            _remove(path)
+        except DiskError as error:
+            if file_in_use(error) is None:
+                raise
+            used.append(error)
+    if used:
+        raise used[0]
+
+
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         fs.remove_tree(path)
@@ -213,15 +235,18 @@ def _profile_links(session: Session) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _all_locks(session: Session, *, has_home: bool) -> Iterator[None]:
-    """Hold every lock of the home, if there is a home."""
+def _all_locks(session: Session, *, has_home: bool) -> Iterator[list[str]]:
+    """Hold every lock of the home, if there is a home, and yield their files."""
+    files = []
     with contextlib.ExitStack() as locks:
         if has_home:
             locks.enter_context(session.profiles.switching())
+            files.append(session.scope.home.switching)
             for profile in profiles_on_disk(session):
                 if not locks.enter_context(fs.try_exclusive(profile.paths.mutex)):
                     raise TryAgainError(
                         f"another d8-installer is at work in {profile.title}",
                         hint="type the same command when it is done",
                     )
-        yield
+                files.append(profile.paths.mutex)
+        yield files

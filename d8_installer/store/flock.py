@@ -10,8 +10,9 @@ import os
 import stat
 import sys
 
-from d8_installer.errors import DiskError
-from d8_installer.store.os_errors import refusals
+from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.store import sharing
+from d8_installer.store.os_errors import NO_LOCKS, UNSUPPORTED, refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def open_lock(path: str) -> BinaryIO:
     if os.path.islink(path):  # the locked file would differ from the one that ``_is_still`` compares
         raise DiskError(f"{path} is in the way: it is a link, and not a lock of d8-installer", hint="move it away")
     with contextlib.ExitStack() as opened, refusals("open the lock", path):
-        file = opened.enter_context(open(path, "a+b", buffering=0, opener=_for_writers))
+        file = sharing.patiently(lambda: open(path, "a+b", buffering=0, opener=_for_writers), path)  # noqa: SIM115
+        opened.enter_context(file)
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise DiskError(f"{path} is in the way: it is not a regular file", hint="move it away")
         opened.pop_all()
@@ -85,6 +87,7 @@ if sys.platform == "win32":
     import msvcrt
     import time
 
+    REMOVED_WHILE_HELD = False
     _FAR = 1 << 30  # locks are mandatory on Windows: keep off the bytes that a waiting process reads
     _LOOK_AGAIN = 0.1
     """Seconds between two tries: a waiting msvcrt call cannot be interrupted."""
@@ -94,7 +97,9 @@ if sys.platform == "win32":
         file.seek(_FAR)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except OSError as error:
+            if error.errno in UNSUPPORTED:
+                raise
             return False
         return True
 
@@ -120,8 +125,15 @@ if sys.platform == "win32":
         """Queue for the lock of *file*."""
         return _Looking(file)
 
+    def way_to_end(holder: str) -> str:
+        """Return what a person can do about the process *holder*; it may be unknown."""
+        return f"end it (`taskkill /f /pid {holder}`)" if holder.isdecimal() else "end it"
+
 else:
     import fcntl
+
+    REMOVED_WHILE_HELD = True
+    """Whether a lock file can be removed by the process that holds it."""
 
     def take(file: BinaryIO) -> bool:
         """Take the lock if it is free; return whether it is held now."""
@@ -170,3 +182,31 @@ else:
     def queue(file: BinaryIO) -> Queue:
         """Queue for the lock of *file*."""
         return _Queued(file)
+
+    def way_to_end(holder: str) -> str:
+        """Return what a person can do about the process *holder*; it may be unknown."""
+        one = f" {holder}" if holder.isdecimal() else ""
+        return f"continue it (`kill -CONT{one}`) or end it (`kill{one}`)"
+
+
+def wait_for(file: BinaryIO, path: str, patience: WaitPolicy) -> None:
+    """Take the lock, however long *patience* waits for another process; after that, raise TryAgainError."""
+    with refusals("lock", path, NO_LOCKS):
+        if take(file):
+            return
+        waiting = queue(file)
+        quiet = min(patience.quiet, patience.seconds)
+        if quiet and waiting.wait(quiet):
+            return
+        file.seek(0)
+        holder = file.read(20).decode("ascii", "replace").strip()
+        holder = holder if holder.isdecimal() else "unknown"
+        if quiet < patience.seconds or not patience.quiet:
+            patience.say(holder)
+        if waiting.wait(patience.seconds - quiet):
+            return
+    raise TryAgainError(
+        f"another d8-installer (process {holder}) has held {path} for more than {patience.seconds:.0f} s",
+        hint=f"see what that process does, {way_to_end(holder)}, then type the same command again; "
+        "D8_PATIENCE=SECONDS waits longer",
+    )

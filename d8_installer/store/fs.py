@@ -13,9 +13,9 @@ import os
 import stat
 import sys
 
-from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.errors import DiskError
 from d8_installer.model.plurals import sized
-from d8_installer.store import flock
+from d8_installer.store import flock, sharing
 from d8_installer.store.flock import WaitPolicy
 from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED, unless_used
 from d8_installer.store.os_errors import refusals as _refusals
@@ -34,15 +34,23 @@ def read(path: str, *, limit: int) -> bytes | None:
     """Return the file's bytes, or None if there is no file; more than *limit* bytes are a DiskError."""
     with _refusals("read", path):
         try:
-            with open(path, "rb", opener=_at_once) as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise DiskError(f"cannot read {path}: it is not a regular file", hint="move it away")
-                data = file.read(limit + 1)
+            with sharing.patiently(lambda: open(path, "rb", opener=_at_once), path) as file:
+                data = _read_all(file, path, limit)
         except FileNotFoundError:
             return None
     if len(data) > limit:
         raise DiskError(f"cannot read {path}: it has more than {sized(limit)}", hint="see what wrote it, and remove it")
     return data
+
+
+def _read_all(file: BinaryIO, path: str, limit: int) -> bytes:
+    """Return at most *limit* + 1 bytes. Python would reserve the memory for all bytes that are asked for."""
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        raise DiskError(f"cannot read {path}: it is not a regular file", hint="move it away")
+    asked = min(found.st_size, limit) + 1
+    data = file.read(asked)
+    return data if len(data) < asked else data + file.read(limit + 1 - asked)  # it grew, or has no known size
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -198,14 +206,17 @@ def set_mode(path: str, mode: int) -> None:
 
 def rename(old: str, new: str) -> None:
     """Rename within one file system; a file or an empty directory at *new* is replaced in one step."""
-    with _refusals("rename to", new):
-        os.replace(old, new)
+    _rename(old, new, sharing.Patience())
 
 
 def rename_unless_used(old: str, new: str) -> bool:
-    """Rename, replacing a file at *new*. Return False, at once, if Windows refuses it because that file is in use."""
+    """Rename, replacing a file at *new*. Return False, at once, if Windows refuses it because a file is in use."""
+    return unless_used(lambda: _rename(old, new, sharing.Patience(0)))
+
+
+def _rename(old: str, new: str, patience: sharing.Patience) -> None:
     with _refusals("rename to", new):
-        return unless_used(lambda: os.replace(old, new))
+        sharing.patiently(lambda: os.replace(old, new), new, source=old, replaces=True, patience=patience)
 
 
 def make_link(target: str, path: str) -> None:
@@ -216,14 +227,9 @@ def make_link(target: str, path: str) -> None:
 
 def replace_link(target: str, path: str) -> None:
     """Make the symbolic link *path* with the text *target*; a file there is replaced in one rename."""
-    temporary = _beside(path)
-    make_link(target, temporary)
-    try:
+    with _beside(path) as temporary:
+        make_link(target, temporary)
         rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(DiskError):
-            remove(temporary)
-        raise
 
 
 def link_or_copy(old: str, new: str) -> None:
@@ -243,16 +249,11 @@ def copy_executable(old: str, new: str) -> None:
     """Copy the executable *old* to *new* in one rename; its owner can write to it."""
     import shutil
 
-    temporary = _beside(new)
-    try:
+    with _beside(new) as temporary:
         with _refusals("copy to", new):
             shutil.copyfile(old, temporary)
         set_mode(temporary, 0o755)
         rename(temporary, new)
-    except BaseException:
-        with contextlib.suppress(DiskError):
-            remove(temporary)
-        raise
 
 
 def link_new(old: str, new: str) -> bool:
@@ -265,37 +266,45 @@ def link_new(old: str, new: str) -> bool:
     return True
 
 
-def remove(path: str) -> None:
+def remove(path: str, patience: sharing.Patience | None = None) -> None:
     """Remove a file or link, if it exists."""
     with _refusals("remove", path), contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        sharing.patiently(lambda: os.unlink(path), path, replaces=True, patience=patience)
 
 
 def remove_unless_used(path: str) -> bool:
-    """Remove a file, if it exists. Return False, at once, if Windows refuses it because the file is in use."""
-    with _refusals("remove", path), contextlib.suppress(FileNotFoundError):
-        return unless_used(lambda: os.unlink(path))
-    return True
+    """Remove a file, link or directory, if it exists. Return False, at once, if Windows refuses it because it is used.
+
+    Of a directory, only what is in use stays. The next command looks at leftovers, too.
+    """
+    is_tree = os.path.isdir(path) and not os.path.islink(path)
+    return unless_used(lambda: (remove_tree if is_tree else remove)(path, sharing.Patience(0)))
 
 
 def remove_if_empty(path: str) -> bool:
     """Remove a directory if it is empty; return whether it does not exist any more."""
     with _refusals("remove", path):
         if os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path):
-            os.rmdir(path)
+            sharing.patiently(lambda: os.rmdir(path), path, replaces=True)
     return not os.path.lexists(path)
 
 
-def remove_tree(path: str) -> None:
-    """Remove a directory with everything in it, also read-only directories, if it exists."""
+def remove_tree(path: str, patience: sharing.Patience | None = None) -> None:
+    """Remove a directory with everything in it, also read-only directories, if it exists.
+
+    On Windows everything goes that can be removed; then the first refusal is raised.
+    """
     with _refusals("remove", path):
         if os.path.islink(path) or not os.path.isdir(path):
             return
-        import shutil
+        if sys.platform == "win32":
+            sharing.remove_tree(path, patience or sharing.Patience())
+        else:
+            import shutil
 
-        for directory, _, _ in os.walk(path):
-            os.chmod(directory, 0o700)
-        shutil.rmtree(path)
+            for directory, _, _ in os.walk(path):
+                os.chmod(directory, 0o700)
+            shutil.rmtree(path)
 
 
 def replace_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -327,25 +336,28 @@ def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator
     """Give a file to write, which replaces *path* in one rename at the context's end, or is removed on failure."""
     if os.path.lexists(path) and not os.path.isfile(path):
         raise DiskError(f"cannot write {path}: it is not a regular file", hint="move it away")
-    temporary = _beside(path)
-    try:
+    with _beside(path) as temporary:
         with create(temporary) as file:
             yield file
             if durable:
                 sync(file)
         set_mode(temporary, mode)
         rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(DiskError):
-            remove(temporary)
-        raise
     if durable:
         sync_directory(os.path.dirname(path))
 
 
-def _beside(path: str) -> str:
+@contextlib.contextmanager
+def _beside(path: str) -> Iterator[str]:
+    """Give the name of a temporary file for *path*, which is removed on failure."""
     # The process's number would not do: in a container it is always the same, and a killed process leaves its file.
-    return f"{path}.{int.from_bytes(os.urandom(6), 'big')}.tmp"
+    temporary = f"{path}.{int.from_bytes(os.urandom(6), 'big')}.tmp"
+    try:
+        yield temporary
+    except BaseException:
+        with contextlib.suppress(DiskError):
+            remove(temporary)
+        raise
 
 
 def temporary_files(directory: str) -> Iterator[tuple[str, str]]:
@@ -385,7 +397,7 @@ def exclusive(path: str, waiting: Callable[[str], None] | WaitPolicy) -> Iterato
     while True:
         make_directories(os.path.dirname(path))
         with flock.open_lock(path) as file:
-            _lock(file, path, patience)
+            flock.wait_for(file, path, patience)
             if _is_still(file, path):  # otherwise the last holder has removed the lock's directory
                 yield from _holding(file)
                 return
@@ -401,29 +413,6 @@ def _holding(file: BinaryIO) -> Iterator[None]:
         flock.give_back(file)
 
 
-def _lock(file: BinaryIO, path: str, patience: WaitPolicy) -> None:
-    with _refusals("lock", path, NO_LOCKS):
-        if flock.take(file):
-            return
-        queue = flock.queue(file)
-        quiet = min(patience.quiet, patience.seconds)
-        if quiet and queue.wait(quiet):
-            return
-        file.seek(0)
-        holder = file.read(20).decode("ascii", "replace").strip()
-        holder = holder if holder.isdecimal() else "unknown"
-        if quiet < patience.seconds or not patience.quiet:
-            patience.say(holder)
-        if queue.wait(patience.seconds - quiet):
-            return
-    one = f" {holder}" if holder != "unknown" else ""
-    raise TryAgainError(
-        f"another d8-installer (process {holder}) has held {path} for more than {patience.seconds:.0f} s",
-        hint=f"see what that process does, continue it (`kill -CONT{one}`) or end it (`kill{one}`), then type the same "
-        "command again; D8_PATIENCE=SECONDS waits longer",
-    )
-
-
 def _is_still(file: BinaryIO, path: str) -> bool:
     """Whether the locked file is still the one at *path*; otherwise two processes could work at the same time."""
     with _refusals("look at", path):
@@ -431,6 +420,21 @@ def _is_still(file: BinaryIO, path: str) -> bool:
             return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
         except FileNotFoundError:
             return False
+
+
+@contextlib.contextmanager
+def removing(directory: str, mutex: str) -> Iterator[bool]:
+    """Try to hold the lock file *mutex* in *directory*; yield whether it is held. If so, remove both at the end.
+
+    Windows removes no open file. There the lock is given back first, and stays if another process has opened it.
+    """
+    with try_exclusive(mutex) as held:
+        yield held
+        if held:
+            remove_unless_used(directory)
+    if held and not flock.REMOVED_WHILE_HELD:
+        remove(mutex)
+        remove_if_empty(directory)
 
 
 @contextlib.contextmanager

@@ -136,7 +136,7 @@ class PartialLayers:
         stay = {name for name in parts[:keep] if self._age(name) < KEPT_SECONDS}
         for name in idle:
             if name.removesuffix(_ETAG) not in stay:
-                fs.remove(self._home.partial_layer(name))
+                fs.remove_unless_used(self._home.partial_layer(name))
 
     def _is_free(self, mutex: str) -> bool:
         with fs.try_exclusive(self._home.partial_layer(mutex)) as free:

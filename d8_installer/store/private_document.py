@@ -38,7 +38,7 @@ def read(path: str) -> dict[str, object] | None:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or not is_mine(status) or status.st_size > _LIMIT:
                 return None
-            document = json.loads(file.read(_LIMIT) or b"")
+            document = json.loads(file.read(status.st_size + 1) or b"")
         content = document["content"]
         is_sound = document["schema"] == _SCHEMA and document["mark"] == checksum_of(content)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

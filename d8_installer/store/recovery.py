@@ -41,10 +41,10 @@ def sweep_store(home: Home, waiting: WaitPolicy) -> None:
         for directory in (home.layers, home.contracts):
             for path, name in fs.temporary_files(directory):
                 if is_hex_digest(name.removesuffix(".json")):
-                    fs.remove(path)
+                    fs.remove_unless_used(path)
         for directory in (home.facts, home.endpoints):
             for path, _ in fs.temporary_files(directory):
-                fs.remove(path)
+                fs.remove_unless_used(path)
         PartialLayers(home, guard).sweep()
         for name in fs.list_directory(home.incoming):
             if _is_incoming(name):
@@ -62,12 +62,12 @@ def _is_hex(text: str, length: int) -> bool:
 
 
 def _sweep_one(path: str) -> None:
-    if not os.path.isdir(path):
-        fs.remove(path)
-        return
-    with fs.try_exclusive(mutex_of(path)) as dead:
-        if dead:
-            fs.remove_tree(path)
+    if os.path.isdir(path):
+        with fs.try_exclusive(mutex_of(path)) as dead:
+            pass  # the caller holds the guard, so that nobody else opens the lock
+        if not dead:
+            return
+    fs.remove_unless_used(path)
 
 
 def recover(paths: ProfilePaths, switch: Switch) -> None:
@@ -82,7 +82,7 @@ def finish(paths: ProfilePaths, switch: Switch) -> None:
     with contextlib.suppress(DiskError):
         for name in fs.list_directory(paths.generations):
             if name.endswith(DRAFT):
-                fs.remove_tree(os.path.join(paths.generations, name))
+                fs.remove_unless_used(os.path.join(paths.generations, name))
             elif name.endswith(removal.GONE) and name.removesuffix(removal.GONE).isdecimal():
                 removal.finish(os.path.join(paths.generations, name))
 

@@ -26,7 +26,8 @@ def drop(path: str) -> None:
     """
     gone = f"{path}{GONE}"
     if os.path.isdir(gone):
-        finish(gone)
+        fs.remove_tree(path)
+        fs.remove_tree(gone)
         return
     if os.path.islink(path):  # its target is not ours
         fs.remove(path)
@@ -43,9 +44,14 @@ def drop(path: str) -> None:
 
 
 def finish(gone: str) -> None:
-    """Complete a ``drop`` that was killed. *gone* is the directory's new name, or the sign beside it."""
-    fs.remove_tree(gone.removesuffix(GONE))
-    fs.remove_tree(gone)
+    """Complete a ``drop`` that was killed, as far as nothing is in use.
+
+    *gone* is the directory's new name, or the sign beside it.
+    """
+    whole = gone.removesuffix(GONE)
+    fs.remove_unless_used(whole)
+    if not os.path.lexists(whole):  # else the sign has to stay
+        fs.remove_unless_used(gone)
 
 
 def going(names: list[str]) -> set[str]:

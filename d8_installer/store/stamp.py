@@ -121,7 +121,7 @@ def matching(paths: ProfilePaths, files: Iterable[str]) -> dict[str, object] | N
     """Return the stamp's facts if it is about just these *files* and nothing has changed since; None in doubt."""
     try:
         with open(paths.stamp, "rb", opener=_at_once) as file:
-            document = json.loads(file.read(_LIMIT))
+            document = json.loads(file.read(min(os.fstat(file.fileno()).st_size, _LIMIT)))
         same = (
             document["schema"] == SCHEMA
             and document["current"] is not None

@@ -14,7 +14,7 @@ from d8_installer.store.os_errors import refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 UNEXECUTABLE = "may not be executed"
 """The answer of ``altered`` for a file that only lost its permission to be executed."""
@@ -32,18 +32,30 @@ def refuse_dangling(verb: str, path: str) -> None:
         )
 
 
-def tree_size(path: str) -> int:
-    """Return the bytes of the regular files below a directory (or of one file). A file with two names counts once."""
-    sizes = {}
-    with contextlib.suppress(OSError):
-        status = os.lstat(path)
-        sizes[status.st_ino] = status.st_size if stat.S_ISREG(status.st_mode) else 0
-    for where, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):  # it was removed meanwhile
-                status = os.lstat(os.path.join(where, name))
-                sizes[status.st_ino] = status.st_size if stat.S_ISREG(status.st_mode) else 0
-    return sum(sizes.values())
+def freed_bytes(groups: Iterable[Iterable[str]]) -> list[int]:
+    """Return how many bytes of regular files the disk gets back for each group of files and directories.
+
+    The groups are removed one after the other. A file with several names is gone with the last of them.
+    """
+    left: dict[tuple[int, int], int] = {}
+    sizes = []
+    for group in groups:
+        sizes.append(0)
+        for found in (found for path in group for found in _statuses(path)):
+            key = (found.st_dev, found.st_ino)
+            left[key] = left.get(key, found.st_nlink) - 1
+            sizes[-1] += found.st_size if left[key] == 0 else 0
+    return sizes
+
+
+def _statuses(path: str) -> Iterator[os.stat_result]:
+    """Yield the status of the file *path*, or of each file below that directory; links are not followed."""
+    below = (os.path.join(where, name) for where, _, names in os.walk(path) for name in names)
+    for file in (path, *below):
+        with contextlib.suppress(OSError):  # it was removed meanwhile
+            found = os.lstat(file)
+            if stat.S_ISREG(found.st_mode):
+                yield found
 
 
 def mode(path: str) -> int | None:
@@ -52,6 +64,11 @@ def mode(path: str) -> int | None:
         return stat.S_IMODE(os.lstat(path).st_mode)
     except FileNotFoundError:
         return None
+
+
+def has_other_mode(path: str, wanted: int) -> bool:
+    """Whether *path* has other permission bits than *wanted*; Windows has none."""
+    return os.name == "posix" and mode(path) != wanted
 
 
 def altered(path: str, size: int) -> str | None:

@@ -159,6 +159,7 @@ class Store:
             finally:
                 # Files that cannot be removed now are removed by the sweep of a later command.
                 with contextlib.suppress(DiskError, TryAgainError), self._guard(hurried=True):
+                    alive.close()  # Windows removes no open file; the guard keeps a sweep away
                     fs.remove_tree(directory)
 
     def admit(self, layer: Digest, files: Mapping[str, NewFile], provenance: Provenance | None = None) -> None:
@@ -172,7 +173,7 @@ class Store:
         with self._guard():
             for file in files.values():
                 with self._unsealed(file.stored.digest) as directory:
-                    fs.rename(file.temporary, os.path.join(directory, file.name))
+                    self._put(file.temporary, os.path.join(directory, file.name))
                     fs.sync_directory(directory)
             new = {member: file.stored for member, file in files.items()}
             self._write(layer, {**self.members(layer), **new}, provenance)
@@ -206,8 +207,8 @@ class Store:
             with self._guard(), self._unsealed(stored.digest):
                 fs.make_directories(self._home.incoming)
                 fs.link_or_copy(other, temporary)
-                fs.rename(temporary, path)
-        elif status.mode(os.path.dirname(path)) != SEALED:
+                self._put(temporary, path)
+        elif status.has_other_mode(os.path.dirname(path), SEALED):
             with self._guard(), self._unsealed(stored.digest):
                 pass
         return path
@@ -221,7 +222,16 @@ class Store:
                     temporary = os.path.join(self._home.incoming, os.urandom(8).hex())
                     fs.make_directories(self._home.incoming)
                     fs.link_or_copy(os.path.join(directory, sound), temporary)
-                    fs.rename(temporary, path)
+                    self._put(temporary, path)
+
+    def _put(self, temporary: str, path: str) -> None:
+        """Give a file its name. A program that runs cannot be replaced on Windows: it is moved to ``incoming`` first.
+
+        There a sweep removes it once it has ended.
+        """
+        if not fs.rename_unless_used(temporary, path):
+            fs.rename(path, os.path.join(self._home.incoming, os.urandom(8).hex()))
+            fs.rename(temporary, path)
 
     @contextlib.contextmanager
     def _unsealed(self, digest: Digest) -> Iterator[str]:

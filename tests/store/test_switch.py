@@ -13,13 +13,14 @@ import pytest
 from d8_installer.errors import DiskError
 from d8_installer.store import fs
 from d8_installer.store.file_switch import FileSwitch
+from d8_installer.store.os_errors import FileInUseError
 from d8_installer.store.paths import Home, ProfilePaths, linked_bin, placed_bin
 from d8_installer.store.switch import LinkSwitch, switch_for_this_system
 from tests.images import script
 from tests.store.cut import every_cut, killed_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from d8_installer.store.switch import Switch
@@ -182,7 +183,7 @@ def running(*paths: str) -> Iterator[None]:
 
     def refuse(path: str) -> None:
         if os.path.lexists(path) and os.stat(path).st_ino in files:
-            raise PermissionError(13, "it is running", path)
+            raise FileInUseError(13, "it is running", path)
 
     def replace(old: str, new: str) -> None:
         refuse(new)
@@ -193,17 +194,9 @@ def running(*paths: str) -> Iterator[None]:
             refuse(path)
         unlinked(path, **more)
 
-    def unless_used(call: Callable[[], None]) -> bool:
-        try:
-            call()
-        except PermissionError:
-            return False
-        return True
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", replace)
         patch.setattr(os, "unlink", unlink)
-        patch.setattr(fs, "unless_used", unless_used)
         yield
 
 

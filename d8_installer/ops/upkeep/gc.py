@@ -14,18 +14,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DiskError, UsageError
-from d8_installer.model.value import Struct, field
+from d8_installer.model.value import Struct, field, replace
 from d8_installer.model.wrapper import HEAD_BYTES, wrapped_digest
 from d8_installer.ops.upkeep.contract_files import images_with_contracts
 from d8_installer.ops.upkeep.profiles_on_disk import ProfileOnDisk, finish_interrupted, profiles_on_disk
 from d8_installer.pipeline.plugin_runs import is_abandoned
 from d8_installer.store import contracts, fs, one_file_system, status
+from d8_installer.store.os_errors import file_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from d8_installer.model.digest import Digest
     from d8_installer.pipeline.session import Session
+    from d8_installer.store.os_errors import FileInUseError
     from d8_installer.store.paths import Home
 
 _MAX_DIGITS = 6
@@ -118,8 +120,8 @@ def collect_garbage(session: Session, options: GcOptions) -> Collected:
             finish_interrupted(session)
             decision = _decide(session, options)
             result = _result(session, decision, dry_run=False)
-            _remove(session, decision)
-    return result
+            used = _remove(session, decision)
+    return _without(result, used)
 
 
 # -- deciding ----------------------------------------------------------------------------------------------------------
@@ -232,32 +234,65 @@ def _linked(directory: str) -> Iterator[str]:
 
 
 def _result(session: Session, decision: _Decision, *, dry_run: bool) -> Collected:
+    steps = [step for steps in _steps(session, decision) for step in steps]
+    sizes = status.freed_bytes([step.path] for step in steps)
+    removed = tuple(Removed(step.kind, step.name, size) for step, size in zip(steps, sizes, strict=True))
+    return Collected(home=session.scope.home.root, removed=removed, kept=tuple(decision.kept), dry_run=dry_run)
+
+
+def _without(result: Collected, in_use: Mapping[_Step, FileInUseError]) -> Collected:
+    """Return what was removed, without what is in use: that is kept, with the reason."""
+    names = {(step.kind, step.name) for step in in_use}
+    removed = tuple(one for one in result.removed if (one.kind, one.name) not in names)
+    kept = (f"{error.filename}: {error.strerror}; the next gc removes it" for error in in_use.values())
+    return replace(result, removed=removed, kept=(*result.kept, *kept))
+
+
+class _Step(Struct, frozen=True, kw_only=True):
+    """One thing to remove: what it is, where it is, and how it is removed."""
+
+    kind: str
+    name: str
+    path: str
+    remove: Callable[[], None]
+
+
+def _steps(session: Session, decision: _Decision) -> tuple[list[_Step], list[_Step]]:
+    """Return the profiles and generations to remove, and the files that nothing leads to then."""
     home, store = session.scope.home, session.store
-    removed = [
-        Removed("run" if profile.is_run else "profile", profile.title, status.tree_size(profile.paths.root))
+    first = [
+        _Step(
+            kind="run" if profile.is_run else "profile",
+            name=profile.title,
+            path=profile.paths.root,
+            remove=partial(_remove_profile, profile),
+        )
         for profile in decision.profiles
     ]
-    removed += [
-        Removed(
-            "generation",
-            f"{old.number} of {old.profile.title}",
-            status.tree_size(old.profile.paths.generation(old.number)),
+    first += [
+        _Step(
+            kind="generation",
+            name=f"{old.number} of {old.profile.title}",
+            path=old.profile.paths.generation(old.number),
+            remove=old.remove,
         )
         for old in decision.generations
     ]
-    removed += [
-        Removed("layer", str(digest), status.tree_size(home.layer(digest.hex)))
-        for digest in _unneeded(store.layers(), decision.needed_layers)
+    layers = _unneeded(store.layers(), decision.needed_layers)
+    found = _unneeded(contracts.stored(home), decision.needed_contracts)
+    executables = _unneeded(store.executables(), decision.needed_executables)
+    return first, [
+        *(_file("layer", one, home.layer(one.hex), partial(store.discard_layer, one)) for one in layers),
+        *(_file("contract", one, home.contract(one.hex), partial(contracts.discard, home, one)) for one in found),
+        *(
+            _file("executable", one, home.executables(one.hex), partial(store.discard_executable, one))
+            for one in executables
+        ),
     ]
-    removed += [
-        Removed("contract", str(digest), status.tree_size(home.contract(digest.hex)))
-        for digest in _unneeded(contracts.stored(home), decision.needed_contracts)
-    ]
-    removed += [
-        Removed("executable", str(digest), status.tree_size(home.executables(digest.hex)))
-        for digest in _unneeded(store.executables(), decision.needed_executables)
-    ]
-    return Collected(home=home.root, removed=tuple(removed), kept=tuple(decision.kept), dry_run=dry_run)
+
+
+def _file(kind: str, digest: Digest, path: str, remove: Callable[[], None]) -> _Step:
+    return _Step(kind=kind, name=str(digest), path=path, remove=remove)
 
 
 def _unneeded(found: Iterable[Digest], needed: set[str]) -> list[Digest]:
@@ -267,50 +302,60 @@ def _unneeded(found: Iterable[Digest], needed: set[str]) -> list[Digest]:
 # -- removing ----------------------------------------------------------------------------------------------------------
 
 
-def _remove(session: Session, decision: _Decision) -> None:
+def _remove(session: Session, decision: _Decision) -> dict[_Step, FileInUseError]:
     """Remove generations before the files that they lead to, so that nothing lacks a file if the command is killed.
 
-    If one thing cannot be removed, the others still are. The first such DiskError is raised at the end.
+    If one thing cannot be removed, the others still are. Return what stays because it is in use; the first DiskError
+    for another reason is raised at the end.
     """
-    store = session.store
-    removals: list[Callable[[], None]] = [partial(_remove_profile, profile) for profile in decision.profiles]
-    removals += [old.remove for old in decision.generations]
-    failed = _remove_each(removals)
-    if not failed:  # else files of a generation that is still there would go
-        removals = [partial(store.discard_layer, one) for one in _unneeded(store.layers(), decision.needed_layers)]
-        home = session.scope.home
-        removals += [
-            partial(contracts.discard, home, one)
-            for one in _unneeded(contracts.stored(home), decision.needed_contracts)
-        ]
-        unneeded = _unneeded(store.executables(), decision.needed_executables)
-        failed = _remove_each([*removals, *(partial(store.discard_executable, one) for one in unneeded)])
+    used: dict[_Step, FileInUseError] = {}
+    failed: list[DiskError] = []
+    for steps in _steps(session, decision):
+        for step in steps if not failed else ():  # else files of a generation that is still there would go
+            try:
+                step.remove()
+            except DiskError as error:
+                if (file := file_in_use(error)) is not None:
+                    used[step] = file
+                else:
+                    failed.append(error)
     if failed:
         raise failed[0]
-
-
-def _remove_each(removals: Iterable[Callable[[], None]]) -> list[DiskError]:
-    """Call each of *removals*, and return the errors."""
-    failed = []
-    for remove in removals:
-        try:
-            remove()
-        except DiskError as error:
-            failed.append(error)
-    return failed
+    return used
 
 
 def _remove_profile(profile: ProfileOnDisk) -> None:
-    """Remove a profile unless a command works in it: its project may be back, or the run is being resolved.
+    """Remove a profile unless a command works in it: its project may be back, or the run is being resolved."""
+    used: list[DiskError] | None = None
+    try:
+        with fs.removing(profile.paths.root, profile.paths.mutex) as free:
+            if not free:
+                return
+            used = _empty_profile(profile)
+    except DiskError:
+        if used is None:  # else another command makes new files there
+            raise
+    if used:
+        raise used[0]
 
-    The file that names the project goes last, so that the profile of a killed gc still has a project.
+
+def _empty_profile(profile: ProfileOnDisk) -> list[DiskError]:
+    """Remove a profile's generations, and return the refusals for files in use, which the next gc looks at.
+
+    The file that names the project stays, so that the profile of a killed gc still has a project.
     """
-    with fs.try_exclusive(profile.paths.mutex) as free:
-        if not free:
-            return
-        profile.generations.switch.deactivate(profile.paths)
-        for number in reversed(profile.generations.numbers()):
-            profile.generations.drop(number)
-        fs.remove_tree(profile.paths.generations)
-        with contextlib.suppress(DiskError):  # another command makes new files there
-            fs.remove_tree(profile.paths.root)
+    generations, paths = profile.generations, profile.paths
+    removals = [partial(generations.drop, number) for number in reversed(generations.numbers())]
+    used = []
+    for remove in (
+        partial(generations.switch.deactivate, paths),
+        *removals,
+        partial(fs.remove_tree, paths.generations),
+    ):
+        try:
+            remove()
+        except DiskError as error:
+            if file_in_use(error) is None:
+                raise
+            used.append(error)
+    return used

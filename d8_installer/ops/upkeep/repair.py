@@ -301,9 +301,8 @@ def _remove_run(profile: ProfileOnDisk | None) -> None:
     """Remove a run, which is resolved again when it is needed. A profile's active generation needs a sync."""
     if profile is None or not profile.is_run:
         raise NotFoundError("only a sync can make it again")
-    with fs.try_exclusive(profile.paths.mutex) as free:
-        if free:
-            fs.remove_tree(profile.paths.root)
+    with fs.removing(profile.paths.root, profile.paths.mutex):
+        pass  # unless a command is at work there
 
 
 def _repair_bin(session: Session, inspection: Inspection) -> None:
