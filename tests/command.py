@@ -26,7 +26,7 @@ SYSTEM_PATH = r"C:\Windows\System32;C:\Windows" if os.name == "nt" else "/usr/lo
 ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with only ``d8-installer`` in it, for the PATH."""
 # What a child needs and no shell of a person sets: where the measurement writes to, and Windows's own variables.
-_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "TEMP", "TMP")
+_WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "PROCESSOR_ARCHITECTURE", "TEMP", "TMP")
 _KEPT = (measured.VARIABLE, *(_WINDOWS if os.name == "nt" else ()))
 
 

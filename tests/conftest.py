@@ -14,6 +14,7 @@ from hypothesis import settings
 from d8_installer.testing.docker_registry import PROGRAM, RunningRegistry, docker_registry, is_installed
 from tests import forms
 from tests.measured import collected
+from tests.windows import wine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out the files that the quick form does not run."""
     left_out = config.getoption("quick") and collection_path.is_file() and not forms.is_quick(collection_path)
     return True if left_out else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect the failures that are Wine's."""
+    if wine.is_running():
+        wine.expect_failures(items)
 
 
 @pytest.fixture(autouse=True)

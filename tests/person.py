@@ -8,6 +8,7 @@ Other ways to run the command: `tests.own` (a tool with plugins of the tests), `
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,7 @@ class Person:
     @property
     def data(self) -> Path:
         """The tool's own home."""
-        return self.home / ".local/share/d8-installer"
+        return self.home / (".local/share/d8-installer" if os.name == "posix" else "AppData/Local/d8-installer")
 
     @property
     def bin(self) -> Path:
@@ -129,7 +130,7 @@ class Person:
 
     @property
     def manifest(self) -> Path:
-        return self.home / ".config/d8-installer/d8.toml"
+        return self.home / (".config" if os.name == "posix" else "AppData/Roaming") / "d8-installer/d8.toml"
 
     @property
     def lock(self) -> Path:

@@ -57,18 +57,17 @@ def _extraction(case: Input) -> Output:
         except D8Error as error:
             # Our message names the member, Go's the path that it was asked to write to.
             return {"error": error.message.replace(f'"{want}" exceeds', '"<dest>" exceeds'), "ok": False}
-        os.chmod(destination, extracted.mode)
-        return _outcome(root, destination)
+        return _outcome(root, destination, extracted.mode)
 
 
-def _outcome(root: str, destination: str) -> Output:
+def _outcome(root: str, destination: str, mode: int) -> Output:
     written = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
     with open(destination, "rb") as file:
         content = file.read()
     return {
         "ok": True,
         "content": content.decode("utf-8", "replace"),
-        "mode": f"{os.stat(destination).st_mode & 0o7777:04o}",
+        "mode": f"{mode & 0o7777:04o}",
         "written_to": "destination only" if written == [destination] else ", ".join(written),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 from d8_installer.model.run_gate import exit_code, injected, is_checked
@@ -10,6 +9,9 @@ from tests.conformance.group import text_of, texts_of
 
 if TYPE_CHECKING:
     from tests.conformance.group import Group, Input, Output
+
+_SIGNALS = {"SIGKILL": 9}
+"""The numbers of the cases' signals, which Windows has not."""
 
 
 def _run_gate(case: Input) -> Output:
@@ -24,7 +26,7 @@ def _run_env(case: Input) -> Output:
 
 def _run_exit(case: Input) -> Output:
     killed_by = case.get("plugin_killed_by")
-    ended = int(str(case["plugin_exit"])) if killed_by is None else -signal.Signals[text_of(case, "plugin_killed_by")]
+    ended = int(str(case["plugin_exit"])) if killed_by is None else -_SIGNALS[text_of(case, "plugin_killed_by")]
     return {"d8_exit": exit_code(ended, compat="go")}
 
 

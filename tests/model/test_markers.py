@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,7 @@ def test_any_text_is_taken_apart_or_refused(text: str) -> None:
     assert sides is not None or first_marker(text) is None
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 @pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
 def test_as_git_writes_them(tmp_path: Path, style: str) -> None:
     """What git shows of three files holds ours and theirs, and the base unless it is the oldest style."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -223,6 +224,7 @@ class WithoutMsgspec(Person):
         return done.stdout == f"tool {version} {host_platform()}\n"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the programs of the images are scripts")
 def test_the_command_installs_lists_syncs_and_uninstalls_without_msgspec(without_msgspec: str, tmp_path: Path) -> None:
     person = WithoutMsgspec(tmp_path / "home", tmp_path / "images", env={"PYTHONPATH": without_msgspec})
     person.publish("tool", "v1.0.0", "v1.1.0")

@@ -157,6 +157,7 @@ def test_without_a_record_only_roots_files_count(place: Path) -> None:
     assert "has no RECORD" in complaint(place)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_a_linked_dist_info_is_no_distributions_own(place: Path, tmp_path: Path) -> None:
     installed = install(place, "d8-plug-bad", "1.0", manifest())
     installed.dist_info.rename(tmp_path / installed.dist_info.name)
@@ -318,7 +319,7 @@ def test_what_another_record_lists_is_not_the_distributions_own(place: Path, lin
     values = {"place": place, "version": place.parent.name, "upper": info.upper(), "info": info}
     carry(place, info, line.format(**values))
     said = complaint(place)
-    assert f"{place}/aaa_evil-1.0.dist-info/RECORD" in said
+    assert f"{place.as_posix()}/aaa_evil-1.0.dist-info/RECORD" in said.replace(os.sep, "/")
     assert info in said
     assert scanned(place).broken[0].error.hint == (
         "uninstall aaa-evil, which claims the files of d8-plug-tool; then reinstall d8-plug-tool if you want it"
@@ -357,7 +358,7 @@ def test_metadata_that_names_another_is_refused(place: Path) -> None:
     assert "says in METADATA that it is 'aaa'" in complaint(place)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "long"])
+@pytest.mark.parametrize("kind", ["pipe", "long"] if hasattr(os, "mkfifo") else ["long"])
 def test_a_record_that_cannot_be_read_may_list_anything(place: Path, kind: str) -> None:
     install(place, "d8-plug-tool", "1.0", manifest())
     carry(place, "x")
@@ -367,7 +368,7 @@ def test_a_record_that_cannot_be_read_may_list_anything(place: Path, kind: str) 
         os.mkfifo(record)
     else:
         os.truncate(record, (64 << 20) + 1)
-    assert str(record) in complaint(place)
+    assert record.as_posix() in complaint(place).replace(os.sep, "/")
 
 
 def test_the_first_library_on_sys_path_counts(tmp_path: Path) -> None:

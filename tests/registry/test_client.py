@@ -182,6 +182,7 @@ def test_an_interrupt_ends_the_waiting() -> None:
         assert len(server.received) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_control_c_ends_the_waiting_at_once() -> None:
     program = "import sys, d8_installer.registry.client as c; c.Client().get(sys.argv[1], {}, 9)"
     asked = threading.Event()

@@ -27,7 +27,7 @@ def auth(user: str = "me", password: str = SECRET) -> dict[str, str]:
 
 def keychain(tmp_path: Path, document: object, seconds: float = 30) -> Keychain:
     (tmp_path / "config.json").write_text(document if isinstance(document, str) else json.dumps(document))
-    path = f"{tmp_path}:{os.environ['PATH']}"
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
     return Keychain({"DOCKER_CONFIG": str(tmp_path), "PATH": path}, seconds, runtime=str(tmp_path / "run"))
 
 
@@ -185,9 +185,17 @@ def test_any_file_is_read(tmp_path_factory: pytest.TempPathFactory, document: ob
 
 
 def helper(tmp_path: Path, script: str) -> None:
+    if os.name == "nt":
+        pytest.skip("helpers are scripts for sh")
     program = tmp_path / "docker-credential-toy"
     program.write_text(f"#!/bin/sh\nread host\n{script}\n")
     program.chmod(0o755)
+
+
+@pytest.mark.skipif(os.name != "nt", reason="a script for cmd.exe")
+def test_a_helper_is_found_by_windows_rules_for_names(tmp_path: Path) -> None:
+    (tmp_path / "docker-credential-toy.cmd").write_text('@echo {"Username": "%1", "Secret": "s"}\n')
+    assert found(keychain(tmp_path, {"credsStore": "toy"})) == Credentials("get", "s")
 
 
 @pytest.mark.parametrize("setting", [{"credsStore": "toy"}, {"credHelpers": {"r.example": "toy"}}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+KILLED = 1 if os.name == "nt" else -signal.SIGKILL
 posix = pytest.mark.skipif(os.name != "posix", reason="links need no rights on POSIX only")
 HOLDER = """
 import sys
@@ -361,7 +363,7 @@ def test_a_lock_is_waited_for_and_does_not_outlive_its_holder(tmp_path: Path, ki
         with fs.exclusive(path, waiting):
             assert told == [str(holder.pid)]
             assert os.path.exists(f"{path}.done") != kill
-            assert holder.wait(60) == (-9 if kill else 0)
+            assert holder.wait(60) == (KILLED if kill else 0)
         with fs.try_exclusive(path) as ours:
             assert ours
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,8 @@ from tests.forms import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+posix = pytest.mark.skipif(os.name != "posix", reason="makes links, or sets modes")
 FACTS: dict[str, object] = {"generation": 1, "platform": "linux-amd64"}
 
 
@@ -32,7 +33,7 @@ class Stamped:
         self.place.mkdir()
         for number in (1, 2):
             os.makedirs(self.paths.generation(number))
-        os.symlink("generations/1", self.paths.current)
+        self.point_to(1)
         self.files = [str(self.manifest), str(self.absent)]
         self.executable = root / "tool"
         self.executable.write_bytes(b"one")
@@ -47,11 +48,21 @@ class Stamped:
         times = os.stat(self.executable)
         old = self.executable.rename(self.root / "aside")
         put(old)
-        os.utime(self.executable, ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=False)
+        os.utime(self.executable, ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=os.name == "nt")
 
-    def relink(self, target: str) -> None:
-        os.unlink(self.paths.current)
-        os.symlink(target, self.paths.current)
+    def point_to(self, generation: int | None) -> None:
+        """Let a generation be the active one, or none, as the system's switch says it."""
+        current = Path(self.paths.current)
+        if os.name == "nt":
+            fs.remove_tree(str(current))
+        else:
+            current.unlink(missing_ok=True)
+        if generation is None:
+            return
+        if os.name == "nt":
+            fs.replace_file(str(current / "number"), str(generation).encode())
+        else:
+            current.symlink_to(f"generations/{generation}")
 
 
 @pytest.fixture
@@ -74,11 +85,11 @@ def test_nothing_changed(stamped: Stamped) -> None:
         lambda s: (s.place / "new").touch(),
         lambda s: s.place.rmdir(),
         lambda s: s.executable.unlink(),
-        lambda s: s.replace(s.executable.symlink_to),
+        pytest.param(lambda s: s.replace(s.executable.symlink_to), marks=posix),
         lambda s: s.replace(lambda _old: s.executable.write_bytes(b"other")),
-        lambda s: s.executable.chmod(0o600),
-        lambda s: s.relink("generations/2"),
-        lambda s: os.unlink(s.paths.current),
+        pytest.param(lambda s: s.executable.chmod(0o600), marks=posix),
+        lambda s: s.point_to(2),
+        lambda s: s.point_to(None),
         lambda s: os.unlink(s.paths.stamp),
         lambda s: s.files.pop(),
         lambda s: s.files.append("another"),
@@ -131,8 +142,9 @@ def test_what_is_active_is_told_by_a_link_or_by_a_number(tmp_path: Path) -> None
     fs.replace_file(os.path.join(paths.current, "number"), b"7")
     assert stamp.active_pointer(paths) == "7"
     fs.remove_tree(paths.current)
-    os.symlink("generations/3", paths.current)
-    assert stamp.active_pointer(paths) == "generations/3"
+    if os.name == "posix":
+        os.symlink("generations/3", paths.current)
+        assert stamp.active_pointer(paths) == "generations/3"
 
 
 def test_a_file_longer_than_any_of_ours_is_not_read(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """A Windows machine to try the tool on by hand.
 
 ``python -m tests.windows serve DIRECTORY`` runs one until it is interrupted or terminated; the tool is read from this
-checkout at each start. ``python -m tests.windows run DIRECTORY [--user NAME] [--cwd PATH] [--env NAME=VALUE] WORD …``
-types a command there (``d8-installer``, ``python``, ``cmd /c …``, any program), and ends with its exit code.
+checkout at each start. ``python -m tests.windows run [--user NAME] [--cwd PATH] [--env NAME=VALUE] [--seconds N]
+DIRECTORY WORD …`` types a command there (``d8-installer``, ``python``, ``cmd /c …``, any program), and ends with its
+exit code.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.windows.machine import PROGRAM, PYTHON, Machine, machine
+from tests.windows.machine import PROGRAM, PYTHON, SECONDS, Machine, machine
 from tests.windows.user import WindowsUser
 
 SHORT = {"d8-installer": PROGRAM, "python": PYTHON}
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     user.env["PYTHONDONTWRITEBYTECODE"] = "1"  # or the checkout would get Windows's paths into its caches
     user.env |= dict(pair.split("=", 1) for pair in options.env)
     program, *arguments = options.words
-    done = user.types([SHORT.get(program, program), *arguments], cwd=options.cwd)
+    done = user.types([SHORT.get(program, program), *arguments], cwd=options.cwd, seconds=options.seconds)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)
     if done.code > 255:
@@ -57,6 +58,7 @@ def main() -> int:
     running.add_argument("--user", default="ann")
     running.add_argument("--cwd")
     running.add_argument("--env", action="append", default=[])
+    running.add_argument("--seconds", type=float, default=SECONDS)
     running.add_argument("directory")
     running.add_argument("words", nargs=argparse.REMAINDER)
     options = parser.parse_args()
