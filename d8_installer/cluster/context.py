@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Literal
 
 from d8_installer.errors import ConfigError
@@ -103,14 +105,30 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
         return repr_without(self, "proxy")
 
 
+def quoted(path: str) -> str:
+    """Return *path* in quotes for a message; on Windows its backslashes are not doubled."""
+    return f"'{path}'" if sys.platform == "win32" else repr(path)
+
+
+def read_up_to(file: str, limit: int) -> bytes:
+    """Return at most *limit* + 1 bytes of *file*; raises OSError and ValueError.
+
+    It asks for as much as the file has, since Windows touches all of the memory that is asked for. A pipe has no size.
+    """
+    with open(file, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        return stream.read(min(size or limit, limit) + 1)
+
+
 def read_small_file(file: str, what: str, limit: int) -> bytes:
     """Return what *file* holds; if it cannot be read or is larger than *limit*, a ConfigError that names it."""
     try:
-        with open(file, "rb") as stream:
-            raw = stream.read(limit + 1)
+        raw = read_up_to(file, limit)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it is not a path").lower()
-        raise ConfigError(f"{what} {file!r} cannot be read: {reason}", hint=LOG_IN) from error
+        raise ConfigError(f"{what} {quoted(file)} cannot be read: {reason}", hint=LOG_IN) from error
     if len(raw) > limit:
-        raise ConfigError(f"{what} {file!r} has more than {limit} bytes", hint="name another file in the kubeconfig")
+        raise ConfigError(
+            f"{what} {quoted(file)} has more than {limit} bytes", hint="name another file in the kubeconfig"
+        )
     return raw

@@ -6,6 +6,7 @@ Its stderr is the person's; its stdout is hostile: capped in size, and in time u
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -16,10 +17,14 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from d8_installer.cluster.context import LOG_IN
+from d8_installer.cluster.context import LOG_IN, quoted
 from d8_installer.errors import ConfigError, TryAgainError
 from d8_installer.model.identity import Identity
 from d8_installer.model.secrets import without_secrets
+
+if sys.platform == "win32":
+    from d8_installer.cluster.windows_job import ProgramJob
+    from d8_installer.model.windows_program import batch_line, is_batch, program_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,14 +53,21 @@ def run_plugin(
     is_interactive = plugin.mode != "Never" and has_terminal()
     if plugin.mode == "Always" and not is_interactive:
         raise ConfigError(
-            f"the exec plugin {plugin.command!r} wants to ask something, and stdin is not a terminal",
+            f"the exec plugin {quoted(plugin.command)} wants to ask something, and stdin is not a terminal",
             hint="log in from a terminal first, or choose a context that needs no questions: --context NAME",
         )
     info = json.dumps(_info(plugin, context, is_interactive=is_interactive))
-    given = {**without_secrets(env), **dict(plugin.env), "KUBERNETES_EXEC_INFO": info}
+    given = _environment(plugin, env) | {"KUBERNETES_EXEC_INFO": info}
     running = _Running(plugin, given, is_interactive=is_interactive)
     at_end(running.stop)
     return parse_output(plugin, running.output(time_limit))
+
+
+def _environment(plugin: ExecPlugin, env: Mapping[str, str]) -> dict[str, str]:
+    own = dict(plugin.env)
+    if sys.platform == "win32":  # where a variable has one value, however its name is spelled
+        own = {name.upper(): value for name, value in plugin.env}
+    return {**without_secrets(env), **own}
 
 
 def _info(plugin: ExecPlugin, context: ClusterContext, *, is_interactive: bool) -> dict[str, object]:
@@ -74,6 +86,19 @@ def _info(plugin: ExecPlugin, context: ClusterContext, *, is_interactive: bool) 
     return {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
 
 
+if sys.platform == "win32":
+
+    def _command_line(plugin: ExecPlugin, env: Mapping[str, str]) -> str | list[str]:
+        """Return what to start; a program that is not found is an OSError.
+
+        Windows by itself finds only names that end in .exe, and looks for them in the working directory first.
+        """
+        path = next(filter(os.path.isfile, program_paths(plugin.command, env)), None)
+        if path is None:
+            raise FileNotFoundError(errno.ENOENT, "no such file or directory")
+        return batch_line(path, plugin.args, env) if is_batch(path) else [path, *plugin.args]
+
+
 class _Running:
     """A plugin that was started. Unless it shares our terminal it leads a session, so that its children end with it."""
 
@@ -83,9 +108,12 @@ class _Running:
         self._lock = threading.Lock()
         self._is_over = False
         self._is_late = False
+        started: str | list[str] = [plugin.command, *plugin.args]
         try:
+            if sys.platform == "win32":
+                started = _command_line(plugin, env)
             self._process = subprocess.Popen(
-                [plugin.command, *plugin.args],
+                started,
                 env=env,
                 stdin=None if is_interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -94,9 +122,11 @@ class _Running:
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or "its name or arguments are not usable").lower()
             raise ConfigError(
-                f"the exec plugin {plugin.command!r} cannot be run: {reason}",
+                f"the exec plugin {quoted(plugin.command)} cannot be run: {reason}",
                 hint=plugin.install_hint or "install it, or choose another context: --context NAME",
             ) from error
+        if sys.platform == "win32":
+            self._job = ProgramJob(self._process)
 
     def output(self, time_limit: float) -> bytes:
         """Return what the plugin prints. If it fails or is too slow, no process of it stays."""
@@ -114,7 +144,7 @@ class _Running:
             self._end()
         if self._is_late:
             raise TryAgainError(
-                f"the exec plugin {self._command!r} took more than {time_limit:.0f} s",
+                f"the exec plugin {quoted(self._command)} took more than {time_limit:.0f} s",
                 hint="run it by hand to see why",
             )
         if code != 0:
@@ -126,7 +156,9 @@ class _Running:
         with self._lock:
             if self._is_over:
                 return
-            if self._is_interactive or sys.platform == "win32":
+            if sys.platform == "win32":
+                self._job.end()
+            elif self._is_interactive:
                 self._process.kill()
             else:
                 with contextlib.suppress(ProcessLookupError, PermissionError):  # all of them have ended
@@ -142,11 +174,13 @@ class _Running:
         with self._lock:
             self._process.wait()
             self._is_over = True
+            if sys.platform == "win32":
+                self._job.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
 
     def _failed(self, how: str) -> ConfigError:
-        return ConfigError(f"the exec plugin {self._command!r} {how}", hint=LOG_IN)
+        return ConfigError(f"the exec plugin {quoted(self._command)} {how}", hint=LOG_IN)
 
 
 # -- what it printed -----------------------------------------------------------------------------------------
@@ -198,4 +232,4 @@ def _time(plugin: ExecPlugin, text: str) -> float | None:
 
 
 def _wrong(plugin: ExecPlugin, what: str) -> ConfigError:
-    return ConfigError(f"the exec plugin {plugin.command!r} printed {what}", hint=LOG_IN)
+    return ConfigError(f"the exec plugin {quoted(plugin.command)} printed {what}", hint=LOG_IN)

@@ -10,7 +10,16 @@ import os
 import re
 from typing import TYPE_CHECKING, cast, get_args
 
-from d8_installer.cluster.context import ClusterContext, ClusterUser, ExecPlugin, InteractiveMode, OidcLogin, Pem
+from d8_installer.cluster.context import (
+    ClusterContext,
+    ClusterUser,
+    ExecPlugin,
+    InteractiveMode,
+    OidcLogin,
+    Pem,
+    quoted,
+    read_up_to,
+)
 from d8_installer.cluster.entry import Entry
 from d8_installer.errors import ConfigError, DocumentError
 from d8_installer.model.value import Struct, repr_without
@@ -143,15 +152,14 @@ _REPAIR = "correct it, or name another one: --kubeconfig FILE"
 
 def _read(file: str, *, must_exist: bool) -> bytes | None:
     try:
-        with open(file, "rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        raw = read_up_to(file, MAX_BYTES)
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"there is no kubeconfig {file}", hint="name the file: --kubeconfig FILE") from None
         return None
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it is not a path").lower()
-        raise ConfigError(f"the kubeconfig {file!r} cannot be read: {reason}", hint=_REPAIR) from error
+        raise ConfigError(f"the kubeconfig {quoted(file)} cannot be read: {reason}", hint=_REPAIR) from error
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"the kubeconfig {file} has more than {MAX_BYTES} bytes", hint=_REPAIR)
     return raw
@@ -199,6 +207,10 @@ def _pem(entry: Entry, key: str, directory: str) -> Pem | None:
 
 def _path(text: str, directory: str) -> str | None:
     return os.path.normpath(os.path.join(directory, text)) if text else None
+
+
+def _is_path(command: str) -> bool:
+    return os.sep in command or (os.altsep is not None and os.altsep in command)
 
 
 def _user(name: str, entry: Entry, directory: str, config: object) -> ClusterUser:
@@ -268,7 +280,7 @@ def _plugin(user: Entry, directory: str, config: object) -> ExecPlugin | None:
         )
     return ExecPlugin(
         api_version=version,
-        command=_path(command, directory) or "" if os.sep in command else command,
+        command=_path(command, directory) or "" if _is_path(command) else command,
         args=entry.texts("args"),
         env=tuple((one.required("name"), one.text("value")) for one in entry.entries("env")),
         mode=_mode(entry, version),

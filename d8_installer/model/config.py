@@ -120,7 +120,8 @@ def with_setting(text: str, key: str, value: str | None) -> str:
         _assign(owners, binary, value)
     else:
         _assign(document, key, value if value is None else _typed(key, value))
-    return tomlkit.dumps(document)
+    edited = tomlkit.dumps(document)
+    return edited.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else edited
 
 
 def _settings_like(typed: str, known: list[str]) -> str:
@@ -157,7 +158,7 @@ def _text(value: object) -> str:
 
 def _absolute(value: object) -> str:
     path = _text(value)
-    if not path.startswith("/") and path[1:3] not in {":\\", ":/"}:
+    if not path.startswith(("/", "\\\\")) and path[1:3] not in {":\\", ":/"}:
         raise DocumentError(f"{path[:100]!r} is not an absolute path")
     return path
 

@@ -131,6 +131,9 @@ def decode_utf8(raw: bytes, file: str) -> str:
     try:
         return raw.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            hint = "save it as UTF-8: in Windows PowerShell, > and Out-File write UTF-16"
+            raise DocumentError("is UTF-16 text", file=file, hint=hint, about_file=True) from error
         line = raw.count(b"\n", 0, error.start) + 1
         raise DocumentError("is not UTF-8 text", file=file, line=line) from error
 

@@ -22,6 +22,16 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in VARIABLES}
 
 
+def text_of_token(raw: bytes) -> str:
+    """Return the token in a file, without white space around it. A byte order mark of Windows's editors is no part.
+
+    Windows PowerShell's ``>`` writes UTF-16.
+    """
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return raw.decode("utf-16", "replace").strip()
+    return raw.removeprefix(b"\xef\xbb\xbf").decode("ascii", "replace").strip()
+
+
 class Secrets:
     """The tokens and passwords of one command. Safe for threads; no repr shows them."""
 

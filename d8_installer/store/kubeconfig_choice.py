@@ -1,11 +1,12 @@
 """Which kubeconfig files a command uses, by client-go's rules, and what else decides which cluster it means.
 
-Nothing is read here. The quick way of ``run`` imports this module, so it imports little.
+No file is read here. The quick way of ``run`` imports this module, so it imports little.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _OF_PODS = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
-_DECIDING = ("HOME", *_OF_PODS, *_PROXIES, *(name.lower() for name in _PROXIES))
+_HOMES = ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH") if sys.platform == "win32" else ("HOME",)
+_DECIDING = (*_HOMES, *_OF_PODS, *_PROXIES, *(name.lower() for name in _PROXIES))
 """The variables that, beside the files, decide which API server answers."""
 
 
@@ -57,5 +59,25 @@ def listed_files(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that KUBECONFIG lists, else ``~/.kube/config``; nothing without an absolute HOME."""
     if environ.get("KUBECONFIG"):
         return tuple(file for file in environ["KUBECONFIG"].split(os.pathsep) if file)
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return (os.path.join(home, ".kube", "config"),) if os.path.isabs(home) else ()
+    return _usual_files(environ)
+
+
+if sys.platform == "win32":
+
+    def _usual_files(environ: Mapping[str, str]) -> tuple[str, ...]:
+        """Return where client-go looks (its package homedir): the first file that exists, else the first place."""
+        home, profile = environ.get("HOME", ""), environ.get("USERPROFILE", "")
+        drive, path = environ.get("HOMEDRIVE", ""), environ.get("HOMEPATH", "")
+        drive_path = f"{drive}{path}" if drive and path else ""
+        by_age = [_usual(one) for one in (home, drive_path, profile) if os.path.isabs(one)]
+        found = next(filter(os.path.exists, by_age), None)
+        return (found,) if found else tuple(_usual(one) for one in (home, profile, drive_path) if os.path.isabs(one))
+
+    def _usual(home: str) -> str:
+        return os.path.join(home, ".kube", "config")
+
+else:
+
+    def _usual_files(environ: Mapping[str, str]) -> tuple[str, ...]:
+        home = environ.get("HOME") or os.path.expanduser("~")
+        return (os.path.join(home, ".kube", "config"),) if os.path.isabs(home) else ()

@@ -6,6 +6,7 @@ The quick way of ``run`` imports this module, so it imports little. A wrapper do
 from __future__ import annotations
 
 import os
+import sys
 
 from d8_installer.model.run_gate import CALLER, KUBECONFIG
 from d8_installer.model.secrets import without_secrets
@@ -36,9 +37,17 @@ def environment_of(
     return made
 
 
-def _usual_kubeconfig(environ: Mapping[str, str]) -> str:
-    home = environ.get("HOME", "")
-    return os.path.join(home, ".kube", "config") if home else ""
+if sys.platform == "win32":
+    from d8_installer.store.kubeconfig_choice import listed_files
+
+    def _usual_kubeconfig(environ: Mapping[str, str]) -> str:
+        return next(iter(listed_files(environ)), "")
+
+else:
+
+    def _usual_kubeconfig(environ: Mapping[str, str]) -> str:
+        home = environ.get("HOME", "")
+        return os.path.join(home, ".kube", "config") if home else ""
 
 
 def _caller(environ: Mapping[str, str], bin_directory: str) -> str | None:

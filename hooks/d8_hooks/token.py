@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.secrets import text_of_token
 from d8_installer.plugin.hookspec import hookimpl
 from d8_installer.plugin.records import Credential
 
@@ -50,6 +51,7 @@ def _read(path: str) -> str:
             f"the token file {path} cannot be read: {(error.strerror or 'unknown').lower()}",
             hint="name the file that holds the token",
         ) from error
-    if not raw.strip():
+    token = text_of_token(raw)
+    if not token:
         raise ConfigError(f"the token file {path} is missing or empty", hint="name the file that holds the token")
-    return raw.decode("ascii", "replace").strip()
+    return token

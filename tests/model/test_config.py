@@ -223,3 +223,9 @@ def test_any_text_is_edited_or_refused(text: str, key: str, value: str) -> None:
         parse(with_setting(text, key, value))
     except D8Error as error:
         assert len(error.message) < 1000
+
+
+def test_paths_of_windows_are_absolute_and_line_ends_stay() -> None:
+    text = with_setting("retention = 3\r\n", "safe_directories", r"C:\x,\\server\share")
+    assert text == 'retention = 3\r\nsafe_directories = ["C:\\\\x", "\\\\\\\\server\\\\share"]\r\n'
+    assert Config.parse(text.encode(), "config.toml").safe_directories == ("C:\\x", r"\\server\share")

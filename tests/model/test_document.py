@@ -107,6 +107,13 @@ def test_more_than_the_limit_is_not_read() -> None:
         parse_toml("#" * 11, "f", limit=10)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_what_powershell_writes_is_called_by_its_name(encoding: str) -> None:
+    with pytest.raises(DocumentError, match=r"d8\.toml is UTF-16 text") as caught:
+        decode_utf8("\ufeffschema = 1".encode(encoding), "d8.toml")
+    assert caught.value.hint is not None and caught.value.hint.startswith("save it as UTF-8")
+
+
 @pytest.mark.parametrize(("raw", "line"), [(b"\xff", 1), (b"a=1\n# \xc3", 2), (b"\n\r\n'\xed\xa0\x80'", 3)])
 def test_bytes_that_are_no_text_have_a_line(raw: bytes, line: int) -> None:
     with pytest.raises(DocumentError, match="is not UTF-8 text") as caught:

@@ -96,3 +96,11 @@ def test_saving_the_same_text_touches_nothing(tmp_path: Path) -> None:
     assert (os.stat(path).st_ino, os.stat(path).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     documents.save(path, "lock_version = 1\nx = 1\n")
     assert os.stat(path).st_ino != before.st_ino
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text_that_is_edited(tmp_path: Path) -> None:
+    path = tmp_path / "d8.toml"
+    path.write_bytes(b"\xef\xbb\xbfschema = 1\r\n")
+    assert documents.load_manifest(str(path)).text == "schema = 1\r\n"
+    path.write_bytes(b"\xef\xbb\xbfretention = 3\n")
+    assert documents.load_config(str(path)).text == "retention = 3\n"
