@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from d8_installer.errors import DiskError
 
 TYPE_CHECKING = False
@@ -29,14 +27,13 @@ def warn_of_shadows(context: Context, home: Home, directory: str) -> None:
 
     The command's work is done by now, so an error of the look-up is only a warning.
     """
+    from d8_installer.pipeline.search_path import has_entry
     from d8_installer.pipeline.shadows import shadows
 
-    path = context.environ.get("PATH", "")
-    own = os.path.realpath(directory)
-    is_on_path = any(os.path.realpath(entry) == own for entry in path.split(os.pathsep) if entry)
+    is_on_path = has_entry(context.environ.get("PATH", ""), directory)
     context.talk.close()
     try:
-        for shadow in shadows(home, directory, path):
+        for shadow in shadows(home, directory, context.environ):
             context.talk.warn(shadow.text(is_on_path=is_on_path))
     except DiskError as error:
         context.talk.warn(error.message)

@@ -125,7 +125,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
 
 def _shadowed(session: Session, directory: str) -> Iterator[str]:
     is_there = is_on_path(session, directory)
-    for shadow in shadows(session.scope.home, directory, session.scope.environ.get("PATH", "")):
+    for shadow in shadows(session.scope.home, directory, session.scope.environ):
         yield shadow.text(is_on_path=is_there)
 
 

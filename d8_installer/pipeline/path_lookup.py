@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 from typing import TYPE_CHECKING
 
-from d8_installer.pipeline.shell_lines import evaluated, shell_of
-from d8_installer.plugin.launcher import HEAD_BYTES, read_launcher
-from d8_installer.store import fs
+from d8_installer.pipeline.parent_shell import shell_of_person
+from d8_installer.pipeline.search_path import entries, first_command, has_entry, place, starts
+from d8_installer.pipeline.shell_lines import evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,22 +18,15 @@ if TYPE_CHECKING:
 
 def is_on_path(session: Session, directory: str) -> bool:
     """Whether *directory* is on PATH, under any name."""
-    wanted = os.path.realpath(directory)
-    return any(
-        os.path.realpath(entry) == wanted for entry in session.scope.environ.get("PATH", "").split(os.pathsep) if entry
-    )
+    return has_entry(session.scope.environ.get("PATH", ""), directory)
 
 
 def is_command_elsewhere(session: Session, binary: str) -> bool:
     """Whether PATH already has a command *binary*, not counting our ``bin`` and launchers of that name."""
-    own = os.path.realpath(session.scope.home.bin)
-    path = session.scope.environ.get("PATH", "").split(os.pathsep)
-    entries = [entry for entry in path if os.path.realpath(entry) != own]
-    found = shutil.which(binary, path=os.pathsep.join(entries))
-    if found is None:
-        return False
-    launched = read_launcher(fs.read_head(found, HEAD_BYTES))
-    return launched is None or launched.binary != binary
+    own, environ = place(session.scope.home.bin), session.scope.environ
+    others = [entry for entry in entries(environ.get("PATH", "")) if place(entry) != own]
+    found = first_command(binary, others, environ)
+    return found is not None and not starts(found, binary)
 
 
 def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
@@ -53,7 +44,7 @@ def _typed_env(session: Session) -> str:
     """Return what to type in the person's shell to put a project's binaries first on its PATH."""
     home = session.scope.options.home
     command = f"d8-installer --home {shlex.quote(home)} env" if home else "d8-installer env"
-    shell = shell_of(session.scope.environ.get("SHELL", "sh"))
+    shell = shell_of_person(session.scope.environ)
     quote = "``" if shell == "tcsh" else "`"
     return f"{quote}{evaluated(shell, command)}{quote} in the project"
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.pipeline.shell_lines import first_on_path, last_on_path
+from d8_installer.errors import ConfigError
+from d8_installer.pipeline.shell_lines import evaluated, first_on_path, last_on_path
 from tests.command import PROGRAM, environment, run
 from tests.images import add_image, executables, host_platform
 
@@ -97,6 +98,20 @@ def test_quoting_for_shells_that_are_not_here() -> None:
     assert first_on_path("fish", "/it's a \\ $(x)") == r"set -gx PATH '/it\'s a \\ $(x)' $PATH"
     assert first_on_path("tcsh", "/it's!") == r"""setenv PATH '/it'"'"'s\!':"${PATH}" """.strip()
     assert last_on_path("tcsh", "/plain").endswith(' setenv PATH "${PATH}":/plain')
+
+
+def test_lines_for_windows() -> None:
+    """Git Bash has ``:`` between the entries of its PATH, so there a drive is a directory."""
+    plain, network = r"C:\Users\it's a\bin", r"\\server\share\bin"
+    assert first_on_path("cmd", plain) == rf'set "PATH={plain};%PATH%"'
+    assert first_on_path("sh", plain).startswith("""export PATH='/c/Users/it'"'"'s a/bin'"${PATH""")
+    assert first_on_path("bash", network).startswith("export PATH=//server/share/bin")
+    assert first_on_path("powershell", plain).startswith(r"$env:PATH = 'C:\Users\it''s a\bin' +")
+    assert first_on_path("github", plain) == plain
+    for name in (r"C:\100%", r"C:\a^b"):
+        with pytest.raises(ConfigError, match="cannot be in a line for cmd"):
+            first_on_path("cmd", name)
+    assert evaluated("cmd", "d8-installer env") == "for /f \"delims=\" %i in ('d8-installer env') do @call %i"
 
 
 def test_csh_has_start_up_files_of_its_own(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the shell."""
     from d8_installer.pipeline.shell_lines import SHELLS
 
-    text = f"the shell that reads the line: {', '.join(SHELLS)} (default: that of $SHELL)"
+    text = f"the shell that reads the line: {', '.join(SHELLS)} (default: yours)"
     parser.add_argument("--shell", choices=SHELLS, metavar="SHELL", help=text)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
-from d8_installer.pipeline.shell_lines import first_on_path, path_entry, shell_of
+from d8_installer.pipeline.parent_shell import shell_of_person
+from d8_installer.pipeline.shell_lines import first_on_path, path_entry
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
@@ -25,8 +26,8 @@ class EnvLines(Struct, frozen=True):
 
 
 def env_lines(session: Session, shell: str | None) -> EnvLines:
-    """Return the lines that put the profile's ``bin`` first on PATH, for *shell* or else for $SHELL."""
+    """Return the lines that put the profile's ``bin`` first on PATH, for *shell* or else for the person's."""
     profile = session.profiles.find()
     paths = session.scope.home.profile(profile.directory)
-    chosen = shell or shell_of(session.scope.environ.get("SHELL", "sh"))
+    chosen = shell or shell_of_person(session.scope.environ)
     return EnvLines(profile, paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))
