@@ -178,7 +178,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("check", "check the requirements of what is installed against the cluster", "checks", completes="images"),
         Verb("facts", "write what a cluster is, as far as requirements of images ask for it"),
         Verb("doctor", "find problems with this machine's setup"),
-        Verb("ensurepath", "add the bin directory to PATH in your shell's start-up files"),
+        Verb("ensurepath", "add the bin directory to the PATH of new shells"),
         Verb("env", "print the line that puts a profile's binaries on the PATH of this shell"),
         Verb("self", "remove everything that d8-installer created for you", "dry-run"),
         Verb("completion", "print the completion script for a shell"),

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, TryAgainError
 from d8_installer.model.value import Struct
+from d8_installer.ops.shell import registry_path
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
+from d8_installer.ops.shell.registry_path import RegistryPath
 from d8_installer.ops.shell.start_up_files import (
     StartUpFile,
     goes_whole,
@@ -50,13 +53,14 @@ class RemovalPlan(Struct, frozen=True, kw_only=True):
     """What is to be removed: ``files`` and trees, ``links`` in environments, then ``directories`` that are empty.
 
     Of the files in ``start_up``, only the lines of ``ensurepath`` are removed, or the whole file if ``ensurepath`` made
-    it. ``removed`` and ``changed`` are the paths to report.
+    it; of PATH in Windows's ``registry``, only what it added. ``removed`` and ``changed`` are the paths to report.
     """
 
     files: tuple[str, ...]
     directories: tuple[str, ...]
     links: tuple[str, ...]
     start_up: tuple[StartUpFile, ...]
+    registry: tuple[RegistryPath, ...]
     kept: tuple[Kept, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
@@ -73,7 +77,7 @@ class Removal(Struct, frozen=True):
         """Return the result's ``data``."""
         return {
             "removed": list(self.plan.removed),
-            "changed": list(self.plan.changed),
+            "changed": [*self.plan.changed, *(path.key for path in self.plan.registry)],
             "kept": [kept.path for kept in self.plan.kept],
             "package": self.package,
             "dry_run": self.dry_run,
@@ -84,20 +88,39 @@ def plan_removal(session: Session) -> RemovalPlan:
     """Return what would be removed. A directory that is not a home of ours is a ConfigError."""
     home, person = _in_home(session), _in_config(session)
     links = tuple(_profile_links(session)) if home.files else ()
-    can_have_lines = session.scope.is_global or known_home_directory(session.scope.environ) is not None
-    known = list(start_up_files(session, session.scope.home.bin)) if can_have_lines else []
+    known = _start_up_files(session)
     refused = {file.path: why for file in known if (why := refusal_of(file)) is not None}
     start_up = tuple(file for file in known if file.path not in refused and has_line(file))
+    registry, closed = _registry(session)
     whole = tuple(file.path for file in start_up if goes_whole(file))
     return RemovalPlan(
         files=(*person.files, *home.files),
         directories=(*home.directories, *person.directories),
         links=links,
         start_up=start_up,
-        kept=(*home.kept, *person.kept, *(Kept(path, why) for path, why in refused.items())),
+        registry=registry,
+        kept=(*home.kept, *person.kept, *(Kept(path, why) for path, why in refused.items()), *closed),
         removed=(*_beside_d8(session), *home.reported, *person.reported, *links, *whole),
         changed=tuple(file.path for file in start_up if file.path not in whole),
     )
+
+
+def _start_up_files(session: Session) -> list[StartUpFile]:
+    """Return the files of shells that may have lines. On Windows ``ensurepath`` writes none."""
+    environ = session.scope.environ
+    can_have_lines = session.scope.is_global or known_home_directory(environ) is not None
+    is_windows = sys.platform == "win32"
+    return list(start_up_files(session, session.scope.home.bin)) if can_have_lines and not is_windows else []
+
+
+def _registry(session: Session) -> tuple[tuple[RegistryPath, ...], tuple[Kept, ...]]:
+    """Return the PATHs in the registry that have ``bin``, and those that are not ours to write."""
+    path = RegistryPath(session.scope.is_global, session.scope.home.bin)
+    why, has_it = None, False
+    if sys.platform == "win32":
+        why = registry_path.refusal_of(path)
+        has_it = why is None and registry_path.has_directory(path)
+    return (path,) if has_it else (), () if why is None else (Kept(path.key, why),)
 
 
 def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
@@ -214,6 +237,9 @@ def _remove(path: str) -> None:
 def _remove_lines_and_links(plan: RemovalPlan) -> None:
     for start_up in reversed(plan.start_up):  # the first file that was made may have made the directory of the others
         remove_line(start_up)
+    if sys.platform == "win32":
+        for path in plan.registry:
+            registry_path.remove_directory(path)
     for link in plan.links:
         fs.remove(link)
 

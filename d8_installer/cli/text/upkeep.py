@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.model.plurals import counted, sized
 
 if TYPE_CHECKING:
     from d8_installer.ops.doctor import Diagnosis
-    from d8_installer.ops.self_uninstall import Removal
+    from d8_installer.ops.self_uninstall import Removal, RemovalPlan
     from d8_installer.ops.shell.ensurepath import EnsuredPath
     from d8_installer.ops.upkeep.gc import Collected, Removed
     from d8_installer.ops.upkeep.verify import Verified
@@ -47,14 +48,21 @@ def doctor_lines(result: Diagnosis) -> list[str]:
 
 
 def ensurepath_lines(result: EnsuredPath, *, is_global: bool) -> list[str]:
-    """Return the start-up files that were changed, or that they are as they should be."""
+    """Return what was changed, or that the start-up files (on Windows PATH itself) are as they should be."""
     if result.files:
         added = [f"added {result.directory} to PATH in {file}" for file in result.files]
         return [*added, "open a new shell for it to take effect"]
     if result.errors:
         return []
     whose = "everybody's" if is_global else "your"
-    return [f"{result.directory} is in {whose} start-up files already"]
+    where = "PATH" if sys.platform == "win32" else "start-up files"
+    return [f"{result.directory} is in {whose} {where} already"]
+
+
+def changed_by_removal(plan: RemovalPlan) -> list[str]:
+    """Return what goes out of files that stay, and out of the registry."""
+    lines = [f"the lines of ensurepath in {file}" for file in plan.changed]
+    return [*lines, *(f"{path.directory} from PATH in {path.key}" for path in plan.registry)]
 
 
 def removal_lines(result: Removal) -> list[str]:
@@ -62,6 +70,6 @@ def removal_lines(result: Removal) -> list[str]:
     verb = "would remove" if result.dry_run else "removed"
     plan = result.plan
     lines = [f"{verb} {path}" for path in plan.removed]
-    lines += [f"{verb} the lines of ensurepath in {path}" for path in plan.changed]
+    lines += [f"{verb} {changed}" for changed in changed_by_removal(plan)]
     lines += [f"kept {kept.path}: {kept.why}" for kept in plan.kept]
     return [*(lines or ["there is nothing of d8-installer's"]), f"the package itself: {result.package}"]

@@ -1,1 +1,1 @@
-"""The verbs that put binaries on PATH: lines for each shell, and the start-up files that contain them."""
+"""The verbs that put binaries on PATH: lines for shells, their start-up files, and the registry of Windows."""

@@ -1,11 +1,15 @@
-"""``ensurepath``: puts ``bin`` at the end of PATH, in the start-up files of the person's shells or of the machine."""
+"""``ensurepath``: puts ``bin`` at the end of PATH, in the start-up files of the person's shells or of the machine.
+
+On Windows there are no such files: every console gets its PATH from the registry.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import D8Error, DiskError, NotAllowedError, UsageError
+from d8_installer.errors import D8Error, DiskError, NotAllowedError
 from d8_installer.model.value import Struct
 from d8_installer.ops.config import note_directories
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
@@ -56,15 +60,33 @@ class EnsuredPath(Struct, frozen=True, kw_only=True):
 
 
 def ensure_path(session: Session) -> EnsuredPath:
-    """Append ``bin`` to PATH in the start-up files of the person's shells, or with ``--global`` of the machine.
+    """Append ``bin`` to the PATH of new consoles: the person's, or with ``--global`` the machine's.
 
-    A file that has the line does not change. A file that cannot be written is skipped, and named in ``errors``. ``bin``
-    is appended, not prepended: a binary must not replace a command that exists already.
+    ``bin`` is appended, not prepended: a binary must not replace a command that exists already.
     """
     directory = path_entry(session.scope.home.bin)
+    if sys.platform == "win32":
+        return _in_registry(session, directory)
+    return _in_start_up_files(session, directory)
+
+
+if sys.platform == "win32":
+    from d8_installer.ops.shell.registry_path import RegistryPath, add_directory
+
+    def _in_registry(session: Session, directory: str) -> EnsuredPath:
+        """Append the directory to PATH in the registry, from which every new console has it."""
+        already = is_on_path(session, directory)
+        path = RegistryPath(session.scope.is_global, directory)
+        files = (path.key,) if add_directory(path) else ()
+        return EnsuredPath(directory=directory, files=files, already=already)
+
+
+def _in_start_up_files(session: Session, directory: str) -> EnsuredPath:
+    """Append the directory to PATH in the start-up files of the person's shells, or of the machine.
+
+    A file that has the line does not change. A file that cannot be written is skipped, and named in ``errors``.
+    """
     already = is_on_path(session, directory)
-    if os.name != "posix":
-        raise UsageError("ensurepath knows no start-up file of this system", hint=f"add {directory} to PATH by hand")
     session.profiles.refuse_foreign(ETC if session.scope.is_global else home_directory(session.scope.environ))
     note_directories(session)
     files = list(start_up_files(session, directory))
