@@ -7,6 +7,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from d8_installer.errors import DiskError
 from d8_installer.model.document import Document
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
@@ -16,7 +17,7 @@ from d8_installer.pipeline.ownership import refuse_home_of_another
 from d8_installer.pipeline.timeouts import wait_policy
 from d8_installer.store import documents, fs, home_state, one_file_system, recovery, status
 from d8_installer.store.generations import ProfileStore
-from d8_installer.store.paths import absent_directories
+from d8_installer.store.paths import absent_directories, refuse_long_home
 from d8_installer.store.store import Store
 from d8_installer.store.switch import switch_for_this_system
 
@@ -76,8 +77,26 @@ class ProfileAccess(Struct, frozen=True, dict=True):
         return Store(self.scope.home, self.wait_policy)
 
     def generations(self, profile: Profile) -> ProfileStore:
-        """Return the generations of *profile*."""
-        return ProfileStore(self.scope.home.profile(profile.directory), switch_for_this_system(), self.store)
+        """Return the generations of *profile*, where a switch that was cut is finished first."""
+        paths = self.scope.home.profile(profile.directory)
+        self.finish_cut_switch(paths)
+        return ProfileStore(paths, switch_for_this_system(), self.store)
+
+    def finish_cut_switch(self, paths: ProfilePaths) -> None:
+        """Finish a switch that was cut, so that no command is missing longer than until the next command of any kind.
+
+        A switch that another process is at work on, or that this person may not finish, is left alone: the next writing
+        command finishes it, or says why not.
+        """
+        switch = switch_for_this_system()
+        if not switch.is_cut(paths):
+            return
+        home = self.scope.home
+        with contextlib.suppress(DiskError), fs.try_exclusive(paths.mutex) as is_alone:
+            if is_alone:
+                with fs.try_exclusive(home.switching) as is_quiet:
+                    if is_quiet:
+                        recovery.finish(paths, switch)
 
     def active(self, profile: Profile) -> Generation | None:
         """Return the active generation of *profile*. Readers need no lock."""
@@ -150,10 +169,11 @@ class ProfileAccess(Struct, frozen=True, dict=True):
     def prepare_home(self) -> None:
         """Make the home ready to be written to.
 
-        Raises ConfigError where its directory holds other things or is scattered over file systems, NotAllowedError
-        where it belongs to another user.
+        Raises ConfigError where its directory holds other things, is scattered over file systems or has too long a path
+        for Windows, NotAllowedError where it belongs to another user.
         """
         scope = self.scope
+        refuse_long_home(scope.home)
         if scope.is_global:
             ownership.settle_system_home(scope.home)
         refuse_home_of_another(scope.home, scope.environ, lambda: scope.config_file)

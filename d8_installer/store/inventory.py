@@ -51,6 +51,18 @@ _FRESH_ALONE = frozenset({"mutex", "config.toml.mutex", "lost+found"})
 """Names that may exist too, and that have no temporary files."""
 
 
+def _forms(home: Home) -> _Forms:
+    """Return the forms of the names in a home. In a ``bin`` that is a directory only its binaries are ours."""
+    import re
+
+    if os.path.islink(home.bin) or not os.path.isdir(home.bin):
+        return _HOME
+    profiles = [home.profile(name).generations for name in ("user", "system")]
+    places = [os.path.join(top, number, "bin") for top in profiles for number in fs.list_directory(top)]
+    names = {name for place in places for name in fs.list_directory(place)}
+    return {"bin": {"|".join(map(re.escape, sorted(names))) or "(?!)": None}, **_HOME}
+
+
 def is_new(home: Home) -> bool:
     """Whether the home is new: it has only files that may exist before ``schema``."""
     return not any(_foreign_to_a_new(home))
@@ -85,18 +97,18 @@ def _is_lock(path: str) -> bool:
 
 def ours(home: Home) -> list[str]:
     """Return our trees and files below the home. ``schema``, which marks the home, is the last."""
-    found = sorted(path for path, ours in _walk(home.root, _HOME) if ours)
+    found = sorted(path for path, ours in _walk(home.root, _forms(home)) if ours)
     return [*(path for path in found if path != home.schema), *(path for path in found if path == home.schema)]
 
 
 def foreign(home: Home) -> list[str]:
     """Return the foreign files below the home, and files in the place of our directories."""
-    return [path for path, ours in _walk(home.root, _HOME) if not ours]
+    return [path for path, ours in _walk(home.root, _forms(home)) if not ours]
 
 
 def directories(home: Home) -> list[str]:
     """Return the directories that contain our files, the deepest first, and the home itself."""
-    return [*_directories(home.root, _HOME), home.root]
+    return [*_directories(home.root, _forms(home)), home.root]
 
 
 def _directories(directory: str, forms: _Forms) -> Iterator[str]:

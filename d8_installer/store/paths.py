@@ -24,6 +24,12 @@ REQUEST_DIGITS = 32 if sys.platform == "win32" else 64
 A path may have no more than 259 characters on Windows ("Maximum Path Length Limitation"), and two of these names may be
 in one path.
 """
+_LONGEST_BELOW = 168
+"""The characters of the longest path below a home on Windows, with its first separator.
+
+``runs``, a request, ``generations``, a number of six digits that is being removed, ``req``, a request, a file's name.
+"""
+LONGEST_HOME = 259 - _LONGEST_BELOW
 _APP = "d8-installer"
 _GLOBAL = "/opt/d8-installer"
 _NOWHERE = "/nonexistent"
@@ -255,6 +261,17 @@ class ProfilePaths:
     def record(self, number: int) -> str:
         """``generation.json`` of one generation."""
         return os.path.join(self.generations, str(number), "generation.json")
+
+
+def refuse_long_home(home: Home) -> None:
+    """Raise a ConfigError if a path below the home could be longer than Windows allows."""
+    length = len(home.root.encode("utf-16-le", "surrogatepass")) // 2
+    if sys.platform == "win32" and length > LONGEST_HOME:
+        raise ConfigError(
+            f"the path of the home {home.root} has {length} characters, and {LONGEST_HOME} are the most that work on "
+            "Windows",
+            hint="choose a home with a shorter path, with --home DIR",
+        )
 
 
 def linked_bin(paths: ProfilePaths) -> str:

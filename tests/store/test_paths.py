@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from d8_installer.store.paths import (
+    LONGEST_HOME,
     Home,
     ProfilePaths,
     config_directory,
@@ -136,3 +137,19 @@ def test_a_project_whose_path_is_no_text(tmp_path: Path) -> None:
     assert find_project(strange, str(tmp_path)) is None
     Path(strange, "d8.toml").touch()
     assert find_project(strange, str(tmp_path)) == strange
+
+
+def test_the_longest_home_leaves_room_for_every_path_below_it() -> None:
+    """A name has at most 64 characters; a generation that is being removed has the longest name of a directory."""
+    request, digest, name = "0" * 32, "0" * 64, "n" * 64 + ".exe"
+    temporary = f".{2**48}.tmp"
+    longest = [
+        os.path.join("runs", request, "generations", "123456.gone", "req", request, name),
+        os.path.join("profiles", "0" * 16, "current", "req", request, name),
+        os.path.join("store", "sha256", digest, name),
+        os.path.join("store", "layers", f"{digest}.json{temporary}"),
+        os.path.join("facts", f"{digest}.passes.json{temporary}"),
+        os.path.join("arriving", f"{digest}.etag{temporary}"),
+        os.path.join("incoming", f"{2**32}.{'0' * 8}", f"{'m' * 32}.{'0' * 16}"),
+    ]
+    assert LONGEST_HOME + 1 + max(map(len, longest)) == 259

@@ -158,12 +158,15 @@ class Inspection:
         return layers
 
     def bin_defects(self) -> Iterator[Defect]:
-        """Yield a defect if ``bin``, the entry of PATH, is a link on this system and does not lead where it should."""
+        """Yield the defects of ``bin``, the entry of PATH: it leads elsewhere, or has files of others."""
         home = self._session.scope.home
         exposed = [
             read.profile for read in self.generations if os.path.basename(read.profile.paths.root) in {"user", "system"}
         ]
-        if not exposed or not os.path.islink(exposed[0].paths.current):
+        if not exposed:
+            return
+        if not os.path.islink(exposed[0].paths.current):
+            yield from self._foreign_in_bin(exposed[0])
             return
         wanted = {os.path.relpath(profile.paths.bin, home.root) for profile in exposed}
         if not os.path.lexists(home.bin):
@@ -171,6 +174,17 @@ class Inspection:
         elif not os.path.islink(home.bin) or os.readlink(home.bin) not in wanted:
             remedy = f"move it away, then {sync_hint(exposed[0])}"
             yield Defect(kind="bin", path=home.bin, problem="does not lead to the active binaries", remedy=remedy)
+
+    def _foreign_in_bin(self, profile: ProfileOnDisk) -> Iterator[Defect]:
+        """Yield the files in ``bin`` that are not of the active generation, where ``bin`` is a directory."""
+        active = self.active(profile)
+        if active is None:
+            return
+        ours = {os.path.normcase(path) for _, path in profile.generations.files(profile.paths.current, active)}
+        directory = self._session.scope.home.bin
+        for path in (os.path.join(directory, name) for name in fs.list_directory(directory)):
+            if os.path.normcase(path) not in ours:
+                yield Defect(kind="bin", path=path, problem="is not of this generation", remedy="move it away")
 
 
 def _changed_files(read: ReadGeneration) -> Iterator[tuple[Placed, str]]:

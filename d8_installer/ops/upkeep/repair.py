@@ -308,4 +308,8 @@ def _remove_run(profile: ProfileOnDisk | None) -> None:
 def _repair_bin(session: Session, inspection: Inspection) -> None:
     for read in inspection.generations:
         if os.path.basename(read.profile.paths.root) in {"user", "system"}:
-            read.profile.generations.switch.expose(session.scope.home, read.profile.paths)
+            switch, paths = read.profile.generations.switch, read.profile.paths
+            switch.expose(session.scope.home, paths)
+            active = switch.active(paths)
+            if active == read.generation.number and not os.path.islink(paths.current):
+                switch.activate(paths, active)

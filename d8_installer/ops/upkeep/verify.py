@@ -76,7 +76,9 @@ class HashedFiles(Struct):
 
 
 def verify(session: Session, hashed: HashedFiles) -> Verified:
-    """Inspect everything in the home."""
+    """Inspect everything in the home. Switches that were cut are finished first."""
+    for profile in profiles_on_disk(session):
+        session.profiles.finish_cut_switch(profile.paths)
     defects = tuple(find_defects(session, hashed))
     if defects and os.path.exists(session.scope.home.schema) and _may_lock(session):
         files, size = hashed.files, hashed.size
