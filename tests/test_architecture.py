@@ -40,7 +40,7 @@ DISK_DOORS = {
 }
 DISK_CALLS = {
     *("os.rename", "os.renames", "os.replace", "os.link", "os.symlink", "os.fsync", "os.fdatasync"),
-    *("shutil.move", "fcntl", "msvcrt"),
+    *("shutil.move", "fcntl", "msvcrt.locking"),
 }
 # Path's methods can be known by their names alone. `replace` is also a method of str and datetime: only a
 # call with one plain argument is the disk's.

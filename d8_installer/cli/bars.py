@@ -84,6 +84,7 @@ class _Terminal(Console):
             highlight=False,
             markup=False,
             emoji=False,
+            legacy_windows=False,  # the screen draws only where escape sequences are obeyed
         )
 
     def show_cursor(self, show: bool = True) -> bool:

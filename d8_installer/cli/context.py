@@ -41,7 +41,7 @@ class RawOutput:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP arrived. Whatever handles Ctrl-C handles this too, and removes what is unfinished."""
+    """SIGTERM, SIGHUP or Windows's SIGBREAK arrived. Whatever handles Ctrl-C handles this too, and tidies up."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -68,7 +68,7 @@ def end_cleanly(screen: Screen) -> None:
             raise KeyboardInterrupt
         raise Terminated(number)
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)

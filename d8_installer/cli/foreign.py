@@ -92,8 +92,8 @@ def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, scr
     def run() -> object:
         try:
             return command.run(arguments, context)
-        except BrokenPipeError as error:
-            if not screen.has_lost_its_reader():
+        except OSError as error:
+            if not screen.is_of_lost_reader(error):
                 raise
             raise _ReaderGoneError("the reader of its output has gone") from error
 

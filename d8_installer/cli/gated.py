@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import RawOutput, end_cleanly, working_directory
-from d8_installer.cli.program import execute_file, wait_for
+from d8_installer.cli.program import hand_over
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import UsageError
 
@@ -42,7 +41,4 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
     with wire(scope, talk) as session:
         program = gated_runnable(session, directory, binary, rest)
     talk.close()
-    command = [program.path, *rest]
-    if os.name == "posix":
-        execute_file(program.path, command, program.environ)
-    return RawOutput(wait_for(command, program.environ))
+    return RawOutput(hand_over(program.path, rest, program.environ))

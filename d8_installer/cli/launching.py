@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import RawOutput, end_cleanly, working_directory
-from d8_installer.cli.program import execute_file, wait_for
+from d8_installer.cli.program import hand_over
 from d8_installer.cli.talk import Talk
 from d8_installer.errors import UsageError
 from d8_installer.model.plurals import sized
@@ -44,9 +43,7 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
 
     launch = Launch(request=request, binary=binary, argv0=argv0, prefix=environment_of(argv0))
     path = find_ready(launch, environ) or _provide(launch, environ, screen)
-    if os.name == "posix":
-        execute_file(path, [path, *rest], without_secrets(environ))
-    return RawOutput(wait_for([path, *rest], without_secrets(environ)))
+    return RawOutput(hand_over(path, rest, without_secrets(environ)))
 
 
 def _provide(launch: Launch, environ: Mapping[str, str], screen: Screen) -> str:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _COLLECT_AFTER = 20_000
 """Objects that are made before Python looks for cycles among them; its own 700 costs a small install a twentieth."""
+_REFUSING = frozenset(["strict", "surrogateescape"] if sys.platform == "win32" else ["strict"])
+"""What Python does by itself with a character that stdout's encoding lacks: it fails.
+
+On Windows a pipe has the code page's encoding and ``surrogateescape`` (Python: sys.stdin). On POSIX the C locale has
+that too, and there text of others has to get through as the bytes that it was.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -42,8 +48,8 @@ def run(arguments: Sequence[str]) -> int:
     typed = list(arguments)
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _open_what_was_closed()
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _REFUSING:
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or pipe that has no such character
     screen = Screen.of_process()
     _hide_typed(typed, screen)
     return _closed(screen, _guarded(typed, screen))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from d8_installer.errors import UsageError
+from d8_installer.model.shell_words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.verbs import SharedOption
 
+REQUIREMENT = f"an image, such as {quoted('stronghold>=1.4,<2')}"
+"""The help of a requirement."""
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _KEPT = argparse.SUPPRESS
 """The default of an option that may have been given before the command."""
@@ -156,6 +160,18 @@ _SHARED: Mapping[SharedOption, Callable[[argparse.ArgumentParser], None]] = {
     "source": add_source,
     "dry-run": _add_dry_run,
 }
+
+
+def name_argument(text: str) -> str:
+    """Return a typed name or requirement. On Windows ``Ruff.exe`` is ``ruff``: its file is called so, in any case."""
+    return as_on_windows(text) if sys.platform == "win32" else text
+
+
+def as_on_windows(text: str) -> str:
+    """Return a name or requirement with its name in lower case and without ``.exe``."""
+    length = next((at for at, char in enumerate(text) if not (char.isalnum() or char in "._-")), len(text))
+    name, rest = text[:length].lower(), text[length:]
+    return f"{name.removesuffix('.exe') or name}{rest}"
 
 
 def _major(text: str) -> int:

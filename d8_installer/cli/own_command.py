@@ -42,17 +42,23 @@ def _typeable_field(key: object, field: object) -> object:
 
 
 def command_word(environ: Mapping[str, str]) -> str:
-    """Return what to type instead of ``d8-installer``, quoted for a POSIX shell."""
+    """Return what to type instead of ``d8-installer``, quoted for the shells of this system."""
     if _is_on_path(environ.get("PATH", "")) or not sys.executable:
         return NAME
+    from d8_installer.model.shell_words import joined
+
     library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     script = _script(library)
     if script is not None:
-        return _quoted(script)
+        return joined([script])
     if _is_importable(library):
-        return f"{_quoted(sys.executable)} -P -m d8_installer"
+        return joined([sys.executable, "-P", "-m", "d8_installer"])
     # `pip --target` and `--prefix`: no Python knows that directory by itself
-    return f"env PYTHONPATH={_quoted(library)} {_quoted(sys.executable)} -P -m d8_installer"
+    if os.name == "posix":
+        return joined(["env", f"PYTHONPATH={library}", sys.executable, "-P", "-m", "d8_installer"])
+    # a variable for one command is spelled differently in cmd.exe and PowerShell
+    code = f"import sys; sys.path[:0] = [{library!r}]; from d8_installer.cli.main import main; main()"
+    return joined([sys.executable, "-P", "-c", code])
 
 
 def program_file() -> str | None:
@@ -72,10 +78,9 @@ def _replaced(text: str, word: str) -> str:
 
 
 def _is_on_path(path: str) -> bool:
-    names = (NAME, f"{NAME}.exe") if os.name == "nt" else (NAME,)
-    return any(
-        _runs(os.path.join(directory, name)) for directory in path.split(os.pathsep) if directory for name in names
-    )
+    name = f"{NAME}.exe" if os.name == "nt" else NAME
+    directories = (directory.strip('"') if os.name == "nt" else directory for directory in path.split(os.pathsep))
+    return any(_runs(os.path.join(directory, name)) for directory in directories if directory)
 
 
 def _runs(path: str) -> bool:
@@ -95,13 +100,27 @@ def _script(library: str) -> str | None:
     """Return the console script of this installation: the running one, or the one beside its Python."""
     if not _is_importable(library):
         return None
-    called = os.path.abspath(sys.argv[0])
-    if os.path.basename(called) in {NAME, f"{NAME}.exe"} and _runs(called):
+    called = _called()
+    if os.path.basename(called).lower() in {NAME, f"{NAME}.exe"} and _runs(called):
         return called
     if sys.prefix == sys.base_prefix:  # there it may be another installation's
         return None
     beside = os.path.join(os.path.dirname(sys.executable), f"{NAME}.exe" if os.name == "nt" else NAME)
     return beside if _runs(beside) else None
+
+
+def _called() -> str:
+    """Return the path of the script that was started.
+
+    On Windows that is an .exe with the script in it, by which it names itself: ``…\\d8-installer.exe\\__main__.py``;
+    the launchers of some installers leave ``.exe`` out of it.
+    """
+    called = os.path.abspath(sys.argv[0])
+    if os.name != "nt":
+        return called
+    if os.path.basename(called) == "__main__.py":
+        called = os.path.dirname(called)
+    return called if called.lower().endswith(".exe") else f"{called}.exe"
 
 
 def _is_importable(library: str) -> bool:
@@ -111,11 +130,3 @@ def _is_importable(library: str) -> bool:
     known = [*site.getsitepackages(), site.getusersitepackages()]
     is_work_tree = os.path.exists(os.path.join(library, "pyproject.toml"))  # an editable install, known by a .pth file
     return is_work_tree or os.path.realpath(library) in map(os.path.realpath, known)
-
-
-def _quoted(path: str) -> str:
-    if os.name == "nt":
-        return f'"{path}"' if " " in path else path
-    import shlex
-
-    return shlex.quote(path)

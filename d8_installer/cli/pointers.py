@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 from d8_installer.cli.verbs import VERBS
+from d8_installer.model.shell_words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +44,6 @@ def pointer(word: str, following: Sequence[str]) -> str:
     names = [argument for argument in following if not argument.startswith("-")]
     if names == ["all"] and verb.name in _ALL:
         return f"type `{PROGRAM} {_ALL[verb.name]}`"
-    typed = " ".join(map(shlex.quote, names)) if names and all(map(str.isprintable, names)) else "NAME"
+    typed = " ".join(map(quoted, names)) if names and all(map(str.isprintable, names)) else "NAME"
     listed = f", or `{PROGRAM} list` for what is installed" if verb.name == "versions" else ""
     return f"type `{PROGRAM} {verb.name} {typed}`{listed}"

@@ -95,7 +95,7 @@ def terminated(screen: Screen, number: int, *, as_json: bool) -> int:
 
 
 class TerminatedError(D8Error):
-    """SIGTERM or SIGHUP, as ``--json`` reports it."""
+    """SIGTERM, SIGHUP or Windows's SIGBREAK (Ctrl-Break, a closed console), as ``--json`` reports it."""
 
     def __init__(self, number: int, name: str) -> None:
         super().__init__(f"ended by {name}", hint="type the same command again")

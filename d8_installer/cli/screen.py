@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 RED, YELLOW, CYAN = 31, 33, 36
 """Colours by their ANSI numbers: red only for failures, yellow for warnings, cyan for hints and table heads."""
+_CLOSED_PIPE = frozenset([errno.EPIPE, errno.EINVAL] if sys.platform == "win32" else [errno.EPIPE])
+"""The errors of a write to a closed pipe. Windows's ERROR_NO_DATA has no number of C, so it becomes EINVAL."""
+_DUMB = frozenset(["dumb", "unknown"])
+"""Values of TERM."""
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -67,9 +71,10 @@ class Screen:
         self._is_silent = False
         self.secrets = Secrets()
         """Texts that are never shown; the session adds those that it knows."""
-        self._out_is_terminal = out.isatty()
-        self._err_is_terminal = err.isatty()
-        self._may_draw = self._err_is_terminal and not _is_dumb()
+        self._out_is_terminal = _is_terminal(out)
+        self._err_is_terminal = _is_terminal(err)
+        self._is_dumb = _is_dumb(*(stream for stream in (out, err) if _is_terminal(stream)))
+        self._may_draw = self._err_is_terminal and not self._is_dumb
 
     @classmethod
     def of_process(cls) -> Screen:
@@ -143,15 +148,9 @@ class Screen:
             except OSError as error:
                 self._lose_stdout(error)
 
-    def has_lost_its_reader(self) -> bool:
-        """Return whether stdout is a pipe without a reader; Windows does not tell."""
-        if sys.platform == "win32":
-            return False
-        import select
-
-        poll = select.poll()
-        poll.register(self._out.fileno(), 0)
-        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    def is_of_lost_reader(self, error: OSError) -> bool:
+        """Return whether *error* says that a pipe is closed, and stdout is a pipe without a reader."""
+        return error.errno in _CLOSED_PIPE and _has_lost_its_reader(self._out.fileno())
 
     def drop_output(self) -> None:
         """Discard what stdout still holds and what is written later."""
@@ -179,8 +178,10 @@ class Screen:
 
     def _lose_stdout(self, error: OSError) -> None:
         """Discard the rest of stdout. Raise OutputError unless the reader has gone."""
+        is_closed = error.errno == errno.EPIPE or self.is_of_lost_reader(error)
+        has_gone = is_closed or (error.errno == errno.EIO and self._out_is_terminal)
         self.drop_output()
-        if error.errno == errno.EPIPE or (error.errno == errno.EIO and self._out_is_terminal):
+        if has_gone:
             return
         reason = (error.strerror or "unknown").lower()
         raise OutputError(f"cannot write the output: {reason}", hint="check what stdout is redirected to") from error
@@ -191,7 +192,7 @@ class Screen:
         text = printable(typeable(line))
         if not is_terminal:
             return text
-        if not isinstance(line, Toned) or _is_dumb() or os.environ.get("NO_COLOR"):
+        if not isinstance(line, Toned) or self._is_dumb or os.environ.get("NO_COLOR"):
             return known(text)
         head, rest = known(text[: line.length]), known(text[line.length :])
         return f"\033[{line.tone}m{head}\033[0m{rest}"
@@ -209,6 +210,32 @@ def _put(stream: TextIO, text: str) -> None:
         data = data[os.write(number, data) :]
 
 
+if sys.platform == "win32":
+
+    def _has_lost_its_reader(number: int) -> bool:
+        """Return whether *number* is a pipe without a reader: then even writing nothing to it fails."""
+        import _winapi
+        import msvcrt
+        import stat
+
+        try:
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                _winapi.WriteFile(msvcrt.get_osfhandle(number), b"")
+        except OSError:
+            return True
+        return False
+
+else:
+
+    def _has_lost_its_reader(number: int) -> bool:
+        """Return whether *number* is a pipe without a reader."""
+        import select
+
+        poll = select.poll()
+        poll.register(number, 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
 def _number(stream: TextIO) -> int | None:
     try:
         return stream.fileno()
@@ -223,8 +250,29 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
 
 
-def _is_dumb() -> bool:
-    return os.environ.get("TERM", "") in {"dumb", "unknown"}
+if sys.platform == "win32":
+
+    def _is_terminal(stream: TextIO) -> bool:
+        """Return whether *stream* is a console."""
+        from d8_installer.cli.windows_console import is_console
+
+        return is_console(stream)
+
+    def _is_dumb(*terminals: TextIO) -> bool:
+        """Return whether one of the consoles obeys no escape sequences, or TERM says so."""
+        from d8_installer.cli.windows_console import obeys_escapes
+
+        return os.environ.get("TERM", "") in _DUMB or not all(map(obeys_escapes, terminals))
+
+else:
+
+    def _is_terminal(stream: TextIO) -> bool:
+        """Return whether *stream* is a terminal."""
+        return stream.isatty()
+
+    def _is_dumb(*_terminals: TextIO) -> bool:
+        """Return whether the terminal obeys no escape sequences."""
+        return os.environ.get("TERM", "") in _DUMB
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ import re
 from functools import cache
 
 from d8_installer.errors import DocumentError, UsageError
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct
 
 TYPE_CHECKING = False
@@ -196,19 +197,13 @@ def split_requirement(text: str) -> tuple[ImageName, str]:
 def _requirement_hint(text: str) -> str:
     lower = text.strip().lower()
     if lower != text.strip() and _requirement().fullmatch(lower):
-        return f"names of images are lower-case: type {_quoted(lower)}"
-    return "write a name and a range, such as 'stronghold>=1.4,<2'"
+        return f"names of images are lower-case: type {quoted(lower)}"
+    return f"write a name and a range, such as {quoted('stronghold>=1.4,<2')}"
 
 
 def _joined_hint(name: str, version: str) -> str:
     if version in {"", "latest"}:
         return f"without a range the newest stable version is taken: type {name}"
     if not is_tag(version):
-        return f"write a name and a range, such as '{name}>=1.4,<2'"
-    return f"a version is joined with ==: type {_quoted(f'{name}=={version}')}"
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
+        return f"write a name and a range, such as {quoted(f'{name}>=1.4,<2')}"
+    return f"a version is joined with ==: type {quoted(f'{name}=={version}')}"

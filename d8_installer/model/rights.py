@@ -6,9 +6,9 @@ The commands are for an administrator. Each can be pasted as it stands, so that 
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct
 
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ def user_of(text: str) -> str | None:
 def _subject(user: str) -> str:
     namespace, colon, name = user.removeprefix(_SERVICE_ACCOUNT).partition(":")
     if user.startswith(_SERVICE_ACCOUNT) and colon:
-        return f"--serviceaccount={shlex.quote(f'{namespace}:{name}')}"
-    return f"--user={shlex.quote(user)}"
+        return f"--serviceaccount={quoted(f'{namespace}:{name}')}"
+    return f"--user={quoted(user)}"
 
 
 def _slug(user: str) -> str:

@@ -9,6 +9,7 @@ from d8_installer.model.manifest import with_request
 from d8_installer.model.reference import split_requirement
 from d8_installer.model.requirement import ANY_VERSION, Request
 from d8_installer.model.resolution import Selection
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Specifier
 from d8_installer.ops.images.editing import apply_edit, changing, edited, relock_leniently
@@ -79,4 +80,6 @@ def _parse(text: str) -> _Typed:
 def _refuse_repeated(names: Sequence[ImageName]) -> None:
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
-        raise UsageError(f"{min(repeated)} is named twice", hint="write one range, such as 'stronghold>=1.4,<2'")
+        raise UsageError(
+            f"{min(repeated)} is named twice", hint=f"write one range, such as {quoted('stronghold>=1.4,<2')}"
+        )

@@ -8,6 +8,7 @@ from d8_installer.errors import DocumentError, NotFoundError, UsageError
 from d8_installer.model.reference import is_tag
 from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement, needing_image
 from d8_installer.model.resolution import LENIENT
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.editing import apply_with_warnings, changing, raise_if_left_out
@@ -104,5 +105,5 @@ def _refuse_outside(session: Session, requirement: Requirement, tag: str, worksp
         raise DocumentError(
             f"{problem} of the plugin {requirement.requester}", hint=f"see `d8-installer versions {request.name}`"
         )
-    command = typed_command(session, workspace.profile, f"install '{request.name}==={tag}'")
+    command = typed_command(session, workspace.profile, f"install {quoted(f'{request.name}==={tag}')}")
     raise DocumentError(problem, file=workspace.profile.manifest, hint=f"change the range first: `{command}`")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotFoundError
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import warn_of_altered
 from d8_installer.store.generations import file_name
@@ -42,7 +42,7 @@ def which(session: Session, binary: str) -> WhichResult:
     if active is None or placed is None:
         from d8_installer.pipeline.other_profiles import hint_elsewhere
 
-        words = f"which {shlex.quote(binary)}"
+        words = f"which {quoted(binary)}"
         hint = hint_elsewhere(
             session, profile, words, lambda placement: placement.binary == binary and placement.in_bin
         )

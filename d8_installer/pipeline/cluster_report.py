@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, NotAllowedError, NotFoundError
 from d8_installer.model import rights
 from d8_installer.model.address import shown
+from d8_installer.model.shell_words import CLOCK
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.endpoint_search import certificate_at
 from d8_installer.pipeline.pool import workers
@@ -30,6 +32,8 @@ SOON = 300.0
 _ME = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _MAY_I = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _ALL_RIGHTS = (rights.DOWNLOAD, *rights.DISCOVERY_RIGHTS, *rights.REQUIREMENT_RIGHTS)
+
+_CLOCKS = f"`{CLOCK}`" if sys.platform == "win32" else f"`{CLOCK}` and `timedatectl`"
 
 
 class ClusterReport(Struct, frozen=True, kw_only=True):
@@ -124,7 +128,7 @@ class _Asking:
         if abs(skew) > LARGEST_SKEW:
             way = "ahead of" if skew > 0 else "behind"
             problem = f"this machine's clock is {_span(abs(skew))} {way} the API server's, so tokens may be refused"
-            self._findings.append(Finding("warning", problem, hint="set the clock: see `date` and `timedatectl`"))
+            self._findings.append(Finding("warning", problem, hint=f"set the clock: see {_CLOCKS}"))
 
     def _tell_of_endpoint(self) -> ChosenEndpoint | None:
         """Tell where the proxy is, if the person names no source; return what was found."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from d8_installer.model.d8_layout import (
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.reference import CLI_IMAGE, ImageName
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Version
 from d8_installer.pipeline.change import LaidOut
@@ -178,7 +178,7 @@ class D8Layout:
 
     def _in_the_way(self, foreign: tuple[str, ...]) -> DocumentError:
         more = f" and {len(foreign) - 1} more files are" if len(foreign) > 1 else " is"
-        take_over = f"d8-installer import d8 --plugins-dir {shlex.quote(self._directory)}"
+        take_over = f"d8-installer import d8 --plugins-dir {quoted(self._directory)}"
         return DocumentError(
             f"{foreign[0]}{more} in the way: d8-installer did not put that there",
             hint=f"type `{take_over}`, which takes over what d8 installed, or move it away; `d8-installer sync"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.run_gate import is_checked
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import warned_of
 from d8_installer.store import passes
@@ -78,7 +78,7 @@ def pass_gate(
         way = (
             _checking(session, program, report)
             if around is None
-            else _SHOW.format(shlex.quote(program.typed or str(report.name)))
+            else _SHOW.format(quoted(program.typed or str(report.name)))
         )
         skips = f"; {_skipping(program)} does not ask the cluster"
         raise _error(report, way + skips if of_plugins != report.unmet else way)
@@ -184,7 +184,7 @@ def _checking(session: Session, program: PlacedProgram, report: ImageReport) -> 
     scope, usual = session.scope, None
     with contextlib.suppress(D8Error):  # there is no HOME
         usual = home_paths.chosen_home(None, scope.environ) or home_paths.default_home(scope.environ)
-    home = "" if usual == scope.home.root else f" --home {shlex.quote(scope.home.root)}"
+    home = "" if usual == scope.home.root else f" --home {quoted(scope.home.root)}"
     command = f"d8-installer{' --global' if scope.is_global else home}"
     is_of_project = not scope.is_global and program.paths.root != scope.home.profile("user").root
     return f"{'in its project, ' if is_of_project else ''}{_CHECK.format(command, report.name)}"
@@ -195,7 +195,7 @@ def _skipping(program: PlacedProgram) -> str:
     binary = program.placed.placement.binary
     if program.is_called_by_wrapper:
         return f"`D8_PLUGINS_SKIP_CLUSTER_CHECKS=true {binary}`"
-    return f"`d8-installer run --skip-cluster-checks {shlex.quote(program.typed or binary)}`"
+    return f"`d8-installer run --skip-cluster-checks {quoted(program.typed or binary)}`"
 
 
 @contextlib.contextmanager

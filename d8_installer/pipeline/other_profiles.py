@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, NotFoundError
+from d8_installer.model.shell_words import quoted
 from d8_installer.store.paths import find_project, known_home_directory
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def note_profile(session: Session, profile: Profile) -> None:
 
 def typed_command(session: Session, profile: Profile, words: str) -> str:
     """Return the command line that runs *words* (a verb and its arguments, quoted for a shell) in *profile*."""
-    home = "" if session.scope.options.home is None else f"--home {shlex.quote(session.scope.options.home)} "
+    home = "" if session.scope.options.home is None else f"--home {quoted(session.scope.options.home)} "
     verb = words.partition(" ")[0]
     if profile.kind == "system":
         return f"d8-installer --global {words}"

@@ -9,6 +9,7 @@ import os
 import sys
 
 from d8_installer.errors import ConfigError, DocumentError, NotAllowedError
+from d8_installer.model.shell_words import quoted
 from d8_installer.store import documents, fs, status, trusted_directories
 
 TYPE_CHECKING = False
@@ -116,13 +117,11 @@ def refuse_untrusted_project(project: str, environ: Mapping[str, str], config_fi
     safe = _safe_directories(config_file)
     if trusted_directories.is_listed(project, safe):
         return
-    import shlex
-
-    typed = shlex.quote(",".join((*safe, project)))
+    typed = quoted(",".join((*safe, project)))
     raise NotAllowedError(
         f"the project {project} is not trusted: {found}",
         hint=f"if you trust it, type `d8-installer config set safe_directories {typed}`, or set "
-        f"{trusted_directories.VARIABLE}={shlex.quote(project)}; --user leaves it alone",
+        f"{trusted_directories.VARIABLE}={quoted(project)}; --user leaves it alone",
     )
 
 
@@ -149,11 +148,9 @@ def refuse_program_of_another(home: Home, environ: Mapping[str, str], config_fil
 
 
 def _way_out(home: Home) -> str:
-    import shlex
-
     return (
         "work as that user, or choose a home of your own with --home DIR; if you trust it, set "
-        f"{trusted_directories.VARIABLE}={shlex.quote(home.root)}"
+        f"{trusted_directories.VARIABLE}={quoted(home.root)}"
     )
 
 

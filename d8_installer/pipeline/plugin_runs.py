@@ -8,10 +8,10 @@ for it. ``sync`` prepares such a run, and ``gc`` removes it when no plugin asks 
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error
+from d8_installer.model.shell_words import quoted
 from d8_installer.pipeline.image_runs import image_program
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Environment, libraries_of
@@ -63,7 +63,7 @@ def _other_way(apart: UnmetRequest) -> str:
     if not apart.can_follow:
         return ""
     path = apart.plugin.distribution.environment.path
-    return f" (`d8-installer sync --env {shlex.quote(path)}` makes it follow this one)"
+    return f" (`d8-installer sync --env {quoted(path)}` makes it follow this one)"
 
 
 def is_abandoned(paths: ProfilePaths) -> bool:

@@ -7,7 +7,6 @@ nothing is run. Only error paths and ``self uninstall`` import this module.
 from __future__ import annotations
 
 import os
-import shlex
 import site
 import sys
 import tomllib
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import d8_installer
 from d8_installer import INSTALL_SOURCE
 from d8_installer.model.address import shown
+from d8_installer.model.shell_words import joined
 from d8_installer.model.value import Struct
 from d8_installer.plugin.environments import libraries_of
 
@@ -90,25 +90,25 @@ def to_add(tool: Installation, *packages: str) -> str:
     """Return the command that adds *packages* (requirements) to the environment of d8-installer."""
     if tool.manager == "pipx":
         scope = ["--global"] if _is_global_pipx(tool) else []
-        return shlex.join(["pipx", "inject", *scope, tool.name, *packages])
+        return joined(["pipx", "inject", *scope, tool.name, *packages])
     reinstall = _uv_reinstall(tool) if tool.manager == "uv tool" else None
     if reinstall is not None:
-        return shlex.join([*reinstall, *_repeated("--with", packages)])
+        return joined([*reinstall, *_repeated("--with", packages)])
     if not tool.has_pip:
-        return shlex.join(["uv", "pip", "install", "--python", tool.python, *packages])
-    return shlex.join([tool.python, "-m", "pip", "install", *_target_options(tool), *packages])
+        return joined(["uv", "pip", "install", "--python", tool.python, *packages])
+    return joined([tool.python, "-m", "pip", "install", *_target_options(tool), *packages])
 
 
 def to_remove(tool: Installation) -> str:
     """Return the command that removes the Python package, and with pipx and uv its environment."""
     if tool.manager == "pipx":
         scope = ["--global"] if _is_global_pipx(tool) else []
-        return shlex.join(["pipx", "uninstall", *scope, tool.name])
+        return joined(["pipx", "uninstall", *scope, tool.name])
     if tool.manager == "uv tool":
-        return shlex.join(["uv", "tool", "uninstall", tool.name])
+        return joined(["uv", "tool", "uninstall", tool.name])
     if not tool.has_pip:
-        return shlex.join(["uv", "pip", "uninstall", "--python", tool.python, NAME])
-    return shlex.join([tool.python, "-m", "pip", "uninstall", NAME])
+        return joined(["uv", "pip", "uninstall", "--python", tool.python, NAME])
+    return joined([tool.python, "-m", "pip", "uninstall", NAME])
 
 
 def _packages_of(extra: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from d8_installer.model.address import shown
 from d8_installer.model.oci import DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST
 from d8_installer.model.plurals import sized
 from d8_installer.model.reference import is_image_name, is_manifest_ref
+from d8_installer.model.shell_words import CLOCK
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct, field, replace
 from d8_installer.registry.auth import RegistryAuth
@@ -50,7 +51,7 @@ _MAX_PAGES = 1000
 _MAX_TAGS = 100_000
 _MAX_TAGS_BYTES = 4 << 20
 _MAX_LIST_BYTES = 64 << 20
-_LINK_HINT = "run the same command again: the link may have expired; check the clock too: `date`"
+_LINK_HINT = f"run the same command again: the link may have expired; check the clock too: `{CLOCK}`"
 _NO_LIST = "check that this is an OCI registry, or use another source"
 _CHUNK = 256 << 10
 

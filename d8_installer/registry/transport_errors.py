@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import NotAllowedError, TryAgainError, UnreachableError
 from d8_installer.model.address import shown
+from d8_installer.model.shell_words import CLOCK
 from d8_installer.registry.http_status import CLIENT_CERTIFICATE_HINT
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def _untrusted(cause: ssl.SSLCertVerificationError, origin: Origin, where: str) 
     code = getattr(cause, "verify_code", 0)
     why = (getattr(cause, "verify_message", "") or str(cause)).rstrip(" .")
     if code == _EXPIRED:
-        hint = "have it renewed; if it is valid, this machine's clock is wrong: see `date`"
+        hint = f"have it renewed; if it is valid, this machine's clock is wrong: see `{CLOCK}`"
     elif code == _NOT_YET_VALID:
-        hint = "this machine's clock may be wrong: see `date`"
+        hint = f"this machine's clock may be wrong: see `{CLOCK}`"
     elif code in _WRONG_NAMES:
         hint = f"write a name that the certificate is for, or have one issued for {origin.host}"
     else:

@@ -249,7 +249,7 @@ class VersionSearch:
                 task,
                 DocumentError(
                     f"{task.path[0]}: no versions that go together were found among {MAX_TRIED}",
-                    hint="ask for exact versions of some images, such as `d8-installer install 'NAME===TAG'`",
+                    hint="ask for exact versions of some images, such as `d8-installer install NAME===TAG`",
                 ),
             )
         if len(task.path) - 1 > MAX_DEPTH:

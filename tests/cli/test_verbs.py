@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.cli.program import execute_file
+from d8_installer.cli.program import hand_over
 from d8_installer.errors import UsageError
 from tests.command import Completed, ended, environment, run
 from tests.images import add_image, executables, host_platform
@@ -424,4 +424,4 @@ def test_a_missing_manifest_takes_nothing_away_but_prune_does(tool: Tool, home: 
 @pytest.mark.skipif(os.name != "posix", reason="another system's limit")
 def test_arguments_that_are_too_long_are_said_to_be() -> None:
     with pytest.raises(UsageError, match="longer than the system allows"):
-        execute_file("/bin/sh", ["sh", "x" * 1_000_000], {})
+        hand_over("/bin/sh", ["x" * 1_000_000], {})

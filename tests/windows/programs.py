@@ -4,6 +4,7 @@
 - ``args A B``: print each argument on a line
 - ``exit N``: exit with the code N (decimal or 0x…)
 - ``wait``: print its text, then run until stdin ends
+- ``catch``: print its text, then run until Ctrl-C, say so, and exit with the code 7
 - ``env NAME``: print a variable
 """
 
@@ -26,13 +27,25 @@ SOURCE = r"""
 #include <string.h>
 #include <windows.h>
 static volatile char text[] = "MARK";
+static volatile LONG event = -1;
+static BOOL WINAPI caught(DWORD number) { event = number; return TRUE; }
 int main(int argc, char **argv) {
   _setmode(1, _O_BINARY);
+  setvbuf(stdout, 0, _IOFBF, 4096);  /* a console would get letter by letter */
   if (argc > 2 && !strcmp(argv[1], "exit")) ExitProcess(strtoul(argv[2], 0, 0));
   if (argc > 1 && !strcmp(argv[1], "args")) { for (int i = 2; i < argc; i++) printf("%s\n", argv[i]); return 0; }
   if (argc > 2 && !strcmp(argv[1], "env")) { const char *v = getenv(argv[2]); puts(v ? v : ""); return 0; }
+  int catches = argc > 1 && !strcmp(argv[1], "catch");
+  if (catches) SetConsoleCtrlHandler(caught, TRUE);
   printf("%s\n", (const char *)text);
   fflush(stdout);
+  if (catches) {
+    while (event < 0) Sleep(20);
+    Sleep(200);  /* whoever gives the prompt back early is seen */
+    printf("caught %ld\n", event);
+    fflush(stdout);
+    ExitProcess(7);
+  }
   if (argc > 1 && !strcmp(argv[1], "wait")) { char c; while (fread(&c, 1, 1, stdin) == 1) {} }
   return 0;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the names."""
-    parser.add_argument("names", metavar="NAME", nargs="*", help="an image, as in `d8-installer list` (default: all)")
+    parser.add_argument(
+        "names",
+        type=name_argument,
+        metavar="NAME",
+        nargs="*",
+        help="an image, as in `d8-installer list` (default: all)",
+    )
 
 
 def execute(context: Context) -> Outcome:

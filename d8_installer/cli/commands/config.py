@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for way in ways.choices.values():
         add_globals(way, repeated=True)
     for way in (get, put, unset):
-        way.add_argument("key", metavar="KEY", help="a setting, such as endpoint or owners.BINARY")
+        way.add_argument("key", type=name_argument, metavar="KEY", help="a setting, such as endpoint or owners.BINARY")
     put.add_argument("value", metavar="VALUE", help="its value; separate the parts of a list by commas")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli.options import add_use_major
+from d8_installer.cli.options import REQUIREMENT, add_use_major, name_argument
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the requirements, and ``--use-major``."""
-    parser.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="an image, such as 'stronghold>=1.4,<2'")
+    parser.add_argument(
+        "requirements",
+        type=name_argument,
+        metavar="NAME[SPEC]",
+        nargs="+",
+        help=REQUIREMENT,
+    )
     add_use_major(parser)
 
 

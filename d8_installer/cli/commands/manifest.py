@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import REQUIREMENT, name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +25,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check = ways.add_parser("check", help="check that a manifest can be read")
     for way in (init, check):
         add_globals(way, repeated=True)
-    init.add_argument("requirements", metavar="NAME[SPEC]", nargs="+", help="an image, such as 'stronghold>=1.4,<2'")
+    init.add_argument(
+        "requirements",
+        type=name_argument,
+        metavar="NAME[SPEC]",
+        nargs="+",
+        help=REQUIREMENT,
+    )
     init.add_argument("--file", metavar="FILE", default=_FILE, help="the file to write (default: d8.toml)")
     check.add_argument("file", metavar="FILE", nargs="?", default=_FILE, help="the manifest (default: d8.toml)")
     check.add_argument("--resolve", action="store_true", help="also look up each image, and the files in it")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import name_argument
+from d8_installer.model.shell_words import quoted
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the image and its range."""
-    parser.add_argument("name", metavar="NAME[SPEC]", help="an image, and perhaps a range: 'stronghold<2'")
+    parser.add_argument(
+        "name",
+        type=name_argument,
+        metavar="NAME[SPEC]",
+        help=f"an image, and perhaps a range: {quoted('stronghold<2')}",
+    )
 
 
 def execute(context: Context) -> Outcome:

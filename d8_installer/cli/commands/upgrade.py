@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cli.options import add_use_major
+from d8_installer.cli.options import add_use_major, name_argument
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the names, ``--all`` and ``--use-major``."""
-    parser.add_argument("names", metavar="NAME", nargs="*", help="an image, as in `d8-installer list`")
+    parser.add_argument(
+        "names", type=name_argument, metavar="NAME", nargs="*", help="an image, as in `d8-installer list`"
+    )
     parser.add_argument("--all", action="store_true", help="upgrade every image of the profile")
     add_use_major(parser)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.cli.options import name_argument
 from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the name and the version."""
-    parser.add_argument("name", metavar="NAME", help="an image, as in `d8-installer list`")
+    parser.add_argument("name", type=name_argument, metavar="NAME", help="an image, as in `d8-installer list`")
     parser.add_argument("version", metavar="VERSION", help="a published version within the range of the image")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the image's name."""
-    parser.add_argument("name", metavar="NAME", help="an image")
+    parser.add_argument("name", type=name_argument, metavar="NAME", help="an image")
 
 
 def execute(context: Context) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the binary's name."""
-    parser.add_argument("binary", metavar="BIN", help="a binary, as in `d8-installer list`")
+    parser.add_argument("binary", type=name_argument, metavar="BIN", help="a binary, as in `d8-installer list`")
 
 
 def execute(context: Context) -> Outcome:
