@@ -34,7 +34,7 @@ DISK_DOORS = {
     "d8_installer/store/fs.py",
     "d8_installer/store/flock.py",  # a part of fs
     # Writes an OCI layout for others to read, outside the home; registry may not import store (same floor).
-    "d8_installer/registry/oci_layout.py",
+    "d8_installer/registry/layout_files.py",
     # The proxy's cache may be lost at any moment; proxy lives without a store and without a home.
     "d8_installer/proxy/cache.py",
 }

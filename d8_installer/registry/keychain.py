@@ -101,7 +101,9 @@ class Keychain:
 
     def _files(self) -> Iterator[str]:
         env = self._env
-        home = env.get("HOME") or env.get("USERPROFILE")
+        home = env.get("HOME")
+        if sys.platform == "win32":
+            home = env.get("USERPROFILE") or home  # docker and podman read no other variable there
         runtime = env.get("XDG_RUNTIME_DIR")
         settings = env.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else None)
         docker = env.get("DOCKER_CONFIG") or (os.path.join(home, ".docker") if home else None)

@@ -1,38 +1,44 @@
 """OCI image layouts on disk, read and written: one layout per repository, at ``DIR/<image>/``.
 
 The format is image-spec's image-layout.md: ``oci-layout``, ``index.json``, ``blobs/sha256/<hex>``; skopeo and we can
-read each other's. A write is a temporary file, fsync and rename. ``index.json`` is replaced under a lock, so that two
-publishers do not lose each other's entries. Nothing here looks into a layer.
+read each other's. ``index.json`` is replaced under a lock, so that two publishers do not lose each other's entries.
+Nothing here looks into a layer; ``layout_files`` opens and writes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import stat
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from d8_installer.errors import AbsentSourceError, ConfigError, DiskError, DocumentError, MismatchError, NotFoundError
+from d8_installer.errors import AbsentSourceError, ConfigError, DocumentError, MismatchError, NotFoundError
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct
+from d8_installer.registry.layout_files import (
+    CHUNK,
+    has_bytes,
+    locked,
+    open_file,
+    opened_blob,
+    refusals,
+    refused,
+    status_of,
+    write_file,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from d8_installer.model.source import LayerRequest
+    from d8_installer.registry.layout_files import FileBody
 
 REF_NAME = "org.opencontainers.image.ref.name"
 _SHORT_TAG = "io.deckhouse.image.short_tag"  # `d8 mirror` puts a whole reference into ref.name (rpp.md §15)
-_CHUNK = 256 << 10
 _MAX_INDEX_BYTES = 16 << 20
-MARKER = b'{"imageLayoutVersion":"1.0.0"}'
-"""The content of ``oci-layout``."""
 
 
 class _Entry(Struct, frozen=True):
@@ -73,24 +79,6 @@ class _Directory:
         return os.path.join(self.repository(image), "index.json")
 
 
-class FileBody:
-    """A layer in a file; ``size`` and ``path`` are the file's."""
-
-    def __init__(self, file: BinaryIO, path: str, size: int) -> None:
-        self._file = file
-        self.path = path
-        self.size = size
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the rest of the file; a read that fails is a DiskError."""
-        while chunk := self._read():
-            yield chunk
-
-    def _read(self) -> bytes:
-        with _disk(self.path):
-            return self._file.read(_CHUNK)
-
-
 class LayoutSource:
     """A Source over a directory of OCI layouts; safe for threads. It sees what other processes write there.
 
@@ -120,7 +108,7 @@ class LayoutSource:
         index = self._index(image)
         digest = _digest_of(index, image, ref)
         path = self._paths.blob(image, digest)
-        with _open_blob(path, f"{image}: manifest {digest}") as body:
+        with opened_blob(path, f"{image}: manifest {digest}") as body:
             if body.size > MAX_MANIFEST_BYTES:
                 raise MismatchError(f"{image}: manifest {digest} has {body.size} bytes, more than {MAX_MANIFEST_BYTES}")
             raw = b"".join(body)[:MAX_MANIFEST_BYTES]
@@ -130,7 +118,7 @@ class LayoutSource:
     def layer(self, request: LayerRequest) -> Iterator[FileBody]:
         """Open the layer's blob; a size that differs from the requested one is a MismatchError."""
         path = self._paths.blob(request.image, request.layer)
-        with _open_blob(path, f"{request.image}: layer {request.layer}") as body:
+        with opened_blob(path, f"{request.image}: layer {request.layer}") as body:
             if body.size != request.size:
                 raise MismatchError(
                     f"{path} has {body.size} bytes, expected {request.size}", hint="publish the image again"
@@ -140,7 +128,7 @@ class LayoutSource:
     def layer_size(self, request: LayerRequest) -> int:
         """Return the size of the layer's blob."""
         path = self._paths.blob(request.image, request.layer)
-        with _open_blob(path, f"{request.image}: layer {request.layer}") as body:
+        with opened_blob(path, f"{request.image}: layer {request.layer}") as body:
             return body.size
 
     def close(self) -> None:
@@ -149,7 +137,7 @@ class LayoutSource:
     def _index(self, image: str) -> _Index:
         path = self._paths.index(image)
         try:
-            found = os.stat(path)
+            found = status_of(path)
             known = self._indexes.get(image)
             if known is not None and known.stamp == stamp_of(found):
                 return known
@@ -157,7 +145,7 @@ class LayoutSource:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFoundError(f"{self.name} has no image {image}", hint=f"there is no {path}") from error
         except OSError as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
         self._indexes[image] = index
         return index
 
@@ -176,7 +164,7 @@ class LayoutDestination:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _refused(self._paths.index(image), error) from error
+            raise refused(self._paths.index(image), error) from error
         return entry.digest if entry is not None else None
 
     def has_blob(self, image: str, digest: Digest) -> bool:
@@ -186,9 +174,9 @@ class LayoutDestination:
     def put_blob(self, image: str, digest: Digest, size: int, open_blob: Callable[[], BinaryIO]) -> None:
         """Write a blob; bytes that do not match *digest* and *size* are a MismatchError and get no name."""
         path = self._paths.blob(image, digest)
-        with _disk(path), open_blob() as file:
+        with refusals(path), open_blob() as file:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            _write(path, iter(lambda: file.read(_CHUNK), b""), digest, size)
+            write_file(path, iter(lambda: file.read(CHUNK), b""), digest, size)
 
     def put_manifest(self, image: str, ref: str, manifest: ManifestBytes) -> None:
         """Write a manifest; a tag is added to ``index.json``, where other tags keep their entries."""
@@ -196,10 +184,10 @@ class LayoutDestination:
         if not is_tag(ref) and ref != str(digest):
             raise MismatchError(f"{image}: the manifest for {ref[:100]!r} has the digest {digest}")
         repository = self._paths.repository(image)
-        with _disk(repository):
+        with refusals(repository):
             os.makedirs(os.path.join(repository, "blobs", "sha256"), exist_ok=True)
-            with _locked(os.path.join(repository, "oci-layout")):
-                _write(self._paths.blob(image, digest), [manifest.raw], digest, len(manifest.raw))
+            with locked(os.path.join(repository, "oci-layout")):
+                write_file(self._paths.blob(image, digest), [manifest.raw], digest, len(manifest.raw))
                 _enter(self._paths.index(image), ref if is_tag(ref) else None, manifest)
 
     def close(self) -> None:
@@ -218,10 +206,11 @@ def stamp_of(found: os.stat_result) -> Stamp:
 
 
 def _read_index(path: str) -> _Index:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         # The stamp is that of the open file: a rename in between must not be cached under the new file's stamp.
-        stamp = stamp_of(os.fstat(file.fileno()))
-        raw = file.read(_MAX_INDEX_BYTES + 1)
+        stamp = stamp_of(found := os.fstat(file.fileno()))
+        # Python asks the system for all the memory that a read may need.
+        raw = file.read(min(found.st_size, _MAX_INDEX_BYTES) + 1)
     entries = _parse_index(raw, path)
     by_tag: dict[str, _Entry] = {}
     for entry in entries:
@@ -292,8 +281,8 @@ def _enter(path: str, tag: str | None, manifest: ManifestBytes) -> None:
     entries.sort(key=lambda entry: (entry.tag or "", str(entry.document.get("digest"))))
     document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.document for entry in entries]}
     raw = json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
-    if not _has_bytes(path, raw):
-        _write(path, [raw], Digest.of(raw), len(raw))
+    if not has_bytes(path, raw):
+        write_file(path, [raw], Digest.of(raw), len(raw))
 
 
 def _descriptor(tag: str, manifest: ManifestBytes) -> dict[str, object]:
@@ -303,102 +292,3 @@ def _descriptor(tag: str, manifest: ManifestBytes) -> dict[str, object]:
         "size": len(manifest.raw),
         "annotations": {REF_NAME: tag},
     }
-
-
-def _has_bytes(path: str, raw: bytes) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(raw) + 1) == raw
-    except FileNotFoundError:
-        return False
-
-
-# -- files -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _open_blob(path: str, what: str) -> Iterator[FileBody]:
-    try:
-        # A link could lead out of the layout, and a proxy would then publish the file behind it.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise NotFoundError(f"{what} is not a regular file", hint=f"look at {path}")
-        file = open(path, "rb")  # noqa: SIM115 - closed below; only errors of opening are translated
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"{what} is not in the layout", hint=f"there is no {path}") from error
-    except OSError as error:
-        raise _refused(path, error) from error
-    with file:
-        yield FileBody(file, path, os.fstat(file.fileno()).st_size)
-
-
-def _write(path: str, chunks: Iterable[bytes], digest: Digest, size: int) -> None:
-    """Write a file completely or not at all: temporary file beside it, fsync, rename, fsync of the directory.
-
-    Chunks that do not add up to *digest* and *size* are a MismatchError.
-    """
-    directory, base = os.path.split(path)
-    temporary = os.path.join(directory, f".{base[:20]}.{os.urandom(8).hex()}")
-    hasher, written = hashlib.sha256(), 0
-    try:
-        with open(temporary, "xb") as file:
-            for chunk in chunks:
-                hasher.update(chunk)
-                written += file.write(chunk)
-            if (Digest(hasher.hexdigest()), written) != (digest, size):
-                raise MismatchError(
-                    f"{written} bytes with sha256:{hasher.hexdigest()} were given for {digest} of {size} bytes"
-                )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
-    _sync_directory(directory)
-
-
-def _sync_directory(path: str) -> None:
-    if sys.platform == "win32":
-        return  # Windows cannot open a directory; its file system journals renames
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(marker: str) -> Iterator[None]:
-    """Hold the layout's lock: the file ``oci-layout``, which is never replaced. Write the marker if it is empty."""
-    descriptor = os.open(marker, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # locks are mandatory on Windows, so lock no byte that is read
-            msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_size == 0:
-            os.write(descriptor, MARKER)
-            os.fsync(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: str, error: OSError) -> DiskError:
-    reason = (error.strerror or str(error)).lower()
-    return DiskError(f"{error.filename or path}: {reason}", hint="check the directory and its owner")
