@@ -31,7 +31,7 @@ def output_file(session: Session, profile: Profile, typed: str, example: str) ->
         what = "a directory" if os.path.isdir(path) else "not a regular file"
         raise DiskError(f"cannot write {absolute}: it is {what}", hint=such_as)
     home = os.path.realpath(session.scope.home.root)
-    if os.path.commonpath([home, path]) == home:
+    if is_inside(path, home):
         raise UsageError(f"-o {typed} is inside the home, where everything is d8-installer's own", hint=such_as)
     if not os.path.isdir(os.path.dirname(path)):
         raise DiskError(
@@ -42,6 +42,14 @@ def output_file(session: Session, profile: Profile, typed: str, example: str) ->
         if os.path.realpath(own) == path or (os.path.exists(path) and _is_same(own, path)):
             raise UsageError(f"-o {typed} would take the place of {own}", hint=such_as)
     return path
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Whether a real path is *directory* or leads into it."""
+    try:
+        return os.path.commonpath([directory, path]) == directory
+    except ValueError:  # on Windows: they are on two drives
+        return False
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.executable import HEAD_BYTES, check_executable
 from d8_installer.model.value import replace
+from d8_installer.ops.output_file import is_inside
 from d8_installer.pipeline.admission import Admission
 from d8_installer.pipeline.change import Applied, Change
 from d8_installer.pipeline.dispensable import Dispensable
@@ -84,13 +85,15 @@ def check_directory(session: Session, directory: str) -> str:
         raise UsageError("--to needs a directory", hint="such as --to ./bin")
     path = os.path.abspath(os.path.join(session.scope.directory, directory))
     home = os.path.realpath(session.scope.home.root)
-    if os.path.commonpath([home, os.path.realpath(path)]) == home:
+    if is_inside(os.path.realpath(path), home):
         raise UsageError(
             f"{path} is inside the home", hint="--to is for plain files elsewhere; leave it out to sync here"
         )
     above = path
-    while not os.path.lexists(above):
+    while not os.path.lexists(above) and above != os.path.dirname(above):
         above = os.path.dirname(above)
+    if not os.path.lexists(above):
+        raise DiskError(f"there is no {above}", hint="name a directory on a drive that is there")
     if not os.path.isdir(above):
         raise DiskError(f"{above} is in the way: it is not a directory", hint="move it away, or name another with --to")
     return path
