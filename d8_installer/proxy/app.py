@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, DiskError
 from d8_installer.model.value import Struct
-from d8_installer.proxy.cache import CHUNK
+from d8_installer.proxy.cache import CHUNK, open_cached
 from d8_installer.proxy.handler import Handler, LayerAnswer, ProxyRequest
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ProxyApp:
     async def _file_chunks(self, path: str, size: int) -> AsyncGenerator[bytes, None]:
         """Yield the first *size* bytes of a file. A thread reads what is not in memory: disks can be slow."""
         try:
-            with open(path, "rb", buffering=0) as file:
+            with open_cached(path) as file:
                 at = 0
                 while at < size:
                     count = min(CHUNK, size - at)

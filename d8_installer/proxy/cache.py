@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from d8_installer.errors import DiskError, MismatchError
 from d8_installer.model.value import Struct
+from d8_installer.store.sharing import patiently
 
 if TYPE_CHECKING:
+    from io import FileIO
+
     from d8_installer.model.digest import Digest
 
 CHUNK = 256 * 1024
-_STALE_SECONDS = 3600.0
 
 
 class _Entry(Struct, frozen=True):
@@ -94,13 +97,13 @@ class LayerCache:
         self._handed_out[path] = time.monotonic()
         try:
             is_verified = self._verify(path, layer, size)
-        except FileNotFoundError:
+        except GONE:
             self._handed_out.pop(path, None)
             return None
         except OSError as error:
             raise DiskError(f"cannot read the cache: {error.strerror}") from error
         if not is_verified:
-            remove_if_there(path)
+            _remove_if_there(path)
             return None
         self._touch(path)
         return path
@@ -118,7 +121,7 @@ class LayerCache:
             return False
         if self._verified.get(path) == state:
             return True
-        with open(path, "rb") as file:
+        with open_cached(path) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != layer.hex:
                 return False
         self._verified[path] = state
@@ -141,7 +144,7 @@ class LayerCache:
         try:
             incoming.file.close()
             state = _state(incoming.path)
-            os.replace(incoming.path, path)
+            patiently(lambda: os.replace(incoming.path, path), path, source=incoming.path, replaces=True)
         except OSError as error:
             raise DiskError(f"cannot write to the cache: {error.strerror}") from error
         self._verified[path] = state
@@ -151,7 +154,7 @@ class LayerCache:
     def abandon(self, incoming: TemporaryLayer) -> None:
         """Remove a temporary file whose layer did not arrive."""
         incoming.file.close()
-        remove_if_there(incoming.path)
+        _remove_if_there(incoming.path)
 
     def evict(self) -> None:
         """Remove the least recently used layers until the rest fits the cap."""
@@ -162,8 +165,7 @@ class LayerCache:
             for entry in entries:
                 if excess <= 0:
                     return
-                if self._handed_out.get(entry.path, fresh) <= fresh:
-                    remove_if_there(entry.path)
+                if self._handed_out.get(entry.path, fresh) <= fresh and _remove_if_there(entry.path):
                     self._verified.pop(entry.path, None)
                     self._handed_out.pop(entry.path, None)
                     excess -= entry.size
@@ -179,7 +181,7 @@ class LayerCache:
 
     def _touch(self, path: str) -> None:
         """Note the use in the access time, also where the mount option noatime is set; mtime stays as it is."""
-        with suppress(FileNotFoundError):
+        with suppress(*GONE):
             os.utime(path, ns=(time.time_ns(), os.stat(path).st_mtime_ns))
 
     def _sweep(self) -> None:
@@ -187,7 +189,7 @@ class LayerCache:
         with os.scandir(self._incoming) as listing:
             old = [item.path for item in listing if time.time() - item.stat().st_mtime > _STALE_SECONDS]
         for path in old:
-            remove_if_there(path)
+            _remove_if_there(path)
         self.evict()
 
 
@@ -197,7 +199,49 @@ def _state(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def remove_if_there(path: str) -> None:
-    """Unlink *path* if it exists."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+# -- files that others rename and remove -----------------------------------------------------------------------
+
+if sys.platform == "win32":
+    import _winapi
+    import msvcrt
+
+    _STALE_SECONDS = 60.0
+    """A file that is being written cannot be removed: only the moment between closing and naming counts."""
+    GONE: tuple[type[OSError], ...] = (FileNotFoundError, PermissionError)
+    """The answers for a file that is gone; one that goes as soon as its last reader closes it is refused."""
+
+    _SHARED = 0x1 | 0x2 | 0x4
+    """FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE."""
+
+    def _open(path: str, flags: int) -> int:
+        """Open a file for reading. Without FILE_SHARE_DELETE nobody could rename or remove it meanwhile.
+
+        The source is "CreateFileW function" at Microsoft.
+        """
+        handle = _winapi.CreateFile(path, _winapi.GENERIC_READ, _SHARED, 0, _winapi.OPEN_EXISTING, 0, 0)
+        return msvcrt.open_osfhandle(handle, flags)
+
+    def _remove_if_there(path: str) -> bool:
+        """Unlink *path* if it exists; return False if another program keeps it open."""
+        with suppress(FileNotFoundError):
+            try:
+                os.unlink(path)
+            except PermissionError:
+                return False
+        return True
+
+else:
+    _STALE_SECONDS = 3600.0
+    GONE = (FileNotFoundError,)
+    _open = os.open
+
+    def _remove_if_there(path: str) -> bool:
+        """Unlink *path* if it exists; return True."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return True
+
+
+def open_cached(path: str) -> FileIO:
+    """Open a file for reading, unbuffered, so that it may be renamed and removed meanwhile."""
+    return open(path, "rb", buffering=0, opener=_open)

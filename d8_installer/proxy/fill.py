@@ -10,13 +10,14 @@ import asyncio
 import hashlib
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, MismatchError, TryAgainError
-from d8_installer.proxy.cache import CHUNK
+from d8_installer.proxy.cache import CHUNK, GONE, open_cached
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
+    from io import FileIO
 
     from d8_installer.model.digest import Digest
     from d8_installer.model.source import Body, LayerRequest, Source
@@ -84,11 +85,11 @@ class Fill:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def _open(self) -> BinaryIO:
+    async def _open(self) -> FileIO:
         """Open the file that arrives. The thread may be ahead of the loop: it has committed or removed the file."""
         for path in (self._temp or "", self._cache.path_of(self._request.layer)):
-            with suppress(FileNotFoundError):
-                return open(path, "rb")
+            with suppress(*GONE):
+                return open_cached(path)
         while not self._ended:
             await self._changed.wait()
         raise self._error or DiskError(f"{self._request.layer} vanished from the cache")

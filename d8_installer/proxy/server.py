@@ -12,10 +12,9 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, cast
 
 from d8_installer.errors import ConfigError
@@ -23,18 +22,19 @@ from d8_installer.model.value import Struct
 from d8_installer.proxy.app import ProxyApp
 from d8_installer.proxy.cache import LayerCache
 from d8_installer.proxy.handler import Handler
+from d8_installer.proxy.own_directory import own_directory
+from d8_installer.proxy.parent import Parent
 from d8_installer.proxy.token_file import TokenFile
 from d8_installer.proxy.upstream import Upstream
 from d8_installer.registry.origin import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from d8_installer.model.source import Source
 
 _STOP_SECONDS = 3.0
 _CUT_SECONDS = 2.0
-_PARENT_POLL_SECONDS = 0.5
 _THREADS_END_SECONDS = 1.0
 _THREADS_POLL_SECONDS = 0.001
 _BLIND_PAUSE_SECONDS = 0.1
@@ -78,12 +78,14 @@ class ServeOptions(Struct, frozen=True, kw_only=True):
 
 
 def serve(options: ServeOptions, open_source: Callable[[str], Source], announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM, SIGINT, SIGHUP or the parent's end; return after a clean stop. Only for the main thread.
+    """Serve until a signal or the parent's end; return after a clean stop. Only for the main thread.
+
+    The signals are SIGTERM, SIGINT and SIGHUP, on Windows Ctrl-C and Ctrl-Break.
 
     *announce* gets ``listening on http://HOST:PORT`` once connections are accepted. ConfigError if the extra is
     missing, the address is not available, or it is not a loopback address and there is no token file.
     """
-    parent = os.getppid()
+    parent = Parent() if options.exit_with_parent else None
     access = None if options.token_file is None else TokenFile.parse(_read(options.token_file))
     host = _address(options.host)
     if access is None and not is_loopback(host):
@@ -93,7 +95,7 @@ def serve(options: ServeOptions, open_source: Callable[[str], Source], announce:
         )
     _check_extra()
     with ExitStack() as stack:
-        cache_dir = options.cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="d8-proxy-"))
+        cache_dir = options.cache_dir or stack.enter_context(own_directory())
         handler = Handler(
             Upstream(lambda: options.registry, open_source), LayerCache(cache_dir, options.cache_bytes), access
         )
@@ -101,26 +103,45 @@ def serve(options: ServeOptions, open_source: Callable[[str], Source], announce:
         port = _port(host, options.port, stack)
         app = ProxyApp(handler, options.log)
         native = _native_threads()
-        asyncio.run(_serve(app, (host, port), announce, parent if options.exit_with_parent else None))
+        asyncio.run(_serve(app, (host, port), announce, parent))
         _let_native_threads_end(native)
 
 
-async def _serve(app: ProxyApp, address: tuple[str, int], announce: Callable[[str], None], parent: int | None) -> None:
+async def _serve(
+    app: ProxyApp, address: tuple[str, int], announce: Callable[[str], None], parent: Parent | None
+) -> None:
     server, stopping = _server(app, *address), asyncio.Event()
+    with _signals(stopping):
+        serving = asyncio.create_task(server.serve())
+        watching = asyncio.create_task(_watch(parent, stopping))
+        told = asyncio.create_task(stopping.wait())
+        try:
+            await _greet(address, announce, serving)
+            await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+            server.stop()
+            await _end(serving, app)
+        finally:
+            for task in (watching, told, serving):
+                task.cancel()
+
+
+@contextmanager
+def _signals(stopping: asyncio.Event) -> Iterator[None]:
+    """Set *stopping* at a signal while the context lasts."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
-        loop.add_signal_handler(number, stopping.set)
-    serving = asyncio.create_task(server.serve())
-    watching = asyncio.create_task(_watch(parent, stopping))
-    told = asyncio.create_task(stopping.wait())
-    try:
-        await _greet(address, announce, serving)
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        server.stop()
-        await _end(serving, app)
-    finally:
-        for task in (watching, told, serving):
-            task.cancel()
+    if sys.platform == "win32":
+        # The loop has no signals of its own there, but wakes up for Python's.
+        def stop(_number: int, _frame: object) -> None:
+            loop.call_soon_threadsafe(stopping.set)
+
+        with ExitStack() as before:
+            for number in (signal.SIGINT, signal.SIGBREAK):
+                before.callback(signal.signal, number, signal.signal(number, stop))
+            yield
+    else:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, stopping.set)
+        yield
 
 
 async def _end(serving: asyncio.Task[None], app: ProxyApp) -> None:
@@ -203,14 +224,9 @@ async def _greet(address: tuple[str, int], announce: Callable[[str], None], serv
     raise ConfigError(f"cannot listen on {host}:{port}")
 
 
-async def _watch(parent: int | None, stopping: asyncio.Event) -> None:
-    """Set *stopping* once *parent*, the process that started this one, is no longer its parent.
-
-    PR_SET_PDEATHSIG is not used: only Linux has it, and it fires when the *thread* that started this process ends.
-    """
-    while parent is not None and os.getppid() == parent:
-        await asyncio.sleep(_PARENT_POLL_SECONDS)
+async def _watch(parent: Parent | None, stopping: asyncio.Event) -> None:
     if parent is not None:
+        await parent.ended()
         stopping.set()
 
 

@@ -150,6 +150,25 @@ def test_a_temporary_cache_is_gone_afterwards(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_next_proxy_removes_the_cache_of_a_killed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "d8-proxy-unmarked").mkdir()
+    with proxy() as living:
+        with proxy() as killed:
+            killed.ask(V1)
+            killed.process.kill()
+        (living_cache,) = (path.parent for path in tmp_path.glob("*/mutex") if not list(path.parent.glob("sha256/*")))
+        for mutex in tmp_path.glob("*/mutex"):
+            os.utime(mutex, (0, 0))
+        with proxy() as new:
+            kept = {path.name for path in tmp_path.iterdir()}
+            assert {living_cache.name, "d8-proxy-unmarked"} < kept
+            assert len(kept) == 3
+            new.stop()
+        living.stop()
+    assert [path.name for path in tmp_path.iterdir()] == ["d8-proxy-unmarked"]
+
+
 @pytest.mark.parametrize("exit_with_parent", [True, False])
 def test_it_ends_with_its_parent(exit_with_parent: bool) -> None:
     options = json.dumps({"exit_with_parent": exit_with_parent})
