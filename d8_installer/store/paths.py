@@ -265,13 +265,14 @@ class ProfilePaths:
 
 def refuse_long_home(home: Home) -> None:
     """Raise a ConfigError if a path below the home could be longer than Windows allows."""
-    length = len(home.root.encode("utf-16-le", "surrogatepass")) // 2
-    if sys.platform == "win32" and length > LONGEST_HOME:
-        raise ConfigError(
-            f"the path of the home {home.root} has {length} characters, and {LONGEST_HOME} are the most that work on "
-            "Windows",
-            hint="choose a home with a shorter path, with --home DIR",
-        )
+    if sys.platform == "win32":
+        length = sum(2 if ord(char) > 0xFFFF else 1 for char in home.root)
+        if length > LONGEST_HOME:
+            raise ConfigError(
+                f"the path of the home {home.root} has {length} characters, and {LONGEST_HOME} are the most that work "
+                "on Windows",
+                hint="choose a home with a shorter path, with --home DIR",
+            )
 
 
 def linked_bin(paths: ProfilePaths) -> str:
