@@ -22,7 +22,7 @@ from tests.images import executable
 from tests.person import Person
 
 ROOT = Path(__file__).resolve().parent.parent
-_NAMES = ("architecture", "install", "commands", "hooks", "lock", "merging", "shells", "homes")
+_NAMES = ("architecture", "install", "commands", "hooks", "lock", "merging", "shells", "homes", "windows")
 PAGES = ("README.md", *(f"docs/{page}.md" for page in _NAMES))
 
 

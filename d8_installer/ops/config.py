@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError, DiskError, DocumentError, NotAllowedError, UsageError
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 _PATHS = frozenset(["ca_file", "client_cert", "client_key", "token_file"])
 _LISTS_OF_PATHS = frozenset(["environments", "safe_directories"])
+_NOT_ON_WINDOWS = {
+    "gate": "there is no gate on Windows: only what `d8-installer run` starts is checked",
+    "layout": "nothing is laid out on Windows, because that needs symbolic links",
+    "safe_directories": "nobody's files are refused on Windows, so this setting has no effect",
+}
+"""What these settings mean there, where they are kept for a configuration that is used on several systems."""
 
 
 class Settings(Struct, frozen=True):
@@ -81,7 +88,9 @@ def change(session: Session, key: str, value: str | None) -> Settings:
     """
     stored = None if value is None else absolute(key, value, session.scope.directory)
     made = change_to(session, key, lambda _before: stored)
-    if key == "gate":
+    if sys.platform == "win32" and key in _NOT_ON_WINDOWS:
+        session.reporter.note(_NOT_ON_WINDOWS[key])
+    elif key == "gate":
         _tell_of_gate(session, made)
     return made
 

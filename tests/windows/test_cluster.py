@@ -156,6 +156,7 @@ def test_settings_that_an_editor_of_windows_saved(user: WindowsUser) -> None:
     user.ok("config", "set", "ca_file", r".\roots.pem")
     kept = (folder / "config.toml").read_bytes().decode()
     assert kept == f"retention = 3\r\nca_file = {json.dumps(user.profile + chr(92) + 'roots.pem')}\r\n"
+    assert "there is no gate on Windows" in user.ok("config", "set", "gate", "*").err
     (folder / "config.toml").write_bytes(kept.encode("utf-16"))
     assert "config.toml is UTF-16 text" in user.ends(78, "config", "get", "ca_file").err
 
