@@ -12,6 +12,7 @@ from d8_installer.model.address import PATH_SCHEMES, hides, shown
 from d8_installer.model.config import Config, with_setting
 from d8_installer.model.value import Struct
 from d8_installer.store import documents, fs, status
+from d8_installer.store.flock import REMOVED_WHILE_HELD
 from d8_installer.store.paths import absent_directories
 
 if TYPE_CHECKING:
@@ -152,13 +153,19 @@ def _locked(session: Session) -> Iterator[None]:
         else:
             note_directories(session)
         mutex = f"{session.scope.config_file}.mutex"
-        with fs.exclusive(mutex, session.profiles.wait_policy.for_moments()):
+        with contextlib.ExitStack() as held:
+            if not REMOVED_WHILE_HELD:
+                held.callback(_remove_unused, mutex)
+            held.enter_context(fs.exclusive(mutex, session.profiles.wait_policy.for_moments()))
+            if REMOVED_WHILE_HELD:
+                held.callback(_remove_unused, mutex)
             fs.sweep(*os.path.split(session.scope.config_file))
-            try:
-                yield
-            finally:
-                with contextlib.suppress(DiskError):  # Windows removes no open file; the next command reuses it
-                    fs.remove(mutex)
+            yield
+
+
+def _remove_unused(mutex: str) -> None:
+    with contextlib.suppress(DiskError):  # the next command reuses it
+        fs.remove_unless_used(mutex)
 
 
 def note_directories(session: Session) -> None:

@@ -174,7 +174,10 @@ print(json.dumps(result))
 
 
 def test_what_killed_commands_left_goes(user: WindowsUser) -> None:
-    """Nothing stays in ``incoming``; a run that failed is removed once; bytes that have another name are not freed."""
+    """Nothing stays in ``incoming``, and no lock of the settings; a run that failed is removed once.
+
+    Bytes that have another name are not counted as freed.
+    """
     user.publish("alpha", "v1.0.0")
     user.publish("beta", "v2.0.0")
     user.ok("install", "alpha")
@@ -185,6 +188,8 @@ def test_what_killed_commands_left_goes(user: WindowsUser) -> None:
     (user.data / "arriving" / f"{'0' * 64}.mutex").write_bytes(b"")
     user.ok("install", "beta")
     assert below(user.data / "incoming") == below(user.data / "arriving") == []
+    user.ok("config", "set", "retention", "5")
+    assert below(user.path("AppData/Roaming/d8-installer")) == ["config.toml", "d8.toml"]
     user.ends(69, "run", "nosuch")
     removed = user.json("gc", "--keep", "1")
     assert sorted(one["kind"] for one in removed["removed"]) == ["generation", "run"]
