@@ -50,6 +50,8 @@ def run(arguments: Sequence[str]) -> int:
         _open_what_was_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _REFUSING:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or pipe that has no such character
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.platform == "win32":
+        sys.stdout.reconfigure(newline="\n")  # the same bytes as on POSIX: the bash of Git evaluates them
     screen = Screen.of_process()
     _hide_typed(typed, screen)
     return _closed(screen, _guarded(typed, screen))

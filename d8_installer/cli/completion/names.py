@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import D8Error
 from d8_installer.pipeline.profile_choice import ProfileChoice
 from d8_installer.store import fs
+from d8_installer.store.switch import switch_for_this_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from d8_installer.model.profile import ProfileKind
+    from d8_installer.store.paths import ProfilePaths
 
 _KINDS: Mapping[str, ProfileKind] = {"--user": "user", "--project": "project", "--global": "system"}
 _LIMIT = 16 << 20
@@ -34,7 +37,7 @@ def names(words: Sequence[str], environ: Mapping[str, str], directory: str) -> l
     try:
         place = choice.find_home()
         profile = choice.find_profile(lambda: place, default="user" if verb.is_for_user else None)
-        return sorted(set(_placed(place.profile(profile.directory).current, verb.completes)))
+        return sorted(set(_placed(place.profile(profile.directory), verb.completes)))
     except (D8Error, ValueError, LookupError, TypeError):
         return []
 
@@ -54,6 +57,8 @@ def _unquoted(value: str, environ: Mapping[str, str]) -> str:
     """Return what a shell makes of a plain word: bash and zsh pass on what was typed."""
     import shlex
 
+    if "\\" in value and sys.platform == "win32":  # PowerShell passes values on
+        return value
     try:
         value = "".join(shlex.split(value))
     except ValueError:
@@ -62,10 +67,14 @@ def _unquoted(value: str, environ: Mapping[str, str]) -> str:
     return home + value[1:] if value == "~" or value.startswith("~/") else value
 
 
-def _placed(current: str, kind: str) -> Iterator[str]:
-    if kind == "binaries":
-        yield from fs.list_directory(os.path.join(current, "bin"))
+def _placed(paths: ProfilePaths, kind: str) -> Iterator[str]:
+    number = switch_for_this_system().active(paths)
+    if number is None:
         return
-    record = fs.read(os.path.join(current, "generation.json"), limit=_LIMIT)
+    if kind == "binaries":
+        for name in fs.list_directory(os.path.join(paths.generation(number), "bin")):
+            yield name.removesuffix(".exe") if sys.platform == "win32" else name
+        return
+    record = fs.read(paths.record(number), limit=_LIMIT)
     for row in json.loads(record)["binaries"] if record is not None else ():
         yield row["image"].rpartition("/")[2]
