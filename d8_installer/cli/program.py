@@ -50,7 +50,12 @@ def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
     before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
     try:
-        code = subprocess.Popen(command, env=environ).wait()
+        process = subprocess.Popen(command, env=environ)
+        if sys.platform == "win32":
+            from d8_installer.cli.windows_job import end_with_this_process
+
+            end_with_this_process(process)
+        code = process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

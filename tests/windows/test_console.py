@@ -11,6 +11,7 @@ import pytest
 from tests.terminal import Terminal
 from tests.windows.machine import PROGRAM, SECONDS
 from tests.windows.prefix import wine_environment
+from tests.windows.started import started
 from tests.windows.user import WindowsUser
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def test_a_name_with_exe_is_the_name(user: WindowsUser) -> None:
     assert user.ok("run", "alpha.exe", "--", "args", "x").out == "alpha v1.0.0\n"  # the -- is the program's
     assert user.ok("run", "alpha.exe", "args", "x.exe").out == "x.exe\n"
     assert "v1.1.0" in user.ok("versions", "alpha.exe").out
+    assert user.ok("__names", "which").stdout == b"alpha\n"  # for completion scripts
     user.ok("uninstall", "alpha.exe")
 
 
@@ -97,7 +99,11 @@ import os, signal, sys, threading
 from d8_installer.cli.context import Terminated, end_cleanly
 from d8_installer.cli.program import wait_for
 from d8_installer.cli.screen import Screen
-threading.Timer(0.2, signal.raise_signal, [signal.SIGBREAK]).start()
+def press():
+    while signal.getsignal(signal.SIGBREAK) is signal.SIG_DFL:
+        pass
+    signal.raise_signal(signal.SIGBREAK)
+threading.Thread(target=press).start()
 print(wait_for([sys.executable, "-c", "import sys, time; time.sleep(1); sys.exit(3)"], os.environ))
 end_cleanly(Screen.of_process())
 try:
@@ -106,6 +112,13 @@ except Terminated as ended:
     print(ended.number == signal.SIGBREAK)
 """
     assert windows.python(code).out.split() == ["3", "True"]
+
+
+def test_a_program_ends_with_the_command_that_runs_it(user: WindowsUser) -> None:
+    """Else whoever ends ``d8-installer.exe`` leaves the program behind; on POSIX the two are one process."""
+    user.publish("alpha", "v1.0.0")
+    with started(user, [PROGRAM, "-q", "run", "alpha", "catch"]) as running:
+        running.kill()  # comes back when the program has ended, too
 
 
 # -- hints -------------------------------------------------------------------------------------------------------------
