@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.store import fs
+from d8_installer.store.flock import WaitPolicy, say_nothing
 from tests.command import Completed, ended
 from tests.faults.scenarios import leftovers
 from tests.images import add_image, executables, host_platform
@@ -99,3 +102,55 @@ def test_a_damaged_stored_file_is_mended_under_all_its_names(person: WithoutLink
     person.ok("verify", "--fix")
     assert person.says("tool").split()[0] == "v2.0.0"
     person.ok("verify")
+
+
+def test_a_lost_path_entry_is_made_again(person: WithoutLinks) -> None:
+    for words in (("sync",), ("verify", "--fix")):
+        shutil.rmtree(person.bin)
+        assert "tool" in person.fails(76, "verify").err
+        person.ok(*words)
+        assert person.says("tool").split()[0] == "v2.0.0"
+        person.ok("verify")
+
+
+def test_a_file_of_others_in_the_path_entry_is_reported_and_stays(person: WithoutLinks) -> None:
+    theirs = person.bin / "theirs"
+    theirs.write_text("theirs")
+    for words in (("verify",), ("verify", "--fix")):
+        done = person.fails(76, *words)
+        assert str(theirs) in done.err
+        assert "move it away" in done.err
+    person.ok("install", "tool==3.0.0")
+    person.ok("rollback")
+    assert "not d8-installer's" in person.ok("self", "uninstall", "--yes").out
+    assert [path for path in person.data.rglob("*") if path.is_file()] == [theirs]
+
+
+def test_a_file_of_others_is_not_replaced(person: WithoutLinks) -> None:
+    add_image(str(person.source), "other", "v1.0.0", executables("v1.0.0", host_platform()))
+    theirs = person.bin / "other"
+    theirs.write_text("theirs")
+    assert f"{theirs} is in the way" in person.fails(73, "install", "other").err
+    assert theirs.read_text() == "theirs"
+    theirs.unlink()
+    person.ok("install", "other")
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("which", "tool"), ("history",), ("doctor",), ("run", "tool"), ("verify",)]
+)
+def test_a_reading_command_finishes_a_cut_switch(person: WithoutLinks, words: tuple[str, ...]) -> None:
+    (person.user / "current" / "journal.json").write_text('{"to": 1}')
+    (person.bin / "tool").unlink()
+    person.ok(*words)
+    assert person.says("tool").split()[0] == "v1.0.0"
+    assert not (person.user / "current" / "journal.json").exists()
+
+
+def test_a_reading_command_leaves_a_switch_to_the_process_that_is_at_work(person: WithoutLinks) -> None:
+    journal = person.user / "current" / "journal.json"
+    journal.write_text('{"to": 1}')
+    for mutex in (person.user / "mutex", person.data / "switching.mutex"):
+        with fs.exclusive(str(mutex), WaitPolicy(say_nothing)):
+            person.ok("list")
+        assert journal.exists()
