@@ -23,10 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def console() -> NoReturn:
-    """Do the same for a console script, whose own name is the binary's."""
-    name = os.path.basename(sys.argv[0])
-    binary = name[: -len(".exe")] if name.lower().endswith(".exe") else name.removesuffix("-script.py")
-    main(["-", binary, *sys.argv])
+    """Do the same for a console script, whose own name is the binary's.
+
+    A person may type that name in capitals on Windows, and the script may have cut off its ``.exe``.
+    """
+    name = os.path.basename(sys.argv[0]).lower()
+    main(["-", name.removesuffix(".exe").removesuffix("-script.py"), *sys.argv])
 
 
 if __name__ == "__main__":

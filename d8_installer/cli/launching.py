@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d8_installer.cli.screen import Screen
-    from d8_installer.ops.first_run import Launch
+    from d8_installer.ops.ready_launch import Launch
 
 
 class _FirstRun(Talk):
@@ -39,7 +39,7 @@ def execute(arguments: Sequence[str], environ: Mapping[str, str], screen: Screen
             "launch needs REQUEST BINARY ARGV0 ARGS…", hint="it is for launchers; type `d8-installer run NAME`"
         )
     request, binary, argv0, *rest = arguments
-    from d8_installer.ops.first_run import Launch, environment_of, find_ready
+    from d8_installer.ops.ready_launch import Launch, environment_of, find_ready
 
     launch = Launch(request=request, binary=binary, argv0=argv0, prefix=environment_of(argv0))
     path = find_ready(launch, environ) or _provide(launch, environ, screen)

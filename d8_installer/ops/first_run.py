@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConflictError, DiskError, DocumentError
@@ -17,40 +16,28 @@ from d8_installer.model.plan import Link
 from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import LENIENT, KeptRequests, Wanted
 from d8_installer.model.value import Struct, replace
+from d8_installer.ops.ready_launch import find_request, place_of, project_of, requested_file
 from d8_installer.pipeline.apply import apply
 from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.contested import UnmetRequest, refuse_contested_verifiers, unmet_requests
-from d8_installer.pipeline.ownership import refuse_program_of_another
 from d8_installer.pipeline.plugin_search import default_roots
 from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
 from d8_installer.pipeline.scope import Options
-from d8_installer.plugin.discovery import scan
-from d8_installer.plugin.environments import Environment, environments, libraries_of, prefix_of
-from d8_installer.plugin.launcher import PROFILE_LINK
+from d8_installer.plugin.environments import environments
 from d8_installer.store import documents, home_state
-from d8_installer.store.generations import file_name
-from d8_installer.store.paths import Home, ProfilePaths, chosen_home, default_home, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.requirement import Request, Requirement
+    from d8_installer.model.requirement import Requirement
+    from d8_installer.ops.ready_launch import Launch
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.requesters import Requesters
     from d8_installer.pipeline.session import Session
     from d8_installer.plugin.discovery import DiscoveredPlugin
-
-
-class Launch(Struct, frozen=True, kw_only=True):
-    """A launcher's call: the hash of its request (or ``-``), its binary, its ``argv[0]``, its environment's prefix."""
-
-    request: str
-    binary: str
-    argv0: str
-    prefix: str
 
 
 class Provided(Struct, frozen=True):
@@ -67,43 +54,16 @@ class LaunchSession(Struct, frozen=True):
     directory: str
 
 
-def environment_of(argv0: str) -> str:
-    """Return the prefix of the environment that a launcher is in, which may be a user site; else that of this Python.
-
-    The two differ if the launcher had to use the d8-installer on PATH.
-    """
-    prefix = prefix_of(os.path.realpath(argv0))
-    return prefix if any(libraries_of(prefix)) else sys.prefix
-
-
-def find_ready(launch: Launch, environ: Mapping[str, str]) -> str | None:
-    """Return the file if it is already in place: another first run was faster, or the launcher has no warm path.
-
-    If the file is another user's, raise NotAllowedError.
-    """
-    if len(launch.request) != 64 or not launch.request.isalnum():
-        return None
-    place = _place(launch, environ)
-    run = place.home.run(launch.request)
-    config_file = partial(settings_file, place.home, chosen_home(None, environ), environ)
-    for paths in (place.profile, run):
-        path = _requested_file(paths, launch.request, launch.binary)
-        if os.access(path, os.X_OK):
-            refuse_program_of_another(place.home, environ, config_file, path)
-            return path
-    return None
-
-
 def session_for(launch: Launch, environ: Mapping[str, str], directory: str) -> LaunchSession:
     """Return the session for the project that the launcher's environment is linked to, or for the user's profile.
 
     The link determines the home as well, whatever the variables say now.
     """
-    place = _place(launch, environ)
+    place = place_of(launch, environ)
     if os.path.basename(place.profile.root) == "user":
         return LaunchSession(Options(profile="user"), directory)
     options = Options(profile="project", home=place.home.root)
-    return LaunchSession(options, _project_of(place.profile) or directory)
+    return LaunchSession(options, project_of(place.profile) or directory)
 
 
 def provide(session: Session, launch: Launch) -> Provided:
@@ -112,7 +72,7 @@ def provide(session: Session, launch: Launch) -> Provided:
     If the plugin's request conflicts with others in the profile, its image is resolved outside the profile, under
     ``runs/``. If the environment has no such plugin, raise DocumentError.
     """
-    offer = _find(launch)
+    offer = find_request(launch)
     plugin, request = offer.plugin, offer.request
     with session.profiles.writing(session.profiles.find(), frozen=True) as workspace:
         _remember(session, workspace, launch.prefix)
@@ -127,7 +87,7 @@ def provide(session: Session, launch: Launch) -> Provided:
             )
     if apart is not None:
         return _provide_apart(session, apart, launch.binary)
-    path = _requested_file(workspace.generations.paths, request.hash.hex, launch.binary)
+    path = requested_file(workspace.generations.paths, request.hash.hex, launch.binary)
     if os.path.exists(path):
         return Provided(path, _summary(plugin, applied))
     for problem in applied.left_out:
@@ -144,7 +104,7 @@ def _provide_apart(session: Session, apart: UnmetRequest, binary: str) -> Provid
     from d8_installer.pipeline.plugin_runs import provide_separately
 
     run = provide_separately(session, apart, binary)
-    path = _requested_file(run.paths, apart.request.hash.hex, binary)
+    path = requested_file(run.paths, apart.request.hash.hex, binary)
     return Provided(path if os.path.exists(path) else run.path, f"{apart.why}; it runs apart from your profile")
 
 
@@ -153,32 +113,6 @@ def _without(plugin: DiscoveredPlugin, requests: tuple[UnmetRequest, ...]) -> Di
     contested_requests = {one.request for one in requests}
     kept = tuple(request for request in plugin.manifest.requests if request not in contested_requests)
     return replace(plugin, manifest=replace(plugin.manifest, requests=kept))
-
-
-class _PluginRequest(Struct, frozen=True):
-    """A request, and the plugin that ships it."""
-
-    plugin: DiscoveredPlugin
-    request: Request
-
-
-def _find(launch: Launch) -> _PluginRequest:
-    """Return the launcher's plugin and request, by the request's hash, or by the binary if the manifest was edited."""
-    read = scan([Environment(launch.prefix, "launcher's", tuple(libraries_of(launch.prefix)))])
-    offers = [
-        _PluginRequest(plugin, request)
-        for plugin in read.plugins
-        for request in plugin.manifest.requests
-        if launch.binary in dict(request.binaries)
-    ]
-    exact = [offer for offer in offers if offer.request.hash.hex == launch.request]
-    if offers:
-        return (exact or offers)[0]
-    for broken in read.broken:
-        raise broken.error
-    raise DocumentError(
-        f"no plugin in {launch.prefix} asks for {launch.binary[:100]!r}", hint="reinstall the plugin that ships it"
-    )
 
 
 def _change(session: Session, workspace: Workspace, requesters: Requesters, plugin: DiscoveredPlugin) -> Change:
@@ -265,33 +199,3 @@ def _summary(plugin: DiscoveredPlugin, applied: Applied) -> str:
     new = [step.placement for step in links if step.replaces != step.placement.version]
     placed = [f"{placement.binary} {placement.version}" for placement in new]
     return f"installed {', '.join(placed)} for {plugin.name}" if placed else ""
-
-
-class _Place(Struct, frozen=True):
-    """A home and a profile in it."""
-
-    home: Home
-    profile: ProfilePaths
-
-
-def _place(launch: Launch, environ: Mapping[str, str]) -> _Place:
-    """Return the home and the profile that the launcher's warm path uses, by the same rule."""
-    link = os.path.join(launch.prefix, PROFILE_LINK)
-    if not os.path.islink(launch.argv0) and os.path.islink(link):
-        profile = ProfilePaths(os.path.realpath(link))
-        home = Home(os.path.dirname(os.path.dirname(profile.root)))
-        if os.path.isfile(home.schema) and _project_of(profile) is not None:
-            return _Place(home, profile)
-    home = Home(chosen_home(None, environ) or default_home(environ))
-    return _Place(home, home.profile("user"))
-
-
-def _project_of(profile: ProfilePaths) -> str | None:
-    project = home_state.load_project(profile)
-    return project if project is not None and os.path.isfile(os.path.join(project, "d8.toml")) else None
-
-
-def _requested_file(profile: ProfilePaths, request: str, binary: str) -> str:
-    """Return the path of *binary* in the active generation, for the request with this hash."""
-    name = file_name(binary, ".exe" if sys.platform == "win32" else "")
-    return os.path.join(profile.request(request), name)

@@ -33,6 +33,7 @@ from d8_installer.store import fs, home_state, inventory
 from d8_installer.store.flock import REMOVED_WHILE_HELD
 from d8_installer.store.os_errors import file_in_use
 from d8_installer.store.paths import config_directory, known_home_directory, shared_directories
+from d8_installer.store.profile_link import named_profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -254,9 +255,10 @@ def _profile_links(session: Session) -> Iterator[str]:
             environments += [root.path for root in project_roots(session.scope.environ, profile.project)]
         for environment in environments:
             link = os.path.join(environment, PROFILE_LINK)
-            if link not in seen and os.path.islink(link):
+            named = None if link in seen else named_profile(link)
+            if named is not None:
                 seen.add(link)
-                if os.path.dirname(os.path.realpath(link)) == profiles:
+                if os.path.dirname(os.path.realpath(named)) == profiles:
                     yield link
 
 

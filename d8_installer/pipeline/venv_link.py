@@ -1,4 +1,4 @@
-"""The link in a project's environment by which launchers find the project's profile instead of the user's."""
+"""Which environments get the link by which launchers find a project's profile instead of the user's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from d8_installer.plugin.environments import environments
 from d8_installer.plugin.launcher import PROFILE_LINK
 from d8_installer.store import fs, home_state
 from d8_installer.store.paths import ProfilePaths
+from d8_installer.store.profile_link import forget_profile, name_profile, named_profile
 
 if TYPE_CHECKING:
     from d8_installer.pipeline.profile_access import Workspace
@@ -32,8 +33,9 @@ def link_environments(session: Session, workspace: Workspace, requesters: Reques
     mine = (os.path.join(os.path.realpath(project), ""), profile)
     chosen = {e.path for p in requesters.plugins if _may_link(e := p.distribution.environment, *mine)}
     for environment in (*chosen, *(_without_plugins(requesters, chosen) if prune else ())):
+        change = name_profile if environment in chosen else forget_profile
         try:
-            _relink(os.path.join(environment, PROFILE_LINK), profile, wanted=environment in chosen)
+            change(os.path.join(environment, PROFILE_LINK), profile)
         except DiskError as error:
             session.reporter.warn(f"launchers in {environment} will not find this project: {error}")
 
@@ -45,8 +47,7 @@ def _may_link(environment: Environment, inside: str, profile: str) -> bool:
     """
     if os.path.realpath(environment.path).startswith(inside) or environment.manager == GIVEN:
         return True
-    link = os.path.join(environment.path, PROFILE_LINK)
-    return environment.manager == REMEMBERED and os.path.islink(link) and os.readlink(link) == profile
+    return environment.manager == REMEMBERED and named_profile(os.path.join(environment.path, PROFILE_LINK)) == profile
 
 
 def _drop_dead(session: Session, requesters: Requesters) -> None:
@@ -54,9 +55,10 @@ def _drop_dead(session: Session, requesters: Requesters) -> None:
     found = {environment.path for environment in environments(requesters.roots)}
     for place in sorted(found | {root.path for root in requesters.roots if not root.many}):
         link = os.path.join(place, PROFILE_LINK)
-        if not os.path.islink(link):
+        named = named_profile(link)
+        if named is None:
             continue
-        profile = ProfilePaths(os.path.realpath(link))
+        profile = ProfilePaths(os.path.realpath(named))
         ours = os.path.dirname(profile.root) == os.path.dirname(session.scope.home.profile("user").root)
         project = home_state.load_project(profile)
         if ours and (project is None or not os.path.isfile(os.path.join(project, "d8.toml"))):
@@ -67,11 +69,3 @@ def _without_plugins(requesters: Requesters, chosen: set[str]) -> set[str]:
     """Return the environments without plugins, and those without a library: PDM leaves one like that."""
     real = {os.path.realpath(environment) for environment in chosen}
     return {root.path for root in requesters.roots if os.path.realpath(root.path) not in real}
-
-
-def _relink(link: str, profile: str, *, wanted: bool) -> None:
-    found = fs.read_link(link)
-    if wanted and found != profile:
-        fs.replace_link(profile, link)
-    elif not wanted and found == profile:
-        fs.remove(link)

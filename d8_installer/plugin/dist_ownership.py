@@ -120,7 +120,7 @@ def _claims(wanted: Sequence[str], directories: Iterable[str]) -> Mapping[str, s
     names = {os.path.basename(directory).casefold().encode() for directory in wanted}
     claimed: dict[str, str] = {}
     for own in directories:
-        file = f"{own}/{RECORD}"
+        file = os.path.join(own, RECORD)
         raw = read_file(file, MAX_RECORD)
         if raw is None:
             if os.path.lexists(file):

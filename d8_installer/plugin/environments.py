@@ -16,6 +16,9 @@ ACTIVE = "active"
 """The manager of the environment that VIRTUAL_ENV names."""
 _MAX_SETTINGS = 1 << 16
 _LIBRARY_NAMES = ("site-packages", "dist-packages")
+_WINDOWS_LIBRARIES = (("Lib", "site-packages"), ("site-packages",))
+"""An environment's library on Windows, and that of a user site."""
+_PROGRAM_DIRECTORIES = ("scripts", "bin")
 # In the order of `sys.path`: Debian's /usr/local comes before /usr, Fedora's lib64 before lib.
 _LIBRARY_PARENTS = tuple(dict.fromkeys((os.path.join("local", "lib"), sys.platlibdir, "lib", "lib64")))
 
@@ -47,10 +50,13 @@ def user_roots(environ: Mapping[str, str], home: str, prefix: str) -> list[Root]
 
     For pipx: PIPX_HOME, its default, its fallback, its global home. For uv: UV_TOOL_DIR, or its default.
     """
+    if sys.platform == "win32":  # where pip, pipx and uv do not look at HOME
+        home = environ.get("USERPROFILE") or home
     data = _data_directory(environ, home)
     roots = [Root(os.path.join(base, "venvs"), "pipx", many=True) for base in _pipx_homes(environ, home, data)]
     roots += [Root(path, "uv tool", many=True) for path in _uv_tools(environ, home, data)]
-    roots.append(Root(_user_base(environ, home), "user site"))
+    # On Windows each version of Python has a prefix of its own in the base (sysconfig's scheme nt_user).
+    roots.append(Root(_user_base(environ, home), "user site", many=sys.platform == "win32"))
     roots.append(Root(prefix, "d8-installer's own"))
     if active := environ.get("VIRTUAL_ENV"):
         roots.append(Root(os.path.abspath(active), ACTIVE))
@@ -92,7 +98,12 @@ def watched(roots: Iterable[Root], found: Iterable[Environment]) -> list[str]:
 def prefix_of(path: str) -> str:
     """Return the environment that *path* means: *path* itself, or the environment of a Python (``bin/python``)."""
     path = os.path.abspath(path)
-    return os.path.dirname(os.path.dirname(path)) if os.path.isfile(path) else path
+    if not os.path.isfile(path):
+        return path
+    directory, _ = os.path.split(path)
+    if sys.platform == "win32" and os.path.basename(directory).lower() not in _PROGRAM_DIRECTORIES:
+        return directory  # outside of virtual environments, Python lies beside Lib there
+    return os.path.dirname(directory)
 
 
 def libraries_of(prefix: str) -> Iterator[str]:
@@ -100,10 +111,11 @@ def libraries_of(prefix: str) -> Iterator[str]:
 
     *prefix* may be such a directory itself.
     """
-    windows = os.path.join(prefix, "Lib", "site-packages")
-    if sys.platform == "win32" and os.path.isdir(windows):
-        yield windows
-        return
+    if sys.platform == "win32":
+        for names in _WINDOWS_LIBRARIES:
+            if os.path.isdir(library := os.path.join(prefix, *names)):
+                yield library
+                return
     anything = False
     for parent in _LIBRARY_PARENTS:
         base = os.path.join(prefix, parent)
@@ -161,8 +173,10 @@ def _pipx_homes(environ: Mapping[str, str], home: str, data: str) -> list[str]:
     else:
         defaults = [os.path.join(data, "pipx")]
     chosen = [_expanded(environ["PIPX_HOME"], home)] if environ.get("PIPX_HOME") else []
-    everyone = _expanded(environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx", home)
-    return [*chosen, *defaults, os.path.join(home, ".local", "pipx"), everyone]
+    homes = [*chosen, *defaults, os.path.join(home, ".local", "pipx")]
+    if sys.platform != "win32":  # where pipx has no --global
+        homes.append(_expanded(environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx", home))
+    return homes
 
 
 def _uv_tools(environ: Mapping[str, str], home: str, data: str) -> list[str]:
@@ -184,6 +198,6 @@ def _user_base(environ: Mapping[str, str], home: str) -> str:
 
 
 def _expanded(path: str, home: str) -> str:
-    if path == "~" or path.startswith("~/"):
+    if path == "~" or path.startswith(("~/", f"~{os.sep}")):
         path = home + path[1:]
     return os.path.abspath(path)

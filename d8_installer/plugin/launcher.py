@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from d8_installer.model.digest import Digest
 
 PROFILE_LINK = ".d8-profile"
-"""The link in a project's virtual environment that leads to the directory of its profile."""
+"""The link in a project's virtual environment that leads to the directory of its profile (`store.profile_link`)."""
 HEAD_BYTES = 256
 """As much of a file as ``read_launcher`` needs."""
 _START = b"#!/bin/sh\n# d8-installer launcher: "

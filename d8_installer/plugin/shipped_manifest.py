@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError
@@ -158,12 +159,32 @@ def _work_trees(distribution: Distribution) -> Iterator[str]:
         name = line.split(",")[0].strip('"')
         if name.endswith(".pth") and "/" not in name:
             raw = read_file(os.path.join(distribution.library, name), MAX_SMALL) or b""
-            for path in raw.decode("utf-8", "replace").splitlines():
+            for path in _text_of_pth(raw).splitlines():
                 if path and not path.startswith(("import ", "import\t", "#")):
                     yield os.path.join(distribution.library, path.strip())
     url = direct_url(distribution.directory).get("url")
     if isinstance(url, str) and url.startswith("file://"):
-        from urllib.parse import unquote, urlsplit
-
-        source = unquote(urlsplit(url).path)
+        source = _path_of(url)
         yield from (source, os.path.join(source, "src"))
+
+
+def _text_of_pth(raw: bytes) -> str:
+    """Return a ``.pth`` file's text as Python's ``site`` reads it: UTF-8, else in the encoding of the system."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        import locale
+
+        return raw.decode(locale.getencoding(), "replace")
+
+
+def _path_of(url: str) -> str:
+    """Return the path of a ``file:`` URL. On Windows a drive follows the slash, and a host is a server (RFC 8089)."""
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if sys.platform == "win32":
+        server = parts.netloc.removeprefix("localhost")
+        path = os.path.normpath(f"//{server}{path}" if server else path[path[2:3] == ":" :])
+    return path
