@@ -8,6 +8,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -301,6 +302,7 @@ def test_an_image_whose_binary_could_not_have_its_name_is_refused(
     assert caught.value.hint == "publish it under another name"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such file can be made there")
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

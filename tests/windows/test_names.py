@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import images
 from tests.windows import programs
 
 if TYPE_CHECKING:
@@ -15,12 +16,18 @@ NULL = 'schema = 1\n[[images]]\nname = "nul"\nbinaries = { null = "plugin" }\n'
 CLASH = 'schema = 1\n[[images]]\nname = "alpha"\nbinaries = { alpha = "plugin", "alpha.exe" = "plugin" }\n'
 
 
+LINUX = images.executables("alpha", "linux-amd64")
+
+
 def test_an_image_with_the_name_of_a_device_is_placed_under_another_one(user: WindowsUser) -> None:
     user.publish("nul", "v1.0.0")
-    user.publish("alpha", "v1.0.0")
+    odd = {"plugin": programs.saying("alpha"), "nul": b"a", "aux.txt": b"b", r"..\evil.exe": b"c", "C:evil.exe": b"d"}
+    images.add_image(str(user.source), "alpha", "v1.0.0", {"windows-amd64": odd, **LINUX})
     refused = user.ends(2, "install", "nul", "alpha")
     assert "'nul' is a device name on Windows" in refused.err
     assert "is damaged" not in user.ok("install", "alpha").err
+    placed = {path.name for path in user.path().rglob("*.exe")}
+    assert placed == {"alpha.exe"}, "other files of a layer are never unpacked"
     project = user.path("project")
     project.mkdir()
     (project / "d8.toml").write_text(NULL)
