@@ -23,11 +23,22 @@ if TYPE_CHECKING:
     ConfigFile = Callable[[], str]
 
 
+AS_ADMINISTRATOR = (
+    "type the same command in a console that was opened with Run as administrator, or leave --global out to work on "
+    "your own profile"
+)
+"""What to do on Windows where only an administrator may write."""
+
 # -- where this user must not write ------------------------------------------------------------------------------
 
 
 def refuse_foreign(path: str, *, system: bool) -> None:
     """Raise NotAllowedError where this user must not write; *system*: *path* is the system profile's."""
+    if sys.platform == "win32":
+        from d8_installer.store import administrators
+
+        if system and not administrators.is_administrator():
+            raise NotAllowedError(f"{path} is the system's, and not yours to write", hint=AS_ADMINISTRATOR)
     if system and not status.is_writable(path):
         raise NotAllowedError(
             f"{path} is the system's, and not yours to write",
@@ -89,6 +100,10 @@ def settle_system_home(home: Home) -> None:
     from d8_installer.store import inventory
 
     path = os.path.realpath(home.root)
+    if sys.platform == "win32":
+        from d8_installer.store import administrators
+
+        (administrators.make_directory if inventory.is_new(home) else administrators.refuse_stranger)(path)
     mode = status.mode(path)
     if os.name != "posix" or mode is None:
         return

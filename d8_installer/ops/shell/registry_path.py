@@ -40,6 +40,7 @@ if sys.platform == "win32":
 
     from d8_installer.errors import ConfigError, DiskError, NotAllowedError
     from d8_installer.ops.shell.registry_text import with_directory, without_directory
+    from d8_installer.pipeline.ownership import AS_ADMINISTRATOR
     from d8_installer.pipeline.search_path import has_entry
 
     _VALUE = "Path"
@@ -130,7 +131,7 @@ if sys.platform == "win32":
 
     def _by_hand(path: RegistryPath) -> str:
         if path.is_machines:
-            return "type the same command in a console that was opened with Run as administrator, or leave --global out"
+            return AS_ADMINISTRATOR
         return f"add {path.directory} to PATH by hand"
 
     def _tell_programs() -> None:
