@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
+from d8_installer.model.shell_words import quoted
 from d8_installer.pipeline.parent_shell import shell_of_person
 from d8_installer.pipeline.search_path import entries, first_command, has_entry, place, starts
 from d8_installer.pipeline.shell_lines import evaluated
@@ -43,7 +43,7 @@ def path_hint(session: Session, profile: Profile) -> str:
 def _typed_env(session: Session) -> str:
     """Return what to type in the person's shell to put a project's binaries first on its PATH."""
     home = session.scope.options.home
-    command = f"d8-installer --home {shlex.quote(home)} env" if home else "d8-installer env"
+    command = f"d8-installer --home {quoted(home)} env" if home else "d8-installer env"
     shell = shell_of_person(session.scope.environ)
     quote = "``" if shell == "tcsh" else "`"
     return f"{quote}{evaluated(shell, command)}{quote} in the project"
@@ -54,4 +54,4 @@ def _typed_ensurepath(session: Session) -> str:
     if session.scope.is_global:
         return "d8-installer --global ensurepath"
     home = session.scope.options.home
-    return f"d8-installer --home {shlex.quote(home)} ensurepath" if home else "d8-installer ensurepath"
+    return f"d8-installer --home {quoted(home)} ensurepath" if home else "d8-installer ensurepath"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 
 from d8_installer.errors import ConfigError
@@ -40,8 +39,7 @@ def first_on_path(shell: str, directory: str) -> str:
     if shell == "powershell":
         return f"$env:PATH = {_in_single_quotes(directory)} + [IO.Path]::PathSeparator + $env:PATH"
     if shell == "cmd":
-        return _first_in_cmd(directory)
-    directory = in_posix_shell(directory)
+        return f'set "PATH={directory};%PATH%"'
     if shell == "fish":
         return f"set -gx PATH {fish_quoted(directory)} $PATH"
     if shell == "tcsh":
@@ -49,31 +47,6 @@ def first_on_path(shell: str, directory: str) -> str:
     if shell == "direnv":
         return f"PATH_add {shlex.quote(directory)}"
     return f'export PATH={shlex.quote(directory)}"${{PATH:+:${{PATH}}}}"'
-
-
-def in_posix_shell(directory: str) -> str:
-    """Return how Git Bash and MSYS2 spell a directory: ``C:\\x`` is ``/c/x`` there. Other paths stay as they are.
-
-    In their PATH a ``:`` separates entries (MSYS2's documentation, Filesystem Paths).
-    """
-    drive = re.match(r"([A-Za-z]):(?=[\\/])", directory)
-    if drive is None and not directory.startswith("\\\\"):
-        return directory
-    below = directory.replace("\\", "/")
-    return below if drive is None else f"/{drive[1].lower()}{below[drive.end() :]}"
-
-
-def _first_in_cmd(directory: str) -> str:
-    """Return the line for cmd.exe, in which ``call`` replaces the variables.
-
-    Neither ``%`` nor ``^`` can be written so that it stays one on every way (cmd's help, ``for /?`` and ``call /?``).
-    """
-    if set("%^") & set(directory):
-        raise ConfigError(
-            f"{directory!r} cannot be in a line for cmd, because it has a '%' or '^'",
-            hint="use PowerShell, or choose another home with --home DIR, or D8_INSTALLER_HOME",
-        )
-    return f'set "PATH={directory};%PATH%"'
 
 
 def evaluated(shell: str, command: str) -> str:

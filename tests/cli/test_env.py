@@ -11,6 +11,7 @@ import pytest
 
 from d8_installer.errors import ConfigError
 from d8_installer.pipeline.shell_lines import evaluated, first_on_path, last_on_path
+from d8_installer.pipeline.windows_lines import first_on_windows_path
 from tests.command import PROGRAM, environment, run
 from tests.images import add_image, executables, host_platform
 
@@ -100,18 +101,36 @@ def test_quoting_for_shells_that_are_not_here() -> None:
     assert last_on_path("tcsh", "/plain").endswith(' setenv PATH "${PATH}":/plain')
 
 
+def windows_line(shell: str, directory: str) -> str:
+    return first_on_windows_path(shell, directory, {"USERPROFILE": r"C:\Users\Иван", "APPDATA": ""})
+
+
 def test_lines_for_windows() -> None:
     """Git Bash has ``:`` between the entries of its PATH, so there a drive is a directory."""
     plain, network = r"C:\Users\it's a\bin", r"\\server\share\bin"
-    assert first_on_path("cmd", plain) == rf'set "PATH={plain};%PATH%"'
-    assert first_on_path("sh", plain).startswith("""export PATH='/c/Users/it'"'"'s a/bin'"${PATH""")
-    assert first_on_path("bash", network).startswith("export PATH=//server/share/bin")
-    assert first_on_path("powershell", plain).startswith(r"$env:PATH = 'C:\Users\it''s a\bin' +")
-    assert first_on_path("github", plain) == plain
-    for name in (r"C:\100%", r"C:\a^b"):
+    assert windows_line("cmd", plain) == rf'set "PATH={plain};%PATH%"'
+    assert windows_line("sh", plain).startswith("""export PATH='/c/Users/it'"'"'s a/bin'"${PATH""")
+    assert windows_line("bash", network).startswith("export PATH=//server/share/bin")
+    assert windows_line("powershell", plain).startswith(r"$env:PATH = 'C:\Users\it''s a\bin' +")
+    assert windows_line("github", plain) == plain
+    for name in (r"C:\100%", r"C:\a^b", r"C:\Иван"):
         with pytest.raises(ConfigError, match="cannot be in a line for cmd"):
-            first_on_path("cmd", name)
+            windows_line("cmd", name)
     assert evaluated("cmd", "d8-installer env") == "for /f \"delims=\" %i in ('d8-installer env') do @call %i"
+
+
+def test_lines_for_windows_are_ascii() -> None:
+    """What a program writes to a pipe in the ANSI code page, a shell of Windows reads in another one."""
+    home = r"C:\Users\Иван\it's 🎉"
+    assert windows_line("cmd", home.replace(" 🎉", "")) == r"""set "PATH=%USERPROFILE%\it's;%PATH%" """.strip()
+    assert windows_line("powershell", r"C:\И\x").startswith(r"$env:PATH = 'C:\' + [char]0x0418 + '\x' + [IO.Path]")
+    for shell in ("bash", "zsh", "fish"):
+        line = windows_line(shell, home)
+        assert line.isascii()
+        if (found := shutil.which(shell)) is not None:
+            done = subprocess.run([found, "-c", f"{line}; echo $PATH"], capture_output=True, check=True, timeout=60)
+            assert done.stdout.decode().startswith("/c/Users/Иван/it's 🎉"), shell
+    assert windows_line("powershell", home).isascii()
 
 
 def test_csh_has_start_up_files_of_its_own(tmp_path: Path) -> None:

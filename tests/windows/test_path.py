@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from tests import images
 from tests.windows.machine import PROGRAM, PYTHON
+from tests.windows.user import WindowsUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.windows.machine import Machine
-    from tests.windows.user import WindowsUser
 
 SZ, EXPAND_SZ = 1, 2
 PERSONS = r"HKEY_CURRENT_USER\Environment"
@@ -80,7 +82,7 @@ print(running.returncode, told)
 
 
 class Registry:
-    """The PATHs in the registry; what a test changes is put back after it."""
+    """The PATHs in the registry; what the tests change is put back after them."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -102,7 +104,7 @@ class Registry:
         return {key: (text, kind) for key, (text, kind) in shown.items()}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def registry(windows: Machine) -> Iterator[Registry]:
     made = Registry(windows)
     yield made
@@ -178,6 +180,8 @@ def test_extensions_decide_what_shadows(user: WindowsUser) -> None:
     other.mkdir()
     (other / "Alpha.CMD").write_bytes(b"@echo the other\r\n")
     (other / "beta.txt").write_bytes(b"no command")
+    # As pip, pipx and uv make it: a program, and behind it what it runs. It starts the very binary.
+    (other / "beta.exe").write_bytes(b"MZ...from d8_installer.launch import console...")
     system, own = r"C:\windows\system32", rf"{user.home}\bin"
     before = {"PATH": rf'"{user.profile}\OTHER\";{system};{own}'}
     done = user.ok("install", "alpha", "beta", env=before)
@@ -190,8 +194,9 @@ def test_extensions_decide_what_shadows(user: WindowsUser) -> None:
     assert "comes first" not in doctor
 
 
-def test_each_shell_gets_its_own_line(user: WindowsUser) -> None:
+def test_each_shell_gets_its_own_line(windows: Machine, tmp_path: Path) -> None:
     """cmd runs what is written for it; Git Bash and PowerShell are not here, so only their text is checked."""
+    user = WindowsUser(windows, "Иван", tmp_path / "source")
     user.publish("alpha", "v1.0.0")
     project = user.path("My work (1)")
     project.mkdir()
@@ -202,5 +207,20 @@ def test_each_shell_gets_its_own_line(user: WindowsUser) -> None:
     (project / "try.cmd").write_bytes(f"@echo off\r\n{typed}\r\nalpha\r\n".encode())
     assert user.cmd("try.cmd", cwd=cwd).out == "alpha v1.0.0\n"
     line = user.ok("env", "--shell", "sh", cwd=cwd).out
-    wanted = rf"export PATH=(/c/users/{user.variables['USERNAME']}/AppData/Local/d8-installer/profiles/\w+/current/bin)"
-    assert re.match(wanted, line), line
+    start = re.escape(r"""export PATH='/c/users/'$'\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd''/AppData/Local/d8-installer/""")
+    assert re.match(rf"{start}profiles/\w+/current/bin'", line), line
+
+
+def test_the_machines_home_is_the_administrators(user: WindowsUser) -> None:
+    """Below ProgramData every user may make directories; a user who made ours beforehand could change all in it."""
+    everyones = rf"C:\ProgramData\{user.variables['USERNAME']}"
+    user.env["D8_INSTALLER_GLOBAL_HOME"] = everyones
+    user.publish("alpha", "v1.0.0")
+    home = user.machine.path(everyones)
+    if os.geteuid() == 0:  # or no file can be another user's
+        home.mkdir()
+        os.chown(home, 4321, 4321)
+        assert "another user (S-1-" in user.ends(78, "--global", "install", "alpha").err
+        home.rmdir()
+    user.ok("--global", "install", "alpha")
+    assert home.stat().st_mode & 0o007 == 0, "as Wine shows rights for administrators, and for users to read"

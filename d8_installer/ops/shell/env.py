@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.parent_shell import shell_of_person
 from d8_installer.pipeline.shell_lines import first_on_path, path_entry
+from d8_installer.pipeline.windows_lines import first_on_windows_path
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
@@ -30,4 +32,9 @@ def env_lines(session: Session, shell: str | None) -> EnvLines:
     profile = session.profiles.find()
     paths = session.scope.home.profile(profile.directory)
     chosen = shell or shell_of_person(session.scope.environ)
-    return EnvLines(profile, paths.bin, (first_on_path(chosen, path_entry(paths.bin)),))
+    directory = path_entry(paths.bin)
+    if sys.platform == "win32":
+        line = first_on_windows_path(chosen, directory, session.scope.environ)
+    else:
+        line = first_on_path(chosen, directory)
+    return EnvLines(profile, directory, (line,))
