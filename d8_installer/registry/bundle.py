@@ -13,6 +13,7 @@ import json
 import os
 import re
 import stat
+import sys
 import tarfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -24,6 +25,7 @@ from d8_installer.model.reference import is_image_name, is_tag
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct
 from d8_installer.registry.layout_files import MARKER as MARKER
+from d8_installer.registry.layout_files import quoted_path
 from d8_installer.registry.oci_layout import REF_NAME, stamp_of
 
 if TYPE_CHECKING:
@@ -217,14 +219,16 @@ class BundleSource:
         try:
             file = open(self._path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed below; only its opening is ours
         except OSError as error:
-            kind = AbsentSourceError if error.errno in _AWAY else ConfigError
+            kind = AbsentSourceError if _is_away(error, self._path) else ConfigError
+            # Windows refuses a directory without saying why.
+            reason = "is a directory" if os.path.isdir(self._path) else (error.strerror or "unknown").lower()
             raise kind(
-                f"{self._path!r} cannot be read: {(error.strerror or 'unknown').lower()}",
+                f"{quoted_path(self._path)} cannot be read: {reason}",
                 hint="write bundle:FILE, a file that `d8-installer bundle create` made",
             ) from error
         with file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError(f"{self._path!r} is not a regular file", hint="write bundle:FILE")
+                raise ConfigError(f"{quoted_path(self._path)} is not a regular file", hint="write bundle:FILE")
             yield file
 
     @contextmanager
@@ -259,6 +263,11 @@ class MemberBody:
                 raise MismatchError(f"{self._name} ends too early", hint=_DAMAGED)
             left -= len(piece)
             yield piece
+
+
+def _is_away(error: OSError, path: str) -> bool:
+    """Whether the file or its disk is not there. Windows's number for a disk is lost where Python opens a file."""
+    return not os.path.exists(path) if sys.platform == "win32" else error.errno in _AWAY
 
 
 def _parsed(raw: bytes, what: str) -> ImageIndex | ImageManifest:

@@ -234,9 +234,7 @@ def ask_helper(program: str, server: str, env: Mapping[str, str], seconds: float
     Some helpers say so with two empty texts instead of an error. A helper that is missing, fails, or has not finished
     after *seconds*, is a ConfigError that names it.
     """
-    import shutil
-
-    path = shutil.which(program, path=env.get("PATH", os.defpath))
+    path = _on_path(program, env)
     if path is None:
         raise ConfigError(f"{program} is not on PATH")
     try:
@@ -253,6 +251,17 @@ def ask_helper(program: str, server: str, env: Mapping[str, str], seconds: float
     if found.user == "<token>":
         return Credentials("", "", found.password)
     return found if found.user or found.password else None
+
+
+def _on_path(program: str, env: Mapping[str, str]) -> str | None:
+    """Return where a program is, or None; the working directory, which may be a stranger's, is never searched."""
+    if sys.platform == "win32":
+        from d8_installer.model.windows_program import program_paths
+
+        return next(filter(os.path.isfile, program_paths(program, env)), None)
+    import shutil
+
+    return shutil.which(program, path=env.get("PATH", os.defpath))
 
 
 def _parse_answer(output: bytes) -> Credentials | None:

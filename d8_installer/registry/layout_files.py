@@ -36,7 +36,7 @@ if sys.platform == "win32":
     import time
 
     _PATIENCE_SECONDS = 2.0
-    _PAUSE_SECONDS = 0.02
+    _PAUSE_SECONDS = 0.003
     _HELD = {errno.EACCES, 0}
     """The answers for a lock that another holds (Microsoft, "_locking"); Wine gives no number."""
     _FAR = 1 << 30  # locks are mandatory on Windows: keep off the bytes that readers want
@@ -206,6 +206,11 @@ def refusals(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise refused(path, error) from error
+
+
+def quoted_path(path: str) -> str:
+    """Return *path* in quotes for a message; on Windows its backslashes are not doubled."""
+    return repr(path).replace("\\\\", "\\") if sys.platform == "win32" else repr(path)
 
 
 def refused(path: str, error: OSError) -> DiskError:

@@ -24,6 +24,7 @@ from d8_installer.registry.layout_files import (
     locked,
     open_file,
     opened_blob,
+    quoted_path,
     refusals,
     refused,
     status_of,
@@ -92,7 +93,10 @@ class LayoutSource:
         self.name = f"oci-layout:{root}"
         if not os.path.isdir(root):
             kind = ConfigError if os.path.exists(root) else AbsentSourceError
-            raise kind(f"{root!r} is not a directory", hint="write oci-layout:DIR, the parent of DIR/IMAGE/index.json")
+            raise kind(
+                f"{quoted_path(root)} is not a directory",
+                hint="write oci-layout:DIR, the parent of DIR/IMAGE/index.json",
+            )
 
     def tags(self, image: str) -> Sequence[str]:
         """Return the tags of ``index.json``, in its order."""

@@ -174,6 +174,9 @@ def test_images_and_bundles_are_the_same_bytes_on_both_systems(user: WindowsUser
     user.ok("sync", "--frozen", "--from", "bundle:tools.bundle", **island)
     assert user.ok("run", "alpha", **island).out == "alpha v1.0.0\n"
 
+    done = user.ends(78, "--endpoint", rf"bundle:{user.profile}\gone", "versions", "alpha", **island)
+    assert rf"'{user.profile}\gone' cannot be read" in done.err
+
     other_drive = user.machine.spelled(tmp_path / "tools.bundle")
     user.ok("bundle", "create", "-o", other_drive, cwd=rf"{user.profile}\project")
     assert (tmp_path / "tools.bundle").read_bytes() == (there / "tools.bundle").read_bytes()
