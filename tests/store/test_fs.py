@@ -397,3 +397,18 @@ def test_a_lock_is_given_back_when_its_holder_fails(tmp_path: Path) -> None:
         raise DiskError("mine")
     with fs.exclusive(path, pytest.fail):
         pass
+
+
+def test_a_file_with_several_names_is_freed_with_the_last(tmp_path: Path) -> None:
+    names = [tmp_path / directory / "file" for directory in ("one", "two", "elsewhere")]
+    for name in names:
+        name.parent.mkdir()
+    names[0].write_bytes(b"12345")
+    for name in names[1:]:
+        os.link(names[0], name)
+    (tmp_path / "two" / "alone").write_bytes(b"12")
+    groups = [[str(tmp_path / "one")], [str(tmp_path / "two"), str(tmp_path / "gone")]]
+    assert status.freed_bytes(groups) == [0, 2]
+    names[2].unlink()
+    assert status.freed_bytes(groups) == [0, 7]
+    assert status.freed_bytes([[str(names[0]), str(names[1])]]) == [5]
