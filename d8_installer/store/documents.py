@@ -71,9 +71,7 @@ def load_manifest(path: str, *, of_plugin: bool = False) -> Document[Manifest]:
     parse = Manifest.parse_plugins if of_plugin else Manifest.parse
     raw = _read(path, 4 * MAX_MANIFEST_TOML)
     with _with_hint("correct it there, then type the same command again"):
-        return (
-            Document("", Manifest()) if raw is None else Document(raw.decode("utf-8-sig", "replace"), parse(raw, path))
-        )
+        return Document("", Manifest()) if raw is None else Document(_text(raw), parse(raw, path))
 
 
 def load_lock_text(path: str) -> str | None:
@@ -131,9 +129,12 @@ def load_config(path: str) -> Document[Config]:
         raw = _read(path, _MAX_CONFIG_BYTES)
     except DocumentError as error:
         raise ConfigError(str(error), hint=error.hint) from error
-    return (
-        Document("", Config()) if raw is None else Document(raw.decode("utf-8-sig", "replace"), Config.parse(raw, path))
-    )
+    return Document("", Config()) if raw is None else Document(_text(raw), Config.parse(raw, path))
+
+
+def _text(raw: bytes) -> str:
+    """Return the text without the byte order mark. Python has no codec for it at hand: it would import one."""
+    return raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
 
 
 def save(path: str, text: str, *, begin: bool = False) -> None:
