@@ -22,10 +22,12 @@ def typeable(text: str) -> str:
 
     Only the first word of a command is replaced: `` `pipx inject d8-installer d8-toy` `` stays.
     """
-    if "`" not in text or NAME not in text or "`" not in text[: text.rfind(NAME)]:
+    if "`" not in text:
         return text
-    word = command_word(os.environ)
-    return text if word == NAME else _replaced(text, word)
+    if NAME in text and "`" in text[: text.rfind(NAME)]:
+        word = command_word(os.environ)
+        text = text if word == NAME else _replaced(text, word)
+    return _called(text) if sys.platform == "win32" and '`"' in text else text
 
 
 def typeable_hints(value: object) -> object:
@@ -39,6 +41,14 @@ def typeable_hints(value: object) -> object:
 
 def _typeable_field(key: object, field: object) -> object:
     return typeable(field) if key in {"hint", "message"} and isinstance(field, str) else typeable_hints(field)
+
+
+def _called(text: str) -> str:
+    """Return *text* for the person's shell of Windows, which may want a call operator before a quoted program."""
+    from d8_installer.model.shell_words import called
+    from d8_installer.pipeline.parent_shell import shell_of_person
+
+    return called(text) if shell_of_person(os.environ) == "powershell" else text
 
 
 def command_word(environ: Mapping[str, str]) -> str:
@@ -57,7 +67,8 @@ def command_word(environ: Mapping[str, str]) -> str:
     if os.name == "posix":
         return joined(["env", f"PYTHONPATH={library}", sys.executable, "-P", "-m", "d8_installer"])
     # a variable for one command is spelled differently in cmd.exe and PowerShell
-    code = f"import sys; sys.path[:0] = [{library!r}]; from d8_installer.cli.main import main; main()"
+    place = library.replace("\\", "\\\\").replace("'", "\\x27")
+    code = f"import sys; sys.path[:0] = ['{place}']; from d8_installer.cli.main import main; main()"
     return joined([sys.executable, "-P", "-c", code])
 
 
@@ -70,7 +81,7 @@ def _replaced(text: str, word: str) -> str:
     """Replace the command word in the parts of *text* between backticks: at the beginning, after ``$(``, ``|``, …"""
     import re
 
-    command = re.compile(rf"(^|[(|&;]\s*|\bsudo\s+){NAME}(?=[\s)]|$)")
+    command = re.compile(rf"(^|[(|&;]\s*'?|\bsudo\s+){NAME}(?=[\s)]|$)")
     parts = text.split("`")
     for number in range(1, len(parts) - 1, 2):
         parts[number] = command.sub(lambda match: f"{match[1]}{word}", parts[number])
@@ -100,7 +111,7 @@ def _script(library: str) -> str | None:
     """Return the console script of this installation: the running one, or the one beside its Python."""
     if not _is_importable(library):
         return None
-    called = _called()
+    called = _started_script()
     if os.path.basename(called).lower() in {NAME, f"{NAME}.exe"} and _runs(called):
         return called
     if sys.prefix == sys.base_prefix:  # there it may be another installation's
@@ -109,7 +120,7 @@ def _script(library: str) -> str | None:
     return beside if _runs(beside) else None
 
 
-def _called() -> str:
+def _started_script() -> str:
     """Return the path of the script that was started.
 
     On Windows that is an .exe with the script in it, by which it names itself: ``…\\d8-installer.exe\\__main__.py``;

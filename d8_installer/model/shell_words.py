@@ -29,9 +29,7 @@ def quoted(word: str) -> str:
 
 def joined(words: Iterable[str]) -> str:
     """Return the command line of *words*; the first one is the program."""
-    program, *arguments = words
-    first = program_for_windows(program) if sys.platform == "win32" else quoted(program)
-    return " ".join([first, *map(quoted, arguments)])
+    return " ".join(map(quoted, words))
 
 
 def for_posix(word: str) -> str:
@@ -53,10 +51,14 @@ def for_windows(word: str) -> str:
     return f'"{word}{ending * chr(92)}"'
 
 
-def program_for_windows(path: str) -> str:
-    r"""Return the path of a program as the first word of a command line: ``C:\"Jane Doe"\x.exe``.
+def called(text: str) -> str:
+    """Return *text* for PowerShell: a command between backticks that begins with a quote gets the call operator.
 
-    In PowerShell a line that begins with a quote is a text and no command (about_Parsing). So only the parts of the
-    path that need quotes have them, which cmd.exe reads as well.
+    Without it, PowerShell takes the quoted program for a text (about_Operators, Call operator). cmd.exe knows no such
+    operator, and a quote inside the path, which both shells take, confuses the programs that pip makes of scripts.
     """
-    return "\\".join(part and for_windows(part) for part in path.split("\\"))
+    parts = text.split("`")
+    for number in range(1, len(parts) - 1, 2):
+        if parts[number].startswith('"'):
+            parts[number] = f"& {parts[number]}"
+    return "`".join(parts)

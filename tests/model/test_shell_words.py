@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d8_installer.model.shell_words import for_posix, for_windows, joined, program_for_windows, quoted
+from d8_installer.model.shell_words import called, for_posix, for_windows, joined, quoted
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,9 @@ def test_a_program_of_windows_reads_the_word_that_was_meant(word: str) -> None:
     assert arguments(for_windows(word)) == [word]
 
 
-@pytest.mark.parametrize(
-    ("path", "typed"),
-    [
-        (r"C:\x\d8-installer.exe", r"C:\x\d8-installer.exe"),
-        (r"C:\Users\Jane Doe\x.exe", r'C:\Users\"Jane Doe"\x.exe'),
-        (r"\\server\my share\x.exe", r'\\server\"my share"\x.exe'),
-    ],
-)
-def test_a_program_never_begins_with_a_quote(path: str, typed: str) -> None:
-    """In PowerShell such a line would be a text."""
-    assert program_for_windows(path) == typed
-    assert typed.replace('"', "") == path
+def test_powershell_calls_a_quoted_program() -> None:
+    text = 'type `"C:\\my dir\\x.exe" list`, or `y "a b"`'
+    assert called(text) == 'type `& "C:\\my dir\\x.exe" list`, or `y "a b"`'
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from d8_installer.cli.completion.tables import Level
 
 _SCRIPT = """\
-# PowerShell completion of d8-installer: add this line to $PROFILE
-#   d8-installer completion powershell | Out-String | Invoke-Expression
+# PowerShell completion of d8-installer: let $PROFILE run this script
 Register-ArgumentCompleter -Native -CommandName d8-installer -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $valued = @(@valued@)
