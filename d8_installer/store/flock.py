@@ -127,7 +127,7 @@ if sys.platform == "win32":
 
     def way_to_end(holder: str) -> str:
         """Return what a person can do about the process *holder*; it may be unknown."""
-        return f"end it (`taskkill /f /pid {holder}`)" if holder.isdecimal() else "end it"
+        return f"or end it (`taskkill /f /pid {holder}`)" if holder.isdecimal() else "or end it"
 
 else:
     import fcntl
