@@ -126,6 +126,12 @@ def test_plugins_of_a_user_site_are_found_and_their_launchers_run(author: Window
     assert (first.code, first.out) == (0, "demo v1.1.0\n"), first
     assert "installed demo v1.1.0 for d8-plug-demo" in first.err
     assert said(author, launcher, "args", "x") == "x\n"
+    # The launcher is no other command of that name: the binary has its place in bin, and nothing shadows it.
+    author.publish("edited", "v1.0.0")
+    scripts = launcher.rpartition("\\")[0]
+    synced = author.ok("sync", env={"PATH": rf"{scripts};C:\windows\system32"})
+    assert "so the command demo" not in synced.err
+    assert (author.data / "bin/demo.exe").is_file()
 
 
 def _add_editable(author: WindowsUser, site: Path) -> None:
