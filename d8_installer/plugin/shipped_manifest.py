@@ -170,8 +170,9 @@ def _work_trees(distribution: Distribution) -> Iterator[str]:
 
 def _text_of_pth(raw: bytes) -> str:
     """Return a ``.pth`` file's text as Python's ``site`` reads it: UTF-8, else in the encoding of the system."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode()
     except UnicodeDecodeError:
         import locale
 
