@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.command import run
+from tests.forms import THOROUGH
 from tests.publish.wheeling import STEM
 from tests.publish.wheels import MANIFEST, package, save
 
@@ -21,6 +23,7 @@ PYTHON = r"C:\Python311\python.exe"
 PIP = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--no-warn-script-location"]
 METADATA = b"Metadata-Version: 2.4\nName: d8-plug-demo\nVersion: 1.0\n\nAbout it.\n"
 THIN = f"{STEM}win_amd64.whl"
+PROGRAMS = r"C:\windows\system32;C:\Python311\Scripts"
 
 
 @pytest.fixture
@@ -33,10 +36,12 @@ def author(user: WindowsUser, tmp_path: Path) -> WindowsUser:
 
 
 def packed(author: WindowsUser, tmp_path: Path, *options: str) -> dict[str, str]:
-    """Pack the wheel on Windows, below ``wheels``; return the hash of each file that was made."""
-    built = author.machine.spelled(tmp_path / "built" / f"{STEM}any.whl")
-    author.ok("wheel", built, *options, "-o", "wheels")
-    return hashes(author.path("wheels"))
+    """Pack the wheel on Linux, into their ``wheels``; return the hash of each file that was made."""
+    env = {"D8_RPP_ENDPOINT": f"oci-layout:{author.source}"}
+    built, wheels = str(tmp_path / "built" / f"{STEM}any.whl"), author.path("wheels")
+    done = run("wheel", built, *options, "-o", str(wheels), home=str(tmp_path), env=env)
+    assert done.code == 0, done
+    return hashes(wheels)
 
 
 def hashes(directory: Path) -> dict[str, str]:
@@ -72,18 +77,12 @@ def test_a_wheel_has_the_same_bytes_wherever_it_is_made(author: WindowsUser, tmp
     options = ["--mode", mode, *(["--platform", "all"] if mode == "fat" else [])]
     made = packed(author, tmp_path, *options)
     assert len(made) == (3 if mode == "thin" else 2)
-    assert any("win_amd64" in name for name in made)
-    built, there = str(tmp_path / "built" / f"{STEM}any.whl"), tmp_path / "there"
-    env = {"D8_RPP_ENDPOINT": f"oci-layout:{author.source}"}
-    done = run("wheel", built, *options, "-o", str(there), home=str(tmp_path), env=env)
-    assert done.code == 0, done
-    assert hashes(there) == made
-
-
-def test_the_binaries_of_a_fat_wheel_run_where_pip_puts_them(author: WindowsUser, tmp_path: Path) -> None:
-    packed(author, tmp_path, "--mode", "fat", "--platform", "windows-amd64")
-    pip(author, "--prefix", "fat", rf"wheels\{THIN}")
-    assert said(author, rf"{author.profile}\fat\Scripts\demo.exe", "args", "a b") == "a b\n"
+    assert THIN in made
+    author.ok("wheel", author.machine.spelled(tmp_path / "built" / f"{STEM}any.whl"), *options, "-o", "there")
+    assert hashes(author.path("there")) == made
+    if mode == "fat":
+        pip(author, "--prefix", "fat", rf"there\{THIN}")
+        assert said(author, rf"{author.profile}\fat\Scripts\demo.exe", "args", "a b") == "a b\n"
 
 
 def test_a_projects_launcher_runs_what_the_project_locks(author: WindowsUser, tmp_path: Path) -> None:
@@ -104,7 +103,7 @@ def test_a_projects_launcher_runs_what_the_project_locks(author: WindowsUser, tm
     assert not link.is_symlink()
     env = {"D8_RPP_ENDPOINT": r"oci-layout:C:\nowhere"}
     assert said(author, demo, env=env) == "demo v1.1.0\n", "and no source is asked"
-    assert author.types([demo, "exit", "7"]).code == 7
+    assert author.types([demo, "exit", "0xC0000005"]).code == 0xC0000005
     assert author.cmd(r"AppData\Local\d8-installer\bin\demo").out == "demo v1.0.0\n"
     # As a person may type it, and without a warning in the project's next command.
     assert said(author, rf"{scripts}\DEMO.EXE") == "demo v1.1.0\n"
@@ -154,10 +153,39 @@ def _add_editable(author: WindowsUser, site: Path) -> None:
 
 def test_a_plugin_that_uv_installs_is_found_and_its_launcher_runs(author: WindowsUser, tmp_path: Path) -> None:
     packed(author, tmp_path)
-    (wheel,) = (author.machine.prefix.parent / "dist").glob("*.whl")
-    links = [r"C:\wheels", rf"{author.profile}\wheels", author.machine.spelled(wheel.parent)]
-    offline = ["--offline", "--no-index", "--python", PYTHON, *(f"--find-links={one}" for one in links)]
-    done = author.types([r"C:\Python311\Scripts\uv.exe", "tool", "install", *offline, "d8-plug-demo"])
-    assert done.code == 0, done
+    env = _index(author)
+    said(author, r"C:\Python311\Scripts\uv.exe", "tool", "install", "--python", PYTHON, "d8-plug-demo", env=env)
     assert found(author) == [("d8-plug-demo", "uv tool")]
     assert said(author, rf"{author.profile}\.local\bin\demo.exe") == "demo v1.1.0\n"
+
+
+@pytest.mark.skipif(not THOROUGH, reason="runs with dev.py test --thorough")
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_plugin_that_pipx_installs_is_found_and_its_launcher_runs(
+    author: WindowsUser, tmp_path: Path, chosen: bool
+) -> None:
+    """In the older home ``~\\pipx``, which pipx uses if it exists, and in PIPX_HOME.
+
+    The default, ``pipx\\pipx`` in the folder of local application data, is the same for all users under Wine: pipx asks
+    the system for it. The program that pipx puts into ``.local\\bin`` is a copy, which Wine does not make: it says that
+    it made a symbolic link.
+    """
+    packed(author, tmp_path)
+    home = "own" if chosen else "pipx"
+    author.path(home).mkdir()
+    author.env |= {"PIPX_HOME": r"~\own"} if chosen else {}
+    env = _index(author) | {"PIPX_DEFAULT_BACKEND": "uv", "PIPX_DEFAULT_PYTHON": PYTHON, "PATH": PROGRAMS}
+    said(author, r"C:\Python311\Scripts\pipx.exe", "install", "d8-plug-demo", env=env)
+    assert found(author) == [("d8-plug-demo", "pipx")]
+    launcher = author.path(home, "venvs/d8-plug-demo/Scripts/demo.exe")
+    shutil.copy2(launcher, author.path(".local/bin/demo.exe"))
+    assert said(author, author.machine.spelled(launcher)) == "demo v1.1.0\n"
+    assert said(author, rf"{author.profile}\.local\bin\demo.exe") == "demo v1.1.0\n"
+
+
+def _index(author: WindowsUser) -> dict[str, str | None]:
+    """Return the variables that make uv find the plugin's wheel, d8-installer's and what that needs, in ``wheels``."""
+    drive = author.machine.drive_c
+    for wheel in (*(drive / "wheels").glob("*.whl"), *(author.machine.prefix.parent / "dist").glob("*.whl")):
+        os.link(wheel, author.path("wheels", wheel.name))
+    return {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": rf"{author.profile}\wheels"}
