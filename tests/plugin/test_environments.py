@@ -18,6 +18,7 @@ from d8_installer.plugin.environments import (
 from tests.installed import VERSION, library
 
 PREFIX = "/the/tool"
+WINDOWS = os.name == "nt"
 
 
 def found(home: Path, **environ: str) -> dict[str, str]:
@@ -43,6 +44,32 @@ def test_every_manager_of_a_user_is_known(tmp_path: Path) -> None:
     assert found(tmp_path, **variables) == places
 
 
+@pytest.mark.skipif(not WINDOWS, reason="the directories are those of Windows")
+def test_every_manager_of_a_user_is_known_on_windows(tmp_path: Path) -> None:
+    places = {
+        "Local/pipx/pipx/venvs/a": "pipx",
+        "me/pipx/venvs/b": "pipx",
+        "me/.local/pipx/venvs/c": "pipx",
+        "Roaming/uv/tools/d": "uv tool",
+        "Roaming/uv/data/tools/e": "uv tool",
+        "Roaming/Python/Python312": "user site",
+    }
+    for place in places:
+        (tmp_path / place / "Lib/site-packages").mkdir(parents=True)
+    (tmp_path / "Roaming/Python/Python311/site-packages").mkdir(parents=True)
+    folders = {"LOCALAPPDATA": "Local", "APPDATA": "Roaming", "USERPROFILE": "me", "HOME": "not here"}
+    variables = {name: str(tmp_path / folder) for name, folder in folders.items()}
+    assert found(tmp_path, **variables) == {**places, "Roaming/Python/Python311": "user site"}
+
+
+@pytest.mark.skipif(not WINDOWS, reason="elsewhere Python is in bin")
+def test_a_windows_python_means_the_environment_that_it_is_in(tmp_path: Path) -> None:
+    for place in ("python.exe", "Scripts/python.exe"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+        assert prefix_of(str(tmp_path / place)) == str(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "place"),
     [
@@ -54,7 +81,7 @@ def test_every_manager_of_a_user_is_known(tmp_path: Path) -> None:
             if os.name == "nt"
             else [("XDG_DATA_HOME", "data", "data/pipx/venvs/x"), ("XDG_DATA_HOME", "data", "data/uv/tools/x")]
         ),
-        ("PYTHONUSERBASE", "base", "base"),
+        ("PYTHONUSERBASE", "base", "base/Python311" if WINDOWS else "base"),
     ],
 )
 def test_the_variables_of_the_managers_count(tmp_path: Path, variable: str, value: str, place: str) -> None:
@@ -106,9 +133,9 @@ def test_whatever_comes_or_goes_changes_a_watched_time(tmp_path: Path) -> None:
         return {path: os.stat(path).st_mtime_ns if os.path.isdir(path) else None for path in places}
 
     inside = Path("lib") / VERSION / "site-packages" / "x-1.dist-info"
-    before = times()
-    for place in ("pipx/venvs/x", "active", f"pipx/venvs/x/{inside}", f"active/{inside}", "home/.local/lib"):
-        (tmp_path / place if place.endswith((".dist-info", "lib")) else library(tmp_path / place)).mkdir(
+    before, user_site = times(), "home/AppData/Roaming/Python" if WINDOWS else "home/.local/lib"
+    for place in ("pipx/venvs/x", "active", f"pipx/venvs/x/{inside}", f"active/{inside}", user_site):
+        (tmp_path / place if place.endswith((".dist-info", "lib", "Python")) else library(tmp_path / place)).mkdir(
             parents=True, exist_ok=True
         )
         after = times()
