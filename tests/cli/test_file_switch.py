@@ -120,6 +120,7 @@ def test_a_file_of_others_in_the_path_entry_is_reported_and_stays(person: Withou
         done = person.fails(76, *words)
         assert str(theirs) in done.err
         assert "move it away" in done.err
+    assert "d8-installer did not put it there" in done.err
     person.ok("install", "tool==3.0.0")
     person.ok("rollback")
     assert "not d8-installer's" in person.ok("self", "uninstall", "--yes").out

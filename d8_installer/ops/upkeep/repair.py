@@ -74,7 +74,7 @@ def verify_and_repair(session: Session) -> Verified:
             hashed.files = hashed.size = 0
             after = set(find_defects(session, hashed))
     left = {defect: reasons.get(defect, _NOT_REPAIRED) for defect in before.defects if defect in after}
-    left |= {defect: reasons.get(defect, _NEW) for defect in after}
+    left |= {defect: reasons.get(defect, _NEW) for defect in after if defect not in left}
     return Verified(
         home=before.home,
         files=hashed.files,
@@ -216,7 +216,7 @@ def _repair(session: Session, inspection: Inspection, profile: ProfileOnDisk | N
     elif defect.kind == "layer":
         _repair_layer(session, inspection, defect.digest or "")
     elif defect.kind == "bin":
-        _repair_bin(session, inspection)
+        _repair_bin(session, inspection, defect)
     elif defect.kind == "tags":
         _repair_tags(session, inspection)
     elif defect.kind == "lock" and profile is not None:
@@ -305,7 +305,8 @@ def _remove_run(profile: ProfileOnDisk | None) -> None:
         pass  # unless a command is at work there
 
 
-def _repair_bin(session: Session, inspection: Inspection) -> None:
+def _repair_bin(session: Session, inspection: Inspection, defect: Defect) -> None:
+    """Make the PATH entry again, or remove an old program from it. A file of others in it is an error, and stays."""
     for read in inspection.generations:
         if os.path.basename(read.profile.paths.root) in {"user", "system"}:
             switch, paths = read.profile.generations.switch, read.profile.paths
@@ -313,3 +314,5 @@ def _repair_bin(session: Session, inspection: Inspection) -> None:
             active = switch.active(paths)
             if active == read.generation.number and not os.path.islink(paths.current):
                 switch.activate(paths, active)
+    if defect.path != session.scope.home.bin and os.path.lexists(defect.path):
+        raise D8Error("d8-installer did not put it there")
