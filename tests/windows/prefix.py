@@ -1,6 +1,6 @@
 """A Wine prefix with a genuine Windows CPython, built once for each machine: ``dev.py windows`` runs this module.
 
-It lies outside the checkout, in ``~/.cache/d8-installer-parts/windows-<hash of the recipe>/``. A build takes a minute
+It lies outside the checkout, in ``~/.cache/d8-installer-parts/windows-<hash of the recipe>/``. A build takes 70 seconds
 and downloads 115 MB from PyPI; nothing of it is committed. The runtime (python311.dll and its extension modules) comes
 from panda3d's Windows wheel, the standard library is this machine's own, and what is missing is made with mingw.
 The packages that d8-installer and its tests need are installed, d8-installer itself is not (`tests.windows.machine`).
@@ -199,6 +199,16 @@ def _make_prefix(prefix: Path) -> None:
     _run(["wine", "wineboot", "-i"], env, check=False)
     _run(["wine", "reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f"], env)
     _run(["wineserver", "-w"], env)
+    _part_from_home(prefix / "drive_c/users")
+
+
+def _part_from_home(users: Path) -> None:
+    """Make Wine's links to the real HOME (Documents, Desktop …) empty folders: a test must not reach outside."""
+    for directory, names, _ in os.walk(users):
+        for path in (Path(directory, name) for name in names):
+            if path.is_symlink():
+                path.unlink()
+                path.mkdir()
 
 
 def _lay_out_python(target: Path, work: Path) -> None:
