@@ -20,6 +20,7 @@ from d8_installer.model.reference import (
     parse_member_name,
     split_requirement,
 )
+from d8_installer.model.shell_words import quoted
 from tests.strategies import binary_names, image_names, steady
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def test_split_requirement(text: str, name: str, specifier: str) -> None:
 def test_split_requirement_refuses(text: str) -> None:
     with pytest.raises(UsageError, match="is not a requirement") as caught:
         split_requirement(text)
-    assert "'stronghold>=1.4,<2'" in str(caught.value.hint)
+    assert quoted("stronghold>=1.4,<2") in str(caught.value.hint)
 
 
 @steady

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shlex
 import site
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from d8_installer import INSTALL_SOURCE
+from d8_installer.model.shell_words import joined, quoted
 from d8_installer.model.value import replace
 from d8_installer.plugin.self_installation import Installation, hint_for_extra, to_add, to_add_extra, to_remove
 from tests import installed
@@ -44,7 +45,7 @@ def uv(prefix: Path, *requirements: str, more: str = "") -> Installation:
 
 def test_pipx_injects_into_the_environment_whatever_it_is_called(tmp_path: Path) -> None:
     made = pipx(tmp_path / "venvs/d8-plug-vault")
-    assert to_add(made, "granian>=2.4") == "pipx inject d8-plug-vault 'granian>=2.4'"
+    assert to_add(made, "granian>=2.4") == joined(["pipx", "inject", "d8-plug-vault", "granian>=2.4"])
     assert to_remove(made) == "pipx uninstall d8-plug-vault"
 
 
@@ -60,18 +61,18 @@ def test_uv_tool_names_again_all_that_it_was_asked_for(tmp_path: Path) -> None:
     wheel.touch()
     made = uv(
         tmp_path / "d8-installer",
-        f'{{ name = "d8-installer", extras = ["sbom"], path = "{wheel}" }}',
+        f'{{ name = "d8-installer", extras = ["sbom"], path = {json.dumps(str(wheel))} }}',
         '{ name = "d8-toy", specifier = ">=1" }',
         more='python = "3.12"\n',
     )
-    typed = to_add(made, "granian>=2.4")
-    assert shlex.split(typed) == [
-        *("uv", "tool", "install", "--force", "--python", "3.12", f"{wheel}[sbom]"),
-        *("--with", "d8-toy>=1", "--with", "granian>=2.4"),
-    ]
+    words = ["uv", "tool", "install", "--force", "--python", "3.12", f"{wheel}[sbom]"]
+    assert to_add(made, "granian>=2.4") == joined([*words, "--with", "d8-toy>=1", "--with", "granian>=2.4"])
     assert to_remove(made) == "uv tool uninstall d8-installer"
-    editable = uv(tmp_path / "e" / "d8-installer", f'{{ name = "d8-installer", editable = "{tmp_path}" }}')
-    assert shlex.split(to_add(editable, "x"))[4:] == ["--editable", str(tmp_path), "--with", "x"]
+    editable = uv(
+        tmp_path / "e" / "d8-installer", f'{{ name = "d8-installer", editable = {json.dumps(str(tmp_path))} }}'
+    )
+    words = ["uv", "tool", "install", "--force", "--editable", str(tmp_path), "--with", "x"]
+    assert to_add(editable, "x") == joined(words)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_where_uv_would_find_nothing_or_something_else_the_package_alone_is_adde
     tmp_path: Path, requirement: str
 ) -> None:
     made = replace(uv(tmp_path / "d8-installer", requirement), has_pip=False)
-    assert to_add(made, "x") == f"uv pip install --python {made.python} x"
+    assert to_add(made, "x") == joined(["uv", "pip", "install", "--python", made.python, "x"])
 
 
 def test_a_plugin_that_brought_the_tool_along_is_named_by_uv(tmp_path: Path) -> None:
@@ -101,33 +102,35 @@ def test_a_plugin_that_brought_the_tool_along_is_named_by_uv(tmp_path: Path) -> 
 
 def test_pip_is_that_of_the_very_python(tmp_path: Path) -> None:
     made = tool(tmp_path / "a venv")
-    assert to_add(made, "x") == f"'{made.python}' -m pip install x"
-    assert to_remove(made) == f"'{made.python}' -m pip uninstall d8-installer"
+    assert to_add(made, "x") == joined([made.python, "-m", "pip", "install", "x"])
+    assert to_remove(made) == joined([made.python, "-m", "pip", "uninstall", "d8-installer"])
     made = replace(made, has_pip=False)
-    assert to_add(made, "x") == f"uv pip install --python '{made.python}' x"
-    assert to_remove(made) == f"uv pip uninstall --python '{made.python}' d8-installer"
+    assert to_add(made, "x") == joined(["uv", "pip", "install", "--python", made.python, "x"])
+    assert to_remove(made) == joined(["uv", "pip", "uninstall", "--python", made.python, "d8-installer"])
 
 
 def test_outside_a_virtual_environment_the_place_is_named(tmp_path: Path) -> None:
     made = replace(tool(tmp_path / "usr"), is_virtual=False)
-    assert to_add(made, "x") == f"{made.python} -m pip install x"
+    pip = [made.python, "-m", "pip", "install"]
+    assert to_add(made, "x") == joined([*pip, "x"])
     user = replace(made, library=site.getusersitepackages())
-    assert to_add(user, "x") == f"{made.python} -m pip install --user x"
+    assert to_add(user, "x") == joined([*pip, "--user", "x"])
     target = replace(made, library=str(tmp_path / "target"))
-    assert to_add(target, "x") == f"{made.python} -m pip install --target {tmp_path}/target x"
-    assert to_add(replace(made, library=str(ROOT)), "x") == f"{made.python} -m pip install x", "a checkout"
+    assert to_add(target, "x") == joined([*pip, "--target", target.library, "x"])
+    assert to_add(replace(made, library=str(ROOT)), "x") == joined([*pip, "x"]), "a checkout"
 
 
 def test_an_extra_is_the_packages_that_it_adds(tmp_path: Path) -> None:
-    assert to_add_extra(tool(tmp_path), "proxy").startswith(f"{tmp_path}/bin/python -m pip install 'granian>=")
-    assert to_add_extra(tool(tmp_path / "b"), "none").endswith(f"'{INSTALL_SOURCE}[none]'")
-    assert sys.executable in hint_for_extra("sbom")
+    pip = joined([f"{tmp_path}/bin/python", "-m", "pip", "install"])
+    assert re.match(f"{re.escape(pip)} ['\"]granian>=", to_add_extra(tool(tmp_path), "proxy"))
+    assert to_add_extra(tool(tmp_path / "b"), "none").endswith(quoted(f"{INSTALL_SOURCE}[none]"))
+    assert joined([sys.executable]) in hint_for_extra("sbom")
 
 
 @pytest.mark.skipif(INSTALL_SOURCE == "d8-installer", reason="the name is registered")
 @pytest.mark.parametrize("page", [*PAGES, *CODE], ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_installed_by_a_name_that_a_stranger_may_register(page: Path) -> None:
     """Only ``inject d8-installer …`` may name it: that is the environment, which is there."""
-    for command in _BY_NAME.findall(page.read_text()):
+    for command in _BY_NAME.findall(page.read_text(encoding="utf-8")):
         words = re.sub(r"pipx inject (?:--global )?d8-installer ", "", command).split()
         assert not [word for word in words if re.fullmatch(r"['\"]?d8-installer(?:\[.*)?['\".,)]*", word)], command

@@ -83,7 +83,7 @@ class Author(Person):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory / "home", directory / "registry")
         self.program = self.home / "program"
-        self.program.write_bytes(images.script("beta"))
+        self.program.write_bytes(images.executable(images.host_platform(), "beta"))
         self.program.chmod(0o755)
 
     def words(self, file: str, to: str = "") -> tuple[str, ...]:

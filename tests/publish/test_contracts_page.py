@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+
+import pytest
 
 from tests.command import PROGRAM, ended
 
@@ -16,6 +19,7 @@ def steps() -> list[tuple[str, str]]:
     return re.findall(r"^```sh\n(.*?)^```\n```text\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the page's commands are for sh")
 def test_the_page_works_line_by_line(tmp_path: Path) -> None:
     assert len(steps()) == PAGE.read_text().count("```sh\n") >= 1
     (tmp_path / "bin").mkdir()

@@ -208,8 +208,10 @@ REFUSED_FOLDERS = {
     "another platform's": ({"plugin": CONTENT[AMD64], "x": CONTENT[DARWIN]}, MismatchError, "Mach-O"),
     "text as default": ({"plugin": b"text"}, MismatchError, "not an executable"),
     "long name": ({"plugin": CONTENT[AMD64], "n" * 101: b""}, UsageError, "no image can hold"),
-    "control character": ({"plugin": CONTENT[AMD64], "a\nb": b""}, UsageError, "no image can hold"),
 }
+if os.name == "posix":  # others cannot make such a file
+    line_end = {"plugin": CONTENT[AMD64], "a\nb": b""}
+    REFUSED_FOLDERS["control character"] = (line_end, UsageError, "no image can hold")
 
 
 @pytest.mark.parametrize(("files", "error", "message"), REFUSED_FOLDERS.values(), ids=REFUSED_FOLDERS)

@@ -272,7 +272,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pip(environment: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "-q", *arguments]
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    command = [sys.executable, "-m", "pip", "--python", str(python), "-q", *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "PIP_CONFIG_FILE": os.devnull}
     )

@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import os
 import stat
 import struct
 import zipfile
@@ -50,7 +51,11 @@ def test_a_build_number_stays_in_the_name(tmp_path: Path) -> None:
     assert wheel.file_name("any") == "d8_plug_demo-1.0-2-py3-none-any.whl"
 
 
-@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../x", "a//x", "a\\x", "c:x", "./x", "a\nx"])
+BACKSLASHED = ["a\\x"] if os.sep == "/" else []
+"""Where a backslash separates, zipfile reads it as a slash."""
+
+
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../x", "a//x", "c:x", "./x", "a\nx", *BACKSLASHED])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DocumentError, match="outside of the wheel"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -131,6 +132,14 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         """A client that goes away is part of the test."""
+
+
+def stop_listening(listener: socket.socket) -> None:
+    """Let the thread go on that waits in ``accept``; where that call cannot be ended, somebody connects."""
+    if os.name == "nt":
+        socket.create_connection(listener.getsockname(), 20).close()
+    else:
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def cut(promised: int, sent: bytes, status: int = 200) -> Answer:

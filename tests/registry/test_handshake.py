@@ -16,7 +16,7 @@ from d8_installer.errors import UnreachableError
 from d8_installer.registry.client import ClientOptions
 from d8_installer.registry.handshake import handshake
 from tests.registry.clients import closed_port
-from tests.registry.servers import Answer, serving
+from tests.registry.servers import Answer, serving, stop_listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,8 @@ def behaving(answers: bytes | None) -> Iterator[int]:
                 except OSError:
                     return
                 with connection:
+                    if over.is_set():
+                        return
                     if answers is None:
                         over.wait(20)
                     else:
@@ -55,7 +57,7 @@ def behaving(answers: bytes | None) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         over.set()
-        listener.shutdown(socket.SHUT_RDWR)
+        stop_listening(listener)
         thread.join()
 
 

@@ -14,6 +14,7 @@ from d8_installer.errors import D8Error, TryAgainError, UnreachableError
 from d8_installer.registry.client import Client, ClientOptions
 from d8_installer.registry.retry import RetryPolicy
 from tests.command import SOON
+from tests.registry.servers import stop_listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def saying(*parts: bytes, pause: float, repeat: int = 1) -> Iterator[str]:
             yield f"127.0.0.1:{server.getsockname()[1]}"
         finally:
             ended.set()
-            server.shutdown(socket.SHUT_RDWR)
+            stop_listening(server)
             thread.join()
 
 

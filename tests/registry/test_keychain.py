@@ -86,6 +86,7 @@ def test_docker_hub_has_several_names(tmp_path: Path, key: str) -> None:
 # -- places ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the places are POSIX's")
 def test_the_files_are_read_in_the_order_of_the_manual_page(tmp_path: Path) -> None:
     """Each file taken away lets the next one speak; an entry without credentials is passed over."""
     places = [

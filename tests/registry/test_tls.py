@@ -234,7 +234,7 @@ def test_a_key_in_memory_reaches_the_server_and_no_disk(
     server.verify_mode = ssl.CERT_REQUIRED
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     if not has_memory_files:
-        monkeypatch.delattr("os.memfd_create")
+        monkeypatch.delattr("os.memfd_create", raising=False)
     whole = b"".join(part.bytes() for part in client.cert_chain_pems)
     key = client.private_key_pem.bytes()
     with serving(lambda _: Answer(200, b"{}"), server) as running:

@@ -36,6 +36,8 @@ def every_path(home: Home) -> list[str]:
 
 def test_all_lies_below_the_home_and_under_different_names(tmp_path: Path) -> None:
     paths = every_path(Home(str(tmp_path)))
+    if os.name == "nt":
+        paths.remove(str(tmp_path / "bin"))  # the home's is the user's profile's
     assert len(paths) == len(set(paths)) > 20
     for path in paths:
         assert os.path.commonpath([path, str(tmp_path)]) == str(tmp_path)
@@ -53,7 +55,8 @@ def test_bin_and_stamp_follow_the_design(tmp_path: Path) -> None:
     user: ProfilePaths = home.profile("user")
     assert home.executable(DIGEST, "d8") == str(tmp_path / "store" / "sha256" / DIGEST / "d8")
     assert home.layer(DIGEST) == str(tmp_path / "store" / "layers" / f"{DIGEST}.json")
-    assert user.bin == str(tmp_path / "profiles" / "user" / "current" / "bin")
+    current = tmp_path / "profiles" / "user" / "current"
+    assert user.bin == str((tmp_path if os.name == "nt" else current) / "bin")
     assert user.record(3) == str(tmp_path / "profiles" / "user" / "generations" / "3" / "generation.json")
 
 

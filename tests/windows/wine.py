@@ -13,7 +13,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-EXPECTED: dict[str, str] = {}
+_NO_MATCH = "Wine says CERT_E_CN_NO_MATCH for the address in the certificate; OpenSSL in the same process accepts it"
+_NO_ROOT = "Wine says CERT_E_UNTRUSTEDROOT though the CA is the chain engine's exclusive root; OpenSSL accepts it"
+EXPECTED = {
+    "tests/registry/test_handshake.py::test_a_forward_proxy_may_speak_tls_itself": _NO_MATCH,
+    "tests/registry/test_tls.py::test_a_ca_file_is_trusted": _NO_MATCH,
+    "tests/registry/test_transport_errors.py::test_a_wanted_certificate_is_named_and_can_be_given": _NO_ROOT,
+    "tests/registry/test_transport_errors.py::test_another_origin_does_not_see_the_certificate": _NO_ROOT,
+    "tests/registry/test_transport_errors.py::test_the_ca_is_not_blamed_for_another_fault": _NO_ROOT,
+}
 """The id of a test, without its parameters if that is so for all, and the proof that it is Wine that fails."""
 
 
