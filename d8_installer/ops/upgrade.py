@@ -8,6 +8,7 @@ from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.reference import image_name
 from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import Selection
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.ops.images.editing import Edit, apply_edit, changing, relock_leniently
@@ -65,8 +66,8 @@ def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted
         raise refusal(session, workspace, wanted, name, f"upgrade {name}")
     image = wanted.locked.find(name)
     locked = "" if image is None else image.version
-    at_least = name if Version.try_parse(locked) is None else f"{name}>={locked.removeprefix('v')}"
-    install = typed_command(session, workspace.profile, f"install '{at_least}'")
+    at_least = str(name) if Version.try_parse(locked) is None else f"{name}>={locked.removeprefix('v')}"
+    install = typed_command(session, workspace.profile, f"install {quoted(at_least)}")
     again = typed_command(session, workspace.profile, f"upgrade {name}")
     requesters = requesters_text(locked_requests(wanted, name))
     raise DocumentError(
@@ -104,6 +105,6 @@ def _reason(session: Session, workspace: Workspace, held: HeldBack) -> str:
         holder = "the plugin" if needing_image(others[0].requester) is None else needing_image(others[0].requester)
         return f"{held.newest} is outside {ranges}; a newer version of {holder} may allow it"
     own = held.holders[0]
-    at_least = f"install '{held.name}>={held.newest.removeprefix('v')}'"
-    typed = typed_command(session, workspace.profile, at_least)
+    at_least = f"{held.name}>={held.newest.removeprefix('v')}"
+    typed = typed_command(session, workspace.profile, f"install {quoted(at_least)}")
     return f"{held.newest} is outside {own.request.version.text} of d8.toml; type `{typed}`"

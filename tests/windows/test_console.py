@@ -134,6 +134,16 @@ def test_a_hint_can_be_typed_as_it_stands(user: WindowsUser) -> None:
     assert '"stronghold>=1.4,<2"' in user.ok("install", "--help").out
 
 
+def test_the_hint_of_a_held_back_upgrade_is_no_redirection(user: WindowsUser) -> None:
+    """cmd.exe knows no single quotes: ``'alpha>=1.1.0'`` would write a file."""
+    user.publish("alpha", "v1.0.0", "v1.1.0")
+    user.ok("install", "alpha==1.0.0")
+    hint = user.ok("upgrade", "alpha").err.split("`")[1]
+    assert hint == f'{TYPED} install "alpha>=1.1.0"'
+    user.path("typed.cmd").write_text(hint)
+    assert "v1.1.0" in user.cmd("typed.cmd").out
+
+
 # -- a console ---------------------------------------------------------------------------------------------------------
 
 
