@@ -58,9 +58,9 @@ class Config(Struct, frozen=True, kw_only=True):
         try:
             return cls._from_table(parse_toml(decode_utf8(raw, file), file, limit=_MAX_CONFIG_TOML))
         except DocumentError as error:
-            raise ConfigError(
-                str(error), hint=error.hint or f"correct the file {file}, or type `d8-installer config set KEY VALUE`"
-            ) from error
+            # No command can correct it: `config set` reads the file, too.
+            hint = error.hint or f"correct the file {file}, then type the same command again"
+            raise ConfigError(str(error), hint=hint) from error
 
     @classmethod
     def _from_table(cls, table: Table) -> Config:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 _SYNTAX_PLACE = r" \((?:at line (\d+), column (\d+)|at end of document)\)\Z"
+_BACKSLASH = r"in double quotes, write \\ for each \; or put the text in single quotes"
 _INDEXED = r"\[\d+\]\Z"
 _BARE = r"[A-Za-z0-9_-]+(?:\[[0-9]+\])?"
 _SHOWN = 100
@@ -98,7 +99,9 @@ def _syntax_error(message: str, text: str, file: str) -> DocumentError:
     problem = problem[:1].lower() + problem[1:200]
     if place is None or place[1] is None:
         return DocumentError(f"{problem} at the end of the file", file=file, line=text.count("\n") + 1)
-    return DocumentError(f"{problem} (column {place[2]})", file=file, line=int(place[1]))
+    # A path of Windows in double quotes: tomllib's two messages for what no escape begins with.
+    hint = _BACKSLASH if problem.startswith(("invalid hex", "unescaped '\\'")) else None
+    return DocumentError(f"{problem} (column {place[2]})", file=file, line=int(place[1]), hint=hint)
 
 
 def _refuse_extremes(data: object, file: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, UsageError
+from d8_installer.model.windows_names import windows_fault
 
 if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
@@ -22,11 +24,12 @@ def output_file(session: Session, profile: Profile, typed: str, example: str) ->
     """
     such_as = f"name a file, such as -o {example}"
     absolute = os.path.normpath(os.path.join(session.scope.directory, typed))
-    path = os.path.realpath(absolute)
     if typed in {"", "-"} or typed.endswith(os.sep):
         raise UsageError(f"-o {typed!r} names no file", hint=such_as)
     if os.name == "posix" and absolute.startswith(_OPEN_ALREADY):
         raise UsageError(f"-o {typed} is not a name of a file: the file is written whole, in one rename", hint=such_as)
+    refuse_windows_names(absolute, f"-o {typed}", such_as)
+    path = os.path.realpath(absolute)
     if os.path.exists(path) and not os.path.isfile(path):
         what = "a directory" if os.path.isdir(path) else "not a regular file"
         raise DiskError(f"cannot write {absolute}: it is {what}", hint=such_as)
@@ -42,6 +45,14 @@ def output_file(session: Session, profile: Profile, typed: str, example: str) ->
         if os.path.realpath(own) == path or (os.path.exists(path) and _is_same(own, path)):
             raise UsageError(f"-o {typed} would take the place of {own}", hint=such_as)
     return path
+
+
+def refuse_windows_names(absolute: str, option: str, hint: str) -> None:
+    """On Windows, raise UsageError if no file can have a name in this path. `os.path.realpath` fails for devices."""
+    if sys.platform == "win32":
+        for name in os.path.splitdrive(os.path.normpath(absolute))[1].split(os.sep):
+            if fault := windows_fault(name):
+                raise UsageError(f"{option}: {name!r} {fault}", hint=hint)
 
 
 def is_inside(path: str, directory: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.executable import HEAD_BYTES, check_executable
 from d8_installer.model.value import replace
-from d8_installer.ops.output_file import is_inside
+from d8_installer.ops.output_file import is_inside, refuse_windows_names
 from d8_installer.pipeline.admission import Admission
 from d8_installer.pipeline.change import Applied, Change
 from d8_installer.pipeline.dispensable import Dispensable
@@ -83,7 +83,9 @@ def check_directory(session: Session, directory: str) -> str:
     """
     if not directory:
         raise UsageError("--to needs a directory", hint="such as --to ./bin")
-    path = os.path.abspath(os.path.join(session.scope.directory, directory))
+    named = os.path.join(session.scope.directory, directory)
+    refuse_windows_names(named, f"--to {directory}", "such as --to ./bin")
+    path = os.path.abspath(named)
     home = os.path.realpath(session.scope.home.root)
     if is_inside(os.path.realpath(path), home):
         raise UsageError(

@@ -19,6 +19,8 @@ _MAY_WRITE = (
 )
 _REFUSED_BY_SCANNER = -1
 """No errno stands for this."""
+_NO_SUCH_NAME = -2
+"""Nor for this."""
 _HINTS = {
     errno.ENOSPC: "free some space, then type the same command again",
     errno.EDQUOT: "your quota is used up; free some space, then type the same command again",
@@ -32,6 +34,7 @@ _HINTS = {
     errno.ENAMETOOLONG: "choose a shorter home with --home DIR",
     errno.EIO: "the disk reports an error; look at the system's log",
     _REFUSED_BY_SCANNER: "the virus scanner refuses it; let it pass there, then type the same command again",
+    _NO_SUCH_NAME: 'choose a name that Windows allows: no device such as con, and none of < > : " | ? *',
     errno.EXDEV: "a home has to lie on one file system: choose another home with --home DIR, or move it as a whole",
 }
 UNSUPPORTED = frozenset(
@@ -95,6 +98,7 @@ if sys.platform == "win32":
         23: errno.EIO,  # ERROR_CRC
         39: errno.ENOSPC,  # ERROR_HANDLE_DISK_FULL
         112: errno.ENOSPC,  # ERROR_DISK_FULL
+        123: _NO_SUCH_NAME,  # ERROR_INVALID_NAME
         206: errno.ENAMETOOLONG,  # ERROR_FILENAME_EXCED_RANGE
         225: _REFUSED_BY_SCANNER,  # ERROR_VIRUS_INFECTED
         1117: errno.EIO,  # ERROR_IO_DEVICE
@@ -103,6 +107,8 @@ if sys.platform == "win32":
 
     def _number(error: OSError) -> int:
         """Return the errno that says best what Windows means."""
+        if error.winerror is None and error.errno == errno.EINVAL:  # open() keeps no winerror
+            return _NO_SUCH_NAME
         return _MEANT.get(error.winerror or 0, error.errno or 0)
 
 else:

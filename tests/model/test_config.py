@@ -123,7 +123,14 @@ def test_hints() -> None:
     assert caught.value.hint == "did you mean `endpoint`?"
     with pytest.raises(ConfigError) as caught:
         parse("endpoint = 3")
-    assert "config set KEY VALUE" in str(caught.value.hint)
+    assert caught.value.hint == "correct the file config.toml, then type the same command again"
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\x", r"C:\work"])
+def test_a_path_of_windows_in_double_quotes(path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f'ca_file = "{path}"')
+    assert caught.value.hint == r"in double quotes, write \\ for each \; or put the text in single quotes"
 
 
 # -- edits ---------------------------------------------------------------------------------------------------

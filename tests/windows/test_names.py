@@ -61,3 +61,15 @@ def test_publish_refuses_what_no_windows_could_hold(user: WindowsUser, image: st
     refused = user.ends(2, "publish", *named, f"windows-amd64={where}")
     assert problem in refused.err
     assert not user.path("out").exists()
+
+
+def test_a_file_to_write_needs_a_name_that_windows_can_hold(user: WindowsUser) -> None:
+    """``-o con.bundle`` and ``--to con.d`` were tracebacks, and ``:`` would name a stream of another file."""
+    user.publish("alpha", "v1.0.0")
+    user.path("d8.toml").write_text('schema = 1\n[[images]]\nname = "alpha"\n')
+    user.ok("lock")
+    for name, fault in (("con.bundle", "is a device"), ("d8.lock:x", "has ':'")):
+        refused = user.ends(2, "bundle", "create", "-o", name)
+        assert f"-o {name}: {name!r} {fault}" in refused.err
+    assert "--to aux.d: 'aux.d' is a device" in user.ends(2, "sync", "--to", "aux.d").err
+    assert "choose a name that Windows allows" in user.ends(73, "manifest", "init", "alpha", "--file", "a?b").err
