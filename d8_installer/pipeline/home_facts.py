@@ -10,11 +10,13 @@ from d8_installer.pipeline.altered_files import altered_facts
 from d8_installer.pipeline.ownership import other_owner_of_home
 from d8_installer.pipeline.shell_lines import path_entry
 from d8_installer.store import one_file_system, status
+from d8_installer.store.paths import refuse_long_home
 
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
+    from d8_installer.store.paths import Home
 
 _OTHERS = 0o022
 
@@ -44,7 +46,7 @@ def home_facts(session: Session, profile: Profile, active: Generation | None) ->
         stranger=None if stranger is None else str(stranger),
         open_to_others=os.name == "posix" and mode is not None and bool(mode & _OTHERS),
         bin_leads_to=_astray(session, profile, active),
-        bad_path_entry=_bad_path_entry(home.bin if profile.is_exposed else paths.bin),
+        bad_path_entry=_bad_path_entry(home, home.bin if profile.is_exposed else paths.bin),
     )
 
 
@@ -66,8 +68,10 @@ def _astray(session: Session, profile: Profile, active: Generation | None) -> st
     return None if leads_to == os.path.realpath(paths.bin) else leads_to
 
 
-def _bad_path_entry(directory: str) -> str | None:
+def _bad_path_entry(home: Home, directory: str) -> str | None:
+    """Return why the directory cannot be on PATH, or why nothing can be placed in it."""
     try:
+        refuse_long_home(home)
         path_entry(directory)
     except ConfigError as error:
         return error.message

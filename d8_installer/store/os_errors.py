@@ -78,7 +78,9 @@ def refusals(verb: str, path: str, hints: Mapping[int, str] | None = None) -> It
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
+        reason = error.strerror or type(error).__name__
+        if not isinstance(error, FileInUseError):  # whose text is ours, and may have a path
+            reason = reason.lower()
         hint = (hints or {}).get(error.errno or 0) or hint_for(error)
         raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint) from error
 

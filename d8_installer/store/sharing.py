@@ -89,8 +89,14 @@ if sys.platform == "win32":
                     continue
                 if not longest or error.winerror not in {_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION}:
                     raise  # without a number of Windows, this user may also lack the right
-                why = "another program has it open" if longest == LONG else "it runs, or another program has it open"
-                raise FileInUseError(error.errno, why, path) from error
+                held = path if source is None or os.path.lexists(path) else source
+                it = "it" if held == path else held  # the error names *path*
+                why = (
+                    f"another program has {it} open"
+                    if longest == LONG
+                    else f"{it} runs, or another program has it open"
+                )
+                raise FileInUseError(error.errno, why, held) from error
 
     def _longest_wait(error: OSError, path: str, source: str | None) -> float:
         """Return how long it may help to wait; 0 if the refusal has another reason than a file in use."""

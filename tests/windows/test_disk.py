@@ -84,6 +84,7 @@ result["removed"] = not os.path.lexists(path)
 
 with open(write("open"), "rb"):
     result["open"] = refused(lambda: fs.remove(there("open")))
+    result["old name"] = refused(lambda: fs.rename(there("open"), there("new")))[0]
     result["at once"] = [fs.remove_unless_used(there("open")), fs.rename_unless_used(write("other"), there("open"))]
 
 kept = write("deep", "kept")
@@ -130,6 +131,7 @@ print(json.dumps(result))
     assert text == r"cannot remove \open: another program has it open"
     assert hint == "end the program that uses it, then type the same command again"
     assert 1 < seconds < 20
+    assert found["old name"] == r"cannot rename to \new: another program has \open open"
     assert found["at once"] == [False, False]
     assert (found["tree"], found["rest"]) == (r"cannot remove \deep\kept: another program has it open", ["kept"])
     assert not found["deep"]

@@ -221,6 +221,8 @@ def test_a_home_that_is_too_long_is_named_before_anything_is_written(user: Windo
     done = user.ends(78, "--home", home, "install", "alpha")
     assert f"{len(home)} characters, and 91" in done.err
     assert "--home DIR" in done.err
+    assert f"{len(home)} characters, and 91" in user.ok("--home", home, "doctor").out
+    user.ends(78, "--home", home, "ensurepath")
     assert not user.path("x" * 80).exists()
     user.ok("--home", home[:91], "install", "alpha")
     longest = max(

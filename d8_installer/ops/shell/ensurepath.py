@@ -16,7 +16,7 @@ from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
 from d8_installer.ops.shell.start_up_files import ETC, StartUpFile, add_line, has_older_line, start_up_files
 from d8_installer.pipeline.path_lookup import is_on_path
 from d8_installer.pipeline.shell_lines import READ_PROFILE, by_hand, path_entry
-from d8_installer.store.paths import home_directory
+from d8_installer.store.paths import home_directory, refuse_long_home
 
 if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
@@ -64,6 +64,7 @@ def ensure_path(session: Session) -> EnsuredPath:
 
     ``bin`` is appended, not prepended: a binary must not replace a command that exists already.
     """
+    refuse_long_home(session.scope.home)
     directory = path_entry(session.scope.home.bin)
     if sys.platform == "win32":
         return _in_registry(session, directory)
