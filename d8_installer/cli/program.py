@@ -52,7 +52,7 @@ def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         process = subprocess.Popen(command, env=environ)
         if sys.platform == "win32":
-            from d8_installer.cli.windows_job import end_with_this_process
+            from d8_installer.cluster.windows_job import end_with_this_process
 
             end_with_this_process(process)
         code = process.wait()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Literal
 
 from d8_installer.errors import ConfigError
+from d8_installer.model.shell_words import quoted_path
 from d8_installer.model.value import Struct, repr_without
 
 InteractiveMode = Literal["Never", "IfAvailable", "Always"]
@@ -105,11 +105,6 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
         return repr_without(self, "proxy")
 
 
-def quoted(path: str) -> str:
-    """Return *path* in quotes for a message; on Windows its backslashes are not doubled."""
-    return f"'{path}'" if sys.platform == "win32" else repr(path)
-
-
 def read_up_to(file: str, limit: int) -> bytes:
     """Return at most *limit* + 1 bytes of *file*; raises OSError and ValueError.
 
@@ -126,9 +121,9 @@ def read_small_file(file: str, what: str, limit: int) -> bytes:
         raw = read_up_to(file, limit)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it is not a path").lower()
-        raise ConfigError(f"{what} {quoted(file)} cannot be read: {reason}", hint=LOG_IN) from error
+        raise ConfigError(f"{what} {quoted_path(file)} cannot be read: {reason}", hint=LOG_IN) from error
     if len(raw) > limit:
         raise ConfigError(
-            f"{what} {quoted(file)} has more than {limit} bytes", hint="name another file in the kubeconfig"
+            f"{what} {quoted_path(file)} has more than {limit} bytes", hint="name another file in the kubeconfig"
         )
     return raw

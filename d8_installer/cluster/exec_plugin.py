@@ -17,10 +17,11 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from d8_installer.cluster.context import LOG_IN, quoted
+from d8_installer.cluster.context import LOG_IN
 from d8_installer.errors import ConfigError, TryAgainError
 from d8_installer.model.identity import Identity
 from d8_installer.model.secrets import without_secrets
+from d8_installer.model.shell_words import quoted_path
 
 if sys.platform == "win32":
     from d8_installer.cluster.windows_job import ProgramJob
@@ -53,7 +54,7 @@ def run_plugin(
     is_interactive = plugin.mode != "Never" and has_terminal()
     if plugin.mode == "Always" and not is_interactive:
         raise ConfigError(
-            f"the exec plugin {quoted(plugin.command)} wants to ask something, and stdin is not a terminal",
+            f"the exec plugin {quoted_path(plugin.command)} wants to ask something, and stdin is not a terminal",
             hint="log in from a terminal first, or choose a context that needs no questions: --context NAME",
         )
     info = json.dumps(_info(plugin, context, is_interactive=is_interactive))
@@ -122,7 +123,7 @@ class _Running:
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or "its name or arguments are not usable").lower()
             raise ConfigError(
-                f"the exec plugin {quoted(plugin.command)} cannot be run: {reason}",
+                f"the exec plugin {quoted_path(plugin.command)} cannot be run: {reason}",
                 hint=plugin.install_hint or "install it, or choose another context: --context NAME",
             ) from error
         if sys.platform == "win32":
@@ -144,7 +145,7 @@ class _Running:
             self._end()
         if self._is_late:
             raise TryAgainError(
-                f"the exec plugin {quoted(self._command)} took more than {time_limit:.0f} s",
+                f"the exec plugin {quoted_path(self._command)} took more than {time_limit:.0f} s",
                 hint="run it by hand to see why",
             )
         if code != 0:
@@ -180,7 +181,7 @@ class _Running:
             self._process.stdout.close()
 
     def _failed(self, how: str) -> ConfigError:
-        return ConfigError(f"the exec plugin {quoted(self._command)} {how}", hint=LOG_IN)
+        return ConfigError(f"the exec plugin {quoted_path(self._command)} {how}", hint=LOG_IN)
 
 
 # -- what it printed -----------------------------------------------------------------------------------------
@@ -232,4 +233,4 @@ def _time(plugin: ExecPlugin, text: str) -> float | None:
 
 
 def _wrong(plugin: ExecPlugin, what: str) -> ConfigError:
-    return ConfigError(f"the exec plugin {quoted(plugin.command)} printed {what}", hint=LOG_IN)
+    return ConfigError(f"the exec plugin {quoted_path(plugin.command)} printed {what}", hint=LOG_IN)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.cluster.context import LOG_IN, quoted, read_small_file
+from d8_installer.cluster.context import LOG_IN, read_small_file
 from d8_installer.errors import ConfigError, NotAllowedError
 from d8_installer.model.identity import Identity
 from d8_installer.model.identity_facts import facts_of
 from d8_installer.model.secrets import text_of_token
+from d8_installer.model.shell_words import quoted_path
 from d8_installer.model.value import replace
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _token(user: ClusterUser) -> str:
         raise
     token = text_of_token(raw)
     if not token and not user.token:
-        raise ConfigError(f"the token file of the kubeconfig {quoted(user.token_file)} is empty", hint=LOG_IN)
+        raise ConfigError(f"the token file of the kubeconfig {quoted_path(user.token_file)} is empty", hint=LOG_IN)
     return token or user.token
 
 

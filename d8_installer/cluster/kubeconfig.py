@@ -17,11 +17,11 @@ from d8_installer.cluster.context import (
     InteractiveMode,
     OidcLogin,
     Pem,
-    quoted,
     read_up_to,
 )
 from d8_installer.cluster.entry import Entry
 from d8_installer.errors import ConfigError, DocumentError
+from d8_installer.model.shell_words import quoted_path
 from d8_installer.model.value import Struct, repr_without
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _read(file: str, *, must_exist: bool) -> bytes | None:
         return None
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it is not a path").lower()
-        raise ConfigError(f"the kubeconfig {quoted(file)} cannot be read: {reason}", hint=_REPAIR) from error
+        raise ConfigError(f"the kubeconfig {quoted_path(file)} cannot be read: {reason}", hint=_REPAIR) from error
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"the kubeconfig {file} has more than {MAX_BYTES} bytes", hint=_REPAIR)
     return raw

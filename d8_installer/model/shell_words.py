@@ -1,4 +1,4 @@
-"""Words of a command line as a person types them, quoted for the shell that reads them.
+"""Words of a command line as a person types them, quoted for the shell that reads them, and paths in messages.
 
 On Windows that is cmd.exe or PowerShell, and a hint does not know which: a spelling is chosen that both read alike.
 They share double quotes, and each has characters that mean something in them (``%NAME%`` in cmd.exe, ``$`` and a
@@ -25,6 +25,11 @@ CLOCK = "w32tm /query /status" if sys.platform == "win32" else "date"
 def quoted(word: str) -> str:
     """Return one word of a command line as it is typed on this system."""
     return for_windows(word) if sys.platform == "win32" else for_posix(word)
+
+
+def quoted_path(path: str) -> str:
+    """Return *path* in quotes for a message, with escapes as in Python; on Windows its backslashes are not doubled."""
+    return repr(path).replace("\\\\", "\\") if sys.platform == "win32" else repr(path)
 
 
 def joined(words: Iterable[str]) -> str:

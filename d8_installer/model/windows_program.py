@@ -1,7 +1,7 @@
 """Where Windows looks for a program, and how a batch file gets its arguments. Text only.
 
-The rules are those of ``PATH`` and ``PATHEXT`` in cmd.exe, but for one: the working directory is not searched, because
-it may be a project of somebody else (Go's os/exec does the same).
+The rules are those of ``PATH`` and ``PATHEXT`` in cmd.exe (Microsoft's documentation of "path" and "cmd"), but for one:
+the working directory is not searched, because it may be a project of somebody else (Go's os/exec does the same).
 """
 
 from __future__ import annotations
@@ -21,19 +21,38 @@ _NEVER_IN_A_BATCH = frozenset('"%\r\n\0')
 
 def program_paths(command: str, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield each path at which Windows may find *command*, a name or a path, the first one first."""
-    named = [command, *(command + extension for extension in _extensions(environ))]
-    if not command.lower().endswith(tuple(map(str.lower, _extensions(environ)))):
+    known = extensions(environ)
+    named = [command, *(command + extension for extension in known)]
+    if not command.lower().endswith(tuple(map(str.lower, known))):
         named = named[1:]
     if not set(_SEPARATORS).isdisjoint(command):
         yield from named
         return
-    for entry in environ.get("PATH", "").split(";"):
-        directory = entry.strip().strip('"').rstrip(_SEPARATORS)
+    for entry in path_entries(environ.get("PATH", "")):
+        directory = entry.strip().rstrip(_SEPARATORS)
         if directory[1:2] == ":" or directory[:2] == "\\\\":
             yield from (f"{directory}\\{name}" for name in named)
 
 
-def _extensions(environ: Mapping[str, str]) -> list[str]:
+def path_entries(path: str) -> list[str]:
+    """Return the directories of a PATH, without quotes. Empty entries are left out."""
+    return [entry for part in parts_between_semicolons(path) if (entry := part.replace('"', ""))]
+
+
+def parts_between_semicolons(path: str) -> list[str]:
+    """Split a PATH at each ``;`` outside quotes. The parts with a ``;`` between them are the same text."""
+    parts, is_quoted = [""], False
+    for sign in path:
+        is_quoted ^= sign == '"'
+        if sign == ";" and not is_quoted:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
+
+
+def extensions(environ: Mapping[str, str]) -> list[str]:
+    """Return the ends of the names of files that are commands."""
     return [one.strip() for one in (environ.get("PATHEXT") or _EXTENSIONS).split(";") if one.strip()]
 
 

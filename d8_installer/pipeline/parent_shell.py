@@ -19,27 +19,10 @@ def shell_of_person(environ: Mapping[str, str]) -> str:
 
 
 if sys.platform == "win32":
-    import ctypes
     import os
-    from ctypes import wintypes
 
-    class _Process(ctypes.Structure):
-        """PROCESSENTRY32W of Microsoft's documentation of tlhelp32.h."""
+    from d8_installer.store.windows_processes import running_processes
 
-        _fields_ = (
-            ("size", wintypes.DWORD),
-            ("usage", wintypes.DWORD),
-            ("number", wintypes.DWORD),
-            ("heap", ctypes.c_void_p),
-            ("module", wintypes.DWORD),
-            ("threads", wintypes.DWORD),
-            ("parent", wintypes.DWORD),
-            ("priority", wintypes.LONG),
-            ("flags", wintypes.DWORD),
-            ("file", wintypes.WCHAR * wintypes.MAX_PATH),
-        )
-
-    _PROCESSES = 0x2  # TH32CS_SNAPPROCESS
     _SHELLS = {
         "powershell": "powershell",
         "pwsh": "powershell",
@@ -61,25 +44,7 @@ if sys.platform == "win32":
 
         A parent may have ended, and its number may be another process's now: then what is found is a guess.
         """
-        known = _processes()
-        number = os.getpid()
-        _, number = known.pop(number, ("", 0))
-        while number in known:
-            name, number = known.pop(number)
-            yield name
-
-    def _processes() -> dict[int, tuple[str, int]]:
-        """Return the file name and the parent of each process, by its number."""
-        kernel = ctypes.WinDLL("kernel32")
-        kernel.CreateToolhelp32Snapshot.restype = wintypes.HANDLE
-        for function in (kernel.Process32FirstW, kernel.Process32NextW):
-            function.argtypes = (wintypes.HANDLE, ctypes.POINTER(_Process))
-        kernel.CloseHandle.argtypes = (wintypes.HANDLE,)
-        snapshot = kernel.CreateToolhelp32Snapshot(_PROCESSES, 0)
-        process, found = _Process(size=ctypes.sizeof(_Process)), dict[int, tuple[str, int]]()
-        more = kernel.Process32FirstW(snapshot, process)
-        while more:
-            found[process.number] = (process.file, process.parent)
-            more = kernel.Process32NextW(snapshot, process)
-        kernel.CloseHandle(snapshot)
-        return found
+        known = running_processes()
+        process = known.pop(os.getpid(), None)
+        while process is not None and (process := known.pop(process.parent, None)) is not None:
+            yield process.program

@@ -1,7 +1,7 @@
 """PATH as systems read it: its entries, whether a directory is one of them, and which file a command's name means.
 
 On Windows entries are separated by ``;``, may be in quotes, may end in a backslash and have any case, and the
-extensions in PATHEXT decide which files are commands (Microsoft's documentation of the commands "path" and "cmd").
+extensions in PATHEXT decide which files are commands (``model.windows_program``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_USUAL_EXTENSIONS = ".COM;.EXE;.BAT;.CMD"
 _CONSOLE_SCRIPT = b"d8_installer.launch"
 """What the program has in it that pip, pipx or uv makes on Windows in the place of a launcher."""
 _CONSOLE_SCRIPT_BYTES = 1 << 20
@@ -26,19 +25,9 @@ def entries(path: str, separator: str = os.pathsep) -> list[str]:
     """Return the directories of a PATH. Empty entries are left out, and quotes removed where the system does so."""
     if separator == ":":
         return [entry for entry in path.split(":") if entry]
-    return [entry for part in parts_between_semicolons(path) if (entry := part.replace('"', ""))]
+    from d8_installer.model.windows_program import path_entries
 
-
-def parts_between_semicolons(path: str) -> list[str]:
-    """Split a PATH of Windows at each ``;`` outside quotes. The parts with a ``;`` between them are the same text."""
-    parts, is_quoted = [""], False
-    for sign in path:
-        is_quoted ^= sign == '"'
-        if sign == ";" and not is_quoted:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
+    return path_entries(path)
 
 
 def place(directory: str) -> str:
@@ -75,8 +64,11 @@ def command_name(file_name: str) -> str:
 
 
 def _extensions(environ: Mapping[str, str]) -> Sequence[str]:
-    known = (environ.get("PATHEXT") or _USUAL_EXTENSIONS) if sys.platform == "win32" else ""
-    return [extension for extension in known.split(";") if extension] or [""]
+    if sys.platform == "win32":
+        from d8_installer.model.windows_program import extensions
+
+        return extensions(environ)
+    return [""]
 
 
 def starts(file: str, binary: str) -> bool:

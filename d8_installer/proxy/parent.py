@@ -17,26 +17,10 @@ if sys.platform == "win32":
     from ctypes import wintypes
 
     from d8_installer.proxy.workers import Workers
+    from d8_installer.store.windows_processes import running_processes
 
-    _SNAPSHOT_OF_PROCESSES = 0x00000002
     _QUERY_LIMITED_INFORMATION = 0x1000
     _LONGEST_PATH = 32_768
-
-    class _Process(ctypes.Structure):
-        """PROCESSENTRY32W of Microsoft's "Tool Help Library"."""
-
-        _fields_ = (
-            ("size", wintypes.DWORD),
-            ("usage", wintypes.DWORD),
-            ("number", wintypes.DWORD),
-            ("heap", ctypes.c_size_t),
-            ("module", wintypes.DWORD),
-            ("threads", wintypes.DWORD),
-            ("parent", wintypes.DWORD),
-            ("priority", wintypes.LONG),
-            ("flags", wintypes.DWORD),
-            ("file", wintypes.WCHAR * 260),
-        )
 
     class Parent:
         """The process that started this one, and the programs between the two that only start Python.
@@ -60,11 +44,11 @@ if sys.platform == "win32":
 
     def _ancestors() -> Iterator[int]:
         """Yield a handle of each: first the starters of Python, then the process that started the first of them."""
-        parents = _parents()
+        processes = running_processes()
         child, started = os.getpid(), _started(_winapi.GetCurrentProcess())
-        while (number := parents.get(child)) is not None:
+        while (process := processes.get(child)) is not None:
             try:
-                handle = _winapi.OpenProcess(_winapi.SYNCHRONIZE | _QUERY_LIMITED_INFORMATION, False, number)
+                handle = _winapi.OpenProcess(_winapi.SYNCHRONIZE | _QUERY_LIMITED_INFORMATION, False, process.parent)
             except OSError:  # it has ended, or belongs to the system
                 return
             before = _started(handle)
@@ -73,7 +57,7 @@ if sys.platform == "win32":
             yield handle
             if not _only_starts_python(_program(handle)):
                 return
-            child, started = number, before
+            child, started = process.parent, before
 
     def _only_starts_python(program: str) -> bool:
         typed = sys.argv[0]
@@ -87,20 +71,6 @@ if sys.platform == "win32":
                 if os.path.samefile(program, starter):
                     return True
         return False
-
-    def _parents() -> dict[int, int]:
-        """Return the parent's number of each process."""
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel.CreateToolhelp32Snapshot.restype = wintypes.HANDLE
-        snapshot = wintypes.HANDLE(kernel.CreateToolhelp32Snapshot(_SNAPSHOT_OF_PROCESSES, 0))
-        entry = _Process(size=ctypes.sizeof(_Process))
-        found = {}
-        more = kernel.Process32FirstW(snapshot, ctypes.byref(entry))
-        while more:
-            found[int(entry.number)] = int(entry.parent)
-            more = kernel.Process32NextW(snapshot, ctypes.byref(entry))
-        kernel.CloseHandle(snapshot)
-        return found
 
     def _started(handle: int) -> int:
         """Return when a process started, in the system's units."""

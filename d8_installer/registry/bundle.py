@@ -22,10 +22,10 @@ from d8_installer.errors import AbsentSourceError, ConfigError, DiskError, Docum
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
+from d8_installer.model.shell_words import quoted_path
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct
 from d8_installer.registry.layout_files import MARKER as MARKER
-from d8_installer.registry.layout_files import quoted_path
 from d8_installer.registry.oci_layout import REF_NAME, stamp_of
 
 if TYPE_CHECKING:

@@ -208,11 +208,6 @@ def refusals(path: str) -> Iterator[None]:
         raise refused(path, error) from error
 
 
-def quoted_path(path: str) -> str:
-    """Return *path* in quotes for a message; on Windows its backslashes are not doubled."""
-    return repr(path).replace("\\\\", "\\") if sys.platform == "win32" else repr(path)
-
-
 def refused(path: str, error: OSError) -> DiskError:
     """Return the DiskError for a refusal of the system."""
     reason = (error.strerror or str(error)).lower()

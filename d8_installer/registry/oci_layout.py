@@ -16,6 +16,7 @@ from d8_installer.errors import AbsentSourceError, ConfigError, DocumentError, M
 from d8_installer.model.digest import Digest
 from d8_installer.model.oci import MAX_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from d8_installer.model.reference import is_image_name, is_tag
+from d8_installer.model.shell_words import quoted_path
 from d8_installer.model.source import ManifestBytes
 from d8_installer.model.value import Struct
 from d8_installer.registry.layout_files import (
@@ -24,7 +25,6 @@ from d8_installer.registry.layout_files import (
     locked,
     open_file,
     opened_blob,
-    quoted_path,
     refusals,
     refused,
     status_of,

@@ -31,6 +31,10 @@ def test_a_name_with_an_extension_is_tried_as_it_is_first(name: str) -> None:
     assert found(name)[:3] == [rf"C:\one\{name}", rf"C:\one\{name}.EXE", rf"C:\one\{name}.CMD"]
 
 
+def test_a_semicolon_in_quotes_separates_nothing() -> None:
+    assert found("x.exe", {"PATH": r'"C:\a;b";C:\c', "PATHEXT": ".EXE"})[::2] == [r"C:\a;b\x.exe", r"C:\c\x.exe"]
+
+
 def test_another_end_is_no_extension() -> None:
     assert found("tool-1.2")[0] == r"C:\one\tool-1.2.EXE"
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from d8_installer.model.windows_program import parts_between_semicolons
 from d8_installer.ops.shell.registry_text import with_directory, without_directory
-from d8_installer.pipeline.search_path import entries, parts_between_semicolons
+from d8_installer.pipeline.search_path import entries
 
 OWN = r"C:\Users\ann\AppData\Local\d8-installer\bin"
 _PARTS = ["", ";", r"C:\a b", r"%SystemRoot%\x", '"', '"C:\\a;b"', "é"]

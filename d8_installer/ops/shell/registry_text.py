@@ -6,7 +6,7 @@ is the old one, sign by sign, unless it was edited since.
 
 from __future__ import annotations
 
-from d8_installer.pipeline.search_path import parts_between_semicolons
+from d8_installer.model.windows_program import parts_between_semicolons
 
 
 def with_directory(text: str | None, directory: str) -> str:
