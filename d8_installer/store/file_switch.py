@@ -105,9 +105,10 @@ class FileSwitch:
 
     def deactivate(self, paths: ProfilePaths) -> None:
         """Remove the number and the journal first, since they decide, then the files."""
+        places = sorted(self.active_files(paths))
         fs.remove(os.path.join(paths.current, "number"))
         fs.remove(_journal(paths))
-        for place in sorted(_active_files(paths)):
+        for place in places:
             fs.remove(_active_path(paths, place))
         fs.remove_tree(paths.current)
 
@@ -116,12 +117,30 @@ class FileSwitch:
         if os.path.lexists(home.bin) and (os.path.islink(home.bin) or not os.path.isdir(home.bin)):
             raise DiskError(f"{home.bin} is in the way: it is not a directory of d8-installer", hint="move it away")
         fs.make_directories(home.bin)
-        active = self.active(paths)
-        ours = _ours_in_bin(paths, None if active is None else str(active))
         for name in names:
             path = os.path.join(home.bin, name)
-            if os.path.normcase(name) not in ours and os.path.lexists(path):
+            if os.path.lexists(path) and not self.is_ours(paths, name):
                 raise DiskError(f"{path} is in the way: it is not of d8-installer", hint="move it away")
+
+    def active_files(self, paths: ProfilePaths) -> set[str]:
+        """Return the places of the active files that are ours."""
+        found = {os.path.join(_REQUESTS, name) for name in _files(paths.requests)}
+        if placed_bin(paths) == linked_bin(paths):
+            return found | {os.path.join(_BIN, name) for name in _files(placed_bin(paths))}
+        ours = (name for name in fs.list_directory(placed_bin(paths)) if self.is_ours(paths, name))
+        return found | {os.path.join(_BIN, name) for name in ours}
+
+    def is_ours(self, paths: ProfilePaths, name: str) -> bool:
+        """Whether the file *name* in the PATH entry is ours; others may have put files of theirs there.
+
+        It is if the active generation has that name in ``bin``, or if another one has just that program.
+        """
+        path, active = os.path.join(placed_bin(paths), name), self.active(paths)
+        for number in filter(str.isdecimal, fs.list_directory(paths.generations)):
+            placed = os.path.join(paths.generations, number, _BIN, name)
+            if os.path.lexists(placed) and (number == str(active) or self.is_placed(placed, path)):
+                return True
+        return False
 
 
 class _Exchange:
@@ -149,7 +168,7 @@ class _Exchange:
                 self._put(path, _active_path(self._paths, place))
             except DiskError as error:
                 failed.append(error)
-        for place in sorted(_active_files(self._paths) - wanted):
+        for place in sorted(self._switch.active_files(self._paths) - wanted):
             try:
                 self._take_away(_active_path(self._paths, place))
             except DiskError as error:
@@ -216,24 +235,6 @@ def _active_path(paths: ProfilePaths, place: str) -> str:
     """Return where the active file of a *place* in a generation, such as ``bin/tool.exe``, is."""
     top, _, rest = place.partition(os.sep)
     return os.path.join(placed_bin(paths), rest) if top == _BIN else os.path.join(paths.current, place)
-
-
-def _active_files(paths: ProfilePaths) -> set[str]:
-    """Return the places of the active files that are ours. In the PATH entry others may have put files of theirs."""
-    found = {os.path.join(_REQUESTS, name) for name in _files(paths.requests)}
-    if placed_bin(paths) == linked_bin(paths):
-        return found | {os.path.join(_BIN, name) for name in _files(placed_bin(paths))}
-    ours = _ours_in_bin(paths)
-    return found | {
-        os.path.join(_BIN, name) for name in fs.list_directory(placed_bin(paths)) if os.path.normcase(name) in ours
-    }
-
-
-def _ours_in_bin(paths: ProfilePaths, generation: str | None = None) -> set[str]:
-    """Return the names that the generation of that name has in ``bin``, by default those of all generations."""
-    generations = fs.list_directory(paths.generations) if generation is None else [generation]
-    directories = (os.path.join(paths.generations, name, _BIN) for name in generations if name.isdecimal())
-    return {os.path.normcase(name) for directory in directories for name in fs.list_directory(directory)}
 
 
 def _same_bytes(one: str, other: str) -> bool:

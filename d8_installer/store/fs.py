@@ -432,8 +432,7 @@ def removing(directory: str, mutex: str) -> Iterator[bool]:
         yield held
         if held:
             remove_unless_used(directory)
-    if held and not flock.REMOVED_WHILE_HELD:
-        remove(mutex)
+    if held and not flock.REMOVED_WHILE_HELD and remove_unless_used(mutex):
         remove_if_empty(directory)
 
 

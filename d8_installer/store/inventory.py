@@ -57,10 +57,11 @@ def _forms(home: Home) -> _Forms:
 
     if os.path.islink(home.bin) or not os.path.isdir(home.bin):
         return _HOME
-    profiles = [home.profile(name).generations for name in ("user", "system")]
-    places = [os.path.join(top, number, "bin") for top in profiles for number in fs.list_directory(top)]
-    names = {name for place in places for name in fs.list_directory(place)}
-    return {"bin": {"|".join(map(re.escape, sorted(names))) or "(?!)": None}, **_HOME}
+    from d8_installer.store.file_switch import FileSwitch
+
+    is_ours, profiles = FileSwitch().is_ours, [home.profile(name) for name in ("user", "system")]
+    names = [name for name in fs.list_directory(home.bin) if any(is_ours(profile, name) for profile in profiles)]
+    return {"bin": {"|".join(map(re.escape, names)) or "(?!)": None}, **_HOME}
 
 
 def is_new(home: Home) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+
+from d8_installer.model.value import Struct
 
 
-class RunningProcess(NamedTuple):
+class RunningProcess(Struct, frozen=True):
     """The file name of a process's program, and the number of the process that started it, which may have ended."""
 
     program: str

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from d8_installer.errors import DiskError
-from d8_installer.store import fs
+from d8_installer.store import fs, inventory
 from d8_installer.store.file_switch import FileSwitch
 from d8_installer.store.os_errors import FileInUseError
 from d8_installer.store.paths import Home, ProfilePaths, linked_bin, placed_bin
@@ -356,7 +356,7 @@ def test_files_of_others_in_the_path_entry_stay(tmp_path: Path) -> None:
     one = place_in(str(tmp_path / "home"), FileSwitch())
     one.switch.activate(one.paths, 1)
     for name in ("theirs", "fresh"):
-        (tmp_path / "home/bin" / name).write_bytes(script(name))
+        (tmp_path / "home/bin" / name).write_bytes(script("theirs"))
         (tmp_path / "home/bin" / name).chmod(0o755)
     with pytest.raises(DiskError, match="fresh is in the way") as caught:
         one.switch.expose(one.home, one.paths, NEW)
@@ -367,6 +367,23 @@ def test_files_of_others_in_the_path_entry_stay(tmp_path: Path) -> None:
     assert one.said() == {**NEW, "theirs": "theirs"}
     one.switch.deactivate(one.paths)
     assert os.listdir(one.bin) == ["theirs"]
+
+
+@pytest.mark.parametrize(("text", "stays"), [("theirs", True), ("old", False)])
+def test_of_a_name_that_an_older_generation_had_only_its_program_is_ours(
+    tmp_path: Path, text: str, *, stays: bool
+) -> None:
+    one = place_in(str(tmp_path / "home"), FileSwitch())
+    one.generation(3, {})
+    one.switch.activate(one.paths, 1)
+    one.switch.activate(one.paths, 3)
+    (tmp_path / "home/bin/changed").write_bytes(script(text))
+    one.switch.activate(one.paths, 3)
+    assert os.listdir(one.bin) == ["changed"] * stays
+    assert (os.path.join(one.bin, "changed") in inventory.foreign(one.home)) is stays
+    if stays:
+        with pytest.raises(DiskError, match="changed is in the way"):
+            one.switch.expose(one.home, one.paths, NEW)
 
 
 def test_only_the_profile_on_path_has_its_files_in_the_path_entry(tmp_path: Path) -> None:
