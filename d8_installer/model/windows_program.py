@@ -40,7 +40,7 @@ def path_entries(path: str) -> list[str]:
 
 
 def parts_between_semicolons(path: str) -> list[str]:
-    """Split a PATH at each ``;`` outside quotes. The parts with a ``;`` between them are the same text."""
+    """Split a PATH at each ``;`` outside quotes. Joined by ``;``, the parts are the same text again."""
     parts, is_quoted = [""], False
     for sign in path:
         is_quoted ^= sign == '"'

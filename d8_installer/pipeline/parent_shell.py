@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def shell_of_person(environ: Mapping[str, str]) -> str:
-    """Return which of SHELLS reads what this command prints: $SHELL's; on Windows the nearest that started it."""
+    """Return the person's shell, one of SHELLS: by $SHELL; on Windows the nearest one that started this process."""
     if sys.platform == "win32":
         return _nearest_shell()
     return shell_of(environ.get("SHELL", "sh"))

@@ -52,7 +52,7 @@ def first_command(name: str, directories: Iterable[str], environ: Mapping[str, s
 
 
 def is_command(file: str) -> bool:
-    """Whether *file* is a program of this user's, by its mode."""
+    """Whether *file* is a file that this user may execute."""
     return os.path.isfile(file) and os.access(file, os.X_OK)
 
 

@@ -30,7 +30,7 @@ if sys.platform == "win32":
         return bool(ctypes.WinDLL("shell32").IsUserAnAdmin())
 
     def make_directory(path: str) -> None:
-        """Make a directory that users may read, and only administrators change, or make an empty one that."""
+        """Make a directory that users may read and only administrators change. One that is there gets these rights."""
         kernel, security = _library("kernel32"), _library("advapi32")
         rights = ctypes.c_void_p()
         with refusals("make", path):

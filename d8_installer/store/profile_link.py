@@ -1,7 +1,7 @@
-"""What tells the launchers in an environment which profile they use: a link to it, or on Windows a file that names it.
+"""Where launchers in an environment find their profile: in a link to it, or on Windows in a file that names it.
 
-On Windows only administrators may make symbolic links, and people in Developer Mode ("Create symbolic links", security
-policy settings). Such links count there, too.
+On Windows only administrators and people in Developer Mode may make symbolic links ("Create symbolic links", security
+policy settings). Such a link counts there, too.
 """
 
 from __future__ import annotations

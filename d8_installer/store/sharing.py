@@ -31,7 +31,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1
 
 
 class Patience:
-    """What is left of the time that one operation may wait for files in use; without *seconds* it never waits."""
+    """The time that one operation may wait for files in use, however many they are; with 0 *seconds* it never waits."""
 
     __slots__ = ("_left", "_pause", "_spent")
 
