@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
+from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("merges")
     for side in ("ours", "theirs"):
         text = f"if the lock has conflict markers, take {side} for this image"
-        group.add_argument(f"--{side}", metavar="NAME", action="append", default=[], help=text)
+        group.add_argument(f"--{side}", type=name_argument, metavar="NAME", action="append", default=[], help=text)
     group.add_argument(
         "--merge",
         nargs=3,

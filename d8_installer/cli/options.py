@@ -106,6 +106,7 @@ def _add_trust(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument(
         "--accept-moved",
+        type=name_argument,
         metavar="IMAGE:TAG",
         action="append",
         default=[],

@@ -57,7 +57,8 @@ def search_plugins(
     found = environments(roots)
     read = scan(found)
     lines = {(image.name, *line) for image in (locked.images if locked is not None else ()) for line in image.requests}
-    chosen = tuple(_one_each(read.plugins, {os.path.realpath(path) for path in prefixes}, lines))
+    real = {os.path.realpath(path) for path in prefixes if os.path.isdir(path)}
+    chosen = tuple(_one_each(read.plugins, real, lines))
     return SearchResult(
         defaults=defaults, roots=roots, found=found, scan=read, chosen=chosen, others=_others(read.plugins, chosen)
     )

@@ -78,8 +78,8 @@ def environments(roots: Iterable[Root]) -> list[Environment]:
     for root in roots:
         for path in _below(root):
             libraries = tuple(libraries_of(path))
-            real = os.path.realpath(path)
-            if libraries and real not in found:
+            # No path of a device on Windows, for which `realpath` fails, has any.
+            if libraries and (real := os.path.realpath(path)) not in found:
                 found[real] = Environment(path, root.manager, libraries)
     return list(found.values())
 

@@ -109,7 +109,7 @@ if sys.platform == "win32":
 
     def _number(error: OSError) -> int:
         """Return the errno that says best what Windows means."""
-        if error.winerror is None and error.errno == errno.EINVAL:  # open() keeps no winerror
+        if not error.winerror and error.errno == errno.EINVAL:  # open() keeps no winerror
             return _NO_SUCH_NAME
         return _MEANT.get(error.winerror or 0, error.errno or 0)
 

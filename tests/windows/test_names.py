@@ -72,4 +72,5 @@ def test_a_file_to_write_needs_a_name_that_windows_can_hold(user: WindowsUser) -
         refused = user.ends(2, "bundle", "create", "-o", name)
         assert f"-o {name}: {name!r} {fault}" in refused.err
     assert "--to aux.d: 'aux.d' is a device" in user.ends(2, "sync", "--to", "aux.d").err
+    user.ok("sync", "--env", "con.d")  # a traceback, too
     assert "choose a name that Windows allows" in user.ends(73, "manifest", "init", "alpha", "--file", "a?b").err

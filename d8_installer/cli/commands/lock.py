@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import lock_merge
+from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -18,9 +19,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     look.add_argument(
         "--check", action="store_true", help="write nothing; exit with 65 if stale, 76 or 69 if not provable"
     )
-    look.add_argument("--explain", metavar="NAME", help="write nothing; explain the locked version of this image")
+    explained = "write nothing; explain the locked version of this image"
+    look.add_argument("--explain", type=name_argument, metavar="NAME", help=explained)
     parser.add_argument("--upgrade", action="store_true", help="upgrade every image to the newest allowed version")
-    parser.add_argument("--upgrade-image", metavar="NAME", action="append", default=[], help="upgrade only this image")
+    moved = "upgrade only this image"
+    parser.add_argument("--upgrade-image", type=name_argument, metavar="NAME", action="append", default=[], help=moved)
     parser.add_argument(
         "--platform", dest="platforms", metavar="P", action="append", default=[], help="also pin this platform, again"
     )
