@@ -159,7 +159,8 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
             f"{path} holds two files named {doubles[0]}", hint="an image's files are found by base name: rename one"
         )
     if default not in names:
-        raise UsageError(f"{path} holds no file named {default}", hint="clients place this file by default")
+        named = f"rename {default}.exe to {default}: " if f"{default}.exe" in names else ""
+        raise UsageError(f"{path} holds no file named {default}", hint=f"{named}clients place this file by default")
     if sum(tarfile.BLOCKSIZE * 2 + member.size for member in members) > MAX_WALK_BYTES:
         raise UsageError(f"{path} holds more than {sized(MAX_WALK_BYTES)}", hint="clients refuse so large an image")
     return tuple(members)
