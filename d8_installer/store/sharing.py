@@ -87,7 +87,7 @@ if sys.platform == "win32":
                 longest = _longest_wait(error, path, source)
                 if longest and patience.pause(longest):
                     continue
-                if not longest or error.winerror not in {_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION}:
+                if not longest or not error.winerror:
                     raise  # without a number of Windows, this user may also lack the right
                 held = path if source is None or os.path.lexists(path) else source
                 it = "it" if held == path else held  # the error names *path*
@@ -96,6 +96,8 @@ if sys.platform == "win32":
                     if longest == LONG
                     else f"{it} runs, or another program has it open"
                 )
+                if error.winerror == _NOT_EMPTY:  # a removed file keeps its name until the last program closes it
+                    why = "another program has a file in it open"
                 raise FileInUseError(error.errno, why, held) from error
 
     def _longest_wait(error: OSError, path: str, source: str | None) -> float:

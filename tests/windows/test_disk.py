@@ -97,6 +97,12 @@ with open(kept, "rb"):
 fs.remove_tree(there("deep"))
 result["deep"] = os.path.lexists(there("deep"))
 
+import _winapi
+handle = _winapi.CreateFile(write("going", "file"), _winapi.GENERIC_READ, 7, 0, _winapi.OPEN_EXISTING, 0, 0)
+result["going"] = [refused(lambda: fs.remove_tree(there("going")))[0], fs.remove_unless_used(there("going"))]
+_winapi.CloseHandle(handle)
+result["gone"] = fs.remove_unless_used(there("going"))
+
 path = write("readonly", mode=stat.S_IREAD)
 fs.replace_file(path, b"new")
 write("newer")
@@ -135,6 +141,8 @@ print(json.dumps(result))
     assert found["at once"] == [False, False]
     assert (found["tree"], found["rest"]) == (r"cannot remove \deep\kept: another program has it open", ["kept"])
     assert not found["deep"]
+    assert found["going"] == [r"cannot remove \going: another program has a file in it open", False]
+    assert found["gone"]
     assert not found["readonly"]
     assert found["bytes"] < 1 << 20
     assert found["held"] == [False, ["file", "mutex"]]
