@@ -1,7 +1,7 @@
 """The console of Windows: whether a stream is one, and whether it obeys escape sequences (colours, bars).
 
 A console does so once a program has asked for it (Microsoft: Console Virtual Terminal Sequences); before Windows 10
-none did. The null device says that it is a terminal there, and is none.
+no console did. Python takes Windows's null device for a terminal; it is not a console.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if sys.platform == "win32":
         return mode == wanted or bool(ctypes.windll.kernel32.SetConsoleMode(handle, wanted))
 
     def _mode(stream: TextIO) -> int | None:
-        """Return the mode of the console's output, or None if *stream* is none."""
+        """Return the mode of the console's output, or None if *stream* is not a console."""
         import ctypes
         import msvcrt
 

@@ -19,7 +19,7 @@ if sys.platform == "win32":
     _SILENT_BREAKAWAY, _KILL_ON_CLOSE = 0x1000, 0x2000
 
     class ProgramJob:
-        """The job of a *process* that was started just now; it has none if the system refuses that."""
+        """The job of a *process* that was just started. If the system refuses, the process runs without a job."""
 
         def __init__(self, process: subprocess.Popen[bytes]) -> None:
             self._kernel = ctypes.WinDLL("kernel32")

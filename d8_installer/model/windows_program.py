@@ -1,7 +1,7 @@
 """Where Windows looks for a program, and how a batch file gets its arguments. Text only.
 
 The rules are those of ``PATH`` and ``PATHEXT`` in cmd.exe (Microsoft's documentation of "path" and "cmd"), but for one:
-the working directory is not searched, because it may be a project of somebody else (Go's os/exec does the same).
+the working directory is not searched, because it may hold another person's files (Go's os/exec does the same).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _LISTS_OF_PATHS = frozenset(["environments", "safe_directories"])
 _NOT_ON_WINDOWS = {
     "gate": "there is no gate on Windows: only what `d8-installer run` starts is checked",
     "layout": "nothing is laid out on Windows, because that needs symbolic links",
-    "safe_directories": "nobody's files are refused on Windows, so this setting has no effect",
+    "safe_directories": "on Windows, files of other users are not refused, so this setting has no effect",
 }
 """What these settings mean there, where they are kept for a configuration that is used on several systems."""
 

@@ -20,7 +20,7 @@ _FOLDERS = ("LOCALAPPDATA", "APPDATA", "PROGRAMDATA", "USERPROFILE")
 
 def first_on_windows_path(shell: str, directory: str, environ: Mapping[str, str]) -> str:
     """Return the line that puts *directory* first on PATH in *shell*."""
-    if shell == "github":  # a file that GitHub reads, whoever writes into it
+    if shell == "github":  # GitHub reads that file as UTF-8, whichever shell writes it
         return first_on_path(shell, directory)
     if shell == "cmd":
         return first_on_path(shell, _in_cmd(directory, environ))

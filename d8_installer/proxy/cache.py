@@ -214,7 +214,7 @@ if sys.platform == "win32":
     """FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE."""
 
     def _open(path: str, flags: int) -> int:
-        """Open a file for reading. Without FILE_SHARE_DELETE nobody could rename or remove it meanwhile.
+        """Open a file for reading. Without FILE_SHARE_DELETE it could not be renamed or removed meanwhile.
 
         The source is "CreateFileW function" at Microsoft.
         """

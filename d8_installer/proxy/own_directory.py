@@ -26,7 +26,7 @@ _YOUNG_SECONDS = 60.0
 def own_directory() -> Iterator[str]:
     """Give a new temporary directory, which goes at the context's end. First remove those of killed processes.
 
-    A living process holds a lock in its directory, so that nobody else removes it.
+    A living process holds a lock in its directory, so that no other process removes it.
     """
     with ExitStack() as stack:
         try:
@@ -60,6 +60,6 @@ def _sweep(parent: str) -> None:
 
 
 def _is_own(entry: os.DirEntry[str]) -> bool:
-    """Whether this user has made the directory; on Windows nobody else writes into the user's temporary directory."""
+    """Whether this user made the directory. On Windows, others cannot write into the user's temporary directory."""
     is_directory = entry.is_dir(follow_symlinks=False)
     return is_directory and (sys.platform == "win32" or entry.stat(follow_symlinks=False).st_uid == os.geteuid())

@@ -102,7 +102,7 @@ def check_tag(tag: str) -> None:
 
 
 def _check_image(image: ImageName) -> None:
-    """Raise a UsageError for a name that no binary may have: whoever installs the image places it under its name."""
+    """Raise a UsageError for a name that no binary may have: an installed binary gets the name of its image."""
     binary = image.default_binary[0]
     try:
         parse_binary_name(binary)

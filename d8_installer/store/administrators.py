@@ -1,8 +1,8 @@
 """Administrators of Windows: whether this process has their rights, and directories that only they may change.
 
 Below ProgramData, where the system's home is, every user may make files by default. So that home gets rights of its
-own, and one that somebody else made beforehand is refused (Microsoft's "Security Descriptor Definition Language" and
-"Well-known SIDs").
+own, and a directory that another user made beforehand is refused (Microsoft's "Security Descriptor Definition Language"
+and "Well-known SIDs").
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The switch on Windows: the files of a generation are put in their places one by one, and a journal names the goal.
 
-How it works. Windows lets nobody replace or remove an executable that runs, but lets it be renamed. ``current`` is a
+How it works. Windows refuses to replace or remove an executable that runs, but allows a rename. ``current`` is a
 directory; in it, ``req`` has the files for launchers, and ``number`` names the active generation. The files of ``bin``
 are in ``paths.placed_bin``, which for the user's profile is the PATH entry. ``activate`` takes these steps:
 
@@ -43,7 +43,7 @@ class FileSwitch:
 
     @property
     def has_wrappers(self) -> bool:
-        """They have none: Windows does not run scripts of sh."""
+        """False: a wrapper is a script of sh, which Windows does not run."""
         return False
 
     def bin(self, paths: ProfilePaths) -> str:
@@ -197,7 +197,7 @@ class _Exchange:
         try:
             fs.rename(staged, target)
         except BaseException:
-            with contextlib.suppress(DiskError):  # the old one is better than none
+            with contextlib.suppress(DiskError):  # without it the name would be missing
                 fs.rename(aside, target)
             raise
 

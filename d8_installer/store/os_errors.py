@@ -34,7 +34,7 @@ _HINTS = {
     errno.ENAMETOOLONG: "choose a shorter home with --home DIR",
     errno.EIO: "the disk reports an error; look at the system's log",
     _REFUSED_BY_SCANNER: "the virus scanner refuses it; let it pass there, then type the same command again",
-    _NO_SUCH_NAME: 'choose a name that Windows allows: no device such as con, and none of < > : " | ? *',
+    _NO_SUCH_NAME: 'choose a name that Windows allows: no device such as con, and without < > : " | ? *',
     errno.EXDEV: "a home has to lie on one file system: choose another home with --home DIR, or move it as a whole",
 }
 UNSUPPORTED = frozenset(

@@ -64,7 +64,7 @@ def _is_hex(text: str, length: int) -> bool:
 def _sweep_one(path: str) -> None:
     if os.path.isdir(path):
         with fs.try_exclusive(mutex_of(path)) as dead:
-            pass  # the caller holds the guard, so that nobody else opens the lock
+            pass  # the caller holds the guard, so no other process opens the lock
         if not dead:
             return
     fs.remove_unless_used(path)

@@ -101,8 +101,8 @@ if sys.platform == "win32":
                 raise FileInUseError(error.errno, why, held) from error
 
     def _longest_wait(error: OSError, path: str, source: str | None) -> float:
-        """Return how long it may help to wait; 0 if the refusal has another reason than a file in use."""
-        number: int | None = error.winerror  # Python's ``open`` gives none
+        """Return how long it may help to wait; 0 if the refusal has nothing to do with a file in use."""
+        number: int | None = error.winerror  # Python's ``open`` sets no winerror
         if number in {_SHARING_VIOLATION, _LOCK_VIOLATION, _NOT_EMPTY}:
             return LONG
         if not isinstance(error, PermissionError) or number not in {_ACCESS_DENIED, None}:
@@ -111,7 +111,7 @@ if sys.platform == "win32":
             return 0.0 if os.path.lexists(path) else LONG
         if os.path.isdir(path):
             return 0.0
-        if number is None:  # a file that was just removed is still there for whoever has it open
+        if number is None:  # a removed file stays until the last program closes it
             return LONG if os.path.isfile(path) else SHORT
         return _wait_for_replacement(path)
 

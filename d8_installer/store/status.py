@@ -67,7 +67,7 @@ def mode(path: str) -> int | None:
 
 
 def has_other_mode(path: str, wanted: int) -> bool:
-    """Whether *path* has other permission bits than *wanted*; Windows has none."""
+    """Whether the permission bits of *path* differ from *wanted*. On Windows there are no such bits."""
     return os.name == "posix" and mode(path) != wanted
 
 

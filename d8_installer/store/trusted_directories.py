@@ -38,7 +38,7 @@ def project_owners(environ: Mapping[str, str]) -> frozenset[int]:
 
 
 def home_owners() -> frozenset[int]:
-    """Return the users whose homes are trusted: this one and root; nobody on a system without owners."""
+    """Return the users whose homes are trusted: this user and root; the set is empty on Windows."""
     if sys.platform == "win32":
         return frozenset()
     return frozenset([os.geteuid(), 0])

@@ -67,7 +67,8 @@ def machine(tmp_path: Path) -> Machine:
     shutil.copytree(MODULE, here / "parts")
     for name in ("__init__.py", "tools.py"):
         shutil.copy(MODULE.parent / name, here / name)
-    (tmp_path / "checkout/tests/__init__.py").touch()
+    for name in ("__init__.py", "parts.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "checkout/tests" / name)
     (tmp_path / "path").mkdir()
     for name, text in (("go", GO), ("etcd", "#!/bin/sh\n")):
         (tmp_path / "path" / name).write_text(text)

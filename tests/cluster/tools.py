@@ -6,7 +6,6 @@ takes five minutes and 3 GB of Go's own caches; a later one seconds.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,21 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests import parts
 
 MODULE = Path(__file__).resolve().parent / "parts"
 PROGRAMS = ("kube-apiserver", "kubectl", "authorizing-front")
 VERSION = "v1.37.2"
 PACKAGES = ("k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kubectl", "./authorizing-front")
 HINT = "run `python3 dev.py cluster-tools`"
-_FORGOTTEN = 14 * 86400
-"""Seconds after which what nobody used is removed."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +49,11 @@ def find() -> Tools:
 
 def build() -> Path:
     """Build what is missing, and return where it is; only one process builds."""
-    place = _place()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.parent / "lock"):
-        if not place.is_dir():
-            _build(place)
-        os.utime(place)
-        _remove_forgotten(place)
-    return place
+    return parts.built(_place(), _build, "lock")
 
 
 def _place() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(cache, "d8-installer-parts", _fingerprint())
+    return parts.place(_fingerprint())
 
 
 def _fingerprint() -> str:
@@ -110,12 +96,6 @@ def _build(place: Path) -> None:
     print(f"cluster-tools: built in {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201
 
 
-def _remove_forgotten(place: Path) -> None:
-    for other in place.parent.iterdir():
-        if other.is_dir() and other != place and time.time() - other.stat().st_mtime > _FORGOTTEN:
-            shutil.rmtree(other, ignore_errors=True)
-
-
 def _etcd() -> str:
     """Return Debian's etcd; other systems have /usr/sbin not on PATH."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/bin", "/usr/sbin"])
@@ -123,13 +103,6 @@ def _etcd() -> str:
     if found is None:
         raise ToolsMissingError("etcd is not on PATH; on Debian: apt-get install etcd-server")
     return found
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> int:

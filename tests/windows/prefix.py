@@ -8,7 +8,6 @@ The packages that d8-installer and its tests need are installed, d8-installer it
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -21,12 +20,13 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import parts
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HINT = "run `python3 dev.py windows`"
@@ -45,8 +45,6 @@ PROGRAMS = {"wine": "wine wine64", MINGW: "gcc-mingw-w64-x86-64", OBJDUMP: "binu
 PYTHON = Path("drive_c/Python311")
 WHEELS = Path("drive_c/wheels")
 """Every wheel that is installed there stays: an index for the package managers of the tests."""
-_FORGOTTEN = 14 * 86400
-"""Seconds after which what nobody used is removed."""
 
 PYTHON_C = r"""
 #include <windows.h>
@@ -128,19 +126,11 @@ def find() -> Path:
 
 def build() -> Path:
     """Build the prefix if it is missing, and return where it is; only one process builds."""
-    place = _place()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.parent / "windows.lock"):
-        if not place.is_dir():
-            _build(place)
-        os.utime(place)
-        _remove_forgotten(place)
-    return place
+    return parts.built(_place(), _build, "windows.lock")
 
 
 def _place() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(cache, "d8-installer-parts", f"windows-{_fingerprint()}")
+    return parts.place(f"windows-{_fingerprint()}")
 
 
 def _fingerprint() -> str:
@@ -296,19 +286,6 @@ def _run(command: Sequence[str], env: dict[str, str] | None = None, *, check: bo
             log.seek(0)
             said = log.read()[-4000:].decode(errors="replace")
             raise WindowsMissingError(f"`{' '.join(command)[:200]}` fails with {process.returncode}:\n{said}")
-
-
-def _remove_forgotten(place: Path) -> None:
-    for other in place.parent.glob("windows-*"):
-        if other.is_dir() and other != place and time.time() - other.stat().st_mtime > _FORGOTTEN:
-            shutil.rmtree(other, ignore_errors=True)
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> int:

@@ -49,7 +49,7 @@ if sys.platform == "win32":
     _SECONDS = 3.0
 
     class _Value(Struct, frozen=True):
-        """The text of a value, or None if there is none, and its type."""
+        """The text and the type of a value; the text is None if the registry has no such value."""
 
         text: str | None
         kind: int

@@ -1,7 +1,7 @@
 """Adds a directory to the PATH that Windows's registry keeps, and removes exactly that again. Text to text.
 
 Whether the text ended in a ``;`` can be seen from what was added: then it still does. So the text without the directory
-is the old one, sign by sign, unless it was edited since.
+is the old one, character by character, unless it was edited since.
 """
 
 from __future__ import annotations
