@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 
 from d8_installer.model.value import Struct
+from d8_installer.pipeline.search_path import program_on_path
 
 _MAX_BYTES = 64 << 20
 _SECONDS = 30
@@ -33,7 +33,7 @@ class MergeVersions(Struct, frozen=True):
 
 def merge_versions(path: str) -> MergeVersions | None:
     """Return the versions of the file at *path*, or None if git has none or is not installed."""
-    program = shutil.which("git")
+    program = program_on_path("git", os.environ)
     if program is None:
         return None
     directory, name = os.path.split(path)

@@ -14,6 +14,7 @@ from d8_installer.errors import NotFoundError
 from d8_installer.model.value import Struct
 from d8_installer.ops.sync import SyncOptions, sync
 from d8_installer.pipeline.plugin_search import default_roots
+from d8_installer.pipeline.search_path import program_on_path
 from d8_installer.plugin.discovery import scan
 from d8_installer.plugin.environments import Root, environments, prefix_of
 
@@ -53,7 +54,7 @@ class Affected(Struct, frozen=True):
 
 def program_of(manager: str, environ: Mapping[str, str]) -> str:
     """Return the manager's program on PATH. If there is none, raise NotFoundError."""
-    program = shutil.which(manager, path=environ.get("PATH", os.defpath))
+    program = program_on_path(manager, environ)
     if program is None:
         raise NotFoundError(f"{manager} is not on PATH", hint=f"install {manager}, or activate where it is installed")
     return program

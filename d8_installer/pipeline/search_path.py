@@ -51,6 +51,18 @@ def first_command(name: str, directories: Iterable[str], environ: Mapping[str, s
     return next(filter(is_command, files), None)
 
 
+def program_on_path(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the program *name* on PATH, or None.
+
+    On Windows ``shutil.which`` looks into the current directory first, which may be another person's clone.
+    """
+    if sys.platform == "win32":
+        return first_command(name, entries(environ.get("PATH", "")), environ)
+    import shutil
+
+    return shutil.which(name, path=environ.get("PATH", os.defpath))
+
+
 def is_command(file: str) -> bool:
     """Whether *file* is a file that this user may execute."""
     return os.path.isfile(file) and os.access(file, os.X_OK)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.terminal import Terminal
+from tests.windows import programs
 from tests.windows.machine import PROGRAM, SECONDS
 from tests.windows.prefix import wine_environment
 from tests.windows.started import started
@@ -190,3 +191,12 @@ def test_ctrl_c_belongs_to_the_program_that_runs(user: WindowsUser) -> None:
         terminal.type(CTRL_C)
         terminal.wait_for(b"caught 0")
     assert process.returncode == 7
+
+
+def test_a_manager_in_the_current_directory_is_not_run(user: WindowsUser) -> None:
+    """A clone may hold a ``pip.exe``; cmd.exe would run it, and so does ``shutil.which`` of CPython 3.11."""
+    user.path("clone").mkdir()
+    user.path("clone", "pip.exe").write_bytes(programs.saying("the clone's"))
+    done = user.run("pip", "list", cwd=rf"{user.profile}\clone", env={"PATH": r"C:\windows\system32"})
+    assert "the clone's" not in done.out
+    assert "pip is not on PATH" in done.err and done.code != 0
