@@ -1,4 +1,4 @@
-"""The developer's door: ``python3 dev.py setup|test|lint|bench|demo|cluster-tools``, from Python 3.11 and nothing else.
+"""The developer's door: ``python3 dev.py setup|test|lint|docs|bench|demo|…``, from Python 3.11 and nothing else.
 
 Lives here: making ``.venv`` and running the tools in it. Standard library only. What the tools check is
 said in ``pyproject.toml``; no rule about the code lives in this file.
@@ -24,6 +24,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "d8-dev.stamp"
 MEASURE = "import os; os.getenv('D8_TEST_COVERAGE') and __import__('tests.measured').measured.start()"
 DEMO = "docs/demo.py"
+SITE = "docs/build"
 WINDOWS = ["--platform", "win32", "--no-warn-unreachable", "--cache-dir", ".mypy_cache/win32", "-p", "d8_installer"]
 COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered"]
 
@@ -75,6 +76,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     test.add_argument("--only-tests", action="store_true", help="leave the lint stages out")
     lint = commands.add_parser("lint", help="ruff, mypy and import-linter")
     lint.add_argument("--fix", action="store_true", help="let ruff mend and format first")
+    commands.add_parser("docs", help=f"build the documentation site into {SITE}; a warning or a broken link fails")
     commands.add_parser("bench", help="python -m bench, with its own arguments", add_help=False)
     commands.add_parser("demo", help=f"run {DEMO}", add_help=False)
     commands.add_parser("cluster-tools", help="build the control plane that tests/cluster runs on (5 minutes, once)")
@@ -93,6 +95,8 @@ def run_command(args: argparse.Namespace, extra: list[str]) -> int:
         return run_stages([*stages, test_stage([*options, *extra])], thorough=args.thorough)
     if args.command == "lint":
         return run_stages(lint_stages(fix=args.fix))
+    if args.command == "docs":
+        return run([str(PYTHON), "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", SITE, *extra])
     if args.command == "bench":
         return run([str(PYTHON), "-m", "bench", *extra])
     if args.command == "demo":

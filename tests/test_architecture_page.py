@@ -82,7 +82,9 @@ OF_A_HOME |= {"incoming/", "arriving/", "runs/"}
 
 
 def every_named_file_exists(page: str) -> list[str]:
-    text = page.replace(chapter(page, "## Files on disk"), "") + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = page.replace(chapter(page, "## Files on disk"), "") + (ROOT / "docs/contributing/index.md").read_text(
+        encoding="utf-8"
+    )
     return [f"there is no {name}" for name in files(text) if name not in OF_A_HOME and found(name) is None]
 
 
@@ -319,7 +321,7 @@ def the_guides_name_what_is_in_their_files(page: str) -> list[str]:
 
 
 def test_dev_py_has_the_options_that_contributing_names() -> None:
-    named = set(re.findall(r"(?<!-)--[a-z][a-z-]+", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?<!-)--[a-z][a-z-]+", (ROOT / "docs/contributing/index.md").read_text(encoding="utf-8")))
     known = (ROOT / "dev.py").read_text(encoding="utf-8")
     assert named
     assert [option for option in sorted(named) if f'"{option}"' not in known] == []

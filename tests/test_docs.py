@@ -22,8 +22,7 @@ from tests.images import executable
 from tests.person import Person
 
 ROOT = Path(__file__).resolve().parent.parent
-_NAMES = ("architecture", "install", "commands", "hooks", "lock", "merging", "shells", "homes", "windows")
-PAGES = ("README.md", *(f"docs/{page}.md" for page in _NAMES))
+PAGES = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")))
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -63,25 +62,25 @@ def test_the_demo_runs_leaves_nothing_behind_and_the_readme_shows_pieces_of_it()
 
 @pytest.mark.parametrize("page", PAGES)
 def test_manifests_in_the_docs_are_manifests(page: str) -> None:
-    for text in blocks(page, "toml"):
+    for text in filter(re.compile(r"^\[\[images]]", re.MULTILINE).search, blocks(page, "toml")):
         assert Manifest.parse(text.encode(), page).requests
 
 
 def test_the_commands_page_lists_every_command_and_no_other() -> None:
-    table = (ROOT / "docs/commands.md").read_text().partition("## Exit codes")[0]
+    table = (ROOT / "docs/reference/commands.md").read_text().partition("## Exit codes")[0]
     named = {re.split(r"[ `]", row)[0] for row in re.findall(r"^\| `(.*)`", table, re.MULTILINE)}
     assert named == set(VERBS)
 
 
 def test_what_is_typed_instead_of_d8_is_a_command() -> None:
-    page = (ROOT / "docs/from-d8.md").read_text()
+    page = (ROOT / "docs/how-to/from-d8.md").read_text()
     typed = set(re.findall(r"`d8-installer ([a-z]+)", page))
     assert len(typed) > 10
     assert typed <= set(VERBS)
 
 
 def test_the_exit_codes_are_those_of_the_error_tree() -> None:
-    table = (ROOT / "docs/commands.md").read_text().partition("## Exit codes")[2].partition("## JSON")[0]
+    table = (ROOT / "docs/reference/commands.md").read_text().partition("## Exit codes")[2].partition("## JSON")[0]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     used = {cls.exit_code for cls in classes if issubclass(cls, errors.D8Error)}
@@ -89,13 +88,13 @@ def test_the_exit_codes_are_those_of_the_error_tree() -> None:
 
 
 def test_the_json_example_is_what_the_command_prints(tmp_path: Path) -> None:
-    (example,) = blocks("docs/commands.md", "json")
+    (example,) = blocks("docs/reference/commands.md", "json")
     done = run("which", "nothing", "--json", home=str(tmp_path))
     assert json.loads(done.out) == json.loads(example)
 
 
 def test_the_explanation_is_what_the_command_prints(tmp_path: Path) -> None:
-    (example,) = blocks("docs/lock.md", "console")
+    (example,) = blocks("docs/explanation/lock.md", "console")
     person = Person(tmp_path / "home", tmp_path / "images")
     builds = {platform: executable(platform, "ruff") for platform in ("darwin-arm64", "linux-amd64")}
     person.publish("ruff", "v1.1.0", builds=builds)
@@ -107,7 +106,7 @@ def test_the_explanation_is_what_the_command_prints(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    page = (ROOT / "docs/commands.md").read_text().partition("## Settings")[2]
+    page = (ROOT / "docs/reference/commands.md").read_text().partition("## Settings")[2]
     assert all(f"`{name}" in page for name in Config().as_json())
 
 

@@ -18,7 +18,7 @@ _MAX_CONFIG_TOML = 1 << 20
 TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_file", "layout", "cluster_checks"])
 """The settings whose value is one text."""
 CheckMode = Literal["auto", "always", "never"]
-"""Whether requirements are compared with a cluster (docs/requirements.md)."""
+"""Whether requirements are compared with a cluster (docs/explanation/requirements.md)."""
 DEFAULT_RETENTION = 10
 """The number of generations that a profile keeps."""
 

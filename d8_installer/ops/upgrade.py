@@ -76,7 +76,7 @@ def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted
     )
 
 
-# -- what is held back (docs/profiles.md) ------------------------------------------------------------------------------
+# -- what is held back (docs/explanation/profiles.md) ---------
 
 
 def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relocked: Relocked) -> None:

@@ -1,4 +1,4 @@
-"""Requesters that the lock names and that are not installed here (docs/profiles.md)."""
+"""Requesters that the lock names and that are not installed here (docs/explanation/profiles.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``sync --frozen``: the profile's lock as it is, or else the lock that the source carries, with its manifest.
 
 A bundle's ``d8.toml`` becomes the profile's manifest if there is none, so that its images can be managed here
-(docs/profiles.md). As with the lock alone, its binaries get no name that is already a command elsewhere.
+(docs/explanation/profiles.md). As with the lock alone, its binaries get no name that is already a command elsewhere.
 """
 
 from __future__ import annotations

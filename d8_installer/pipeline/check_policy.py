@@ -1,6 +1,6 @@
 """When requirements are compared with a cluster, and what is said if they are not: one pure function.
 
-docs/requirements.md has the same rules as a table. What is read, and from where, is in ``cluster_checks``.
+docs/explanation/requirements.md has the same rules as a table. What is read, and from where, is in ``cluster_checks``.
 """
 
 from __future__ import annotations

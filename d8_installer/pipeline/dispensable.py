@@ -1,6 +1,6 @@
 """Dispensable: the binaries that only plugins ask for. If one fails, it is left out and the rest of the plan goes on.
 
-What the plugin had in place before stays in place (docs/profiles.md).
+What the plugin had in place before stays in place (docs/explanation/profiles.md).
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
     def wanted(self, locked: Lock, own: Manifest | None = None, *, prune: bool = False) -> Wanted:
         """Return what all of them want, and what the lock says that it needs. *own* replaces the profile's manifest.
 
-        The lock keeps the requests of absent requesters, unless *prune* (docs/profiles.md).
+        The lock keeps the requests of absent requesters, unless *prune* (docs/explanation/profiles.md).
         """
         manifest = own if own is not None else self.own
         locked = seen_from_here(locked, manifest, is_elsewhere=self.is_elsewhere)

@@ -1,7 +1,7 @@
 """The contract that an author publishes: read from a file, and checked as no client checks it.
 
 A client ignores unknown keys and reads most constraints only when it needs them (rpp.md §5.2). Here every mistake that
-can be seen is an error, while the author is still there to correct it. ``docs/contracts.md`` has the schema.
+can be seen is an error, while the author is still there to correct it. ``docs/reference/contracts.md`` has the schema.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_ANNOTATION = 512 << 10
 """The bytes of the annotation: an index has at most 1 MiB in all (rpp.md §4.2)."""
-_HINT = "docs/contracts.md has every key, and an example"
+_HINT = "docs/reference/contracts.md has every key, and an example"
 
 _Shape = dict[str, "_Shape | list[_Shape] | None"]
 _NAMED: _Shape = {"name": None}

@@ -1,4 +1,4 @@
-"""Bundles: one file with images, their lock and their manifests, for machines without a network (docs/bundle.md).
+"""Bundles: one file with images, their lock and their manifests, for machines offline (docs/reference/bundle.md).
 
 A bundle is a plain tar, never compressed, so a blob is read at its offset in the file and nothing is unpacked. It holds
 one OCI image layout for all images, each blob once. This module has the format and the Source that reads it;

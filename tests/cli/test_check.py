@@ -102,7 +102,7 @@ def test_plugins_need_each_other_whether_there_is_a_cluster_or_not(person: Contr
 
 
 def test_the_documented_file_is_one(person: ContractedPerson) -> None:
-    page = (Path(__file__).parents[2] / "docs/requirements.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/explanation/requirements.md").read_text(encoding="utf-8")
     (person.home / "facts.json").write_text(page.partition("```json\n")[2].partition("```")[0])
     done = person.ok("check", "--facts", "facts.json")
     assert 'warning: plugin tool requires module "stronghold" >=1.3; that is not checked' in done.err

@@ -1,4 +1,4 @@
-"""Images that need each other, by the installed command: what comes along, stays, and goes (docs/dependencies.md)."""
+"""Images that need each other: what comes along, stays, and goes (docs/explanation/dependencies.md)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ from tests.publish import wheels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/json-envelope.schema.json").read_text(encoding="utf-8"))
+PAGES = Path(__file__).parents[2] / "docs/reference"
+SCHEMA = json.loads((PAGES / "json-envelope.schema.json").read_text(encoding="utf-8"))
 RAW = {"run", "completion", "proxy", "pip", "pipx", "uv"}
 """Their stdout belongs to others."""
 Envelope = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Branches that both changed the lock: real git, the installed command, and what docs/merging.md tells to type."""
+"""Branches that both changed the lock: real git, the installed command, and what docs/how-to/merge.md tells to type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOSTILE = 'touch "$(dirname "$0")/executed"\n'
-AGAIN, ATTRIBUTES, DRIVER = blocks("docs/merging.md", "sh")
+AGAIN, ATTRIBUTES, DRIVER = blocks("docs/how-to/merge.md", "sh")
 IDENTITY = {f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 OFFLINE = {"D8_OFFLINE": "1", "D8_RPP_ENDPOINT": "http://127.0.0.1:1"}
 SILENT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true", **IDENTITY}

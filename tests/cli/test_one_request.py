@@ -1,4 +1,4 @@
-"""One request of a plugin that cannot be met stops no other: it is left out and named (docs/profiles.md)."""
+"""One request of a plugin that cannot be met stops no other: it is left out and named (explanation/profiles.md)."""
 
 from __future__ import annotations
 

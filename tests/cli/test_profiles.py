@@ -1,4 +1,4 @@
-"""Whose profile a command changes, and that nothing goes that was not named (docs/profiles.md)."""
+"""Whose profile a command changes, and that nothing goes that was not named (docs/explanation/profiles.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/cluster.md is true: its commands and its YAML grant what it says, and the messages that it explains exist."""
+"""docs/how-to/cluster.md is true: its commands and YAML grant what it says, and the messages that it explains exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.cluster.person import Operator
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = "docs/cluster.md"
+PAGE = "docs/how-to/cluster.md"
 
 
 def certified(deckhouse: Deckhouse, home: Path, user: str, group: str = "") -> Operator:

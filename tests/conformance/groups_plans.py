@@ -1,7 +1,7 @@
 """The groups about choosing versions and planning dependencies: adapters over ``d8_installer.resolve``.
 
-They pass ``compat="go"`` where this tool differs on purpose (docs/from-d8.md): which versions are stable, that the
-installed major version is kept unasked, and that planned versions may be decided again.
+They pass ``compat="go"`` where this tool differs on purpose (docs/how-to/from-d8.md): which versions are stable,
+that the installed major version is kept unasked, and that planned versions may be decided again.
 """
 
 from __future__ import annotations

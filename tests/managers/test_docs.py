@@ -1,4 +1,4 @@
-"""docs/package-managers.md: each of its command lines is typed, in its order, by a person in an empty HOME."""
+"""docs/how-to/package-managers.md: each of its command lines is typed, in its order, by a person in an empty HOME."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.managers.index import Index
     from tests.managers.machine import Machine
 
-PAGE = ROOT / "docs/package-managers.md"
+PAGE = ROOT / "docs/how-to/package-managers.md"
 DRIVER = {"uv tool": "uv-tool", "uvx": "uv-tool", "pip": "pip", "uv pip": "uv-pip", "Prefixes": "pipx-uv"}
 
 

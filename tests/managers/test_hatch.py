@@ -1,4 +1,4 @@
-"""Hatch's environments: the line that docs/package-managers.md gives for them."""
+"""Hatch's environments: the line that docs/how-to/package-managers.md gives for them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ installer = "{installer}"
 
 def documented() -> str:
     """Return the table that the page shows."""
-    page = (ROOT / "docs/package-managers.md").read_text()
+    page = (ROOT / "docs/how-to/package-managers.md").read_text()
     (found,) = [block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "tool.hatch" in block]
     assert tomllib.loads(found)["tool"]["hatch"]["envs"]["default"]["post-install-commands"]
     return str(found).strip()

@@ -13,7 +13,7 @@ from tests.managers.wheelhouse import tool
 if TYPE_CHECKING:
     from tests.managers.machine import Machine
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/write-a-plugin.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/tutorials/plugin.md"
 MARK = "-- the end of a block --"
 
 

@@ -18,7 +18,7 @@ from tests.reaching import reached, reaches, spoilt
 from tests.strategies import LINUX, MAC, WINDOWS, any_bytes, flipped, locked_images, locks, near_toml, steady
 
 D = ["sha256:" + digit * 64 for digit in "0123456789abcdef"]
-# What docs/lock.md shows, with a second platform.
+# What docs/explanation/lock.md shows, with a second platform.
 TEXT = f"""\
 lock_version = 1
 

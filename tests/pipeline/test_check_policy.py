@@ -1,4 +1,4 @@
-"""When requirements are compared with a cluster: every cell of the table in docs/requirements.md."""
+"""When requirements are compared with a cluster: every cell of the table in docs/explanation/requirements.md."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from d8_installer.testing.hooks import SWITCH, hooks_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGE = Path(__file__).parents[2] / "docs/hooks.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/hooks.md"
 HOOKS = [name for name in vars(hookspec) if name.startswith("d8_")]
 RECORDS = sorted(
     name for name, value in vars(records).items() if isinstance(value, type) and value.__module__ == records.__name__

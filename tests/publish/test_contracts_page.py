@@ -10,7 +10,7 @@ import pytest
 
 from tests.command import PROGRAM, ended
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/contracts.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/contracts.md"
 MARK = "-- the end of a block --"
 
 

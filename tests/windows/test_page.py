@@ -1,4 +1,4 @@
-"""The commands of docs/windows.md, typed one by one, each into a new console."""
+"""The commands of docs/how-to/windows.md, typed one by one, each into a new console."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.windows.user import WindowsUser
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/windows.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/windows.md"
 
 
 def lines() -> list[str]:

@@ -1,6 +1,6 @@
 """The requests for an image in a profile: of requesters that are installed here, or that only the lock names.
 
-docs/profiles.md has the rules: what ``list`` shows, ``use``, ``uninstall`` and ``upgrade`` can handle.
+docs/explanation/profiles.md has the rules: what ``list`` shows, ``use``, ``uninstall`` and ``upgrade`` can handle.
 """
 
 from __future__ import annotations

@@ -1,0 +1,19 @@
+"""How Sphinx builds the documentation site; ``python3 dev.py docs`` runs it, without network."""
+
+from d8_installer import __version__
+
+project = "d8-installer"
+author = "d8-installer maintainers"
+copyright = "d8-installer maintainers"
+version = release = __version__
+
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["example-plugin/**", "build/**"]
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence", "deflist"]
+nitpicky = True
+
+html_theme = "furo"
+html_title = "d8-installer"
+html_show_sphinx = False
