@@ -8,12 +8,12 @@ from d8_installer import __version__
 from d8_installer.cli.help_format import HelpFormat
 from d8_installer.cli.options import add_globals, add_shared
 from d8_installer.cli.pointers import PROGRAM, pointer
-from d8_installer.cli.verbs import VERBS
+from d8_installer.cli.verbs import GROUPS, VERBS
 from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
     from d8_installer.cli.verbs import Verb
@@ -106,19 +106,28 @@ def help_text() -> str:
 
 
 def _top_parser() -> Parser:
-    width = max(map(len, VERBS)) + 2
-    listed = {**{verb.name: verb.help for verb in VERBS.values()}, **_WORDS}
-    rows = "\n".join(f"  {name:<{width}}{text}" for name, text in listed.items())
     parser = Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS] COMMAND …",
         description="Install the executables that Python packages declare, verified and locked.",
-        epilog=f"commands:\n{rows}\n\nUse `{PROGRAM} COMMAND --help` for one command. Enabled plugins may add others.",
+        epilog=f"{_command_list()}\n\nUse `{PROGRAM} COMMAND --help` for one command. Enabled plugins may add others.",
         allow_abbrev=False,
     )
     parser.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
     add_globals(parser, repeated=False)
     return parser
+
+
+def _command_list() -> str:
+    """Return the commands, a line each, below the headings of their groups."""
+    listed = {group: {verb.name: verb.help for verb in VERBS.values() if verb.group == group} for group in GROUPS}
+    parts = [_rows(group, helps) for group, helps in listed.items()]
+    return "\n\n".join([*parts, _rows("help", _WORDS)])
+
+
+def _rows(title: str, helps: Mapping[str, str]) -> str:
+    width = max(map(len, VERBS)) + 2
+    return "\n".join([f"{title}:", *(f"  {name:<{width}}{text}" for name, text in helps.items())])
 
 
 def _sentence(text: str) -> str:

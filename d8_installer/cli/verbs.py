@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     SharedOption = Literal["platform", "environments", "cutoff", "trust", "source", "checks", "dry-run"]
     InstalledNames = Literal["images", "binaries"]
+    Group = Literal["get tools", "projects", "look", "undo", "publish", "set up"]
 
     class CommandModule(Protocol):
         """A module of ``cli.commands``."""
@@ -26,17 +27,25 @@ if TYPE_CHECKING:
             """Call the verb, and return its result as data and as lines."""
 
 
+GROUPS: tuple[Group, ...] = ("get tools", "projects", "look", "undo", "publish", "set up")
+"""What people want to do, in the order of the help."""
+
+
 class Verb:
     """One command.
 
-    ``help`` is its line in the list of commands, ``module`` its file in ``cli.commands``. ``options`` are those that it
-    shares with other commands (``cli.options``). ``completes`` says which installed names its NAME is completed with,
-    and ``is_for_user`` that these are the user's, inside a project too. ``other_words`` are the words by which other
-    tools call it, and ``takes_name`` whether a name follows it. ``is_manager``: its arguments are another program's.
+    ``help`` is its line in the list of commands, ``group`` the heading that it stands below, ``examples`` are lines as
+    they are typed, the most useful first. ``module`` is its file in ``cli.commands``. ``options`` are those
+    that it shares with other commands (``cli.options``). ``completes`` says which installed names its NAME is completed
+    with, and ``is_for_user`` that these are the user's, inside a project too. ``other_words`` are the words by which
+    other tools call it, and ``takes_name`` whether a name follows it. ``is_manager``: its arguments are another
+    program's.
     """
 
     __slots__ = (
         "completes",
+        "examples",
+        "group",
         "help",
         "is_for_user",
         "is_manager",
@@ -52,6 +61,8 @@ class Verb:
         name: str,
         help: str,  # noqa: A002 - argparse's word
         *options: SharedOption,
+        group: Group,
+        examples: tuple[str, ...],
         module: str = "",
         completes: InstalledNames | None = None,
         is_for_user: bool = False,
@@ -61,6 +72,8 @@ class Verb:
     ) -> None:
         self.name = name
         self.help = help
+        self.group = group
+        self.examples = examples
         self.module = module or name
         self.options = options
         self.completes = completes
@@ -84,6 +97,12 @@ VERBS: Mapping[str, Verb] = {
             "install",
             "add images to your manifest and put their binaries on PATH",
             *("platform", "cutoff", "trust", "checks", "dry-run"),
+            group="get tools",
+            examples=(
+                "d8-installer install stronghold",
+                "d8-installer install stronghold==1.4.2",
+                'd8-installer install "stronghold>=1.4,<2" another-tool',
+            ),
             takes_name=True,
             other_words="add i get fetch download pull",
         ),
@@ -91,6 +110,11 @@ VERBS: Mapping[str, Verb] = {
             "uninstall",
             "remove images from your manifest, and their binaries",
             *("platform", "source", "dry-run"),
+            group="get tools",
+            examples=(
+                "d8-installer uninstall stronghold",
+                "d8-installer uninstall stronghold --dry-run",
+            ),
             completes="images",
             is_for_user=True,
             takes_name=True,
@@ -100,6 +124,11 @@ VERBS: Mapping[str, Verb] = {
             "upgrade",
             "upgrade images to the newest versions that their ranges allow",
             *("platform", "cutoff", "trust", "checks", "dry-run"),
+            group="get tools",
+            examples=(
+                "d8-installer upgrade --all",
+                "d8-installer upgrade stronghold --dry-run",
+            ),
             completes="images",
             is_for_user=True,
             takes_name=True,
@@ -109,24 +138,71 @@ VERBS: Mapping[str, Verb] = {
             "use",
             "switch an image to one version within its range",
             *("platform", "trust", "checks", "dry-run"),
+            group="get tools",
+            examples=("d8-installer use stronghold v1.4.1",),
             completes="images",
             is_for_user=True,
             takes_name=True,
             other_words="pin switch",
         ),
-        Verb("history", "show the generations of a profile", other_words="log"),
-        Verb("rollback", "switch back to an earlier generation, without network access", other_words="undo"),
+        Verb(
+            "history",
+            "show the generations of a profile",
+            group="undo",
+            examples=(
+                "d8-installer history",
+                "d8-installer history --json",
+            ),
+            other_words="log",
+        ),
+        Verb(
+            "rollback",
+            "switch back to an earlier generation, without network access",
+            group="undo",
+            examples=(
+                "d8-installer rollback",
+                "d8-installer rollback 1",
+            ),
+            other_words="undo",
+        ),
         Verb(
             "gc",
             "remove old generations and stored files that nothing needs",
             "dry-run",
+            group="undo",
+            examples=(
+                "d8-installer gc",
+                "d8-installer gc --keep 1 --dry-run",
+            ),
             other_words="clean cleanup prune",
         ),
-        Verb("verify", "check all stored files, and repair them with --fix", "source"),
-        Verb("list", "list the installed binaries", "source", other_words="installed ls status"),
+        Verb(
+            "verify",
+            "check all stored files, and repair them with --fix",
+            "source",
+            group="undo",
+            examples=(
+                "d8-installer verify",
+                "d8-installer verify --fix",
+            ),
+        ),
+        Verb(
+            "list",
+            "list the installed binaries",
+            "source",
+            group="look",
+            examples=(
+                "d8-installer list",
+                "d8-installer list --outdated",
+                "d8-installer list --json",
+            ),
+            other_words="installed ls status",
+        ),
         Verb(
             "which",
             "show the path of an installed binary",
+            group="look",
+            examples=("d8-installer which stronghold",),
             completes="binaries",
             takes_name=True,
             other_words="where whereis",
@@ -135,6 +211,8 @@ VERBS: Mapping[str, Verb] = {
             "versions",
             "list the published versions of an image",
             "source",
+            group="look",
+            examples=("d8-installer versions stronghold",),
             takes_name=True,
             other_words="ls-remote search tags",
         ),
@@ -142,6 +220,11 @@ VERBS: Mapping[str, Verb] = {
             "show",
             "show an image: its platforms, contract and requirements, and what needs it",
             *("source", "checks"),
+            group="look",
+            examples=(
+                "d8-installer show stronghold",
+                'd8-installer show "stronghold<2"',
+            ),
             completes="images",
             takes_name=True,
             other_words="contract describe info inspect",
@@ -150,6 +233,11 @@ VERBS: Mapping[str, Verb] = {
             "run",
             "run a binary, and fetch its image first if necessary",
             *("platform", "trust", "checks"),
+            group="get tools",
+            examples=(
+                "d8-installer run stronghold --help",
+                "d8-installer run stronghold==1.4.1 --help",
+            ),
             completes="binaries",
             takes_name=True,
             other_words="exec x",
@@ -158,41 +246,198 @@ VERBS: Mapping[str, Verb] = {
             "lock",
             "update d8.lock from the manifest, for every platform",
             *("environments", "cutoff", "trust", "checks", "dry-run"),
+            group="projects",
+            examples=(
+                "d8-installer lock",
+                "d8-installer lock --upgrade",
+                "d8-installer lock --check",
+            ),
         ),
-        Verb("export", "print the lock as CycloneDX, JSON or requirements"),
+        Verb(
+            "export",
+            "print the lock as CycloneDX, JSON or requirements",
+            group="projects",
+            examples=(
+                "d8-installer export --format requirements",
+                "d8-installer export --format json",
+            ),
+        ),
         Verb(
             "sync",
             "bring the installed binaries in line with the manifest and the lock",
             *("environments", "platform", "cutoff", "trust", "checks", "dry-run"),
+            group="projects",
+            examples=(
+                "d8-installer sync",
+                "d8-installer sync --locked",
+                "d8-installer sync --to tools",
+            ),
             other_words="apply restore",
         ),
         Verb(
             "import",
             "take over the plugins that d8 has installed",
             *("trust", "checks", "dry-run"),
+            group="get tools",
+            examples=(
+                "d8-installer import d8 --dry-run",
+                "d8-installer import d8",
+            ),
             module="import_d8",
             other_words="adopt migrate",
         ),
-        Verb("config", "show or change the settings", other_words="settings"),
-        Verb("plugins", "list plugins, and enable or disable their code"),
-        Verb("check", "check the requirements of what is installed against the cluster", "checks", completes="images"),
-        Verb("facts", "write what a cluster is, as far as requirements of images ask for it"),
-        Verb("doctor", "find problems with this machine's setup"),
-        Verb("ensurepath", "add the bin directory to the PATH of new shells"),
-        Verb("env", "print the line that puts a profile's binaries on the PATH of this shell"),
-        Verb("self", "remove everything that d8-installer created for you", "dry-run"),
-        Verb("completion", "print the completion script for a shell"),
-        Verb("manifest", "create or check a plugin's manifest"),
-        Verb("publish", "publish executables as a multi-platform image"),
-        Verb("wheel", "turn a plugin's wheel into a thin one (launchers) or fat ones (the binaries)", "trust"),
+        Verb(
+            "config",
+            "show or change the settings",
+            group="set up",
+            examples=(
+                "d8-installer config list",
+                "d8-installer config set endpoint oci-layout:/srv/images",
+                "d8-installer config unset endpoint",
+            ),
+            other_words="settings",
+        ),
+        Verb(
+            "plugins",
+            "list plugins, and enable or disable their code",
+            group="set up",
+            examples=(
+                "d8-installer plugins",
+                "d8-installer plugins enable d8-plug-vault",
+            ),
+        ),
+        Verb(
+            "check",
+            "check the requirements of what is installed against the cluster",
+            "checks",
+            group="look",
+            examples=(
+                "d8-installer check",
+                "d8-installer check stronghold",
+            ),
+            completes="images",
+        ),
+        Verb(
+            "facts",
+            "write what a cluster is, as far as requirements of images ask for it",
+            group="look",
+            examples=("d8-installer facts -o facts.json",),
+        ),
+        Verb(
+            "doctor",
+            "find problems with this machine's setup",
+            group="look",
+            examples=(
+                "d8-installer doctor",
+                "d8-installer doctor --fix",
+            ),
+        ),
+        Verb(
+            "ensurepath",
+            "add the bin directory to the PATH of new shells",
+            group="set up",
+            examples=("d8-installer ensurepath",),
+        ),
+        Verb(
+            "env",
+            "print the line that puts a profile's binaries on the PATH of this shell",
+            group="set up",
+            examples=(
+                'eval "$(d8-installer env)"',
+                "d8-installer env --shell fish",
+            ),
+        ),
+        Verb(
+            "self",
+            "remove everything that d8-installer created for you",
+            "dry-run",
+            group="set up",
+            examples=(
+                "d8-installer self uninstall --dry-run",
+                "d8-installer self uninstall --yes",
+            ),
+        ),
+        Verb(
+            "completion",
+            "print the completion script for a shell",
+            group="set up",
+            examples=(
+                "d8-installer completion bash",
+                "d8-installer completion zsh",
+            ),
+        ),
+        Verb(
+            "manifest",
+            "create or check a plugin's manifest",
+            group="publish",
+            examples=(
+                "d8-installer manifest init stronghold --file src/d8.toml",
+                "d8-installer manifest check",
+            ),
+        ),
+        Verb(
+            "publish",
+            "publish executables as a multi-platform image",
+            group="publish",
+            examples=(
+                "d8-installer publish linux-amd64=build/tool --image tool --version v1.0.0 --to oci-layout:images",
+            ),
+        ),
+        Verb(
+            "wheel",
+            "turn a plugin's wheel into a thin one (launchers) or fat ones (the binaries)",
+            "trust",
+            group="publish",
+            examples=(
+                "d8-installer wheel dist/d8_plug_vault-1.0-py3-none-any.whl -o thin",
+                "d8-installer wheel dist/d8_plug_vault-1.0-py3-none-any.whl --mode fat -o fat",
+            ),
+        ),
         Verb(
             "bundle",
             "write locked images, lock and manifests to one file for offline use",
             *("environments", "source", "checks"),
+            group="publish",
+            examples=(
+                "d8-installer bundle create -o tools.bundle",
+                "d8-installer bundle create --platform linux-amd64 -o tools.bundle",
+            ),
         ),
-        Verb("proxy", "serve images as a registry-packages-proxy does"),
-        Verb("pip", "run pip, then sync the environment that it changed", module="manager", is_manager=True),
-        Verb("pipx", "run pipx, then sync", module="manager", is_manager=True),
-        Verb("uv", "run uv, then sync the environment that it changed", module="manager", is_manager=True),
+        Verb(
+            "proxy",
+            "serve images as a registry-packages-proxy does",
+            group="publish",
+            examples=(
+                "d8-installer proxy serve --from oci-layout:images",
+                "d8-installer proxy serve --from bundle:tools.bundle --listen 127.0.0.1:0",
+            ),
+        ),
+        Verb(
+            "pip",
+            "run pip, then sync the environment that it changed",
+            group="projects",
+            examples=("d8-installer pip install d8-plug-vault",),
+            module="manager",
+            is_manager=True,
+        ),
+        Verb(
+            "pipx",
+            "run pipx, then sync",
+            group="get tools",
+            examples=("d8-installer pipx install d8-plug-vault",),
+            module="manager",
+            is_manager=True,
+        ),
+        Verb(
+            "uv",
+            "run uv, then sync the environment that it changed",
+            group="projects",
+            examples=(
+                "d8-installer uv add d8-plug-vault",
+                "d8-installer uv sync",
+            ),
+            module="manager",
+            is_manager=True,
+        ),
     )
 }

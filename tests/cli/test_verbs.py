@@ -288,9 +288,9 @@ def test_completion_scripts_name_every_command(tool: Tool) -> None:
 
 
 def test_help_and_version(tool: Tool) -> None:
-    assert "commands:" in tool("--help").out
+    assert "get tools:" in tool("--help").out
     assert tool("--version").out.startswith("d8-installer ")
-    assert "commands:" in tool(expect=2).out
+    assert "get tools:" in tool(expect=2).out
     for command in ("install", "sync", "publish", "proxy", "config"):
         assert tool(command, "--help").out.startswith(f"usage: d8-installer {command}")
 
