@@ -76,7 +76,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     test.add_argument("--only-tests", action="store_true", help="leave the lint stages out")
     lint = commands.add_parser("lint", help="ruff, mypy and import-linter")
     lint.add_argument("--fix", action="store_true", help="let ruff mend and format first")
-    commands.add_parser("docs", help=f"build the documentation site into {SITE}; a warning or a broken link fails")
+    docs = commands.add_parser(
+        "docs", help=f"build the documentation site into {SITE}; a warning or a broken link fails"
+    )
+    docs.add_argument("--write", action="store_true", help="write the generated parts of the pages first")
     commands.add_parser("bench", help="python -m bench, with its own arguments", add_help=False)
     commands.add_parser("demo", help=f"run {DEMO}", add_help=False)
     commands.add_parser("cluster-tools", help="build the control plane that tests/cluster runs on (5 minutes, once)")
@@ -96,6 +99,8 @@ def run_command(args: argparse.Namespace, extra: list[str]) -> int:
     if args.command == "lint":
         return run_stages(lint_stages(fix=args.fix))
     if args.command == "docs":
+        if args.write and (code := run([str(PYTHON), "-m", "docs.generate", "--write"])):
+            return code
         return run([str(PYTHON), "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", SITE, *extra])
     if args.command == "bench":
         return run([str(PYTHON), "-m", "bench", *extra])

@@ -13,6 +13,7 @@ exclude_patterns = ["example-plugin/**", "build/**"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
 nitpicky = True
+smartquotes = False  # it turns the two dashes of an option into one
 
 html_theme = "furo"
 html_title = "d8-installer"

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from d8_installer import errors
 from d8_installer.cli.verbs import VERBS
 from d8_installer.model.config import Config
 from d8_installer.model.manifest import Manifest
+from docs.generate.regions import changed_pages
 from tests.command import run
 from tests.images import executable
 from tests.person import Person
@@ -66,10 +68,22 @@ def test_manifests_in_the_docs_are_manifests(page: str) -> None:
         assert Manifest.parse(text.encode(), page).requests
 
 
-def test_the_commands_page_lists_every_command_and_no_other() -> None:
-    table = (ROOT / "docs/reference/commands.md").read_text().partition("## Exit codes")[0]
-    named = {re.split(r"[ `]", row)[0] for row in re.findall(r"^\| `(.*)`", table, re.MULTILINE)}
-    assert named == set(VERBS)
+def test_the_generated_regions_are_what_the_code_says() -> None:
+    changed = {page: changed_lines(page, text) for page, text in changed_pages().items()}
+    assert not changed, f"type `python3 dev.py docs --write`, and commit these pages: {changed}"
+
+
+def changed_lines(page: str, text: str) -> list[str]:
+    """Return the first lines of a page that would change, as `diff -u` shows them."""
+    return list(unified_diff((ROOT / page).read_text().splitlines(), text.splitlines(), lineterm="", n=0))[2:8]
+
+
+def test_the_commands_page_has_every_command_and_every_option_of_it() -> None:
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    sections = dict(re.findall(r"^### (\S+)\n(.*?)(?=^### |<!-- end)", page, re.MULTILINE | re.DOTALL))
+    assert sections.keys() == VERBS.keys()
+    assert "| `--use-major N` |" in sections["install"]
+    assert "| `KEY` |" in sections["config"]
 
 
 def test_what_is_typed_instead_of_d8_is_a_command() -> None:
@@ -80,7 +94,7 @@ def test_what_is_typed_instead_of_d8_is_a_command() -> None:
 
 
 def test_the_exit_codes_are_those_of_the_error_tree() -> None:
-    table = (ROOT / "docs/reference/commands.md").read_text().partition("## Exit codes")[2].partition("## JSON")[0]
+    table = (ROOT / "docs/reference/exit-codes.md").read_text()
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     used = {cls.exit_code for cls in classes if issubclass(cls, errors.D8Error)}
@@ -88,7 +102,7 @@ def test_the_exit_codes_are_those_of_the_error_tree() -> None:
 
 
 def test_the_json_example_is_what_the_command_prints(tmp_path: Path) -> None:
-    (example,) = blocks("docs/reference/commands.md", "json")
+    (example,) = blocks("docs/reference/json.md", "json")
     done = run("which", "nothing", "--json", home=str(tmp_path))
     assert json.loads(done.out) == json.loads(example)
 
@@ -106,7 +120,7 @@ def test_the_explanation_is_what_the_command_prints(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    page = (ROOT / "docs/reference/commands.md").read_text().partition("## Settings")[2]
+    page = (ROOT / "docs/reference/settings.md").read_text()
     assert all(f"`{name}" in page for name in Config().as_json())
 
 

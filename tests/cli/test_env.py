@@ -144,7 +144,7 @@ def test_csh_has_start_up_files_of_its_own(tmp_path: Path) -> None:
 
 def test_the_docs_say_the_same() -> None:
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    with open(os.path.join(root, "docs", "commands.md"), encoding="utf-8") as file:
+    with open(os.path.join(root, "docs", "how-to", "shells.md"), encoding="utf-8") as file:
         text = file.read()
     assert f"`{_ENVRC.strip()}`" in text
     assert '`d8-installer env --shell github >> "$GITHUB_PATH"`' in text

@@ -1,0 +1,36 @@
+"""Finds the generated regions of a page, and puts new text into them.
+
+A region begins with ``<!-- generated: NAME -->`` and ends with ``<!-- end -->``. A page that is wholly generated is one
+region. What stands outside of regions is written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docs.generate import commands, exit_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+_REGION = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+REGIONS: Mapping[str, Callable[[], str]] = {
+    "commands": commands.every_command,
+    "global-options": commands.global_options,
+    "exit-codes": exit_codes.table_of_codes,
+}
+
+
+def changed_pages() -> dict[str, str]:
+    """Return the new text of each page whose generated regions are not what the code says."""
+    old = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}
+    new = {path: _filled(text) for path, text in old.items()}
+    return {path.relative_to(ROOT).as_posix(): text for path, text in new.items() if text != old[path]}
+
+
+def _filled(text: str) -> str:
+    return _REGION.sub(lambda match: f"{match[1]}\n{REGIONS[match[2]]().strip()}\n\n{match[3]}", text)
