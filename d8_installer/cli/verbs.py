@@ -104,7 +104,7 @@ VERBS: Mapping[str, Verb] = {
                 'd8-installer install "stronghold>=1.4,<2" another-tool',
             ),
             takes_name=True,
-            other_words="add i get fetch download pull",
+            other_words="i get fetch download pull",
         ),
         Verb(
             "uninstall",
@@ -118,7 +118,7 @@ VERBS: Mapping[str, Verb] = {
             completes="images",
             is_for_user=True,
             takes_name=True,
-            other_words="delete del erase remove rm un",
+            other_words="delete del erase rm un",
         ),
         Verb(
             "upgrade",
@@ -144,6 +144,39 @@ VERBS: Mapping[str, Verb] = {
             is_for_user=True,
             takes_name=True,
             other_words="pin switch",
+        ),
+        Verb(
+            "add",
+            "add images to the project of this directory, which becomes one if need be",
+            *("platform", "cutoff", "trust", "checks", "dry-run"),
+            group="projects",
+            examples=(
+                "d8-installer add stronghold",
+                'd8-installer add "stronghold>=1.4,<2" another-tool',
+            ),
+            takes_name=True,
+        ),
+        Verb(
+            "remove",
+            "remove images from the project of this directory",
+            *("platform", "source", "dry-run"),
+            group="projects",
+            examples=(
+                "d8-installer remove stronghold",
+                "d8-installer remove stronghold --dry-run",
+            ),
+            completes="images",
+            takes_name=True,
+        ),
+        Verb(
+            "init",
+            "make this directory a project, with a new d8.toml",
+            group="projects",
+            examples=(
+                "d8-installer init",
+                'd8-installer init "stronghold>=1.4,<2" another-tool',
+            ),
+            other_words="new",
         ),
         Verb(
             "history",

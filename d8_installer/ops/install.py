@@ -42,9 +42,14 @@ class _Typed(Struct, frozen=True):
 
 
 def install(
-    session: Session, requirements: Sequence[str], *, use_major: int | None = None, dry_run: bool = False
+    session: Session,
+    requirements: Sequence[str],
+    *,
+    use_major: int | None = None,
+    dry_run: bool = False,
+    word: str = "install",
 ) -> Applied:
-    """Put each ``NAME[SPEC]`` into the user's manifest, lock, and place everything.
+    """Put each ``NAME[SPEC]`` into the user's manifest, lock, and place everything. *word* is the typed command.
 
     An entry of the manifest is replaced if a specifier was typed, and kept if not. Other images keep their locked
     versions, but for what the new ones need. With *use_major*, the images get that major version, and what they need
@@ -59,7 +64,7 @@ def install(
             if one.specifier or known is None:
                 text = with_request(text, one.request(known))
         named = frozenset(one.name for one in typed)
-        edit = edited(workspace, text, f"install {' '.join(requirements)}", dry_run=dry_run, named=named)
+        edit = edited(workspace, text, f"{word} {' '.join(requirements)}", dry_run=dry_run, named=named)
         requesters = gather(session, workspace)
         wanted = requesters.wanted(workspace.locked, edit.manifest)
         if use_major is not None:

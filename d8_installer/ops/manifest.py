@@ -1,4 +1,4 @@
-"""``manifest init`` writes an author's manifest; ``manifest check`` reads it as a user's d8-installer will."""
+"""``init`` and ``manifest init`` write a manifest; ``manifest check`` reads it as a user's d8-installer will."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import DiskError, DocumentError, MismatchError, NotFoundError, UsageError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.lock import Lock
-from d8_installer.model.manifest import with_request
+from d8_installer.model.manifest import FILE_NAME, SCHEMA, with_request
 from d8_installer.model.reference import is_never_a_plugins, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
 from d8_installer.model.value import Struct
+from d8_installer.pipeline.profile_choice import refuse_as_project
 from d8_installer.pipeline.relock import relock
 from d8_installer.store import documents
+from d8_installer.store.paths import known_home_directory
 from d8_installer.store.unpack import Layer, unpack
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ if TYPE_CHECKING:
     from d8_installer.model.source import LayerRequest
     from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
+
+_EXAMPLE = f"""\
+schema = {SCHEMA}
+
+# Each image has an entry. `d8-installer add NAME` writes it for you.
+#
+# [[images]]
+# name = "stronghold"
+# version = ">=1.4, <2"    # leave it out for the newest stable version
+"""
+"""A manifest that asks for nothing, and shows how to ask."""
 
 
 class ManifestResult(Struct, frozen=True):
@@ -45,12 +58,19 @@ class ManifestResult(Struct, frozen=True):
         return {"file": self.file, "written": self.written, "images": images}
 
 
-def init(session: Session, requirements: Sequence[str], file: str) -> ManifestResult:
-    """Write a new manifest with each ``NAME[SPEC]``. An existing file is not touched."""
-    path = os.path.join(session.scope.directory, file)
+def init(session: Session, requirements: Sequence[str], file: str, *, of_project: bool = False) -> ManifestResult:
+    """Write a new manifest with each ``NAME[SPEC]``; without one, with comments that show an entry.
+
+    An existing file is not touched. *of_project*: the manifest makes its directory a project, so it may not be in HOME.
+    """
+    scope = session.scope
+    path = os.path.join(scope.directory, file)
     if os.path.lexists(path):
-        raise DiskError(f"{path} is there already", hint="edit it, or choose another file with --file")
-    text = ""
+        hint = "add to it with `d8-installer add NAME`, or choose another file with --file"
+        raise DiskError(f"{path} is there already", hint=hint)
+    if of_project and os.path.basename(path) == FILE_NAME:
+        refuse_as_project(os.path.dirname(path), known_home_directory(scope.environ))
+    text = "" if requirements else _EXAMPLE
     for requirement in requirements:
         name, spec = split_requirement(requirement)
         try:

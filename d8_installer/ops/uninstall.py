@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
-def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False) -> Applied:
-    """Take each image out of the user's manifest, and its binaries out of ``bin``.
+def uninstall(session: Session, names: Sequence[str], *, dry_run: bool = False, word: str = "uninstall") -> Applied:
+    """Take each image out of the user's manifest, and its binaries out of ``bin``. *word* is the typed command.
 
     Requests of requesters that are not installed here leave the lock too. An image that a plugin requires, or that
     another image needs, is a DocumentError that names that one; an unknown image is a NotFoundError.
     """
     chosen = [image_name(name) for name in names]
-    reason = f"uninstall {' '.join(names)}"
+    reason = f"{word} {' '.join(names)}"
     with changing(session, dry_run=dry_run) as workspace:
         requesters = _requesters(session, workspace, chosen)
         before = requesters.wanted(workspace.locked)

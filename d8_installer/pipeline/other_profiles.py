@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _OF_THE_USER = frozenset(["install", "uninstall", "upgrade", "use"])
 """The verbs that mean the user's profile, even inside a project."""
+_IN_A_PROJECT = {"install": "add", "uninstall": "remove"}
+"""Two of these verbs have a word of their own for the project here."""
 _SHOWN = 5
 
 
@@ -40,10 +42,12 @@ def note_profile(session: Session, profile: Profile) -> None:
 def typed_command(session: Session, profile: Profile, words: str) -> str:
     """Return the command line that runs *words* (a verb and its arguments, quoted for a shell) in *profile*."""
     home = "" if session.scope.options.home is None else f"--home {quoted(session.scope.options.home)} "
-    verb = words.partition(" ")[0]
+    verb, _, rest = words.partition(" ")
     if profile.kind == "system":
         return f"d8-installer --global {words}"
     if profile.kind == "project":
+        if verb in _IN_A_PROJECT:
+            return f"d8-installer {home}{_IN_A_PROJECT[verb]} {rest}"
         return f"d8-installer {home}{'--project ' if verb in _OF_THE_USER else ''}{words}"
     chosen = "--user " if verb not in _OF_THE_USER and project_here(session) is not None else ""
     return f"d8-installer {home}{chosen}{words}"

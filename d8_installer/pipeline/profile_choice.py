@@ -21,13 +21,23 @@ if TYPE_CHECKING:
 
 
 class ProfileChoice:
-    """The options ``--home`` and *kind* (``--user``, ``--project``, ``--global``), environment and directory."""
+    """The options ``--home`` and *kind* (``--user``, ``--project``, ``--global``), environment and directory.
 
-    __slots__ = ("directory", "environ", "home", "kind")
+    With *begins_project*, the directory becomes a project if none is here.
+    """
+
+    __slots__ = ("begins_project", "directory", "environ", "home", "kind")
 
     def __init__(
-        self, *, home: str | None, kind: ProfileKind | None, environ: Mapping[str, str], directory: str
+        self,
+        *,
+        home: str | None,
+        kind: ProfileKind | None,
+        environ: Mapping[str, str],
+        directory: str,
+        begins_project: bool = False,
     ) -> None:
+        self.begins_project = begins_project
         self.home = home
         self.kind = kind
         self.environ = environ
@@ -70,7 +80,8 @@ class ProfileChoice:
             return Profile("project", paths.project_directory(project), manifest, lock, project)
         if kind == "project":
             raise UsageError(
-                f"no d8.toml in {self.directory} or above it", hint="make one there, or leave --project out"
+                f"no d8.toml in {self.directory} or above it",
+                hint="type `d8-installer init` to make one there, or leave --project out",
             )
         if self.has_own_files:
             manifest = home().config_manifest
@@ -79,7 +90,20 @@ class ProfileChoice:
         return Profile("user", "user", manifest, home().profile("user").lock)
 
     def _find_project(self, home: Callable[[], Home]) -> str | None:
-        project = paths.find_project(self.directory, paths.known_home_directory(self.environ))
+        home_directory = paths.known_home_directory(self.environ)
+        project = paths.find_project(self.directory, home_directory)
+        if project is None and self.begins_project:
+            project = os.path.abspath(self.directory)
+            refuse_as_project(project, home_directory)
         if project is not None:
             refuse_untrusted_project(project, self.environ, lambda: self.find_config(home()))
         return project
+
+
+def refuse_as_project(directory: str, home_directory: str | None) -> None:
+    """Raise a UsageError for a directory that must not become a project: HOME, or a root of the file system."""
+    if paths.is_above_projects(directory, home_directory):
+        raise UsageError(
+            f"{directory} is no place for a project: a d8.toml there would count in the directories below it",
+            hint="go to the directory of your project; for tools of your own, type `d8-installer install NAME`",
+        )

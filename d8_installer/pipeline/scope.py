@@ -32,7 +32,10 @@ DEFAULT_CONNECTIONS = 8
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """The options that every verb understands; None where the command line says nothing."""
+    """The options that every verb understands; None where the command line says nothing.
+
+    ``begins_project``: if there is no project here, the working directory becomes one.
+    """
 
     home: str | None = None
     endpoint: str | None = None
@@ -55,6 +58,7 @@ class Options(Struct, frozen=True, kw_only=True):
     plugins_dir: str | None = None
     facts: str | None = None
     skip_cluster_checks: bool = False
+    begins_project: bool = False
 
 
 class Scope(Struct, frozen=True, kw_only=True, dict=True):
@@ -87,7 +91,13 @@ class Scope(Struct, frozen=True, kw_only=True, dict=True):
     def choice(self) -> ProfileChoice:
         """Which home and profile the command line means."""
         typed = self.options
-        return ProfileChoice(home=typed.home, kind=typed.profile, environ=self.environ, directory=self.directory)
+        return ProfileChoice(
+            home=typed.home,
+            kind=typed.profile,
+            environ=self.environ,
+            directory=self.directory,
+            begins_project=typed.begins_project,
+        )
 
     @property
     def has_own_files(self) -> bool:

@@ -404,6 +404,13 @@ def find_project(directory: str, home_directory: str | None) -> str | None:
         here = parent
 
 
+def is_above_projects(directory: str, home_directory: str | None) -> bool:
+    """Whether *directory* is the person's home directory or a root: a ``d8.toml`` there would count far below it."""
+    here = os.path.abspath(directory)
+    home = _identity(home_directory)
+    return os.path.dirname(here) == here or (home is not None and _identity(here) == home)
+
+
 def _identity(directory: str | None) -> tuple[int, int] | None:
     """Return the identity of a directory, whichever links and mounts lead to it."""
     try:

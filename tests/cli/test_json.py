@@ -129,6 +129,13 @@ def test_a_day_of_a_program(person: Publisher) -> None:
     assert person.envelope("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
     assert {one["check"] for one in person.envelope("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
     assert person.envelope("ensurepath")["data"]["files"]
+    project = person.home / "project"
+    project.mkdir()
+    made = envelope(person.run("--json", "init", "stronghold<1.4.2", cwd=project))["data"]
+    assert (made["file"], made["written"]) == (f"{project}/d8.toml", True)
+    added = envelope(person.run("--json", "add", "stronghold", cwd=project))["data"]
+    assert added["profile"] == {"kind": "project", "path": str(project)}
+    assert envelope(person.run("--json", "remove", "stronghold", cwd=project))["data"]["changes"][0]["replaces"] is None
     assert person.envelope("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
     checked = person.envelope("manifest", "check", "m.toml", "--resolve")["data"]["images"]
     assert [(image["range"], image["version"]) for image in checked] == [("^1", "v1.4.2")]
@@ -183,6 +190,9 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "uninstall": (("uninstall", "nothing"), 69),
     "upgrade": (("upgrade",), 2),
     "use": (("use", "nothing", "v1"), 69),
+    "add": (("add", "nothing"), 2),
+    "remove": (("remove", "nothing"), 2),
+    "init": (("init",), 2),
     "history": (("history", "--project"), 2),
     "rollback": (("rollback",), 69),
     "gc": (("gc", "--older-than", "soon"), 2),

@@ -154,7 +154,7 @@ def test_a_colleagues_plugin_stays_in_the_lock_of_a_project(person: BundleHolder
     person.ok("--project", "install", "c", cwd=project)
     person.ok("--project", "use", "b", "1.0.0", cwd=project)
     assert person.has(cwd=project) == {"a": "v2.0.0", "b": "v1.0.0", "c": "v2.0.0"}
-    assert "d8-installer --project install 'b>=1.0.0'" in person.fails(65, "--project", "upgrade", "b", cwd=project).err
+    assert "d8-installer add 'b>=1.0.0'" in person.fails(65, "--project", "upgrade", "b", cwd=project).err
     person.ok("--project", "uninstall", "b", cwd=project)
     assert person.has(cwd=project) == {"a": "v2.0.0", "c": "v2.0.0"}
 
@@ -240,7 +240,7 @@ def test_what_is_not_here_is_looked_for_in_the_other_profile(person: BundleHolde
         True,
     )
     for words, way_out in (
-        (("uninstall", "a"), "the project {}/project has it: type `d8-installer --project uninstall a`"),
+        (("uninstall", "a"), "the project {}/project has it: type `d8-installer remove a`"),
         (("use", "a", "1.0.0"), "the project {}/project has it: type `d8-installer --project use a 1.0.0`"),
         (("upgrade", "a"), "the project {}/project has it: type `d8-installer --project upgrade a`"),
         (("--user", "which", "a"), "the project {}/project has it: type `d8-installer which a`"),

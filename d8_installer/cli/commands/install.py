@@ -9,8 +9,10 @@ from d8_installer.cli.shadowed import applied
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from d8_installer.cli.context import Context, Outcome
+    from d8_installer.pipeline.change import Applied
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +30,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Install the images; say how to reach the binaries if they are not on PATH."""
     from d8_installer.ops.install import install
+
+    return placed(context, install)
+
+
+def placed(context: Context, verb: Callable[..., Applied]) -> Outcome:
+    """Return the outcome of *verb*, ``install`` or ``add``, with the typed arguments."""
     from d8_installer.pipeline.path_lookup import say_path
 
     typed = context.arguments
     with context.session() as session:
-        result = install(session, typed.requirements, use_major=typed.use_major, dry_run=typed.dry_run)
+        result = verb(session, typed.requirements, use_major=typed.use_major, dry_run=typed.dry_run)
         context.talk.close()
         if not result.dry_run and typed.platform is None:
             say_path(session, result.profile, result.bin, context.talk.note)

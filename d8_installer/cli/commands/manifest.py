@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "requirements",
         type=name_argument,
         metavar="NAME[SPEC]",
-        nargs="+",
+        nargs="*",
         help=REQUIREMENT,
     )
     init.add_argument("--file", metavar="FILE", default=_FILE, help="the file to write (default: d8.toml)")

@@ -9,8 +9,10 @@ from d8_installer.cli.options import name_argument
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from d8_installer.cli.context import Context
+    from d8_installer.pipeline.change import Applied
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Remove the images."""
-    from d8_installer.cli.text.changes import change_lines
     from d8_installer.ops.uninstall import uninstall
+
+    return removed(context, uninstall)
+
+
+def removed(context: Context, verb: Callable[..., Applied]) -> Outcome:
+    """Return the outcome of *verb*, ``uninstall`` or ``remove``, with the typed names."""
+    from d8_installer.cli.text.changes import change_lines
 
     typed = context.arguments
     with context.session() as session:
-        result = uninstall(session, typed.names, dry_run=typed.dry_run)
+        result = verb(session, typed.names, dry_run=typed.dry_run)
         return Outcome(result.as_json(), change_lines(result), result.left_out)

@@ -1,0 +1,133 @@
+"""``add``, ``remove`` and ``init``: the project of a directory, from nothing, as a person types it."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.person import Person
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    person = Person(tmp_path / "home", tmp_path / "registry")
+    person.publish("ruff", "v1.0.0", "v1.1.0", "v2.0.0")
+    person.publish("vault", "v1.0.0")
+    return person
+
+
+def asked(project: Path) -> list[dict[str, str]]:
+    images: list[dict[str, str]] = tomllib.loads((project / "d8.toml").read_text())["images"]
+    return images
+
+
+def test_add_makes_a_project_and_says_so(person: Person) -> None:
+    app = person.home / "app"
+    app.mkdir()
+    added = person.ok("add", "ruff<2", cwd=app)
+    assert f"made {app}/d8.toml: no project was here or above\n" in added.err
+    assert added.out.startswith("installed ruff (ruff v1.1.0)\n")
+    assert asked(app) == [{"name": "ruff", "version": "<2"}]
+    assert person.has("--user") == {}, "a person's own profile is another one"
+    below = app / "a/b"
+    below.mkdir(parents=True)
+    again = person.ok("add", "vault", cwd=below)
+    assert "made" not in again.err
+    assert [one["name"] for one in asked(app)] == ["ruff", "vault"], "the nearest project is meant"
+    assert person.ok("remove", "ruff", cwd=below).out.startswith("removed ruff")
+    assert person.has(cwd=app) == {"vault": "v1.0.0"}
+    assert person.ok("history", cwd=app).out.split("add ruff<2")[0].count("remove ruff") == 1
+
+
+def test_add_that_fails_or_is_tried_makes_nothing(person: Person) -> None:
+    app = person.home / "app"
+    app.mkdir()
+    assert f"would make {app}/d8.toml" in person.ok("add", "--dry-run", "ruff", cwd=app).err
+    person.fails(69, "add", "nonesuch", cwd=app)
+    person.fails(69, "add", "ruff>=3", cwd=app)
+    assert list(app.iterdir()) == []
+
+
+def test_add_is_install_for_the_project(person: Person) -> None:
+    """The same files and the same answer, byte for byte, but for the names of the commands."""
+    one, two = person.project("schema = 1\n", "one"), person.project("schema = 1\n", "two")
+    for words in (["ruff>=1,<2"], ["ruff", "vault"], ["ruff", "--use-major", "1"]):
+        person.ok("add", *words, cwd=one)
+        person.ok("install", "--project", *words, cwd=two)
+    person.ok("remove", "vault", cwd=one)
+    person.ok("uninstall", "--project", "vault", cwd=two)
+    for name in ("d8.toml", "d8.lock"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+@pytest.mark.parametrize("words", [("add", "ruff"), ("init",), ("init", "ruff")], ids=" ".join)
+def test_a_home_directory_never_becomes_a_project(person: Person, words: tuple[str, ...]) -> None:
+    link = person.home.parent / "link"
+    link.symlink_to(person.home)
+    before = {one.name for one in person.home.iterdir()}
+    for home in (person.home, link):
+        refused = person.fails(2, *words, HOME=str(home))
+        assert f"{person.home} is no place for a project" in refused.err
+        assert "type `d8-installer install NAME`" in refused.err
+    assert "/ is no place for a project" in person.fails(2, *words, cwd="/").err
+    assert not (person.home / "d8.toml").exists()
+    assert {one.name for one in person.home.iterdir()} - before <= {".local"}
+    below = person.home / "below"
+    below.mkdir()
+    person.ok(*words, cwd=below)
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        ("--user add ruff", "install ruff"),
+        ("add --user 'ruff<2' vault", "install 'ruff<2' vault"),
+        ("--global add ruff", "--global install ruff"),
+        ("remove --user ruff", "uninstall ruff"),
+    ],
+)
+def test_another_profile_has_other_words(person: Person, words: str, instead: str) -> None:
+    app = person.project("schema = 1\n")
+    refused = person.fails(2, *shlex.split(words), cwd=app)
+    assert f"hint: type `d8-installer {instead}`\n" in refused.err
+    assert (app / "d8.toml").read_text() == "schema = 1\n"
+
+
+def test_remove_without_a_project(person: Person) -> None:
+    person.ok("install", "ruff")
+    refused = person.fails(2, "remove", "ruff")
+    assert f"no d8.toml in {person.home} or above it" in refused.err
+    assert "`d8-installer uninstall ruff` for your own profile" in refused.err
+    assert person.has() == {"ruff": "v2.0.0"}
+
+
+def test_init_takes_no_name_or_some(person: Person) -> None:
+    app = person.home / "app"
+    app.mkdir()
+    empty = person.ok("init", cwd=app)
+    assert (empty.out, empty.err) == (f"wrote {app}/d8.toml\n", "next, `d8-installer add NAME` adds a tool\n")
+    text = (app / "d8.toml").read_text()
+    assert "# [[images]]\n" in text
+    assert person.ok("sync", cwd=app).out == "nothing to do\n"
+    assert "add to it with `d8-installer add NAME`" in person.fails(73, "init", "vault", cwd=app).err
+    person.ok("add", "ruff", cwd=app)
+    assert (app / "d8.toml").read_text().startswith(text), "its comments stay"
+    shown = text.replace("# [[", "[[").replace("# name", "name").replace("# version", "version")
+    assert tomllib.loads(shown)["images"] == [{"name": "stronghold", "version": ">=1.4, <2"}]
+    other = person.home / "other"
+    other.mkdir()
+    named = person.ok("init", "ruff<2", "vault", cwd=other)
+    assert named.err == "next, `d8-installer sync` fetches them\n"
+    person.ok("sync", cwd=other)
+    assert person.has(cwd=other) == {"ruff": "v1.1.0", "vault": "v1.0.0"}
+
+
+def test_where_no_project_is_the_hint_says_how_to_make_one(person: Person) -> None:
+    refused = person.fails(2, "--project", "install", "ruff")
+    assert "type `d8-installer init` to make one there, or leave --project out" in refused.err
