@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from d8_installer.cli.verbs import SharedOption
+    from d8_installer.cli.verb import SharedOption
 
 REQUIREMENT = f"an image, such as {quoted('stronghold>=1.4,<2')}"
 """The help of a requirement."""

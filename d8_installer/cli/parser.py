@@ -8,7 +8,8 @@ from d8_installer import __version__
 from d8_installer.cli.help_format import HelpFormat
 from d8_installer.cli.options import add_globals, add_shared
 from d8_installer.cli.pointers import PROGRAM, pointer
-from d8_installer.cli.verbs import GROUPS, VERBS
+from d8_installer.cli.verb import GROUPS
+from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
-    from d8_installer.cli.verbs import Verb
+    from d8_installer.cli.verb import Verb
 
 _WORDS = {"help": "show this help, or that of a command", "version": "show the version"}
 """Words that the parser answers itself, for people who type them out of habit."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.cli.verbs import GROUPS, VERBS
+from d8_installer.cli.verb import GROUPS
+from d8_installer.cli.verbs import VERBS
 
 if TYPE_CHECKING:
-    from d8_installer.cli.verbs import Verb
+    from d8_installer.cli.verb import Verb
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
