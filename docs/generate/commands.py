@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.cli.options import add_globals, add_shared
 from d8_installer.cli.pointers import PROGRAM
-from d8_installer.cli.verb import Verb
 from d8_installer.cli.verbs import VERBS
 from docs.generate.markdown import code, prose, sentence, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from d8_installer.cli.verb import Verb
 
 _MORE = Path(__file__).with_name("commands.toml")
 
