@@ -1,7 +1,9 @@
 """The error tree: every failure that a person can meet.
 
 The class says where the fault lies, the attributes hold the facts, ``hint`` is what to type next, and ``exit_code``
-is the exit status of the process (the numbers of sysexits.h).
+is the exit status of the process (the numbers of sysexits.h). ``code`` names the kind of error for people and scripts:
+``d8-installer help CODE`` explains it (``cli/troubleshooting.toml``). Each class has a code; an error that the reader
+treats in another way than the rest of its class gets its own with ``code=``.
 
     D8Error                       1   a failure that fits no class below
     ├── UsageError                2   the command line
@@ -37,14 +39,17 @@ class D8Error(Exception):
     """A failure as the person reads it: one clause, and a hint what to type next."""
 
     exit_code = 1
+    code = "failed"
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if code is not None:
+            self.code = code
 
-    def within(self, prefix: str = "", *, more: str = "", hint: str | None = None) -> Self:
-        """Return a copy with *prefix* before the message, *more* behind it, and *hint* in place of the error's own.
+    def within(self, prefix: str = "", *, more: str = "", hint: str | None = None, code: str | None = None) -> Self:
+        """Return a copy with *prefix* before the message, *more* behind it, and *hint* and *code* in place of its own.
 
         The class, all facts and the cause stay. To keep a hint that is already there, write ``hint=error.hint or …``.
         """
@@ -53,6 +58,7 @@ class D8Error(Exception):
         copy.message = (f"{prefix}: " if prefix else "") + self.message + (f"; {more}" if more else "")
         copy.args = (copy.message, *self.args[1:])
         copy.hint = hint if hint is not None else self.hint
+        copy.code = code or self.code
         copy.__cause__ = self.__cause__
         return copy.with_traceback(self.__traceback__)
 
@@ -60,6 +66,7 @@ class D8Error(Exception):
         """Return the error as an entry of ``errors`` in the JSON output."""
         return {
             "kind": type(self).__name__.removesuffix("Error"),
+            "code": self.code,
             "message": self.message,
             "hint": self.hint,
             "exit_code": self.exit_code,
@@ -70,6 +77,7 @@ class UsageError(D8Error):
     """The command line cannot be understood, or asks for something that is impossible."""
 
     exit_code = 2
+    code = "usage"
 
 
 class DocumentError(D8Error):
@@ -80,6 +88,7 @@ class DocumentError(D8Error):
     """
 
     exit_code = 65
+    code = "bad-document"
 
     def __init__(
         self,
@@ -90,11 +99,12 @@ class DocumentError(D8Error):
         line: int | None = None,
         hint: str | None = None,
         about_file: bool = False,
+        code: str | None = None,
     ) -> None:
         where = (file or "") + (f":{line}" if line is not None else "")
         parts = [part for part in (where, key, message) if part]
         is_sentence = about_file and line is None and key is None
-        super().__init__((" " if is_sentence else ": ").join(parts), hint=hint)
+        super().__init__((" " if is_sentence else ": ").join(parts), hint=hint, code=code)
         self.problem = message
         self.file = file
         self.key = key
@@ -110,11 +120,14 @@ class DocumentError(D8Error):
             line=self.line if self.line is not None else line,
             hint=self.hint,
             about_file=self.about_file,
+            code=self.code,
         )
 
 
 class StaleLockError(DocumentError):
     """The lock is missing or does not match the manifests, and the command may not write it."""
+
+    code = "stale-lock"
 
 
 class ConflictError(DocumentError):
@@ -123,6 +136,7 @@ class ConflictError(DocumentError):
     ``conflicts`` are the images that conflict in a merge, each as the JSON output has it.
     """
 
+    code = "conflict"
     conflicts: tuple[dict[str, object], ...] = ()
 
     def as_json(self) -> dict[str, object]:
@@ -137,6 +151,7 @@ class UnreachableError(D8Error):
     """
 
     exit_code = 69
+    code = "unreachable"
     fault: Literal["certificate", "proxy"] | None = None
 
 
@@ -147,6 +162,7 @@ class NotFoundError(D8Error):
     """
 
     exit_code = 69
+    code = "not-found"
     image: str | None = None
 
 
@@ -154,31 +170,38 @@ class DiskError(D8Error):
     """The operating system refused a file operation."""
 
     exit_code = 73
+    code = "disk"
 
 
 class TryAgainError(D8Error):
     """A temporary fault: a rate limit, an upstream failure, a cut transfer, a lock that is held too long."""
 
     exit_code = 75
+    code = "try-again"
 
 
 class MismatchError(D8Error):
     """Bytes, a digest, a tag or the header of an executable differ from what was promised."""
 
     exit_code = 76
+    code = "mismatch"
 
 
 class NotAllowedError(D8Error):
     """The source or the operating system refuses this user."""
 
     exit_code = 77
+    code = "not-allowed"
 
 
 class ConfigError(D8Error):
     """The configuration is missing or wrong, or the home belongs to a newer version of the tool."""
 
     exit_code = 78
+    code = "configuration"
 
 
 class AbsentSourceError(ConfigError):
     """The file or directory of a local source does not exist: it is mistyped, or its disk is not mounted."""
+
+    code = "absent-source"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,14 @@ _WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "PROCESSOR_ARCHIT
 _KEPT = (measured.VARIABLE, *(_WINDOWS if os.name == "nt" else ()))
 
 
+_ERROR = re.compile(r"^(?:d8-installer: )?error\[[a-z][a-z0-9-]*\]: (.*)$", re.MULTILINE)
+
+
+def error_messages(said: str) -> list[str]:
+    """Return the messages of the errors in *said*, without their codes."""
+    return _ERROR.findall(said)
+
+
 @dataclass(frozen=True)
 class Completed:
     """How a command ended."""
@@ -37,6 +46,11 @@ class Completed:
     code: int
     out: str
     err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """Return the message of each error on stderr."""
+        return error_messages(self.err)
 
     def __str__(self) -> str:
         return f"exit {self.code}\n-- stdout\n{self.out}-- stderr\n{self.err}"

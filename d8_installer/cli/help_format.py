@@ -19,7 +19,7 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         """Pass the width: argparse would compute it for every argument, and import shutil for that."""
-        width = _columns()
+        width = columns()
         super().__init__(prog, width=width, max_help_position=_SHALLOW if width < _NARROW else _DEEP)
 
     def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
@@ -30,13 +30,13 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
         text = " ".join(super()._format_usage(usage, actions, groups, prefix).split())
         if usage is None and prefix is None:  # with a prefix, it is the beginning of a subcommand's usage
             text = text.replace(self._prog, f"{self._prog} [OPTIONS]", 1)
-        return "\n".join(_wrap(text, self._width, " " * _SHALLOW)) + "\n\n"
+        return "\n".join(wrapped(text, self._width, " " * _SHALLOW)) + "\n\n"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(part for line in text.splitlines() for part in _wrap_row(f"{indent}{line}", width))
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return _wrap(" ".join(text.split()), width, "")
+        return wrapped(" ".join(text.split()), width, "")
 
 
 def _wrap_row(line: str, width: int) -> list[str]:
@@ -44,18 +44,19 @@ def _wrap_row(line: str, width: int) -> list[str]:
     _, gap, text = line.lstrip().partition("  ")
     if line.startswith("  ") and gap:
         second = len(line) - len(text.lstrip())
-        return _wrap(line, width, " " * (second if width - second >= _ENOUGH else _SHALLOW))
-    return _wrap(line, width, "")
+        return wrapped(line, width, " " * (second if width - second >= _ENOUGH else _SHALLOW))
+    return wrapped(line, width, "")
 
 
-def _wrap(text: str, width: int, further: str) -> list[str]:
+def wrapped(text: str, width: int, further: str) -> list[str]:
+    """Return *text* as lines of at most *width*; each but the first begins with *further*. No word is broken."""
     import textwrap
 
     lines = textwrap.wrap(text, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
     return lines or [""]
 
 
-def _columns() -> int:
+def columns() -> int:
     """Return the width for help: that of the terminal or, without one, the variable COLUMNS."""
     try:
         columns = os.get_terminal_size().columns

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from d8_installer import __version__
-from d8_installer.cli.help_format import HelpFormat
+from d8_installer.cli.help_format import HelpFormat, columns
 from d8_installer.cli.options import add_globals, add_shared
 from d8_installer.cli.pointers import PROGRAM, pointer
 from d8_installer.cli.verb import GROUPS
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.verb import Verb
 
-_WORDS = {"help": "show this help, or that of a command", "version": "show the version"}
+_WORDS = {
+    "help": "show this help, that of a command or of an error's code",
+    "version": "show the version",
+}
 """Words that the parser answers itself, for people who type them out of habit."""
 
 
@@ -42,8 +46,10 @@ class Parser(argparse.ArgumentParser):
 class UnknownCommandError(UsageError):
     """The typed word is not one of our commands. It may be a plugin's; ``namespace`` is what was parsed so far."""
 
-    def __init__(self, namespace: argparse.Namespace, *, hint: str) -> None:
-        super().__init__(f"{namespace.command[:60]!r} is not a command", hint=hint)
+    code = "unknown-command"
+
+    def __init__(self, namespace: argparse.Namespace, message: str = "", *, hint: str) -> None:
+        super().__init__(message or f"{namespace.command[:60]!r} is not a command", hint=hint)
         self.namespace = namespace
 
     def as_json(self) -> dict[str, object]:
@@ -84,12 +90,31 @@ def _help(namespace: argparse.Namespace) -> argparse.Namespace:
     words = [word for word in namespace.rest if not word.startswith("-")]
     if words[:1] == ["help"]:
         words = []
+    if words and words[0] not in VERBS:
+        return _help_with(namespace, words)
     verb = VERBS.get(words[0]) if words else None
     if verb is not None and verb.is_manager:  # `pip --help` is pip's own
         name = f"{PROGRAM} {verb.name}"
         Parser(prog=name, usage=f"{name} ARGS…", description=_sentence(verb.help)).print_help()
         raise SystemExit(0)
     return parse([*words, "--help"])
+
+
+def _help_with(namespace: argparse.Namespace, words: list[str]) -> argparse.Namespace:
+    """Print the entry of an error's code. Raise UnknownCommandError for another word: it may be a plugin's command."""
+    from d8_installer.cli import troubleshooting
+
+    entry = troubleshooting.find(words[0])
+    if entry is not None:
+        sys.stdout.write("".join(f"{line}\n" for line in troubleshooting.lines(entry, columns())))
+        raise SystemExit(0)
+    near = troubleshooting.near(words[0])
+    namespace.command, namespace.rest = words[0], [*words[1:], "--help"]
+    raise UnknownCommandError(
+        namespace,
+        f"{words[0][:60]!r} is neither a command nor the code of an error",
+        hint=f"did you mean `{PROGRAM} help {near}`?" if near else pointer(words[0], ()),
+    )
 
 
 def whole_parser() -> argparse.ArgumentParser:

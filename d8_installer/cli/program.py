@@ -95,7 +95,9 @@ def _refusal(path: str, error: OSError) -> D8Error:
         if known is not None:
             return known
     if isinstance(error, FileNotFoundError):
-        return DiskError(f"{path} is gone", hint="type `d8-installer sync`, which fetches it again")
+        return DiskError(
+            f"{path} is gone", hint="type `d8-installer sync`, which fetches it again", code="program-gone"
+        )
     if error.errno == errno.E2BIG:
         return UsageError(
             f"the arguments and variables of {os.path.basename(path)} are longer than the system allows",

@@ -30,7 +30,7 @@ def outcome(screen: Screen, command: str, result: Outcome, *, as_json: bool) -> 
     for error in result.errors[:_SHOWN]:
         _complain(screen, error)
     if len(result.errors) > _SHOWN:
-        screen.say(_error(f"and {len(result.errors) - _SHOWN} more errors (--json shows all)"))
+        screen.say(f"and {len(result.errors) - _SHOWN} more errors (--json shows all)")
     return exit_code
 
 
@@ -56,7 +56,7 @@ def bug(screen: Screen, error: BaseException, *, as_json: bool) -> None:
 
     screen.end_bars()
     screen.say(*"".join(traceback.format_exception(error)).splitlines())
-    screen.say(_error("this is a bug in d8-installer; please report it with the lines above"))
+    screen.say(_error(BugError.code, "this is a bug in d8-installer; please report it with the lines above"))
     if as_json:
         _ending(screen, BugError(f"bug: {type(error).__name__}", hint="report it with what stderr says"))
 
@@ -65,6 +65,7 @@ class BugError(D8Error):
     """A bug, as ``--json`` reports it."""
 
     exit_code = EXIT_BUG
+    code = "bug"
 
 
 def interrupted(screen: Screen, *, as_json: bool) -> int:
@@ -80,6 +81,7 @@ class InterruptedError(D8Error):  # noqa: A001 - the name is what ``--json`` cal
     """Ctrl-C, as ``--json`` reports it."""
 
     exit_code = EXIT_INTERRUPTED
+    code = "interrupted"
 
 
 def terminated(screen: Screen, number: int, *, as_json: bool) -> int:
@@ -96,6 +98,8 @@ def terminated(screen: Screen, number: int, *, as_json: bool) -> int:
 
 class TerminatedError(D8Error):
     """SIGTERM, SIGHUP or Windows's SIGBREAK (Ctrl-Break, a closed console), as ``--json`` reports it."""
+
+    code = "terminated"
 
     def __init__(self, number: int, name: str) -> None:
         super().__init__(f"ended by {name}", hint="type the same command again")
@@ -148,9 +152,18 @@ def _exchangeable(value: object) -> object:
 
 def _complain(screen: Screen, error: D8Error) -> None:
     screen.end_bars()
-    hint = [Toned(f"hint: {with_bytes(error.hint)}", CYAN, len("hint:"))] if error.hint else []
-    screen.say(_error(with_bytes(error.message)), *hint)
+    text = error.hint or _explained(error.code)
+    hint = [Toned(f"hint: {with_bytes(text)}", CYAN, len("hint:"))] if text else []
+    screen.say(_error(error.code, with_bytes(error.message)), *hint)
 
 
-def _error(text: str) -> Toned:
-    return Toned(f"error: {text}", RED, len("error:"))
+def _explained(code: str) -> str:
+    """Return the hint for an error without one; a code of a plugin's own has no entry."""
+    from d8_installer.cli.troubleshooting import codes
+
+    return f"`d8-installer help {code}` explains this kind of error" if code in codes() else ""
+
+
+def _error(code: str, text: str) -> Toned:
+    head = f"error[{code}]:"
+    return Toned(f"{head} {text}", RED, len(head))

@@ -43,6 +43,8 @@ _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 class OutputError(DiskError):
     """stdout cannot be written to."""
 
+    code = "output-lost"
+
 
 class Toned(str):
     """A line whose first *length* characters have a colour, if the stream shows colours."""

@@ -58,17 +58,25 @@ class ApiError(D8Error):
 class ApiNotAllowedError(ApiError, NotAllowedError):
     """401 or 403: the API does not know the user, or does not let it do this."""
 
+    code = "api-not-allowed"
+
 
 class ApiNotFoundError(ApiError, NotFoundError):
     """404: there is no such object, or no such kind of objects."""
+
+    code = "api-not-found"
 
 
 class ApiTryAgainError(ApiError, TryAgainError):
     """The API fails for the moment."""
 
+    code = "api-try-again"
+
 
 class ApiUnreachableError(ApiError, UnreachableError):
     """Nothing answers at the address, or what answers is not a Kubernetes API."""
+
+    code = "api-unreachable"
 
 
 class Api:

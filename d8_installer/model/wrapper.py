@@ -60,7 +60,7 @@ if [ -n "$d8_wc" ]; then export PLUGINS_CALLER="$d8_wc"; fi
 _RUN = """\
 d8_wx=$d8_w/@stored@
 if [ ! -x "$d8_wx" ]; then
-  echo "error: $d8_wx is gone" >&2
+  echo "error[program-gone]: $d8_wx is gone" >&2
   echo 'hint: type `d8-installer sync`, which fetches it again' >&2
   exit 73
 fi
@@ -71,7 +71,7 @@ d8_wx=@tool@
 if [ -z "$d8_wx" ] || [ ! -x "$d8_wx" ]; then
   d8_wx=d8-installer
   if ! command -v d8-installer >/dev/null; then
-    echo 'error: @binary@ is gated, and d8-installer, which checks its requirements, is not on PATH' >&2
+    echo 'error[no-d8-installer]: @binary@ is gated, and d8-installer, which checks it, is not on PATH' >&2
     echo 'hint: put the directory of d8-installer on PATH, or install it again' >&2
     exit 78
   fi

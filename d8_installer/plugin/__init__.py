@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         Verifier,
         VerifySubject,
     )
-    from d8_installer.plugin.run_self import ToolResult
+    from d8_installer.plugin.run_self import ToolFailure, ToolResult
     from d8_installer.plugin.schemes import open_destination, open_source
 
 __all__ = [
@@ -87,6 +87,7 @@ __all__ = [
     "Source",
     "SourceScheme",
     "SwitchFacts",
+    "ToolFailure",
     "ToolResult",
     "TryAgainError",
     "UnreachableError",
@@ -109,6 +110,7 @@ _ELSEWHERE = {
     "LayerRequest": "d8_installer.model.source",
     "ManifestBytes": "d8_installer.model.source",
     "Source": "d8_installer.model.source",
+    "ToolFailure": "d8_installer.plugin.run_self",
     "ToolResult": "d8_installer.plugin.run_self",
     "hookimpl": "d8_installer.plugin.hookspec",
     "open_destination": "d8_installer.plugin.schemes",

@@ -86,7 +86,7 @@ if [ -f "$e/pipx_metadata.json" ]; then
   h="type ${k}pipx reinstall $n$k"
   case $e in "${PIPX_GLOBAL_HOME:-/opt/pipx}"/*) h="type ${k}sudo pipx reinstall --global $n$k" ;; esac
 fi
-echo "error: $m" >&2
+echo "error[no-d8-installer]: $m" >&2
 echo "hint: $h" >&2
 exit 78
 '''

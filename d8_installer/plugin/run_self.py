@@ -25,12 +25,20 @@ _CODE = (
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+class ToolFailure(Struct, frozen=True):
+    """One error of a command: the code that ``d8-installer help CODE`` explains, the message, and the hint or ""."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
 class ToolResult(Struct, frozen=True):
-    """The result of a command: its exit code, the envelope's ``data``, and the message and hint of each error."""
+    """The result of a command: its exit code, the envelope's ``data``, and its errors."""
 
     exit_code: int
     data: Mapping[str, object]
-    errors: tuple[tuple[str, str], ...] = ()
+    errors: tuple[ToolFailure, ...] = ()
 
 
 def run_tool(*arguments: str, directory: str | None = None) -> ToolResult:
@@ -43,7 +51,12 @@ def run_tool(*arguments: str, directory: str | None = None) -> ToolResult:
     done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     try:
         envelope = json.loads(done.stdout)
-        errors = tuple((str(error["message"]), str(error["hint"] or "")) for error in envelope["errors"])
+        errors = tuple(map(_failure, envelope["errors"]))
         return ToolResult(done.returncode, dict(envelope["data"]), errors)
     except (ValueError, KeyError, TypeError):
-        return ToolResult(done.returncode or _BUG, {}, ((f"d8-installer ended with {done.returncode}", ""),))
+        ended = ToolFailure("bug", f"d8-installer ended with {done.returncode}")
+        return ToolResult(done.returncode or _BUG, {}, (ended,))
+
+
+def _failure(error: Mapping[str, object]) -> ToolFailure:
+    return ToolFailure(str(error["code"]), str(error["message"]), str(error["hint"] or ""))

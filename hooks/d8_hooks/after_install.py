@@ -40,7 +40,7 @@ def report_on(find: Callable[[], Changed]) -> Report:
         result = run_tool("sync", "--env", changed.environment, directory=changed.project)
         return Report(_done(result.data), _problem(result))
     except Exception as error:  # noqa: BLE001 - whatever fails, the manager's own work is done
-        reason = f"error: {type(error).__name__}: {error}"
+        reason = f"error[after-install]: {type(error).__name__}: {error}"
         return Report(problem=(_line(reason), _line("hint: type `d8-installer sync`")))
 
 
@@ -62,10 +62,10 @@ def _clause(change: Mapping[str, object]) -> str:
 def _problem(result: ToolResult) -> tuple[str, ...]:
     if not result.errors:
         return ()
-    message, hint = result.errors[0]
+    first = result.errors[0]
     more = f" (and {len(result.errors) - 1} more: type `d8-installer sync`)" if result.errors[1:] else ""
-    lines = [_line(f"error: {message}{more}")]
-    return (*lines, _line(f"hint: {hint}")) if hint else tuple(lines)
+    lines = [_line(f"error[{first.code}]: {first.message}{more}")]
+    return (*lines, _line(f"hint: {first.hint}")) if first.hint else tuple(lines)
 
 
 def _line(text: str) -> str:

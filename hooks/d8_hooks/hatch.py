@@ -41,10 +41,16 @@ class _Parts(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, result: ToolResult) -> _Parts:
         if result.exit_code != 0:
-            message, hint = result.errors[0] if result.errors else (f"d8-installer ended with {result.exit_code}", "")
-            raise D8Error(message, hint=hint or None)
+            raise _failure(result)
         data: Mapping[str, Any] = result.data  # from our own command, of the same release
         return cls(**data)
+
+
+def _failure(result: ToolResult) -> D8Error:
+    if not result.errors:
+        return D8Error(f"d8-installer ended with {result.exit_code}")
+    first = result.errors[0]
+    return D8Error(f"error[{first.code}]: {first.message}", hint=first.hint or None, code=first.code)
 
 
 class _Manifest(NamedTuple):

@@ -76,7 +76,7 @@ def test_what_is_needed_comes_and_goes_along(person: Operator) -> None:
 def test_a_dependency_is_refused_alone_and_stays_for_others(person: Operator) -> None:
     person.ok("install", "beta")
     done = person.fails(65, "uninstall", "alpha")
-    assert "error: alpha is there because beta needs it, not for your manifest" in done.err
+    assert "alpha is there because beta needs it, not for your manifest" in done.errors
     assert "uninstall beta`" in done.err
     person.ok("install", "alpha")
     assert "alpha stays for beta, which needs it" in person.ok("uninstall", "alpha").err

@@ -43,7 +43,7 @@ class HomeOwner(Person):
 
     @staticmethod
     def is_refused(done: Completed, code: int, says: str) -> str:
-        errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
+        errors = done.errors
         assert (done.code, len(errors)) == (code, 1), done
         assert says in errors[0], done
         return done.err.partition("hint: ")[2].strip()

@@ -67,7 +67,7 @@ def test_the_schema_is_one_and_refuses() -> None:
     good: Envelope = {"schema": 1, "command": "env", "status": "ok", "exit_code": 0, "errors": []}
     here = {"kind": "user", "path": "/h/profiles/user"}
     good |= {"data": {"profile": here, "directory": "d", "lines": ["x"]}}
-    failed = {"kind": "Usage", "message": "m", "hint": None, "exit_code": 2}
+    failed = {"kind": "Usage", "code": "usage", "message": "m", "hint": None, "exit_code": 2}
     assert problems(good) == []
     spoilt: list[Envelope] = [
         {"schema": 2},
@@ -84,6 +84,7 @@ def test_the_schema_is_one_and_refuses() -> None:
         {"status": "error", "exit_code": 3, "data": {}, "errors": [failed]},
         {"status": "error", "exit_code": 2, "data": {}, "errors": []},
         {"status": "error", "exit_code": 2, "data": {}, "errors": [failed | {"kind": "Other"}]},
+        {"status": "error", "exit_code": 2, "data": {}, "errors": [failed | {"code": "Not A Code"}]},
         {"more": 1},
     ]
     assert [wrong for wrong in spoilt if not problems(good | wrong)] == []

@@ -81,7 +81,7 @@ def test_a_stopped_process_is_named_and_waited_for_with_an_end(
     print(f"{lock}: gave up after {seconds:.1f} s")  # noqa: T201 - the figure
     assert done.code == 75, done
     assert f"waiting for another d8-installer (process {holder})" in done.err.splitlines()
-    assert f"error: another d8-installer (process {holder}) has held {path} for more than 3 s" in done.err
+    assert f"]: another d8-installer (process {holder}) has held {path} for more than 3 s" in done.err
     assert f"`kill -CONT {holder}`" in done.err
     assert 3 <= seconds < SOON
     os.kill(holder, signal.SIGKILL)  # what the hint says, but for what the process would do on its way out

@@ -134,7 +134,7 @@ def test_a_directory_of_the_home_that_is_a_link_is_refused(
         if (name, words) == ("profiles/user", ("verify",)):
             continue  # which has no profile of its own
         assert done.code == 78, (words, done)
-        assert f"error: {place} is a link, and a home works only if all of it lies in one directory" in done.err
+        assert f"{place} is a link, and a home works only if all of it lies in one directory" in done.errors
         assert "hint: put it back" in done.err
     assert f"{place} is a link" in run("doctor", home=str(person)).out
     place.unlink()

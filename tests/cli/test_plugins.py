@@ -110,7 +110,7 @@ def test_a_command_of_a_plugin(own: OwnTool) -> None:
     assert own.ok("say", "it").out == f"it {own.home}/.local/share/d8-installer/bin\n"
     assert own.ok("say", "list").out.endswith("[]\n")
     assert own.run("say", "seven").code == 7
-    assert own.fails(77, "say", "refuse").err.endswith("error: not today\nhint: tomorrow\n")
+    assert own.fails(77, "say", "refuse").err.endswith("error[not-allowed]: not today\nhint: tomorrow\n")
     assert "d8-toy 1.0 failed in the command 'say': RuntimeError: boom" in own.fails(78, "say", "fail").err
     assert "0 to 255" in own.fails(78, "say", "much").err
     assert own.fails(2, "say").err.startswith("warning: ")

@@ -97,7 +97,7 @@ def test_a_replaced_program_is_named_and_not_run(person: ToolOwner, how: Callabl
     program = change(person, how)
     for words in (("list",), ("which", "tool"), ("sync", "--dry-run")):
         assert f"warning: something else changed tool v1.0.0: {program} " in person.ok(*words).err, words
-    assert f"error: something else changed tool v1.0.0: {program} " in person.fails(76, "run", "tool").err
+    assert f"]: something else changed tool v1.0.0: {program} " in person.fails(76, "run", "tool").err
     assert f"{program} " in person.fails(76, "verify").err
     assert "tool was changed" in person.fails(1, "doctor").out or how is a_directory
 

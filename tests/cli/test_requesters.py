@@ -98,12 +98,13 @@ def test_a_broken_manifest_is_named_and_the_rest_goes_on(person: PluginUser) -> 
     person.pipx("d8-plug-good", manifest("vault"))
     for arguments in (("sync",), ("sync",), ("sync", "--prune")):
         done = person.fails(65, *arguments)
-        assert f"error: the plugin d8-plug-bad 1.0 (pipx) is left out: {bad.file} is not the file that" in done.err
+        left_out = f"the plugin d8-plug-bad 1.0 (pipx) is left out: {bad.file} is not the file that"
+        assert done.errors[0].startswith(left_out)
         assert "hint: " in done.err
         assert person.binaries() == ["hello", "vault"], "what the broken one had stays"
     warned = person.ok("install", "vault")
     assert "warning: the plugin d8-plug-bad" in warned.err
-    assert person.fails(65, "sync", "--locked").err.count("error: the plugin d8-plug-bad") == 1
+    assert len(person.fails(65, "sync", "--locked").errors) == 1
 
 
 def test_two_plugins_that_cannot_agree_leave_the_newcomer_out(person: PluginUser) -> None:

@@ -371,5 +371,5 @@ def test_a_range_that_cannot_be_read_is_an_error_that_names_the_version(person: 
     person.publish_with("tool", "v3.0.0", requiring(kubernetes=">=1.0<2"))
     (person.home / "facts.json").write_text('{"schema": 1, "kubernetes": "v1.31.4", "modules": {}}')
     said = fails_untouched(person, 65, "install", "tool", "--facts", str(person.home / "facts.json"))
-    assert "error: tool v3.0.0: the Kubernetes constraint of plugin tool: '>=1.0<2' is not a version" in said
+    assert "]: tool v3.0.0: the Kubernetes constraint of plugin tool: '>=1.0<2' is not a version" in said
     assert "or name another version: `d8-installer versions tool`" in said

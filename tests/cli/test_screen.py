@@ -230,7 +230,7 @@ def test_a_full_disk_behind_stdout(proxy: FaultServer, tmp_path: Path, words: tu
     done = ended(["sh", "-c", line, "sh", *words], home=str(tmp_path), env={"D8_RPP_ENDPOINT": proxy.url})
     assert done.code == 73, done
     assert done.err.splitlines()[-2:] == [
-        "error: cannot write the output: no space left on device",
+        "error[output-lost]: cannot write the output: no space left on device",
         "hint: check what stdout is redirected to",
     ]
 

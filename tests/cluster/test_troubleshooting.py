@@ -14,6 +14,7 @@ from tests.cluster.cluster import write_kubeconfig
 from tests.cluster.connect_proxy import connect_proxy
 from tests.cluster.deckhouse import PUBLIC_HOST
 from tests.cluster.rights import CLI_DOWNLOAD, READ_CONFIG_MAP, READ_INGRESS, USUAL
+from tests.command import error_messages
 from tests.registry.clients import closed_port
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def person(ready: Deckhouse, tmp_path: Path) -> Operator:
 
 def hinted(said: str) -> str:
     """Return the hint of an error, and check that there is one error, one hint, and nothing to fill in."""
-    assert said.count("error: ") == 1, said
+    assert len(error_messages(said)) == 1, said
     _, found, hint = said.partition("hint: ")
     assert found, said
     assert not re.search(r"<[a-z]", hint), hint

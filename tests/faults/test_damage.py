@@ -112,7 +112,7 @@ def check_repaired(prepared: Prepared, command: tuple[str, ...], state: State, h
 def check_named(ran: Ran, state: State) -> None:
     assert ran.code == state.code, ran
     assert "Traceback" not in ran.err
-    errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    errors = ran.errors
     assert len(errors) == 1, ran
     assert os.path.basename(state.pattern) in errors[0]
     assert "\nhint: " in ran.err

@@ -90,10 +90,10 @@ def complain(prepared: Prepared, fault: Fault, home: str) -> str:
 
 def about_the_error(ran: Ran) -> str:
     if ran.code == 0:  # only a clean-up failed, which the next command makes up for
-        return "" if "error:" not in ran.err else "an error, and exit 0"
+        return "" if not ran.errors else "an error, and exit 0"
     lines = ran.err.splitlines()
     if ran.code != DISK:
         return f"exit {ran.code}"
-    if "Traceback" in ran.err or sum(line.startswith("error: ") for line in lines) != 1:
+    if "Traceback" in ran.err or len(ran.errors) != 1:
         return "not one error line"
     return "" if any(line.startswith("hint: ") for line in lines) else "no hint"

@@ -268,7 +268,7 @@ def complain(ready: Ready, place: str, words: tuple[str, ...]) -> str:
     ran = ready.run(place, words)
     if "Traceback" in ran.err or ran.code in {70, 99} or ran.code < 0:
         return f"a bug\n{ran}"
-    errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    errors = ran.errors
     if ran.code == 0 or (words[0] == "doctor" and ran.code == 1):
         return about_the_next(ready) if place == HERE else ""
     if words[0] in {"run", "launch"} and not errors:

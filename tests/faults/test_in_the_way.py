@@ -68,7 +68,7 @@ def machine() -> Iterator[Machine]:
 
 
 def refused(done: Completed, code: int, *says: str) -> None:
-    errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    errors = done.errors
     assert done.code == code, done
     assert len(errors) == 1, done
     assert "\nhint: " in done.err, done

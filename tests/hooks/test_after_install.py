@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def test_an_error_is_two_lines(person: Person, monkeypatch: pytest.MonkeyPatch) 
     report = report_on(lambda: person.changed)
     assert report.done == ""
     error, hint = report.problem
-    assert error.startswith("d8-installer: error: ")
+    assert re.match(r"d8-installer: error\[[a-z-]+\]: ", error)
     assert hint.startswith("d8-installer: hint: ")
 
 
@@ -92,7 +93,9 @@ def test_nothing_is_raised_and_nothing_steers_the_terminal(person: Person) -> No
         raise AttributeError("PDM 9 has\x1b[2J no such thing\n")
 
     error, hint = report_on(fails).problem
-    assert error == "d8-installer: error: AttributeError: PDM 9 has?[2J no such thing?".replace("?", "\ufffd")
+    assert error == "d8-installer: error[after-install]: AttributeError: PDM 9 has?[2J no such thing?".replace(
+        "?", "\ufffd"
+    )
     assert hint.startswith("d8-installer: hint: ")
     assert report_on(lambda: Changed("\0", str(person.home / "absent"))).problem
 

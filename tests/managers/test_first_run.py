@@ -61,7 +61,7 @@ def test_an_offline_first_run_is_named_with_a_hint_and_the_next_one_works(
     done = uv.run(command, env=variables)
     assert (done.code, done.out) == (UnreachableError.exit_code, ""), str(done)
     error, hint = done.err.splitlines()
-    assert error.startswith("error: ")
+    assert error.startswith("error[")
     assert hint.startswith("hint: ")
     assert uv.stored() == []
     uv.says(command, command, "v1.0.0")

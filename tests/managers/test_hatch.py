@@ -72,7 +72,7 @@ def test_creating_an_environment_places_what_its_plugins_want(machine: Machine, 
 
 def test_our_failure_is_said_and_is_not_hatchs(machine: Machine, project: Path) -> None:
     created = machine.does("hatch", "env", "create", cwd=project, env={"D8_RPP_ENDPOINT": NOWHERE})
-    assert "error: " in created.err
+    assert "error[" in created.err
     assert "hint: " in created.err
     done = machine.does("hatch", "run", f"{machine.word}-hello", cwd=project)
     assert done.out == f"{machine.word}-hello v1.0.0\n"

@@ -78,7 +78,7 @@ def test_our_failure_is_said_and_is_not_the_managers(
 ) -> None:
     plugin, command = machine.plugin("hello", "1.0", "v1.0.0"), f"{machine.word}-hello"
     error, hint = project.add(plugin, env=variables)
-    assert error.startswith("error: ")
+    assert error.startswith("error[")
     assert hint.startswith("hint: ")
     done = project.run("run", command)
     assert (done.code, done.out) == (0, f"{command} v1.0.0\n"), str(done)

@@ -144,7 +144,7 @@ def _may_change(path: Path) -> bool:
 def check_complaint(done: Completed, code: int, says: str) -> None:
     """Check that a failure is one clear sentence with a hint, the right code, and no traceback or secret."""
     lines = done.err.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
+    errors = done.errors
     hints = [line for line in lines if line.startswith("hint: ")]
     assert done.code == code, done
     assert len(errors) == 1, done

@@ -110,7 +110,7 @@ def test_full_disk_behind_stdout(machine: Machine, words: Sequence[str]) -> None
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = into(machine, full.fileno(), *words)
     assert done.returncode == 73, done.stderr
-    assert done.stderr.count("error: cannot write the output: no space left on device") == 1
+    assert done.stderr.count("error[output-lost]: cannot write the output: no space left on device") == 1
     lost = "'nothing' is not in place" in done.stderr  # what the JSON would have said is said here
     assert lost == ("nothing" in words)
     assert done.stderr.count("hint: ") == 1 + lost

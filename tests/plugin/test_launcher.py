@@ -145,7 +145,7 @@ def test_another_request_runs_nothing_stale(tmp_path: Path) -> None:
     place(tmp_path / ".local/share/d8-installer/profiles/user", request=Digest("b2" * 32))
     code, said = call(script(tmp_path / "bin/hello"), HOME=str(tmp_path))
     assert code == 78
-    assert said.startswith("error: hello needs d8-installer")
+    assert said.startswith("error[no-d8-installer]: hello needs d8-installer")
     assert f"hint: type `pipx install {INSTALL_SOURCE}`" in said
 
 

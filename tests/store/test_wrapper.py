@@ -130,7 +130,7 @@ def test_a_lost_program_is_named(place: Place) -> None:
     place.program.unlink()
     done = subprocess.run([place.wrapper], capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"})
     assert done.returncode == 73
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("error[program-gone]: ")
     assert "/beta is gone\nhint: type `d8-installer sync`" in done.stderr
 
 

@@ -208,7 +208,7 @@ def test_a_directory_at_current_is_to_be_moved_away(person: Keeper) -> None:
     current.unlink()
     current.mkdir()
     done = person.fails(76, "verify")
-    assert f"error: {current} is in the way: it is not a link of d8-installer\n" in done.err
+    assert f"{current} is in the way: it is not a link of d8-installer" in done.errors
     assert "hint: move it away, then type `d8-installer sync`\n" in done.err
     assert "move it away" in person.fails(76, "verify", "--fix").err
     current.rename(person.home / "elsewhere")
