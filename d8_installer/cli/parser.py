@@ -90,7 +90,7 @@ def _help(namespace: argparse.Namespace) -> argparse.Namespace:
     words = [word for word in namespace.rest if not word.startswith("-")]
     if words[:1] == ["help"]:
         words = []
-    if words and words[0] not in VERBS:
+    if words and words[0] not in VERBS and words[0] not in _WORDS:
         return _help_with(namespace, words)
     verb = VERBS.get(words[0]) if words else None
     if verb is not None and verb.is_manager:  # `pip --help` is pip's own

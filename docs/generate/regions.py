@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs.generate import commands, exit_codes
+from docs.generate import commands, exit_codes, troubleshooting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "commands": commands.every_command,
     "global-options": commands.global_options,
     "exit-codes": exit_codes.table_of_codes,
+    "troubleshooting": troubleshooting.every_entry,
 }
 
 

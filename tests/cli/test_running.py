@@ -414,7 +414,7 @@ def test_a_gated_program_finds_the_tool_on_path_if_it_has_moved(checked: Runner)
         [checked.bin / "beta"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 78
-    assert "d8-installer, which checks its requirements, is not on PATH" in done.stderr
+    assert "d8-installer, which checks it, is not on PATH" in done.stderr
 
 
 def test_the_hidden_command_wants_a_wrapper(person: Runner) -> None:

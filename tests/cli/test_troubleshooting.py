@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
 import re
 import shlex
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer import errors
-from d8_installer.cli import troubleshooting
+from d8_installer.cli import render, troubleshooting
 from d8_installer.cli.parser import parse
+from d8_installer.cli.screen import Screen
 from d8_installer.cli.verbs import VERBS
-from d8_installer.errors import D8Error, UsageError
+from d8_installer.errors import D8Error, NotFoundError, UsageError
+from tests.command import ON_PATH
 from tests.person import Person
 from tests.terminal import Terminal, on
 
@@ -167,6 +170,8 @@ def test_an_entry_says_what_to_do_in_words_that_can_be_typed(code: str) -> None:
         assert "\n" not in text and "  " not in text, text
         assert "docs/" not in text, "a person who installed the tool has no docs/"
         for words in commands(text):
+            if words[0] == "COMMAND":
+                continue
             try:
                 parse(words)
             except UsageError as error:
@@ -204,10 +209,19 @@ def test_a_code_that_is_misspelled_is_found(person: Person) -> None:
     assert person.ok("help", "install").out.startswith("usage: d8-installer install")
 
 
-def test_an_error_without_a_hint_leads_to_its_entry(person: Person) -> None:
-    (person.home / "d8.toml").write_text("images = 1\n")
-    said = person.fails(65, "--project", "lock").err
-    assert said.endswith("hint: `d8-installer help bad-document` explains this kind of error\n")
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (NotFoundError("gone"), "hint: `d8-installer help not-found` explains this kind of error\n"),
+        (NotFoundError("gone", hint="look elsewhere"), "hint: look elsewhere\n"),
+        (NotFoundError("gone", code="of-a-plugin"), ""),
+    ],
+)
+def test_an_error_without_a_hint_leads_to_its_entry(error: D8Error, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", ON_PATH)
+    err = io.StringIO()
+    assert render.failure(Screen(io.StringIO(), err), None, error, as_json=False) == 69
+    assert err.getvalue() == f"error[{error.code}]: gone\n{hint}"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal")

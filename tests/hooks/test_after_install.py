@@ -93,9 +93,8 @@ def test_nothing_is_raised_and_nothing_steers_the_terminal(person: Person) -> No
         raise AttributeError("PDM 9 has\x1b[2J no such thing\n")
 
     error, hint = report_on(fails).problem
-    assert error == "d8-installer: error[after-install]: AttributeError: PDM 9 has?[2J no such thing?".replace(
-        "?", "\ufffd"
-    )
+    shown = "AttributeError: PDM 9 has?[2J no such thing?".replace("?", "\ufffd")
+    assert error == f"d8-installer: error[after-install]: {shown}"
     assert hint.startswith("d8-installer: hint: ")
     assert report_on(lambda: Changed("\0", str(person.home / "absent"))).problem
 

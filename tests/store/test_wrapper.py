@@ -151,7 +151,7 @@ def test_a_gated_one_hands_over_to_the_tool(tmp_path: Path, shell: str) -> None:
     assert call(f"{other.parent}:/usr/bin:/bin").stdout == f"other|__gated|{wrapper.parent}|beta|a b||"
     done = call()
     assert done.returncode == 78
-    assert "d8-installer, which checks its requirements, is not on PATH" in done.stderr
+    assert "d8-installer, which checks it, is not on PATH" in done.stderr
 
 
 names = st.from_regex(r"[a-z0-9][a-z0-9._+-]{0,62}[a-z0-9]", fullmatch=True)
