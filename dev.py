@@ -1,4 +1,4 @@
-"""The developer's door: ``python3 dev.py setup|test|lint|docs|bench|demo|…``, from Python 3.11 and nothing else.
+"""The developer's door: ``python3 dev.py setup|test|lint|docs|build|bench|demo|…``, from Python 3.11 and nothing else.
 
 Lives here: making ``.venv`` and running the tools in it. Standard library only. What the tools check is
 said in ``pyproject.toml``; no rule about the code lives in this file.
@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -80,12 +81,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "docs", help=f"build the documentation site into {SITE}; a warning or a broken link fails"
     )
     docs.add_argument("--write", action="store_true", help="write the generated parts of the pages first")
+    build = commands.add_parser("build", help="make the sdist, and from that the wheel, as a release has them")
+    build.add_argument("--out", default="dist", metavar="DIR", help="where they go (default: %(default)s)")
     commands.add_parser("bench", help="python -m bench, with its own arguments", add_help=False)
     commands.add_parser("demo", help=f"run {DEMO}", add_help=False)
     commands.add_parser("cluster-tools", help="build the control plane that tests/cluster runs on (5 minutes, once)")
     commands.add_parser("windows", help="make the Wine prefix that tests/windows runs on (a minute, once)")
     args, extra = parser.parse_known_args(argv)
-    if extra and args.command in ("setup", "lint", "cluster-tools", "windows"):
+    if extra and args.command in ("setup", "lint", "build", "cluster-tools", "windows"):
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     return args, extra
 
@@ -102,6 +105,8 @@ def run_command(args: argparse.Namespace, extra: list[str]) -> int:
         if args.write and (code := run([str(PYTHON), "-m", "docs.generate", "--write"])):
             return code
         return run([str(PYTHON), "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", SITE, *extra])
+    if args.command == "build":
+        return build(args.out)
     if args.command == "bench":
         return run([str(PYTHON), "-m", "bench", *extra])
     if args.command == "demo":
@@ -149,15 +154,39 @@ def run_stages(stages: list[Stage], *, thorough: bool = False) -> int:
     return next((code for _, code, _ in results if code), 0)
 
 
-def run(command: list[str], *, thorough: bool = False) -> int:
+def run(command: list[str], *, thorough: bool = False, quiet: bool = False, where: Path = ROOT) -> int:
     """Run a tool as an activated environment would; a signal ends with 128+n, as in a shell."""
     env = dict(os.environ, VIRTUAL_ENV=str(VENV))
     env["PATH"] = os.pathsep.join([str(BIN), env.get("PATH", os.defpath)])
     env.pop("PYTHONHOME", None)
     if thorough:
         env["D8_THOROUGH"] = "1"
-    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+    stdout = subprocess.DEVNULL if quiet else None
+    code = subprocess.run(command, cwd=where, env=env, stdout=stdout, check=False).returncode
     return 128 - code if code < 0 else code
+
+
+# What is released
+
+
+def build(out: str) -> int:
+    """Build the sdist, and the wheel from what is in it, so that a file that the sdist lacks is missed here.
+
+    Both have the same bytes each time that the same files are built. *out* holds them only if both could be built.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        draft, tree = Path(directory, "dist"), Path(directory, "tree")
+        hatchling = [str(PYTHON), "-m", "hatchling", "build", "-d", str(draft)]
+        if code := run([*hatchling, "-t", "sdist"], quiet=True):
+            return code
+        shutil.unpack_archive(next(draft.iterdir()), tree, filter="data")
+        if code := run([*hatchling, "-t", "wheel"], quiet=True, where=next(tree.iterdir())):
+            return code
+        Path(out).mkdir(parents=True, exist_ok=True)
+        for file in sorted(draft.iterdir()):
+            shutil.copy(file, out)
+            print(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {Path(out) / file.name}")
+    return 0
 
 
 # The virtual environment

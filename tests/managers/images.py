@@ -13,8 +13,10 @@ from tests.command import PROGRAM, environment
 from tests.images import add_image, host_platform, script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.images import Build
 
 TIMEOUT = 30
 
@@ -31,9 +33,9 @@ class Images:
         self._thread = threading.Thread(target=self._read, args=(log,))
         self._thread.start()
 
-    def publish(self, image: str, tag: str) -> None:
-        """Offer *tag* of *image*: a script that prints both, and its arguments."""
-        add_image(str(self._root), image, tag, {host_platform(): script(f"{image} {tag}")})
+    def publish(self, image: str, tag: str, builds: Mapping[str, Build] | None = None) -> None:
+        """Offer *tag* of *image*: a script that prints both, and its arguments, unless *builds* are given."""
+        add_image(str(self._root), image, tag, builds or {host_platform(): script(f"{image} {tag}")})
 
     def fetches(self, image: str) -> int:
         """Return how often a layer of *image* was asked for until now."""
