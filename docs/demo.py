@@ -77,6 +77,7 @@ class Demo:
         path = os.pathsep.join([str(home / ".local/bin"), self.tools(), *others])
         links = {f"{tool}_FIND_LINKS": str(directory / "dist") for tool in ("PIP", "UV")}
         self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}
+        self.env["SHELL"] = "/bin/bash"
 
     def tools(self) -> str:
         """Return a directory with the commands that are typed, and no others: this environment has a ruff too."""
@@ -100,7 +101,9 @@ class Demo:
             self.say("the operator: one command installs the tool")
             self.d8("config", "set", "endpoint", url)
             self.d8("install", "ruff>=0.14,<1")
-            self.type("home/.local/share/d8-installer/bin/ruff --version")
+            self.d8("ensurepath")
+            self.env["PATH"] += f":{self.directory}/home/.local/share/d8-installer/bin"
+            self.type("ruff --version   # in a new terminal")
             self.d8("list")
             self.plugin()
             self.say("the project: its lock has every platform, pinned by digest")
@@ -173,7 +176,7 @@ class Demo:
     def type(self, line: str) -> None:
         """Type a command of the system."""
         self.show(line)
-        words = shlex.split(line)
+        words = shlex.split(line, comments=True)
         program = shutil.which(words[0], path=self.env["PATH"]) or words[0]
         self.execute([program if "/" not in words[0] else words[0], *words[1:]], self.directory, 0)
 
@@ -202,7 +205,7 @@ class Demo:
 
     def print(self, text: str) -> None:
         """Print *text* without this machine's directory and the end of each digest."""
-        text = text.replace(str(self.directory), "~demo")
+        text = text.replace(str(self.directory / "home"), "~").replace(str(self.directory), "~demo")
         sys.stdout.write(re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", text))
         sys.stdout.flush()
 

@@ -49,7 +49,7 @@ def normal(text: str) -> str:
     """Take out what differs from one machine or run to another: digests, ports, sizes, seconds."""
     text = re.sub(r"\b[0-9a-f]{12}…", "<digest>", text)
     text = re.sub(r"profiles/[0-9a-f]{16}", "profiles/<project>", text)
-    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
+    text = re.sub(r"http://127\.0\.0\.1:\d+|https://rpp\.example\.com", "<endpoint>", text)
     text = re.sub(r"[\d.]+ (MB|kB)", r"<n> \1", text)
     return re.sub(r"in [\d.]+ s", "in <n> s", text)
 

@@ -1,4 +1,4 @@
-"""README, Install: each line is typed in an empty HOME; the tool runs, and what it says to add an extra adds it."""
+"""docs/how-to/install.md: each line is typed in an empty HOME; the tool runs, and what it says to add an extra adds it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,11 @@ if TYPE_CHECKING:
 DRIVER = {"pipx": "pipx-uv", "uv": "uv-tool", "pip": "pip"}
 
 
-def section() -> str:
-    """Return the chapter Install."""
-    found = re.search(r"^## Install\n(.*?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert found is not None
-    return found[1]
+PAGE = (ROOT / "docs/how-to/install.md").read_text()
+LINES = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)).splitlines()
 
 
-LINES = "".join(re.findall(r"^```sh\n(.*?)^```$", section(), re.MULTILINE | re.DOTALL)).splitlines()
-
-
-def test_it_comes_before_every_other_command() -> None:
-    before = (ROOT / "README.md").read_text().partition("## Install\n")[0]
-    assert "```" not in before
+def test_every_manager_has_a_line() -> None:
     assert {line.split()[0] for line in LINES} == set(DRIVER)
     assert all(INSTALL_SOURCE in line or line.endswith(" .") for line in LINES)
 
@@ -58,6 +50,6 @@ def test_the_line_installs_the_tool(machine: Machine, line: str) -> None:
     assert (done.code, "cannot listen on" in done.err) == (78, True), done
 
 
-@pytest.mark.parametrize("extra", re.findall(r"`\[(\w+)\]`", section()))
+@pytest.mark.parametrize("extra", re.findall(r"`\[(\w+)\]`", PAGE))
 def test_the_extras_are_those_that_there_are(extra: str) -> None:
     assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
