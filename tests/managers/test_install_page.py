@@ -1,4 +1,4 @@
-"""docs/how-to/install.md: each line is typed in an empty HOME; the tool runs, and what it says to add an extra adds it."""
+"""The install page: each line is typed in an empty HOME, the tool runs, and what it says to add an extra adds it."""
 
 from __future__ import annotations
 
