@@ -34,8 +34,8 @@ _LONGEST_NAME = 32
 class Bars(Progress):
     """One line for each running transfer. Safe for threads."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._terminal = _Terminal(write)
+    def __init__(self, write: Callable[[str], None], *, is_coloured: bool) -> None:
+        self._terminal = _Terminal(write, is_coloured=is_coloured)
         super().__init__(
             console=self._terminal, transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=10
         )
@@ -75,12 +75,12 @@ class Bars(Progress):
 class _Terminal(Console):
     """A Console of rich on stderr that never hides the cursor. The screen decides what is drawn, and whether."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], *, is_coloured: bool) -> None:
         super().__init__(
             file=_Sink(write),  # type: ignore[arg-type]  # rich calls nothing else of it
             force_terminal=True,
             force_interactive=True,
-            no_color=bool(os.environ.get("NO_COLOR")),
+            no_color=not is_coloured,
             highlight=False,
             markup=False,
             emoji=False,

@@ -83,6 +83,21 @@ def working_directory() -> str:
         return os.sep
 
 
+def enter(directories: Sequence[str] | None) -> None:
+    """Change to the directories of ``-C``, one after the other, as git and make do. Raises UsageError."""
+    for directory in directories or ():
+        try:
+            os.chdir(directory)
+        except (OSError, ValueError) as error:
+            from d8_installer.errors import UsageError
+
+            reason = getattr(error, "strerror", None) or "it is not a path"
+            raise UsageError(
+                f"cannot change to the directory {directory[:200]!r}: {reason.lower()}",
+                hint="name a directory that exists after -C",
+            ) from error
+
+
 class Context:
     """The parsed command line and the process's environment."""
 

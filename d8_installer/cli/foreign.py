@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.cli import render
-from d8_installer.cli.context import Context
+from d8_installer.cli.context import Context, enter
+from d8_installer.cli.help_page import Parser
 from d8_installer.cli.options import add_globals
-from d8_installer.cli.parser import Parser
 from d8_installer.cli.pointers import PROGRAM
 from d8_installer.cli.talk import Talk
 from d8_installer.cli.verbs import VERBS
@@ -33,9 +33,10 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 def execute(unknown: UnknownCommandError, screen: Screen) -> int:
     """Run the plugin's command that *unknown* names and return its exit code; if there is none, show *unknown*."""
     typed = unknown.namespace
-    talk = Talk(screen, quiet=typed.quiet, verbose=typed.verbose)
+    talk = Talk(screen, quiet=typed.quiet, verbose=typed.verbose, has_progress=not typed.no_progress)
     try:
         _read_globals(typed)
+        enter(typed.directories)
         with Context(typed, talk).session() as session:
             command = _find(session, typed.command)
             if command is None:
@@ -57,7 +58,7 @@ class _ReaderGoneError(D8Error):
 
 def _read_globals(typed: argparse.Namespace) -> None:
     """Read the global options after the command: they decide whether plugins are searched, and where."""
-    parser = Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    parser = Parser(prog=PROGRAM, add_help=False)
     add_globals(parser, repeated=True)
     parser.parse_known_args(typed.rest, typed)
 
@@ -80,7 +81,7 @@ def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, scr
 
     command = offer.record
     what = f"the command {command.name!r}"
-    parser = Parser(prog=f"{PROGRAM} {command.name}", description=command.summary, allow_abbrev=False)
+    parser = Parser(prog=f"{PROGRAM} {command.name}", description=command.summary)
     add_globals(parser, repeated=True)
     guarded(offer.plugin, what, lambda: command.configure(parser))
     try:

@@ -12,6 +12,12 @@ _NARROW = 60
 _DEEP, _SHALLOW = 24, 4
 _ENOUGH = 24
 """Width that the second column of a row needs."""
+_INDENT = 2
+_GOES_ON = " \\"
+_ENDLESS = 1 << 16
+"""A width at which argparse does not wrap the usage: it cannot do that with brackets in names."""
+_MANY = {"+": "{0}…", "*": "[{0}…]", argparse.REMAINDER: "[{0}…]", argparse.PARSER: "{0} …"}
+"""How an argument that may stand several times is shown."""
 
 
 class HelpFormat(argparse.RawDescriptionHelpFormatter):
@@ -22,28 +28,50 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
         width = columns()
         super().__init__(prog, width=width, max_help_position=_SHALLOW if width < _NARROW else _DEEP)
 
+    def _set_color(self, _color: bool, **_where: object) -> None:
+        """Use no colours of argparse (Python 3.14): they would count as text when lines are wrapped."""
+        super()._set_color(False)  # type: ignore[misc]  # Python 3.14
+
+    def continued(self, command: str) -> str:
+        """Return a command line of a shell; one that is too long goes on in a second line, as shells read it."""
+        first, *more = wrapped(command, self._width - _INDENT - len(_GOES_ON), " " * _SHALLOW)
+        return f"{_GOES_ON}\n".join([first, *more]) if len(command) > self._width - _INDENT else command
+
     def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
         """Write ``[OPTIONS]`` for all options that may be left out: they are listed below."""
         if usage is None:
             actions = [action for action in actions if action.required or not action.option_strings]
             groups = []
+        width, self._width = self._width, _ENDLESS
         text = " ".join(super()._format_usage(usage, actions, groups, prefix).split())
+        self._width = width
         if usage is None and prefix is None:  # with a prefix, it is the beginning of a subcommand's usage
             text = text.replace(self._prog, f"{self._prog} [OPTIONS]", 1)
         return "\n".join(wrapped(text, self._width, " " * _SHALLOW)) + "\n\n"
 
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.option_strings or action.nargs not in _MANY:
+            return super()._format_args(action, default_metavar)
+        return _MANY[str(action.nargs)].format(self._metavar_formatter(action, default_metavar)(1)[0])
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(part for line in text.splitlines() for part in _wrap_row(f"{indent}{line}", width))
+        columns = width + len(indent)
+        return "\n".join(part for line in text.splitlines() for part in _wrap_row(f"{indent}{line}", columns))
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return wrapped(" ".join(text.split()), width, "")
 
 
+def rows(listed: dict[str, str], width: int) -> str:
+    """Return a line for each word, with its text in the second column."""
+    return "\n".join(f"{name:<{width}}{text}" for name, text in listed.items())
+
+
 def _wrap_row(line: str, width: int) -> list[str]:
     """Wrap a line; a row of two columns begins with spaces, and continues in its second column if there is room."""
     _, gap, text = line.lstrip().partition("  ")
-    if line.startswith("  ") and gap:
-        second = len(line) - len(text.lstrip())
+    if line.startswith("  "):
+        second = len(line) - len(text.lstrip()) if gap else width
         return wrapped(line, width, " " * (second if width - second >= _ENOUGH else _SHALLOW))
     return wrapped(line, width, "")
 

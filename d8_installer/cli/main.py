@@ -7,7 +7,7 @@ import os
 import sys
 
 from d8_installer.cli import render
-from d8_installer.cli.context import Context, Outcome, Terminated
+from d8_installer.cli.context import Context, Outcome, Terminated, enter
 from d8_installer.cli.screen import OutputError, Screen
 from d8_installer.cli.talk import Talk
 from d8_installer.cli.verbs import VERBS
@@ -128,15 +128,20 @@ def _run(typed: list[str], screen: Screen) -> int:
 
 
 def _parse_and_execute(typed: list[str], screen: Screen) -> int:
-    from d8_installer.cli.parser import UnknownCommandError, help_text, parse
+    from argparse import Namespace
 
+    from d8_installer.cli.parser import UnknownCommandError, parse, short_help
+
+    found = Namespace()
     try:
-        arguments = parse(typed)
+        arguments = parse(typed, found)
     except UnknownCommandError as unknown:
         from d8_installer.cli.foreign import execute
 
+        screen.choose_colours(unknown.namespace.color)
         return execute(unknown, screen)
     except UsageError as error:
+        screen.choose_colours(getattr(found, "color", None))
         return render.failure(screen, None, error, as_json="--json" in typed)
     except SystemExit as ended:  # --help and --version
         return int(ended.code or EXIT_OK)
@@ -144,14 +149,16 @@ def _parse_and_execute(typed: list[str], screen: Screen) -> int:
         if arguments.json:
             nothing = UsageError("no command was typed", hint="see `d8-installer --help`")
             return render.failure(screen, None, nothing, as_json=True)
-        screen.write_raw(help_text())
+        screen.write_raw(short_help())
         return UsageError.exit_code
     return _execute(arguments, screen)
 
 
 def _execute(arguments: Namespace, screen: Screen) -> int:
-    talk = Talk(screen, quiet=arguments.quiet, verbose=arguments.verbose)
+    screen.choose_colours(arguments.color)
+    talk = Talk(screen, quiet=arguments.quiet, verbose=arguments.verbose, has_progress=not arguments.no_progress)
     try:
+        enter(arguments.directories)
         result = VERBS[arguments.command].load().execute(Context(arguments, talk))
     except OutputError:
         raise

@@ -19,16 +19,39 @@ REQUIREMENT = f"an image, such as {quoted('stronghold>=1.4,<2')}"
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _KEPT = argparse.SUPPRESS
 """The default of an option that may have been given before the command."""
+GLOBAL_OPTIONS = "global options"
+"""The heading of the options that every command has."""
+
+
+def global_group(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Return the group of the options that every command has; make it if it is missing."""
+    found = (group for group in parser._action_groups if group.title == GLOBAL_OPTIONS)
+    return next(found, None) or parser.add_argument_group(GLOBAL_OPTIONS)
 
 
 def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     """Add the options that may stand before and after the command; *repeated*: keep what was set before it."""
     default = _KEPT if repeated else None
     flag = _KEPT if repeated else False
-    group = parser.add_argument_group("global options")
+    group = global_group(parser)
+    group.add_argument(
+        *("-C",),
+        dest="directories",
+        metavar="DIR",
+        action="append",
+        default=default,
+        help="change to this directory first",
+    )
     group.add_argument("--json", action="store_true", default=flag, help="print the result as one JSON document")
     group.add_argument("-q", "--quiet", action="store_true", default=flag, help="print only warnings and errors")
     group.add_argument("-v", "--verbose", action="store_true", default=flag, help="print more details")
+    group.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default=default,
+        help="use colours: on a terminal (auto, the default), always or never",
+    )
+    group.add_argument("--no-progress", action="store_true", default=flag, help="do not show the progress of transfers")
     group.add_argument("--no-plugins", action="store_true", default=flag, help="do not run the code of plugins")
     group.add_argument("--offline", action="store_true", default=flag, help="disable network access (D8_OFFLINE)")
     _add_profiles(group, default)

@@ -6,41 +6,18 @@ import argparse
 import sys
 
 from d8_installer import __version__
-from d8_installer.cli.help_format import HelpFormat, columns
-from d8_installer.cli.options import add_globals, add_shared
+from d8_installer.cli.help_format import columns
+from d8_installer.cli.help_page import ANSWERED, Parser, sentence
+from d8_installer.cli.options import add_globals, add_shared, global_group
 from d8_installer.cli.pointers import PROGRAM, pointer
-from d8_installer.cli.verb import GROUPS
 from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import NoReturn
+    from collections.abc import Sequence
 
     from d8_installer.cli.verb import Verb
-
-_WORDS = {
-    "help": "show this help, that of a command or of an error's code",
-    "version": "show the version",
-}
-"""Words that the parser answers itself, for people who type them out of habit."""
-
-
-_IS_VERSION = "unrecognized arguments: --version"
-_OPTION_OF_D8 = "a version is joined with ==, such as stronghold==1.4.2"
-"""What ``d8 dist plugins install NAME --version V`` is here."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises its complaints as errors, so that ``--json`` can carry them."""
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        return HelpFormat(self.prog)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a UsageError instead of writing to stderr."""
-        raise UsageError(message, hint=_OPTION_OF_D8 if _IS_VERSION in message else f"see `{self.prog} --help`")
 
 
 class UnknownCommandError(UsageError):
@@ -57,12 +34,15 @@ class UnknownCommandError(UsageError):
         return super().as_json() | {"kind": "Usage"}
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; ``command`` is None if none was typed. ``--help`` and ``--version`` raise SystemExit."""
+def parse(arguments: Sequence[str], found: argparse.Namespace | None = None) -> argparse.Namespace:
+    """Return the options; ``command`` is None if none was typed. ``--help`` and ``--version`` raise SystemExit.
+
+    *found* receives them one by one, so that those before a mistake are known.
+    """
     top = _top_parser()
     top.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
     top.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    namespace = top.parse_args(arguments)
+    namespace = top.parse_args(arguments, found)
     if namespace.command == "help":
         return _help(namespace)
     if namespace.command == "version":
@@ -74,7 +54,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UnknownCommandError(namespace, hint=pointer(namespace.command, namespace.rest))
     if verb.is_manager:
         return namespace
-    parser = Parser(prog=f"{PROGRAM} {verb.name}", description=_sentence(verb.help), allow_abbrev=False)
+    parser = Parser(prog=f"{PROGRAM} {verb.name}", description=sentence(verb.help))
     _configure(parser, verb)
     return parser.parse_args(namespace.rest, namespace)
 
@@ -90,12 +70,12 @@ def _help(namespace: argparse.Namespace) -> argparse.Namespace:
     words = [word for word in namespace.rest if not word.startswith("-")]
     if words[:1] == ["help"]:
         words = []
-    if words and words[0] not in VERBS and words[0] not in _WORDS:
+    if words and words[0] not in VERBS and words[0] not in ANSWERED:
         return _help_with(namespace, words)
     verb = VERBS.get(words[0]) if words else None
     if verb is not None and verb.is_manager:  # `pip --help` is pip's own
         name = f"{PROGRAM} {verb.name}"
-        Parser(prog=name, usage=f"{name} ARGS…", description=_sentence(verb.help)).print_help()
+        Parser(prog=name, usage=f"{name} ARGS…", description=sentence(verb.help), add_help=False).print_help()
         raise SystemExit(0)
     return parse([*words, "--help"])
 
@@ -126,9 +106,11 @@ def whole_parser() -> argparse.ArgumentParser:
     return top
 
 
-def help_text() -> str:
-    """Return the help of the program."""
-    return _top_parser().format_help()
+def short_help() -> str:
+    """Return the short help of the program."""
+    parser = _top_parser()
+    parser.is_short = True
+    return parser.format_help()
 
 
 def _top_parser() -> Parser:
@@ -136,25 +118,9 @@ def _top_parser() -> Parser:
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS] COMMAND …",
         description="Install the executables that Python packages declare, verified and locked.",
-        epilog=f"{_command_list()}\n\nUse `{PROGRAM} COMMAND --help` for one command. Enabled plugins may add others.",
-        allow_abbrev=False,
     )
-    parser.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
+    global_group(parser).add_argument(
+        *("-V", "--version"), action="version", version=f"{PROGRAM} {__version__}", help="show the version"
+    )
     add_globals(parser, repeated=False)
     return parser
-
-
-def _command_list() -> str:
-    """Return the commands, a line each, below the headings of their groups."""
-    listed = {group: {verb.name: verb.help for verb in VERBS.values() if verb.group == group} for group in GROUPS}
-    parts = [_rows(group, helps) for group, helps in listed.items()]
-    return "\n\n".join([*parts, _rows("help", _WORDS)])
-
-
-def _rows(title: str, helps: Mapping[str, str]) -> str:
-    width = max(map(len, VERBS)) + 2
-    return "\n".join([f"{title}:", *(f"  {name:<{width}}{text}" for name, text in helps.items())])
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

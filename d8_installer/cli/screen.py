@@ -71,6 +71,7 @@ class Screen:
         self._err = err
         self._bars: Bars | None = None
         self._is_silent = False
+        self._colours: str | None = None
         self.secrets = Secrets()
         """Texts that are never shown; the session adds those that it knows."""
         self._out_is_terminal = _is_terminal(out)
@@ -87,6 +88,10 @@ class Screen:
 
             sys.stderr = replacement(sys.stderr, screen.say, screen.has_bars)
         return screen
+
+    def choose_colours(self, when: str | None) -> None:
+        """Use colours ``always`` or ``never``; otherwise the variables that people set for all programs decide."""
+        self._colours = when
 
     @property
     def shows_bars(self) -> bool:
@@ -128,7 +133,7 @@ class Screen:
             if self._bars is None and self._may_draw:
                 from d8_installer.cli.bars import Bars
 
-                self._bars = Bars(self._draw)
+                self._bars = Bars(self._draw, is_coloured=self._has_colours(is_terminal=True))
                 self._bars.start()
             return self._bars
 
@@ -192,12 +197,21 @@ class Screen:
         shown = self.secrets.hide_shown(line)
         line = line if shown == line else shown
         text = printable(typeable(line))
-        if not is_terminal:
+        text = known(text) if is_terminal else text
+        if not isinstance(line, Toned) or not self._has_colours(is_terminal=is_terminal):
             return text
-        if not isinstance(line, Toned) or self._is_dumb or os.environ.get("NO_COLOR"):
-            return known(text)
-        head, rest = known(text[: line.length]), known(text[line.length :])
-        return f"\033[{line.tone}m{head}\033[0m{rest}"
+        return f"\033[{line.tone}m{text[: line.length]}\033[0m{text[line.length :]}"
+
+    def _has_colours(self, *, is_terminal: bool) -> bool:
+        """Return whether a stream shows colours: by the option, else by the variables (no-color.org), in this order."""
+        if self._colours in {"always", "never"}:
+            return self._colours == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        forced = [os.environ.get(name, "") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")]
+        if any(value not in {"", "0"} for value in forced):
+            return True
+        return is_terminal and not self._is_dumb and os.environ.get("CLICOLOR") != "0"
 
 
 def _put(stream: TextIO, text: str) -> None:

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Talk:
-    """The Reporter of the command line: bars on a terminal, plain lines elsewhere, nothing with ``-q``."""
+    """The Reporter of the command line: bars on a terminal, plain lines elsewhere, nothing with ``-q``.
 
-    def __init__(self, screen: Screen, *, quiet: bool, verbose: bool) -> None:
+    With ``--no-progress`` it reports only the total of the transfers.
+    """
+
+    def __init__(self, screen: Screen, *, quiet: bool, verbose: bool, has_progress: bool = True) -> None:
         self.screen = screen
+        self._has_progress = has_progress
         self._quiet = quiet
         self._verbose = verbose
         self._lock = allocate_lock()
@@ -45,6 +49,8 @@ class Talk:
     def task(self, name: str, total: int) -> LineTask:
         """Announce a transfer of *total* bytes."""
         self._begin = self._begin or time.monotonic()
+        if not self._has_progress:
+            return LineTask(self)
         bars = None if self._quiet else self.screen.bars()
         if bars is None:
             self.announce(name, total)

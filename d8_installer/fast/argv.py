@@ -18,13 +18,14 @@ _FLAGS = {
     "-q": "quiet",
     "--verbose": "verbose",
     "-v": "verbose",
+    "--no-progress": "no_progress",
     "--no-plugins": "no_plugins",
     "--offline": "offline",
 }
 _PROFILES = {"--user": "user", "--project": "project", "--global": "system"}
 _VALUES = (
     *("profile", "endpoint", "ca_file", "client_cert", "client_key", "token_file", "kubeconfig", "context"),
-    *("home", "connections"),
+    *("home", "connections", "directories", "color"),
 )
 _OF_RUN = frozenset(["--home", "--kubeconfig", "--context"])
 """The options of a ``run`` that have a value."""

@@ -64,7 +64,7 @@ def _of_parser(parser: argparse.ArgumentParser) -> list[str]:
     own = [action for action in parser._actions if _is_own(action)]
     required = [_option(action) for action in own if action.option_strings and action.required]
     words = [_argument(action) for action in own if not action.option_strings]
-    ways = ["WAY …" for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    ways = ["COMMAND …" for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     has_options = any(action.option_strings and not action.required for action in own)
     line = " ".join([parser.prog, *(["[OPTIONS]"] if has_options else []), *required, *words, *ways])
     return [_typed(line), *([_table_of(own)] if own else [])]

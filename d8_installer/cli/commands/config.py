@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
     from d8_installer.cli.options import add_globals
 
-    ways = parser.add_subparsers(dest="way", metavar="WAY")
+    ways = parser.add_subparsers(dest="way", metavar="COMMAND")
     ways.add_parser("list", help="show all settings")
     ways.add_parser("path", help="show the path of the settings file")
     get = ways.add_parser("get", help="show one setting")

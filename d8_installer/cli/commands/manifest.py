@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
     from d8_installer.cli.options import add_globals, add_source
 
-    ways = parser.add_subparsers(dest="way", metavar="WAY", required=True)
+    ways = parser.add_subparsers(dest="way", metavar="COMMAND", required=True)
     init = ways.add_parser("init", help="create a manifest")
     check = ways.add_parser("check", help="check that a manifest can be read")
     for way in (init, check):

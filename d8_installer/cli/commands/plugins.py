@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
     from d8_installer.cli.options import add_globals
 
-    ways = parser.add_subparsers(dest="way", metavar="WAY")
+    ways = parser.add_subparsers(dest="way", metavar="COMMAND")
     ways.add_parser("list", help="list plugins, the images that they need, and the state of their code")
     ways.add_parser("enable", help="let a plugin's code run")
     ways.add_parser("disable", help="stop a plugin's code from running")
