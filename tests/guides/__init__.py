@@ -1,0 +1,1 @@
+"""The how-to guides: each page's commands are typed in an empty HOME, and print what the page shows."""
