@@ -24,8 +24,13 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="executes scripts by 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A synced project with a hostile name, whose `tool` says so."""
+    return synced(tmp_path, 'it\'s a  $(project) "q" [a]*!`b` \\n {c} é')
+
+
+def synced(tmp_path: Path, name: str) -> Path:
+    """Return a synced project in a directory of that name, whose `tool` says so."""
     add_image(str(tmp_path / "images"), "tool", "v1.0.0", executables("the project's", host_platform()))
-    project = tmp_path / 'it\'s a  $(project) "q" [a]*!`b` \\n {c} é'
+    project = tmp_path / name
     project.mkdir()
     (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "tool"\n')
     env = {"D8_RPP_ENDPOINT": f"oci-layout:{tmp_path / 'images'}"}
@@ -69,7 +74,9 @@ def test_direnv_finds_it(project: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("direnv") is None, reason="direnv is not installed")
-def test_real_direnv_finds_it(project: Path) -> None:
+def test_real_direnv_finds_it(tmp_path: Path) -> None:
+    """direnv 2.32 itself fails in a directory with a quote, a backtick, ``$(``, ``[`` or a backslash in its name."""
+    project = synced(tmp_path, "it's a  project *! {c} é")
     (project / ".envrc").write_text(_ENVRC)
     assert said_by(["sh", "-c", "direnv allow && direnv exec . tool"], project).startswith("the project's")
 
