@@ -21,14 +21,25 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """The result of a command: its data, its lines for people, and the errors that did not stop it."""
+    """The result of a command: its data, its lines for people, and the errors that did not stop it.
 
-    __slots__ = ("data", "errors", "lines")
+    ``after`` are notes for stderr, to be read after the lines.
+    """
 
-    def __init__(self, data: Mapping[str, object], lines: Sequence[str], errors: Sequence[D8Error] = ()) -> None:
+    __slots__ = ("after", "data", "errors", "lines")
+
+    def __init__(
+        self,
+        data: Mapping[str, object],
+        lines: Sequence[str],
+        errors: Sequence[D8Error] = (),
+        *,
+        after: Sequence[str] = (),
+    ) -> None:
         self.data = data
         self.lines = lines
         self.errors = errors
+        self.after = after
 
 
 class RawOutput:

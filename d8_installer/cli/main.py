@@ -167,7 +167,10 @@ def _execute(arguments: Namespace, screen: Screen) -> int:
         return render.failure(screen, arguments.command, error, as_json=arguments.json)
     talk.close()
     if isinstance(result, Outcome):
-        return render.outcome(screen, arguments.command, result, as_json=arguments.json)
+        exit_code = render.outcome(screen, arguments.command, result, as_json=arguments.json)
+        for text in result.after:
+            talk.note(text)
+        return exit_code
     return result.exit_code
 
 

@@ -41,5 +41,14 @@ class Profile:
         """Return the profile for ``--json``: its kind, and the directory of the project or of the lock."""
         return {"kind": self.kind, "path": self.project or self.lock[: -len("/d8.lock")]}
 
+    @property
+    def title(self) -> str:
+        """The profile's kind and place, such as "your profile (/home/ann/.local/share/d8-installer)"."""
+        if self.project:
+            return f"the project {self.project}"
+        return f"{self} ({self.lock[: -len(f'/profiles/{self.kind}/d8.lock')]})"
+
     def __str__(self) -> str:
-        return f"the project {self.project}" if self.project else f"the {self.kind}'s profile"
+        if self.project:
+            return f"the project {self.project}"
+        return "your profile" if self.kind == "user" else f"the {self.kind}'s profile"

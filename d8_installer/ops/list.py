@@ -8,7 +8,7 @@ from d8_installer.errors import D8Error
 from d8_installer.model.requirement import OWN_MANIFEST
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.altered_files import warn_of_altered
-from d8_installer.pipeline.other_profiles import others_have
+from d8_installer.pipeline.other_profiles import beside_project
 from d8_installer.pipeline.requirement_reports import unmet_by_kept_facts
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.requirement import Requirement
+    from d8_installer.pipeline.other_profiles import BesideProject
     from d8_installer.pipeline.session import Session
 
 
@@ -36,15 +37,16 @@ class RequestedRange(Struct, frozen=True):
 class InstalledBinary(Struct, frozen=True, kw_only=True):
     """One binary that is in place, and the requesters of its image.
 
-    ``newest`` is the newest stable version published; it is set by ``--outdated`` only. ``problem`` says how the stored
-    file differs from what was installed. The file's bytes are not read for it. ``unmet`` are requirements of the image
-    that do not hold, by the facts that were read last.
+    ``size`` is that of the file in bytes. ``newest`` is the newest stable version published; it is set by
+    ``--outdated`` only. ``problem`` says how the stored file differs from what was installed. The file's bytes are not
+    read for it. ``unmet`` are requirements of the image that do not hold, by the facts that were read last.
     """
 
     binary: str
     image: str
     version: str
     digest: str
+    size: int
     in_bin: bool
     newest: str | None = None
     requests: tuple[RequestedRange, ...] = ()
@@ -53,14 +55,14 @@ class InstalledBinary(Struct, frozen=True, kw_only=True):
 
 
 class ListResult(Struct, frozen=True, kw_only=True):
-    """The binaries in place in a profile, by name. ``others`` is a line about the user's profile beside a project's."""
+    """The binaries in place in a profile, by name. ``beside`` is what the user's profile has beside a project's."""
 
     profile: Profile
     generation: int | None
     platform: str | None
     binaries: tuple[InstalledBinary, ...]
     outdated: bool = False
-    others: str | None = None
+    beside: BesideProject | None = None
 
     @property
     def unmet(self) -> tuple[str, ...]:
@@ -70,7 +72,8 @@ class ListResult(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         rows = [
-            {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest, "in_bin": b.in_bin}
+            {"binary": b.binary, "image": b.image, "version": b.version, "digest": b.digest}
+            | {"size": b.size, "in_bin": b.in_bin}
             | {"asked": [request.as_json() for request in b.requests], "problem": b.problem, "unmet": list(b.unmet)}
             | ({"newest": b.newest} if self.outdated else {})
             for b in self.binaries
@@ -80,6 +83,7 @@ class ListResult(Struct, frozen=True, kw_only=True):
             "generation": self.generation,
             "platform": self.platform,
             "binaries": rows,
+            "beside": None if self.beside is None else self.beside.as_json(),
         }
 
 
@@ -87,10 +91,10 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
     """Return what is in place. With *outdated*, ask the source, and return only what has a newer stable version."""
     profile = session.profiles.find()
     active = session.profiles.active(profile)
-    others = others_have(session, profile)
+    beside = beside_project(session, profile)
     if active is None:
         return ListResult(
-            profile=profile, generation=None, platform=None, binaries=(), outdated=outdated, others=others
+            profile=profile, generation=None, platform=None, binaries=(), outdated=outdated, beside=beside
         )
     newest = _newest(session, active) if outdated else {}
     requests = requested_ranges(session, profile, active) if active.placed else {}
@@ -112,7 +116,7 @@ def list_installed(session: Session, *, outdated: bool = False) -> ListResult:
         platform=str(active.platform),
         binaries=tuple(row for row in rows if row.newest is not None or not outdated),
         outdated=outdated,
-        others=others,
+        beside=beside,
     )
 
 
@@ -130,6 +134,7 @@ def _row(
         image=placement.name.short,
         version=placement.version,
         digest=str(placed.digest),
+        size=placed.size,
         in_bin=placement.in_bin,
         newest=newest,
         requests=requests,

@@ -79,7 +79,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
     images whose requirements do not hold: their versions stay.
     """
     profile = session.profiles.find()
-    note_profile(session, profile)
+    note_profile(session, profile, dry_run=options.dry_run)
     merging = Merging(reporter=session.reporter, taken=options.taken, upgrade=options.upgrade)
     with session.profiles.changing(profile, dry_run=options.dry_run, load=merging.load) as workspace:
         requesters = gather(session, workspace, options.given)

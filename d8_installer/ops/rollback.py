@@ -9,6 +9,7 @@ from d8_installer.errors import DiskError, DocumentError, NotFoundError
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.activation import activate
 from d8_installer.pipeline.beside import follow
+from d8_installer.pipeline.other_profiles import note_profile
 from d8_installer.store import documents, recovery
 from d8_installer.store.generations import file_name, places_of
 
@@ -78,6 +79,7 @@ def rollback(session: Session, number: int | None) -> RolledBack:
     it. If there is no such generation, raise NotFoundError; if the store lacks one of its files, raise DiskError.
     """
     profile = session.profiles.find()
+    note_profile(session, profile)
     with session.profiles.writing(profile, reading=False) as workspace:
         has_plugins = session.plugins.any_enabled  # settings that cannot be read end the command before the switch
         done = _switch_back(session, workspace, number)
@@ -151,7 +153,7 @@ def _way_back(session: Session, profile: Profile) -> str:
     """Return the hint if there is nothing to go back to. In a project, the person may mean the user's profile."""
     user = session.scope.home.profile("user")
     if profile.kind == "project" and len(recovery.numbers(user)) > 1:
-        return "the user's profile has earlier generations: type `d8-installer --user rollback`"
+        return "your profile has earlier generations: type `d8-installer --user rollback`"
     return _HISTORY
 
 

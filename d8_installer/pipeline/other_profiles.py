@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from d8_installer.errors import D8Error, NotFoundError
 from d8_installer.model.shell_words import quoted
+from d8_installer.model.value import Struct
 from d8_installer.store.paths import find_project, known_home_directory
 
 if TYPE_CHECKING:
@@ -28,15 +29,15 @@ def project_here(session: Session) -> str | None:
     return find_project(session.scope.directory, known_home_directory(session.scope.environ))
 
 
-def note_profile(session: Session, profile: Profile) -> None:
-    """Name the profile that is changed if a project is here, since a person may mean the other one."""
+def note_profile(session: Session, profile: Profile, *, doing: str = "changing", dry_run: bool = False) -> None:
+    """Name the profile that a command changes, or in a dry run only looks at.
+
+    If the command means the user's profile although a project is here, name the project too: a person may mean it.
+    """
     project = project_here(session)
-    if project is None:
-        return
-    if profile.kind == "project":
-        session.reporter.note(f"changing {profile}")
-    else:
-        session.reporter.note(f"changing {profile}, not the project {project} (--project means that one)")
+    is_chosen = profile.kind == "project" or session.scope.options.profile is not None
+    other = "" if project is None or is_chosen else f", not the project {project} (--project means that one)"
+    session.reporter.note(f"{'looking at' if dry_run else doing} {profile.title}{other}")
 
 
 def typed_command(session: Session, profile: Profile, words: str) -> str:
@@ -70,14 +71,30 @@ def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Cal
     return f"see `{typed_command(session, profile, 'list')}`"
 
 
-def others_have(session: Session, profile: Profile) -> str | None:
-    """Return a line that says what the user's own profile has if *profile* is a project's, else None."""
+class BesideProject(Struct, frozen=True):
+    """The user's own profile beside a project's: the names of its binaries, and the command that lists them."""
+
+    profile: Profile
+    binaries: tuple[str, ...]
+    command: str
+
+    @property
+    def text(self) -> str:
+        """The line that says so; it names some of the binaries."""
+        more = f" and {len(self.binaries) - _SHOWN} more" if len(self.binaries) > _SHOWN else ""
+        return f"{self.profile} has {', '.join(self.binaries[:_SHOWN])}{more}: see `{self.command}`"
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry for ``data``."""
+        return {"profile": self.profile.as_json(), "binaries": list(self.binaries)}
+
+
+def beside_project(session: Session, profile: Profile) -> BesideProject | None:
+    """Return what the user's own profile has if *profile* is a project's, or None if it has nothing."""
     for other, active in _beside(session, profile) if profile.kind == "project" else ():
         names = sorted({placed.placement.binary for placed in active.placed})
         if other.kind == "user" and names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            shown = f"{', '.join(names[:_SHOWN])}{more}"
-            return f"{other} has {shown}: see `{typed_command(session, other, 'list')}`"
+            return BesideProject(other, tuple(names), typed_command(session, other, "list"))
     return None
 
 

@@ -52,12 +52,12 @@ EVENTS = (
     Event("warning", "a warning"),
     Event("transfer-begun", "fetching hello v1.0.0", {"name": "hello v1.0.0", "bytes": 1000}),
     Event("transfer-done", "fetched hello v1.0.0", {"name": "hello v1.0.0", "bytes": 1000}),
-    Event("switched", "the user's profile: generation 2", {"profile": "user", "generation": 2, "reason": "sync"}),
+    Event("switched", "your profile: generation 2", {"profile": "user", "generation": 2, "reason": "sync"}),
     Event("finished", "done", {"error": ""}),
 )
 """One event of each kind."""
 SWITCH = SwitchFacts(
-    profile="the user's profile",
+    profile="your profile",
     before=1,
     after=2,
     reason="sync",
@@ -110,7 +110,7 @@ def check_context(**facts: object) -> CheckContext:
         home_runs_programs=True,
         endpoint=endpoint,
         platform=_PLATFORM,
-        profile="the user's profile",
+        profile="your profile",
         sources=(AskedSource(address=endpoint, token_from="the kubeconfig"),),
     )
     return replace(well, **facts)

@@ -213,7 +213,7 @@ def test_a_manifest_that_is_no_file_is_not_passed_over(person: HomeOwner, kind: 
     else:
         (project / "d8.toml").mkdir()
     done = person.run(*words, cwd=project)
-    assert "the user's profile" not in done.err
+    assert "your profile" not in done.err
     assert words == ("list",) or (done.code == 73 and str(project / "d8.toml") in done.err), done
 
 

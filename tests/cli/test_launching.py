@@ -133,7 +133,7 @@ def test_an_environment_that_nobody_else_looks_into_is_remembered(machine: Machi
     prefix = machine.install("anywhere/v", manifest())
     machine.call(prefix / "bin/hello")
     done = machine.run("sync")
-    assert (done.code, done.err) == (0, "syncing the user's profile\n")
+    assert (done.code, done.err) == (0, f"syncing your profile ({machine.home}/.local/share/d8-installer)\n")
     shutil.rmtree(prefix)
     assert "removed hello" in machine.run("sync", "--prune").out
 

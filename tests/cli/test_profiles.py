@@ -222,12 +222,27 @@ def test_no_name_disappears_unless_it_was_named(person: BundleHolder, seed: int)
 
 def test_in_a_project_each_command_names_the_profile_that_it_changes(person: BundleHolder) -> None:
     project = person.project(manifest("a"))
-    mine = "changing the user's profile, not the project"
+    mine = f"your profile ({person.data})"
+    other = f", not the project {project} (--project means that one)\n"
     for words in (("install", "b"), ("use", "b", "1.1.0"), ("upgrade", "b"), ("upgrade", "--all"), ("uninstall", "b")):
-        assert mine in person.ok(*words, cwd=project).err, words
-        assert mine not in person.ok("--user", "lock").err, "where no project is here there is nothing to mistake"
+        assert f"changing {mine}{other}" in person.ok(*words, cwd=project).err, words
+    assert f"changing {mine}\n" in person.ok("--user", "lock", cwd=project).err, "where it was chosen, it is meant"
     for typed in ("--project install c", "--project use c 1.0.0", "lock", "rollback"):
-        assert f"the project {person.home}/project" in person.ok(*typed.split(), cwd=project).err, typed
+        assert f"changing the project {project}\n" in person.ok(*typed.split(), cwd=project).err, typed
+
+
+def test_each_command_names_the_profile_that_it_changes(person: BundleHolder) -> None:
+    mine = f"your profile ({person.data})"
+    for typed in ("install a<2", "use a 1.0.0", "upgrade a", "lock", "rollback 1", "uninstall a"):
+        assert f"changing {mine}\n" in person.ok(*typed.split()).err, typed
+    for _ in ("the long way", "the quick way"):
+        assert f"syncing {mine}\n" in person.ok("sync").err
+    for typed in ("install a", "lock", "sync"):
+        assert f"looking at {mine}\n" in person.ok(*typed.split(), "--dry-run").err, typed
+    assert f"copying from {mine}\n" in person.ok("sync", "--to", "out").err
+    for typed in ("list", "history"):
+        assert person.ok(typed).err.startswith(f"{mine}\n"), typed
+    assert f"changing your profile ({person.home}/other)" in person.ok("--home", "other", "install", "a").err
 
 
 def test_what_is_not_here_is_looked_for_in_the_other_profile(person: BundleHolder) -> None:
@@ -235,18 +250,16 @@ def test_what_is_not_here_is_looked_for_in_the_other_profile(person: BundleHolde
     person.ok("install", "b")
     person.ok("sync", cwd=project)
     there = person.ok("list", cwd=project)
-    assert (there.out.split()[5], "the user's profile has b: see `d8-installer --user list`" in there.err) == (
-        "a",
-        True,
-    )
+    assert there.out.splitlines()[1].split()[0] == "a"
+    assert there.err == f"the project {project}\nyour profile has b: see `d8-installer --user list`\n"
     for words, way_out in (
         (("uninstall", "a"), "the project {}/project has it: type `d8-installer remove a`"),
         (("use", "a", "1.0.0"), "the project {}/project has it: type `d8-installer --project use a 1.0.0`"),
         (("upgrade", "a"), "the project {}/project has it: type `d8-installer --project upgrade a`"),
         (("--user", "which", "a"), "the project {}/project has it: type `d8-installer which a`"),
-        (("which", "b"), "the user's profile has it: type `d8-installer --user which b`"),
-        (("--project", "uninstall", "b"), "the user's profile has it: type `d8-installer uninstall b`"),
-        (("lock", "--upgrade-image", "b"), "the user's profile has it: type `d8-installer upgrade b`"),
+        (("which", "b"), "your profile has it: type `d8-installer --user which b`"),
+        (("--project", "uninstall", "b"), "your profile has it: type `d8-installer uninstall b`"),
+        (("lock", "--upgrade-image", "b"), "your profile has it: type `d8-installer upgrade b`"),
         (("uninstall", "nowhere"), "see `d8-installer --user list`"),
     ):
         refused = person.fails(69, *words, cwd=project)
@@ -309,7 +322,7 @@ def test_list_says_who_asks_and_for_which_range(person: BundleHolder) -> None:
     own, plugin = {"requester": "d8.toml", "range": "<2"}, {"requester": "d8-plug-b", "range": "<1.1"}
     assert [one["asked"] for one in data["binaries"]] == [[own], [plugin, own | {"range": "*"}]]
     rows = [line.split("  ") for line in person.ok("list").out.splitlines()]
-    assert [[cell.strip() for cell in row if cell][3:] for row in rows] == [
+    assert [[cell.strip() for cell in row if cell][4:] for row in rows] == [
         ["RANGE", "REQUESTER"],
         ["<2", "d8.toml"],
         ["<1.1, *", "d8-plug-b, d8.toml"],

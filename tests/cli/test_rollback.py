@@ -137,11 +137,11 @@ def endpoint(home: Path) -> None:
 
 CHANGES: dict[Change, tuple[int, str]] = {
     lost: (73, "generation 1 needs "),
-    cut_short: (0, "changed the user's profile"),
-    lock_gone: (0, "changed the user's profile"),
-    lock_the_same: (0, "changed the user's profile"),
+    cut_short: (0, "changing your profile"),
+    lock_gone: (0, "changing your profile"),
+    lock_the_same: (0, "changing your profile"),
     in_the_way: (73, "is in the way"),
-    endpoint: (0, "changed the user's profile"),
+    endpoint: (0, "changing your profile"),
 }
 
 

@@ -160,7 +160,10 @@ def told(case: Case, url: str, home: str) -> tuple[list[str], object]:
     names = NAMES[: case.images]
     bin_directory = f"{home}/.local/share/d8-installer/bin"
     first = ", ".join(f"{name}:v1.0.0" for name in names[:5]) + " and 3 more" * (case.images == 8)
-    talk = [f"trusting {url} for the first lock of {first}"]
+    talk = [
+        f"changing your profile ({home}/.local/share/d8-installer)",
+        f"trusting {url} for the first lock of {first}",
+    ]
     if case.end == "done":
         talk += ["fetched", f"{bin_directory} is not on your PATH: type `d8-installer ensurepath`"]
         installed = [f"installed {name} ({name} v1.0.0)" for name in names]

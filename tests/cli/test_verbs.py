@@ -171,7 +171,7 @@ def test_the_search_for_a_project_ends_at_git_and_home(tool: Tool, home: Path) -
     (home / "d8.toml").write_text("schema = 1\n")
     repository = home / "repository"
     (repository / ".git").mkdir(parents=True)
-    assert "the user's profile" in tool("list", cwd=str(repository)).err
+    assert "your profile" in tool("list", cwd=str(repository)).err
     tool("install", "vault", "--project", cwd=str(repository), expect=2)
 
 

@@ -120,7 +120,7 @@ def test_gc_repair_and_uninstalling_work_there_too(container: Container) -> None
         "d8 verify",
     )
     assert done.code == 0, done
-    assert "removed generation 1 of the user's profile" in done.out
+    assert "removed generation 1 of your profile" in done.out
     assert "removed the project" in done.out
     done = container.above("d8 -q self uninstall --yes >said", "ls -A home")
     assert (done.code, done.out) == (0, "project\nvenv\n"), done

@@ -32,5 +32,5 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = check(session, [image_name(name) for name in context.arguments.names])
-    context.talk.note(f"checking {result.profile}")
+    context.talk.note(f"checking {result.profile.title}")
     return Outcome(result.as_json(), check_lines(result), result.errors)

@@ -23,5 +23,5 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = history(session)
-    context.talk.note(str(result.profile))
+    context.talk.note(result.profile.title)
     return Outcome(result.as_json(), history_lines(result))

@@ -27,9 +27,8 @@ def execute(context: Context) -> Outcome:
     outdated = context.arguments.outdated
     with context.session() as session:
         result = list_installed(session, outdated=outdated)
-    context.talk.note(str(result.profile))
-    if result.others is not None:
-        context.talk.note(result.others)
+    context.talk.note(result.profile.title)
     for reason in result.unmet:
         context.talk.warn(f"{reason}; see `d8-installer check`")
-    return Outcome(result.as_json(), list_lines(result, outdated=outdated))
+    after = () if result.beside is None else (result.beside.text,)
+    return Outcome(result.as_json(), list_lines(result, outdated=outdated), after=after)

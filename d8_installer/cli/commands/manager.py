@@ -36,7 +36,7 @@ def execute(context: Context) -> RawOutput:
             return RawOutput(code)
         result = verb.follow(session, affected, before)
     lines = change_lines(result)
-    for line in lines if lines != [NOTHING] else ():
+    for line in (f"syncing {result.profile.title}", *lines) if lines != [NOTHING] else ():
         context.talk.note(f"d8-installer: {line}")
     for error in result.left_out:
         context.talk.warn(f"d8-installer: {error.message}")

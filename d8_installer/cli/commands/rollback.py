@@ -30,7 +30,6 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = rollback(session, context.arguments.number)
-        context.talk.note(f"changed {result.profile}")
         context.talk.note(_USER if result.lock_restored else _PROJECT)
         home, profile = session.scope.home, result.profile
         warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)

@@ -34,6 +34,7 @@ def execute(context: Context) -> Outcome:
     from d8_installer.cli.shadowed import applied
     from d8_installer.errors import UsageError
     from d8_installer.ops.sync import SyncOptions, sync
+    from d8_installer.pipeline.other_profiles import note_profile
     from d8_installer.pipeline.path_lookup import say_path
 
     if typed.exclude_newer is not None and (typed.locked or typed.frozen):
@@ -57,7 +58,8 @@ def execute(context: Context) -> Outcome:
             _ = session.source  # a mistyped source is an error, even if nothing has to be fetched
         if same is not None:
             return _unchanged(context, same)
-        context.talk.note(f"syncing {session.profiles.find()}")
+        doing = "syncing" if options.to is None else "copying from"
+        note_profile(session, session.profiles.find(), doing=doing, dry_run=options.dry_run)
         result = sync(session, options)
         if result.has_placed and options.to is None:
             say_path(session, result.profile, result.bin, context.talk.note)
@@ -65,5 +67,5 @@ def execute(context: Context) -> Outcome:
 
 
 def _unchanged(context: Context, same: NothingToDo) -> Outcome:
-    context.talk.note(f"syncing {same.profile}")
+    context.talk.note(f"syncing {same.profile.title}")
     return Outcome(same.data, ["nothing to do"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.text.table import table
+from d8_installer.model.plurals import sized
 
 if TYPE_CHECKING:
     from d8_installer.ops.list import InstalledBinary, ListResult
     from d8_installer.ops.versions import VersionsResult
 
-_HEADER = ("BINARY", "VERSION", "IMAGE", "RANGE", "REQUESTER")
+_HEADER = ("BINARY", "VERSION", "SIZE", "IMAGE", "RANGE", "REQUESTER")
 
 
 def list_lines(result: ListResult, *, outdated: bool) -> list[str]:
@@ -31,7 +32,7 @@ def _row(binary: InstalledBinary) -> tuple[str, ...]:
     name = f"{binary.binary if binary.in_bin else f'({binary.binary})'}{' !' if binary.unmet else ''}"
     ranges = ", ".join("?" if request.range is None else request.range for request in binary.requests)
     requesters = ", ".join(request.requester for request in binary.requests)
-    return name, binary.version, binary.image, ranges, requesters
+    return name, binary.version, sized(binary.size), binary.image, ranges, requesters
 
 
 def version_lines(result: VersionsResult) -> list[str]:

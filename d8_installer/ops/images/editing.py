@@ -47,7 +47,7 @@ def edited(
 def changing(session: Session, *, dry_run: bool) -> AbstractContextManager[Workspace]:
     """Hold the profile for a change, the user's unless another one was typed, and say which one it is."""
     profile = session.profiles.find(default="user")
-    note_profile(session, profile)
+    note_profile(session, profile, dry_run=dry_run)
     return session.profiles.changing(profile, dry_run=dry_run)
 
 

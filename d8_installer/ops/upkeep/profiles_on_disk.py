@@ -56,7 +56,9 @@ def profiles_on_disk(session: Session) -> Iterator[ProfileOnDisk]:
     for name in fs.list_directory(home.profiles):
         paths = home.profile(name)
         if name in ("user", "system"):
-            yield ProfileOnDisk(title=f"the {name}'s profile", generations=_store(session, paths))
+            yield ProfileOnDisk(
+                title="your profile" if name == "user" else "the system's profile", generations=_store(session, paths)
+            )
         elif _is_project_name(name):
             project = _project(paths)
             title = f"the project {project}" if project else f"the profile {name}, whose project is not known"

@@ -244,7 +244,7 @@ def test_a_directory_that_is_a_link_is_named_and_what_it_leads_to_stays(person: 
     (generation / "bin").rename(elsewhere)
     (elsewhere / "ls").touch()
     (generation / "bin").symlink_to(elsewhere)
-    assert "bin (generation 2 of the user's profile) is not of this generation" in person.fails(76, "verify").err
+    assert "bin (generation 2 of your profile) is not of this generation" in person.fails(76, "verify").err
     person.ok("verify", "--fix")
     person.ok("verify")
     assert not (generation / "bin").is_symlink()
