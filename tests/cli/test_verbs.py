@@ -15,6 +15,7 @@ import pytest
 
 from d8_installer.cli.program import hand_over
 from d8_installer.errors import UsageError
+from d8_installer.model.plurals import sized
 from tests.command import Completed, ended, environment, run
 from tests.images import add_image, executables, host_platform
 
@@ -125,7 +126,13 @@ def test_dry_run_shows_the_plan_and_changes_nothing(tool: Tool, home: Path) -> N
 def test_list_which_and_versions(tool: Tool, home: Path) -> None:
     assert tool("list").out == "nothing is installed\n"
     tool("install", "stronghold~1.4")
-    assert tool("list").out.splitlines()[1].split() == ["stronghold", "v1.4.2", "stronghold", "~1.4", "d8.toml"]
+    header, row = (line.split() for line in tool("list").out.splitlines())
+    assert header == ["BINARY", "VERSION", "SIZE", "IMAGE", "RANGE", "REQUESTER"]
+    name, version, number, unit, *others = row
+    size = json.loads(tool("list", "--json").out)["data"]["binaries"][0]["size"]
+    assert (name, version, f"{number} {unit}") == ("stronghold", "v1.4.2", sized(size))
+    assert size == (bin_of(home) / "stronghold").stat().st_size
+    assert others == ["stronghold", "~1.4", "d8.toml"]
     assert tool("list", "--outdated").out.splitlines()[1].split()[-2:] == ["d8.toml", "v2.0.0"]
     path = Path(tool("which", "stronghold").out.strip())
     assert path.samefile(bin_of(home) / "stronghold")

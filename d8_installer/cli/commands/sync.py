@@ -32,27 +32,12 @@ def execute(context: Context) -> Outcome:
     if same is not None and typed.endpoint is None:
         return _unchanged(context, same)
     from d8_installer.cli.shadowed import applied
-    from d8_installer.errors import UsageError
-    from d8_installer.ops.sync import SyncOptions, sync
+    from d8_installer.cli.sync_options import chosen
+    from d8_installer.ops.sync import sync
     from d8_installer.pipeline.other_profiles import note_profile
     from d8_installer.pipeline.path_lookup import say_path
 
-    if typed.exclude_newer is not None and (typed.locked or typed.frozen):
-        raise UsageError("--locked and --frozen choose no version", hint="leave --exclude-newer out")
-    if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
-        raise UsageError("--prune and --frozen exclude each other", hint="--prune has to read the manifests")
-    if typed.plugins_dir == "" or (typed.plugins_dir is not None and typed.layout != "d8"):
-        raise UsageError("--plugins-dir DIR is where --layout d8 lays out", hint="type both, or neither")
-    if typed.layout is not None and (typed.to is not None or typed.platform is not None):
-        raise UsageError("--layout is for the binaries of this machine", hint="leave --to and --platform out")
-    options = SyncOptions(
-        locked=typed.locked,
-        frozen=typed.frozen,
-        prune=typed.prune,
-        dry_run=typed.dry_run,
-        to=typed.to,
-        given=tuple(typed.environments),
-    )
+    options = chosen(typed)
     with context.session() as session:
         if typed.endpoint is not None:
             _ = session.source  # a mistyped source is an error, even if nothing has to be fetched
