@@ -19,8 +19,8 @@ TEXTS = frozenset(["endpoint", "ca_file", "client_cert", "client_key", "token_fi
 """The settings whose value is one text."""
 CheckMode = Literal["auto", "always", "never"]
 """Whether requirements are compared with a cluster (docs/explanation/requirements.md)."""
-DEFAULT_RETENTION = 10
-"""The number of generations that a profile keeps."""
+DEFAULT_RETENTION, MAX_RETENTION = 10, 10_000
+"""The number of generations that a profile keeps, and the most that the setting allows."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -191,8 +191,8 @@ def _owners(table: Table | None) -> Mapping[str, str]:
 
 def _retention(table: Table) -> int:
     retention = table.optional("retention", int, "a number of generations")
-    if retention is not None and not 1 <= retention <= 10_000:
-        table.fail("must be between 1 and 10000", "retention")
+    if retention is not None and not 1 <= retention <= MAX_RETENTION:
+        table.fail(f"must be between 1 and {MAX_RETENTION}", "retention")
     return DEFAULT_RETENTION if retention is None else retention
 
 

@@ -23,7 +23,7 @@ SCHEMA = 1
 FILE_NAME = "d8.toml"
 MAX_MANIFEST_TOML = 1 << 20
 """The number of characters up to which a manifest is read; people write a few hundred."""
-_MAX_IMAGES = 4096
+MAX_IMAGES = 4096
 
 
 class Manifest(Struct, frozen=True):
@@ -57,8 +57,8 @@ class Manifest(Struct, frozen=True):
         images = table.tables("images")
         platforms = _platforms(table)
         table.close()
-        if len(images) > _MAX_IMAGES:
-            table.fail(f"has {len(images)} entries; at most {_MAX_IMAGES} are read", "images")
+        if len(images) > MAX_IMAGES:
+            table.fail(f"has {len(images)} entries; at most {MAX_IMAGES} are read", "images")
         requests: dict[ImageName, Request] = {}
         for entry in images:
             request = Request.from_table(entry)

@@ -150,3 +150,18 @@ def _go_spelling(text: str) -> str | None:
 
 def _is_known(platform: Platform) -> bool:
     return platform.os in {*_OS.values(), *_BSDS} and platform.architecture in _ARCHITECTURES.values()
+
+
+def systems() -> tuple[str, ...]:
+    """Return Go's names of operating systems."""
+    return tuple(sorted({*_OS.values(), *_BSDS}))
+
+
+def architectures() -> tuple[str, ...]:
+    """Return Go's names of architectures."""
+    return tuple(sorted({*_ARCHITECTURES.values()}))
+
+
+def spellings() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return every spelling of an operating system that is understood, and every one of an architecture."""
+    return tuple(sorted({*_SYSTEMS, *_BSDS})), tuple(sorted({*_ARCHITECTURES, *_ARCHITECTURES.values()}))

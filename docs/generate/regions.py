@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs.generate import commands, exit_codes, troubleshooting
+from docs.generate import commands, documents, exit_codes, troubleshooting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,14 +23,28 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "global-options": commands.global_options,
     "exit-codes": exit_codes.table_of_codes,
     "troubleshooting": troubleshooting.every_entry,
+    "settings": documents.settings,
+    "manifest-keys": documents.manifest_keys,
+    "image-keys": documents.image_keys,
 }
+FILES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/d8.toml.schema.json": documents.manifest_schema_file,
+    "docs/reference/config.toml.schema.json": documents.config_schema_file,
+}
+"""Files that are generated as a whole."""
 
 
 def changed_pages() -> dict[str, str]:
-    """Return the new text of each page whose generated regions are not what the code says."""
+    """Return the new text of each page and file whose generated parts are not what the code says."""
+    files = {name: written() for name, written in FILES.items()}
     old = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))}
     new = {path: _filled(text) for path, text in old.items()}
-    return {path.relative_to(ROOT).as_posix(): text for path, text in new.items() if text != old[path]}
+    pages = {path.relative_to(ROOT).as_posix(): text for path, text in new.items() if text != old[path]}
+    return pages | {name: text for name, text in files.items() if _read(ROOT / name) != text}
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _filled(text: str) -> str:

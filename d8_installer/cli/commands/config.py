@@ -1,4 +1,4 @@
-"""``config [list | get KEY | set KEY VALUE | unset KEY | path]``"""
+"""``config [list | get KEY | set KEY VALUE | unset KEY | path | schema]``"""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ways = parser.add_subparsers(dest="way", metavar="COMMAND")
     ways.add_parser("list", help="show all settings")
     ways.add_parser("path", help="show the path of the settings file")
+    ways.add_parser("schema", help="print the JSON Schema of config.toml, for editors")
     get = ways.add_parser("get", help="show one setting")
     put = ways.add_parser("set", help="change one setting")
     unset = ways.add_parser("unset", help="reset one setting to its default")
@@ -36,6 +37,11 @@ def execute(context: Context) -> Outcome:
     from d8_installer.ops import config
 
     typed = context.arguments
+    if typed.way == "schema":
+        from d8_installer.cli.text.schemas import schema_outcome
+        from d8_installer.model.json_schema import config_schema
+
+        return schema_outcome(config_schema())
     with context.session() as session:
         if typed.way in {"set", "unset"}:
             result = config.change(session, typed.key, typed.value if typed.way == "set" else None)

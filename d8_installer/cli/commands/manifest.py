@@ -1,4 +1,4 @@
-"""``manifest init NAME[SPEC]…`` and ``manifest check [FILE]``"""
+"""``manifest init NAME[SPEC]…``, ``manifest check [FILE]`` and ``manifest schema``"""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ways = parser.add_subparsers(dest="way", metavar="COMMAND", required=True)
     init = ways.add_parser("init", help="create a manifest")
     check = ways.add_parser("check", help="check that a manifest can be read")
-    for way in (init, check):
+    schema = ways.add_parser("schema", help="print the JSON Schema of d8.toml, for editors")
+    for way in (init, check, schema):
         add_globals(way, repeated=True)
     init.add_argument(
         "requirements",
@@ -39,11 +40,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(context: Context) -> Outcome:
-    """Create or check a manifest."""
+    """Create or check a manifest, or print its schema."""
     from d8_installer.cli.text.plugins import manifest_lines
     from d8_installer.ops import manifest
 
     typed = context.arguments
+    if typed.way == "schema":
+        from d8_installer.cli.text.schemas import schema_outcome
+        from d8_installer.model.json_schema import manifest_schema
+
+        return schema_outcome(manifest_schema())
     with context.session() as session:
         if typed.way == "init":
             result = manifest.init(session, typed.requirements, typed.file)
