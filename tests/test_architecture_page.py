@@ -76,8 +76,17 @@ def differences(what: str, page: Iterable[str], code: Iterable[str]) -> list[str
 
 # -- the checks ----------------------------------------------------------------------------------------------
 
-OF_A_HOME = {"d8.toml", "config.toml", "tags.json", "stamp.json", "layout.json", "generation.json", "bin/", "req/"}
-OF_A_HOME |= {"incoming/", "arriving/", "runs/"}
+OF_A_HOME = {
+    "d8.toml",
+    "config.toml",
+    "tags.json",
+    "stamp.json",
+    "layout.json",
+    "generation.json",
+    "logins.json",
+    "bin/",
+}
+OF_A_HOME |= {"req/", "incoming/", "arriving/", "runs/"}
 """Names of files that a home or a project has, outside the chapter that lists them."""
 
 

@@ -161,6 +161,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_endpoint(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ENDPOINT, another spelling of ``--endpoint``, with *text* as its help."""
+    parser.add_argument("endpoint", nargs="?", metavar="ENDPOINT", default=_KEPT, help=text)
+
+
 def add_use_major(parser: argparse.ArgumentParser) -> None:
     """Add ``--use-major``."""
     parser.add_argument(

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 PROGRAM = "d8-installer"
 PHRASES = {
     "freeze": "export --format requirements",
-    "login": "config set token_file FILE",
     "outdated": "list --outdated",
     "reinstall": "verify --fix",
     "repair": "verify --fix",

@@ -253,6 +253,28 @@ VERBS: Mapping[str, Verb] = {
             other_words="settings",
         ),
         Verb(
+            "login",
+            "keep a token for an endpoint, after the endpoint has accepted it",
+            "dry-run",
+            group="set up",
+            examples=(
+                "d8-installer login",
+                "d8-installer login https://registry-packages-proxy.example.com --token-file token",
+            ),
+            other_words="auth signin sign-in",
+        ),
+        Verb(
+            "logout",
+            "remove the token that login keeps for an endpoint",
+            "dry-run",
+            group="set up",
+            examples=(
+                "d8-installer logout",
+                "d8-installer logout --all",
+            ),
+            other_words="signout sign-out",
+        ),
+        Verb(
             "plugins",
             "list plugins, and enable or disable their code",
             group="set up",

@@ -139,27 +139,30 @@ def _absolute_path(path: str, directory: str) -> str:
 
 def change_to(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
     """Set *key* to what *value* returns for the current settings. No other process changes them meanwhile."""
-    with _locked(session):
+    with changing(session, session.scope.config_file, for_all=session.scope.is_global):
         return _changed(session, key, value)
 
 
 @contextlib.contextmanager
-def _locked(session: Session) -> Iterator[None]:
-    """Hold the lock of the settings. Its file exists only while it is held, since there may be no home beside it."""
-    session.profiles.refuse_foreign(session.scope.config_file)
-    with status.readable_by_all(wanted=session.scope.is_global):
-        if session.scope.is_global:
+def changing(session: Session, file: str, *, for_all: bool = False) -> Iterator[None]:
+    """Hold the lock of the settings while *file*, which lies beside them, is changed; *for_all*: everybody reads it.
+
+    The lock's file exists only while it is held, since there may be no home beside it.
+    """
+    session.profiles.refuse_foreign(file)
+    with status.readable_by_all(wanted=for_all):
+        if for_all:
             session.profiles.prepare_home()
         else:
             note_directories(session)
-        mutex = f"{session.scope.config_file}.mutex"
+        mutex = os.path.join(os.path.dirname(file), "config.toml.mutex")
         with contextlib.ExitStack() as held:
             if not REMOVED_WHILE_HELD:
                 held.callback(_remove_unused, mutex)
             held.enter_context(fs.exclusive(mutex, session.profiles.wait_policy.for_moments()))
             if REMOVED_WHILE_HELD:
                 held.callback(_remove_unused, mutex)
-            fs.sweep(*os.path.split(session.scope.config_file))
+            fs.sweep(*os.path.split(file))
             yield
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, TryAgainError
+from d8_installer.errors import ConfigError, DiskError, DocumentError, TryAgainError
 from d8_installer.model.value import Struct
 from d8_installer.ops.shell import registry_path
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from d8_installer.pipeline.session import Session
 
-_SETTINGS = ("config.toml", "d8.toml", "config.toml.mutex")
+_SETTINGS = ("config.toml", "d8.toml", "logins.json", "config.toml.mutex")
 
 
 class Kept(Struct, frozen=True):
@@ -131,6 +131,8 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
         return Removal(plan, to_remove(running()), dry_run=True)
     for path in (*plan.directories, *plan.removed, *plan.changed):
         session.profiles.refuse_foreign(path)
+    if session.scope.logins_file in plan.files:
+        _leave_keyring(session)
     with _all_locks(session, has_home=session.scope.home.root in plan.directories) as locks:
         plan = plan_removal(session)  # now no other command can add to it
         layout = ending(session)
@@ -147,6 +149,16 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
         with contextlib.suppress(DiskError):
             fs.remove_if_empty(directory)
     return Removal(plan, to_remove(running()), dry_run=False)
+
+
+def _leave_keyring(session: Session) -> None:
+    """Remove what the system's keyring has for us. A keyring that does not answer stops nothing."""
+    from d8_installer.ops.login import leave_keyring
+
+    try:
+        leave_keyring(session)
+    except (ConfigError, DocumentError, TryAgainError) as error:
+        session.reporter.warn(f"the keyring may still have tokens: {error.message}")
 
 
 def _beside_d8(session: Session) -> list[str]:
@@ -172,7 +184,7 @@ def _in_home(session: Session) -> _Part:
             return _Part()
     ours = inventory.ours(home)
     if session.scope.config_file == home.config:
-        ours = [*_documents(home.root, "config.toml", "config.toml.mutex"), *ours]
+        ours = [*_documents(home.root, "config.toml", "logins.json", "config.toml.mutex"), *ours]
     if not os.path.isfile(home.schema):  # the home was never finished, so the manifest is the person's
         ours = [path for path in ours if path != home.config_manifest]
     kept = _kept(home.root, [path for path in inventory.foreign(home) if path not in ours])
@@ -193,7 +205,7 @@ def _in_config(session: Session) -> _Part:
     foreign = [path for name in fs.list_directory(config) if (path := os.path.join(config, name)) not in ours]
     made = home_state.load_made(session.scope.home)
     shared = [path for path in shared_directories(session.scope.environ) if path in made]
-    reported = tuple(path for path in ours if path.endswith(".toml"))
+    reported = tuple(path for path in ours if path.endswith((".toml", ".json")))
     return _Part(files=tuple(ours), directories=(config, *shared), kept=_kept(config, foreign), reported=reported)
 
 

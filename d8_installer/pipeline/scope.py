@@ -16,6 +16,7 @@ from d8_installer.model.value import Struct, field, replace, repr_without
 from d8_installer.pipeline.profile_choice import ProfileChoice
 from d8_installer.pipeline.timeouts import network_timeout
 from d8_installer.store import documents
+from d8_installer.store.paths import logins_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,6 +114,11 @@ class Scope(Struct, frozen=True, kw_only=True, dict=True):
     def config_file(self) -> str:
         """The path of ``config.toml``."""
         return self.choice.find_config(self.home)
+
+    @cached_property
+    def logins_file(self) -> str:
+        """The path of the person's logins. They are the person's with ``--global`` too, as a kubeconfig is."""
+        return logins_file(self.home, self.choice.chosen_home, self.environ)
 
     @cached_property
     def config(self) -> Config:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.value import Struct, replace
@@ -102,15 +102,37 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         return FallbackSource([Candidate(url, self.open_source) for url in self.endpoints], say, self.reporter.warn)
 
     def open_source(self, url: str, access: Access | None = None) -> Source:
-        """Open the source at *url*; only the endpoint gets the token."""
+        """Open the source at *url*. Only the endpoint gets the token; another one gets what was kept for it alone."""
         from d8_installer.plugin.schemes import open_source
 
         access = access or self.access
-        access = self._for_endpoint(access) if url == self.endpoint else access.without_identity()
+        access = self._for_endpoint(access) if url == self.endpoint else self._for_other(url, access)
         return self.closing.enter_context(contextlib.closing(open_source(url, access, self._offering(url))))
 
     def _for_endpoint(self, access: Access) -> Access:
         return access if self.search is None else self.search.access_to(self.search.chosen.endpoint, access)
+
+    def _for_other(self, url: str, access: Access) -> Access:
+        """Return *access* with the login that is kept for this address, in place of who we are to the endpoint."""
+        from d8_installer.pipeline.credentials import Renewing
+        from d8_installer.pipeline.login_access import PLACE
+
+        kept = Renewing(lambda _refused: self._login_at(url, None), lambda: self.scope.clock().timestamp())
+        bare = access.without_identity()
+        return replace(bare, identity=kept.current, renewed=kept.renewed, token_from=lambda: kept.current() and PLACE)
+
+    def _login_at(self, url: str, cluster: str | None) -> Identity | None:
+        from d8_installer.pipeline.login_access import kept_login
+
+        return kept_login(self.scope, url, cluster, self.reporter.warn)
+
+    @property
+    def trusted_by(self) -> str | None:
+        """The key of the cluster whose CA vouches for the endpoint; None if no cluster's does."""
+        return None if self.search is None else self._vouching(self.search.chosen)
+
+    def _vouching(self, chosen: ChosenEndpoint) -> str | None:
+        return None if chosen.endpoint.ca is None else self.cluster.key
 
     def _open_found(
         self, search: EndpointSearch, chosen: ChosenEndpoint, wait: Callable[[float], object] | None
@@ -118,7 +140,11 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         """Open the source at an endpoint that the cluster names; it gets the identity of the same cluster."""
         from d8_installer.plugin.schemes import open_source
 
-        access = replace(search.access_to(chosen.endpoint, self.access), wait=wait)
+        access = self.access
+        if chosen is not search.chosen:  # what was kept for the first address is not for this one
+            identity = self._identity_at(lambda: chosen.url, lambda: self._vouching(chosen))
+            access = replace(access, **_as(identity))
+        access = replace(search.access_to(chosen.endpoint, access), wait=wait)
         return self.closing.enter_context(contextlib.closing(open_source(chosen.url, access, {})))
 
     def open_destination(self, url: str) -> Destination:
@@ -138,22 +164,27 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def identity(self) -> EndpointIdentity:
         """Who the person is to the endpoint; credentials are asked at the first request that needs it."""
+        return self._identity_at(lambda: self.endpoint, lambda: self.trusted_by)
+
+    def _identity_at(self, url: Callable[[], str], cluster: Callable[[], str | None]) -> EndpointIdentity:
         from d8_installer.pipeline.credentials import EndpointIdentity
 
         return EndpointIdentity(
             lambda: self.plugins.hooks,
-            self._credential_request,
+            lambda refused: self._credential_request(refused, url(), cluster),
             now=lambda: self.scope.clock().timestamp(),
             secrets=self.scope.secrets,
             tell=self.reporter.detail,
         )
 
-    def _credential_request(self, refused: Identity | None) -> CredentialRequest:
+    def _credential_request(
+        self, refused: Identity | None, url: str, cluster: Callable[[], str | None]
+    ) -> CredentialRequest:
         from d8_installer.plugin.records import CredentialRequest
 
         options = self.scope.options
         return CredentialRequest(
-            endpoint=self.endpoint,
+            endpoint=url,
             env=self.scope.environ,
             token_file=options.token_file,
             kubeconfig=options.kubeconfig,
@@ -162,6 +193,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             refused=refused,
             cluster_identity=lambda: self.cluster.identity(refused),
             is_discovered=not self.named,
+            kept_login=lambda: self._login_at(url, cluster()),
         )
 
     @property
@@ -183,10 +215,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             (config.client_cert, config.client_key),
         )
         return Access(
-            token=self.identity.token,
-            identity=self.identity.current,
-            renewed=self.identity.renewed,
-            token_from=lambda: self.identity.origin,
+            **_as(self.identity),
             ca_file=options.ca_file or environ.get("D8_RPP_CA_FILE") or config.ca_file,
             client_cert=certificate,
             client_key=key,
@@ -199,3 +228,13 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             secrets=self.scope.secrets,
             trace=self.reporter.detail,
         )
+
+
+def _as(identity: EndpointIdentity) -> dict[str, Any]:
+    """Return the fields of an Access that say who we are."""
+    return {
+        "token": identity.token,
+        "identity": identity.current,
+        "renewed": identity.renewed,
+        "token_from": lambda: identity.origin,
+    }

@@ -132,8 +132,8 @@ def d8_credentials() -> list[Credential]:
 
     When: at the first request to the endpoint; never for another address. The place that answered is asked again when
     its identity has expired, and once when the endpoint refuses it with 401.
-    Order: by the records' ``order``, then by name: first ``--token-file``, D8_RPP_TOKEN and the setting ``token_file``,
-    then plugins, then the kubeconfig. The first answer counts.
+    Order: by the records' ``order``, then by name: first ``--token-file`` and D8_RPP_TOKEN, then plugins, the setting
+    ``token_file``, what ``login`` keeps, and the kubeconfig. The first answer counts.
     Returns: one record for each place that may have an identity.
     Raises: ``token`` may raise any D8Error. Of any other exception only the class is shown, since its text might
     contain the token.

@@ -136,6 +136,7 @@ class CredentialRequest(Struct, frozen=True, kw_only=True):
     ``refused`` is the identity that the endpoint refused with 401, or that has expired: it needs another one.
     ``cluster_identity`` returns who the kubeconfig's user is, or None; files are read and an exec plugin runs once in a
     command. With ``is_discovered``, that cluster named the endpoint, so that secrets for other places are not for it.
+    ``kept_login`` returns the token that the person keeps for the endpoint with ``login``, or None.
     """
 
     endpoint: str
@@ -147,9 +148,10 @@ class CredentialRequest(Struct, frozen=True, kw_only=True):
     refused: Identity | None = None
     cluster_identity: Callable[[], Identity | None] = lambda: None
     is_discovered: bool = False
+    kept_login: Callable[[], Identity | None] = lambda: None
 
     def __repr__(self) -> str:
-        return repr_without(self, "env", "cluster_identity")
+        return repr_without(self, "env", "cluster_identity", "kept_login")
 
 
 class Credential(Struct, frozen=True):
@@ -157,8 +159,8 @@ class Credential(Struct, frozen=True):
 
     ``token`` returns an Identity, or text: a bearer token; or None if the next place is to be asked. Places are asked
     by ``order`` and then by name. The one that answers is asked again if the endpoint refuses its identity with 401, or
-    once the identity has expired. The order of ours is -102 (``--token-file``), -101 (D8_RPP_TOKEN), -100 (the setting
-    ``token_file``) and 100 (the kubeconfig). What it returns is never shown.
+    once the identity has expired. The order of ours is -102 (``--token-file``), -101 (D8_RPP_TOKEN), 50 (the setting
+    ``token_file``), 60 (the kept login) and 100 (the kubeconfig). What it returns is never shown.
     """
 
     name: str

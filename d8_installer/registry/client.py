@@ -82,7 +82,7 @@ class ClientOptions(Struct, frozen=True, kw_only=True):
 
     ``env`` holds HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, if they are to be used. ``wait`` sleeps between
     tries, and may raise to end them. Every secret that is sent is added to ``secrets``. ``trace`` is called with a line
-    for each request: method, address, status and time, and no secret.
+    for each request: method, address, status, time, and where the token is from; it holds no secret.
 
     With ``roots``, which is PEM text, only these certificates and those of ``ca_file`` are trusted. ``server_name`` is
     the name that a server's certificate must be for, in place of the host. ``forward_proxy`` is a URL that counts
@@ -243,7 +243,7 @@ class Client:
                     call.method, call.url, headers=headers, content=call.content, extensions=named
                 )
                 send = lambda: send_once(http, request, origin, proxy, self.secrets)  # noqa: E731 - as short as it is
-                return self._traced(f"{call.method} {shown(call.url)}", send)
+                return self._traced(f"{call.method} {shown(call.url)}", _as_whom(identity, headers), send)
 
         return self._persist(once, repeatable=_is_repeatable(call.content))
 
@@ -310,17 +310,22 @@ class Client:
             )
         return origin
 
-    def _traced(self, call: str, send: Callable[[], httpx2.Response]) -> httpx2.Response:
-        """Send one request and report it to ``trace``; the time ends with the head of the answer."""
+    def tell(self, text: str) -> None:
+        """Report *text*, which holds no secret, to ``trace``."""
+        if self._options.trace is not None:
+            self._options.trace(text)
+
+    def _traced(self, call: str, whom: str, send: Callable[[], httpx2.Response]) -> httpx2.Response:
+        """Send one request and report it to ``trace``, with *whom* it was sent as. The time ends with the head."""
         if self._options.trace is None:
             return send()
         begun = time.monotonic()
         try:
             raw = send()
         except FailedTryError as failed:
-            self._options.trace(f"{call}: {failed.error.message} ({time.monotonic() - begun:.2f} s)")
+            self.tell(f"{call}: {failed.error.message} ({time.monotonic() - begun:.2f} s{whom})")
             raise
-        self._options.trace(f"{call}: {raw.status_code} ({time.monotonic() - begun:.2f} s)")
+        self.tell(f"{call}: {raw.status_code} ({time.monotonic() - begun:.2f} s{whom})")
         return raw
 
     def _persist(self, once: Callable[[], httpx2.Response], *, repeatable: bool) -> httpx2.Response:
@@ -346,6 +351,13 @@ class Client:
             if route not in self._routes:
                 self._routes[route] = _connections(self._options, route, self._head)
             return self._routes[route]
+
+
+def _as_whom(identity: Identity | None, headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """Say for ``trace`` who a request is sent as, without any secret."""
+    if identity is not None:
+        return f", {identity.kind} from {identity.place}" if identity.place else f", with a {identity.kind}"
+    return ", with credentials" if any(name.lower() == b"authorization" for name, _ in headers) else ""
 
 
 def _is_repeatable(content: Content) -> bool:

@@ -123,8 +123,8 @@ def _snippet(body: bytes) -> str:
 # --- 401, 403 and 404, with what the source knows -------------------------------------------------------------
 
 _GIVE = (
-    "log in to the cluster with kubectl, or give a token with --token-file FILE; for an endpoint that you name, "
-    "D8_RPP_TOKEN and `d8-installer config set token_file FILE` give one too"
+    "type `d8-installer login`, which asks for a token and keeps it, or log in to the cluster with kubectl; "
+    "--token-file FILE gives a token to one command"
 )
 RENEW_EXPIRED = "log in to the cluster again, or give a new token, then type the same command again"
 """The hint of a token that says itself that it has expired."""

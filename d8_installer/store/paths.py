@@ -343,6 +343,11 @@ def settings_file(home: Home, chosen: str | None, environ: Mapping[str, str]) ->
         return home.config
 
 
+def logins_file(home: Home, chosen: str | None, environ: Mapping[str, str]) -> str:
+    """Return the path of a person's kept logins, beside their settings."""
+    return os.path.join(os.path.dirname(settings_file(home, chosen, environ)), "logins.json")
+
+
 def xdg_directory(environ: Mapping[str, str], variable: str, *below_home: str) -> str:
     """Return a base directory. By the XDG base directory specification a relative value counts as unset."""
     chosen = environ.get(variable, "")

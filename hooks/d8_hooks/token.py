@@ -1,4 +1,4 @@
-"""The endpoint's bearer token from ``--token-file``, D8_RPP_TOKEN or the setting ``token_file``."""
+"""The endpoint's bearer token from ``--token-file``, D8_RPP_TOKEN, the setting ``token_file`` or a kept login."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _LIMIT = 1 << 16
 
 @hookimpl
 def d8_credentials() -> list[Credential]:
-    """Offer the typed, exported and configured token; these are asked before any plugin."""
+    """Offer the typed and exported token before those of plugins, the configured and kept one after them."""
     return [
         Credential("--token-file", token=_typed, order=-102),
         Credential("D8_RPP_TOKEN", token=_exported, order=-101),
-        Credential("the setting token_file", token=_configured, order=-100),
+        Credential("the setting token_file", token=_configured, order=50),
+        Credential("your login", token=lambda request: request.kept_login(), order=60),
     ]
 
 

@@ -109,7 +109,7 @@ def test_verbose_shows_each_request_with_status_and_time(person: Asker) -> None:
     shown = [line for line in done.err.splitlines() if line.startswith("GET ")]
     assert len(shown) == len(person.server.seen())
     assert all(line.startswith(f"GET {person.server.url}/v1/images/deckhouse-cli/plugins/ruff/") for line in shown)
-    assert all(line.endswith(" s)") and ": 200 (" in line for line in shown)
+    assert all(line.endswith(" s, token from D8_RPP_TOKEN)") and ": 200 (" in line for line in shown)
     assert "GET " not in person.run("install", "vault").err
 
 
@@ -144,6 +144,6 @@ def test_a_missing_token_and_a_refused_one_are_told_apart(person: Asker) -> None
 
 def test_the_hint_for_a_missing_token_can_be_followed(person: Asker) -> None:
     person.server.on("tags", status(401))
-    assert "d8-installer config set token_file FILE" in person.run("versions", "ruff").err
+    assert "type `d8-installer login`" in person.run("versions", "ruff").err
     assert person.run("config", "set", "token_file", str(person.home.parent / "token")).code == 0
     assert "refuses the token from the setting token_file" in person.run("versions", "ruff").err

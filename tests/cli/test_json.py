@@ -127,6 +127,7 @@ def test_a_day_of_a_program(person: Publisher) -> None:
     assert person.envelope("sync", "--layout", "none")["data"]["laid_out"]["removed"] == ["stronghold"]
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.envelope("config", *words)["data"]["file"].endswith("config.toml")
+    assert person.envelope("logout", "--all")["data"]["changed"] is False
     assert person.envelope("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
     assert {one["check"] for one in person.envelope("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
     assert person.envelope("ensurepath")["data"]["files"]
@@ -210,6 +211,8 @@ FAILURES: dict[str, tuple[tuple[str, ...], int]] = {
     "sync": (("sync", "--frozen"), 65),
     "import": (("import", "d8"), 69),
     "config": (("config", "get", "nonsense"), 2),
+    "login": (("login", "nonsense"), 2),
+    "logout": (("logout", "nonsense"), 2),
     "plugins": (("plugins", "enable", "nothing"), 2),
     "doctor": (("doctor", "--project"), 2),
     "ensurepath": (("ensurepath", "--home", "/dev/null/x"), 73),
