@@ -73,7 +73,8 @@ def test_a_page_that_is_true(tmp_path: Path) -> None:
         ("<!-- not typed: it would end the test -->", ""),
     ],
 )
-def test_a_page_that_is_not(tmp_path: Path, shown: str, printed: str) -> None:
+def test_a_page_that_is_not(tmp_path: Path, shown: str, printed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("D8_WRITE_PAGES", raising=False)
     assert shown in GOOD
     with pytest.raises(AssertionError):
         typed(tmp_path, GOOD.replace(shown, printed))

@@ -9,7 +9,8 @@ What counts in a page, from its first line to its last:
 - ``<!-- not typed: REASON -->`` directly above a block leaves it out.
 
 A command ends with 0, unless the page shows a line that begins with ``error``, or ``$ echo $?`` comes next.
-``D8_WRITE_PAGES=1`` writes what the commands print now into the page, before the comparison.
+``D8_WRITE_PAGES=1`` writes what the commands print now into the page where that differs, before the comparison;
+``D8_WRITE_PAGES=all`` writes all of it, sizes and times too.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ class Reader:
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+    """Where they begin, if not in HOME."""
 
     def types(self, steps: Sequence[Step]) -> list[Printed]:
         """Type *steps* into one bash, in HOME; return what each printed."""
@@ -102,7 +105,7 @@ class Reader:
             bash = subprocess.Popen(
                 ["bash", "--noprofile", "--norc", script],
                 env=env,
-                cwd=self.home,
+                cwd=self.directory or self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -122,6 +125,7 @@ class Reader:
     def _seen(self, text: str) -> str:
         for name, here in self.names.items():
             text = text.replace(here, name)
+        text = re.sub(r"\x1b\[[0-9;]*m", "", text)
         return text.replace(str(self.home), "~")
 
 
@@ -129,14 +133,14 @@ def check(page: Path, reader: Reader) -> None:
     """Type the whole page, and compare what is printed with what the page shows."""
     steps = steps_of(page.read_text())
     said = reader.types(steps)
-    if os.environ.get("D8_WRITE_PAGES"):
-        page.write_text(_rewritten(page.read_text(), steps, said))
-        steps = steps_of(page.read_text())
-    following = [*steps[1:], Step("")]
-    for step, printed, after in zip(steps, said, following, strict=True):
+    for step, printed, after in zip(steps, said, [*steps[1:], Step("")], strict=True):
         may_fail = step.fails or after.typed == "echo $?"
         assert (printed.code == 0) or may_fail, f"$ {step.typed}\nexit {printed.code}\n{printed.text}"
         assert not (step.fails and printed.code == 0), f"$ {step.typed}\nthe page shows an error\n{printed.text}"
+    if os.environ.get("D8_WRITE_PAGES"):
+        page.write_text(_rewritten(page.read_text(), steps, said))
+        steps = steps_of(page.read_text())
+    for step, printed in zip(steps, said, strict=True):
         assert step.first is None or _fits(step, printed), _difference(page, step, printed)
 
 
@@ -226,6 +230,7 @@ def _rewritten(text: str, steps: Sequence[Step], said: Sequence[Printed]) -> str
     """Return the page with what the commands print now, where that is not what it shows."""
     lines = text.splitlines()
     for step, printed in reversed(list(zip(steps, said, strict=True))):
-        if step.first is not None and ANY not in step.shown and not _fits(step, printed):
+        is_new = os.environ["D8_WRITE_PAGES"] == "all" or not _fits(step, printed)
+        if step.first is not None and ANY not in step.shown and is_new:
             lines[step.first : step.first + len(step.shown)] = printed.text.strip("\n").splitlines()
     return "\n".join(lines) + "\n"

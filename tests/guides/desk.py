@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ class Desk(Person):
     def publish_program(self, name: str, *versions: str, to: Path | None = None) -> None:
         """Publish versions of an image; the program prints its name and version, whatever it is asked."""
         for version in versions:
-            build = f'#!/bin/sh\necho "{name} {version}"\n'.encode()
+            ballast = random.Random(version).randbytes(400_000).hex()  # noqa: S311 - so that it has the size of a program
+            build = f'#!/bin/sh\necho "{name} {version}"\nexit\n{ballast}\n'.encode()
             builds: dict[str, Build] = dict.fromkeys((*PLATFORMS, host_platform()), build)
             add_image(str(to or self.images), name, f"v{version}", builds)
 
@@ -46,4 +48,5 @@ class Desk(Person):
     def types(self, page: str, **variables: str) -> None:
         """Type the commands of a guide; they must print what it shows."""
         path = f"{self.bin}:{environment(str(self.home))['PATH']}"
-        check(GUIDES / f"{page}.md", Reader(self.home, self.variables | {"PATH": path} | variables, self.names))
+        reader = Reader(self.home, self.variables | {"PATH": path} | variables, self.names, self.cwd)
+        check(GUIDES / f"{page}.md", reader)
