@@ -23,7 +23,7 @@ _FIRST_STEPS = ("d8-installer install stronghold", "d8-installer list")
 _FEW = 2
 """The examples that ``-h`` shows."""
 _IS_VERSION = "unrecognized arguments: --version"
-_OPTION_OF_D8 = "a version is joined with ==, such as stronghold==1.4.2"
+_OPTION_OF_D8 = "a version is joined with @, such as stronghold@1.4.2"
 """What ``d8 dist plugins install NAME --version V`` is here."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.verb import SharedOption
 
-REQUIREMENT = f"an image, such as {quoted('stronghold>=1.4,<2')}"
+REQUIREMENT = f"an image, such as stronghold, stronghold@1.4 or {quoted('stronghold>=1.4,<2')}"
 """The help of a requirement."""
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _KEPT = argparse.SUPPRESS
@@ -110,7 +110,9 @@ def add_shared(parser: argparse.ArgumentParser, options: tuple[SharedOption, ...
 
 def _add_platform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--platform", metavar="OS-ARCH", help="install for this platform (default: that of this machine)"
+        "--platform",
+        metavar="OS-ARCH",
+        help="install for this platform, such as linux-arm64 or linux/arm64 (default: that of this machine)",
     )
 
 

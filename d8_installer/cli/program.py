@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from d8_installer.errors import D8Error
 
 
-def verbatim(typed: argparse.Namespace) -> list[str]:
-    """Return what was typed after NAME, with the leading ``--`` that argparse removes."""
+def arguments_of(typed: argparse.Namespace) -> list[str]:
+    """Return what was typed after NAME, but for a ``--`` that follows it, as ``fast.argv`` reads it.
+
+    argparse takes that ``--`` away itself, unless one stands before NAME.
+    """
     from d8_installer.cli.options import name_argument
 
     after: list[str] = typed.program_arguments
     before = typed.rest[: len(typed.rest) - len(after)]
-    taken = len(before) > 1 and before[-1] == "--" and name_argument(before[-2]) == typed.name
-    return ["--", *after] if taken else after
+    is_taken = len(before) > 1 and before[-1] == "--" and name_argument(before[-2]) == typed.name
+    return after[1:] if after[:1] == ["--"] and not is_taken else after
 
 
 def hand_over(path: str, arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -82,7 +82,7 @@ def read_run(typed: Sequence[str]) -> TypedRun | None:
     name = _take_options(words, found, _OF_RUN)
     if name is None or name[:1] in {"-", ""} or found["verbose"]:
         return None
-    return TypedRun(found, name, words)
+    return TypedRun(found, name, words[1:] if words[:1] == ["--"] else words)
 
 
 def _text(value: object) -> str | None:

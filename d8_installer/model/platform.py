@@ -104,11 +104,23 @@ class Platform(Struct, frozen=True, order=True):
 
 
 def typed_platform(text: str, *, known: bool = False) -> Platform:
-    """Return the platform that a person typed; a bad one is a UsageError, and so is an unknown one if *known*."""
+    """Return the platform that a person typed; a bad one is a UsageError, and so is an unknown one if *known*.
+
+    Docker's spelling ``linux/arm64`` counts, also with a variant such as ``/v8``, which no build is distinguished by.
+    """
+    value = _docker_spelling(text) or text
     try:
-        return known_platform(text) if known else wanted_platform(text)
+        return known_platform(value) if known else wanted_platform(value)
     except DocumentError as error:
         raise UsageError(error.problem, hint=error.hint) from error
+
+
+def _docker_spelling(text: str) -> str | None:
+    """Return the platform of ``<os>/<arch>[/<variant>]``, or None for anything else."""
+    words = text.split("/")
+    if len(words) not in (2, 3) or not all(map(_is_word, words)):
+        return None
+    return f"{words[0]}-{words[1]}" if len(words) == 2 or words[2][0] == "v" else None
 
 
 def wanted_platform(value: object) -> Platform:

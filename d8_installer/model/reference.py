@@ -179,19 +179,60 @@ def parse_member(text: object) -> str:
     return "/".join(parts) if len(parts) > 1 else f"/{parts[0]}"
 
 
-def split_requirement(text: str) -> tuple[ImageName, str]:
-    """Split ``NAME[SPEC]`` at the first character outside the name grammar.
+class TypedImage(Struct, frozen=True):
+    """An image as a person typed it: its name, and the range or "".
 
-    Return the name and the specifier's text, which may be empty. A bad name is a UsageError, and so is the spelling of
-    other tools (``NAME@1.2``, ``NAME:v1.2``); its hint has the same in our spelling.
+    ``is_newest``: the newest version of the range is meant, although an older one may be locked. That is so for
+    ``NAME@latest``, and for a part of a version, as in ``NAME@1.4``.
+    """
+
+    name: ImageName
+    specifier: str
+    is_newest: bool = False
+
+
+def typed_image(text: str) -> TypedImage:
+    """Read ``NAME[SPEC]`` or ``NAME@V``, split at the first character outside the name grammar.
+
+    ``NAME@V`` is ``NAME==V``; a part of a version is ``==V.*``, another tag ``===V``, and ``latest`` is ``*``. A bad
+    name is a UsageError, and so is ``NAME:V``, whose hint has the same in our spelling.
     """
     match = _requirement().fullmatch(text.strip().removeprefix(PLUGIN_ROOT))
     if match is None or len(match[1]) > _NAME_LENGTH:
         raise UsageError(f"{text[:100]!r} is not a requirement", hint=_requirement_hint(text))
     name, spec = match[1], match[2].strip()
-    if spec[:1] in {"@", ":"}:
+    if spec[:1] == ":":
         raise UsageError(f"{text[:100]!r} is not a requirement", hint=_joined_hint(name, spec[1:].strip()))
-    return ImageName(name), spec
+    if spec[:1] == "@":
+        return _at(name, spec[1:].strip())
+    return TypedImage(ImageName(name), spec)
+
+
+def split_requirement(text: str) -> tuple[ImageName, str]:
+    """Return the name and the range, which may be "", of what ``typed_image`` reads."""
+    typed = typed_image(text)
+    return typed.name, typed.specifier
+
+
+def part_of_version(text: str) -> str | None:
+    """Return the numbers of a part of a version (``1``, ``v1.4``, ``1.4.x``), without wildcards, or None."""
+    found = re.fullmatch(r"(v?[0-9]+(?:\.[0-9]+)?)((?:\.[xX*])*)", text, re.ASCII)
+    return None if found is None or found[0].count(".") > 2 else found[1]
+
+
+def _at(name: str, version: str) -> TypedImage:
+    """Return what ``NAME@V`` means."""
+    if version == "latest":
+        return TypedImage(ImageName(name), "*", is_newest=True)
+    if (part := part_of_version(version)) is not None:
+        return TypedImage(ImageName(name), f"=={part}.*", is_newest=True)
+    if version[:1] and version[0] in "<>=!~^*":
+        return TypedImage(ImageName(name), version)
+    if version.removeprefix("v")[:1].isdecimal():
+        return TypedImage(ImageName(name), f"=={version}")
+    if not is_tag(version):
+        raise UsageError(f"{f'{name}@{version}'[:100]!r} is not a requirement", hint=_joined_hint(name, version))
+    return TypedImage(ImageName(name), f"==={version}")
 
 
 def _requirement_hint(text: str) -> str:
@@ -202,8 +243,8 @@ def _requirement_hint(text: str) -> str:
 
 
 def _joined_hint(name: str, version: str) -> str:
-    if version in {"", "latest"}:
+    if version == "":
         return f"without a range the newest stable version is taken: type {name}"
     if not is_tag(version):
         return f"write a name and a range, such as {quoted(f'{name}>=1.4,<2')}"
-    return f"a version is joined with ==: type {quoted(f'{name}=={version}')}"
+    return f"a version is joined with @: type {quoted(f'{name}@{version}')}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import UsageError
-from d8_installer.model.reference import split_requirement
-from d8_installer.model.requirement import Request
+from d8_installer.errors import TryAgainError, UnreachableError, UsageError
+from d8_installer.model.reference import typed_image
+from d8_installer.model.requirement import ANY_VERSION, Request
 from d8_installer.model.value import Struct, replace
+from d8_installer.model.version import Specifier
+from d8_installer.ops.images.published import newest_allowed
+from d8_installer.pipeline.driver import usable_tags
 from d8_installer.pipeline.gate import pass_gate, refuse_without_plugins
 from d8_installer.pipeline.image_runs import image_program, installed_program
 from d8_installer.store.generation_place import place_of_wrapper
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.generation import Generation
     from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.reference import TypedImage
     from d8_installer.pipeline.gate import PlacedProgram
     from d8_installer.pipeline.session import Session
 
@@ -67,13 +71,26 @@ def _fetched(session: Session, text: str, arguments: Sequence[str], around: Lock
     """Return the program of an image, fetched if need be, but not if a plugin that it needs is missing."""
     if session.platform != session.plugins.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
-    name, spec = split_requirement(text)
-    request = Request.of(name, spec)
+    typed = typed_image(text)
+    request = _request(session, typed) if typed.is_newest else Request.of(typed.name, typed.specifier)
 
     def admit(image: LockedImage) -> None:
         refuse_without_plugins(session, image, arguments, around)
 
     return image_program(session, request, request.binaries[0][0], "run", admit=admit)
+
+
+def _request(session: Session, typed: TypedImage) -> Request:
+    """Return the request for the newest version in the range as of now; what was fetched for the range is kept else."""
+    is_latest = typed.specifier == ANY_VERSION
+    try:
+        tags = usable_tags(session.source, typed.name.path)
+        newest = newest_allowed(typed.name, tags, Specifier.parse(typed.specifier))
+    except (UnreachableError, TryAgainError):
+        if is_latest:
+            raise
+        return Request.of(typed.name, typed.specifier)
+    return Request.of(typed.name, f"==={newest}")
 
 
 def _lock_of(active: Generation | None) -> Lock:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import D8Error, DocumentError, NotAllowedError, NotFoundError, UsageError
 from d8_installer.model.contract import BUILT_IN
 from d8_installer.model.contract_lookup import misnamed
-from d8_installer.model.reference import ImageName, split_requirement
+from d8_installer.model.reference import ImageName, typed_image
 from d8_installer.model.value import Struct, field
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.did_you_mean import suggest
@@ -116,14 +116,17 @@ class ShownImage(Struct, frozen=True, kw_only=True):
 def show(session: Session, text: str) -> ShownImage:
     """Return the version that *text* means: the locked one if it is in the range, else the newest published one.
 
+    ``NAME@latest`` and ``NAME@1.4`` mean the newest published one.
+
     An image that is neither locked nor published is a NotFoundError.
     """
-    name, spec = split_requirement(text)
+    typed = typed_image(text)
+    name, spec = typed.name, typed.specifier
     specifier = _typed(text, spec)
     workspace = _workspace(session)
     locked = None if workspace is None else workspace.locked.find(name)
     errors: list[D8Error] = []
-    if locked is not None and (not spec or _allows(specifier, locked.version)):
+    if locked is not None and not typed.is_newest and (not spec or _allows(specifier, locked.version)):
         shown = _of_lock(session, locked, errors)
     else:
         shown = _of_source(session, name, specifier)

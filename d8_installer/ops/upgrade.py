@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.reference import image_name
-from d8_installer.model.requirement import OWN_MANIFEST, needing_image
 from d8_installer.model.resolution import Selection
 from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import replace
 from d8_installer.model.version import Version
 from d8_installer.ops.images.editing import Edit, apply_edit, changing, relock_leniently
+from d8_installer.ops.images.held_back import note_held_back
 from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
 from d8_installer.pipeline.absent_requesters import requesters_text
 from d8_installer.pipeline.other_profiles import typed_command
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d8_installer.model.reference import ImageName
-    from d8_installer.model.resolution import HeldBack, Wanted
+    from d8_installer.model.resolution import Wanted
     from d8_installer.pipeline.change import Applied
     from d8_installer.pipeline.profile_access import Workspace
-    from d8_installer.pipeline.relock import Relocked
     from d8_installer.pipeline.session import Session
 
 
@@ -37,7 +36,7 @@ def upgrade(
     includes the images of plugins. If the range of an image is not known here, that is a DocumentError for a named
     image, and a note otherwise.
     """
-    chosen = frozenset(map(image_name, names))
+    chosen = frozenset(map(_named, names))
     if every == bool(chosen):
         raise UsageError("name the images to upgrade, or type --all", hint="such as `d8-installer upgrade stronghold`")
     if every and use_major is not None:
@@ -52,10 +51,18 @@ def upgrade(
         selection = Selection(upgrade=None if every else chosen, use_major=use_major, named=chosen)
         wanted = replace(wanted, selection=selection)
         relocked = relock_leniently(session, wanted, session.checks.choosing(workspace.profile))
-        _note_held_back(session, workspace, wanted, relocked)
+        note_held_back(session, workspace, wanted, relocked)
         reason = "upgrade --all" if every else f"upgrade {' '.join(names)}"
         edit = Edit(manifest_text=workspace.manifest_text, manifest=workspace.manifest, reason=reason, dry_run=dry_run)
         return apply_edit(session, workspace, requesters, wanted, relocked, edit)
+
+
+def _named(text: str) -> ImageName:
+    """Return the image; a typed version belongs to ``install``, which says so."""
+    try:
+        return image_name(text)
+    except UsageError as error:
+        raise error.within(hint=f"{error.hint}, or `d8-installer install {quoted(text)}` for another range") from error
 
 
 def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted, name: ImageName) -> None:
@@ -74,37 +81,3 @@ def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted
         f"{name} {locked} is locked for {requesters}, not installed here, so the range of its versions is not known",
         hint=f"give it a range: type `{install}`, then `{again}`",
     )
-
-
-# -- what is held back (docs/explanation/profiles.md) ---------
-
-
-def _note_held_back(session: Session, workspace: Workspace, wanted: Wanted, relocked: Relocked) -> None:
-    """Note each image that a range keeps from its newest version, and with ``--all`` each without a known range."""
-    for held in relocked.held:
-        session.reporter.note(f"{held.name} stays at {held.tag}: {_reason(session, workspace, held)}")
-    for image in wanted.locked.images if wanted.selection.upgrade is None else ():
-        if image.requests and not requirements_for(wanted, image.name):
-            requesters = requesters_text(locked_requests(wanted, image.name))
-            typed = typed_command(session, workspace.profile, f"upgrade {image.name}")
-            session.reporter.note(
-                f"{image.name} stays at {image.version}: the range of {requesters} is not known here; see `{typed}`"
-            )
-
-
-def _spoken(requester: str) -> str:
-    image = needing_image(requester)
-    return f"the plugin {requester}" if image is None else f"{image}, which needs it"
-
-
-def _reason(session: Session, workspace: Workspace, held: HeldBack) -> str:
-    """Return the range that holds the image back, and what to do: a person can change only their own ranges."""
-    others = [one for one in held.holders if one.requester != OWN_MANIFEST]
-    if others:
-        ranges = " and ".join(f"{one.range} of {_spoken(one.requester)}" for one in others)
-        holder = "the plugin" if needing_image(others[0].requester) is None else needing_image(others[0].requester)
-        return f"{held.newest} is outside {ranges}; a newer version of {holder} may allow it"
-    own = held.holders[0]
-    at_least = f"{held.name}>={held.newest.removeprefix('v')}"
-    typed = typed_command(session, workspace.profile, f"install {quoted(at_least)}")
-    return f"{held.newest} is outside {own.request.version.text} of d8.toml; type `{typed}`"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DocumentError, NotFoundError, UsageError
-from d8_installer.model.reference import is_tag
+from d8_installer.model.reference import image_name, is_tag, part_of_version, typed_image
 from d8_installer.model.requirement import ANY_VERSION, OWN_MANIFEST, Request, Requirement, needing_image
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.shell_words import quoted
@@ -13,6 +14,7 @@ from d8_installer.model.value import replace
 from d8_installer.model.version import Specifier, Version
 from d8_installer.ops.images.editing import apply_with_warnings, changing, raise_if_left_out
 from d8_installer.ops.images.exactly import narrowed, with_requests
+from d8_installer.ops.images.published import newest_allowed
 from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
 from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.driver import usable_tags
@@ -21,16 +23,38 @@ from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
 
 
+def named_version(text: str, version: str | None) -> tuple[ImageName, str]:
+    """Return the image and the version of ``NAME VERSION``, ``NAME@VERSION`` or ``NAME==VERSION``."""
+    if version is not None:
+        return image_name(text), version
+    typed, name = typed_image(text), typed_image(text).name
+    exact = typed.specifier.removeprefix("==").removeprefix("=").removesuffix(".*")
+    if typed.specifier.startswith("==") and is_tag(exact):
+        return name, exact
+    if typed.specifier == ANY_VERSION:
+        raise UsageError(
+            f"use switches {name} within its range, and does not change the range",
+            hint=f"type `d8-installer upgrade {name}`, or without a range `d8-installer install {name}@latest`",
+        )
+    raise UsageError(
+        f"{text[:100]!r} names no version",
+        hint=f"type `d8-installer use {name} VERSION`; see `d8-installer versions {name}`",
+    )
+
+
 def use(session: Session, name: ImageName, version: str, *, dry_run: bool = False) -> Applied:
     """Lock the image to exactly *version*, which its range must allow.
 
-    The version is a tag as spelled, or a SemVer version that one tag spells otherwise (``1.4.2`` for ``v1.4.2``).
+    The version is a tag as spelled, a part of a version (``1.4``), which means the newest one of that line, or a SemVer
+    version that one tag spells otherwise (``1.4.2`` for ``v1.4.2``).
     If no requester here says which versions are allowed, any published version is.
     """
     if not is_tag(version):
@@ -45,7 +69,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         requests |= {r.requester: r.request.hash for r in requirements}
         if not requirements:
             wanted = _with_stand_in(wanted, name)
-        tag = _published(session, name, version)
+        tag = _published(session, name, version, requirements)
         for requirement in requirements:
             _refuse_outside(session, requirement, tag, workspace)
         exactly = replace(narrowed(wanted, name, tag), strictness=LENIENT)
@@ -78,11 +102,18 @@ def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:
     return replace(wanted, requirements=(*wanted.requirements, Requirement(who, request)))
 
 
-def _published(session: Session, name: ImageName, version: str) -> str:
-    """Return the published tag that *version* means."""
+def _published(session: Session, name: ImageName, version: str, requirements: Iterable[Requirement]) -> str:
+    """Return the published tag that *version* means; of a line the newest one, in the ranges if it can be."""
     tags = usable_tags(session.source, name.path)
     if version in tags:
         return version
+    part = part_of_version(version)
+    if part is not None:
+        allowed = [tag for tag in tags if all(requirement.allows(tag) for requirement in requirements)]
+        line = Specifier.parse(f"=={part}.*")
+        with contextlib.suppress(NotFoundError):
+            return newest_allowed(name, allowed, line)
+        return newest_allowed(name, tags, line)
     wanted = Version.try_parse(version)
     same = [v for tag in tags if wanted and (v := Version.try_parse(tag)) and v.compare(wanted) == 0]
     if not same:

@@ -261,7 +261,7 @@ def test_fresh_facts_are_enough(checked: Runner) -> None:
 def test_what_asks_the_program_about_itself_is_not_checked(checked: Runner, words: list[str]) -> None:
     checked.keep_facts()
     assert checked.runs("beta", *words)[2:] == words
-    checked.fails(65, "run", "beta", "--", *words)
+    checked.fails(65, "run", "beta", "--", "--", *words)
     checked.fails(65, "run", "beta")
 
 

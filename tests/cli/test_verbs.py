@@ -341,7 +341,7 @@ def test_run_passes_everything_after_the_name_on_and_keeps_the_token_to_itself(
     tool: Tool, home: Path, layout: str
 ) -> None:
     add_image(layout, "told", "v1.0.0", {host_platform(): b'#!/bin/sh\necho "$@" "${D8_RPP_TOKEN-none}"\n'})
-    assert tool("run", "told", "--", "-x", "--", "y").out == "-- -x -- y none\n"
+    assert tool("run", "told", "--", "-x", "--", "y").out == "-x -- y none\n"
     assert tool("run", "told", "a", "--", "b").out == "a -- b none\n"
     env = {"D8_RPP_ENDPOINT": f"oci-layout:{layout}", "D8_RPP_TOKEN": "secret"}
     assert run("run", "told", home=str(home), env=env).out == "none\n"
@@ -409,7 +409,7 @@ def test_a_lock_edited_by_hand_does_not_place_other_bytes_under_a_version(tool: 
 def test_two_ranges_for_one_image_and_mistyped_words_are_usage_errors(tool: Tool) -> None:
     assert "named twice" in tool("install", "vault>0", "vault<2", expect=2).err
     for words in (
-        ("install", "vault@1"),
+        ("install", "vault:1"),
         ("versions", "Vault"),
         ("lock", "--platform", "bogus"),
         ("publish", "amd64-linux=x", "--image", "a", "--version", "v1.0.0", "--to", "oci-layout:o"),

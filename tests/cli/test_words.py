@@ -14,6 +14,7 @@ from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.platform import Platform, typed_platform, wanted_platform
 from d8_installer.model.reference import image_name, split_requirement
+from d8_installer.model.version import Specifier
 from tests.command import PROGRAM, run
 from tests.images import add_image, executables
 
@@ -46,7 +47,7 @@ def test_the_version_of_an_image_is_no_option() -> None:
     for words in (("install", "ruff", "--version", "v1.0.0"), ("upgrade", "ruff", "--version=v1.0.0")):
         with pytest.raises(UsageError) as refused:
             parse(words)
-        assert refused.value.hint == "a version is joined with ==, such as stronghold==1.4.2"
+        assert refused.value.hint == "a version is joined with @, such as stronghold@1.4.2"
 
 
 @pytest.mark.parametrize("words", [("-V",), ("--version",), ("version",), ("version", "--json"), ("help", "version")])
@@ -121,11 +122,10 @@ def test_from_is_an_option_of_every_command_that_fetches(name: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        ("ruff@0.14.5", "a version is joined with ==: type ruff==0.14.5"),
-        ("ruff@v0.14.5", "a version is joined with ==: type ruff==v0.14.5"),
-        ("ruff:v0.14.5", "a version is joined with ==: type ruff==v0.14.5"),
-        ("ruff@latest", "without a range the newest stable version is taken: type ruff"),
-        ("ruff@^1 || 2", "write a name and a range, such as 'ruff>=1.4,<2'"),
+        ("ruff:v0.14.5", "a version is joined with @: type ruff@v0.14.5"),
+        ("ruff@", "without a range the newest stable version is taken: type ruff"),
+        ("ruff:^1 || 2", "write a name and a range, such as 'ruff>=1.4,<2'"),
+        ("ruff@a/b", "write a name and a range, such as 'ruff>=1.4,<2'"),
         ("Ruff", "names of images are lower-case: type ruff"),
         ("Ruff>=1", "names of images are lower-case: type 'ruff>=1'"),
         ("../x", "write a name and a range, such as 'stronghold>=1.4,<2'"),
@@ -135,6 +135,32 @@ def test_a_requirement_in_another_spelling(typed: str, hint: str) -> None:
     with pytest.raises(UsageError) as refused:
         split_requirement(typed)
     assert refused.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ("ruff@0.14.5", "ruff==0.14.5"),
+        ("ruff@v0.14.5", "ruff==v0.14.5"),
+        ("ruff @ 0.14.5", "ruff==0.14.5"),
+        ("ruff@1.2.3-rc.1", "ruff==1.2.3-rc.1"),
+        ("ruff@1.2-rc.1", "ruff==1.2-rc.1"),
+        ("ruff@1.4", "ruff==1.4.*"),
+        ("ruff@v1.4", "ruff==v1.4.*"),
+        ("ruff@1", "ruff==1.*"),
+        ("ruff@1.4.x", "ruff==1.4.*"),
+        ("ruff@1.X.x", "ruff==1.*"),
+        ("ruff@latest", "ruff*"),
+        ("ruff@*", "ruff*"),
+        ("ruff@^1 || 2", "ruff^1 || 2"),
+        ("ruff@>=1,<2", "ruff>=1,<2"),
+        ("ruff@pr-12", "ruff===pr-12"),
+        ("deckhouse-cli/plugins/ruff@1", "ruff==1.*"),
+    ],
+)
+def test_a_version_after_an_at_sign(typed: str, same: str) -> None:
+    assert split_requirement(typed) == split_requirement(same)
+    Specifier.parse(split_requirement(typed)[1])
 
 
 @pytest.mark.parametrize("typed", ["ruff@0.14.5", "ruff>=1", "ruff:v1"])
@@ -147,17 +173,17 @@ def test_a_name_with_a_version_where_only_a_name_may_stand(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "spelling"),
     [
-        ("linux/amd64", "linux-amd64"),
         ("linux-x86_64", "linux-amd64"),
         ("linux_x86-64", "linux-amd64"),
         ("linux-x64", "linux-amd64"),
         ("x86_64-linux", "linux-amd64"),
         ("Linux-AArch64", "linux-arm64"),
-        ("linux/arm/v7", "linux-arm"),
         ("macos-arm64", "darwin-arm64"),
         ("macOS/x86_64", "darwin-amd64"),
         ("win-amd64", "windows-amd64"),
-        ("freebsd/amd64", "freebsd-amd64"),
+        ("freebsd_amd64", "freebsd-amd64"),
+        ("linux/arm/7", "linux-arm"),
+        ("linux/x86_64", "linux-amd64"),
     ],
 )
 def test_a_platform_in_another_spelling(typed: str, spelling: str) -> None:
@@ -169,6 +195,17 @@ def test_a_platform_in_another_spelling(typed: str, spelling: str) -> None:
         wanted_platform(typed)
     assert malformed.value.hint == f"write {spelling}"
     assert str(typed_platform(spelling, known=True)) == spelling
+
+
+@pytest.mark.parametrize(
+    ("typed", "platform"),
+    [("linux/amd64", "linux-amd64"), ("linux/arm64/v8", "linux-arm64"), ("linux/arm/v7", "linux-arm")],
+)
+def test_a_platform_as_docker_has_it(typed: str, platform: str) -> None:
+    for known in (False, True):
+        assert str(typed_platform(typed, known=known)) == platform
+    with pytest.raises(DocumentError):
+        wanted_platform(typed)  # documents have one spelling
 
 
 @pytest.mark.parametrize("typed", ["nonsense", "x86_64", "linux", "linux-windows-amd64", "linux-amd64-arm64", ""])
@@ -194,12 +231,14 @@ def test_a_platform_that_only_an_image_knows_can_be_asked_for() -> None:
         (("-q",), ("--", "x")),
     ],
 )
-def test_all_that_follows_the_name_is_the_programs(tmp_path: Path, before: Sequence[str], after: Sequence[str]) -> None:
+def test_all_that_follows_the_name_but_one_dash_dash_is_the_programs(
+    tmp_path: Path, before: Sequence[str], after: Sequence[str]
+) -> None:
     add_image(str(tmp_path / "reg"), "hi", "v1.0.0", executables("hi"))
     env = {"D8_RPP_ENDPOINT": f"oci-layout:{tmp_path}/reg"}
     done = run(*before, "run", "hi", *after, home=str(tmp_path), env=env)
     assert done.code == 0, done
-    assert done.out.split()[2:] == list(after)
+    assert done.out.split()[2:] == list(after[1:] if after[0] == "--" else after)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d8_installer.cli.parser import UnknownCommandError, parse
-from d8_installer.cli.program import verbatim
+from d8_installer.cli.program import arguments_of
 from d8_installer.errors import UsageError
 from d8_installer.fast.argv import read_run
 from tests.reaching import reached, reaches
@@ -37,7 +37,7 @@ def test_what_is_read_here_the_parser_reads_in_the_same_way(words: list[str]) ->
     except (UsageError, UnknownCommandError, SystemExit) as error:
         raise AssertionError(words) from error
     assert parsed.command == "run"
-    assert (parsed.name, verbatim(parsed)) == (run.name, run.arguments)
+    assert (parsed.name, arguments_of(parsed)) == (run.name, run.arguments)
     assert (parsed.home, parsed.profile) == (run.home, run.profile)
     assert (parsed.kubeconfig, parsed.context) == (run.kubeconfig, run.context)
 

@@ -1,4 +1,4 @@
-"""``use NAME VERSION``"""
+"""``use NAME VERSION`` or ``use NAME@VERSION``"""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the name and the version."""
-    parser.add_argument("name", type=name_argument, metavar="NAME", help="an image, as in `d8-installer list`")
-    parser.add_argument("version", metavar="VERSION", help="a published version within the range of the image")
+    parser.add_argument(
+        "name", type=name_argument, metavar="NAME[@VERSION]", help="an image, as in `d8-installer list`"
+    )
+    parser.add_argument(
+        "version",
+        metavar="VERSION",
+        nargs="?",
+        help="a published version within the range of the image; 1.4 is the newest version of that line",
+    )
 
 
 def execute(context: Context) -> Outcome:
     """Switch the image to that version."""
-    from d8_installer.model.reference import image_name
-    from d8_installer.ops.use import use
+    from d8_installer.ops.use import named_version, use
 
     typed = context.arguments
+    name, version = named_version(typed.name, typed.version)
     with context.session() as session:
-        return applied(context, session, use(session, image_name(typed.name), typed.version, dry_run=typed.dry_run))
+        return applied(context, session, use(session, name, version, dry_run=typed.dry_run))
