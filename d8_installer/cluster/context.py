@@ -121,9 +121,13 @@ def read_small_file(file: str, what: str, limit: int) -> bytes:
         raw = read_up_to(file, limit)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it is not a path").lower()
-        raise ConfigError(f"{what} {quoted_path(file)} cannot be read: {reason}", hint=LOG_IN) from error
+        raise ConfigError(
+            f"{what} {quoted_path(file)} cannot be read: {reason}", hint=LOG_IN, code="bad-kubeconfig"
+        ) from error
     if len(raw) > limit:
         raise ConfigError(
-            f"{what} {quoted_path(file)} has more than {limit} bytes", hint="name another file in the kubeconfig"
+            f"{what} {quoted_path(file)} has more than {limit} bytes",
+            hint="name another file in the kubeconfig",
+            code="bad-kubeconfig",
         )
     return raw

@@ -105,6 +105,7 @@ def discover(api: _Reader, say: Callable[[str], object] = _say_nothing) -> Disco
     raise UnreachableError(
         f"the cluster names no registry-packages-proxy ({'; '.join(asked)})",
         hint=f"see `kubectl -n {NAMESPACE} get pods -l app={PROXY}`, or {EXPLICIT}",
+        code="no-endpoint-found",
     )
 
 
@@ -128,6 +129,7 @@ def _not_allowed(error: _DeniedError, denied: Sequence[Right]) -> NotAllowedErro
         f"{user or 'this user'} may not {' nor '.join(right.text for right in missing)}, so the endpoint is not found "
         "(status 403)",
         hint=f"{grant_any(missing, user)}; or {EXPLICIT}",
+        code="endpoint-forbidden",
     )
 
 
@@ -285,7 +287,13 @@ def _said(urls: list[str], nothing: str) -> str:
 
 
 def _malformed(where: str, key: str, why: str) -> DocumentError:
-    return DocumentError(why, file=where, key=key, hint=f"have the cluster's administrator correct it, or {EXPLICIT}")
+    return DocumentError(
+        why,
+        file=where,
+        key=key,
+        hint=f"have the cluster's administrator correct it, or {EXPLICIT}",
+        code="bad-cluster-data",
+    )
 
 
 def _as_table(value: object) -> dict[str, object]:

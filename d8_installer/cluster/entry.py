@@ -27,7 +27,7 @@ class Entry:
         if value is None:
             return cls({}, where)
         if not isinstance(value, dict):
-            raise ConfigError(f"{where.removesuffix(': ')} is not a mapping", hint=_HINT)
+            raise ConfigError(f"{where.removesuffix(': ')} is not a mapping", hint=_HINT, code="bad-kubeconfig")
         return cls(value, where)
 
     def __contains__(self, key: str) -> bool:
@@ -99,7 +99,7 @@ class Entry:
 
     def refuse(self, key: str, why: str, hint: str = _HINT) -> NoReturn:
         """Raise the ConfigError that says what is wrong with the value at *key*."""
-        raise ConfigError(f"{self._of(key)} {why}", hint=hint)
+        raise ConfigError(f"{self._of(key)} {why}", hint=hint, code="bad-kubeconfig")
 
     def _of(self, key: str) -> str:
         return f"{self.where}{key}" if self.where.endswith(" ") else f"{self.where}.{key}"

@@ -56,6 +56,7 @@ def run_plugin(
         raise ConfigError(
             f"the exec plugin {quoted_path(plugin.command)} wants to ask something, and stdin is not a terminal",
             hint="log in from a terminal first, or choose a context that needs no questions: --context NAME",
+            code="exec-plugin-failed",
         )
     info = json.dumps(_info(plugin, context, is_interactive=is_interactive))
     given = _environment(plugin, env) | {"KUBERNETES_EXEC_INFO": info}
@@ -125,6 +126,7 @@ class _Running:
             raise ConfigError(
                 f"the exec plugin {quoted_path(plugin.command)} cannot be run: {reason}",
                 hint=plugin.install_hint or "install it, or choose another context: --context NAME",
+                code="exec-plugin-failed",
             ) from error
         if sys.platform == "win32":
             self._job = ProgramJob(self._process)
@@ -147,6 +149,7 @@ class _Running:
             raise TryAgainError(
                 f"the exec plugin {quoted_path(self._command)} took more than {time_limit:.0f} s",
                 hint="run it by hand to see why",
+                code="exec-plugin-slow",
             )
         if code != 0:
             raise self._failed(f"exited with {code}")
@@ -181,7 +184,9 @@ class _Running:
             self._process.stdout.close()
 
     def _failed(self, how: str) -> ConfigError:
-        return ConfigError(f"the exec plugin {quoted_path(self._command)} {how}", hint=LOG_IN)
+        return ConfigError(
+            f"the exec plugin {quoted_path(self._command)} {how}", hint=LOG_IN, code="exec-plugin-failed"
+        )
 
 
 # -- what it printed -----------------------------------------------------------------------------------------
@@ -233,4 +238,6 @@ def _time(plugin: ExecPlugin, text: str) -> float | None:
 
 
 def _wrong(plugin: ExecPlugin, what: str) -> ConfigError:
-    return ConfigError(f"the exec plugin {quoted_path(plugin.command)} printed {what}", hint=LOG_IN)
+    return ConfigError(
+        f"the exec plugin {quoted_path(plugin.command)} printed {what}", hint=LOG_IN, code="exec-plugin-failed"
+    )

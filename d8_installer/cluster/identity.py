@@ -76,7 +76,11 @@ def _token(user: ClusterUser) -> str:
         raise
     token = text_of_token(raw)
     if not token and not user.token:
-        raise ConfigError(f"the token file of the kubeconfig {quoted_path(user.token_file)} is empty", hint=LOG_IN)
+        raise ConfigError(
+            f"the token file of the kubeconfig {quoted_path(user.token_file)} is empty",
+            hint=LOG_IN,
+            code="bad-kubeconfig",
+        )
     return token or user.token
 
 
@@ -92,6 +96,7 @@ def _id_token(login: OidcLogin, context: ClusterContext, now: datetime) -> str:
     raise NotAllowedError(
         f"the id-token of {place_of(context)} {f'has expired: {facts.until}' if login.id_token else 'is missing'}",
         hint=hint if login.can_refresh else LOG_IN,
+        code="token-refused",
     )
 
 
@@ -99,6 +104,10 @@ def _certificate(user: ClusterUser) -> tuple[bytes | None, bytes | None]:
     if user.certificate is None:
         return None, None
     if user.key is None:
-        raise ConfigError(f"user {user.name[:100]!r} of the kubeconfig has a certificate without a key", hint=LOG_IN)
+        raise ConfigError(
+            f"user {user.name[:100]!r} of the kubeconfig has a certificate without a key",
+            hint=LOG_IN,
+            code="bad-kubeconfig",
+        )
     certificate = user.certificate.read("the client certificate of the kubeconfig")
     return certificate, user.key.read("the client key of the kubeconfig")

@@ -60,6 +60,7 @@ class Kubeconfig(Struct, frozen=True, kw_only=True):
             raise ConfigError(
                 f"context {_quoted(name)} in {self.place} names no {'user' if cluster else 'cluster'}",
                 hint=self.choices,
+                code="bad-kubeconfig",
             )
         return self._combined(name, cluster, user, of_context)
 
@@ -99,7 +100,7 @@ class Kubeconfig(Struct, frozen=True, kw_only=True):
         named = self.entries.get((kind, name))
         if named is None:
             where = self.place if self.files else "the kubeconfig: there is none"
-            raise ConfigError(f"there is no {word} {_quoted(name)}{more} in {where}", hint=hint)
+            raise ConfigError(f"there is no {word} {_quoted(name)}{more} in {where}", hint=hint, code="bad-kubeconfig")
         return named.entry
 
     def _directory(self, kind: str, name: str) -> str:
@@ -141,9 +142,13 @@ def _document(file: str, *, must_exist: bool) -> Entry | None:
     except DocumentError as error:
         # What the parser says may quote the text, and so a token.
         where = file if error.line is None else f"{file}:{error.line}"
-        raise ConfigError(f"the kubeconfig {where} is not YAML that can be read", hint=_REPAIR) from None
+        raise ConfigError(
+            f"the kubeconfig {where} is not YAML that can be read", hint=_REPAIR, code="bad-kubeconfig"
+        ) from None
     if document.text("apiVersion") not in ("", "v1") or document.text("kind") not in ("", "Config"):
-        raise ConfigError(f"the kubeconfig {file} is none: its kind is not Config of v1", hint=_REPAIR)
+        raise ConfigError(
+            f"the kubeconfig {file} is none: its kind is not Config of v1", hint=_REPAIR, code="bad-kubeconfig"
+        )
     return document
 
 
@@ -155,13 +160,17 @@ def _read(file: str, *, must_exist: bool) -> bytes | None:
         raw = read_up_to(file, MAX_BYTES)
     except FileNotFoundError:
         if must_exist:
-            raise ConfigError(f"there is no kubeconfig {file}", hint="name the file: --kubeconfig FILE") from None
+            raise ConfigError(
+                f"there is no kubeconfig {file}", hint="name the file: --kubeconfig FILE", code="bad-kubeconfig"
+            ) from None
         return None
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it is not a path").lower()
-        raise ConfigError(f"the kubeconfig {quoted_path(file)} cannot be read: {reason}", hint=_REPAIR) from error
+        raise ConfigError(
+            f"the kubeconfig {quoted_path(file)} cannot be read: {reason}", hint=_REPAIR, code="bad-kubeconfig"
+        ) from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"the kubeconfig {file} has more than {MAX_BYTES} bytes", hint=_REPAIR)
+        raise ConfigError(f"the kubeconfig {file} has more than {MAX_BYTES} bytes", hint=_REPAIR, code="bad-kubeconfig")
     return raw
 
 

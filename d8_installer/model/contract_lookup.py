@@ -62,6 +62,7 @@ def contract_in(
         raise DocumentError(
             f"the builds of {name} {version} carry contracts that differ",
             hint="the image's author has to publish it again, with one contract on its index",
+            code="bad-contract",
         )
     return _named(found[0], name, compat) if found else None
 

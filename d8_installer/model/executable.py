@@ -105,6 +105,7 @@ def check_executable(head: bytes, platform: Platform, what: str) -> None:
     raise MismatchError(
         f"{what} {found}",
         hint="ask the image's author for a build of this platform, or name another one with --platform",
+        code="wrong-executable",
     )
 
 

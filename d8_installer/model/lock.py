@@ -87,7 +87,9 @@ class LockedImage(Struct, frozen=True, kw_only=True):
         """
         pin = self.platforms[0][1] if platform is None else self.pin_for(platform)
         if pin is None:
-            raise NotFoundError(f"{self.name} {self.version} is not locked for {platform}")
+            raise NotFoundError(
+                f"{self.name} {self.version} is not locked for {platform}", code="no-build-for-platform"
+            )
         return LayerRequest(
             image=self.name.path,
             tag=self.version,

@@ -110,10 +110,11 @@ def parse_manifest(raw: bytes) -> ImageIndex | ImageManifest:
         if media_type in MANIFEST_TYPES and not has_index:
             return _manifest(media_type, document)
     except DocumentError as error:
-        raise MismatchError(f"this is not a valid image manifest: {error}") from error
+        raise MismatchError(f"this is not a valid image manifest: {error}", code="not-a-manifest") from error
     raise MismatchError(
         f"this is neither an image index nor an image manifest (mediaType {media_type[:100]!r})",
         hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
+        code="not-a-manifest",
     )
 
 
@@ -142,16 +143,19 @@ def _manifest(media_type: str, document: Mapping[str, object]) -> ImageManifest:
 
 def _json_object(raw: bytes) -> dict[str, object]:
     if len(raw) > MAX_MANIFEST_BYTES:
-        raise MismatchError(f"this manifest has {len(raw)} bytes; at most {MAX_MANIFEST_BYTES} are read")
+        raise MismatchError(
+            f"this manifest has {len(raw)} bytes; at most {MAX_MANIFEST_BYTES} are read", code="not-a-manifest"
+        )
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise MismatchError(
             "this manifest is not JSON",
             hint="check that the endpoint is a registry-packages-proxy and not a login page or another service",
+            code="not-a-manifest",
         ) from error
     if not isinstance(document, dict):
-        raise MismatchError("this manifest is JSON, but not an object")
+        raise MismatchError("this manifest is JSON, but not an object", code="not-a-manifest")
     return document
 
 

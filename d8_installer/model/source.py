@@ -30,7 +30,7 @@ class ManifestBytes(Struct, frozen=True):
     def require(self, digest: Digest) -> ManifestBytes:
         """Return these bytes if they have *digest*, else raise a MismatchError."""
         if self.digest != digest:
-            raise MismatchError(f"{digest} was asked for, and {self.digest} came")
+            raise MismatchError(f"{digest} was asked for, and {self.digest} came", code="wrong-bytes")
         return self
 
 

@@ -61,7 +61,9 @@ class Version(Struct, frozen=True):
         """Return the version that ``text`` spells; raise DocumentError if it is not a version (rpp.md §6.1)."""
         version = cls.try_parse(text)
         if version is None:
-            raise DocumentError(f"{_clip(text)} is not a version", hint="write it like 1.2.3 or v1.2.3-rc.1")
+            raise DocumentError(
+                f"{_clip(text)} is not a version", hint="write it like 1.2.3 or v1.2.3-rc.1", code="bad-range"
+            )
         return version
 
     @classmethod
@@ -122,7 +124,7 @@ def latest_release(tags: Iterable[str], image: str) -> Version:
     versions = [version for tag in tags if (version := Version.try_parse(tag)) and version.is_stable()]
     if not versions:
         hint = f"type `d8-installer versions {image}` to see every published tag"
-        raise NotFoundError(f"no released {image} versions found", hint=hint)
+        raise NotFoundError(f"no released {image} versions found", hint=hint, code="no-such-version")
     return max(versions, key=lambda version: version.preference_key)
 
 
@@ -415,5 +417,7 @@ def _clip(text: str) -> str:
 
 def _improper(text: str, problem: str, hint: str | None = None) -> DocumentError:
     return DocumentError(
-        f"{_clip(text)} {problem}", hint=hint or "write it like '>=1.2, <2', '~1.2', '==1.2.3' or '*' for any"
+        f"{_clip(text)} {problem}",
+        hint=hint or "write it like '>=1.2, <2', '~1.2', '==1.2.3' or '*' for any",
+        code="bad-range",
     )

@@ -106,7 +106,9 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
 
 
 def _refuse_twice() -> None:
-    raise TryAgainError("another d8-installer is writing this bundle", hint="type the same command again later")
+    raise TryAgainError(
+        "another d8-installer is writing this bundle", hint="type the same command again later", code="home-busy"
+    )
 
 
 def _order(entry: tuple[str, bytes]) -> tuple[bool, str]:
@@ -136,6 +138,7 @@ def _pins(image: LockedImage, platforms: tuple[Platform, ...]) -> Iterator[tuple
             raise NotFoundError(
                 f"{image.name} {image.version} is not locked for {platform}",
                 hint=f"it is locked for {', '.join(pins)}; see `d8-installer lock --platform {platform}`",
+                code="no-build-for-platform",
             )
 
 
@@ -174,7 +177,7 @@ def _texts(workspace: Workspace, requesters: Requesters) -> Mapping[str, bytes]:
     for plugin in requesters.plugins:
         raw = fs.read(plugin.file, limit=_MANIFEST_LIMIT)
         if raw is None:
-            raise DiskError(f"{plugin.file} is gone", hint="type the same command again")
+            raise DiskError(f"{plugin.file} is gone", hint="type the same command again", code="program-gone")
         texts[form.manifest_name(plugin.name)] = raw
     return texts
 
@@ -241,6 +244,7 @@ class _Writer:
                     raise kind(
                         f"{what}: {self._session.source.name} gives other bytes than {request.layer}",
                         hint="use a source that still has the locked bytes, or lock again",
+                        code="wrong-bytes",
                     )
             is_whole = True
         finally:

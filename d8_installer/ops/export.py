@@ -63,7 +63,9 @@ def _cyclonedx(lock: Lock, epoch: int | None) -> dict[str, object]:
         from d8_installer.plugin.self_installation import hint_for_extra
 
         raise ConfigError(
-            "CycloneDX needs the extra [sbom], which is not installed", hint=hint_for_extra("sbom")
+            "CycloneDX needs the extra [sbom], which is not installed",
+            hint=hint_for_extra("sbom"),
+            code="missing-extra",
         ) from error
     document: dict[str, object] = json.loads(JsonV1Dot6(_bom(lock, epoch)).output_as_string())
     metadata = document["metadata"]

@@ -111,9 +111,11 @@ def _top(source: Source, image: LockedImage) -> _Top | _Wrong:
         return _ask_first(source, ask)
     except NotFoundError as error:
         platforms = ", ".join(key for key, _ in image.platforms)
-        return NotFoundError(f"{what} ({platforms}): {image.top} is gone: {error}", hint=error.hint or _HINT)
+        return NotFoundError(
+            f"{what} ({platforms}): {image.top} is gone: {error}", hint=error.hint or _HINT, code="locked-bytes-gone"
+        )
     except MismatchError as error:
-        return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
+        return MismatchError(f"{what}: {error}", hint=error.hint or _HINT, code="lock-contradicted")
 
 
 def _build(source: Source, image: LockedImage, key: str, top: _Top) -> _Wrong | Unproven | None:
@@ -127,15 +129,19 @@ def _build(source: Source, image: LockedImage, key: str, top: _Top) -> _Wrong | 
         _compare_layer(manifest, pin)
         layer = _layer(one, request)
         if layer.size not in (None, pin.size):
-            raise MismatchError(f"the layer {pin.layer} has {layer.size} bytes, and {pin.size} are locked", hint=_HINT)
+            raise MismatchError(
+                f"the layer {pin.layer} has {layer.size} bytes, and {pin.size} are locked",
+                hint=_HINT,
+                code="lock-contradicted",
+            )
         return layer.silence
 
     try:
         silence = _ask_first(source, ask)
     except NotFoundError as error:
-        return NotFoundError(f"{what} is gone: {error}", hint=error.hint or _HINT)
+        return NotFoundError(f"{what} is gone: {error}", hint=error.hint or _HINT, code="locked-bytes-gone")
     except MismatchError as error:
-        return MismatchError(f"{what}: {error}", hint=error.hint or _HINT)
+        return MismatchError(f"{what}: {error}", hint=error.hint or _HINT, code="lock-contradicted")
     return Unproven(image=str(image.name), version=image.version, platform=key, why=silence) if silence else None
 
 
@@ -148,7 +154,9 @@ def _manifest(source: Source, image: LockedImage, ref: str, locked: Digest) -> _
     answer = source.manifest(image.name.path, ref)
     if answer.digest != locked:
         means = "is now" if ref == image.version else "arrived as"
-        raise MismatchError(f"{ref} {means} {answer.digest}, and {locked} is locked", hint=_HINT)
+        raise MismatchError(
+            f"{ref} {means} {answer.digest}, and {locked} is locked", hint=_HINT, code="lock-contradicted"
+        )
     return parse_manifest(answer.raw)
 
 
@@ -157,14 +165,16 @@ def _locked_child(index: ImageIndex, key: str, pin: Pin) -> Digest:
     child = None if platform is None else index.child_for(platform)
     if child is None or child.digest != pin.child:
         says = "no build" if child is None else str(child.digest)
-        raise MismatchError(f"the locked index names {says}, and {pin.child} is locked", hint=_HINT)
+        raise MismatchError(
+            f"the locked index names {says}, and {pin.child} is locked", hint=_HINT, code="lock-contradicted"
+        )
     return child.digest
 
 
 def _child(source: Source, image: LockedImage, digest: Digest) -> ImageManifest:
     child = _manifest(source, image, str(digest), digest)
     if not isinstance(child, ImageManifest):
-        raise MismatchError(f"{digest} is an index, not a build", hint=_HINT)
+        raise MismatchError(f"{digest} is an index, not a build", hint=_HINT, code="lock-contradicted")
     return child
 
 
@@ -172,7 +182,11 @@ def _compare_layer(manifest: ImageManifest, pin: Pin) -> None:
     layer = manifest.layers[-1] if manifest.layers else None
     if layer is None or (layer.digest, layer.size) != (pin.layer, pin.size):
         says = "no layer" if layer is None else f"the layer {layer.digest} of {layer.size} bytes"
-        raise MismatchError(f"the locked build has {says}, and {pin.layer} of {pin.size} is locked", hint=_HINT)
+        raise MismatchError(
+            f"the locked build has {says}, and {pin.layer} of {pin.size} is locked",
+            hint=_HINT,
+            code="lock-contradicted",
+        )
 
 
 def _layer(source: Source, request: LayerRequest) -> _LayerFacts:

@@ -117,7 +117,9 @@ def _published(session: Session, name: ImageName, version: str, requirements: It
     wanted = Version.try_parse(version)
     same = [v for tag in tags if wanted and (v := Version.try_parse(tag)) and v.compare(wanted) == 0]
     if not same:
-        raise NotFoundError(f"{name} {version} is not published", hint=f"see `d8-installer versions {name}`")
+        raise NotFoundError(
+            f"{name} {version} is not published", hint=f"see `d8-installer versions {name}`", code="no-such-version"
+        )
     return max(same, key=lambda v: v.preference_key).text
 
 
@@ -131,10 +133,15 @@ def _refuse_outside(session: Session, requirement: Requirement, tag: str, worksp
         raise DocumentError(
             f"{request.name} {tag} is outside the range {requirement.range!r} that {dependent} needs",
             hint=f"see `d8-installer versions {request.name}`, or move {dependent} first",
+            code="outside-range",
         )
     if requirement.requester != OWN_MANIFEST:
         raise DocumentError(
-            f"{problem} of the plugin {requirement.requester}", hint=f"see `d8-installer versions {request.name}`"
+            f"{problem} of the plugin {requirement.requester}",
+            hint=f"see `d8-installer versions {request.name}`",
+            code="outside-range",
         )
     command = typed_command(session, workspace.profile, f"install {quoted(f'{request.name}==={tag}')}")
-    raise DocumentError(problem, file=workspace.profile.manifest, hint=f"change the range first: `{command}`")
+    raise DocumentError(
+        problem, file=workspace.profile.manifest, hint=f"change the range first: `{command}`", code="outside-range"
+    )

@@ -33,7 +33,9 @@ def versions(session: Session, name: ImageName) -> VersionsResult:
     ]
     if not tags:
         raise NotFoundError(
-            f"{name} has no published version", hint="check that the name is spelled as it was published"
+            f"{name} has no published version",
+            hint="check that the name is spelled as it was published",
+            code="no-such-version",
         )
     ordered = sorted(tags, key=lambda version: version.preference_key, reverse=True)
     return VersionsResult(name.short, _current(session, name), tuple(version.text for version in ordered))

@@ -98,12 +98,15 @@ def _refuse_unreadable(
 ) -> None:
     """Raise a ConfigError that begins with *what* if there is no cluster that may be asked."""
     if occasion.is_offline:
-        raise ConfigError(f"{what}: --offline contacts no cluster", hint="leave out --offline (D8_OFFLINE)")
+        raise ConfigError(
+            f"{what}: --offline contacts no cluster", hint="leave out --offline (D8_OFFLINE)", code="no-cluster"
+        )
     found = connection()
     if found == "none":
-        raise ConfigError(f"{what}: no cluster is configured", hint=_CONFIGURE)
+        raise ConfigError(f"{what}: no cluster is configured", hint=_CONFIGURE, code="no-cluster")
     if found == "account" and settings.mode != "always":
         raise ConfigError(
             f"{what}: there is only the account of this pod, which is not used unless cluster_checks is always",
             hint="type `d8-installer config set cluster_checks always`, or name a kubeconfig with --kubeconfig FILE",
+            code="no-cluster",
         )

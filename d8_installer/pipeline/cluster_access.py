@@ -92,6 +92,7 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
             raise ConfigError(
                 f"{merged.place} has no current-context",
                 hint=merged.choices,
+                code="no-cluster",
             )
         from d8_installer.cluster.service_account import in_cluster_context
 
@@ -195,6 +196,7 @@ class ClusterAccess(Struct, frozen=True, kw_only=True, dict=True):
             raise ConfigError(
                 "no cluster is configured: there is no kubeconfig with a current context",
                 hint="log in to a cluster, or name a kubeconfig: --kubeconfig FILE --context NAME",
+                code="no-cluster",
             )
         return self.context
 
@@ -247,6 +249,7 @@ def forward_proxy(context: ClusterContext) -> str | None:
         f"the proxy-url {shown(context.proxy)} of cluster {context.cluster[:100]!r} is not the address of an http or "
         "https proxy, and SOCKS proxies are not supported",
         hint="give the kubeconfig an http proxy, as `proxy-url: http://HOST:PORT` of this cluster",
+        code="bad-kubeconfig",
     )
 
 

@@ -52,6 +52,7 @@ def contract_at_source(session: Session, image: LockedImage) -> Contract:
     raise MismatchError(
         f"{image.name} {image.version} at {session.source.name} carries {what}",
         hint=f"if the lock was edited by hand, restore it; else type `d8-installer lock --upgrade-image {image.name}`",
+        code="lock-contradicted",
     )
 
 

@@ -146,7 +146,11 @@ def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None
     """
     certificate, key = next((pair for pair in pairs if any(pair)), (None, None))
     if key and not certificate:
-        raise ConfigError("a client's key is given without its certificate", hint="give both: --client-cert FILE")
+        raise ConfigError(
+            "a client's key is given without its certificate",
+            hint="give both: --client-cert FILE",
+            code="bad-certificate-file",
+        )
     return certificate, key
 
 
@@ -162,4 +166,5 @@ def _of(offer: Offer[Credential], request: CredentialRequest) -> Identity | None
     raise ConfigError(
         f"plugin {offer.plugin} failed in the credential {name!r}: it must return an Identity, text or None",
         hint=PLUGIN_HINT,
+        code="plugin-failed",
     )

@@ -85,7 +85,9 @@ def first_verified(
     finally:
         pool.close(wait=False)
     raise UnreachableError(
-        f"no address that the cluster names can be used: {'; '.join(lines)}", hint=_hint(endpoints, failed)
+        f"no address that the cluster names can be used: {'; '.join(lines)}",
+        hint=_hint(endpoints, failed),
+        code="no-endpoint-found",
     )
 
 

@@ -58,6 +58,7 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
             raise UnreachableError(
                 "no endpoint is set, and the cluster was not asked: this run is offline",
                 hint=f"leave out --offline (D8_OFFLINE), or {EXPLICIT}",
+                code="offline",
             )
         return self._search()
 
@@ -112,7 +113,9 @@ class EndpointSearch(Struct, frozen=True, kw_only=True, dict=True):
             if access.roots is not None:
                 trust_only(access.roots)
         except ConfigError as error:
-            raise UnreachableError(f"as published by the cluster, {error.message}", hint=EXPLICIT) from error
+            raise UnreachableError(
+                f"as published by the cluster, {error.message}", hint=EXPLICIT, code="no-endpoint-found"
+            ) from error
         return certificate_at(endpoint.url, access)
 
     def _search(self) -> ChosenEndpoint:

@@ -130,7 +130,7 @@ class _CutError(TryAgainError):
     """The transfer ended early because of ``error``. A fallback source hears of it on the way."""
 
     def __init__(self, error: TryAgainError) -> None:
-        super().__init__(error.message, hint=error.hint)
+        super().__init__(error.message, hint=error.hint, code=error.code)
         self.error = error
 
 
@@ -138,7 +138,7 @@ class _ByTagError(MismatchError):
     """A tag alone led to other bytes than the locked ones; ``error`` is raised if nothing else helps."""
 
     def __init__(self, error: MismatchError) -> None:
-        super().__init__(error.message, hint=error.hint)
+        super().__init__(error.message, hint=error.hint, code=error.code)
         self.error = error
 
 
@@ -225,6 +225,7 @@ class _Job(Struct, frozen=True, kw_only=True):
                 raise TryAgainError(
                     f"another d8-installer has been fetching {step.name} {step.request.tag} for {timeout:.0f} s",
                     hint="type the same command again when it is done; D8_PATIENCE=SECONDS waits longer",
+                    code="home-busy",
                 )
             if self.stop.wait(_LOOK_AGAIN):
                 raise _StoppedError("another transfer failed")
@@ -335,9 +336,9 @@ def _named(step: Fetch, error: MismatchError | NotFoundError, *, layers: int, is
     what = f"{step.name} {step.request.tag}"
     hint = error.hint or f"tell the image's author, or take another version: `d8-installer versions {step.name}`"
     if isinstance(error, WrongBytesError) and is_by_tag:
-        return _ByTagError(MismatchError(f"{what}: {error}", hint=hint))
+        return _ByTagError(MismatchError(f"{what}: {error}", hint=hint, code=error.code))
     if isinstance(error, MismatchError):
-        return MismatchError(f"{what}: {error}", hint=hint)
+        return MismatchError(f"{what}: {error}", hint=hint, code=error.code)
     if layers < 2:
         return error.within(what, hint=hint)
     return error.within(  # a lower layer cannot be had (rpp.md §2.5)

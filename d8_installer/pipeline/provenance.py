@@ -44,7 +44,9 @@ def _manifest(manifests: Manifests, request: LayerRequest, digest: Digest) -> Im
     try:
         answer = manifests.manifest(request.image, str(digest))
     except NotFoundError as error:
-        raise NotFoundError(f"{request.image}:{request.tag} as locked is gone: {error}", hint=error.hint) from error
+        raise NotFoundError(
+            f"{request.image}:{request.tag} as locked is gone: {error}", hint=error.hint, code="locked-bytes-gone"
+        ) from error
     try:
         answer.require(digest)
     except MismatchError as error:
@@ -56,4 +58,5 @@ def _broken(request: LayerRequest, problem: str) -> MismatchError:
     return MismatchError(
         f"{request.image}:{request.tag}: {problem}",
         hint="if the lock was edited by hand, restore it from git; else the source is damaged: try another one",
+        code="lock-contradicted",
     )

@@ -261,4 +261,5 @@ def ask_witness(session: Session, locked: Lock) -> None:
         raise MismatchError(
             f"the witness {witness.name} disagrees: {'; '.join(differences)}",
             hint="find out which of the two is wrong before you install anything",
+            code="witness-disagrees",
         )

@@ -59,6 +59,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
                 "get images from",
                 hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`, or name the "
                 "cluster's kubeconfig with --kubeconfig FILE",
+                code="no-endpoint",
             )
         return (self.search.chosen.url,)
 

@@ -69,6 +69,7 @@ def _moved(key: tuple[str, str], locked: Digest, found: str) -> MismatchError:
     return MismatchError(
         f"{name} is {locked} in the lock, and {found}; the locked bytes are there all the same",
         hint=f"find out who changed it; to lock the new bytes, type `d8-installer lock --accept-moved {name}`",
+        code="moved-tag",
     )
 
 
@@ -96,6 +97,7 @@ def refuse_moved(session: Session, lock: Lock) -> None:
             raise MismatchError(
                 f"the lock says that {tag} is {image.top}, and here it was {before}",
                 hint=f"ask who changed the lock; to take the other bytes, type --accept-moved {tag}",
+                code="lock-contradicted",
             )
 
 

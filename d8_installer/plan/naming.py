@@ -103,6 +103,7 @@ def _refuse_one_file(image: LockedImage, suffix: str) -> None:
         raise ConflictError(
             f"{short!r} and {long!r} of {image.name} are one file on Windows, where .exe is added",
             hint="give one of them another name in the manifest that asks for it",
+            code="binary-conflict",
         )
 
 
@@ -155,4 +156,5 @@ def _contest(binary: str, names: Sequence[ImageName]) -> ConflictError:
     return ConflictError(
         f"{' and '.join(map(str, names))} both offer the binary {binary!r}",
         hint=f"pick one: `d8-installer config set owners.{binary} {names[-1]}`",
+        code="binary-conflict",
     )

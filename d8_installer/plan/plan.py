@@ -93,7 +93,9 @@ def _missing(image: LockedImage, platform: Platform, needed: Collection[ImageNam
         else "set `optional = true` in the manifest to go on without it"
     )
     error = NotFoundError(
-        f"{image.name} {image.version} has no build for {platform}", hint=f"it is locked for {offered}; {way}"
+        f"{image.name} {image.version} has no build for {platform}",
+        hint=f"it is locked for {offered}; {way}",
+        code="no-build-for-platform",
     )
     if image.is_own or image.name in needed:
         raise error

@@ -40,7 +40,7 @@ def scheme_of(url: str, known: Iterable[str] = FIRST_PARTY) -> str:
     """Return the scheme that *url* begins with. A URL without one is a ConfigError that names the *known* ones."""
     name, _, rest = url.partition(":")
     if not rest or name[:1] not in _LETTERS or not _SCHEME_CHARACTERS.issuperset(name):
-        raise ConfigError(f"{shown(url)!r} has no scheme", hint=_expected(known))
+        raise ConfigError(f"{shown(url)!r} has no scheme", hint=_expected(known), code="bad-address")
     return name
 
 
@@ -83,9 +83,12 @@ def _pick(schemes: Mapping[str, Offer[Record]], url: str, kind: str) -> Record:
         raise ConfigError(
             f"no {kind} is known for {text!r}",
             hint=_expected({*(_WRITABLE if kind == "destination" else FIRST_PARTY), *schemes}),
+            code="bad-address",
         )
     if name in PATH_SCHEMES and hides(url):
-        raise ConfigError(f"{shown(url)!r} is not a path of this machine", hint=f"write {name}:PATH")
+        raise ConfigError(
+            f"{shown(url)!r} is not a path of this machine", hint=f"write {name}:PATH", code="bad-address"
+        )
     return offer.record
 
 

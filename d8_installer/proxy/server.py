@@ -92,6 +92,7 @@ def serve(options: ServeOptions, open_source: Callable[[str], Source], announce:
         raise ConfigError(
             f"refusing to listen on {host} without a token: anyone could download",
             hint="listen on 127.0.0.1, or give --token-file FILE",
+            code="cannot-listen",
         )
     _check_extra()
     with ExitStack() as stack:
@@ -221,7 +222,7 @@ async def _greet(address: tuple[str, int], announce: Callable[[str], None], serv
         writer.close()
         announce(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
         return
-    raise ConfigError(f"cannot listen on {host}:{port}")
+    raise ConfigError(f"cannot listen on {host}:{port}", code="cannot-listen")
 
 
 async def _watch(parent: Parent | None, stopping: asyncio.Event) -> None:
@@ -257,7 +258,9 @@ def _address(host: str) -> str:
     try:
         return "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host.strip("[]")))
     except ValueError as error:
-        raise ConfigError(f"{host!r} is no IP address", hint="listen on an address such as 127.0.0.1") from error
+        raise ConfigError(
+            f"{host!r} is no IP address", hint="listen on an address such as 127.0.0.1", code="cannot-listen"
+        ) from error
 
 
 def _port(host: str, port: int, stack: ExitStack) -> int:
@@ -274,7 +277,9 @@ def _port(host: str, port: int, stack: ExitStack) -> int:
             plain.bind((host, port))
         except OSError as error:
             raise ConfigError(
-                f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --listen HOST:PORT"
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint="choose another --listen HOST:PORT",
+                code="cannot-listen",
             ) from error
         chosen = int(plain.getsockname()[1])
     if port == 0 and sys.platform == "linux":
@@ -289,7 +294,7 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the token file {path}: {error}") from error
+        raise ConfigError(f"cannot read the token file {path}: {error}", code="bad-token") from error
 
 
 def _check_extra() -> None:
@@ -299,5 +304,7 @@ def _check_extra() -> None:
         from d8_installer.plugin.self_installation import hint_for_extra
 
         raise ConfigError(
-            f"the proxy needs the extra [proxy], which is not installed: {error}", hint=hint_for_extra("proxy")
+            f"the proxy needs the extra [proxy], which is not installed: {error}",
+            hint=hint_for_extra("proxy"),
+            code="missing-extra",
         ) from error

@@ -42,10 +42,11 @@ class TokenFile(Struct, frozen=True):
                 raise ConfigError(
                     f"line {number} of the token file is not a bearer token",
                     hint="write one token a line, of letters, digits and . _ ~ + / - with = at its end",
+                    code="bad-token",
                 )
             (denied if token.startswith(_DENY) else allowed).append(token.removeprefix(_DENY).encode())
         if not allowed:
-            raise ConfigError("the token file holds no token", hint="write one bearer token a line")
+            raise ConfigError("the token file holds no token", hint="write one bearer token a line", code="bad-token")
         return cls(tuple(allowed), tuple(denied))
 
     def refusal(self, authorization: bytes) -> Answer | None:

@@ -93,6 +93,7 @@ def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str
         raise NotAllowedError(
             f"{image}:{tag} is already published in {destination.name} with other bytes ({present})",
             hint="publish a new version; --replace changes it for everyone who has not locked it",
+            code="already-published",
         )
     if present != index:
         _write(built, destination, image.path, tag)

@@ -95,6 +95,7 @@ class RegistryAuth:
         return NotAllowedError(
             "; ".join([what, *login.troubles]),
             hint=f"log in first: type `docker login {self._host}` or `skopeo login {self._host}`",
+            code="registry-login",
         )
 
     def _login(self, scope: str) -> Login:
@@ -149,12 +150,15 @@ class RegistryAuth:
             origin = Origin.parse(realm)
         except ConfigError as error:
             raise UnreachableError(
-                f"{self._host} names no token service: {error}", hint="check the registry's address"
+                f"{self._host} names no token service: {error}",
+                hint="check the registry's address",
+                code="not-a-source",
             ) from error
         if origin.scheme != "https" and not (origin.is_loopback and self._origin.is_loopback):
             raise NotAllowedError(
                 f"{self._host} wants its credentials sent to {shown(realm)!r}, which is not https",
                 hint="give the registry an https token service",
+                code="unsafe-redirect",
             )
 
     def _token_document(self, response: Response, realm: str, scope: str) -> Mapping[str, object]:
@@ -162,7 +166,11 @@ class RegistryAuth:
         if response.status in (400, 401, 403):
             raise self.refusal(scope)
         if is_passing(response.status):
-            raise TryAgainError(f"the token service {shown(realm)} answers {response.status}", hint="try again later")
+            raise TryAgainError(
+                f"the token service {shown(realm)} answers {response.status}",
+                hint="try again later",
+                code="server-fails",
+            )
         try:
             document = json.loads(response.body) if response.status == 200 else None
         except (ValueError, RecursionError):
@@ -173,6 +181,7 @@ class RegistryAuth:
             raise UnreachableError(
                 f"the token service {shown(realm)} gives no token (status {response.status})",
                 hint="check the registry's address",
+                code="not-a-source",
             ) from None
         return document or {}
 

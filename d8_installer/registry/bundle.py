@@ -63,7 +63,9 @@ def manifest_name(requester: str) -> str:
     """Return the name of the member with a requester's manifest; an unsuitable name is a DocumentError."""
     name = f"manifests/{requester}.toml"
     if not re.fullmatch(_NAME, name):
-        raise DocumentError(f"{requester[:100]!r} cannot be a requester in a bundle", hint="its name is too long")
+        raise DocumentError(
+            f"{requester[:100]!r} cannot be a requester in a bundle", hint="its name is too long", code="bad-name"
+        )
     return name
 
 
@@ -138,10 +140,16 @@ class BundleSource:
             try:
                 digest = Digest.parse(ref)
             except DocumentError as error:
-                raise NotFoundError(f"{self.name} has no {image}:{ref[:130]}", hint=self._hint(image)) from error
+                raise NotFoundError(
+                    f"{self.name} has no {image}:{ref[:130]}", hint=self._hint(image), code="not-in-bundle"
+                ) from error
         raw = self._document(blob_name(digest), MAX_MANIFEST_BYTES)
         if Digest.of(raw) != digest:
-            raise MismatchError(f"{self.name}: the blob {digest} is damaged: it is {Digest.of(raw)}", hint=_DAMAGED)
+            raise MismatchError(
+                f"{self.name}: the blob {digest} is damaged: it is {Digest.of(raw)}",
+                hint=_DAMAGED,
+                code="damaged-bundle",
+            )
         return ManifestBytes(raw, _parsed(raw, f"{self.name}: the blob {digest}").media_type)
 
     @contextmanager
@@ -150,7 +158,9 @@ class BundleSource:
         member = self._layer(request)
         if member.size != request.size:
             raise MismatchError(
-                f"{self.name}: {request.layer} has {member.size} bytes, expected {request.size}", hint=_DAMAGED
+                f"{self.name}: {request.layer} has {member.size} bytes, expected {request.size}",
+                hint=_DAMAGED,
+                code="damaged-bundle",
             )
         with self._unchanged() as file:
             file.seek(member.start)
@@ -178,13 +188,16 @@ class BundleSource:
             raise NotFoundError(
                 f"{self.name} has no layer {request.layer} of {request.image}:{request.tag} for {request.platform}",
                 hint="make the bundle for this platform as well: `d8-installer bundle create --platform P -o FILE`",
+                code="not-in-bundle",
             )
         return member
 
     def _image(self, image: str) -> Mapping[str, Digest]:
         tags = self._images.get(image)
         if tags is None:
-            raise NotFoundError(f"{self.name} has no image {image[:100]!r}", hint="see what was locked for it")
+            raise NotFoundError(
+                f"{self.name} has no image {image[:100]!r}", hint="see what was locked for it", code="not-in-bundle"
+            )
         return tags
 
     def _hint(self, image: str) -> str:
@@ -193,16 +206,20 @@ class BundleSource:
     def _document(self, name: str, limit: int) -> bytes:
         member = self._members.get(name)
         if member is None:
-            raise NotFoundError(f"{self.name} has no {name}", hint=_BROKEN)
+            raise NotFoundError(f"{self.name} has no {name}", hint=_BROKEN, code="not-in-bundle")
         if member.size > limit:
-            raise MismatchError(f"{self.name}: {name} has {member.size} bytes, more than {limit}", hint=_BROKEN)
+            raise MismatchError(
+                f"{self.name}: {name} has {member.size} bytes, more than {limit}", hint=_BROKEN, code="damaged-bundle"
+            )
         with self._unchanged() as file:
             file.seek(member.start)
             return b"".join(MemberBody(file, member.size, self._path))
 
     def _read_index(self) -> Mapping[str, Mapping[str, Digest]]:
         if self._document(LAYOUT, len(MARKER)) != MARKER:
-            raise MismatchError(f"{self.name} is not an OCI layout of version 1.0.0", hint=_BROKEN)
+            raise MismatchError(
+                f"{self.name} is not an OCI layout of version 1.0.0", hint=_BROKEN, code="damaged-bundle"
+            )
         try:
             document = json.loads(self._document(INDEX, MAX_INDEX_BYTES))
             found: dict[str, dict[str, Digest]] = {}
@@ -211,7 +228,9 @@ class BundleSource:
                 if is_tag(tag) and all(map(is_image_name, image.split("/"))):
                     found.setdefault(image, {})[tag] = Digest.parse(entry["digest"])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, DocumentError) as error:
-            raise MismatchError(f"{self.name}: its {INDEX} is not an image index", hint=_BROKEN) from error
+            raise MismatchError(
+                f"{self.name}: its {INDEX} is not an image index", hint=_BROKEN, code="damaged-bundle"
+            ) from error
         return found
 
     @contextmanager
@@ -228,14 +247,18 @@ class BundleSource:
             ) from error
         with file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError(f"{quoted_path(self._path)} is not a regular file", hint="write bundle:FILE")
+                raise ConfigError(
+                    f"{quoted_path(self._path)} is not a regular file", hint="write bundle:FILE", code="bad-address"
+                )
             yield file
 
     @contextmanager
     def _unchanged(self) -> Iterator[BinaryIO]:
         with self._opened() as file:
             if stamp_of(os.fstat(file.fileno())) != self._stamp:
-                raise MismatchError(f"{self.name} changed while it was read", hint="type the same command again")
+                raise MismatchError(
+                    f"{self.name} changed while it was read", hint="type the same command again", code="damaged-bundle"
+                )
             yield file
 
 
@@ -260,7 +283,7 @@ class MemberBody:
                     f"cannot read {self._name}: {(error.strerror or 'unknown').lower()}", hint=_DAMAGED
                 ) from error
             if not piece:
-                raise MismatchError(f"{self._name} ends too early", hint=_DAMAGED)
+                raise MismatchError(f"{self._name} ends too early", hint=_DAMAGED, code="damaged-bundle")
             left -= len(piece)
             yield piece
 
@@ -291,11 +314,17 @@ def _members(file: BinaryIO, path: str) -> dict[str, _Member]:
         member = _parse_header(raw, path)
         at += _BLOCK
         if member.name in found:
-            raise MismatchError(f"{path} is not a bundle: it has {member.name} twice", hint=_BROKEN)
+            raise MismatchError(
+                f"{path} is not a bundle: it has {member.name} twice", hint=_BROKEN, code="damaged-bundle"
+            )
         if len(found) >= MAX_MEMBERS:
-            raise MismatchError(f"{path} is not a bundle: it has more than {MAX_MEMBERS} members", hint=_BROKEN)
+            raise MismatchError(
+                f"{path} is not a bundle: it has more than {MAX_MEMBERS} members", hint=_BROKEN, code="damaged-bundle"
+            )
         if at + member.size > length:
-            raise MismatchError(f"{path} is cut: it ends in the middle of {member.name}", hint=_DAMAGED)
+            raise MismatchError(
+                f"{path} is cut: it ends in the middle of {member.name}", hint=_DAMAGED, code="damaged-bundle"
+            )
         found[member.name] = _Member(at, member.size)
         at += member.size + -member.size % _BLOCK
     _check_end(file, at, path)
@@ -310,8 +339,12 @@ def _check_end(file: BinaryIO, at: int, path: str) -> None:
     if found == expected:
         return
     if len(found) < len(expected):
-        raise MismatchError(f"{path} is cut: its end lacks {len(expected) - len(found)} bytes", hint=_DAMAGED)
-    raise MismatchError(f"{path} is not as it was made: something follows its last member", hint=_DAMAGED)
+        raise MismatchError(
+            f"{path} is cut: its end lacks {len(expected) - len(found)} bytes", hint=_DAMAGED, code="damaged-bundle"
+        )
+    raise MismatchError(
+        f"{path} is not as it was made: something follows its last member", hint=_DAMAGED, code="damaged-bundle"
+    )
 
 
 def _block(file: BinaryIO, at: int, path: str) -> bytes:
@@ -322,7 +355,7 @@ def _block(file: BinaryIO, at: int, path: str) -> bytes:
         reason = (error.strerror or "unknown").lower()
         raise DiskError(f"cannot read {path}: {reason}", hint=_DAMAGED) from error
     if len(raw) != _BLOCK:
-        raise MismatchError(f"{path} is not a bundle, or was cut: it has no end", hint=_DAMAGED)
+        raise MismatchError(f"{path} is not a bundle, or was cut: it has no end", hint=_DAMAGED, code="damaged-bundle")
     return raw
 
 
@@ -334,4 +367,4 @@ def _parse_header(raw: bytes, path: str) -> tarfile.TarInfo:
             return member
     except (tarfile.HeaderError, ValueError):
         pass  # not a header of ours
-    raise MismatchError(f"{path} is not a bundle of d8-installer", hint=_BROKEN)
+    raise MismatchError(f"{path} is not a bundle of d8-installer", hint=_BROKEN, code="damaged-bundle")

@@ -62,6 +62,7 @@ def authorization(identity: Identity, origin: Origin) -> str | None:
             raise ConfigError(
                 f"the token for {origin} is empty or has characters that no token has",
                 hint=f"check {identity.place or 'the token file, or D8_RPP_TOKEN'}: one line, the token alone",
+                code="bad-token",
             )
         return f"Bearer {token}"
     if identity.username is None:
@@ -302,11 +303,15 @@ class Client:
         origin = Origin.parse(url)
         if not origin.is_private:
             raise ConfigError(
-                f"plain http is allowed to this machine only, not to {origin}", hint=f"write https://{origin}"
+                f"plain http is allowed to this machine only, not to {origin}",
+                hint=f"write https://{origin}",
+                code="plain-http",
             )
         if self._options.offline:
             raise UnreachableError(
-                f"{origin} was not asked: this run is offline", hint="leave out --offline (D8_OFFLINE)"
+                f"{origin} was not asked: this run is offline",
+                hint="leave out --offline (D8_OFFLINE)",
+                code="offline",
             )
         return origin
 

@@ -72,4 +72,5 @@ def _bad_endpoint(url: str, why: str) -> ConfigError:
     return ConfigError(
         f"{shown(url)!r} is not an endpoint: {why}",
         hint="write --endpoint https://HOST, or set D8_RPP_ENDPOINT; a token belongs in D8_RPP_TOKEN or a token file",
+        code="bad-address",
     )

@@ -219,9 +219,11 @@ def _joined(failures: Sequence[_Failure]) -> D8Error:
     kinds = (MismatchError, TryAgainError, UnreachableError, AbsentSourceError)
     worst = next((kind for kind in kinds if _any(failures, kind)), NotFoundError)
     clauses = "; ".join(_named(one.candidate, one.error).message for one in failures)
-    hint = next(one.error.hint for one in failures if isinstance(one.error, worst))
-    kind = UnreachableError if worst is AbsentSourceError else worst
-    return kind(f"no source has the answer: {clauses}", hint=hint or _NEXT_HINT)
+    first = next(one.error for one in failures if isinstance(one.error, worst))
+    message = f"no source has the answer: {clauses}"
+    if worst is AbsentSourceError:
+        return UnreachableError(message, hint=first.hint or _NEXT_HINT)
+    return worst(message, hint=first.hint or _NEXT_HINT, code=first.code)
 
 
 def _any(failures: Sequence[_Failure], kind: type[D8Error]) -> bool:

@@ -49,7 +49,9 @@ def handshake(url: str, options: ClientOptions, seconds: float) -> PeerCertifica
     """
     origin = Origin.parse(url)
     if options.offline:
-        raise UnreachableError(f"{origin} was not asked: this run is offline", hint="leave out --offline (D8_OFFLINE)")
+        raise UnreachableError(
+            f"{origin} was not asked: this run is offline", hint="leave out --offline (D8_OFFLINE)", code="offline"
+        )
     proxy = options.forward_proxy or proxy_for(origin, options.env)
     context = trust(ca_file=options.ca_file, roots=options.roots, insecure=options.insecure, env=options.env)
     left = _countdown(seconds)
@@ -119,6 +121,7 @@ def _no_tunnel(origin: Origin, proxy: str, why: str) -> D8Error:
     return UnreachableError(
         f"the proxy {shown(proxy)} does not connect to {origin}: {why}",
         hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
+        code="forward-proxy",
     )
 
 

@@ -133,10 +133,12 @@ def opened_blob(path: str, what: str) -> Iterator[FileBody]:
     try:
         # A link could lead out of the layout, and a proxy would then publish the file behind it.
         if not stat.S_ISREG(_patiently(lambda: os.lstat(path)).st_mode):
-            raise NotFoundError(f"{what} is not a regular file", hint=f"look at {path}")
+            raise NotFoundError(f"{what} is not a regular file", hint=f"look at {path}", code="locked-bytes-gone")
         file = open_file(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"{what} is not in the layout", hint=f"there is no {path}") from error
+        raise NotFoundError(
+            f"{what} is not in the layout", hint=f"there is no {path}", code="locked-bytes-gone"
+        ) from error
     except OSError as error:
         raise refused(path, error) from error
     with file:

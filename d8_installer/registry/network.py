@@ -190,6 +190,7 @@ def refuse_any(host: str, port: int, found: Iterable[str]) -> None:
             raise NotAllowedError(
                 f"{host}:{port} was not asked: {address} is {what}, and the registry that names it is elsewhere",
                 hint="check the registry's address, and what it names as its token service or redirects to",
+                code="unsafe-redirect",
             )
 
 

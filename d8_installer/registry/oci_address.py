@@ -40,7 +40,7 @@ class OciAddress(Struct, frozen=True, kw_only=True):
         """Read an address; a malformed one, or plain http to another machine, is a ConfigError."""
         match = re.fullmatch(_ADDRESS, url, re.ASCII)
         if match is None:
-            raise ConfigError(f"{shown(url)} is not the address of a registry", hint=_hint(url))
+            raise ConfigError(f"{shown(url)} is not the address of a registry", hint=_hint(url), code="bad-address")
         host, port = match[2].lower(), match[3] or ""
         host, login = (_HUB_API, "docker.io") if host in _HUB else (host, host)
         is_local = Origin.parse(f"https://{host}{port}").is_loopback
@@ -48,6 +48,7 @@ class OciAddress(Struct, frozen=True, kw_only=True):
             raise ConfigError(
                 f"{shown(url)}: plain http is allowed to this machine only",
                 hint=f"write oci+https://{shown(url).partition('://')[2]}",
+                code="plain-http",
             )
         api = f"{match[1] or ('http' if is_local else 'https')}://{host}{port}/v2/"
         root = match[4].lstrip("/")

@@ -30,11 +30,15 @@ _BODY_LIMIT = (
 
 
 class _Reason(NamedTuple):
-    """Why a request was refused: the class of the error, a clause that follows the status (perhaps empty), a hint."""
+    """Why a request was refused: the class of the error, a clause that follows the status (perhaps empty), a hint.
+
+    An empty ``code`` is that of the class.
+    """
 
     kind: type[D8Error]
     clause: str
     hint: str
+    code: str = ""
 
 
 class _SpecError(NamedTuple):
@@ -71,7 +75,8 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
     def error(self, address: OciAddress) -> D8Error:
         """Return the error to raise, with its hint; *address* is the registry's."""
         reason = self._immutable_tag() or self._by_status(address)
-        return reason.kind(f"{self.clause}{': ' if reason.clause else ''}{reason.clause}", hint=reason.hint)
+        message = f"{self.clause}{': ' if reason.clause else ''}{reason.clause}"
+        return reason.kind(message, hint=reason.hint, code=reason.code or None)
 
     def _immutable_tag(self) -> _Reason | None:
         tag = re.fullmatch(_TAG_PUT, self.url, re.ASCII)
@@ -84,30 +89,39 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
             NotAllowedError,
             f"the tag {tag[1][:128]} exists, and this registry does not allow a tag to change",
             "publish another version",
+            code="already-published",
         )
 
     def _by_status(self, address: OciAddress) -> _Reason:
         if wants_tls(self.status, self.body):
-            return _Reason(UnreachableError, "it speaks https", f"write the address as {address.other_scheme}")
+            return _Reason(
+                UnreachableError, "it speaks https", f"write the address as {address.other_scheme}", code="no-tls"
+            )
         if wants_certificate(self.status, self.body):
-            return _Reason(NotAllowedError, "it requires a client certificate", CLIENT_CERTIFICATE_HINT)
+            return _Reason(
+                NotAllowedError, "it requires a client certificate", CLIENT_CERTIFICATE_HINT, code="client-certificate"
+            )
         if self.status == 413:
             return _Reason(UnreachableError, f"it does not accept a body of {self.sent} bytes", _BODY_LIMIT)
         if self.status == 429:
             login = f"or log in, which often raises the limit: `docker login {address.login}`"
-            return _Reason(TryAgainError, "it limits the rate of requests", f"try again later, {login}")
+            return _Reason(
+                TryAgainError, "it limits the rate of requests", f"try again later, {login}", code="rate-limited"
+            )
         if self.method in ("POST", "PUT", "PATCH"):
             return self._of_upload(address)
         if self.status == 404:
-            return _Reason(NotFoundError, "", "check the image's name and tag, and the registry's root")
+            return _Reason(
+                NotFoundError, "", "check the image's name and tag, and the registry's root", code="no-such-image"
+            )
         if is_passing(self.status):
-            return _Reason(TryAgainError, "", _TRY_LATER)
-        return _Reason(UnreachableError, "", f"check that {address.origin} is an OCI registry")
+            return _Reason(TryAgainError, "", _TRY_LATER, code="server-fails")
+        return _Reason(UnreachableError, "", f"check that {address.origin} is an OCI registry", code="not-a-source")
 
     def _of_upload(self, address: OciAddress) -> _Reason:
         code = self._spec_error.code
         if is_passing(self.status) or code in _LOST_UPLOAD:
-            return _Reason(TryAgainError, "", _TRY_LATER)
+            return _Reason(TryAgainError, "", _TRY_LATER, code="server-fails")
         if self.status == 404:
             return _Reason(
                 NotFoundError,
@@ -120,4 +134,4 @@ class Refusal(Struct, frozen=True, dict=True, kw_only=True):
             )
         if code in _BROKEN_UPLOAD:
             return _Reason(MismatchError, "", "publish again: the registry did not receive what was announced")
-        return _Reason(UnreachableError, "", f"check that {address.origin} is an OCI registry")
+        return _Reason(UnreachableError, "", f"check that {address.origin} is an OCI registry", code="not-a-source")

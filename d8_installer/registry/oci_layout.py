@@ -70,7 +70,7 @@ class _Directory:
         """Return ``DIR/<image>``. A name outside the grammar is a NotFoundError, so no path leads out of DIR."""
         segments = image.split("/")
         if not all(map(is_image_name, segments)):
-            raise NotFoundError(f"{image[:100]!r} is not the name of an image")
+            raise NotFoundError(f"{image[:100]!r} is not the name of an image", code="no-such-image")
         return os.path.join(self.root, *segments)
 
     def blob(self, image: str, digest: Digest) -> str:
@@ -114,7 +114,10 @@ class LayoutSource:
         path = self._paths.blob(image, digest)
         with opened_blob(path, f"{image}: manifest {digest}") as body:
             if body.size > MAX_MANIFEST_BYTES:
-                raise MismatchError(f"{image}: manifest {digest} has {body.size} bytes, more than {MAX_MANIFEST_BYTES}")
+                raise MismatchError(
+                    f"{image}: manifest {digest} has {body.size} bytes, more than {MAX_MANIFEST_BYTES}",
+                    code="wrong-bytes",
+                )
             raw = b"".join(body)[:MAX_MANIFEST_BYTES]
         return ManifestBytes(raw, index.media_types.get(digest) or parse_manifest(raw).media_type)
 
@@ -125,7 +128,9 @@ class LayoutSource:
         with opened_blob(path, f"{request.image}: layer {request.layer}") as body:
             if body.size != request.size:
                 raise MismatchError(
-                    f"{path} has {body.size} bytes, expected {request.size}", hint="publish the image again"
+                    f"{path} has {body.size} bytes, expected {request.size}",
+                    hint="publish the image again",
+                    code="wrong-bytes",
                 )
             yield body
 
@@ -147,7 +152,9 @@ class LayoutSource:
                 return known
             index = _read_index(path)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise NotFoundError(f"{self.name} has no image {image}", hint=f"there is no {path}") from error
+            raise NotFoundError(
+                f"{self.name} has no image {image}", hint=f"there is no {path}", code="no-such-image"
+            ) from error
         except OSError as error:
             raise refused(path, error) from error
         self._indexes[image] = index
@@ -186,7 +193,7 @@ class LayoutDestination:
         """Write a manifest; a tag is added to ``index.json``, where other tags keep their entries."""
         digest = manifest.digest
         if not is_tag(ref) and ref != str(digest):
-            raise MismatchError(f"{image}: the manifest for {ref[:100]!r} has the digest {digest}")
+            raise MismatchError(f"{image}: the manifest for {ref[:100]!r} has the digest {digest}", code="wrong-bytes")
         repository = self._paths.repository(image)
         with refusals(repository):
             os.makedirs(os.path.join(repository, "blobs", "sha256"), exist_ok=True)
@@ -235,7 +242,9 @@ def _parse_index(raw: bytes, path: str) -> tuple[_Entry, ...]:
         document = None
     entries = document.get("manifests") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise MismatchError(f"{path} is not an image index", hint="write the layout again, or restore the file")
+        raise MismatchError(
+            f"{path} is not an image index", hint="write the layout again, or restore the file", code="wrong-bytes"
+        )
     return tuple(_entry(entry) for entry in entries if isinstance(entry, dict))
 
 
@@ -270,7 +279,9 @@ def _digest_of(index: _Index, image: str, ref: str) -> Digest:
         return Digest.parse(ref)
     except DocumentError as error:
         raise NotFoundError(
-            f"{image} has no tag {ref[:130]!r}", hint="see its tags: `d8-installer versions NAME`"
+            f"{image} has no tag {ref[:130]!r}",
+            hint="see its tags: `d8-installer versions NAME`",
+            code="no-such-version",
         ) from error
 
 

@@ -84,7 +84,7 @@ class Registry:
     def call(self, method: str, image: str, tail: str, actions: str = "pull") -> RegistryCall:
         """Return the request for ``/v2/<root>/<image>/<tail>``; an image outside the grammar is a NotFoundError."""
         if not all(map(is_image_name, image.split("/"))):
-            raise NotFoundError(f"{image[:100]!r} is not the name of an image")
+            raise NotFoundError(f"{image[:100]!r} is not the name of an image", code="no-such-image")
         repository = self.address.repository(image)
         return RegistryCall(method, f"{self.address.api}{repository}/{tail}", f"repository:{repository}:{actions}")
 
@@ -104,6 +104,7 @@ class Registry:
                     raise UnreachableError(
                         f"{self.name} redirects more than {_MAX_REDIRECTS} times",
                         hint="check the address of the registry, and the external URL in its settings",
+                        code="not-a-source",
                     )
                 left -= 1
                 call = replace(call, url=self.leads_to(call.url, stream))
@@ -118,6 +119,7 @@ class Registry:
             raise UnreachableError(
                 f"{self.name} redirects to nowhere (status {stream.status} without Location)",
                 hint="check that the address belongs to an OCI registry",
+                code="not-a-source",
             )
         target = resolve(url, location)
         to = Origin.parse(target)
@@ -125,6 +127,7 @@ class Registry:
             raise NotAllowedError(
                 f"{self.name} redirects to {to.scheme}://{to}, which is not https",
                 hint="check the registry's external URL (behind a TLS proxy: X-Forwarded-Proto)",
+                code="unsafe-redirect",
             )
         return target
 
@@ -169,7 +172,9 @@ class Registry:
             why, hint = "wants a login, and credentials follow no redirect", "use its own address, and log in there"
         else:
             why, hint = "refuses the link", _LINK_HINT
-        return NotAllowedError(f"{refusal.clause}: {self.name} redirects to {there}, which {why}", hint=hint)
+        return NotAllowedError(
+            f"{refusal.clause}: {self.name} redirects to {there}, which {why}", hint=hint, code="unsafe-redirect"
+        )
 
 
 class RegistrySource:
@@ -197,17 +202,20 @@ class RegistrySource:
             if following is None:
                 return tags
             if following in asked:
-                raise MismatchError(f"{self.name}: the pages of the tags of {image} form a loop", hint=_NO_LIST)
+                raise MismatchError(
+                    f"{self.name}: the pages of the tags of {image} form a loop", hint=_NO_LIST, code="not-a-manifest"
+                )
             call = replace(call, url=following)
         raise MismatchError(
             f"{self.name}: {image} has more than {_MAX_TAGS} tags, {_MAX_PAGES} pages or {sized(_MAX_LIST_BYTES)}",
             hint=_NO_LIST,
+            code="not-a-manifest",
         )
 
     def manifest(self, image: str, ref: str) -> ManifestBytes:
         """Return the manifest's bytes and type."""
         if not is_manifest_ref(ref):
-            raise NotFoundError(f"{ref[:130]!r} is neither a tag nor a digest")
+            raise NotFoundError(f"{ref[:130]!r} is neither a tag nor a digest", code="no-such-version")
         call = self._registry.call("GET", image, f"manifests/{ref}")
         call = replace(call, headers=ACCEPT)
         if (known := self._known.get(image, ref)) is not None:
@@ -238,6 +246,7 @@ class RegistrySource:
                 raise MismatchError(
                     f"{self.name}: {request.layer} has {stream.size} bytes, expected {request.size}",
                     hint="the server may not be a registry (a login page, an ingress); else use another source",
+                    code="wrong-bytes",
                 )
             yield stream
 
@@ -278,7 +287,11 @@ def _parse_tags(raw: bytes, name: str) -> list[str]:
         document = None
     tags = member(document, "tags") or [] if isinstance(document, dict) else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise MismatchError(f"{name}: the answer is not a list of tags", hint="check that this is an OCI registry")
+        raise MismatchError(
+            f"{name}: the answer is not a list of tags",
+            hint="check that this is an OCI registry",
+            code="not-a-manifest",
+        )
     return tags
 
 
@@ -345,6 +358,7 @@ def _on_own_origin(url: str, target: str) -> str:
         raise MismatchError(
             f"{Origin.parse(url)}: the next page of the list has no usable address",
             hint="check that this is an OCI registry",
+            code="not-a-manifest",
         ) from None
     return following
 
@@ -353,4 +367,5 @@ def _unreadable(header: str, at: int) -> MismatchError:
     return MismatchError(
         f"the Link header of the next page cannot be read at character {at + 1} of {len(header)}",
         hint="check that this is an OCI registry, or use another source",
+        code="not-a-manifest",
     )

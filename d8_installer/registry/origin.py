@@ -34,7 +34,9 @@ class Origin(Struct, frozen=True, order=True):
         port = int(match[3] or _PORTS[match[1].lower()]) if match else 0
         if match is None or not 0 < port < 65536:
             raise ConfigError(
-                f"{shown(url)!r} is not an http or https address", hint="write it as https://host[:port]/path"
+                f"{shown(url)!r} is not an http or https address",
+                hint="write it as https://host[:port]/path",
+                code="bad-address",
             )
         return cls(match[1].lower(), match[2].lower().strip("[]"), port)
 
@@ -75,6 +77,7 @@ def resolve(base: str, location: str) -> str:
         raise MismatchError(
             f"{Origin.parse(base)} redirects to something that is not an http or https address",
             hint="check that the address belongs to a registry, or use another source",
+            code="not-a-manifest",
         ) from error
     return url
 
@@ -93,7 +96,9 @@ def proxy_for(origin: Origin, env: Mapping[str, str]) -> str | None:
     url = proxy if "://" in proxy else f"http://{proxy}"
     if not is_proxy_url(url):
         raise ConfigError(
-            f"the proxy for {origin} is not an http or https address", hint="set HTTPS_PROXY to http://host:port"
+            f"the proxy for {origin} is not an http or https address",
+            hint="set HTTPS_PROXY to http://host:port",
+            code="bad-address",
         )
     return url
 

@@ -54,6 +54,7 @@ class RppSource:
             raise UnreachableError(
                 f"{self.name} is not a registry-packages-proxy: it has no list of tags (status 404)",
                 hint="check the address: `d8-installer config get endpoint`, or --endpoint URL",
+                code="not-a-source",
             )
         self._require(request, response.status, response.body)
         return rpp_wire.parse_tags(response.body)
@@ -69,6 +70,7 @@ class RppSource:
             raise UnreachableError(
                 f"{self.name} has no manifests: it is too old, or no registry-packages-proxy",
                 hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
+                code="not-a-source",
             )
         self._require(request, response.status, response.body, rpp_errors.absent(self.name, image, ref))
         return self._known.add(
@@ -125,6 +127,7 @@ class RppSource:
                     MismatchError(
                         f"{request.image}:{request.tag}: the proxy sends {stream.size} bytes, expected {request.size}",
                         hint="the tag may have moved: use a source that still has the locked bytes, or lock again",
+                        code="wrong-bytes",
                     )
                 )
             stack.push(attempt.pop_all())
@@ -146,6 +149,7 @@ class RppSource:
             raise UnreachableError(
                 f"{request.method} {self.name}{request.path}: unexpected status {status}",
                 hint="check --endpoint: a registry-packages-proxy answers 200 with the whole layer or document",
+                code="not-a-source",
             )
 
     def _refused(self, status: int, body: bytes) -> D8Error:

@@ -29,9 +29,10 @@ _LOGIN_PAGE = "a registry-packages-proxy never redirects, so this may be a login
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What a status means: the class of the error, the protocol's words for it, a bit of the body, and a hint."""
+    """What a status means: the class and code of the error, the protocol's words for it, a bit of the body, a hint."""
 
     kind: type[D8Error]
+    code: str
     sentinel: str
     snippet: str
     hint: str
@@ -39,7 +40,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     def error(self, call: ProxyCall, address: str = "") -> D8Error:
         """Return the error ``<METHOD> <path>: <sentinel>[: <snippet>]``; *address* precedes the path."""
         words = f"{self.sentinel}: {self.snippet}" if self.snippet else self.sentinel
-        return self.kind(f"{call.method} {address}{call.path}: {words}", hint=self.hint)
+        return self.kind(f"{call.method} {address}{call.path}: {words}", hint=self.hint, code=self.code)
 
 
 def judge_status(call: ProxyCall, status: int, body: bytes) -> Verdict | None:
@@ -51,8 +52,12 @@ def judge_status(call: ProxyCall, status: int, body: bytes) -> Verdict | None:
     if 200 <= status < 300:
         return None
     if status in _SENTINELS:
-        denied = NotFoundError if status == 404 else NotAllowedError
-        return Verdict(kind=denied, sentinel=_SENTINELS[status], snippet="", hint=_hint(call, status, body))
+        sentinel, hint = _SENTINELS[status], _hint(call, status, body)
+        if status == 404:
+            code = "no-such-image" if call.path.endswith("/tags") else "no-such-version"
+            return Verdict(kind=NotFoundError, code=code, sentinel=sentinel, snippet="", hint=hint)
+        code = "token-refused" if status == 401 else "download-forbidden"
+        return Verdict(kind=NotAllowedError, code=code, sentinel=sentinel, snippet="", hint=hint)
     return _other_status(status, body)
 
 
@@ -72,27 +77,25 @@ def raise_for_status(call: ProxyCall, status: int, body: bytes, address: str = "
 
 
 def _other_status(status: int, body: bytes) -> Verdict:
-    def verdict(kind: type[D8Error], sentinel: str, hint: str) -> Verdict:
-        return Verdict(kind=kind, sentinel=sentinel, snippet=_snippet(body), hint=hint)
+    def verdict(kind: type[D8Error], sentinel: str, hint: str, *, code: str) -> Verdict:
+        return Verdict(kind=kind, code=code, sentinel=sentinel, snippet=_snippet(body), hint=hint)
 
+    unexpected = f"unexpected status {status}"
     if status >= 500:
         sentinel = f"registry proxy upstream error (status {status})"
-        return verdict(
-            TryAgainError,
-            sentinel,
-            f"try again; if that does not help, look at the proxy's pods: {_PODS}",
-        )
+        hint = f"try again; if that does not help, look at the proxy's pods: {_PODS}"
+        return verdict(TryAgainError, sentinel, hint, code="server-fails")
     if wants_certificate(status, body):
-        return verdict(NotAllowedError, f"it requires a client certificate (status {status})", CLIENT_CERTIFICATE_HINT)
+        sentinel = f"it requires a client certificate (status {status})"
+        return verdict(NotAllowedError, sentinel, CLIENT_CERTIFICATE_HINT, code="client-certificate")
     if status in _PASSING:
-        return verdict(TryAgainError, f"unexpected status {status}", "wait a little and run the same command again")
+        code = "rate-limited" if status == 429 else "server-fails"
+        return verdict(TryAgainError, unexpected, "wait a little and run the same command again", code=code)
     if wants_tls(status, body):
-        return verdict(
-            UnreachableError, f"it speaks https (status {status})", "write the endpoint's address with https://"
-        )
-    if 300 <= status < 400:
-        return verdict(UnreachableError, f"unexpected status {status}", f"{_LOGIN_PAGE}: {ADDRESS_HINT}")
-    return verdict(UnreachableError, f"unexpected status {status}", f"check the address: {ADDRESS_HINT}")
+        hint = "write the endpoint's address with https://"
+        return verdict(UnreachableError, f"it speaks https (status {status})", hint, code="no-tls")
+    hint = f"{_LOGIN_PAGE}: {ADDRESS_HINT}" if 300 <= status < 400 else f"check the address: {ADDRESS_HINT}"
+    return verdict(UnreachableError, unexpected, hint, code="not-a-source")
 
 
 def _hint(call: ProxyCall, status: int, body: bytes) -> str:
@@ -150,10 +153,15 @@ def refused_identity(
         return NotAllowedError(
             f"{address} does not let {whom} download images ({named}status 403)",
             hint=f"{DOWNLOAD.grant(user)}; {_DENIED_FOR}; then {_CHECK} says yes",
+            code="download-forbidden",
         )
     if token_from is None:
-        return NotAllowedError(f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE)
-    return NotAllowedError(f"{address} refuses the {kind} from {token_from} (status 401)", hint=_RENEW)
+        return NotAllowedError(
+            f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE, code="token-missing"
+        )
+    return NotAllowedError(
+        f"{address} refuses the {kind} from {token_from} (status 401)", hint=_RENEW, code="token-refused"
+    )
 
 
 def _user_in(body: bytes) -> str | None:
@@ -168,6 +176,7 @@ def refused_certificate(address: Shown, place: str) -> NotAllowedError:
             "only port 4219 of a master node accepts client certificates, and an Ingress never does: use a kubeconfig "
             "with a token, or give one with --token-file FILE"
         ),
+        code="client-certificate",
     )
 
 
@@ -178,11 +187,14 @@ def absent(address: Shown, image: str, ref: str, platform: Platform | None = Non
     """
     name = image.removeprefix(PLUGIN_ROOT)
     if ":" in ref:
-        return NotFoundError(f"{address} no longer has {name} {ref[:19]}…", hint=_moved_hint(name))
+        return NotFoundError(
+            f"{address} no longer has {name} {ref[:19]}…", hint=_moved_hint(name), code="locked-bytes-gone"
+        )
     where = f" for {platform}" if platform is not None else ""
     return NotFoundError(
         f"{address} has no version {ref[:128]} of {name}{where}",
         hint=f"see `d8-installer versions {name}` for what it has",
+        code="no-such-version",
     )
 
 

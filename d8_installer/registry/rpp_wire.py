@@ -84,6 +84,7 @@ def _invalid_reference(image: str, ref: str | None) -> DocumentError:
         "invalid image reference",
         key=repr(image if ref is None else f"{image}:{ref}")[:200],
         hint=f"an image is {CLI_IMAGE} or {CLI_IMAGE}/plugins/NAME, a tag up to 128 of letters, digits and . _ -",
+        code="bad-name",
     )
 
 
@@ -118,7 +119,7 @@ def parse_manifest_body(body: bytes, media_type: str) -> ManifestBytes:
     The caller reads at most one byte more than the cap, so that a longer body is noticed.
     """
     if len(body) > MAX_MANIFEST_BYTES:
-        raise MismatchError(f"decode manifest: it has more than {sized(MAX_MANIFEST_BYTES)}")
+        raise MismatchError(f"decode manifest: it has more than {sized(MAX_MANIFEST_BYTES)}", code="not-a-manifest")
     return ManifestBytes(body, media_type.partition(";")[0].strip())
 
 
@@ -135,10 +136,12 @@ def judge_etag(etag: str | None, request: LayerRequest) -> bool:
         raise MismatchError(
             f"{what}: the proxy ignores platform={request.platform} and serves its default one; it is too old",
             hint="use a proxy of Deckhouse 1.77 or newer, or another source such as oci://",
+            code="old-proxy",
         )
     raise MismatchError(
         f"{what}: the tag moved: the proxy serves {str(named)[:100]!r}, expected {request.child}",
         hint=f"use {OTHER_SOURCES}, or take the new bytes: `d8-installer lock --accept-moved {what}`",
+        code="moved-tag",
     )
 
 
@@ -166,5 +169,7 @@ def _describe(body: bytes) -> str:
 
 def _not_this_proxy(message: str) -> MismatchError:
     return MismatchError(
-        message, hint=f"check that it is a registry-packages-proxy and not a login page: {ADDRESS_HINT}"
+        message,
+        hint=f"check that it is a registry-packages-proxy and not a login page: {ADDRESS_HINT}",
+        code="not-a-manifest",
     )

@@ -152,6 +152,7 @@ class Stream:
             f"{self._call}: the answer was compressed in transit (Content-Encoding {coding[:20]!r}), so it cannot be"
             " compared with a digest",
             hint="switch compression off for this address in the proxy or gateway in between (nginx: `gzip off`)",
+            code="compressed-in-transit",
         )
 
     def __iter__(self) -> Iterator[bytes]:
@@ -174,7 +175,9 @@ class Stream:
     def _ended(self, why: str, got: int) -> TryAgainError:
         promised = "" if self.size is None else f" of {self.size}"
         return TryAgainError(
-            f"{self._call}: the transfer {why} after {got}{promised} bytes", hint="run the same command again"
+            f"{self._call}: the transfer {why} after {got}{promised} bytes",
+            hint="run the same command again",
+            code="transfer-cut",
         )
 
     def read(self, cap: int) -> bytes:
@@ -194,6 +197,7 @@ class Stream:
             raise MismatchError(
                 f"{self._call}: the answer is longer than {cap} bytes",
                 hint="check the address: no registry or proxy sends an answer of that length",
+                code="not-a-manifest",
             )
         whole = self._secrets.hide_in(bytes(body), SHORTEST if self.status >= 400 else UNMISTAKABLE)
         return whole[:limit]

@@ -45,6 +45,7 @@ def check_tls_options(*, insecure: bool, ca_file: str | None) -> None:
         raise ConfigError(
             "unsupported client configuration",
             hint="give one of --ca-file and --insecure-skip-tls-verify, not both",
+            code="bad-certificate-file",
         )
 
 
@@ -85,6 +86,7 @@ def trust(*, ca_file: str | None, insecure: bool, env: Mapping[str, str], roots:
         raise ConfigError(
             f"no certificates can be read from {named!r}: {error.strerror or error}",
             hint="give a file of PEM blocks with --ca-file FILE",
+            code="bad-certificate-file",
         ) from error
     return context
 
@@ -107,6 +109,7 @@ def trust_only(roots: bytes) -> ssl.SSLContext:
         raise ConfigError(
             f"the CA certificate cannot be read: {getattr(error, 'strerror', None) or 'it is not PEM text'}",
             hint="it must be PEM text; `certificate-authority-data` of a kubeconfig holds that in base64",
+            code="bad-certificate-file",
         ) from error
     return context
 
@@ -133,6 +136,7 @@ def present(context: ssl.SSLContext, certificate: ClientCertificate | Certificat
             raise ConfigError(
                 f"the client certificate of {certificate.place} cannot be used: {error.strerror or error}",
                 hint="log in to the cluster again; the key must be PEM text without a password",
+                code="bad-certificate-file",
             ) from error
 
 
@@ -167,4 +171,5 @@ def _present(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> N
         raise ConfigError(
             f"no client certificate can be read from {files}: {error.strerror or error}",
             hint="give PEM files, the key without a password: --client-cert FILE --client-key FILE",
+            code="bad-certificate-file",
         ) from error

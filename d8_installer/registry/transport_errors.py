@@ -53,7 +53,9 @@ def send_once(
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise _not_connected(error, origin, proxy) from error
     except httpx2.TimeoutException as error:
-        late = TryAgainError(f"{origin} took the request and did not answer in time", hint="try again later")
+        late = TryAgainError(
+            f"{origin} took the request and did not answer in time", hint="try again later", code="server-fails"
+        )
         raise FailedTryError(late, is_passing=False) from error
     except httpx2.TransportError as error:
         raise _dropped(error, origin, secrets) from error
@@ -67,6 +69,7 @@ def _dropped(error: httpx2.TransportError, origin: Origin, secrets: Secrets) -> 
     dropped = TryAgainError(
         f"{origin} closed the connection without a valid answer{_clause(secrets.hide(str(error)))}",
         hint=f"try again; if that does not help, check the address: it may need {other}",
+        code="server-fails",
     )
     return FailedTryError(dropped, is_passing=True)
 
@@ -107,6 +110,7 @@ def _proxy_refused(why: str, origin: Origin, proxy: str) -> FailedTryError:
     refused = UnreachableError(
         f"the proxy {shown(proxy)} does not connect to {origin}: {why[:100]}",
         hint="check HTTPS_PROXY, and name the host in NO_PROXY if it needs no proxy",
+        code="forward-proxy",
     )
     refused.fault = "proxy"
     return FailedTryError(refused, is_passing=False)
@@ -151,7 +155,9 @@ def _untrusted(cause: ssl.SSLCertVerificationError, origin: Origin, where: str) 
         hint = f"write a name that the certificate is for, or have one issued for {origin.host}"
     else:
         hint = "give its CA with --ca-file FILE (D8_RPP_CA_FILE)"
-    untrusted = UnreachableError(f"the certificate of {where} is not trusted: {why[:200]}", hint=hint)
+    untrusted = UnreachableError(
+        f"the certificate of {where} is not trusted: {why[:200]}", hint=hint, code="certificate-not-trusted"
+    )
     untrusted.fault = "certificate"
     return untrusted
 
@@ -160,19 +166,24 @@ def _broken(cause: ssl.SSLError, origin: Origin, where: str) -> D8Error:
     reason = (cause.reason or str(cause)).upper()
     if any(alert in reason for alert in _ALERTS):
         return NotAllowedError(
-            f"{where} requires a client certificate, or another one: {reason[:100]}", hint=CLIENT_CERTIFICATE_HINT
+            f"{where} requires a client certificate, or another one: {reason[:100]}",
+            hint=CLIENT_CERTIFICATE_HINT,
+            code="client-certificate",
         )
     if any(sign in reason for sign in _NOT_TLS):
         plain = "write http:// in the address, or oci+http:// for a registry"
         hint = f"it may speak plain http: {plain}" if origin.is_loopback else "check the port: it does not speak https"
-        return UnreachableError(f"no TLS with {where}: the server does not speak it", hint=hint)
+        return UnreachableError(f"no TLS with {where}: the server does not speak it", hint=hint, code="no-tls")
     if "HANDSHAKE_FAILURE" in reason:
         return UnreachableError(
             f"no TLS with {where}: {reason[:100]}",
             hint=f"if it requires a client certificate, {CLIENT_CERTIFICATE_HINT}",
+            code="no-tls",
         )
     why = "it closes the connection" if "EOF" in reason else _plain_reason(str(cause))
-    return UnreachableError(f"no TLS with {where}: {why[:200]}", hint="check the address and the network")
+    return UnreachableError(
+        f"no TLS with {where}: {why[:200]}", hint="check the address and the network", code="no-tls"
+    )
 
 
 def _plain_reason(text: str) -> str:

@@ -111,16 +111,23 @@ class Demand(Struct, frozen=True, kw_only=True):
             return NotFoundError(
                 f"no versions of {self.name} found for major version {selection.use_major}: {wants}",
                 hint=f"see `d8-installer versions {self.name}`",
+                code="no-such-version",
             )
         alone = [requirement for requirement in self.group if not any(map(requirement.allows, self.tags))]
         if len(self.group) > 1 and not alone:
             wants = " and ".join(map(str, self.group))
-            return ConflictError(f"no version of {self.name} fits both: {wants}", hint="loosen one of the two ranges")
+            return ConflictError(
+                f"no version of {self.name} fits both: {wants}",
+                hint="loosen one of the two ranges",
+                code="ranges-conflict",
+            )
         versions = [version for tag in self.tags if (version := Version.try_parse(tag)) is not None]
         if not versions:
             why = "none of its tags is a version" if self.tags else "its list of tags is empty"
             return NotFoundError(
-                f"{self.name} has no published version: {why}", hint="ask its publisher for a version tag"
+                f"{self.name} has no published version: {why}",
+                hint="ask its publisher for a version tag",
+                code="no-such-version",
             )
         versions.sort(key=lambda version: version.preference_key)
         stable = [version for version in versions if version.is_stable()]
@@ -129,6 +136,7 @@ class Demand(Struct, frozen=True, kw_only=True):
             f"no published version of {self.name} fits: {(alone or self.group)[0]}; "
             + (newest or f"there are only pre-releases, such as {versions[-1]}"),
             hint=f"see `d8-installer versions {self.name}`" + ("" if stable else "; ask for pre-releases with '>=0-0'"),
+            code="no-such-version",
         )
 
     # -- the lock entry ----------------------------------------------------------------------------------------
@@ -257,11 +265,13 @@ class Demand(Struct, frozen=True, kw_only=True):
                         f"{requirement.requester} wants {binary!r} to be the file {files[binary]!r} of {self.name},"
                         f" and {other.requester} wants {member!r}",
                         hint=f"rename one of the two binaries, or do without {_plugin_of(requirement, other)}",
+                        code="binary-conflict",
                     )
         culprits = [other for other in agreed if not self.by(other, requirement).can_agree(self.tags)] or agreed
         return ConflictError(
             f"{requirement} and cannot agree: {' and '.join(map(str, culprits))}",
             hint=f"loosen one of the ranges, or do without {_plugin_of(requirement, culprits[0])}",
+            code="ranges-conflict",
         )
 
 

@@ -131,13 +131,17 @@ def _refuse_unreadable(need: Need, name: ImageName, tag: str) -> None:
         ImageName.parse(need.name)
     except DocumentError as error:
         raise DocumentError(
-            f"the contract of {name} {tag} needs a plugin whose name {error.problem}", hint=hint
+            f"the contract of {name} {tag} needs a plugin whose name {error.problem}",
+            hint=hint,
+            code="bad-contract",
         ) from error
     try:
         Specifier.parse(need.constraint or "*", compat="go")
     except DocumentError as error:
         raise DocumentError(
-            f"the contract of {name} {tag} needs {need.name}, but {error.problem}", hint=hint
+            f"the contract of {name} {tag} needs {need.name}, but {error.problem}",
+            hint=hint,
+            code="bad-contract",
         ) from error
 
 
@@ -149,6 +153,7 @@ def _refuse_unplaceable(need: Need, name: ImageName, tag: str) -> None:
         raise DocumentError(
             f"the contract of {name} {tag} needs {need.name}, and {error.problem}",
             hint=f"ask the publisher of {name} to rename that plugin, or ask for another version",
+            code="bad-contract",
         ) from error
 
 

@@ -42,6 +42,7 @@ def explain_missing(
     return NotFoundError(
         f"{choice.name} {choice.tag} has no build for {platform}",
         hint=f"it has {offered}; {_result(newest, len(others))}; {_way_out(choice, platform, wanted)}",
+        code="no-build-for-platform",
     )
 
 

@@ -181,6 +181,7 @@ def _gone(choice: Choice, wanted: Wanted, failed: Mapping[ManifestOf, D8Error]) 
     return NotFoundError(
         f"the lock has {choice.name} {choice.tag}, and that is not there: {gone[choice.name.path]}",
         hint=f"type `d8-installer lock {options}`, which chooses again; else restore the lock",
+        code="locked-bytes-gone",
     )
 
 
@@ -208,6 +209,7 @@ def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:
         raise MismatchError(
             f"the tag {choice.name}:{choice.tag} was moved: it meant {expected}, and now means {digest}",
             hint=f"ask its publisher why; to take the new bytes, type --accept-moved {choice.name}:{choice.tag}",
+            code="moved-tag",
         )
     for requirement in choice.requirements:
         demanded = requirement.request.digest
@@ -215,6 +217,7 @@ def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:
             error = MismatchError(
                 f"{choice.name}:{choice.tag} is {digest}, but {requirement.requester} demands {demanded}",
                 hint="correct `digest` in the manifest, or ask the publisher why the tag was moved",
+                code="digest-not-demanded",
             )
             raise _BlameError(error, [requirement])
 
@@ -249,6 +252,7 @@ def _nested(choice: Choice, where: str = "") -> MismatchError:
     return MismatchError(
         f"{choice.name} {choice.tag} holds an index inside its index{where}, which is refused",
         hint="ask the publisher for an index whose children are image manifests",
+        code="damaged-image",
     )
 
 
@@ -257,6 +261,7 @@ def _foreign(choice: Choice, algorithms: Iterable[str], where: str = "") -> Mism
     return MismatchError(
         f"{choice.name} {choice.tag} has a build{where} with a {kinds} digest; only sha256 is supported",
         hint="ask the publisher for an index whose children have sha256 digests",
+        code="damaged-image",
     )
 
 
@@ -280,8 +285,13 @@ def _no_build(choice: Choice, index: ImageIndex) -> MismatchError | NotFoundErro
         return NotFoundError(
             f"the index of {what} names a platform for none of its builds",
             hint="ask the publisher to name them; `d8-installer publish linux-amd64=FILE …` does",
+            code="no-build-for-platform",
         )
-    return NotFoundError(f"{what} has no build for any wanted platform", hint=f"see what {choice.tag} offers")
+    return NotFoundError(
+        f"{what} has no build for any wanted platform",
+        hint=f"see what {choice.tag} offers",
+        code="no-build-for-platform",
+    )
 
 
 def _platforms(choice: Choice, index: ImageIndex, wanted: Wanted) -> dict[Platform, bool]:
@@ -314,12 +324,14 @@ def _child_pin(choice: Choice, child: Descriptor, built: Answers) -> Pin:
             f"{choice.name} {choice.tag}: the manifest of {child.platform} arrived as {answer.digest}"
             f" ({len(answer.raw)} bytes), but the index promises {child.digest} ({child.size} bytes)",
             hint="try again; if it stays, the source is damaged or tampered with",
+            code="wrong-bytes",
         )
     document = _parsed(choice, answer)
     if not isinstance(document, ImageManifest):
         raise MismatchError(
             f"{choice.name} {choice.tag}: what {child.platform} names is an index, not a build",
             hint="ask the publisher for an index whose children are image manifests",
+            code="damaged-image",
         )
     return _pin(choice, child.digest, document)
 
@@ -330,12 +342,14 @@ def _pin(choice: Choice, digest: Digest, manifest: ImageManifest) -> Pin:
         raise MismatchError(
             f"{choice.name} {choice.tag}: the manifest {digest} has no layer",
             hint="ask the publisher for a repaired image",
+            code="damaged-image",
         )
     layer = manifest.layers[-1]
     if layer.size > MAX_LAYER_BYTES:
         raise MismatchError(
             f"{choice.name} {choice.tag}: the last layer of {digest} has {layer.size} bytes, more than can be locked",
             hint="ask the publisher for a repaired image",
+            code="damaged-image",
         )
     return Pin(child=digest, layer=layer.digest, size=layer.size)
 
@@ -389,5 +403,6 @@ def _binaries(requirements: Iterable[Requirement]) -> dict[str, str]:
                     f"{known[1].requester} wants {binary!r} to be the file {known[0]!r} of {requirement.request.name},"
                     f" and {requirement.requester} wants {member!r}",
                     hint="rename one of the two binaries",
+                    code="binary-conflict",
                 )
     return {binary: member for binary, (member, _) in binaries.items()}

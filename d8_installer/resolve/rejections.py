@@ -90,11 +90,15 @@ def unresolved(failure: NoneFound, wanted: Wanted) -> ConflictError:
     if failure.name != root or not failure.tried:
         locked = wanted.locked.find(root)
         version = f" {locked.version}" if locked is not None else ""
-        return ConflictError(f"what {root}{version} needs cannot be locked: {failure.refusal}", hint=hint)
+        return ConflictError(
+            f"what {root}{version} needs cannot be locked: {failure.refusal}", hint=hint, code="ranges-conflict"
+        )
     shown = "; ".join(f"{tag} ({refusal})" for tag, refusal in failure.tried[:_SHOWN])
     older = len(failure.tried) - _SHOWN
     more = f"; and {older} older" if older > 0 else ""
-    return ConflictError(f"{root} cannot be locked: {failure.category}: {shown}{more}", hint=hint)
+    return ConflictError(
+        f"{root} cannot be locked: {failure.category}: {shown}{more}", hint=hint, code="ranges-conflict"
+    )
 
 
 def _way_out(failure: NoneFound, wanted: Wanted) -> str | None:

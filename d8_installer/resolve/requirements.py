@@ -57,6 +57,7 @@ def check(contract: Contract, facts: ClusterFacts) -> Judgement:
         raise DocumentError(
             f"plugin {contract.name} has requirements for {kinds}, and these facts say nothing of them",
             hint="write them anew with `d8-installer facts -o FILE`",
+            code="bad-facts",
         )
     unmet: list[Unmet] = []
     warnings: list[str] = []
@@ -114,7 +115,9 @@ def _kubernetes(contract: Contract, facts: ClusterFacts) -> Iterator[_Finding]:
     wants = f"plugin {contract.name} requires Kubernetes {contract.kubernetes}"
     version = _parsed(facts.kubernetes)
     if version is None:
-        raise DocumentError(f"{wants}, but the cluster's Kubernetes version is unknown", hint=_WITHOUT)
+        raise DocumentError(
+            f"{wants}, but the cluster's Kubernetes version is unknown", hint=_WITHOUT, code="bad-facts"
+        )
     if not _satisfies(contract.kubernetes, version, f"the Kubernetes constraint of plugin {contract.name}"):
         yield Unmet("kubernetes", f"{wants}, but the cluster runs {version}")
 

@@ -250,6 +250,7 @@ class VersionSearch:
                 DocumentError(
                     f"{task.path[0]}: no versions that go together were found among {MAX_TRIED}",
                     hint="ask for exact versions of some images, such as `d8-installer install NAME===TAG`",
+                    code="ranges-conflict",
                 ),
             )
         if len(task.path) - 1 > MAX_DEPTH:
@@ -259,6 +260,7 @@ class VersionSearch:
                 DocumentError(
                     f"{task.path[0]} needs a chain of more than {MAX_DEPTH} plugins: {via}",
                     hint=f"ask the publisher of {task.path[0]} which of them it can do without",
+                    code="ranges-conflict",
                 ),
             )
 

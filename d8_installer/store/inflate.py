@@ -40,13 +40,19 @@ _WINDOW_LOG_MAX = 25
 class CutShortError(MismatchError):
     """The stream ends early: its content is incomplete."""
 
+    code = "damaged-image"
+
 
 class TooLongError(MismatchError):
     """The stream holds more than the limit."""
 
+    code = "damaged-image"
+
 
 class UnknownFormatError(MismatchError):
     """The first bytes belong to none of the accepted formats."""
+
+    code = "damaged-image"
 
 
 def inflate(body: Iterable[bytes], limit: int, formats: frozenset[Format] = ANY_FORMAT) -> Iterator[bytes]:
@@ -158,11 +164,13 @@ def _members(steps: Iterator[bytes], codec: _Codec) -> Iterator[bytes]:
                 if decoder.eof:
                     decoder, count = codec.start(), count + 1
                 if count > _MAX_MEMBERS:
-                    raise MismatchError(f"this layer has more than {_MAX_MEMBERS} {codec.name} streams")
+                    raise MismatchError(
+                        f"this layer has more than {_MAX_MEMBERS} {codec.name} streams", code="damaged-image"
+                    )
                 yield from filter(None, decoder.feed(data))
                 data = decoder.unused_data if decoder.eof else b""
     except codec.errors as error:
-        raise MismatchError(f"this layer is not valid {codec.name}: {error}") from error
+        raise MismatchError(f"this layer is not valid {codec.name}: {error}", code="damaged-image") from error
     if not decoder.eof:
         raise CutShortError(f"this layer's {codec.name} stream is cut short")
 

@@ -80,7 +80,7 @@ class Search:
         error = not_found(missing, others)
         reasons = [reason for member in missing if (reason := self._reason(member))]
         offers = [error.hint or _ASK] if others or not reasons else []
-        raise NotFoundError(error.message, hint="; ".join([*reasons[:1], *offers]))
+        raise NotFoundError(error.message, hint="; ".join([*reasons[:1], *offers]), code="no-such-file-in-image")
 
     def _reason(self, member: str) -> str | None:
         """Return why a member is not a file in the archive, and what to do; None if the archive does not mention it."""
@@ -112,6 +112,7 @@ def not_found(missing: Iterable[str], others: Iterable[str]) -> NotFoundError:
     return NotFoundError(
         f"file not found in image: {', '.join(map(quoted, missing))}",
         hint=f"it holds {names}: name one of these under `binaries`" if names else _ASK,
+        code="no-such-file-in-image",
     )
 
 
@@ -121,12 +122,14 @@ def _ambiguous(member: str, places: list[str]) -> MismatchError:
         return MismatchError(
             f"the image holds two files named {quoted(paths[0])}",
             hint="tell the image's author: tools may disagree about which of them counts",
+            code="ambiguous-file",
         )
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     number = "two" if len(paths) == 2 else len(paths)
     return MismatchError(
         f"the image holds {number} files named {quoted(member)}: {', '.join(map(quoted, paths[:_SHOWN]))}{more}",
         hint=f"write the path of the wanted one under `binaries`, {_such_as(paths[0])}",
+        code="ambiguous-file",
     )
 
 

@@ -49,6 +49,8 @@ _LINKS: Mapping[bytes, MemberKind] = {tar_header.HARD_LINK: "hard link", tar_hea
 class InvalidArchiveError(MismatchError):
     """A header or an extension record is malformed, is too long, or can be read in more than one way."""
 
+    code = "damaged-image"
+
 
 class TarMember(Struct, frozen=True):
     """One member: its name as archived (only for comparing), its kind, its size in bytes, and its bytes.

@@ -122,6 +122,8 @@ def unpack(
 class WrongBytesError(MismatchError):
     """The body's bytes are not the promised ones."""
 
+    code = "wrong-bytes"
+
 
 class _CheckedBody:
     """The body's chunks, hashed and counted as they pass. A body that is too long is a WrongBytesError."""
@@ -348,9 +350,11 @@ def _write(
     """Write the member to a file for each of *names*, which are spellings of it."""
     where = quoted(names[0])
     if member.kind == "sparse":
-        raise MismatchError(f"{where} is archived as a sparse file", hint="tell the image's author")
+        raise MismatchError(
+            f"{where} is archived as a sparse file", hint="tell the image's author", code="damaged-image"
+        )
     if member.size > rules.max_file:
-        raise MismatchError(f"{where} exceeds the {rules.max_file}-byte limit")
+        raise MismatchError(f"{where} exceeds the {rules.max_file}-byte limit", code="damaged-image")
     hasher, head, written, begun = hashlib.sha256(), b"", 0, 0
     try:
         with ExitStack() as stack:
@@ -395,15 +399,15 @@ def _first_match(body: Iterable[bytes], wanted: Set[str], create: Callable[[str]
     try:
         return _write(member, [base_name(member.name)], create, rules)[0]
     except (CutShortError, TooLongError) as error:
-        raise MismatchError("unexpected end of stream") from error
+        raise MismatchError("unexpected end of stream", code="damaged-image") from error
 
 
 def _next_match(found: Iterator[tar.TarMember], wanted: Set[str]) -> tar.TarMember | None:
     try:
         return next((one for one in found if one.kind == "file" and base_name(one.name) in wanted), None)
     except UnknownFormatError as error:
-        raise MismatchError("open gzip stream") from error
+        raise MismatchError("open gzip stream", code="damaged-image") from error
     except (CutShortError, TooLongError) as error:
-        raise MismatchError("read tar: unexpected EOF") from error
+        raise MismatchError("read tar: unexpected EOF", code="damaged-image") from error
     except tar.InvalidArchiveError as error:
-        raise MismatchError("read tar: archive/tar: invalid tar header") from error
+        raise MismatchError("read tar: archive/tar: invalid tar header", code="damaged-image") from error

@@ -51,8 +51,11 @@ def _read(path: str) -> str:
         raise ConfigError(
             f"the token file {path} cannot be read: {(error.strerror or 'unknown').lower()}",
             hint="name the file that holds the token",
+            code="bad-token",
         ) from error
     token = text_of_token(raw)
     if not token:
-        raise ConfigError(f"the token file {path} is missing or empty", hint="name the file that holds the token")
+        raise ConfigError(
+            f"the token file {path} is missing or empty", hint="name the file that holds the token", code="bad-token"
+        )
     return token

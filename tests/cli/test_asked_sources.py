@@ -119,7 +119,7 @@ def test_a_mistyped_name_is_answered_with_the_one_that_is_known(person: Asker) -
         done = person.run(*words)
         assert done.code == 69
         assert done.err.splitlines()[-2:] == [
-            f"error[not-found]: no image {words[-1]!r} at {person.server.url}",
+            f"error[no-such-image]: no image {words[-1]!r} at {person.server.url}",
             "hint: did you mean ruff?",
         ]
 

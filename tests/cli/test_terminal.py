@@ -172,7 +172,7 @@ def told(case: Case, url: str, home: str) -> tuple[list[str], object]:
     said, kind = {
         "error": (
             [
-                "error[mismatch]: SPOILT",
+                "error[wrong-bytes]: SPOILT",
                 "hint: the tag may have been moved or the source is damaged; compare with another source",
             ],
             "Mismatch",
@@ -182,10 +182,16 @@ def told(case: Case, url: str, home: str) -> tuple[list[str], object]:
     }[case.end]
     if not case.as_json:
         return [*talk, *said], ""
-    message, hint = said[0].removeprefix("error[mismatch]: "), said[-1].removeprefix("hint: ")
+    message, hint = said[0].removeprefix("error[wrong-bytes]: "), said[-1].removeprefix("hint: ")
     if case.end != "error":
         talk, hint = [*talk, *said], "type the same command again"
-    error = {"kind": kind, "code": kind.lower(), "message": message, "hint": hint, "exit_code": ENDS[case.end]}
+    error = {
+        "kind": kind,
+        "code": "wrong-bytes" if case.end == "error" else kind.lower(),
+        "message": message,
+        "hint": hint,
+        "exit_code": ENDS[case.end],
+    }
     command = "install" if case.end == "error" else None
     return talk, envelope(command, "error", ENDS[case.end], {}, [error])
 

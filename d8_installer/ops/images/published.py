@@ -55,7 +55,11 @@ def newest_allowed(name: ImageName, tags: Sequence[str], specifier: Specifier) -
     allowed = [version for tag in tags if (version := Version.try_parse(tag)) and specifier.allows(version)]
     if not allowed:
         what = "no stable version" if str(specifier) == "*" else f"no version {specifier}"
-        raise NotFoundError(f"{name} has {what}", hint=f"see `d8-installer versions {name}` for what is published")
+        raise NotFoundError(
+            f"{name} has {what}",
+            hint=f"see `d8-installer versions {name}` for what is published",
+            code="no-such-version",
+        )
     return max(allowed, key=lambda version: version.preference_key).text
 
 
