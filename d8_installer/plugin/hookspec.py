@@ -38,8 +38,10 @@ def d8_sources() -> list[SourceScheme]:
 
     When: once for each source that is opened, before any request; not for a scheme of ours.
     Order: does not matter. If two plugins offer the same name, a ConfigError names both.
-    Returns: one record for each scheme; ``open`` is called only for the scheme that is used.
-    Raises: nothing; ``open`` may raise any D8Error.
+    Returns: one record for each scheme; ``open`` is called only for the scheme that is used. Our own schemes cannot be
+    replaced.
+    Raises: nothing; ``open`` may raise any D8Error, and need not connect. After an AbsentSourceError (its disk is not
+    mounted, for example) the next of several sources is used.
 
     Example::
 
@@ -86,7 +88,7 @@ def d8_manifests(request: ManifestsRequest) -> list[ManifestText]:
     --frozen``, not ``uninstall``).
     Order: by requester.
     Returns: one record for each manifest. It is parsed like any other manifest. A broken one is named and left out, and
-    so is a second one of the same requester.
+    so is a second one of the same requester. Then ``--prune`` removes nothing.
     Raises: any D8Error. Then the manifests of that plugin are left out, the command goes on, and its exit code says so.
     A profile with such a plugin has no quick sync.
 
@@ -132,8 +134,9 @@ def d8_credentials() -> list[Credential]:
 
     When: at the first request to the endpoint; never for another address. The place that answered is asked again when
     its identity has expired, and once when the endpoint refuses it with 401.
-    Order: by the records' ``order``, then by name: first ``--token-file`` and D8_RPP_TOKEN, then plugins, the setting
-    ``token_file``, what ``login`` keeps, and the kubeconfig. The first answer counts.
+    Order: by the records' ``order``, then by name: ``--token-file`` (-102), D8_RPP_TOKEN (-101), plugins (0 unless they
+    say otherwise), the setting ``token_file`` (50), what ``login`` keeps (60), and the kubeconfig (100). The first
+    answer counts.
     Returns: one record for each place that may have an identity.
     Raises: ``token`` may raise any D8Error. Of any other exception only the class is shown, since its text might
     contain the token.
@@ -158,7 +161,7 @@ def d8_verifiers() -> list[Verifier]:
     """Offer verifiers, which may refuse an image for reasons beyond its digests.
 
     When: before anything is fetched, once for each image that is about to be placed for the first time, or with another
-    layer than the active generation has.
+    layer than the active generation has; also for ``run`` and ``sync --to``.
     Order: by name; every verifier gets every image.
     Returns: one record for each verifier.
     Raises: ``verify`` raises a D8Error (MismatchError, NotAllowedError) to refuse. Any other exception refuses too. The
@@ -237,7 +240,7 @@ def d8_reporters() -> list[EventReporter]:
 def d8_commands() -> list[Command]:
     """Add commands to d8-installer.
 
-    When: only if the typed command is not one of ours.
+    When: only if the typed command is not one of ours, which cannot be replaced.
     Order: does not matter. If two plugins offer the same name, a ConfigError names both.
     Returns: one record for each command.
     Raises: ``run`` may raise any D8Error.

@@ -56,7 +56,7 @@ class Home:
 
     @property
     def tags(self) -> str:
-        """``tags.json``: the remembered digest of each tag."""
+        """The remembered digest of each tag."""
         return os.path.join(self.root, "tags.json")
 
     @property
@@ -162,7 +162,7 @@ class Home:
         return os.path.join(self.facts, f"{key}.json")
 
     def passes(self, directory: str) -> str:
-        """The programs of the profile in *directory* that passed the gate."""
+        """The programs of a profile that passed the gate."""
         return os.path.join(self.facts, f"{directory}.passes.json")
 
     def found_facts(self, name: str) -> str:
@@ -179,11 +179,11 @@ class Home:
         return os.path.join(self.endpoints, f"{key}.json")
 
     def profile(self, directory: str) -> ProfilePaths:
-        """The paths of one profile."""
+        """The directory of one profile."""
         return ProfilePaths(os.path.join(self.profiles, directory))
 
     def run(self, request: str) -> ProfilePaths:
-        """The paths of an image that ``run`` resolved without installing it, by the hash of its request."""
+        """The files of an image that ``run`` resolved without installing it, by the hash of its request."""
         return ProfilePaths(os.path.join(self.runs, name_of_request(request)))
 
 
@@ -207,17 +207,17 @@ class ProfilePaths:
 
     @property
     def lock(self) -> str:
-        """The user's or system's ``d8.lock``."""
+        """The lock of the user's or the system's profile; a project's lies beside its ``d8.toml``."""
         return os.path.join(self.root, "d8.lock")
 
     @property
     def stamp(self) -> str:
-        """``stamp.json``: the state that the last sync left."""
+        """The state that the last sync left."""
         return os.path.join(self.root, "stamp.json")
 
     @property
     def layout(self) -> str:
-        """``layout.json``: what was laid out for the Go tool, and where."""
+        """What was laid out for the Go tool, and where."""
         return os.path.join(self.root, "layout.json")
 
     @property
@@ -259,7 +259,7 @@ class ProfilePaths:
         return os.path.join(self.generations, str(number))
 
     def record(self, number: int) -> str:
-        """``generation.json`` of one generation."""
+        """The record of one generation: platform, time, reason, placed binaries, and the lock's text."""
         return os.path.join(self.generations, str(number), "generation.json")
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from d8_installer.cli.options import add_globals, add_shared
 from d8_installer.cli.pointers import PROGRAM
+from d8_installer.cli.verb import GROUPS
 from d8_installer.cli.verbs import VERBS
 from docs.generate.markdown import code, prose, sentence, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d8_installer.cli.verb import Verb
+    from d8_installer.cli.verb import Group, Verb
 
 _MORE = Path(__file__).with_name("commands.toml")
 
@@ -29,10 +30,16 @@ class _Parser(NamedTuple):
 
 
 def every_command() -> str:
-    """Return the list of commands, and a section for each."""
+    """Return each group of commands: its list, and a section for each command."""
+    return "\n\n".join(map(_group, GROUPS))
+
+
+def _group(group: Group) -> str:
     more = tomllib.loads(_MORE.read_text(encoding="utf-8"))
-    listed = table(["command", "does"], [[f"[`{name}`](#{name})", prose(verb.help)] for name, verb in VERBS.items()])
-    return "\n\n".join([listed, *(_section(verb, more.get(verb.name, "")) for verb in VERBS.values())])
+    verbs = [verb for verb in VERBS.values() if verb.group == group]
+    listed = table(["command", "does"], [[f"[`{verb.name}`](#{verb.name})", prose(verb.help)] for verb in verbs])
+    sections = (_section(verb, more.get(verb.name, "")) for verb in verbs)
+    return "\n\n".join([f"## {group.capitalize()}", listed, *sections])
 
 
 def global_options() -> str:
@@ -48,12 +55,13 @@ def _globals() -> list[argparse.Action]:
 
 def _section(verb: Verb, more: str) -> str:
     parts = [f"### {verb.name}", f"{prose(sentence(verb.help))} {more.strip()}".strip()]
+    examples = _typed("\n".join(verb.examples), "sh")
     if verb.is_manager:
-        return "\n\n".join([*parts, _typed(f"{PROGRAM} {verb.name} ARGS…")])
+        return "\n\n".join([*parts, _typed(f"{PROGRAM} {verb.name} ARGS…"), examples])
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} {verb.name}", add_help=False, allow_abbrev=False)
     verb.load().configure(parser)
     add_shared(parser, verb.options)
-    parts += _of_parser(parser)
+    parts += [*_of_parser(parser), examples]
     for way in _ways(parser):
         parts += [f"#### {verb.name} {way.name}", prose(sentence(way.summary)), *_of_parser(way.parser)]
     return "\n\n".join(parts)
@@ -120,5 +128,5 @@ def _argument(action: argparse.Action) -> str:
     return f"[{name}]" if action.nargs in ("?", "*", argparse.REMAINDER) else name
 
 
-def _typed(line: str) -> str:
-    return f"```text\n{line}\n```"
+def _typed(lines: str, language: str = "text") -> str:
+    return f"```{language}\n{lines}\n```"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from d8_installer import errors
-from docs.generate.markdown import code, prose, table
+from docs.generate.markdown import code, from_docstring, table
 
 _WITHOUT_CLASS = {
     errors.EXIT_OK: "done",
@@ -20,5 +20,5 @@ def table_of_codes() -> str:
         if isinstance(cls, type) and issubclass(cls, errors.D8Error) and cls is not errors.D8Error:
             said = (cls.__doc__ or "").partition("\n\n")[0].partition("; the message")[0].rstrip(".")
             kind = code(cls.__name__.removesuffix("Error"))
-            rows.append([str(cls.exit_code), kind, prose(f"{said[0].lower()}{said[1:]}")])
+            rows.append([str(cls.exit_code), kind, from_docstring(f"{said[0].lower()}{said[1:]}")])
     return table(["code", "`kind` in JSON", "means"], sorted(rows, key=lambda row: int(row[0])))

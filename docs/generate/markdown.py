@@ -25,6 +25,11 @@ def prose(text: str) -> str:
     return "".join(part if part.startswith("`") else _prose(part) for part in parts)
 
 
+def from_docstring(text: str) -> str:
+    """Return a docstring's text as Markdown: a name between asterisks is an argument, double backticks are code."""
+    return prose(re.sub(r"``([^`]+)``|\*(\w+)\*", lambda found: code(found[1] or found[2]), text))
+
+
 def _prose(text: str) -> str:
     spans = _WORDS_OF_CODE.split(text)
     return "".join(

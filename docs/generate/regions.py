@@ -10,7 +10,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs.generate import commands, documents, exit_codes, troubleshooting
+from docs.generate import (
+    commands,
+    documents,
+    envelope,
+    environment,
+    exit_codes,
+    files,
+    hooks,
+    lock,
+    proxy,
+    troubleshooting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +35,15 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "exit-codes": exit_codes.table_of_codes,
     "troubleshooting": troubleshooting.every_entry,
     "settings": documents.settings,
+    "hooks": hooks.every_hook,
+    "plugin": hooks.public_names,
+    "routes": proxy.routes,
+    "refusals": proxy.refusals,
+    "json": envelope.every_command,
+    "environment": environment.variables,
+    "lock": lock.keys_of_lock,
+    "home": files.paths_of_home,
+    "profile": files.paths_of_profile,
     "manifest-keys": documents.manifest_keys,
     "image-keys": documents.image_keys,
 }
