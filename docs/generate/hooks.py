@@ -44,7 +44,9 @@ def _section(name: str) -> str:
     said = re.split(rf"^({'|'.join(_PARTS)}): ", joined, flags=re.MULTILINE)[1:]
     items = [f"- **{head}**: {_plain(body)}" for head, body in zip(said[::2], said[1::2], strict=True)]
     signature = f"{name}{inspect.signature(function)}".replace("'", "")
-    python = f"```python\n{textwrap.dedent(example).strip()}\n```"
+    # ruff formats the pages too, and wants two lines there.
+    spaced = re.sub(r"\n\n(?=def |@|class )", "\n\n\n", textwrap.dedent(example).strip())
+    python = f"```python\n{spaced}\n```"
     return "\n\n".join([f"### {name}", code(signature), _plain(summary), "\n".join(items), python])
 
 
