@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests import forking, measured
@@ -28,6 +28,8 @@ ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with only ``d8-installer`` in it, for the PATH."""
 # What a child needs and no shell of a person sets: where the measurement writes to, and Windows's own variables.
 _WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "PROCESSOR_ARCHITECTURE", "TEMP", "TMP")
+_TILDE = re.compile(r"(?<![\w/~.=-])~(?=/)|(?<=[ (])~(?=[):,]|$)", re.MULTILINE)
+"""HOME, as messages write it."""
 _KEPT = (measured.VARIABLE, *(_WINDOWS if os.name == "nt" else ()))
 
 
@@ -41,11 +43,12 @@ def error_messages(said: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command ended."""
+    """How a command ended. Paths in ``out`` and ``err`` are whole; ``shown`` has both as they were written."""
 
     code: int
     out: str
     err: str
+    shown: str = field(default="", kw_only=True)
 
     @property
     def errors(self) -> list[str]:
@@ -54,6 +57,15 @@ class Completed:
 
     def __str__(self) -> str:
         return f"exit {self.code}\n-- stdout\n{self.out}-- stderr\n{self.err}"
+
+
+def completed(code: int, out: str, err: str, home: str) -> Completed:
+    """Return how a command ended; ``~`` is replaced by *home*, since tests compare paths (`test_tilde` looks at it)."""
+    return Completed(code, _whole(out, home), _whole(err, home), shown=f"{out}{err}")
+
+
+def _whole(text: str, home: str) -> str:
+    return _TILDE.sub(lambda _: home.rstrip("/"), text) if os.name != "nt" else text
 
 
 def environment(home: str, **more: str) -> dict[str, str]:
@@ -97,7 +109,8 @@ def run(
     """
     if not forking.can_run(arguments, env or {}):
         return run_started(*arguments, home=home, env=env, cwd=cwd)
-    return Completed(*forking.run(arguments, env=environment(home, **(env or {})), cwd=cwd or home))
+    variables = environment(home, **(env or {}))
+    return completed(*forking.run(arguments, env=variables, cwd=cwd or home), variables.get("HOME", ""))
 
 
 def run_started(
@@ -116,16 +129,18 @@ def run_in(prefix: Path, *arguments: str, home: str, env: Mapping[str, str], cwd
         return ended([str(prefix / "bin/python"), "-m", "d8_installer", *arguments], home=home, env=env, cwd=cwd)
     program = os.path.join(forking.ROOT, "d8_installer", "__main__.py")
     variables = environment(home, **env)
-    return Completed(*forking.run(arguments, env=variables, cwd=cwd, prefix=str(prefix), program=program))
+    done = forking.run(arguments, env=variables, cwd=cwd, prefix=str(prefix), program=program)
+    return completed(*done, variables.get("HOME", ""))
 
 
 def ended(
     command: Sequence[str], *, home: str, env: Mapping[str, str] | None = None, cwd: str | None = None
 ) -> Completed:
     """Run any command line in the same clean environment."""
+    variables = environment(home, **(env or {}))
     done = subprocess.run(
         command,
-        env=environment(home, **(env or {})),
+        env=variables,
         cwd=cwd or home,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -134,7 +149,7 @@ def ended(
         timeout=TIMEOUT,
         check=False,
     )
-    return Completed(done.returncode, done.stdout, done.stderr)
+    return completed(done.returncode, done.stdout, done.stderr, variables.get("HOME", ""))
 
 
 def start(*arguments: str, home: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

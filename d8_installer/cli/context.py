@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """The result of a command: its data, its lines for people, and the errors that did not stop it.
+    """The result of a command: its data, its lines, and the errors that did not stop it.
 
-    ``after`` are notes for stderr, to be read after the lines.
+    ``after`` are notes for stderr, to be read after the lines. ``is_for_scripts``: programs read the lines, too, so
+    they stay as they are; others are laid out for people.
     """
 
-    __slots__ = ("after", "data", "errors", "lines")
+    __slots__ = ("after", "data", "errors", "is_for_scripts", "lines")
 
     def __init__(
         self,
@@ -35,11 +36,13 @@ class Outcome:
         errors: Sequence[D8Error] = (),
         *,
         after: Sequence[str] = (),
+        is_for_scripts: bool = False,
     ) -> None:
         self.data = data
         self.lines = lines
         self.errors = errors
         self.after = after
+        self.is_for_scripts = is_for_scripts
 
 
 class RawOutput:

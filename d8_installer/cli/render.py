@@ -26,7 +26,7 @@ def outcome(screen: Screen, command: str, result: Outcome, *, as_json: bool) -> 
         _envelope(screen, command, (status, exit_code), result.data, result.errors)
         return exit_code
     if result.lines:
-        screen.write(*result.lines)
+        screen.write(*result.lines, is_for_scripts=result.is_for_scripts)
     for error in result.errors[:_SHOWN]:
         _complain(screen, error)
     if len(result.errors) > _SHOWN:

@@ -22,12 +22,13 @@ import sys
 from _thread import RLock
 
 from d8_installer.cli.own_command import typeable
+from d8_installer.cli.tilde import with_tilde
 from d8_installer.errors import DiskError
 from d8_installer.model.secrets import Secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Self, TextIO
 
     from d8_installer.cli.bars import Bars
 
@@ -51,7 +52,7 @@ class Toned(str):
 
     __slots__ = ("length", "tone")
 
-    def __new__(cls, text: str, tone: int, length: int | None = None) -> Toned:
+    def __new__(cls, text: str, tone: int, length: int | None = None) -> Self:
         """Return *text* with a colour, all of it if there is no *length*."""
         made = super().__new__(cls, text)
         made.tone = tone
@@ -60,6 +61,16 @@ class Toned(str):
 
     tone: int
     length: int
+
+
+class Fitting(Toned):
+    """A line that knows how to be narrower."""
+
+    __slots__ = ()
+
+    def fitted(self, columns: int) -> list[str]:
+        """Return the lines that take its place on a terminal of *columns*; none if it then says nothing."""
+        raise NotImplementedError
 
 
 class Screen:
@@ -104,7 +115,7 @@ class Screen:
 
     def say(self, *lines: str) -> None:
         """Write lines to stderr; no line of another thread comes between them."""
-        text = "".join(f"{self._shown(line, self._err_is_terminal)}\n" for line in lines)
+        text = "".join(self._shown(line, self._err) for line in lines)
         with self._lock:
             if self._is_silent:
                 return
@@ -113,9 +124,9 @@ class Screen:
             else:
                 self._bars.print_above(text)
 
-    def write(self, *lines: str) -> None:
-        """Write lines to stdout. Raises OutputError."""
-        self.write_raw("".join(f"{self._shown(line, self._out_is_terminal)}\n" for line in lines))
+    def write(self, *lines: str, is_for_scripts: bool = False) -> None:
+        """Write lines to stdout; those for scripts have whole paths. Raises OutputError."""
+        self.write_raw("".join(self._shown(line, self._out, is_for_scripts=is_for_scripts) for line in lines))
 
     def write_raw(self, text: str) -> None:
         """Write text to stdout as it is, such as a script or a JSON document. Raises OutputError."""
@@ -193,14 +204,22 @@ class Screen:
         reason = (error.strerror or "unknown").lower()
         raise OutputError(f"cannot write the output: {reason}", hint="check what stdout is redirected to") from error
 
-    def _shown(self, line: str, is_terminal: bool) -> str:
+    def _shown(self, line: str, stream: TextIO, *, is_for_scripts: bool = False) -> str:
+        is_terminal = self._out_is_terminal if stream is self._out else self._err_is_terminal
         shown = self.secrets.hide_shown(line)
         line = line if shown == line else shown
-        text = printable(typeable(line))
-        text = known(text) if is_terminal else text
-        if not isinstance(line, Toned) or not self._has_colours(is_terminal=is_terminal):
-            return text
-        return f"\033[{line.tone}m{text[: line.length]}\033[0m{text[line.length :]}"
+        text = printable(line if is_for_scripts else with_tilde(typeable(line)))
+        if is_terminal:
+            text = known(text)
+            if not is_for_scripts and not self._is_dumb:
+                laid_out = _laid_out(line, text, _columns(stream))
+                if not laid_out:
+                    return ""
+                text = "\n".join(laid_out)
+        if not isinstance(line, Toned) or not line.length or not self._has_colours(is_terminal=is_terminal):
+            return f"{text}\n"
+        end = len(text) if line.length >= len(line) else line.length
+        return f"\033[{line.tone}m{text[:end]}\033[0m{text[end:]}\n"
 
     def _has_colours(self, *, is_terminal: bool) -> bool:
         """Return whether a stream shows colours: by the option, else by the variables (no-color.org), in this order."""
@@ -224,6 +243,26 @@ def _put(stream: TextIO, text: str) -> None:
     data = memoryview(_bytes(text))
     while data:
         data = data[os.write(number, data) :]
+
+
+def _columns(stream: TextIO) -> int:
+    """Return the width of a terminal, or 0 if it is not known."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _laid_out(line: str, text: str, columns: int) -> list[str]:
+    """Return the lines of *text*, with breaks where it is too long; *line* is what it was made from."""
+    lines = text.split("\n")
+    if isinstance(line, Fitting) and columns:
+        return [printable(known(part)) for part in line.fitted(columns)]
+    if not columns or max(map(len, lines)) <= columns:
+        return lines
+    from d8_installer.cli.wrapping import wrapped
+
+    return [wrapped(part, columns) for part in lines]
 
 
 if sys.platform == "win32":

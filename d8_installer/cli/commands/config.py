@@ -48,6 +48,6 @@ def execute(context: Context) -> Outcome:
             return Outcome(result.as_json(), [f"wrote {result.file}"])
         if typed.way == "path":
             file = session.scope.config_file
-            return Outcome({"file": file, "settings": {}, "key": None}, [file])
+            return Outcome({"file": file, "settings": {}, "key": None}, [file], is_for_scripts=True)
         result = config.show(session, typed.key if typed.way == "get" else None)
-    return Outcome(result.as_json(), setting_lines(result))
+    return Outcome(result.as_json(), setting_lines(result), is_for_scripts=True)

@@ -26,4 +26,4 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = env_lines(session, context.arguments.shell)
-    return Outcome(result.as_json(), result.lines)
+    return Outcome(result.as_json(), result.lines, is_for_scripts=True)

@@ -30,4 +30,4 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = export(session, context.arguments.format, source_date(context.environ))
-    return Outcome(result.as_json(), export_lines(result))
+    return Outcome(result.as_json(), export_lines(result), is_for_scripts=True)

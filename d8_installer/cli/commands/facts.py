@@ -24,4 +24,4 @@ def execute(context: Context) -> Outcome:
     with context.session() as session:
         result = facts(session, context.arguments.output)
     lines = result.facts.render().splitlines() if result.file is None else [f"wrote {result.file}"]
-    return Outcome(result.as_json(), lines)
+    return Outcome(result.as_json(), lines, is_for_scripts=result.file is None)

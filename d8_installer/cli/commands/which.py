@@ -24,4 +24,4 @@ def execute(context: Context) -> Outcome:
 
     with context.session() as session:
         result = which(session, context.arguments.binary)
-    return Outcome(result.as_json(), [result.path])
+    return Outcome(result.as_json(), [result.path], is_for_scripts=True)
