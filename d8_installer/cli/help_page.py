@@ -7,7 +7,7 @@ from typing import Any
 
 from d8_installer.cli.help_format import HelpFormat, rows
 from d8_installer.cli.options import GLOBAL_OPTIONS, global_group
-from d8_installer.cli.pointers import PROGRAM
+from d8_installer.cli.pointers import PROGRAM, complaint
 from d8_installer.cli.verb import GROUPS
 from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import UsageError
@@ -22,9 +22,6 @@ ANSWERED = {"help": "show the help of a command, or of an error's code", "versio
 _FIRST_STEPS = ("d8-installer install stronghold", "d8-installer list")
 _FEW = 2
 """The examples that ``-h`` shows."""
-_IS_VERSION = "unrecognized arguments: --version"
-_OPTION_OF_D8 = "a version is joined with @, such as stronghold@1.4.2"
-"""What ``d8 dist plugins install NAME --version V`` is here."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +42,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a UsageError instead of writing to stderr."""
-        raise UsageError(message, hint=_OPTION_OF_D8 if _IS_VERSION in message else f"see `{self.prog} --help`")
+        said, hint = complaint(self.prog, message, self._option_string_actions)
+        raise UsageError(said, hint=hint)
 
     def format_help(self) -> str:
         """Return the help. The global options come last; the short one, for ``is_short``, is without them."""

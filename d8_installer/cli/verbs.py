@@ -26,7 +26,7 @@ VERBS: Mapping[str, Verb] = {
                 'd8-installer install "stronghold>=1.4,<2" another-tool',
             ),
             takes_name=True,
-            other_words="i get fetch download pull",
+            other_words="i get fetch download pull ensure global",
         ),
         Verb(
             "uninstall",
@@ -40,7 +40,7 @@ VERBS: Mapping[str, Verb] = {
             completes="images",
             is_for_user=True,
             takes_name=True,
-            other_words="delete del erase rm un",
+            other_words="delete del erase rm rmi un purge",
         ),
         Verb(
             "upgrade",
@@ -54,7 +54,7 @@ VERBS: Mapping[str, Verb] = {
             completes="images",
             is_for_user=True,
             takes_name=True,
-            other_words="update up",
+            other_words="update up refresh",
         ),
         Verb(
             "use",
@@ -65,7 +65,7 @@ VERBS: Mapping[str, Verb] = {
             completes="images",
             is_for_user=True,
             takes_name=True,
-            other_words="pin switch",
+            other_words="pin switch hold select",
         ),
         Verb(
             "add",
@@ -98,7 +98,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer init",
                 'd8-installer init "stronghold>=1.4,<2" another-tool',
             ),
-            other_words="new",
+            other_words="new create",
         ),
         Verb(
             "history",
@@ -108,7 +108,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer history",
                 "d8-installer history --json",
             ),
-            other_words="log",
+            other_words="log generations",
         ),
         Verb(
             "rollback",
@@ -118,7 +118,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer rollback",
                 "d8-installer rollback 1",
             ),
-            other_words="undo",
+            other_words="undo revert",
         ),
         Verb(
             "gc",
@@ -129,7 +129,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer gc",
                 "d8-installer gc --keep 1 --dry-run",
             ),
-            other_words="clean cleanup prune",
+            other_words="clean cleanup prune cache dedupe",
         ),
         Verb(
             "verify",
@@ -151,7 +151,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer list --outdated",
                 "d8-installer list --json",
             ),
-            other_words="installed ls status",
+            other_words="installed ls status current images leaves ps",
         ),
         Verb(
             "which",
@@ -160,7 +160,7 @@ VERBS: Mapping[str, Verb] = {
             examples=("d8-installer which stronghold",),
             completes="binaries",
             takes_name=True,
-            other_words="where whereis",
+            other_words="where whereis path prefix",
         ),
         Verb(
             "versions",
@@ -169,7 +169,7 @@ VERBS: Mapping[str, Verb] = {
             group="look",
             examples=("d8-installer versions stronghold",),
             takes_name=True,
-            other_words="ls-remote search tags",
+            other_words="ls-remote search tags available find index latest list-remote releases",
         ),
         Verb(
             "show",
@@ -182,7 +182,7 @@ VERBS: Mapping[str, Verb] = {
             ),
             completes="images",
             takes_name=True,
-            other_words="contract describe info inspect",
+            other_words="contract describe info inspect about view",
         ),
         Verb(
             "run",
@@ -195,7 +195,7 @@ VERBS: Mapping[str, Verb] = {
             ),
             completes="binaries",
             takes_name=True,
-            other_words="exec x",
+            other_words="exec x npx uvx",
         ),
         Verb(
             "lock",
@@ -207,6 +207,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer lock --upgrade",
                 "d8-installer lock --check",
             ),
+            other_words="compile relock resolve",
         ),
         Verb(
             "export",
@@ -227,7 +228,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer sync --locked",
                 "d8-installer sync --to tools",
             ),
-            other_words="apply restore",
+            other_words="apply restore link rehash reshim",
         ),
         Verb(
             "import",
@@ -250,7 +251,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer config set endpoint oci-layout:/srv/images",
                 "d8-installer config unset endpoint",
             ),
-            other_words="settings",
+            other_words="settings conf options preferences",
         ),
         Verb(
             "login",
@@ -282,6 +283,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer plugins",
                 "d8-installer plugins enable d8-plug-vault",
             ),
+            other_words="extensions hooks plugin",
         ),
         Verb(
             "check",
@@ -299,6 +301,7 @@ VERBS: Mapping[str, Verb] = {
             "write what a cluster is, as far as requirements of images ask for it",
             group="look",
             examples=("d8-installer facts -o facts.json",),
+            other_words="cluster",
         ),
         Verb(
             "doctor",
@@ -308,6 +311,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer doctor",
                 "d8-installer doctor --fix",
             ),
+            other_words="diagnose",
         ),
         Verb(
             "ensurepath",
@@ -323,6 +327,7 @@ VERBS: Mapping[str, Verb] = {
                 'eval "$(d8-installer env)"',
                 "d8-installer env --shell fish",
             ),
+            other_words="direnv hook-env shell shellenv",
         ),
         Verb(
             "self",
@@ -359,6 +364,7 @@ VERBS: Mapping[str, Verb] = {
             examples=(
                 "d8-installer publish linux-amd64=build/tool --image tool --version v1.0.0 --to oci-layout:images",
             ),
+            other_words="push release",
         ),
         Verb(
             "wheel",
@@ -369,6 +375,7 @@ VERBS: Mapping[str, Verb] = {
                 "d8-installer wheel dist/d8_plug_vault-1.0-py3-none-any.whl -o thin",
                 "d8-installer wheel dist/d8_plug_vault-1.0-py3-none-any.whl --mode fat -o fat",
             ),
+            other_words="build pack",
         ),
         Verb(
             "bundle",

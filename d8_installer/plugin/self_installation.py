@@ -111,6 +111,22 @@ def to_remove(tool: Installation) -> str:
     return joined([tool.python, "-m", "pip", "uninstall", NAME])
 
 
+def to_upgrade(tool: Installation) -> str:
+    """Return the command that puts a newer version in the place of this one."""
+    is_registered = INSTALL_SOURCE == NAME  # else a bare name would bring what a stranger registers
+    source = NAME if is_registered else "WHEEL"
+    if tool.manager == "pipx":
+        scope = ["--global"] if _is_global_pipx(tool) else []
+        again = ["upgrade", *scope, NAME] if is_registered else ["install", "--force", *scope, source]
+        inside = ["runpip", *scope, tool.name, "install", "--upgrade", source]
+        return joined(["pipx", *(again if tool.name == NAME else inside)])
+    if tool.manager == "uv tool" and tool.name == NAME:
+        return joined(["uv", "tool", *(["upgrade", NAME] if is_registered else ["install", "--force", source])])
+    if not tool.has_pip:
+        return joined(["uv", "pip", "install", "--python", tool.python, "--upgrade", source])
+    return joined([tool.python, "-m", "pip", "install", "--upgrade", *_target_options(tool), source])
+
+
 def _packages_of(extra: str) -> tuple[str, ...]:
     """Return the requirements that *extra* adds on this machine, by the metadata of d8-installer, if there is any."""
     from packaging.requirements import Requirement

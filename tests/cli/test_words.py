@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from d8_installer import __version__
 from d8_installer.cli.parser import UnknownCommandError, parse
-from d8_installer.cli.pointers import PHRASES, pointer
+from d8_installer.cli.pointers import PHRASES, WAYS
 from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.platform import Platform, typed_platform, wanted_platform
@@ -87,8 +88,137 @@ def test_every_pointer_leads_to_a_command_and_hides_none() -> None:
     words = [*PHRASES, *(word for verb in VERBS.values() for word in verb.other_words)]
     assert len(words) == len(set(words))
     assert not set(words) & VERBS.keys()
-    assert {phrase.split()[0] for phrase in PHRASES.values()} <= VERBS.keys()
-    assert pointer("ls", ()) == "type `d8-installer list`"
+    for phrase in PHRASES.values():
+        assert parse(phrase.split()).command == phrase.split()[0], phrase
+    for verb, ways in WAYS.items():
+        for there in ways.values():
+            way = there.split()[0]
+            with pytest.raises(SystemExit):
+                parse([way, "--help"] if way == "sync" else [verb, way, "--help"])
+
+
+# One table for each tool that people come from: what they type there, and what is to be typed here.
+PIPX = {
+    "inject d8-toy": "type `d8-installer pipx inject d8-installer PACKAGE`",
+    "runpip x list": "type `d8-installer pipx runpip d8-installer ARGS`",
+    "upgrade-all": "type `d8-installer upgrade --all`",
+    "reinstall ruff": "type `d8-installer verify --fix`",
+    "reinstall-all": "type `d8-installer verify --fix`",
+    "uninstall-all": "type `d8-installer self uninstall`",
+    "pin ruff": "type `d8-installer use ruff VERSION`",
+    "unpin ruff": "type `d8-installer install ruff@latest`",
+}
+UV = {
+    "tool install ruff@1.4": "type `d8-installer install ruff@1.4`",
+    "tool install 'ruff<2' --dry-run": "type `d8-installer install 'ruff<2' --dry-run`",
+    "tool install": "type `d8-installer install NAME`",
+    "tool run ruff --x": "type `d8-installer run ruff --x`",
+    "tool list": "type `d8-installer list`",
+    "tool upgrade --all": "type `d8-installer upgrade --all`",
+    "tool uninstall ruff": "type `d8-installer uninstall ruff`",
+    "tool update-shell": "type `d8-installer ensurepath`",
+    "tool": "see `d8-installer --help`",
+    "uvx ruff": "type `d8-installer run ruff`",
+    "cache clean": "type `d8-installer gc`",
+    "tree": "type `d8-installer list`",
+    "compile": "type `d8-installer lock`",
+}
+MISE = {
+    "ls": "type `d8-installer list`",
+    "ls-remote ruff": "type `d8-installer versions ruff`, or `d8-installer list` for what is installed",
+    "search ruff": "type `d8-installer versions ruff`, or `d8-installer list` for what is installed",
+    "latest ruff": "type `d8-installer versions ruff`, or `d8-installer list` for what is installed",
+    "outdated": "type `d8-installer list --outdated`",
+    "exec ruff": "type `d8-installer run ruff`",
+    "x ruff": "type `d8-installer run ruff`",
+    "local ruff@1": "type `d8-installer add ruff@1`",
+    "global ruff@1": "type `d8-installer install ruff@1`",
+    "where ruff": "type `d8-installer which ruff`",
+    "current": "type `d8-installer list`",
+    "activate": "type `d8-installer env`",
+    "trust": "type `d8-installer config set safe_directories DIR`",
+    "settings": "type `d8-installer config`",
+    "set endpoint x": "type `d8-installer config set KEY VALUE`",
+    "reshim": "type `d8-installer sync`",
+    "prune": "type `d8-installer gc`",
+    "implode": "type `d8-installer self uninstall`",
+}
+KUBECTL = {
+    "get plugins": "type `d8-installer list`",
+    "get ruff": "type `d8-installer install ruff`",
+    "describe ruff": "type `d8-installer show ruff`",
+    "delete ruff": "type `d8-installer uninstall ruff`",
+    "apply": "type `d8-installer sync`",
+    "diff": "type `d8-installer sync --dry-run`",
+    "explain ruff": "type `d8-installer lock --explain ruff`",
+    "rollout undo": "type `d8-installer rollback`",
+    "plugin list": "type `d8-installer list`",
+    "plugin": "type `d8-installer plugins`",
+    "krew install ruff": "type `d8-installer install ruff`",
+    "krew upgrade": "type `d8-installer upgrade NAME`",
+    "krew info ruff": "type `d8-installer show ruff`",
+}
+D8 = {
+    "dist plugins list": "type `d8-installer list`",
+    "dist plugins install vault": "type `d8-installer install vault`",
+    "dist plugins remove vault": "type `d8-installer uninstall vault`",
+    "dist plugins update all": "type `d8-installer upgrade --all`",
+    "dist plugins contract vault": "type `d8-installer show vault`",
+    "plugins install vault": "type `d8-installer install NAME`",
+    "plugins remove vault": "type `d8-installer uninstall NAME`",
+    "plugins update vault": "type `d8-installer upgrade NAME`",
+    "plugins ls": "type `d8-installer plugins list`",
+}
+OTHERS = {
+    "ci": "type `d8-installer sync --locked`",
+    "why ruff": "type `d8-installer lock --explain ruff`",
+    "images": "type `d8-installer list`",
+    "rmi ruff": "type `d8-installer uninstall ruff`",
+    "pull ruff": "type `d8-installer install ruff`",
+    "purge ruff": "type `d8-installer uninstall ruff`",
+    "autoremove": "type `d8-installer gc`",
+    "info ruff": "type `d8-installer show ruff`",
+    "config show": "type `d8-installer config list`",
+    "config rm endpoint": "type `d8-installer config unset`",
+    "config foo": "type one of list, path, schema, get, set, unset, such as `d8-installer config list`",
+    "manifest new": "type `d8-installer manifest init`",
+    "manifest lint": "type `d8-installer manifest check`",
+    "bundle save": "type `d8-installer bundle create`",
+    "bundle load": "type `d8-installer sync --frozen --from bundle:FILE`",
+    "proxy start": "type `d8-installer proxy serve --from URL`",
+    "self remove": "type `d8-installer self uninstall`",
+}
+MISTYPED = {
+    "install -U ruff": "type `d8-installer upgrade NAME`",
+    "install ruff --force": "type `d8-installer verify --fix`, which fetches again what is damaged",
+    "install ruff --dryrun": "did you mean --dry-run?",
+    "install ruff --version=v1.0.0": "a version is joined with @, such as stronghold@1.4.2",
+    "list -o json": "type --json",
+    "list --format=json": "type --json",
+    "upgrade --all -y": "leave it out: nothing is asked",
+    "sync --frozen-lockfile": "type `d8-installer sync --locked`",
+    "sync --nonsense": "see `d8-installer sync --help`",
+    "ensurepat": "did you mean `d8-installer ensurepath`?",
+}
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [item for table in (PIPX, UV, MISE, KUBECTL, D8, OTHERS, MISTYPED) for item in table.items()],
+)
+def test_what_people_type_elsewhere_leads_on(typed: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(shlex.split(typed))
+    assert refused.value.hint == hint
+    assert "invalid choice" not in refused.value.message
+
+
+@pytest.mark.parametrize("typed", ["self update", "self upgrade", "self-update", "tool self-update"])
+def test_the_tool_is_upgraded_by_what_installed_it(tmp_path: Path, typed: str) -> None:
+    done = run(*typed.split(), home=str(tmp_path))
+    assert done.code == 2
+    assert "hint: what installed d8-installer upgrades it: type `" in done.err
+    assert "install --upgrade WHEEL`, where WHEEL is the file of the newer version" in done.err
 
 
 FETCHING = {

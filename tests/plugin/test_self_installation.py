@@ -13,7 +13,14 @@ import pytest
 from d8_installer import INSTALL_SOURCE
 from d8_installer.model.shell_words import joined, quoted
 from d8_installer.model.value import replace
-from d8_installer.plugin.self_installation import Installation, hint_for_extra, to_add, to_add_extra, to_remove
+from d8_installer.plugin.self_installation import (
+    Installation,
+    hint_for_extra,
+    to_add,
+    to_add_extra,
+    to_remove,
+    to_upgrade,
+)
 from tests import installed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +54,7 @@ def test_pipx_injects_into_the_environment_whatever_it_is_called(tmp_path: Path)
     made = pipx(tmp_path / "venvs/d8-plug-vault")
     assert to_add(made, "granian>=2.4") == joined(["pipx", "inject", "d8-plug-vault", "granian>=2.4"])
     assert to_remove(made) == "pipx uninstall d8-plug-vault"
+    assert to_upgrade(made) == "pipx runpip d8-plug-vault install --upgrade WHEEL"
 
 
 def test_pipx_of_the_whole_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +62,7 @@ def test_pipx_of_the_whole_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     made = pipx(tmp_path / "venvs/d8-installer")
     assert to_add(made, "x") == "pipx inject --global d8-installer x"
     assert to_remove(made) == "pipx uninstall --global d8-installer"
+    assert to_upgrade(made) == "pipx install --force --global WHEEL"
 
 
 def test_uv_tool_names_again_all_that_it_was_asked_for(tmp_path: Path) -> None:
@@ -68,6 +77,7 @@ def test_uv_tool_names_again_all_that_it_was_asked_for(tmp_path: Path) -> None:
     words = ["uv", "tool", "install", "--force", "--python", "3.12", f"{wheel}[sbom]"]
     assert to_add(made, "granian>=2.4") == joined([*words, "--with", "d8-toy>=1", "--with", "granian>=2.4"])
     assert to_remove(made) == "uv tool uninstall d8-installer"
+    assert to_upgrade(made) == "uv tool install --force WHEEL"
     editable = uv(
         tmp_path / "e" / "d8-installer", f'{{ name = "d8-installer", editable = {json.dumps(str(tmp_path))} }}'
     )
