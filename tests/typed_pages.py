@@ -9,7 +9,7 @@ What counts in a page, from its first line to its last:
 - ``<!-- not typed: REASON -->`` directly above a block leaves it out.
 
 A command ends with 0, unless the page shows a line that begins with ``error``, or ``$ echo $?`` comes next.
-``D8_WRITE_PAGES=1`` writes what the commands print now into the page where that differs, before the comparison;
+``D8_WRITE_PAGES=1`` writes what the commands print now into the page where that differs, and compares nothing;
 ``D8_WRITE_PAGES=all`` writes all of it, sizes and times too.
 """
 
@@ -131,7 +131,11 @@ class Reader:
 
 def check(page: Path, reader: Reader) -> None:
     """Type the whole page, and compare what is printed with what the page shows."""
-    steps = steps_of(page.read_text())
+    compare(page, steps_of(page.read_text()), reader)
+
+
+def compare(page: Path, steps: Sequence[Step], reader: Reader) -> None:
+    """Type *steps*, which show lines of the page, and compare."""
     said = reader.types(steps)
     for step, printed, after in zip(steps, said, [*steps[1:], Step("")], strict=True):
         may_fail = step.fails or after.typed == "echo $?"
@@ -139,7 +143,7 @@ def check(page: Path, reader: Reader) -> None:
         assert not (step.fails and printed.code == 0), f"$ {step.typed}\nthe page shows an error\n{printed.text}"
     if os.environ.get("D8_WRITE_PAGES"):
         page.write_text(_rewritten(page.read_text(), steps, said))
-        steps = steps_of(page.read_text())
+        return
     for step, printed in zip(steps, said, strict=True):
         assert step.first is None or _fits(step, printed), _difference(page, step, printed)
 
@@ -147,7 +151,7 @@ def check(page: Path, reader: Reader) -> None:
 def steps_of(text: str) -> list[Step]:
     """Return what a page has its reader type."""
     steps: list[Step] = []
-    blocks = list(_blocks(text))
+    blocks = list(blocks_of(text))
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
         saved = re.search(r"[Ss]ave this as `([^`]+)`:$", block.above)
         if block.above.startswith("<!-- not typed"):
@@ -162,7 +166,7 @@ def steps_of(text: str) -> list[Step]:
     return steps
 
 
-def _blocks(text: str) -> Iterator[Block]:
+def blocks_of(text: str) -> Iterator[Block]:
     """Yield the fenced blocks that are not indented. ``above`` of one that follows a block directly is empty."""
     lines = text.splitlines()
     number, above = 0, ""
