@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests import images
 from tests.person import Person
 
 if TYPE_CHECKING:
@@ -36,6 +38,31 @@ class BesideD8(Person):
     def tree(self) -> dict[str, str]:
         """Everything below the directory: a file with its bytes, a link with its target, a directory empty."""
         return tree(self.directory)
+
+
+class ComesFromD8(BesideD8):
+    """A person for whom the Go tool has installed plugins."""
+
+    def d8_installs(self, name: str, tag: str, *, contract: str | None = None, data: bytes | None = None) -> Path:
+        """Leave what `d8 dist plugins install` leaves (rpp.md §10); *contract* is the version in the contract."""
+        major = tag.removeprefix("v").partition(".")[0]
+        program = self.plugin(name) / f"v{major}" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_bytes(images.script(f"{name} {tag} {images.host_platform()}") if data is None else data)
+        program.chmod(0o755)
+        current = self.plugin(name) / "current"
+        current.unlink(missing_ok=True)
+        current.symlink_to(program)
+        if contract is not None:
+            kept = self.directory / "cache/contracts" / f"{name}.json"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps({"name": name, "version": contract, "description": "", "requirements": {}}))
+        return program
+
+    def imports(self, *words: str, code: int = 0, **env: str) -> dict[str, tuple[str, str | None]]:
+        """Run it; return what became of each plugin: its status and version."""
+        done = self.json("import", "d8", *words, code=code, **env)
+        return {one["image"]: (one["status"], one["version"]) for one in done["plugins"]}
 
 
 def ran(program: Path) -> str:

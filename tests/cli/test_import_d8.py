@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import images
-from tests.cli.beside import BesideD8, same_file, tree
+from tests.cli.beside import ComesFromD8, same_file, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,31 +27,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for tag in tags:
             images.add_image(str(root), name, tag, images.executables(f"{name} {tag}", HOST))
     return root
-
-
-class ComesFromD8(BesideD8):
-    """A person for whom the Go tool has installed plugins."""
-
-    def d8_installs(self, name: str, tag: str, *, contract: str | None = None, data: bytes | None = None) -> Path:
-        """Leave what `d8 dist plugins install` leaves (rpp.md §10); *contract* is the version in the contract."""
-        major = tag.removeprefix("v").partition(".")[0]
-        program = self.plugin(name) / f"v{major}" / name
-        program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_bytes(images.script(f"{name} {tag} {HOST}") if data is None else data)
-        program.chmod(0o755)
-        current = self.plugin(name) / "current"
-        current.unlink(missing_ok=True)
-        current.symlink_to(program)
-        if contract is not None:
-            kept = self.directory / "cache/contracts" / f"{name}.json"
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps({"name": name, "version": contract, "description": "", "requirements": {}}))
-        return program
-
-    def imports(self, *words: str, code: int = 0, **env: str) -> dict[str, tuple[str, str | None]]:
-        """Run it; return what became of each plugin: its status and version."""
-        done = self.json("import", "d8", *words, code=code, **env)
-        return {one["image"]: (one["status"], one["version"]) for one in done["plugins"]}
 
 
 @pytest.fixture
