@@ -6,7 +6,22 @@ import argparse
 import sys
 import time
 
-from bench import cluster, growth, inside, install, lock, memory, noop, page, plugins, proxy, running, small, twenty
+from bench import (
+    asking,
+    cluster,
+    growth,
+    inside,
+    install,
+    lock,
+    memory,
+    noop,
+    page,
+    plugins,
+    proxy,
+    running,
+    small,
+    twenty,
+)
 from bench.rig import Rig, make_rig
 from bench.table import Row, json_line, text_table
 
@@ -22,6 +37,7 @@ CASES = {
     "rollback": growth.rollback_rows,
     "growth": growth.rows,
     "running": running.rows,
+    "asking": asking.rows,
     "cluster": cluster.rows,
 }
 BREAKDOWNS = {"install": install.breakdown}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from d8_installer.cli.help_format import HelpFormat, rows
 from d8_installer.cli.options import GLOBAL_OPTIONS, global_group
@@ -15,7 +14,7 @@ from d8_installer.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 ANSWERED = {"help": "show the help of a command, or of an error's code", "version": "show the version"}
 """Words that the parser answers itself, for people who type them out of habit."""

@@ -94,7 +94,11 @@ def broken_rules(allowed: dict[str, list[str]], modules: set[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "words", ["list", "which stronghold", "run stronghold", "sync --locked", "--help", "--version"]
+    "words",
+    [
+        *("list", "which stronghold", "run stronghold", "sync --locked", "--help", "-h", "help install", "--version"),
+        *("__names uninstall", "__names run"),
+    ],
 )
 def test_only_what_is_listed_is_imported(home: Path, words: str) -> None:
     assert broken_rules(LISTS[words.split()[0]], loaded_by(home, *words.split())) == []
