@@ -115,8 +115,8 @@ def _open_what_was_closed() -> None:
 def _run(typed: list[str], screen: Screen) -> int:
     if typed[:1] == ["launch"]:
         return _launch(typed[1:], screen)
-    if typed[:1] == ["__names"]:
-        return _name(typed[1:], screen)
+    if typed[:1] == ["__complete"]:
+        return _complete(typed[1:], screen)
     if "run" in typed or typed[:1] == ["__gated"]:
         from d8_installer.cli.quick_run import execute_if_ready
 
@@ -174,12 +174,16 @@ def _execute(arguments: Namespace, screen: Screen) -> int:
     return result.exit_code
 
 
-def _name(words: list[str], screen: Screen) -> int:
-    """Print the names that a completion script asks for."""
-    from d8_installer.cli.completion.names import names
+def _complete(typed: list[str], screen: Screen) -> int:
+    """Print what a completion script asks for: the shell, then what it knows of the command line."""
+    from d8_installer.cli.completion.answer import answer, printed
+    from d8_installer.cli.completion.typed_words import typed_in
     from d8_installer.cli.context import working_directory
 
-    screen.write_raw("".join(f"{name}\n" for name in names(words, os.environ, working_directory())))
+    shell = typed[0] if typed else ""
+    line = typed_in(shell, typed[1:], os.environ)
+    found = printed(shell, line, answer(line, os.environ, working_directory()))
+    screen.write_raw("".join(f"{one}\n" for one in found))
     return EXIT_OK
 
 

@@ -54,9 +54,16 @@ def parse(arguments: Sequence[str], found: argparse.Namespace | None = None) -> 
         raise UnknownCommandError(namespace, hint=pointer(namespace.command, namespace.rest))
     if verb.is_manager:
         return namespace
+    return parser_of(verb).parse_args(namespace.rest, namespace)
+
+
+def parser_of(verb: Verb | None) -> Parser:
+    """Return the parser of one command, or with None that of the words before it."""
+    if verb is None:
+        return _top_parser()
     parser = Parser(prog=f"{PROGRAM} {verb.name}", description=sentence(verb.help))
     _configure(parser, verb)
-    return parser.parse_args(namespace.rest, namespace)
+    return parser
 
 
 def _configure(parser: argparse.ArgumentParser, verb: Verb) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
-import re
 import select
 import shutil
 import subprocess
@@ -58,13 +58,13 @@ def in_fish(home: Path, line: str) -> list[str]:
 
 
 _BASH = (
-    'source script.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_d8_installer; '
+    "source script.bash; COMP_WORDBREAKS=' :='; COMP_LINE=$1; COMP_POINT=${#1}; _d8_installer; "
     'printf "%s\\n" "${COMPREPLY[@]}"'
 )
 
 
 def in_bash(home: Path, line: str) -> list[str]:
-    command = ["bash", "--norc", "-c", _BASH, "bash", *line.split(" ")]
+    command = ["bash", "--norc", "-c", _BASH, "bash", line]
     done = subprocess.run(command, cwd=home, env=env_of(home), capture_output=True, text=True, check=True)
     return done.stdout.split()
 
@@ -140,12 +140,12 @@ def test_what_follows(home: Path, ask: object, line: str, wanted: set[str]) -> N
 def test_fish_knows_every_command_and_its_options(home: Path) -> None:
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed")
-    assert set(in_fish(home, "d8-installer ")) == set(VERBS)
-    assert set(in_fish(home, "d8-installer --home /nowhere -q ")) == set(VERBS)
+    assert set(in_fish(home, "d8-installer ")) == {*VERBS, "help", "version"}
+    assert set(in_fish(home, "d8-installer --home /nowhere -q ")) == {*VERBS, "help", "version"}
     assert in_fish(home, "d8-installer --home /nowhere uninstall ") == []
     assert {"--frozen", "--locked", "--json"} <= set(in_fish(home, "d8-installer sync --"))
     assert in_fish(home, "d8-installer export --format c") == ["cyclonedx"]
-    assert in_fish(home, "d8-installer use apple ") == [], "a version comes next"
+    assert in_fish(home, "d8-installer use apple ") == ["v1.0.0"], "a version comes next"
     assert {"get", "set"} <= set(in_fish(home, "d8-installer config "))
     assert "script.fish" in in_fish(home, "d8-installer sync --ca-file script.f")
 
@@ -165,36 +165,122 @@ def test_zsh_takes_the_script_in_every_way(home: Path, start: str) -> None:
     assert {"apple", "pear"} <= set(in_zsh(home, "d8-installer --no-plugins uninstall ", start))
 
 
+def complete(home: Path, *words: str, cwd: Path | None = None, of: str = "fish", **env: str) -> list[str]:
+    """Return what may follow *words*; the last one is being typed."""
+    done = run("__complete", of, *words[:-1], f"+{words[-1]}", home=str(home), env=env, cwd=cwd and str(cwd))
+    assert (done.code, done.err) == (0, ""), done
+    return [row.split("\t")[0] for row in done.out.splitlines()]
+
+
 def test_names_are_those_of_the_profile_that_is_meant(home: Path, tmp_path: Path) -> None:
-    def names(*words: str, **env: str) -> list[str]:
-        done = run("__names", *words, home=str(home), env=env)
-        assert (done.code, done.err) == (0, ""), done
+    elsewhere = {"D8_INSTALLER_GLOBAL_HOME": str(tmp_path)}
+    assert complete(home, "uninstall", "") == ["apple", "pear"]
+    assert complete(home, "which", "") == ["apple-cli", "apple-top", "pear"]
+    assert (
+        complete(home, "--home", str(tmp_path), "use", "") == complete(home, "use", "--global", "", **elsewhere) == []
+    )
+    assert complete(home, "--home=~/.local/share/d8-installer", "use", "") == ["apple", "pear"]
+    assert complete(home, "upgrade", "apple", "", D8_RPP_ENDPOINT="https://127.0.0.1:9") == ["pear"]
+    assert complete(home, "rollback", "") == ["1"]
+
+
+def test_names_that_are_known_but_not_installed(home: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "d8.toml").write_text('schema = 1\n[[images]]\nname = "plum"\n')
+    (project / "d8.lock").write_text("[[images]]\nname = 'deckhouse-cli/plugins/fig'\n")
+    assert complete(home, "install", "") == ["apple", "pear"]
+    assert complete(home, "add", "", cwd=project) == ["apple", "fig", "pear", "plum"]
+    assert complete(home, "-C", str(project), "lock", "--explain", "") == ["apple", "fig", "pear", "plum"]
+    add_image(str(tmp_path / "shelf"), "grape", "v2.0.0", executables("grape", host_platform()))
+    shelf = f"oci-layout:{tmp_path / 'shelf'}"
+    assert "grape" in complete(home, "install", "--from", shelf, "")
+    assert "grape" in complete(home, "install", "", D8_RPP_ENDPOINT=shelf)
+    assert complete(home, "use", "--from", shelf, "grape", "") == ["v2.0.0"]
+    bundled = run(*("--home", str(tmp_path / "h"), "--endpoint", shelf, "install", "grape"), home=str(tmp_path), env={})
+    assert bundled.code == 0, bundled
+    made = run("--home", str(tmp_path / "h"), "--endpoint", shelf, "bundle", "create", "-o", "b", home=str(tmp_path))
+    assert made.code == 0, made
+    assert "grape" in complete(home, "install", "--from", f"bundle:{tmp_path / 'b'}", "")
+    run("config", "set", "sources", shelf, home=str(tmp_path))
+    assert complete(tmp_path, "install", "") == ["grape"]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("config", "set", "re"), {"retention", "endpoint", "owners."}),
+        (("config", "set", "cluster_checks", ""), {"auto", "always", "never"}),
+        (("config", "set", "token_file", ""), {":files"}),
+        (("help", "st"), {"stale-lock", "install"}),
+        (("sync", "--platform", ""), {"linux-amd64", "darwin-arm64"}),
+        (("sync", "--platform="), {"--platform=linux-amd64"}),
+        (("publish", ""), {"linux-arm64="}),
+        (("sync", "--facts", "x"), {":filesx"}),
+        (("install", "--from", ""), {"oci://", "bundle:"}),
+        (("--color", ""), {"auto", "always", "never"}),
+        (("manifest", ""), {"init", "check"}),
+        (("run", "apple", "--", "-"), {":files-"}),
+        (("pip", "install", ""), {":files"}),
+        (("nonsense", ""), set()),
+        (("sync", "-"), {"--locked", "--json", "-q"}),
+        (("--", "--"), set()),
+    ],
+    ids=" ".join,
+)
+def test_what_else_follows(home: Path, words: tuple[str, ...], wanted: set[str]) -> None:
+    found = complete(home, *words)
+    assert wanted <= set(found)
+    assert bool(wanted) == bool(found) or words[0] == "--"
+
+
+def test_endpoints_follow_login_and_logout(home: Path, tmp_path: Path) -> None:
+    config = tmp_path / ".config/d8-installer"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text('endpoint = "https://one.example.com"\n')
+    kept = [{"origin": "https://two.example.com:443", "token": "t"}, {"origin": "https://three:8443", "keyring": True}]
+    (config / "logins.json").write_text(json.dumps({"schema": 1, "logins": kept}))
+    known = ["https://one.example.com", "https://three:8443", "https://two.example.com"]
+    assert complete(tmp_path, "logout", "") == complete(tmp_path, "login", "") == known
+
+
+def test_bash_keeps_what_stands_before_a_colon_or_an_equals_sign(home: Path) -> None:
+    assert in_bash(home, "d8-installer export --format=c") == ["cyclonedx"]
+    assert in_bash(home, "d8-installer sync --ca-file script.ba") == ["script.bash"]
+    assert in_bash(home, "d8-installer sync --from oci-layout:script.ba") == ["script.bash"]
+    assert in_bash(home, 'd8-installer --home "$HOME" use "app') == []
+    assert in_bash(home, 'd8-installer use "app') == ["apple"]
+
+
+@pytest.mark.skipif(shutil.which("tcsh") is None, reason="tcsh is not installed")
+def test_tcsh_gets_words_and_files(home: Path) -> None:
+    def asked(line: str) -> list[str]:
+        done = run("__complete", "tcsh", home=str(home), env={"COMMAND_LINE": line})
         return done.out.split()
 
-    assert names("uninstall") == ["apple", "pear"]
-    assert names("which") == ["apple-cli", "apple-top", "pear"]
-    assert (
-        names("--home", str(tmp_path), "use") == names("use", "--global", D8_INSTALLER_GLOBAL_HOME=str(tmp_path)) == []
-    )
-    assert names("--home", '"$HOME', "use") == names("install") == names() == []
-    assert names("--home=~/.local/share/d8-installer", "use") == ["apple", "pear"]
-    assert names("upgrade", D8_RPP_ENDPOINT="https://127.0.0.1:9", D8_OFFLINE="1") == ["apple", "pear"]
+    assert asked("d8-installer uninstall a") == ["apple"]
+    assert asked(f"d8-installer sync --ca-file {home}/script.t") == [f"{home}/script.tcsh"]
+    command = ["tcsh", "-f", "-c", "source script.tcsh; complete d8-installer"]
+    done = subprocess.run(command, cwd=home, env=env_of(home), capture_output=True, text=True, check=True)
+    assert "__complete" in done.stdout
 
 
-def test_names_import_nothing_of_others(home: Path) -> None:
-    code = "import sys; from d8_installer.cli.main import run; run(['__names', 'use']); print(*sys.modules)"
+def test_a_completion_imports_nothing_of_others(home: Path) -> None:
+    words = ["__complete", "fish", "use", "+"]
+    code = f"import sys; from d8_installer.cli.main import run; run({words}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=env_of(home), capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
-    assert not loaded & {"httpx2", "pluggy", "rich", "packaging", "tomlkit", "argparse", "shtab", "dataclasses"}
+    assert not loaded & {"httpx2", "pluggy", "rich", "packaging", "tomlkit", "tomllib", "dataclasses", "msgspec"}
 
 
-def test_powershell_has_every_command_and_the_names(home: Path) -> None:
+def test_powershell_has_a_script(home: Path) -> None:
     script = (home / "script.powershell").read_text()
-    assert set(re.findall(r"'([a-z]+)'", script)) >= set(VERBS)
     assert script.count("{") == script.count("}")
+    assert script.count("(") == script.count(")")
     if (program := shutil.which("pwsh")) is not None:
         code = ". ./script.powershell; (TabExpansion2 'd8-installer unin' 17).CompletionMatches.CompletionText"
         done = subprocess.run(
             [program, "-c", code], cwd=home, env=env_of(home), capture_output=True, text=True, check=True
         )
         assert done.stdout.split() == ["uninstall"]
+    assert complete(home, "unin", of="powershell") == ["uninstall"]

@@ -74,7 +74,7 @@ def test_a_name_with_exe_is_the_name(user: WindowsUser) -> None:
     assert user.ok("run", "alpha.exe", "--", "args", "x").out == "alpha v1.0.0\n"  # the -- is the program's
     assert user.ok("run", "alpha.exe", "args", "x.exe").out == "x.exe\n"
     assert "v1.1.0" in user.ok("versions", "alpha.exe").out
-    assert user.ok("__names", "which").stdout == b"alpha\n"  # for completion scripts
+    assert user.ok("__complete", "powershell", "which", "+").stdout == b"alpha\t\n"  # for completion scripts
     chosen = ("--upgrade-image", "Alpha.exe", "--accept-moved", "alpha.exe:v1.1.0")
     user.ok("lock", *chosen)
     user.ok("lock", "--explain", "ALPHA.exe")

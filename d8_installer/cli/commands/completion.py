@@ -20,16 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> RawOutput:
     """Print the script."""
-    context.talk.screen.write_raw(_script(context.arguments.shell))
+    from d8_installer.cli.completion.scripts import SCRIPTS
+
+    context.talk.screen.write_raw(SCRIPTS[context.arguments.shell])
     return RawOutput()
-
-
-def _script(shell: str) -> str:
-    from d8_installer.cli.completion import fish, posix, powershell
-    from d8_installer.cli.completion.tables import levels
-    from d8_installer.cli.parser import whole_parser
-
-    parser = whole_parser()
-    if shell == "fish":
-        return fish.script(list(levels(parser)))
-    return powershell.script(list(levels(parser))) if shell == "powershell" else posix.script(parser, shell)
