@@ -1,4 +1,4 @@
-"""The command line's grammar. Only the parser of the typed command is built; completions need all of them."""
+"""The command line's grammar. Only the parser of the typed command is built."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _help_with(namespace: argparse.Namespace, words: list[str]) -> argparse.Name
 
 
 def whole_parser() -> argparse.ArgumentParser:
-    """Return one parser with every command in it, for completions."""
+    """Return one parser with every command in it, for what describes the whole command line."""
     top = _top_parser()
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for verb in VERBS.values():

@@ -341,11 +341,12 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "completion",
-            "print the completion script for a shell",
+            "install the completion for a shell, or print its script",
+            "dry-run",
             group="set up",
             examples=(
+                "d8-installer completion --install",
                 "d8-installer completion bash",
-                "d8-installer completion zsh",
             ),
         ),
         Verb(

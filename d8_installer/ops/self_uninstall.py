@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, DiskError, DocumentError, TryAgainError
 from d8_installer.model.value import Struct
 from d8_installer.ops.shell import registry_path
+from d8_installer.ops.shell.completion_files import completion_files, is_ours
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
 from d8_installer.ops.shell.registry_path import RegistryPath
 from d8_installer.ops.shell.start_up_files import (
@@ -110,8 +111,11 @@ def _start_up_files(session: Session) -> list[StartUpFile]:
     """Return the files of shells that may have lines. On Windows ``ensurepath`` writes none."""
     environ = session.scope.environ
     can_have_lines = session.scope.is_global or known_home_directory(environ) is not None
-    is_windows = sys.platform == "win32"
-    return list(start_up_files(session, session.scope.home.bin)) if can_have_lines and not is_windows else []
+    if not can_have_lines or sys.platform == "win32":
+        return []
+    of_completion = () if session.scope.has_own_files else completion_files(session.scope.environ)
+    lines = [one.start_up for one in of_completion if one.start_up is not None]
+    return [*start_up_files(session, session.scope.home.bin), *lines]
 
 
 def _registry(session: Session) -> tuple[tuple[RegistryPath, ...], tuple[Kept, ...]]:
@@ -205,8 +209,23 @@ def _in_config(session: Session) -> _Part:
     foreign = [path for name in fs.list_directory(config) if (path := os.path.join(config, name)) not in ours]
     made = home_state.load_made(session.scope.home)
     shared = [path for path in shared_directories(session.scope.environ) if path in made]
-    reported = tuple(path for path in ours if path.endswith((".toml", ".json")))
-    return _Part(files=tuple(ours), directories=(config, *shared), kept=_kept(config, foreign), reported=reported)
+    scripts, above = _completions(session)
+    reported = (*(path for path in ours if path.endswith((".toml", ".json"))), *scripts)
+    return _Part(
+        files=(*ours, *scripts),
+        directories=(config, *above, *shared),
+        kept=_kept(config, foreign),
+        reported=reported,
+    )
+
+
+def _completions(session: Session) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the scripts that ``completion --install`` wrote, and the directories that may be empty without them."""
+    if known_home_directory(session.scope.environ) is None:
+        return (), ()
+    scripts = tuple(one.script for one in completion_files(session.scope.environ) if one.script and is_ours(one.script))
+    above = (os.path.dirname(path) for path in scripts)
+    return scripts, tuple(dict.fromkeys(each for one in above for each in (one, os.path.dirname(one))))
 
 
 def _documents(directory: str, *names: str) -> list[str]:

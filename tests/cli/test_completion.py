@@ -17,6 +17,7 @@ import pytest
 from d8_installer.cli.verbs import VERBS
 from tests.command import PROGRAM, SYSTEM_PATH, environment, run
 from tests.images import add_image, executables, host_platform
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,14 +91,15 @@ zle -N shows
 bindkey '^I' shows
 """
     (zdotdir / ".zshrc").write_text(widget)
-    typed_on_terminal(["zsh", "-i"], env_of(home, ZDOTDIR=str(zdotdir)), f"{line}\t", shown)
+    typed_on_terminal(["zsh", "-i"], env_of(home, ZDOTDIR=str(zdotdir)), f"{line}\t", shown, home)
     return [word for word in shown.read_text().split() if word != "done"]
 
 
-def typed_on_terminal(command: Sequence[str], env: dict[str, str], keys: str, until: Path) -> None:
+def typed_on_terminal(command: Sequence[str], env: dict[str, str], keys: str, until: Path, cwd: Path) -> None:
     """Run *command* on a terminal, type *keys* at its prompt, and end it when the file *until* says ``done``."""
     number, terminal = pty.fork()
     if number == 0:
+        os.chdir(cwd)
         os.execvpe(command[0], list(command), env)  # noqa: S606 - a child of its own terminal
     said, typed, limit = b"", False, time.monotonic() + 60
     try:
@@ -165,22 +167,21 @@ def test_zsh_takes_the_script_in_every_way(home: Path, start: str) -> None:
     assert {"apple", "pear"} <= set(in_zsh(home, "d8-installer --no-plugins uninstall ", start))
 
 
-def complete(home: Path, *words: str, cwd: Path | None = None, of: str = "fish", **env: str) -> list[str]:
+def complete(home: Path, *words: str, cwd: Path | None = None, of: str = "fish", source: str = "") -> list[str]:
     """Return what may follow *words*; the last one is being typed."""
-    done = run("__complete", of, *words[:-1], f"+{words[-1]}", home=str(home), env=env, cwd=cwd and str(cwd))
+    env = {"D8_RPP_ENDPOINT": source} if source else {}
+    typed = ("__complete", of, *words[:-1], f"+{words[-1]}")
+    done = run(*typed, home=str(home), env=env, cwd=str(cwd or home))
     assert (done.code, done.err) == (0, ""), done
     return [row.split("\t")[0] for row in done.out.splitlines()]
 
 
 def test_names_are_those_of_the_profile_that_is_meant(home: Path, tmp_path: Path) -> None:
-    elsewhere = {"D8_INSTALLER_GLOBAL_HOME": str(tmp_path)}
     assert complete(home, "uninstall", "") == ["apple", "pear"]
     assert complete(home, "which", "") == ["apple-cli", "apple-top", "pear"]
-    assert (
-        complete(home, "--home", str(tmp_path), "use", "") == complete(home, "use", "--global", "", **elsewhere) == []
-    )
+    assert complete(home, "--home", str(tmp_path), "use", "") == complete(home, "use", "--global", "") == []
     assert complete(home, "--home=~/.local/share/d8-installer", "use", "") == ["apple", "pear"]
-    assert complete(home, "upgrade", "apple", "", D8_RPP_ENDPOINT="https://127.0.0.1:9") == ["pear"]
+    assert complete(home, "upgrade", "apple", "", source="https://127.0.0.1:9") == ["pear"]
     assert complete(home, "rollback", "") == ["1"]
 
 
@@ -195,8 +196,9 @@ def test_names_that_are_known_but_not_installed(home: Path, tmp_path: Path) -> N
     add_image(str(tmp_path / "shelf"), "grape", "v2.0.0", executables("grape", host_platform()))
     shelf = f"oci-layout:{tmp_path / 'shelf'}"
     assert "grape" in complete(home, "install", "--from", shelf, "")
-    assert "grape" in complete(home, "install", "", D8_RPP_ENDPOINT=shelf)
+    assert "grape" in complete(home, "install", "", source=shelf)
     assert complete(home, "use", "--from", shelf, "grape", "") == ["v2.0.0"]
+    assert complete(home, "install", "--from", shelf, "grape@") == ["grape@v2.0.0"]
     bundled = run(*("--home", str(tmp_path / "h"), "--endpoint", shelf, "install", "grape"), home=str(tmp_path), env={})
     assert bundled.code == 0, bundled
     made = run("--home", str(tmp_path / "h"), "--endpoint", shelf, "bundle", "create", "-o", "b", home=str(tmp_path))
@@ -284,3 +286,75 @@ def test_powershell_has_a_script(home: Path) -> None:
         )
         assert done.stdout.split() == ["uninstall"]
     assert complete(home, "unin", of="powershell") == ["uninstall"]
+
+
+# -- completion --install --------------------------------------------------------------------------------------
+
+_START = {
+    "bash": (".bashrc", "PS1='ready> '\n"),
+    "zsh": (".zshrc", "PS1='ready> '\n"),
+    "tcsh": (".tcshrc", "set prompt='ready> '\n"),
+}
+
+
+def installed(person: Person, *words: str) -> list[str]:
+    """Install, and return the files that were changed."""
+    files: list[str] = person.json("completion", *words, "--install")["files"]
+    return [os.path.relpath(file, person.home) for file in files]
+
+
+@pytest.mark.parametrize("shell", _START)
+def test_an_installed_completion_works_in_a_new_shell_and_goes_without_a_trace(tmp_path: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    person = Person(tmp_path / "home")
+    name, prompt = _START[shell]
+    (person.home / name).write_text(prompt)
+    person.env["SHELL"] = str(shutil.which(shell))
+    assert name in installed(person)
+    assert installed(person) == []
+    keys = "d8-installer unin\t --help > out; echo done >> out\n"
+    shown = person.home / "out"
+    env = {**env_of(person.home), "TERM": "xterm", "SHELL": person.env["SHELL"]}
+    typed_on_terminal([shell, "-i"], env, keys, shown, cwd=person.home)
+    assert "usage: d8-installer uninstall" in shown.read_text()
+    shown.unlink()
+    person.ok("self", "uninstall", "--yes")
+    left = {str(path.relative_to(person.home)) for path in person.home.rglob("*") if path.is_file()}
+    assert left - {".bash_history", ".zcompdump"} == {name}
+    assert (person.home / name).read_text() == prompt
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_finds_the_installed_file(tmp_path: Path) -> None:
+    person = Person(tmp_path / "home")
+    assert installed(person, "fish") == [".config/fish/completions/d8-installer.fish"]
+    command = ["fish", "-c", "complete -C 'd8-installer unin'"]
+    done = subprocess.run(command, env=env_of(person.home), capture_output=True, text=True, check=True)
+    assert done.stdout.split("\t")[0] == "uninstall"
+    (person.home / ".config/fish/completions/d8-installer.fish").write_text("# mine\n")
+    assert "move it away" in person.fails(73, "completion", "fish", "--install").err
+    person.ok("self", "uninstall", "--yes")
+    assert (person.home / ".config/fish/completions/d8-installer.fish").exists()
+
+
+def test_powershell_runs_the_script_from_its_profile(tmp_path: Path) -> None:
+    person = Person(tmp_path / "home")
+    assert len(installed(person, "powershell")) == 2
+    profile = (person.home / ".config/powershell/profile.ps1").read_text()
+    assert f"{{ . '{person.home}/.config/powershell/d8-installer.ps1' }}" in profile
+    person.ok("ensurepath")
+    person.ok("self", "uninstall", "--yes")
+    assert list(person.home.iterdir()) == []
+
+
+def test_installing_says_what_it_would_do(tmp_path: Path) -> None:
+    person = Person(tmp_path / "home")
+    assert person.json("completion", "zsh", "--install", "--dry-run")["changed"] is True
+    assert list(person.home.iterdir()) == []
+    assert "name one: " in person.fails(2, "completion", "--install").err
+    assert "'nu' is not a shell that is completed" in person.fails(2, "completion", "--install", SHELL="/bin/nu").err
+    for words in (("completion",), ("completion", "bash", "--dry-run")):
+        assert "`d8-installer completion --install`" in person.fails(2, *words).err
+    person.ok("completion", "bash", "--install")
+    assert "nothing to do" in person.ok("completion", "bash", "--install").out

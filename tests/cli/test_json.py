@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parents[2] / "docs/reference"
 SCHEMA = json.loads((PAGES / "json-envelope.schema.json").read_text(encoding="utf-8"))
-RAW = {"run", "completion", "proxy", "pip", "pipx", "uv"}
+RAW = {"run", "proxy", "pip", "pipx", "uv"}
 """Their stdout belongs to others."""
 Envelope = dict[str, Any]
 
@@ -138,6 +138,7 @@ def test_a_day_of_a_program(person: Publisher) -> None:
     added = envelope(person.run("--json", "add", "stronghold", cwd=project))["data"]
     assert added["profile"] == {"kind": "project", "path": str(project)}
     assert envelope(person.run("--json", "remove", "stronghold", cwd=project))["data"]["changes"][0]["replaces"] is None
+    assert person.envelope("completion", "fish", "--install")["data"]["changed"] is True
     assert person.envelope("manifest", "init", "stronghold^1", "--file", "m.toml")["data"]["written"] is True
     checked = person.envelope("manifest", "check", "m.toml", "--resolve")["data"]["images"]
     assert [(image["range"], image["version"]) for image in checked] == [("^1", "v1.4.2")]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from d8_installer.cli.completion.typed_words import Typed
 
-Candidates = list[tuple[str, str]]
+Following = list[tuple[str, str]]
 """What may come next, each with what it does."""
 _FILES = frozenset(["F", "FILE", "PATH", "DIR", "WHEEL"])
 _SCHEMES = ("https://", "oci://", "oci-layout:", "bundle:")
@@ -26,7 +26,7 @@ FILES = (":files", "")
 """The answer that stands for all names of files."""
 
 
-def answer(typed: Typed, environ: Mapping[str, str], directory: str) -> Candidates:
+def answer(typed: Typed, environ: Mapping[str, str], directory: str) -> Following:
     """Return what may come next. Nothing is asked over a network."""
     top = _Walk(parser_of(None))
     command = top.go(typed.words, ends_at_word=True)
@@ -47,7 +47,7 @@ def answer(typed: Typed, environ: Mapping[str, str], directory: str) -> Candidat
     return walk.next(typed.current, names, None)
 
 
-def _commands() -> Candidates:
+def _commands() -> Following:
     return [*((verb.name, verb.help) for verb in VERBS.values()), *ANSWERED.items()]
 
 
@@ -111,7 +111,7 @@ class _Walk:
             left -= 1
         return None
 
-    def next(self, current: str, names: Names, words: Candidates | None) -> Candidates:
+    def next(self, current: str, names: Names, words: Following | None) -> Following:
         """Return what *current* may become; *words* are what may stand here beside options."""
         if self._waiting:
             return _values(self._waiting[-1], names, self.positionals, current)
@@ -122,7 +122,7 @@ class _Walk:
         action = self._position()
         return [] if action is None else _values(action, names, self.positionals, current)
 
-    def _options(self, current: str, names: Names) -> Candidates:
+    def _options(self, current: str, names: Names) -> Following:
         name, equals, value = current.partition("=")
         known: Mapping[str, argparse.Action] = self.parser._option_string_actions
         if equals:
@@ -133,7 +133,7 @@ class _Walk:
         return [(text, help_text) for text, help_text, raw in helps if raw != argparse.SUPPRESS]
 
 
-def _values(action: argparse.Action, names: Names, before: Sequence[str], current: str) -> Candidates:
+def _values(action: argparse.Action, names: Names, before: Sequence[str], current: str) -> Following:
     """Return the values of an argument, by its choices or by what its place in the help is called."""
     if isinstance(action, argparse._SubParsersAction):
         helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
@@ -148,10 +148,11 @@ def _values(action: argparse.Action, names: Names, before: Sequence[str], curren
     if kind == "VALUE":
         return names.values_of(before[0] if before else "") or [FILES]
     taken = () if action.option_strings else before
-    return [(name, "") for name in names.of(kind, before, is_option=bool(action.option_strings)) if name not in taken]
+    found = names.of(kind, before, current, is_option=bool(action.option_strings))
+    return [(name, "") for name in found if name not in taken]
 
 
-def printed(shell: str, typed: Typed, found: Candidates) -> list[str]:
+def printed(shell: str, typed: Typed, found: Following) -> list[str]:
     """Return the lines for the script of *shell*: a text, or in some shells text, tab and help."""
     lines = []
     for text, help_text in found:

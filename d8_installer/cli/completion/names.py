@@ -42,7 +42,7 @@ class Names:
         self.verb: Verb | None = None
         self._choice = ProfileChoice(home=home, kind=kind, environ=environ, directory=self.directory)
 
-    def of(self, kind: str, before: Sequence[str], *, is_option: bool) -> list[str]:
+    def of(self, kind: str, before: Sequence[str], current: str, *, is_option: bool) -> list[str]:
         """Return the names for a place that the help calls *kind*, after the arguments *before*, sorted."""
         found: Iterable[str] = ()
         if kind in {"OS-ARCH", "P"}:
@@ -57,7 +57,10 @@ class Names:
             found = _quietly(lambda: self._versions(before[0]))
         elif kind == "N" and not is_option:
             found = _quietly(self._generations)
-        elif kind in {"NAME", "NAME[SPEC]", "BIN"}:
+        elif kind.startswith("NAME[") and "@" in current:
+            name = current.partition("@")[0]
+            found = (f"{name}@{tag}" for tag in _quietly(lambda: self._versions(name)))
+        elif kind.startswith("NAME") or kind == "BIN":
             found = self._images(kind, is_option=is_option)
         return sorted(set(found))
 

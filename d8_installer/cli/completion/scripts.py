@@ -5,12 +5,7 @@ So a script knows nothing of the command line, and stays right when the tool is 
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MARK = "completion of d8-installer"
-"""What the first lines of every script have."""
+from d8_installer.ops.shell.completion_files import TCSH_LINE
 
 _BASH = """\
 # bash completion of d8-installer
@@ -84,9 +79,6 @@ complete -c d8-installer -e
 complete -c d8-installer -f -a '(__d8_installer_complete)'
 """
 
-TCSH_LINE = "complete d8-installer 'p@*@`d8-installer __complete tcsh`@'"
-"""The whole script for tcsh, which passes the command line in a variable."""
-
 # Where nothing is returned, PowerShell itself completes the names of files.
 _POWERSHELL = """\
 # PowerShell completion of d8-installer
@@ -106,7 +98,7 @@ Register-ArgumentCompleter -Native -CommandName d8-installer, d8-installer.exe -
 }
 """
 
-SCRIPTS: Mapping[str, str] = {
+SCRIPTS = {
     "bash": _BASH,
     "zsh": _ZSH,
     "fish": _FISH,

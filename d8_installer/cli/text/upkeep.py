@@ -10,6 +10,7 @@ from d8_installer.model.plurals import counted, sized
 if TYPE_CHECKING:
     from d8_installer.ops.doctor import Diagnosis
     from d8_installer.ops.self_uninstall import Removal, RemovalPlan
+    from d8_installer.ops.shell.completion_files import InstalledCompletion
     from d8_installer.ops.shell.ensurepath import EnsuredPath
     from d8_installer.ops.upkeep.gc import Collected, Removed
     from d8_installer.ops.upkeep.verify import Verified
@@ -73,3 +74,11 @@ def removal_lines(result: Removal) -> list[str]:
     lines += [f"{verb} {changed}" for changed in changed_by_removal(plan)]
     lines += [f"kept {kept.path}: {kept.why}" for kept in plan.kept]
     return [*(lines or ["there is nothing of d8-installer's"]), f"the package itself: {result.package}"]
+
+
+def completion_lines(result: InstalledCompletion) -> list[str]:
+    """Name the files that ``completion --install`` wrote, and say how the completion begins to work."""
+    if not result.files:
+        return [f"the completion for {result.shell} is installed already: nothing to do"]
+    done = "would write" if result.dry_run else "wrote"
+    return [*(f"{done} {file}" for file in result.files), f"it works in each {result.shell} that you start from now on"]

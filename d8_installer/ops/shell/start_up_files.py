@@ -30,13 +30,14 @@ _ZSH_SECONDS = 5.0
 class StartUpFile(Struct, frozen=True, kw_only=True):
     """A file that a shell reads, and the line for it. If it is ``wanted``, ``ensurepath`` adds the line.
 
-    ``older`` is the line that earlier versions wrote.
+    ``older`` is the line that earlier versions wrote. ``command`` is the one of ours that adds the line.
     """
 
     path: str
     line: str
-    older: str
+    older: str | None = None
     wanted: bool = True
+    command: str = "ensurepath"
 
 
 def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
@@ -58,6 +59,16 @@ def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
             seen.add(one.path)
             line, older = last_on_path(one.syntax, directory), older_last_on_path(one.syntax, directory)
             yield StartUpFile(path=one.path, line=line, older=older, wanted=one.wanted)
+
+
+def run_commands_file(environ: Mapping[str, str], shell: str) -> str:
+    """Return the file that each new interactive bash, zsh or tcsh of the person reads."""
+    home = home_directory(environ)
+    if shell == "bash":
+        return os.path.join(home, ".bashrc")
+    candidates = _of_zsh(environ, home, shell) if shell == "zsh" else _of_csh(home, shell)
+    wanted = [one.path for one in candidates if one.wanted]
+    return wanted[1 if shell == "zsh" else 0]
 
 
 class _Candidate(Struct, frozen=True):
@@ -155,7 +166,7 @@ def add_line(file: StartUpFile) -> bool:
     NotAllowedError.
     """
     text = _text(file)
-    changed = with_line(text, file.line, file.older, _absent_above(file.path))
+    changed = with_line(text, file.line, file.older, _absent_above(file.path), command=file.command)
     if changed is None:
         return False
     _refuse_unwritable(file.path)
