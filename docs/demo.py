@@ -1,11 +1,14 @@
 """The main job in one minute, on real binaries and on loopback; run it with ``python3 dev.py demo``.
 
+``python3 dev.py demo --picture docs/images/terminal.svg`` also draws the README's picture of it.
+
 It takes ruff's executables for four platforms from PyPI, publishes them as one image into an OCI layout, serves the
 layout as a registry-packages-proxy does, and installs from it into an empty HOME. It leaves nothing behind.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import re
@@ -56,17 +59,26 @@ COMMAND = Path(sys.executable).with_name("d8-installer")
 
 def main() -> None:
     """Run the demo in a directory of its own, and remove it."""
+    parser = argparse.ArgumentParser(prog="dev.py demo")
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="also draw the operator's commands into this SVG")
+    picture = parser.parse_args().picture
     with tempfile.TemporaryDirectory(prefix="d8-demo-") as directory:
-        demo = Demo(Path(directory).resolve())
+        demo = Demo(Path(directory).resolve(), has_colours=picture is not None)
         demo.run()
     print("\nall of this was in one directory, which is removed again")
+    if picture is not None:
+        from picture import drawn
+
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_text(drawn(demo.operator), encoding="utf-8")
 
 
 class Demo:
     """One run: a working directory with a home in it, and what was typed there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, has_colours: bool) -> None:
         self.directory = directory
+        self.printed = self.operator = ""
         home = directory / "home"
         home.mkdir()
         keep = {name: value for name, value in os.environ.items() if name in {"D8_TEST_COVERAGE", "LANG", "PIP_CERT"}}
@@ -76,8 +88,9 @@ class Demo:
         ]
         path = os.pathsep.join([str(home / ".local/bin"), self.tools(), *others])
         links = {f"{tool}_FIND_LINKS": str(directory / "dist") for tool in ("PIP", "UV")}
-        self.env = {**keep, **links, "HOME": str(home), "NO_COLOR": "1", "PATH": path, "PIPX_DEFAULT_BACKEND": "pip"}
-        self.env["SHELL"] = "/bin/bash"
+        colours = {"FORCE_COLOR": "1"} if has_colours else {"NO_COLOR": "1"}
+        self.env = {**keep, **links, **colours, "HOME": str(home), "PATH": path}
+        self.env |= {"PIPX_DEFAULT_BACKEND": "pip", "SHELL": "/bin/bash", "TERM": "xterm"}
 
     def tools(self) -> str:
         """Return a directory with the commands that are typed, and no others: this environment has a ruff too."""
@@ -100,11 +113,13 @@ class Demo:
         with self.proxy() as url:
             self.say("the operator: one command installs the tool")
             self.d8("config", "set", "endpoint", url)
+            before = len(self.printed)
             self.d8("install", "ruff>=0.14,<1")
             self.d8("ensurepath")
             self.env["PATH"] += f":{self.directory}/home/.local/share/d8-installer/bin"
             self.type("ruff --version   # in a new terminal")
             self.d8("list")
+            self.operator = self.printed[before:].replace(url, "https://rpp.example.com")
             self.plugin()
             self.say("the project: its lock has every platform, pinned by digest")
             self.d8("lock", directory=project)
@@ -206,7 +221,9 @@ class Demo:
     def print(self, text: str) -> None:
         """Print *text* without this machine's directory and the end of each digest."""
         text = text.replace(str(self.directory / "home"), "~").replace(str(self.directory), "~demo")
-        sys.stdout.write(re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", text))
+        text = re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
+        self.printed += text
+        sys.stdout.write(text)
         sys.stdout.flush()
 
     def show(self, line: str) -> None:

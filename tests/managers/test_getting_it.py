@@ -11,19 +11,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from d8_installer import INSTALL_SOURCE, __version__
+from tests.command import PROGRAM
 from tests.images import host_platform, script
 from tests.managers.drivers import MANAGERS
 from tests.managers.machine import activate
 from tests.managers.wheelhouse import ROOT, clean_environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.managers.machine import Machine
 
 FILES = {"wheel": f"d8_installer-{__version__}-py3-none-any.whl", "sdist": f"d8_installer-{__version__}.tar.gz"}
@@ -149,3 +149,30 @@ def read(home: Path, path: str) -> bytes:
     """Return a file's bytes; a cache, and a log of the manager, may say what was installed."""
     file = home / path
     return file.read_bytes() if file.is_file() and not path.startswith((".cache", ".local/state")) else b""
+
+
+def commands_of(user: str) -> str:
+    """Return the commands that the README shows to one of the three users."""
+    chapter = (ROOT / "README.md").read_text().partition("## Three users\n")[2]
+    found = re.search(r"```sh\n(.*?)^```$", chapter.partition(f"**The {user}")[2], re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(("user", "lines"), [("operator", 4), ("project and its CI", 4)])
+def test_what_a_user_is_shown_can_be_typed(machine: Machine, user: str, lines: int) -> None:
+    typed = commands_of(user).splitlines()
+    assert len(typed) == lines
+    machine.put_on_path(Path(PROGRAM))
+    machine.does("git", "init", "--quiet", machine.home / "work")
+    for line, tag in zip(typed, ("v1.4.0", "v1.5.0", "v1.5.1", "v1.5.2"), strict=True):
+        machine.images.publish("stronghold", tag)
+        machine.images.publish("ruff", tag.replace("v1", "v0.14"))
+        machine.does("bash", "-c", line, cwd=machine.home / "work")
+
+
+def test_what_an_author_is_shown_is_what_the_tutorial_types() -> None:
+    tutorial = (ROOT / "docs/tutorials/plugin.md").read_text()
+    for line in commands_of("author").splitlines():
+        assert " ".join(line.split()[:2]) in tutorial, line
+    assert len(commands_of("author").splitlines()) == 4
