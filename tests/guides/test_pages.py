@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.cli.verbs import VERBS
 from d8_installer.testing.docker_registry import docker_registry
 from tests import command
+from tests.guides.desk import GUIDES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,3 +73,28 @@ def test_several_sources(desk: Desk, tmp_path: Path, registry: RunningRegistry) 
     with docker_registry(str(tmp_path / "mirror")) as mirror:
         desk.names |= {"registry.example.com": registry.host, "mirror.example.com": mirror.host, "skopeo copy": here}
         desk.types("sources")
+
+
+def test_coming_from_mise(desk: Desk) -> None:
+    desk.publish_program("stronghold", "1.4.2", "1.5.0")
+    desk.has_endpoint()
+    desk.cwd = desk.home / "project"
+    for platform in ("linux-amd64", "linux-arm64"):
+        build = desk.cwd / "builds" / platform / "jig"
+        build.parent.mkdir(parents=True)
+        build.write_text("#!/bin/sh\necho jig 0.3.0\n")
+    (desk.cwd / "mise.toml").write_text('[tools]\nstronghold = "1.4"\n')
+    desk.types("from-mise")
+
+
+def test_coming_from_pipx(desk: Desk) -> None:
+    desk.publish_program("stronghold", "1.4.2", "1.5.0")
+    desk.has_endpoint()
+    desk.types("from-pipx")
+
+
+@pytest.mark.parametrize("page", ["from-mise", "from-pipx"])
+def test_what_is_typed_instead_is_a_command(page: str) -> None:
+    typed = re.findall(r"`(?:sudo )?d8-installer (?:--global )?([a-z]+)", (GUIDES / f"{page}.md").read_text())
+    assert len(set(typed)) > 10
+    assert set(typed) <= set(VERBS)
