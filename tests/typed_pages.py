@@ -42,6 +42,8 @@ NORMAL = (
     (r"  +", "  "),
 )
 """What differs from one run to the next, and what stands for it in the comparison."""
+TRANSFER = re.compile(r"^fetch(?:ing|ed) .*\n", re.MULTILINE)
+"""The lines of transfers, which run beside the rest: they may come earlier or later."""
 
 
 @dataclass(frozen=True)
@@ -217,10 +219,13 @@ def normal(text: str) -> str:
 
 
 def _fits(step: Step, printed: Printed) -> bool:
-    shown = normal("\n".join(step.shown))
+    shown, said = (f"{normal(text)}\n".lstrip("\n") for text in ("\n".join(step.shown), printed.text))
+    if ANY not in step.shown:
+        if sorted(TRANSFER.findall(shown)) != sorted(TRANSFER.findall(said)):
+            return False
+        shown, said = TRANSFER.sub("", shown), TRANSFER.sub("", said)
     pattern = "".join("(.*\n)*" if line == ANY else re.escape(f"{line}\n") for line in shown.splitlines())
-    said = normal(printed.text)
-    return re.fullmatch(pattern, f"{said}\n" if said else "") is not None
+    return re.fullmatch(pattern, said) is not None
 
 
 def _difference(page: Path, step: Step, printed: Printed) -> str:
