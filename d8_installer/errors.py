@@ -10,6 +10,7 @@ treats in another way than the rest of its class gets its own with ``code=``.
     ├── DocumentError            65   a manifest, a lock, or what they ask for
     │   ├── StaleLockError       65   the lock does not match the manifests
     │   └── ConflictError        65   two requests exclude each other
+    ├── OutOfSyncError           65   `sync --dry-run --exit-code` would change something
     ├── UnreachableError         69   no source answers, or its certificate is not trusted
     ├── NotFoundError            69   the source answers, but does not have the image, version or platform
     ├── DiskError                73   the operating system refused a file operation
@@ -142,6 +143,13 @@ class ConflictError(DocumentError):
     def as_json(self) -> dict[str, object]:
         """Return the error as an entry of ``errors`` in the JSON output, with the conflicts of a merge."""
         return super().as_json() | ({"conflicts": list(self.conflicts)} if self.conflicts else {})
+
+
+class OutOfSyncError(D8Error):
+    """A dry run that was asked for an exit code would change something."""
+
+    exit_code = 65
+    code = "out-of-sync"
 
 
 class UnreachableError(D8Error):

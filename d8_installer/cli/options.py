@@ -178,7 +178,8 @@ def add_use_major(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add ``--dry-run``."""
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
 
 
@@ -189,7 +190,7 @@ _SHARED: Mapping[SharedOption, Callable[[argparse.ArgumentParser], None]] = {
     "checks": _add_checks,
     "trust": _add_trust,
     "source": add_source,
-    "dry-run": _add_dry_run,
+    "dry-run": add_dry_run,
 }
 
 

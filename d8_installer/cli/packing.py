@@ -33,13 +33,34 @@ def wheels(context: Context, epoch: int | None) -> Outcome:
     from d8_installer.ops.wheel_inputs import GivenLock
 
     beside = None if package.lock is None else GivenLock(*package.lock)
-    made = pack(package, _parts(context, package.declared, beside), directory, epoch)
-    return Outcome({"mode": typed.mode, "wheels": [packed.as_json() for packed in made]}, wheel_lines(made))
+    if typed.dry_run and typed.mode == "fat":
+        return _fat_plan(context, package.declared, beside)
+    made = pack(package, _parts(context, package.declared, beside), directory, epoch, dry_run=typed.dry_run)
+    changed = any(packed.changed for packed in made)
+    data = {"changed": changed, "dry_run": typed.dry_run, "mode": typed.mode}
+    lines = wheel_lines(made, dry_run=typed.dry_run)
+    return Outcome(data | {"wheels": [packed.as_json() for packed in made]}, lines)
+
+
+def _fat_plan(context: Context, declared: Declared, beside: GivenLock | None) -> Outcome:
+    """Return for which platforms there would be wheels. Their tags depend on the binaries, which are not fetched."""
+    from d8_installer.ops.wheel_inputs import lock_of
+
+    typed = context.arguments
+    with context.session() as session:
+        given = beside if typed.lock is None else _lock(typed.lock)
+        lock = lock_of(session, declared.manifest, given, keeps=False)
+        platforms = list(map(str, _fat_targets(session, lock, typed.platforms)))
+    images = ", ".join(f"{image.name} {image.version}" for image in lock.images)
+    data = {"changed": True, "dry_run": True, "mode": "fat", "wheels": []}
+    return Outcome(data, [f"would write a wheel for {platform} with {images}" for platform in platforms])
 
 
 def parts_only(context: Context) -> Outcome:
     """Write the scripts of one wheel to ``--parts``, for a build backend; SOURCE is the manifest."""
     typed = context.arguments
+    if typed.dry_run:
+        raise UsageError("--parts is for build hooks, which write at once", hint="leave --dry-run out")
     if typed.manifest is None:
         raise UsageError("--parts needs --manifest", hint="it names the manifest's path in the wheel")
     source = os.path.abspath(typed.source)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import UsageError
+from d8_installer.errors import OutOfSyncError, UsageError
 from d8_installer.ops.sync import SyncOptions
 
 if TYPE_CHECKING:
     import argparse
 
+    from d8_installer.cli.context import Outcome
+    from d8_installer.pipeline.change import Applied
+
 
 def chosen(typed: argparse.Namespace) -> SyncOptions:
     """Return the typed options; raise UsageError for those that make no sense together."""
+    if typed.exit_code and not typed.dry_run:
+        raise UsageError("--exit-code is for a dry run", hint="type `d8-installer sync --dry-run --exit-code`")
     if typed.exclude_newer is not None and (typed.locked or typed.frozen):
         raise UsageError("--locked and --frozen choose no version", hint="leave --exclude-newer out")
     if typed.platform is None and typed.to is None and typed.prune and typed.frozen:
@@ -29,3 +34,11 @@ def chosen(typed: argparse.Namespace) -> SyncOptions:
         to=typed.to,
         given=tuple(typed.environments),
     )
+
+
+def with_exit_code(outcome: Outcome, result: Applied) -> Outcome:
+    """Return the outcome of a dry run, with an error if it would change something, and no other error comes first."""
+    if result.changed:
+        what = f"{result.profile} is not in sync" if result.generation else f"{result.profile} was never synced"
+        outcome.errors = (*outcome.errors, OutOfSyncError(what, hint="leave --dry-run and --exit-code out to sync it"))
+    return outcome

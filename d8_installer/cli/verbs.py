@@ -93,6 +93,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "init",
             "make this directory a project, with a new d8.toml",
+            "dry-run",
             group="projects",
             examples=(
                 "d8-installer init",
@@ -113,6 +114,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "rollback",
             "switch back to an earlier generation, without network access",
+            "dry-run",
             group="undo",
             examples=(
                 "d8-installer rollback",
@@ -134,7 +136,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "verify",
             "check all stored files, and repair them with --fix",
-            "source",
+            *("source", "dry-run"),
             group="undo",
             examples=(
                 "d8-installer verify",
@@ -299,6 +301,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "facts",
             "write what a cluster is, as far as requirements of images ask for it",
+            "dry-run",
             group="look",
             examples=("d8-installer facts -o facts.json",),
             other_words="cluster",
@@ -306,6 +309,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "doctor",
             "find problems with this machine's setup",
+            "dry-run",
             group="look",
             examples=(
                 "d8-installer doctor",
@@ -316,6 +320,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "ensurepath",
             "add the bin directory to the PATH of new shells",
+            "dry-run",
             group="set up",
             examples=("d8-installer ensurepath",),
         ),
@@ -361,6 +366,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "publish",
             "publish executables as a multi-platform image",
+            "dry-run",
             group="publish",
             examples=(
                 "d8-installer publish linux-amd64=build/tool --image tool --version v1.0.0 --to oci-layout:images",
@@ -370,7 +376,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "wheel",
             "turn a plugin's wheel into a thin one (launchers) or fat ones (the binaries)",
-            "trust",
+            *("trust", "dry-run"),
             group="publish",
             examples=(
                 "d8-installer wheel dist/d8_plug_vault-1.0-py3-none-any.whl -o thin",
@@ -381,7 +387,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "bundle",
             "write locked images, lock and manifests to one file for offline use",
-            *("environments", "source", "checks"),
+            *("environments", "source", "checks", "dry-run"),
             group="publish",
             examples=(
                 "d8-installer bundle create -o tools.bundle",

@@ -36,6 +36,7 @@ _OF_SYNC = {
     "to": None,
     "platform": None,
     "dry_run": False,
+    "exit_code": False,
     "witness": None,
     "exclude_newer": None,
     "layout": None,

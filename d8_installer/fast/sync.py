@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FACTS = {"generation", "platform", "skipped", "withheld", "roots", "safe_by_settings"}
 _SLOW_OPTIONS = (
     *("platform", "to", "dry_run", "prune", "witness", "accept_moved", "environments", "exclude_newer"),
-    *("layout", "plugins_dir", "facts"),
+    *("layout", "plugins_dir", "facts", "exit_code"),
 )
 
 
@@ -51,6 +51,7 @@ def nothing_to_do(typed: Namespace, environ: Mapping[str, str], directory: str) 
     if facts is None:
         return None
     data = {
+        "changed": False,
         "profile": found.profile.as_json(),
         "platform": facts["platform"],
         "generation": facts["generation"],
@@ -60,8 +61,10 @@ def nothing_to_do(typed: Namespace, environ: Mapping[str, str], directory: str) 
         "skipped": facts["skipped"],
         "withheld": facts["withheld"],
         "left_out": [],
+        "manifest": None,
         "lock": None,
         "laid_out": None,
+        "environments": [],
     }
     return NothingToDo(found.profile, data)
 

@@ -42,20 +42,28 @@ _MANIFEST_LIMIT = 4 << 20
 
 
 class BundleResult(Struct, frozen=True, kw_only=True):
-    """A bundle that was written: its file, its digest and bytes, and what it contains."""
+    """A bundle that was written: its file, its digest and bytes, and what it contains.
+
+    In a ``dry_run`` no layer is fetched, so the digest is not known. ``changed`` is then True: whether the file that is
+    there has the same bytes is not known either.
+    """
 
     file: str
-    digest: Digest
+    changed: bool
+    digest: Digest | None
     size: int
     images: int
     layers: int
     platforms: tuple[str, ...]
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         return {
+            "changed": self.changed,
+            "dry_run": self.dry_run,
             "file": self.file,
-            "digest": str(self.digest),
+            "digest": None if self.digest is None else str(self.digest),
             "size": self.size,
             "images": self.images,
             "layers": self.layers,
@@ -63,7 +71,14 @@ class BundleResult(Struct, frozen=True, kw_only=True):
         }
 
 
-def create(session: Session, output: str, platforms: Iterable[str] = (), given: tuple[str, ...] = ()) -> BundleResult:
+def create(
+    session: Session,
+    output: str,
+    platforms: Iterable[str] = (),
+    given: tuple[str, ...] = (),
+    *,
+    dry_run: bool = False,
+) -> BundleResult:
     """Write what the profile's lock pins to *output*, for *platforms* or for all. The lock must be current.
 
     The file appears complete, in one rename, or not at all. If the lock is stale, raise StaleLockError; if an image is
@@ -79,10 +94,25 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
     chosen = tuple(sorted({typed_platform(text) for text in platforms}))
     layers = _layers(workspace.locked, chosen)
     refuse_unmet(session, workspace.locked, workspace.locked.images, raised)
-    session.reporter.note(f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}")
+    if not dry_run:
+        note = f"the store keeps executables, not layers: fetching {len(layers)} from {session.source.name}"
+        session.reporter.note(note)
     tags = LockedTags(session, session.source)
     documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tags)}
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
+    locked = {platform for image in workspace.locked.images for platform, _ in image.platforms}
+    result = BundleResult(
+        file=path,
+        changed=True,
+        digest=None,
+        size=_size(documents, layers),
+        images=len(workspace.locked.images),
+        layers=len(layers),
+        platforms=tuple(sorted({str(platform) for platform in chosen} or locked)),
+        dry_run=dry_run,
+    )
+    if dry_run:
+        return result
     with status.readable_by_all(wanted=session.scope.is_global):
         session.profiles.prepare_home()
     with session.store.partial_layers.only_fetcher(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
@@ -94,15 +124,24 @@ def create(session: Session, output: str, platforms: Iterable[str] = (), given: 
             for request in layers:
                 writer.layer(request)
             writer.end()
-    locked = {platform for image in workspace.locked.images for platform, _ in image.platforms}
-    return BundleResult(
-        file=path,
-        digest=Digest(writer.hasher.hexdigest()),
-        size=writer.size,
-        images=len(workspace.locked.images),
-        layers=len(layers),
-        platforms=tuple(sorted({str(platform) for platform in chosen} or locked)),
-    )
+            changed = not _has_bytes(path, writer)
+    return replace(result, changed=changed, digest=Digest(writer.hasher.hexdigest()), size=writer.size)
+
+
+def _has_bytes(path: str, writer: _Writer) -> bool:
+    """Whether the file that is to be replaced has the same bytes already."""
+    if fs.file_size(path) != writer.size:
+        return False
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == writer.hasher.hexdigest()
+
+
+def _size(documents: Mapping[str, bytes], layers: Iterable[LayerRequest]) -> int:
+    """Return the bytes of the bundle, which follow from those of its members."""
+    members = [(name, len(content)) for name, content in documents.items()]
+    members += [(form.blob_name(one.layer), one.size) for one in layers]
+    size = sum(len(form.header(name, length)) + length + len(form.padding(length)) for name, length in members)
+    return size + len(form.end(size))
 
 
 def _refuse_twice() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, DiskError, DocumentError, NotAllowedError, UsageError
 from d8_installer.model.address import PATH_SCHEMES, hides, shown
 from d8_installer.model.config import Config, with_setting
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, replace
 from d8_installer.store import documents, fs, status
 from d8_installer.store.flock import REMOVED_WHILE_HELD
 from d8_installer.store.paths import absent_directories
@@ -32,15 +32,21 @@ _NOT_ON_WINDOWS = {
 
 
 class Settings(Struct, frozen=True):
-    """The settings as they are now, and their file. ``key`` is the one that was asked for or changed."""
+    """The settings as they are now, and their file. ``key`` is the one that was asked for or changed.
+
+    ``changed``: the file's text has changed, or would in a dry run. The values are then those of the new text.
+    """
 
     file: str
     values: dict[str, object]
     key: str | None = None
+    changed: bool = False
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
-        return {"file": self.file, "settings": self.values, "key": self.key}
+        facts = {"changed": self.changed, "dry_run": self.dry_run}
+        return {**facts, "file": self.file, "settings": self.values, "key": self.key}
 
 
 def show(session: Session, key: str | None = None) -> Settings:
@@ -82,16 +88,16 @@ def _tell_of_endpoint(session: Session) -> None:
         session.reporter.note(f"  {line}")
 
 
-def change(session: Session, key: str, value: str | None) -> Settings:
+def change(session: Session, key: str, value: str | None, *, dry_run: bool = False) -> Settings:
     """Set *key* to *value*, or unset it for None. A value that the schema refuses is not written.
 
     A relative path in *value* is stored as an absolute one, since the settings hold in every directory.
     """
     stored = None if value is None else absolute(key, value, session.scope.directory)
-    made = change_to(session, key, lambda _before: stored)
+    made = change_to(session, key, lambda _before: stored, dry_run=dry_run)
     if sys.platform == "win32" and key in _NOT_ON_WINDOWS:
         session.reporter.note(_NOT_ON_WINDOWS[key])
-    elif key == "gate":
+    elif key == "gate" and made.changed:
         _tell_of_gate(session, made)
     return made
 
@@ -137,8 +143,10 @@ def _absolute_path(path: str, directory: str) -> str:
     return os.path.realpath(joined) if ".." in path.split(os.sep) else os.path.normpath(joined)
 
 
-def change_to(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
+def change_to(session: Session, key: str, value: Callable[[Config], str | None], *, dry_run: bool = False) -> Settings:
     """Set *key* to what *value* returns for the current settings. No other process changes them meanwhile."""
+    if dry_run:
+        return replace(_edited(session, key, value)[1], dry_run=True)
     with changing(session, session.scope.config_file, for_all=session.scope.is_global):
         return _changed(session, key, value)
 
@@ -180,6 +188,14 @@ def note_directories(session: Session) -> None:
 
 
 def _changed(session: Session, key: str, value: Callable[[Config], str | None]) -> Settings:
+    text, made = _edited(session, key, value)
+    if made.changed:
+        documents.save(session.scope.config_file, text, begin=True)
+    return made
+
+
+def _edited(session: Session, key: str, value: Callable[[Config], str | None]) -> tuple[str, Settings]:
+    """Return the new text of the file, and the settings that it has."""
     before = documents.load_config(session.scope.config_file)
     wanted = value(before.value)
     edited = with_setting(before.text, key, wanted)
@@ -194,8 +210,7 @@ def _changed(session: Session, key: str, value: Callable[[Config], str | None]) 
         cause = error.__cause__
         problem, hint = (cause.problem, cause.hint) if isinstance(cause, DocumentError) else (str(error), error.hint)
         raise UsageError(f"{key} cannot be set to that: {problem}", hint=hint) from error
-    documents.save(session.scope.config_file, edited, begin=True)
-    return Settings(session.scope.config_file, config.as_json(), key)
+    return edited, Settings(session.scope.config_file, config.as_json(), key, changed=edited != before.text)
 
 
 def _check_source(url: str, *, has_plugins: bool) -> None:

@@ -68,6 +68,7 @@ class Imported(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         return {
+            "changed": self.applied is not None and self.applied.changed,
             "directory": self.directory,
             "plugins": [plugin.as_json() for plugin in self.plugins],
             "applied": None if self.applied is None else self.applied.as_json(),

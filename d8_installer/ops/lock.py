@@ -39,7 +39,7 @@ class VersionChange(Struct, frozen=True):
 class LockResult(Struct, frozen=True, kw_only=True):
     """The result of ``lock``: the images whose version changed, and whether the file ``changed`` and was ``written``.
 
-    The file may change although no version does.
+    The file may change although no version does. In a ``dry_run`` or a check, it would change, and is not written.
     """
 
     file: str

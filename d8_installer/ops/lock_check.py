@@ -36,7 +36,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``: that of ``lock``, and what was checked."""
         compared = self.comparison
-        data = {"file": self.file, "images": self.images, "written": False, "changes": []}
+        data = {"file": self.file, "images": self.images, "changed": False, "written": False, "changes": []}
         return data | {
             "left_out": [error.message for error in self.left_out],
             "differences": [_difference_json(difference) for difference in self.differences],

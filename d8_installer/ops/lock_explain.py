@@ -42,7 +42,7 @@ class Explained(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``: that of ``lock``, and the explanation."""
-        data = {"file": self.file, "images": self.images, "written": False, "changes": []}
+        data = {"file": self.file, "images": self.images, "changed": False, "written": False, "changes": []}
         left_out = [error.message for error in self.problems]
         return data | {"left_out": left_out, "explanation": self._explanation()}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import DiskError, DocumentError, MismatchError, NotFoundError, UsageError
+from d8_installer.errors import D8Error, DiskError, DocumentError, MismatchError, NotFoundError, UsageError
 from d8_installer.model.executable import check_executable
 from d8_installer.model.lock import Lock
-from d8_installer.model.manifest import FILE_NAME, SCHEMA, with_request
+from d8_installer.model.manifest import FILE_NAME, SCHEMA, Manifest, with_request
 from d8_installer.model.reference import is_never_a_plugins, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from d8_installer.model.lock import LockedImage
-    from d8_installer.model.manifest import Manifest
     from d8_installer.model.source import LayerRequest
     from d8_installer.pipeline.reporter import Task
     from d8_installer.pipeline.session import Session
@@ -42,11 +41,16 @@ schema = {SCHEMA}
 
 
 class ManifestResult(Struct, frozen=True):
-    """A manifest that was written or read: each request, and the version found for it (None without ``--resolve``)."""
+    """A manifest that was written or read: each request, and the version found for it (None without ``--resolve``).
+
+    ``changed``: the file was made, or would be in a ``dry_run``. ``init`` that finds its own text changes nothing.
+    """
 
     file: str
     images: tuple[tuple[Request, str | None], ...]
     written: bool = False
+    changed: bool = False
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
@@ -55,19 +59,20 @@ class ManifestResult(Struct, frozen=True):
             | {"binaries": [binary for binary, _ in request.binaries]}
             for request, version in self.images
         ]
-        return {"file": self.file, "written": self.written, "images": images}
+        facts = {"changed": self.changed, "dry_run": self.dry_run, "file": self.file, "written": self.written}
+        return {**facts, "images": images}
 
 
-def init(session: Session, requirements: Sequence[str], file: str, *, of_project: bool = False) -> ManifestResult:
+def init(
+    session: Session, requirements: Sequence[str], file: str, *, of_project: bool = False, dry_run: bool = False
+) -> ManifestResult:
     """Write a new manifest with each ``NAME[SPEC]``; without one, with comments that show an entry.
 
-    An existing file is not touched. *of_project*: the manifest makes its directory a project, so it may not be in HOME.
+    An existing file is not touched; one with another text is a DiskError. *of_project*: the manifest makes its
+    directory a project, so it may not be in HOME.
     """
     scope = session.scope
     path = os.path.join(scope.directory, file)
-    if os.path.lexists(path):
-        hint = "add to it with `d8-installer add NAME`, or choose another file with --file"
-        raise DiskError(f"{path} is there already", hint=hint)
     if of_project and os.path.basename(path) == FILE_NAME:
         refuse_as_project(os.path.dirname(path), known_home_directory(scope.environ))
     text = "" if requirements else _EXAMPLE
@@ -77,8 +82,22 @@ def init(session: Session, requirements: Sequence[str], file: str, *, of_project
             text = with_request(text, Request.of(name, spec))
         except DocumentError as error:
             raise UsageError(f"{requirement[:100]!r}: {error}", hint=error.hint) from error
-    documents.save(path, text, begin=True)
-    return ManifestResult(path, _unasked(documents.load_manifest(path).value), written=True)
+    images = _unasked(Manifest.parse(text.encode(), path))
+    if os.path.lexists(path):
+        if _has_text(path, text):
+            return ManifestResult(path, images, dry_run=dry_run)
+        hint = "add to it with `d8-installer add NAME`, or choose another file with --file"
+        raise DiskError(f"{path} is there already", hint=hint)
+    if not dry_run:
+        documents.save(path, text, begin=True)
+    return ManifestResult(path, images, written=not dry_run, changed=True, dry_run=dry_run)
+
+
+def _has_text(path: str, text: str) -> bool:
+    try:
+        return documents.load_manifest(path).text == text
+    except D8Error:  # it is no manifest, or cannot be read
+        return False
 
 
 def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:

@@ -85,18 +85,19 @@ class PluginsResult(Struct, frozen=True):
     """The manifests that were found, and the plugins with code, both sorted by name.
 
     After ``enable`` or ``disable``, ``rows`` has the plugin that was named, and ``changed`` is whether that had an
-    effect.
+    effect, or would have one without ``dry_run``.
     """
 
     rows: tuple[PluginRow, ...]
     changed: bool = False
     manifests: tuple[ManifestRow, ...] = ()
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         manifests = [row.as_json() for row in self.manifests]
         plugins = [row.as_json() for row in self.rows]
-        return {"manifests": manifests, "plugins": plugins, "changed": self.changed}
+        return {"manifests": manifests, "plugins": plugins, "changed": self.changed, "dry_run": self.dry_run}
 
 
 def list_plugins(session: Session) -> PluginsResult:
@@ -199,7 +200,7 @@ def _why(distribution: Distribution | None, unusable: UnusablePlugin | None) -> 
     return f"{distribution.directory} {distribution.problem}" if distribution.problem else None
 
 
-def enable(session: Session, name: str) -> PluginsResult:
+def enable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResult:
     """Let the plugin's code run from now on. A plugin outside d8-installer's own environment is a UsageError."""
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
@@ -218,13 +219,13 @@ def enable(session: Session, name: str) -> PluginsResult:
             about_file=True,
         )
     row = _plugin_row(name, distribution, "enabled")
-    if name in _enabled(session.scope.config):
-        return PluginsResult((row,))
-    _write(session, lambda enabled: enabled | {name})
-    return PluginsResult((row,), changed=True)
+    changed = name not in _enabled(session.scope.config)
+    if changed and not dry_run:
+        _write(session, lambda enabled: enabled | {name})
+    return PluginsResult((row,), changed=changed, dry_run=dry_run)
 
 
-def disable(session: Session, name: str) -> PluginsResult:
+def disable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResult:
     """Stop running the plugin's code. A plugin that is neither enabled nor installed here is a UsageError."""
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
@@ -235,10 +236,10 @@ def disable(session: Session, name: str) -> PluginsResult:
             hint="see `d8-installer plugins`",
         )
     row = _plugin_row(name, distribution, "not enabled")
-    if name not in enabled:
-        return PluginsResult((row,))
-    _write(session, lambda enabled: enabled - {name})
-    return PluginsResult((row,), changed=True)
+    changed = name in enabled
+    if changed and not dry_run:
+        _write(session, lambda enabled: enabled - {name})
+    return PluginsResult((row,), changed=changed, dry_run=dry_run)
 
 
 def _enabled(config: Config) -> set[str]:

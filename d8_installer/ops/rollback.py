@@ -6,17 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, DocumentError, NotFoundError
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import activate
 from d8_installer.pipeline.beside import follow
 from d8_installer.pipeline.other_profiles import note_profile
+from d8_installer.pipeline.profile_access import Workspace
 from d8_installer.store import documents, recovery
 from d8_installer.store.generations import file_name, places_of
 
 if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
     from d8_installer.model.profile import Profile
-    from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
 
 _HISTORY = "see `d8-installer history`"
@@ -35,9 +35,10 @@ class BinaryChange(Struct, frozen=True):
 
 
 class RolledBack(Struct, frozen=True, kw_only=True):
-    """The result of a rollback: the active generation before and after, and whether the profile's lock was restored.
+    """The result of a rollback: the active generation before and after, and whether the profile's lock is the old one.
 
-    ``before`` is None if no generation was active, ``differences`` is None if its contents are not known.
+    ``before`` is None if no generation was active, ``differences`` is None if its contents are not known. ``rebuilt``:
+    files of the generation were lost, and put in place again. In a dry run all this is what would be.
     """
 
     profile: Profile
@@ -45,12 +46,27 @@ class RolledBack(Struct, frozen=True, kw_only=True):
     after: int
     differences: tuple[BinaryChange, ...] | None
     lock_restored: bool
+    lock_edited: bool = False
+    rebuilt: bool = False
+    dry_run: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed, or would be in a dry run."""
+        return self.before != self.after or self.lock_edited or self.rebuilt
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         changes = None if self.differences is None else [difference.as_json() for difference in self.differences]
-        facts = {"profile": self.profile.as_json(), "before": self.before, "generation": self.after}
-        return {**facts, "changes": changes, "lock_restored": self.lock_restored}
+        return {
+            "changed": self.changed,
+            "dry_run": self.dry_run,
+            "profile": self.profile.as_json(),
+            "before": self.before,
+            "generation": self.after,
+            "changes": changes,
+            "lock_restored": self.lock_restored,
+        }
 
 
 def differences(before: Generation | None, after: Generation) -> tuple[BinaryChange, ...]:
@@ -72,14 +88,16 @@ def _version(placed: Placed | None) -> str | None:
     return None if placed is None else placed.placement.version
 
 
-def rollback(session: Session, number: int | None) -> RolledBack:
+def rollback(session: Session, number: int | None, *, dry_run: bool = False) -> RolledBack:
     """Make generation *number* (None: the one before the active one) the active one; it keeps its number.
 
     A user's lock is restored from it. A project's ``d8.lock`` stays: it is the project's, and the next sync returns to
     it. If there is no such generation, raise NotFoundError; if the store lacks one of its files, raise DiskError.
     """
     profile = session.profiles.find()
-    note_profile(session, profile)
+    note_profile(session, profile, dry_run=dry_run)
+    if dry_run:
+        return _planned(session, Workspace(profile=profile, generations=session.profiles.generations(profile)), number)
     with session.profiles.writing(profile, reading=False) as workspace:
         has_plugins = session.plugins.any_enabled  # settings that cannot be read end the command before the switch
         done = _switch_back(session, workspace, number)
@@ -93,22 +111,52 @@ def _switch_back(session: Session, workspace: Workspace, number: int | None) -> 
     profile, generations = workspace.profile, workspace.generations
     active = generations.switch.active(generations.paths)
     before = None if active is None else _readable(session, workspace, active)
-    restored = profile.kind != "project"
     with session.profiles.switching():
         target = generations.load(_target(session, workspace, active, number))
         _refuse_unrunnable(session, target)
-        if not _is_laid_out(workspace, target):
+        done = _result(workspace, active, before, target)
+        if done.rebuilt:
             session.reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
             generations.rebuild(target)
-        if restored:
+        if done.lock_restored:
             documents.save(profile.lock, target.lock)
         if profile.is_exposed:
             names = [_file(target, placed) for placed in target.placed if placed.placement.in_bin]
             generations.switch.expose(session.scope.home, generations.paths, names)
         activate(generations.switch, generations.paths, target.number, session.reporter.warn)
     _warn_of_unmet(session, target)
-    made = None if before is None else differences(before, target)
-    return RolledBack(profile=profile, before=active, after=target.number, differences=made, lock_restored=restored)
+    return done
+
+
+def _planned(session: Session, workspace: Workspace, number: int | None) -> RolledBack:
+    """Return what a rollback would do."""
+    active = workspace.generations.switch.active(workspace.generations.paths)
+    target = workspace.generations.load(_target(session, workspace, active, number))
+    _refuse_unrunnable(session, target)
+    before = None if active is None else _readable(session, workspace, active)
+    return replace(_result(workspace, active, before, target), dry_run=True)
+
+
+def _result(workspace: Workspace, active: int | None, before: Generation | None, target: Generation) -> RolledBack:
+    profile = workspace.profile
+    restored = profile.kind != "project"
+    return RolledBack(
+        profile=profile,
+        before=active,
+        after=target.number,
+        differences=None if before is None else differences(before, target),
+        lock_restored=restored,
+        lock_edited=restored and not _is_same_lock(profile.lock, target.lock),
+        rebuilt=not _is_laid_out(workspace, target),
+    )
+
+
+def _is_same_lock(path: str, text: str) -> bool:
+    """Whether the file has that text. One that cannot be read is replaced."""
+    try:
+        return documents.load_lock_text(path) == text
+    except (DiskError, DocumentError):
+        return False
 
 
 def _warn_of_unmet(session: Session, target: Generation) -> None:

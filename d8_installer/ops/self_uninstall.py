@@ -55,7 +55,7 @@ class RemovalPlan(Struct, frozen=True, kw_only=True):
     """What is to be removed: ``files`` and trees, ``links`` in environments, then ``directories`` that are empty.
 
     Of the files in ``start_up``, only the lines of ``ensurepath`` are removed, or the whole file if ``ensurepath`` made
-    it; of PATH in Windows's ``registry``, only what it added. ``removed`` and ``changed`` are the paths to report.
+    it; of PATH in Windows's ``registry``, only what it added. ``removed`` and ``edited`` are the paths to report.
     """
 
     files: tuple[str, ...]
@@ -65,7 +65,7 @@ class RemovalPlan(Struct, frozen=True, kw_only=True):
     registry: tuple[RegistryPath, ...]
     kept: tuple[Kept, ...]
     removed: tuple[str, ...]
-    changed: tuple[str, ...]
+    edited: tuple[str, ...]
 
 
 class Removal(Struct, frozen=True):
@@ -77,9 +77,11 @@ class Removal(Struct, frozen=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
+        edited = [*self.plan.edited, *(path.key for path in self.plan.registry)]
         return {
+            "changed": bool(self.plan.removed or self.plan.files or edited),
             "removed": list(self.plan.removed),
-            "changed": [*self.plan.changed, *(path.key for path in self.plan.registry)],
+            "edited": edited,
             "kept": [kept.path for kept in self.plan.kept],
             "package": self.package,
             "dry_run": self.dry_run,
@@ -103,7 +105,7 @@ def plan_removal(session: Session) -> RemovalPlan:
         registry=registry,
         kept=(*home.kept, *person.kept, *(Kept(path, why) for path, why in refused.items()), *closed),
         removed=(*_beside_d8(session), *home.reported, *person.reported, *links, *whole),
-        changed=tuple(file.path for file in start_up if file.path not in whole),
+        edited=tuple(file.path for file in start_up if file.path not in whole),
     )
 
 
@@ -133,7 +135,7 @@ def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
     plan = plan_removal(session)
     if dry_run:
         return Removal(plan, to_remove(running()), dry_run=True)
-    for path in (*plan.directories, *plan.removed, *plan.changed):
+    for path in (*plan.directories, *plan.removed, *plan.edited):
         session.profiles.refuse_foreign(path)
     if session.scope.logins_file in plan.files:
         _leave_keyring(session)

@@ -58,11 +58,19 @@ def sync(session: Session, options: SyncOptions) -> Applied:
             from d8_installer.ops.sync_to import check_directory, lay_out
 
             return lay_out(session, workspace, intent.change, check_directory(session, options.to))
-        if requesters is not None and not options.dry_run:
-            remember_environments(workspace, requesters, prune=options.prune)
-            link_environments(session, workspace, requesters, prune=options.prune)
+        environments = set() if requesters is None else _keep_environments(session, workspace, requesters, options)
         applied = apply(session, workspace, intent.change)
+    applied = replace(applied, environments=tuple(sorted(environments)))
     return _with_apart(session, applied, intent.apart)
+
+
+def _keep_environments(
+    session: Session, workspace: Workspace, requesters: Requesters, options: SyncOptions
+) -> set[str]:
+    """Record the environments, and link those of a project; return the ones for which that is a change."""
+    prune, dry_run = options.prune, options.dry_run
+    recorded = remember_environments(workspace, requesters, prune=prune, dry_run=dry_run)
+    return recorded | link_environments(session, workspace, requesters, prune=prune, dry_run=dry_run)
 
 
 def _held_by(options: SyncOptions) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import DiskError, UsageError
 from d8_installer.model.executable import HEAD_BYTES, check_executable
+from d8_installer.model.plan import Link
 from d8_installer.model.value import replace
 from d8_installer.ops.output_file import is_inside, refuse_windows_names
 from d8_installer.pipeline.admission import Admission
@@ -23,13 +24,13 @@ from d8_installer.store.generations import file_name
 
 if TYPE_CHECKING:
     from d8_installer.model.generation import Placement
-    from d8_installer.model.plan import Plan
+    from d8_installer.model.plan import Plan, Step
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
 
 
 def lay_out(session: Session, workspace: Workspace, change: Change, directory: str) -> Applied:
-    """Copy every binary of the lock to *directory*, each in one rename. Other files there stay.
+    """Copy every binary of the lock to *directory*, each in one rename, unless it is there. Other files there stay.
 
     The profile, its manifest and its lock do not change.
     """
@@ -37,7 +38,7 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     plan = _plan(session, change)
     result = Applied(plan=plan, generation=None, bin=directory, profile=workspace.profile, dry_run=change.dry_run)
     if change.dry_run:
-        return result
+        return replace(result, plan=_without(plan, _present(session, plan, directory)))
     for name in _by_file_name(plan):
         _refuse_foreign(session, os.path.join(directory, name))
     dispensable = Dispensable(change.lock, plan, change.asked)
@@ -45,13 +46,37 @@ def lay_out(session: Session, workspace: Workspace, change: Change, directory: s
     Admission(session, plan, None).admit(change.lock, dispensable)
     fetch_all(session, dispensable.rest(plan, None, session.store), dispensable=dispensable)
     plan = dispensable.rest(plan, None, session.store)
-    result = replace(result, plan=plan, left_out=(*change.problems, *plan.problems))
     fs.make_directories(directory)
     with all_stored(session, plan, lambda: dispensable.rest(_plan(session, change), None, session.store)):
         stored = {name: _stored(session, plan, placement, name) for name, placement in _by_file_name(plan).items()}
+        present = _present(session, plan, directory)
         for name, file in stored.items():  # only now that each of them is known to be right
-            fs.copy_executable(file, os.path.join(directory, name))
-    return result
+            if name not in present:
+                fs.copy_executable(file, os.path.join(directory, name))
+    return replace(result, plan=_without(plan, present), left_out=(*change.problems, *plan.problems))
+
+
+def _present(session: Session, plan: Plan, directory: str) -> frozenset[str]:
+    """Return the names in *directory* that are the binaries of *plan* already, as far as the store knows these."""
+    found = []
+    for name, placement in _by_file_name(plan).items():
+        stored = session.store.members(placement.layer).get(placement.member)
+        path = os.path.join(directory, name)
+        if stored is not None and stamp.file_checksum(path) == stored.digest.hex and os.access(path, os.X_OK):
+            found.append(name)
+    return frozenset(found)
+
+
+def _without(plan: Plan, present: frozenset[str]) -> Plan:
+    """Return *plan* without the steps that put in place what is *present*."""
+    suffix = plan.platform.executable_suffix
+
+    def is_done(step: Step) -> bool:
+        return isinstance(step, Link) and (
+            not step.placement.in_bin or file_name(step.placement.binary, suffix) in present
+        )
+
+    return replace(plan, steps=tuple(step for step in plan.steps if not is_done(step)))
 
 
 def _by_file_name(plan: Plan) -> dict[str, Placement]:

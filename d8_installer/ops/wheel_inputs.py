@@ -41,22 +41,26 @@ class ProvenBinary(Struct, frozen=True, kw_only=True):
     size: int
 
 
-def lock_of(session: Session, manifest: Manifest, given: GivenLock | None) -> Lock:
+def lock_of(session: Session, manifest: Manifest, given: GivenLock | None, *, keeps: bool = True) -> Lock:
     """Return the lock of *manifest*: the *given* one, which must be current, or else a new one.
+
+    If it *keeps* what it learns, the home is made ready, and remembers what tags mean.
 
     Images of other requesters in the given lock are left out, unless those of *manifest* need them. If it is stale,
     raise StaleLockError.
     """
     session.profiles.refuse_foreign(session.scope.home.root)
-    with status.readable_by_all(wanted=session.scope.is_global):
-        session.profiles.prepare_home()
+    if keeps:
+        with status.readable_by_all(wanted=session.scope.is_global):
+            session.profiles.prepare_home()
     requirements = manifest.requirements(OWN_MANIFEST)
     wanted = Wanted(
         requirements=requirements, present=frozenset([OWN_MANIFEST]), locked=Lock(), platforms=manifest.platforms
     )
     if given is None:
         relocked = relock(session, wanted)
-        session.profiles.remember_tags(relocked.shown)
+        if keeps:
+            session.profiles.remember_tags(relocked.shown)
         return relocked.lock
     asked_for = {image.name for image in given.lock.images if image.is_own}
     along = given.lock.needed_by(asked_for)

@@ -73,7 +73,8 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         profile=workspace.profile,
         dry_run=change.dry_run,
         left_out=(*change.problems, *plan.problems),
-        lock=None if change.relocked.text == workspace.lock_text else workspace.profile.lock,
+        manifest=workspace.profile.manifest if _edits_manifest(workspace, change) else None,
+        lock=workspace.profile.lock if _edits_lock(workspace, change) else None,
     )
     if change.dry_run:
         return applied if layout is None else replace(applied, laid_out=layout.preview(plan, change.lock))
@@ -87,7 +88,9 @@ def apply(session: Session, workspace: Workspace, change: Change) -> Applied:
         switched = application.build_and_switch(provided)
         laid_out = None if layout is None else layout.lay_out(has_switched=switched.facts is not None)
     left_out = (*change.problems, *plan.problems)
-    applied = replace(applied, plan=plan, generation=switched.number, left_out=left_out, laid_out=laid_out)
+    has_switched = switched.facts is not None
+    applied = replace(applied, plan=plan, generation=switched.number, left_out=left_out, switched=has_switched)
+    applied = replace(applied, laid_out=laid_out)
     application.tell(applied, switched.facts, is_complete=layout is None or layout.is_complete)
     return applied
 
@@ -138,7 +141,7 @@ class _Application:
     def refuse(self) -> None:
         """Raise whatever forbids the change. Images that only plugins want are left out instead."""
         session, workspace, change, plan = self._session, self._workspace, self._change, self._plan
-        if _writes(workspace, change):
+        if _edits_manifest(workspace, change) or _edits_lock(workspace, change):
             refuse_foreign_project(workspace.profile)
         refuse_moved(session, change.lock)
         admit_images(session, change, plan, self._active, self._dispensable.leave_out)
@@ -225,9 +228,9 @@ class _Application:
 
     def _write(self, shown: Mapping[tuple[str, str], Digest]) -> None:
         workspace, change = self._workspace, self._change
-        if change.manifest_text is not None and change.manifest_text != workspace.manifest_text:
+        if change.manifest_text is not None and _edits_manifest(workspace, change):
             documents.save(workspace.profile.manifest, change.manifest_text, begin=True)
-        if change.relocked.text != workspace.lock_text and not _needs_no_lock(workspace, change):
+        if _edits_lock(workspace, change):
             documents.save(workspace.profile.lock, change.relocked.text)
         accepted = accepted_tops(self._session, change.lock)
         self._session.profiles.remember_tags({**accepted, **shown, **change.relocked.shown})
@@ -257,13 +260,14 @@ def _names_in_bin(plan: Plan) -> list[str]:
     return [file_name(placement.binary, suffix) for placement in plan.target if placement.in_bin]
 
 
-def _writes(workspace: Workspace, change: Change) -> bool:
-    return change.manifest_text not in (None, workspace.manifest_text) or change.relocked.text != workspace.lock_text
+def _edits_manifest(workspace: Workspace, change: Change) -> bool:
+    return change.manifest_text not in (None, workspace.manifest_text)
 
 
-def _needs_no_lock(workspace: Workspace, change: Change) -> bool:
-    """Whether nothing is asked for and there is no lock yet: then an empty lock is not written."""
-    return not (change.lock.images or workspace.lock is not None or change.manifest_text or workspace.manifest_text)
+def _edits_lock(workspace: Workspace, change: Change) -> bool:
+    """Whether the lock is written. If nothing is asked for and there is no lock yet, an empty one is not."""
+    is_needed = change.lock.images or workspace.lock is not None or change.manifest_text or workspace.manifest_text
+    return bool(is_needed) and change.relocked.text != workspace.lock_text
 
 
 def _placed(plan: Plan, members: Members, wrapping: Wrapping) -> Iterator[Placed]:

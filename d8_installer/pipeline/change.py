@@ -66,8 +66,9 @@ class LaidOut(Struct, frozen=True):
 class Applied(Struct, frozen=True, kw_only=True):
     """The result of a Change: the plan, and the active generation's number (None if there still is none).
 
-    ``lock`` is the path of the lock file if its text has changed, or would change in a dry run. ``laid_out`` is None if
-    nothing changed in the layout for the Go tool.
+    ``manifest`` and ``lock`` are the paths of these files if their text has changed, or would change in a dry run.
+    ``laid_out`` is None if nothing changed in the layout for the Go tool. ``environments`` are those that were recorded
+    for the profile, or linked to it. ``switched``: a new generation was made, even if it has the same binaries.
     """
 
     plan: Plan
@@ -76,8 +77,21 @@ class Applied(Struct, frozen=True, kw_only=True):
     profile: Profile
     dry_run: bool = False
     left_out: tuple[D8Error, ...] = ()
+    manifest: str | None = None
     lock: str | None = None
     laid_out: LaidOut | None = None
+    environments: tuple[str, ...] = ()
+    switched: bool = False
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The documents that were written, or would be in a dry run."""
+        return tuple(path for path in (self.manifest, self.lock) if path is not None)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed, or would be in a dry run."""
+        return bool(self.plan.steps or self.written or self.laid_out or self.environments or self.switched)
 
     @property
     def has_placed(self) -> bool:
@@ -87,6 +101,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         return {
+            "changed": self.changed,
             "profile": self.profile.as_json(),
             "platform": str(self.plan.platform),
             "generation": self.generation,
@@ -96,8 +111,10 @@ class Applied(Struct, frozen=True, kw_only=True):
             "skipped": [str(name) for name in self.plan.skipped],
             "withheld": sorted({placement.binary for placement in self.plan.withheld}),
             "left_out": [error.message for error in self.left_out],
+            "manifest": self.manifest,
             "lock": self.lock,
             "laid_out": None if self.laid_out is None else self.laid_out.as_json(),
+            "environments": list(self.environments),
         }
 
 

@@ -55,10 +55,10 @@ def drop(home: Home, key: str) -> None:
     fs.remove(home.endpoint(key))
 
 
-def forget(home: Home) -> list[str]:
-    """Forget all endpoints; return the files that were removed."""
+def forget(home: Home, *, dry_run: bool = False) -> list[str]:
+    """Forget all endpoints; return the files that were removed, or would be in a *dry_run*."""
     files = [os.path.join(home.endpoints, name) for name in fs.list_directory(home.endpoints)]
-    for file in files:
+    for file in files if not dry_run else ():
         fs.remove(file)
     return files
 

@@ -168,10 +168,13 @@ def _shipped_too(name: str) -> DocumentError:
     )
 
 
-def remember_environments(workspace: Workspace, requesters: Requesters, *, prune: bool) -> None:
+def remember_environments(
+    workspace: Workspace, requesters: Requesters, *, prune: bool, dry_run: bool = False
+) -> set[str]:
     """Record the environments with plugins outside the default roots, so that later commands search them too.
 
-    An environment without plugins is forgotten by *prune* only, which removes our link from it.
+    An environment without plugins is forgotten by *prune* only, which removes our link from it. Return those that are
+    newly recorded or forgotten, or would be in a *dry_run*.
     """
     extra = {
         d.environment.path
@@ -180,7 +183,12 @@ def remember_environments(workspace: Workspace, requesters: Requesters, *, prune
     }
     if not prune:
         extra |= {root.path for root in requesters.roots if root.manager == REMEMBERED and os.path.isdir(root.path)}
-    home_state.save_environments(workspace.generations.paths, sorted(extra))
+    paths = workspace.generations.paths
+    extra = {path for path in extra if "\n" not in path}  # the file has one in each line
+    changed = extra ^ set(home_state.load_environments(paths))
+    if changed and not dry_run:
+        home_state.save_environments(paths, sorted(extra))
+    return changed
 
 
 def _is_extra(environment: Environment) -> bool:

@@ -52,13 +52,14 @@ _LAST_SECOND = 253_402_300_799  # the end of the year 9999
 class ImageOptions(Struct, frozen=True):
     """How to publish: whether a tag may get other bytes, SOURCE_DATE_EPOCH in seconds, and what the index carries.
 
-    That is more annotations, and the contract of the plugin.
+    That is more annotations, and the contract of the plugin. In a ``dry_run``, nothing is written to the destination.
     """
 
     replace: bool = False
     epoch: int | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     contract: Contract | None = None
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         if self.epoch is not None and not 0 <= self.epoch <= _LAST_SECOND:

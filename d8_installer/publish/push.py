@@ -40,6 +40,8 @@ class PublishedChild(Struct, frozen=True, kw_only=True):
 class Published(Struct, frozen=True, kw_only=True):
     """The image as the destination has it now; ``changed`` is False if the destination had it before.
 
+    In a ``dry_run`` it is what the destination would have.
+
     ``contract`` is the one that its index carries, None if it has none.
     """
 
@@ -50,6 +52,7 @@ class Published(Struct, frozen=True, kw_only=True):
     children: tuple[PublishedChild, ...]
     changed: bool
     contract: Contract | None = None
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the value of the envelope's result."""
@@ -59,6 +62,7 @@ class Published(Struct, frozen=True, kw_only=True):
             "tag": self.tag,
             "index": str(self.index),
             "changed": self.changed,
+            "dry_run": self.dry_run,
             "platforms": {
                 str(child.platform): {"child": str(child.child), "layer": str(child.layer), "size": child.size}
                 for child in self.children
@@ -77,25 +81,26 @@ def publish(
         raise DiskError(f"cannot make a temporary directory: {error.strerror}", hint="set TMPDIR") from error
     with folder as path:
         built = build_image(builds, image, tag, path, options)
-        published = push(built, destination, image, tag, options.replace)
+        published = push(built, destination, image, tag, options)
     return with_fields(published, contract=options.contract)
 
 
-def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str, replace: bool = False) -> Published:
+def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str, options: ImageOptions) -> Published:
     """Write the image under *tag*: blobs, then the children by digest, then the index.
 
-    A tag that has these bytes already is left alone. A tag with other bytes is a NotAllowedError, unless *replace*.
+    A tag that has these bytes already is left alone. A tag with other bytes is a NotAllowedError, unless the *options*
+    say ``replace``. With ``dry_run``, nothing is written.
     Raises the errors of the destination.
     """
     index = built.index.digest
     present = destination.tag_digest(image.path, tag)
-    if present not in (None, index) and not replace:
+    if present not in (None, index) and not options.replace:
         raise NotAllowedError(
             f"{image}:{tag} is already published in {destination.name} with other bytes ({present})",
             hint="publish a new version; --replace changes it for everyone who has not locked it",
             code="already-published",
         )
-    if present != index:
+    if present != index and not options.dry_run:
         _write(built, destination, image.path, tag)
     children = tuple(
         PublishedChild(
@@ -110,6 +115,7 @@ def push(built: BuiltImage, destination: Destination, image: ImageName, tag: str
         index=index,
         children=children,
         changed=present != index,
+        dry_run=options.dry_run,
     )
 
 

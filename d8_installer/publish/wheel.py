@@ -15,7 +15,7 @@ from d8_installer.errors import DiskError, DocumentError, UsageError
 from d8_installer.model.digest import Digest
 from d8_installer.model.lock import Lock
 from d8_installer.model.manifest import Manifest
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, replace
 from d8_installer.model.windows_names import clashes, windows_fault
 from d8_installer.plugin.dist_info import MANIFESTS
 from d8_installer.plugin.launcher import HEAD_BYTES, read_launcher
@@ -51,16 +51,18 @@ class WheelPackage(Struct, frozen=True):
 
 
 class Packed(Struct, frozen=True, kw_only=True):
-    """A wheel that was written."""
+    """A wheel that was written. ``changed``: the file that was there had other bytes, or there was none."""
 
     path: str
     tag: str
     size: int
     digest: Digest
+    changed: bool = True
 
     def as_json(self) -> dict[str, object]:
         """Return the entry in the result's ``data``."""
-        return {"file": self.path, "tag": self.tag, "size": self.size, "digest": str(self.digest)}
+        facts = {"file": self.path, "changed": self.changed, "tag": self.tag}
+        return {**facts, "size": self.size, "digest": str(self.digest)}
 
 
 def open_package(path: str, manifest: str | None) -> WheelPackage:
@@ -177,24 +179,45 @@ def _parsed(parse: Callable[[bytes, str], T], member: Member, wheel: Wheel) -> T
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def pack(package: WheelPackage, parts: Sequence[Parts], directory: str, epoch: int | None) -> tuple[Packed, ...]:
-    """Write one wheel for each of *parts* into *directory*. Old wheels are replaced after all new ones are complete."""
+def pack(
+    package: WheelPackage, parts: Sequence[Parts], directory: str, epoch: int | None, *, dry_run: bool = False
+) -> tuple[Packed, ...]:
+    """Write one wheel for each of *parts* into *directory*. Old wheels are replaced after all new ones are complete.
+
+    In a *dry_run* they are made in a temporary directory, and removed.
+    """
     if any(one.tag in WINDOWS.values() for one in parts):
         _refuse_for_windows(package)
-    fs.make_directories(directory)
+    if not dry_run:
+        fs.make_directories(directory)
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".d8-wheel-", dir=directory))
+            beside = None if dry_run else directory
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".d8-wheel-", dir=beside))
         except OSError as error:
             reason = (error.strerror or "no reason given").lower()
             raise DiskError(f"cannot write to {directory}: {reason}", hint="name another -o DIR") from error
         made = [_pack_one(package, one, folder, epoch) for one in parts]
-        for packed in made:
-            fs.rename(packed.path, os.path.join(directory, os.path.basename(packed.path)))
-    paths = [os.path.join(directory, os.path.basename(packed.path)) for packed in made]
-    return tuple(
-        Packed(path=path, tag=p.tag, size=p.size, digest=p.digest) for path, p in zip(paths, made, strict=True)
-    )
+        done = tuple(_in_place(packed, directory) for packed in made)
+        for packed, final in zip(made, done, strict=True):
+            if final.changed and not dry_run:
+                fs.rename(packed.path, final.path)
+    return done
+
+
+def _in_place(packed: Packed, directory: str) -> Packed:
+    """Return the wheel as it is to be in *directory*."""
+    path = os.path.join(directory, os.path.basename(packed.path))
+    return replace(packed, path=path, changed=_digest(path) != packed.digest)
+
+
+def _digest(path: str) -> Digest | None:
+    import hashlib
+
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _refuse_for_windows(package: WheelPackage) -> None:
@@ -218,13 +241,10 @@ def _pack_one(package: WheelPackage, parts: Parts, folder: str, epoch: int | Non
     path = os.path.join(folder, wheel.file_name(parts.tag))
     write_wheel(path, _members(package, parts), wheel.dist_info, epoch)
     fs.sync_file(path)
-    import hashlib
-
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Packed(
-        path=path, tag=f"{wheel.python}-none-{parts.tag}", size=fs.file_size(path) or 0, digest=Digest(digest)
-    )
+    digest = _digest(path)
+    if digest is None:
+        raise DiskError(f"{path} is gone", hint="type the same command again")
+    return Packed(path=path, tag=f"{wheel.python}-none-{parts.tag}", size=fs.file_size(path) or 0, digest=digest)
 
 
 def _members(package: WheelPackage, parts: Parts) -> Iterator[Member]:
@@ -260,9 +280,11 @@ def _metadata(package: WheelPackage, parts: Parts) -> dict[str, bytes]:
 
 def lay_out_parts(declared: Declared, parts: Parts, directory: str) -> dict[str, object]:
     """Write the scripts of *parts* into *directory*; return the wheel's other needs as the result's ``data``."""
-    scripts = {}
+    scripts, changed = {}, False
     for name, content in parts.scripts:
         path = os.path.join(directory, name)
+        wanted = Digest.of(content) if isinstance(content, bytes) else Digest(str(content.digest.hex))
+        changed = changed or _digest(path) != wanted
         if isinstance(content, bytes):
             fs.replace_file(path, content, mode=0o755, durable=False)
         else:
@@ -272,6 +294,7 @@ def lay_out_parts(declared: Declared, parts: Parts, directory: str) -> dict[str,
     value = wheel_metadata.manifest_value(declared.path)
     entries = {value.partition(".")[0].partition(":")[0]: value}
     return {
+        "changed": changed,
         "platform_tag": parts.tag,
         "scripts": scripts,
         "console_scripts": parts.console_entries(),

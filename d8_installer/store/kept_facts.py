@@ -134,12 +134,12 @@ def state_of(home: Home, key: str) -> FileState:
     return file_state(home.cluster_facts(key))
 
 
-def forget(home: Home) -> list[str]:
-    """Remove all kept facts; return the files that were removed."""
+def forget(home: Home, *, dry_run: bool = False) -> list[str]:
+    """Remove all kept facts; return the files that were removed, or would be in a *dry_run*."""
     from d8_installer.store import fs
 
     files = [path for path, _ in _files(home)]
-    for path in files:
+    for path in files if not dry_run else ():
         fs.remove(path)
     return files
 

@@ -75,7 +75,7 @@ def test_back_and_forth_without_a_network_and_with_the_lock(tool: Tool, home: Pa
     assert tool("rollback", "3").out.endswith("generation 3, was 1\n")
     assert (says(home, "hello"), lock(home)) == ("v2.0.0", third)
     assert tool("rollback").out.endswith("generation 2, was 3\n")
-    assert tool("rollback", "2").out == "the same binaries\ngeneration 2, was 2\n"
+    assert tool("rollback", "2").out == "nothing to do: generation 2 is active\n"
 
 
 def test_a_new_install_after_a_rollback_gets_a_new_number(tool: Tool, home: Path) -> None:

@@ -114,7 +114,7 @@ def test_init_takes_no_name_or_some(person: Person) -> None:
     assert (empty.out, empty.err) == (f"wrote {app}/d8.toml\n", "next, `d8-installer add NAME` adds a tool\n")
     text = (app / "d8.toml").read_text()
     assert "# [[images]]\n" in text
-    assert person.ok("sync", cwd=app).out == "nothing to do\n"
+    assert person.ok("sync", cwd=app).out == f"wrote {app}/d8.lock\n"
     assert "add to it with `d8-installer add NAME`" in person.fails(73, "init", "vault", cwd=app).err
     person.ok("add", "ruff", cwd=app)
     assert (app / "d8.toml").read_text().startswith(text), "its comments stay"

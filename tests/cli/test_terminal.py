@@ -202,6 +202,7 @@ def installed_json(names: str, bin_directory: str) -> dict[str, object]:
         {"action": "link", "binary": name, "image": name, "version": "v1.0.0", "replaces": None} for name in names
     ]
     data: dict[str, object] = {
+        "changed": True,
         "profile": {"kind": "user", "path": f"{os.path.dirname(bin_directory)}/profiles/user"},
         "platform": host_platform(),
         "generation": 1,
@@ -211,8 +212,10 @@ def installed_json(names: str, bin_directory: str) -> dict[str, object]:
         "skipped": [],
         "withheld": [],
         "left_out": [],
+        "manifest": f"{bin_directory.partition('/.local/')[0]}/.config/d8-installer/d8.toml",
         "lock": f"{os.path.dirname(bin_directory)}/profiles/user/d8.lock",
         "laid_out": None,
+        "environments": [],
     }
     return envelope("install", "ok", 0, data, [])
 

@@ -28,5 +28,6 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     with context.session() as session:
-        result = create(session, typed.output, typed.platforms, tuple(typed.environments))
+        given = tuple(typed.environments)
+        result = create(session, typed.output, typed.platforms, given, dry_run=typed.dry_run)
     return Outcome(result.as_json(), bundle_lines(result))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
-    from d8_installer.cli.options import add_globals
+    from d8_installer.cli.options import add_dry_run, add_globals
 
     ways = parser.add_subparsers(dest="way", metavar="COMMAND")
     ways.add_parser("list", help="show all settings")
@@ -28,12 +28,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_globals(way, repeated=True)
     for way in (get, put, unset):
         way.add_argument("key", type=name_argument, metavar="KEY", help="a setting, such as endpoint or owners.BINARY")
+    for way in (put, unset):
+        add_dry_run(way)
     put.add_argument("value", metavar="VALUE", help="its value; separate the parts of a list by commas")
 
 
 def execute(context: Context) -> Outcome:
     """Show or change the settings."""
-    from d8_installer.cli.text.plugins import setting_lines
+    from d8_installer.cli.text.plugins import setting_lines, written_lines
     from d8_installer.ops import config
 
     typed = context.arguments
@@ -44,10 +46,11 @@ def execute(context: Context) -> Outcome:
         return schema_outcome(config_schema())
     with context.session() as session:
         if typed.way in {"set", "unset"}:
-            result = config.change(session, typed.key, typed.value if typed.way == "set" else None)
-            return Outcome(result.as_json(), [f"wrote {result.file}"])
+            value = typed.value if typed.way == "set" else None
+            result = config.change(session, typed.key, value, dry_run=typed.dry_run)
+            return Outcome(result.as_json(), written_lines(result))
         if typed.way == "path":
-            file = session.scope.config_file
-            return Outcome({"file": file, "settings": {}, "key": None}, [file], is_for_scripts=True)
+            result = config.Settings(session.scope.config_file, {})
+            return Outcome(result.as_json(), [result.file], is_for_scripts=True)
         result = config.show(session, typed.key if typed.way == "get" else None)
     return Outcome(result.as_json(), setting_lines(result), is_for_scripts=True)

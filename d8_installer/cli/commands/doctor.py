@@ -20,10 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Look for problems; one of level error makes the exit code 1."""
     from d8_installer.cli.text.upkeep import doctor_lines
-    from d8_installer.errors import D8Error
+    from d8_installer.errors import D8Error, UsageError
     from d8_installer.ops.doctor import diagnose
 
+    if context.arguments.dry_run and not context.arguments.fix:
+        raise UsageError("--dry-run is for --fix: `doctor` alone changes nothing", hint="leave --dry-run out")
     with context.session() as session:
-        result = diagnose(session, fix=context.arguments.fix)
+        result = diagnose(session, fix=context.arguments.fix, dry_run=context.arguments.dry_run)
     errors = [D8Error(f"{one.check}: {one.finding.message}", hint=one.finding.hint) for one in result.errors]
     return Outcome(result.as_json(), doctor_lines(result), errors)

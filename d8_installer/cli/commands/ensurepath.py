@@ -22,6 +22,6 @@ def execute(context: Context) -> Outcome:
     from d8_installer.ops.shell.ensurepath import ensure_path
 
     with context.session() as session:
-        result = ensure_path(session)
+        result = ensure_path(session, dry_run=context.arguments.dry_run)
     is_global = context.arguments.profile == "system"
     return Outcome(result.as_json(), ensurepath_lines(result, is_global=is_global), result.errors)

@@ -19,9 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(context: Context) -> Outcome:
     """Print the facts, or write them to the file."""
+    from d8_installer.cli.text.written import file_line
     from d8_installer.ops.facts import facts
 
     with context.session() as session:
-        result = facts(session, context.arguments.output)
-    lines = result.facts.render().splitlines() if result.file is None else [f"wrote {result.file}"]
+        result = facts(session, context.arguments.output, dry_run=context.arguments.dry_run)
+    lines = result.facts.render().splitlines() if result.file is None else [file_line(result)]
     return Outcome(result.as_json(), lines, is_for_scripts=result.file is None)

@@ -26,7 +26,7 @@ def execute(context: Context) -> Outcome:
 
     typed = context.arguments
     with context.session() as session:
-        result = init(session, typed.requirements, typed.file, of_project=True)
+        result = init(session, typed.requirements, typed.file, of_project=True, dry_run=typed.dry_run)
     following = "sync` fetches them" if result.images else "add NAME` adds a tool"
     context.talk.note(f"next, `d8-installer {following}")
     return Outcome(result.as_json(), manifest_lines(result))

@@ -18,7 +18,7 @@ _FILE = "d8.toml"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
-    from d8_installer.cli.options import add_globals, add_source
+    from d8_installer.cli.options import add_dry_run, add_globals, add_source
 
     ways = parser.add_subparsers(dest="way", metavar="COMMAND", required=True)
     init = ways.add_parser("init", help="create a manifest")
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=REQUIREMENT,
     )
     init.add_argument("--file", metavar="FILE", default=_FILE, help="the file to write (default: d8.toml)")
+    add_dry_run(init)
     check.add_argument("file", metavar="FILE", nargs="?", default=_FILE, help="the manifest (default: d8.toml)")
     check.add_argument("--resolve", action="store_true", help="also look up each image, and the files in it")
     add_source(check)
@@ -52,7 +53,7 @@ def execute(context: Context) -> Outcome:
         return schema_outcome(manifest_schema())
     with context.session() as session:
         if typed.way == "init":
-            result = manifest.init(session, typed.requirements, typed.file)
+            result = manifest.init(session, typed.requirements, typed.file, dry_run=typed.dry_run)
         else:
             result = manifest.check(session, typed.file, resolve=typed.resolve)
     return Outcome(result.as_json(), manifest_lines(result))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
-    from d8_installer.cli.options import add_globals
+    from d8_installer.cli.options import add_dry_run, add_globals
 
     ways = parser.add_subparsers(dest="way", metavar="COMMAND")
     ways.add_parser("list", help="list plugins, the images that they need, and the state of their code")
@@ -24,18 +24,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_globals(way, repeated=True)
         if name != "list":
             way.add_argument("name", metavar="NAME", help="the plugin's distribution")
+            add_dry_run(way)
 
 
 def execute(context: Context) -> Outcome:
     """List the plugins, or enable or disable one."""
-    from d8_installer.cli.text.plugins import plugin_lines
+    from d8_installer.cli.text.plugins import changed_line, plugin_lines
     from d8_installer.ops import plugins
 
     typed = context.arguments
     with context.session() as session:
         if typed.way in {"enable", "disable"}:
-            result = (plugins.enable if typed.way == "enable" else plugins.disable)(session, typed.name)
-            (row,) = result.rows
-            return Outcome(result.as_json(), [f"{row.name} is {'now' if result.changed else 'already'} {row.state}"])
+            change = plugins.enable if typed.way == "enable" else plugins.disable
+            result = change(session, typed.name, dry_run=typed.dry_run)
+            return Outcome(result.as_json(), [changed_line(result)])
         result = plugins.list_plugins(session)
     return Outcome(result.as_json(), plugin_lines(result))

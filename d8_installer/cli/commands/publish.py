@@ -42,7 +42,7 @@ def execute(context: Context) -> Outcome:
             from d8_installer.publish.contract import read_contract
 
             contract = read_contract(typed.contract, image, typed.version, session.reporter.warn)
-        options = ImageOptions(typed.replace, source_date(context.environ), contract=contract)
+        options = ImageOptions(typed.replace, source_date(context.environ), contract=contract, dry_run=typed.dry_run)
         destination = session.sources.open_destination(typed.to)
         result = publish(builds, image, typed.version, destination, options)
     return Outcome(result.as_json(), publish_lines(result))

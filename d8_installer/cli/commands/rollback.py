@@ -29,8 +29,9 @@ def execute(context: Context) -> Outcome:
     from d8_installer.ops.rollback import rollback
 
     with context.session() as session:
-        result = rollback(session, context.arguments.number)
-        context.talk.note(_USER if result.lock_restored else _PROJECT)
+        result = rollback(session, context.arguments.number, dry_run=context.arguments.dry_run)
+        if result.changed:
+            context.talk.note(_USER if result.lock_restored else _PROJECT)
         home, profile = session.scope.home, result.profile
         warn_of_shadows(context, home, home.bin if profile.is_exposed else home.profile(profile.directory).bin)
     return Outcome(result.as_json(), rollback_lines(result))

@@ -36,7 +36,7 @@ def execute(context: Context) -> Outcome:
 
 
 def _ask(session: Session, *, as_json: bool) -> None:
-    from d8_installer.cli.text.upkeep import changed_by_removal
+    from d8_installer.cli.text.upkeep import edited_by_removal
     from d8_installer.errors import UsageError
     from d8_installer.ops.self_uninstall import plan_removal
 
@@ -45,7 +45,7 @@ def _ask(session: Session, *, as_json: bool) -> None:
             "a yes is needed, and stdin is not a terminal", hint="type --yes, or --dry-run to see what would go"
         )
     plan = plan_removal(session)
-    for path in (*plan.removed, *changed_by_removal(plan)):
+    for path in (*plan.removed, *edited_by_removal(plan)):
         session.reporter.note(path)
     session.reporter.note("remove all of this? [y/N]")
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

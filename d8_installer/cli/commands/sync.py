@@ -21,6 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", choices=("d8", "none"), help="also lay the binaries out where d8 looks for plugins")
     parser.add_argument("--plugins-dir", metavar="DIR", help="d8's directory of plugins (DECKHOUSE_CLI_PATH)")
     parser.add_argument("--to", metavar="DIR", help="write the binaries to DIR, and leave the profile unchanged")
+    parser.add_argument(
+        "--exit-code", action="store_true", help="with --dry-run: exit with 65 if anything would change"
+    )
 
 
 def execute(context: Context) -> Outcome:
@@ -32,7 +35,7 @@ def execute(context: Context) -> Outcome:
     if same is not None and typed.endpoint is None:
         return _unchanged(context, same)
     from d8_installer.cli.shadowed import applied
-    from d8_installer.cli.sync_options import chosen
+    from d8_installer.cli.sync_options import chosen, with_exit_code
     from d8_installer.ops.sync import sync
     from d8_installer.pipeline.other_profiles import note_profile
     from d8_installer.pipeline.path_lookup import say_path
@@ -48,7 +51,8 @@ def execute(context: Context) -> Outcome:
         result = sync(session, options)
         if result.has_placed and options.to is None:
             say_path(session, result.profile, result.bin, context.talk.note)
-        return applied(context, session, result)
+        outcome = applied(context, session, result)
+        return with_exit_code(outcome, result) if typed.exit_code else outcome
 
 
 def _unchanged(context: Context, same: NothingToDo) -> Outcome:

@@ -20,14 +20,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(context: Context) -> Outcome:
     """Check all stored files; a defect that remains makes the exit code 76."""
     from d8_installer.cli.text.upkeep import verify_lines
+    from d8_installer.errors import UsageError
+    from d8_installer.model.value import replace
 
+    if context.arguments.dry_run and not context.arguments.fix:
+        raise UsageError("--dry-run is for --fix: `verify` alone changes nothing", hint="leave --dry-run out")
     with context.session() as session:
-        if context.arguments.fix:
+        if context.arguments.fix and not context.arguments.dry_run:
             from d8_installer.ops.upkeep.repair import verify_and_repair
 
             result = verify_and_repair(session)
         else:
             from d8_installer.ops.upkeep.verify import HashedFiles, verify
 
-            result = verify(session, HashedFiles())
+            result = replace(verify(session, HashedFiles()), dry_run=context.arguments.dry_run)
     return Outcome(result.as_json(), verify_lines(result), result.errors)

@@ -17,13 +17,15 @@ def change_lines(result: Applied) -> list[str]:
     laid_out = _laid_out(result.laid_out, dry_run=result.dry_run)
     changes = [step for step in result.plan.steps if not isinstance(step, Fetch)]
     lines = [_change(step, dry_run=result.dry_run) for step in changes]
+    wrote = [f"{'would write' if result.dry_run else 'wrote'} {path}" for path in result.written]
+    verb = "would update" if result.dry_run else "updated"
+    wrote += [f"{verb} the record of the environment {path}" for path in result.environments]
     if result.dry_run:
-        writes = [] if result.lock is None else [f"would write {result.lock}"]
-        return [*(_fetch(step) for step in result.plan.fetches), *lines, *writes, *laid_out] or [NOTHING]
+        return [*(_fetch(step) for step in result.plan.fetches), *lines, *laid_out, *wrote] or [NOTHING]
     if lines:
         return [*lines, *laid_out, _place(result)]
     restored = [f"restored {step.name} {step.request.tag} in the store" for step in result.plan.fetches]
-    return [*restored, *laid_out] or [NOTHING]
+    return [*restored, *laid_out, *wrote, *_made(result)] or [NOTHING]
 
 
 def _laid_out(made: LaidOut | None, *, dry_run: bool) -> list[str]:
@@ -55,6 +57,11 @@ def _change(step: Link | Unlink, *, dry_run: bool) -> str:
         return f"{'would place' if dry_run else 'placed'} {what} again"
     verb = "would switch" if dry_run else "switched"
     return f"{verb} {placement.binary} ({placement.name} {step.replaces} -> {placement.version})"
+
+
+def _made(result: Applied) -> list[str]:
+    """Return the line about a generation that has the same binaries: the record of the one before was damaged."""
+    return [_place(result)] if result.switched else []
 
 
 def _place(result: Applied) -> str:

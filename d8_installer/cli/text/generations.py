@@ -19,9 +19,12 @@ def history_lines(result: HistoryResult) -> list[str]:
 
 def rollback_lines(result: RolledBack) -> list[str]:
     """Return the changes, if they are known, and the generations before and after."""
+    if not result.changed:
+        return [f"nothing to do: generation {result.after} is active"]
     changes = [] if result.differences is None else list(map(_difference, result.differences)) or ["the same binaries"]
     before = "" if result.before is None else f", was {result.before}"
-    return [*changes, f"generation {result.after}{before}"]
+    would = "would switch to " if result.dry_run else ""
+    return [*changes, f"{would}generation {result.after}{before}"]
 
 
 def _difference(change: BinaryChange) -> str:

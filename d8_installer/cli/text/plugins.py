@@ -26,6 +26,13 @@ def plugin_lines(result: PluginsResult) -> list[str]:
     return lines or ["no plugins"]
 
 
+def changed_line(result: PluginsResult) -> str:
+    """Return what became of the plugin that was enabled or disabled."""
+    (row,) = result.rows
+    verb = "is already" if not result.changed else "would be" if result.dry_run else "is now"
+    return f"{row.name} {verb} {row.state}"
+
+
 def _hooks(row: PluginRow) -> str:
     return "-" if row.hooks is None else ",".join(hook.removeprefix("d8_") for hook in row.hooks)
 
@@ -42,11 +49,24 @@ def _few(names: Sequence[str]) -> str:
 
 def manifest_lines(result: ManifestResult) -> list[str]:
     """Return the file, and its images with their ranges and binaries."""
-    lines = [f"wrote {result.file}" if result.written else f"{result.file} is a manifest"]
+    lines = [_manifest(result)]
     for request, version in result.images:
         binaries = ", ".join(binary for binary, _ in request.binaries)
         lines.append(f"  {request.name} {request.version.text}{f' -> {version}' if version else ''}: {binaries}")
     return lines
+
+
+def _manifest(result: ManifestResult) -> str:
+    if result.changed:
+        return f"{'would write' if result.dry_run else 'wrote'} {result.file}"
+    return f"{result.file} is a manifest"
+
+
+def written_lines(result: Settings) -> list[str]:
+    """Return the line about the file that was written, or that has the value already."""
+    if not result.changed:
+        return [f"nothing to do: {result.file} says so already"]
+    return [f"{'would write' if result.dry_run else 'wrote'} {result.file}"]
 
 
 def setting_lines(result: Settings) -> list[str]:

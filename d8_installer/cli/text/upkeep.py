@@ -32,6 +32,8 @@ def _named(removed: Removed) -> str:
 def verify_lines(result: Verified) -> list[str]:
     """Return what was repaired and, if nothing is wrong now, what was checked."""
     lines = [f"repaired: {defect.text}" for defect in result.repaired]
+    if result.dry_run and result.defects:
+        return [f"would repair: {defect.text}" for defect in result.defects]
     if not result.errors:
         files, them = counted(result.files, "stored file"), "it" if result.files == 1 else "them"
         lines.append(f"{files} ({sized(result.size)}) and all that leads to {them} are sound")
@@ -40,7 +42,7 @@ def verify_lines(result: Verified) -> list[str]:
 
 def doctor_lines(result: Diagnosis) -> list[str]:
     """Return what was dropped, then each finding with its level, and its hint below."""
-    lines = [f"dropped {file}" for file in result.dropped]
+    lines = [f"{'would drop' if result.dry_run else 'dropped'} {file}" for file in result.dropped]
     for found in result.found:
         lines.append(f"{found.finding.level:<8} {found.check}: {found.finding.message}")
         if found.finding.hint:
@@ -51,7 +53,10 @@ def doctor_lines(result: Diagnosis) -> list[str]:
 def ensurepath_lines(result: EnsuredPath, *, is_global: bool) -> list[str]:
     """Return what was changed, or that the start-up files (on Windows PATH itself) are as they should be."""
     if result.files:
-        added = [f"added {result.directory} to PATH in {file}" for file in result.files]
+        verb = "would add" if result.dry_run else "added"
+        added = [f"{verb} {result.directory} to PATH in {file}" for file in result.files]
+        if result.dry_run:
+            return added
         return [*added, "open a new shell for it to take effect"]
     if result.errors:
         return []
@@ -60,9 +65,9 @@ def ensurepath_lines(result: EnsuredPath, *, is_global: bool) -> list[str]:
     return [f"{result.directory} is in {whose} {where} already"]
 
 
-def changed_by_removal(plan: RemovalPlan) -> list[str]:
+def edited_by_removal(plan: RemovalPlan) -> list[str]:
     """Return what goes out of files that stay, and out of the registry."""
-    lines = [f"the lines of ensurepath in {file}" for file in plan.changed]
+    lines = [f"the lines of ensurepath in {file}" for file in plan.edited]
     return [*lines, *(f"{path.directory} from PATH in {path.key}" for path in plan.registry)]
 
 
@@ -71,7 +76,7 @@ def removal_lines(result: Removal) -> list[str]:
     verb = "would remove" if result.dry_run else "removed"
     plan = result.plan
     lines = [f"{verb} {path}" for path in plan.removed]
-    lines += [f"{verb} {changed}" for changed in changed_by_removal(plan)]
+    lines += [f"{verb} {edited}" for edited in edited_by_removal(plan)]
     lines += [f"kept {kept.path}: {kept.why}" for kept in plan.kept]
     return [*(lines or ["there is nothing of d8-installer's"]), f"the package itself: {result.package}"]
 

@@ -38,7 +38,7 @@ class OtherShell(Struct, frozen=True):
 
 
 class EnsuredPath(Struct, frozen=True, kw_only=True):
-    """The result: the ``files`` that were changed, and whether PATH had the directory ``already``.
+    """The result: the ``files`` that were changed (or would be), and whether PATH had the directory ``already``.
 
     ``not_changed`` are the files that could not be written. ``by_hand`` is set if ``ensurepath`` does not write the
     files of the person's shell.
@@ -50,16 +50,23 @@ class EnsuredPath(Struct, frozen=True, kw_only=True):
     not_changed: tuple[NotChanged, ...] = ()
     by_hand: OtherShell | None = None
     errors: tuple[D8Error, ...] = ()
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         missing = [{"file": one.file.path, "why": one.why, "line": one.file.line} for one in self.not_changed]
         shell = None if self.by_hand is None else {"shell": self.by_hand.name, "line": self.by_hand.line}
-        done = {"directory": self.directory, "files": list(self.files), "already": self.already}
+        done = {
+            "changed": bool(self.files),
+            "dry_run": self.dry_run,
+            "directory": self.directory,
+            "files": list(self.files),
+            "already": self.already,
+        }
         return {**done, "not_changed": missing, "by_hand": shell}
 
 
-def ensure_path(session: Session) -> EnsuredPath:
+def ensure_path(session: Session, *, dry_run: bool = False) -> EnsuredPath:
     """Append ``bin`` to the PATH of new consoles: the person's, or with ``--global`` the machine's.
 
     ``bin`` is appended, not prepended: a binary must not replace a command that exists already.
@@ -67,42 +74,43 @@ def ensure_path(session: Session) -> EnsuredPath:
     refuse_long_home(session.scope.home)
     directory = path_entry(session.scope.home.bin)
     if sys.platform == "win32":
-        return _in_registry(session, directory)
-    return _in_start_up_files(session, directory)
+        return _in_registry(session, directory, dry_run=dry_run)
+    return _in_start_up_files(session, directory, dry_run=dry_run)
 
 
 if sys.platform == "win32":
     from d8_installer.ops.shell.registry_path import RegistryPath, add_directory
 
-    def _in_registry(session: Session, directory: str) -> EnsuredPath:
+    def _in_registry(session: Session, directory: str, *, dry_run: bool) -> EnsuredPath:
         """Append the directory to PATH in the registry, from which every new console has it."""
         already = is_on_path(session, directory)
         path = RegistryPath(session.scope.is_global, directory)
-        files = (path.key,) if add_directory(path) else ()
-        return EnsuredPath(directory=directory, files=files, already=already)
+        files = (path.key,) if add_directory(path, dry_run=dry_run) else ()
+        return EnsuredPath(directory=directory, files=files, already=already, dry_run=dry_run)
 
 
-def _in_start_up_files(session: Session, directory: str) -> EnsuredPath:
+def _in_start_up_files(session: Session, directory: str, *, dry_run: bool) -> EnsuredPath:
     """Append the directory to PATH in the start-up files of the person's shells, or of the machine.
 
     A file that has the line does not change. A file that cannot be written is skipped, and named in ``errors``.
     """
     already = is_on_path(session, directory)
     session.profiles.refuse_foreign(ETC if session.scope.is_global else home_directory(session.scope.environ))
-    note_directories(session)
+    if not dry_run:
+        note_directories(session)
     files = list(start_up_files(session, directory))
     filled = fills_fish_paths(files)
     changed, not_changed, errors = list[str](), list[NotChanged](), list[D8Error]()
     for file in files:
         if file.wanted or has_older_line(file):
             try:
-                changed += [file.path] if add_line(file) else []
+                changed += [file.path] if add_line(file, dry_run=dry_run) else []
             except (DiskError, NotAllowedError) as error:
                 not_changed.append(NotChanged(file, error.message))
                 errors.append(error.within(hint=f"add this line to it by hand: {file.line}"))
     other = None if already or session.scope.is_global else _other_shell(session, directory)
     errors += [] if other is None else [other.error]
-    errors += leave_fish_paths(session, directory) if filled else ()
+    errors += leave_fish_paths(session, directory) if filled and not dry_run else ()
     if len(errors) == len(not_changed) == sum(file.wanted for file in files) == 1:
         raise errors[0]  # there is nothing else to report
     return EnsuredPath(
@@ -112,6 +120,7 @@ def _in_start_up_files(session: Session, directory: str) -> EnsuredPath:
         not_changed=tuple(not_changed),
         by_hand=other,
         errors=tuple(errors),
+        dry_run=dry_run,
     )
 
 

@@ -54,8 +54,10 @@ if sys.platform == "win32":
         text: str | None
         kind: int
 
-    def add_directory(path: RegistryPath) -> bool:
+    def add_directory(path: RegistryPath, *, dry_run: bool = False) -> bool:
         """Append the directory, and return True; return False if the PATH of a new console has it already.
+
+        In a *dry_run* nothing is written.
 
         If this user may not write, raise NotAllowedError; if Windows would read another directory, raise ConfigError.
         """
@@ -67,7 +69,8 @@ if sys.platform == "win32":
                 f"{path.directory!r} cannot be on PATH, because Windows would replace the variables in it",
                 hint="choose another home with --home DIR, or D8_INSTALLER_HOME",
             )
-        _write(path, _Value(with_directory(value.text, path.directory), value.kind))
+        if not dry_run:
+            _write(path, _Value(with_directory(value.text, path.directory), value.kind))
         return True
 
     def has_directory(path: RegistryPath) -> bool:

@@ -159,8 +159,8 @@ def _of_machine() -> Iterator[_Candidate]:
     yield _Candidate("fish", os.path.join(fish, "conf.d", "d8-installer.fish"), wanted=os.path.isdir(fish))
 
 
-def add_line(file: StartUpFile) -> bool:
-    """Add the line, and return True; return False if the file has it already.
+def add_line(file: StartUpFile, *, dry_run: bool = False) -> bool:
+    """Add the line, and return True; return False if the file has it already. In a *dry_run* nothing is written.
 
     If the file is read-only or cannot be written for another reason, raise DiskError; if another user owns it, raise
     NotAllowedError.
@@ -170,7 +170,8 @@ def add_line(file: StartUpFile) -> bool:
     if changed is None:
         return False
     _refuse_unwritable(file.path)
-    _save(file.path, changed)
+    if not dry_run:
+        _save(file.path, changed)
     return True
 
 

@@ -74,7 +74,7 @@ class Collected(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         removed = [one.as_json() for one in self.removed]
-        facts = {"home": self.home, "dry_run": self.dry_run, "bytes": self.size}
+        facts = {"changed": bool(self.removed), "home": self.home, "dry_run": self.dry_run, "bytes": self.size}
         return {**facts, "removed": removed, "spared": list(self.kept)}
 
 

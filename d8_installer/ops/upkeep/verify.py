@@ -41,7 +41,10 @@ class Unrepaired(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """The result: how many files and bytes were read, the defects, and what ``--fix`` repaired and could not repair."""
+    """The result: how many files and bytes were read, the defects, and what ``--fix`` repaired and could not repair.
+
+    In a ``dry_run`` of ``--fix``, nothing was repaired, and the defects are not errors.
+    """
 
     home: str
     files: int
@@ -49,6 +52,12 @@ class Verified(Struct, frozen=True, kw_only=True):
     defects: tuple[Defect, ...]
     repaired: tuple[Defect, ...] = ()
     unrepaired: tuple[Unrepaired, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was repaired, or would be tried in a dry run."""
+        return bool(self.defects if self.dry_run else self.repaired)
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
@@ -57,11 +66,14 @@ class Verified(Struct, frozen=True, kw_only=True):
             {**defect.as_json(), "repaired": defect in self.repaired, "reason": reasons.get(defect)}
             for defect in self.defects
         ]
-        return {"home": self.home, "files": self.files, "bytes": self.size, "findings": rows}
+        facts = {"changed": self.changed, "dry_run": self.dry_run, "home": self.home}
+        return {**facts, "files": self.files, "bytes": self.size, "findings": rows}
 
     @property
     def errors(self) -> tuple[D8Error, ...]:
         """Return the defects that are left, as errors."""
+        if self.dry_run:
+            return ()
         if self.repaired or self.unrepaired:
             return tuple(MismatchError(f"{one.defect.text}: {one.reason}", hint=one.hint) for one in self.unrepaired)
         return tuple(MismatchError(defect.text, hint=defect.hint) for defect in self.defects)
