@@ -9,7 +9,7 @@ version = release = __version__
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["example-plugin/**", "build/**"]
+exclude_patterns = ["example-plugin/**", "build/**", "generate/**"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
 nitpicky = True
@@ -18,3 +18,17 @@ smartquotes = False  # it turns the two dashes of an option into one
 html_theme = "furo"
 html_title = "d8-installer"
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_favicon = "static/icon.svg"
+html_theme_options = {"top_of_page_buttons": []}
+
+
+def setup(app):
+    """Let people scroll wide examples with the keyboard, too."""
+    app.connect("html-page-context", lambda *facts: focusable(facts[3]))
+
+
+def focusable(context):
+    if "body" in context:
+        context["body"] = context["body"].replace("<pre>", '<pre tabindex="0">')
