@@ -25,10 +25,10 @@ html_theme_options = {"top_of_page_buttons": []}
 
 
 def setup(app):
-    """Let people scroll wide examples with the keyboard, too."""
+    """Let people scroll wide examples and tables with the keyboard, too."""
     app.connect("html-page-context", lambda *facts: focusable(facts[3]))
 
 
 def focusable(context):
-    if "body" in context:
-        context["body"] = context["body"].replace("<pre>", '<pre tabindex="0">')
+    body = context.get("body", "").replace("<pre>", '<pre tabindex="0">')
+    context["body"] = body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
