@@ -36,7 +36,7 @@ NORMAL = (
     (r"\b[0-9a-f]{12,64}\b", "<digest>"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
     (r"\b\d+(\.\d+)? (B|kB|MB|GB|bytes)\b", "<size>"),
-    (r"\b\d+(\.\d+)? (s|ms|seconds)\b", "<time>"),
+    (r"\b\d+(\.\d+)? (s|ms|min|seconds)\b", "<time>"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(Z| UTC)?", "<when>"),
     (r"[ \t]+$", ""),
     (r"  +", "  "),

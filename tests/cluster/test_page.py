@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tests.cluster.rights import CLI_DOWNLOAD, LIST_PODS, READ_CONFIG_MAP, READ_
 from tests.registry.clients import closed_port
 from tests.registry.servers import Answer, Received
 from tests.test_docs import blocks
+from tests.typed_pages import Reader, compare, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +71,23 @@ def test_the_yaml_grants_everything(deckhouse: Deckhouse, tmp_path: Path) -> Non
         deckhouse.as_administrator([["kubectl", "apply", "-f", str(file)]], tmp_path)
     assert [right for right, is_allowed in rights_of(person).items() if not is_allowed] == ["list pods"]
     person.ok("install", "alpha")
+
+
+def test_the_first_commands_print_what_the_page_shows(deckhouse: Deckhouse, tmp_path: Path) -> None:
+    deckhouse.publish("stronghold", "v1.4.2", "v1.5.0")
+    deckhouse.announce()
+    person = deckhouse.person(tmp_path / "home")
+    person.kubeconfig.rename(person.home / "kubeconfig")
+    path = f"{person.bin}:{command.environment(str(person.home))['PATH']}"
+    names = {
+        "registry-packages-proxy.example.com": deckhouse.front.address,
+        "is for registry-packages-proxy,": "is for 127.0.0.1, registry-packages-proxy,",
+        "Example CA": f"trustme v{version('trustme')}",
+        "https://api.example.com": deckhouse.cluster.server,
+        ":anna": f":{person.account}",
+    }
+    steps = [step for step in steps_of((ROOT / PAGE).read_text()) if step.streams == "both"]
+    compare(ROOT / PAGE, steps, Reader(person.home, {"PATH": path}, names))
 
 
 def rows() -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from d8_installer.cli.verbs import VERBS
-from d8_installer.testing.docker_registry import docker_registry
+from d8_installer.testing.docker_registry import PASSWORD, USER, docker_registry
 from tests import command
 from tests.guides.desk import GUIDES
 
@@ -59,15 +59,36 @@ def test_direnv(desk: Desk) -> None:
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
+def test_a_registry(desk: Desk, locked_registry: RunningRegistry) -> None:
+    address = f"docker://{locked_registry.host}/deckhouse"
+    desk.publish_program("stronghold", "1.4.2", "1.5.0")
+    for tag in ("v1.4.2", "v1.5.0"):
+        to_registry(desk, tag, address, f"--dest-creds={USER}:{PASSWORD}")
+    (desk.home / "password").write_text(PASSWORD)
+    (desk.home / "build").mkdir()
+    (desk.home / "build/jig").write_text("#!/bin/sh\necho jig 0.3.0\n")
+    login = {"skopeo login --username anna": f"skopeo login --tls-verify=false --username {USER}"}
+    desk.names = {"registry.example.com": locked_registry.host} | login
+    runtime = desk.home / "runtime"
+    runtime.mkdir(mode=0o700)
+    desk.types("registries", XDG_RUNTIME_DIR=str(runtime))
+
+
+def to_registry(desk: Desk, tag: str, address: str, *options: str) -> None:
+    """Copy a published version into a registry."""
+    layout = f"oci:{desk.images}/deckhouse-cli/plugins/stronghold:{tag}"
+    target = f"{address}/deckhouse-cli/plugins/stronghold:{tag}"
+    copy = ["skopeo", "copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false", *options]
+    done = command.ended([*copy, layout, target], home=str(desk.images.parent))
+    assert done.code == 0, done
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
 def test_several_sources(desk: Desk, tmp_path: Path, registry: RunningRegistry) -> None:
     desk.publish_program("stronghold", "1.4.2", "1.5.0")
     desk.has_endpoint()
     for tag in ("v1.4.2", "v1.5.0"):
-        layout = f"oci:{desk.images}/deckhouse-cli/plugins/stronghold:{tag}"
-        target = f"docker://{registry.host}/deckhouse/deckhouse-cli/plugins/stronghold:{tag}"
-        words = ["skopeo", "copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false", layout, target]
-        done = command.ended(words, home=str(tmp_path))
-        assert done.code == 0, done
+        to_registry(desk, tag, f"docker://{registry.host}/deckhouse")
     here = "skopeo copy --quiet --src-tls-verify=false --dest-tls-verify=false"
     (tmp_path / "mirror").mkdir()
     with docker_registry(str(tmp_path / "mirror")) as mirror:
