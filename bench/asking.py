@@ -10,7 +10,7 @@ from bench.table import Row, Target, ratios, seconds
 if TYPE_CHECKING:
     from bench.rig import Rig
 
-_ASKED = (("--help",), ("install", "-h"), ("__names", "uninstall"))
+_ASKED = (("--help",), ("install", "-h"), ("__complete", "fish", "uninstall"))
 _MOST = 5
 _ROUNDS = 15
 
@@ -21,7 +21,7 @@ def rows(rig: Rig) -> list[Row]:
     *ours, bare = interleaved(
         rig.often(_ROUNDS),
         *(lambda words=words: rig.d8("--home", home, *words).seconds for words in _ASKED[:2]),
-        lambda: rig.d8(*_ASKED[2], "--home", home).seconds,
+        lambda: rig.d8(*_ASKED[2], "--home", home, "+").seconds,
         lambda: rig.spend(rig.python, "-I", "-c", "pass").seconds,
     )
     return [_row(" ".join(words), times, bare) for words, times in zip(_ASKED, ours, strict=True)]

@@ -112,6 +112,8 @@ def logout(session: Session, *, every: bool = False, dry_run: bool = False) -> L
         if changed and not dry_run:
             _leave_keyring(gone)
             logins.save(file, found.without(*gone))
+    if not changed and found.kept:
+        session.reporter.note(f"tokens are kept for {', '.join(_origins(found.kept))}")
     return LoggedOut(origins=_origins(gone), file=file, changed=changed, dry_run=dry_run)
 
 
@@ -187,8 +189,8 @@ def _check(session: Session, url: str, token: TypedToken) -> None:
     except NotFoundError:
         return
     except NotAllowedError as error:
-        is_unknown = "status 401" in error.message  # with 403 the server knows who this is, and its hint helps
-        raise error.within(more="nothing was kept", hint=_AGAIN if is_unknown else None) from error
+        is_refused = error.code == "token-refused"  # else the server knows who this is, and its hint helps
+        raise error.within(more="nothing was kept", hint=_AGAIN if is_refused else None) from error
 
 
 def _keep(session: Session, login: KeptLogin, token: str, *, dry_run: bool) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.identity import Identity
+from d8_installer.registry.rpp_errors import LOGIN
 from d8_installer.store import logins
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from d8_installer.model.logins import KeptLogin
     from d8_installer.pipeline.scope import Scope
-
-PLACE = "your login"
-"""What messages call it. The credential has the same name."""
 
 
 def kept_login(scope: Scope, url: str, cluster: str | None, warn: Callable[[str], object]) -> Identity | None:
@@ -27,9 +25,9 @@ def kept_login(scope: Scope, url: str, cluster: str | None, warn: Callable[[str]
     login = _found(scope, url, cluster, warn)
     if login is None:
         return None
-    token, place = login.token, PLACE
+    token, place = login.token, LOGIN
     if token is None:
-        token, place = system_keyring().read(login.name), f"{PLACE} in the keyring"
+        token, place = system_keyring().read(login.name), f"{LOGIN} in the keyring"
     scope.secrets.add(token)
     return Identity(token=token, place=place)
 
@@ -57,7 +55,11 @@ def system_keyring() -> ModuleType:
     if find_spec("keyring") is None:
         from d8_installer.plugin.self_installation import running, to_add_extra
 
-        raise ConfigError("the library keyring is not installed", hint=f"type `{to_add_extra(running(), 'keyring')}`")
+        raise ConfigError(
+            "the library keyring is not installed",
+            hint=f"type `{to_add_extra(running(), 'keyring')}`",
+            code="missing-extra",
+        )
     return module
 
 

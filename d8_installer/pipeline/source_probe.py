@@ -52,7 +52,8 @@ def _ask(session: Session, url: str, image: ImageName) -> AskedSource:
 def _asked(session: Session, url: str) -> AskedSource:
     """Return that the source was asked, and as whom."""
     if url != session.sources.endpoint:
-        return AskedSource(address=shown(url))
+        kept = session.sources.login_at(url, None)
+        return AskedSource(address=shown(url), token_from=None if kept is None else kept.place)
     identity = session.sources.identity
     return AskedSource(address=shown(url), token_from=identity.origin, identity_kind=identity.kind)
 

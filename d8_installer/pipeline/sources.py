@@ -116,13 +116,14 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
     def _for_other(self, url: str, access: Access) -> Access:
         """Return *access* with the login that is kept for this address, in place of who we are to the endpoint."""
         from d8_installer.pipeline.credentials import Renewing
-        from d8_installer.pipeline.login_access import PLACE
+        from d8_installer.registry.rpp_errors import LOGIN
 
-        kept = Renewing(lambda _refused: self._login_at(url, None), lambda: self.scope.clock().timestamp())
+        kept = Renewing(lambda _refused: self.login_at(url, None), lambda: self.scope.clock().timestamp())
         bare = access.without_identity()
-        return replace(bare, identity=kept.current, renewed=kept.renewed, token_from=lambda: kept.current() and PLACE)
+        return replace(bare, identity=kept.current, renewed=kept.renewed, token_from=lambda: kept.current() and LOGIN)
 
-    def _login_at(self, url: str, cluster: str | None) -> Identity | None:
+    def login_at(self, url: str, cluster: str | None) -> Identity | None:
+        """Return the token that is kept for the origin of *url*, of which the CA of *cluster* vouches; or None."""
         from d8_installer.pipeline.login_access import kept_login
 
         return kept_login(self.scope, url, cluster, self.reporter.warn)
@@ -194,7 +195,7 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
             refused=refused,
             cluster_identity=lambda: self.cluster.identity(refused),
             is_discovered=not self.named,
-            kept_login=lambda: self._login_at(url, cluster()),
+            kept_login=lambda: self.login_at(url, cluster()),
         )
 
     @property

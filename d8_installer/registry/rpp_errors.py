@@ -131,10 +131,14 @@ _GIVE = (
 )
 RENEW_EXPIRED = "log in to the cluster again, or give a new token, then type the same command again"
 """The hint of a token that says itself that it has expired."""
-_RENEW = (
-    "it may have expired: log in again, then type the same command again; if `kubectl auth whoami` accepts it, the "
-    f"proxy may not reach its API server, which it answers in the same way: {_PODS}"
+_OTHERWISE = (
+    "if `kubectl auth whoami` accepts it, the proxy may not reach its API server, which it answers in the same way: "
+    f"{_PODS}"
 )
+_RENEW = f"it may have expired: log in again, then type the same command again; {_OTHERWISE}"
+_RENEW_LOGIN = f"it may have expired: type `d8-installer login` to keep a new one; {_OTHERWISE}"
+LOGIN = "your login"
+"""What messages call a token that ``login`` keeps."""
 _CHECK = f"`kubectl auth can-i get deployments/{PROXY} --subresource=cli-binary -n {NAMESPACE}`"
 
 
@@ -160,7 +164,9 @@ def refused_identity(
             f"{address} wants a bearer token, and none was given (status 401)", hint=_GIVE, code="token-missing"
         )
     return NotAllowedError(
-        f"{address} refuses the {kind} from {token_from} (status 401)", hint=_RENEW, code="token-refused"
+        f"{address} refuses the {kind} from {token_from} (status 401)",
+        hint=_RENEW_LOGIN if token_from.startswith(LOGIN) else _RENEW,
+        code="token-refused",
     )
 
 

@@ -30,6 +30,7 @@ def load(path: str) -> Logins:
         raise ConfigError(
             f"other users can read {path}, which holds tokens",
             hint=f"type `chmod 600 {quoted(path)}`, and get new tokens if others may have read it",
+            code="logins-readable",
         )
     return Logins.parse(raw, path)
 

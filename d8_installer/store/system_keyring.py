@@ -25,7 +25,8 @@ def read(name: str) -> str:
     """Return the token with that name. If the keyring does not have it or does not answer, that is an error."""
     token = _asked(lambda keyring: keyring.get_password(_SERVICE, name))
     if not isinstance(token, str) or not token:
-        raise ConfigError("the keyring no longer has the token of your login", hint="type `d8-installer login` again")
+        hint = "type `d8-installer login --keyring` again"
+        raise ConfigError("the keyring no longer has the token of your login", hint=hint, code="keyring")
     return token
 
 
@@ -71,6 +72,7 @@ def _asked(call: Callable[[ModuleType], T]) -> T:
         raise TryAgainError(
             f"the system's keyring does not answer within {SECONDS:.0f} seconds; it may be locked",
             hint=f"unlock it, or {_IN_A_FILE}",
+            code="keyring-locked",
         )
     # Nothing is chained: a backend's text may hold the token.
     raise _failed(failures[0]) from None
@@ -78,5 +80,5 @@ def _asked(call: Callable[[ModuleType], T]) -> T:
 
 def _failed(error: BaseException) -> ConfigError:
     if type(error).__name__ == "NoKeyringError":
-        return ConfigError("this machine has no keyring", hint=_IN_A_FILE)
-    return ConfigError(f"the system's keyring failed ({type(error).__name__})", hint=_IN_A_FILE)
+        return ConfigError("this machine has no keyring", hint=_IN_A_FILE, code="keyring")
+    return ConfigError(f"the system's keyring failed ({type(error).__name__})", hint=_IN_A_FILE, code="keyring")

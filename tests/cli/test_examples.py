@@ -172,6 +172,8 @@ def person(tmp_path: Path, shelf: Path, request: pytest.FixtureRequest) -> Perso
         person.plugin("", "d8-plug-vault")
     if name in {"login", "logout"}:
         person.source = request.getfixturevalue("proxy")
+    if name == "completion":
+        person.env |= {"SHELL": "/bin/bash"}
     if name == "facts":
         person.env |= {"KUBECONFIG": str(request.getfixturevalue("kubeconfig"))}
     person.cwd = person.home / "work"

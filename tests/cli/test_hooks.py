@@ -198,9 +198,15 @@ def test_credentials_in_their_order(own: OwnTool) -> None:
         assert sent(TOY="of-the-plugin", D8_RPP_TOKEN="of-the-env") == {"Bearer of-the-env"}
         assert sent("--token-file", str(file), D8_RPP_TOKEN="of-the-env") == {"Bearer of-a-file"}
         assert sent("--no-plugins", TOY="of-the-plugin") == {None}
+        for words in (("login", "--token-file", str(file)), ("config", "set", "token_file", str(file))):
+            own.run(*words)
+            assert sent(TOY="of-the-plugin") == {"Bearer of-the-plugin"}
+            assert sent() == {"Bearer of-a-file"}
+        own.run("config", "unset", "token_file")
+        own.run("logout")
         assert sent(TOY="of-the-plugin hunter2") == set()
         assert sent(TOY="boom") == set()
-        assert own.log().count(f"asked for {server.url}") == 4
+        assert own.log().count(f"asked for {server.url}") == 8
         own.env |= {"TOY": "of-the-plugin"}
         asked = len(own.log())
         own.run("install", "hello")  # many requests

@@ -96,6 +96,10 @@ def test_a_day_with_a_login(person: Guest) -> None:
     assert person.json("login", "--token-file", "good")["changed"] is False
     assert person.json("login", "--token-file", "other")["changed"] is True
     assert person.kept() == {person.url: OTHER}
+    person.file.write_text(person.file.read_text().replace(OTHER, "a-token-of-long-ago-7777"))
+    refused = person.fails(77, "versions", "ruff").err
+    assert "refuses the token from your login" in refused
+    assert "type `d8-installer login` to keep a new one" in refused
     assert person.json("logout")["origins"] == [person.url]
     assert not person.file.exists()
     assert person.json("logout")["changed"] is False
@@ -159,12 +163,14 @@ def test_a_token_goes_to_its_origin_and_to_no_other(person: Guest) -> None:
         person.ok("versions", "ruff")
         assert {seen.headers.get("authorization") for seen in one.seen()} == {f"Bearer {GOOD}"}
         assert {seen.headers.get("authorization") for seen in two.seen()} == {f"Bearer {OTHER}"}
+        assert f"{two.url} answers (token from your login)" in person.run("doctor").out
         with fault_server(source) as three:
             person.ok("versions", "ruff", "--endpoint", three.url)
             assert {seen.headers.get("authorization") for seen in three.seen()} == {None}
         assert set(person.kept()) == {one.url, two.url}
         assert person.json("logout", two.url)["origins"] == [two.url]
         assert set(person.kept()) == {one.url}
+        assert f"tokens are kept for {one.url}" in person.ok("logout", two.url).err
 
 
 def test_the_order_of_the_places(person: Guest) -> None:

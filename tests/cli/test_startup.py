@@ -97,7 +97,7 @@ def broken_rules(allowed: dict[str, list[str]], modules: set[str]) -> list[str]:
     "words",
     [
         *("list", "which stronghold", "run stronghold", "sync --locked", "--help", "-h", "help install", "--version"),
-        *("__names uninstall", "__names run"),
+        *("__complete fish uninstall +", "__complete bash : +d8-installer"),
     ],
 )
 def test_only_what_is_listed_is_imported(home: Path, words: str) -> None:

@@ -65,7 +65,7 @@ class Operator(Person):
     def _files(self) -> Iterator[tuple[str, bytes]]:
         for directory, _, names in os.walk(self.home):
             for path in (os.path.join(directory, name) for name in names):
-                if os.path.isfile(path) and not any(os.path.samefile(path, known) for known in self.allowed):
+                if os.path.isfile(path) and not any(known.exists() and known.samefile(path) for known in self.allowed):
                     with open(path, "rb") as file:
                         yield path, file.read()
 
