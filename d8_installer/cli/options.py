@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REQUIREMENT = f"an image, such as stronghold, stronghold@1.4 or {quoted('stronghold>=1.4,<2')}"
 """The help of a requirement."""
 _LAST_SECOND = 253_402_300_799  # of the year 9999
+_UNITS = {"kb": 1000, "mb": 1000**2, "gb": 1000**3}
+_MOST_BYTES = 1000**4
 _KEPT = argparse.SUPPRESS
 """The default of an option that may have been given before the command."""
 GLOBAL_OPTIONS = "global options"
@@ -227,11 +229,16 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def mebibytes(text: str) -> int:
-    """Return a number of MiB, at most a tebibyte."""
-    if not text.isdecimal() or int(text) > 1 << 20:
-        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number of MiB")
-    return int(text)
+def size(text: str) -> int:
+    """Return a size in bytes, as messages write it: ``500MB``, ``1.5 GB``; at most a thousand GB."""
+    number, unit = text.strip()[:-2].rstrip(), text.strip()[-2:].lower()
+    whole, _, tenths = number.partition(".")
+    if unit not in _UNITS or not f"{whole}{tenths or 0}".isdecimal() or not whole or len(number) > 9:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a size, such as 500MB or 2GB")
+    found = int(float(number) * _UNITS[unit])
+    if found > _MOST_BYTES:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is more than 1000GB")
+    return found
 
 
 def source_date(environ: Mapping[str, str]) -> int | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what to serve and where; ``--token-file`` holds the tokens that are let in."""
-    from d8_installer.cli.options import address, mebibytes
+    from d8_installer.cli.options import address, size
 
     add = parser.add_argument
     add("way", choices=("serve",), metavar="serve", help="serve until SIGTERM, SIGINT or the end of the parent process")
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="address to listen on; port 0 takes a free one (default: 127.0.0.1:8080)",
     )
     add("--cache", metavar="DIR", help="directory to cache layers in (default: a temporary one)")
-    add("--cache-size", metavar="MIB", type=mebibytes, default=1024, help="maximum size of the cache (default: 1024)")
+    add("--cache-size", metavar="SIZE", type=size, default=1000**3, help="maximum size of the cache (default: 1GB)")
 
 
 def execute(context: Context) -> RawOutput:
@@ -48,7 +48,7 @@ def execute(context: Context) -> RawOutput:
             host=host,
             port=port,
             cache_dir=typed.cache,
-            cache_bytes=typed.cache_size << 20,
+            cache_bytes=typed.cache_size,
             token_file=typed.token_file,
             log=None if typed.quiet else screen.say,
         )

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import D8Error, MismatchError
-from d8_installer.model.plurals import counted
+from d8_installer.model.plurals import counted, sized
 from d8_installer.model.value import Struct, field
 from d8_installer.ops.upkeep.contract_files import contract_defects
 from d8_installer.ops.upkeep.defects import Defect
@@ -138,7 +138,7 @@ def _stored_file_defects(session: Session, hashed: HashedFiles) -> Iterator[Defe
         stored += [(digest.hex, os.path.join(directory, name)) for name in fs.list_directory(directory)]
     total = sum(fs.file_size(path) or 0 for _, path in stored)
     if total >= _NOTED_FROM:
-        session.reporter.note(f"reading {counted(len(stored), 'file')}, {total / 1e6:.0f} MB")
+        session.reporter.note(f"reading {counted(len(stored), 'file')}, {sized(total)}")
     reported = 0
     with workers(min(8, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(partial(_read_stored, hashed, digest, path)) for digest, path in stored]
@@ -148,7 +148,7 @@ def _stored_file_defects(session: Session, hashed: HashedFiles) -> Iterator[Defe
             hashed.size += read.size
             if hashed.size - reported >= 1 << 30:
                 reported = hashed.size
-                session.reporter.note(f"read {reported / 1e6:.0f} of {total / 1e6:.0f} MB")
+                session.reporter.note(f"read {sized(reported)} of {sized(total)}")
             if read.defect is not None:
                 yield read.defect
 
