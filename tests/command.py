@@ -28,7 +28,7 @@ ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with only ``d8-installer`` in it, for the PATH."""
 # What a child needs and no shell of a person sets: where the measurement writes to, and Windows's own variables.
 _WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "PROCESSOR_ARCHITECTURE", "TEMP", "TMP")
-_TILDE = re.compile(r"(?<![\w/~.=-])~(?=/)|(?<=[ (])~(?=[):,]|$)", re.MULTILINE)
+_TILDE = re.compile(r"(?<![\w/~.=-])~(?=/)|(?<=[ (])~(?=[):,]|$| (?:is|or) )", re.MULTILINE)
 """HOME, as messages write it."""
 _KEPT = (measured.VARIABLE, *(_WINDOWS if os.name == "nt" else ()))
 

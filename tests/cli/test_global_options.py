@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.command import SYSTEM_PATH
 from tests.images import host_platform
 from tests.own import OwnTool
 from tests.person import Person
@@ -61,7 +62,16 @@ def test_c_is_where_a_program_runs(person: Person) -> None:
     assert person.ok("-C", "project", "run", "place").out == f"{project}\n", "when it is fetched already"
 
 
-def test_c_is_heeded_by_commands_of_plugins_and_of_managers(tmp_path: Path) -> None:
+def test_c_is_heeded_by_package_managers(person: Person) -> None:
+    project = person.project(MANIFEST)
+    programs = person.home / "programs"
+    programs.mkdir()
+    (programs / "pip").write_text("#!/bin/sh\npwd\n")
+    (programs / "pip").chmod(0o755)
+    assert person.ok("-C", "project", "pip", "list", PATH=f"{programs}:{SYSTEM_PATH}").out == f"{project}\n"
+
+
+def test_c_is_heeded_by_commands_of_plugins(tmp_path: Path) -> None:
     own = OwnTool(tmp_path)
     own.enabled(
         "def where(arguments, context):\n    print(context.directory)\n    return 0\n\n"

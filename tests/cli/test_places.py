@@ -164,7 +164,7 @@ def test_a_directory_of_the_home_on_another_disk_is_refused(person: Path, images
     if "mount" in done.stderr:
         pytest.skip(f"this machine mounts nothing: {done.stderr}")
     assert done.returncode == 78, done
-    assert f"{place} is on another file system" in done.stderr
+    assert f"~/{DATA}/{name} is on another file system" in done.stderr
 
 
 # -- C6: without HOME, and a home that is spelled with a tilde ---------------------------------------------------
@@ -292,7 +292,7 @@ def test_doctor_names_a_home_that_cannot_be_written_to(person: Path) -> None:
     )  # fmt: skip
     if "mount" in done.stderr:
         pytest.skip(f"this machine mounts nothing: {done.stderr}")
-    assert f"{person / DATA} cannot be written to" in done.stdout
+    assert f"~/{DATA} cannot be written to" in done.stdout
 
 
 def test_verify_misses_the_memory_of_tags(person: Path, images: str) -> None:

@@ -161,13 +161,13 @@ def told(case: Case, url: str, home: str) -> tuple[list[str], object]:
     bin_directory = f"{home}/.local/share/d8-installer/bin"
     first = ", ".join(f"{name}:v1.0.0" for name in names[:5]) + " and 3 more" * (case.images == 8)
     talk = [
-        f"changing your profile ({home}/.local/share/d8-installer)",
+        "changing your profile (~/.local/share/d8-installer)",
         f"trusting {url} for the first lock of {first}",
     ]
     if case.end == "done":
-        talk += ["fetched", f"{bin_directory} is not on your PATH: type `d8-installer ensurepath`"]
+        talk += ["fetched", "~/.local/share/d8-installer/bin is not on your PATH: type `d8-installer ensurepath`"]
         installed = [f"installed {name} ({name} v1.0.0)" for name in names]
-        text = "\n".join([*installed, f"generation 1: {bin_directory}", ""])
+        text = "\n".join([*installed, "generation 1: ~/.local/share/d8-installer/bin", ""])
         return talk, installed_json(names, bin_directory) if case.as_json else text
     said, kind = {
         "error": (

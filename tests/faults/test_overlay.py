@@ -16,7 +16,7 @@ import pytest
 
 from d8_installer.model.manifest import Manifest
 from tests import installed
-from tests.command import PROGRAM, Completed, environment
+from tests.command import PROGRAM, Completed, completed, environment
 from tests.images import add_image, executables, host_platform
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _inside(directory: Path, script: str) -> Completed:
         env=environment(str(directory / "home"), D8_RPP_ENDPOINT=f"oci-layout:{directory / 'images'}"),
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    return Completed(done.returncode, done.stdout, done.stderr)
+    return completed(done.returncode, done.stdout, done.stderr, str(directory / "home"))
 
 
 @dataclass(frozen=True)

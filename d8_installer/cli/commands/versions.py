@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the image's name."""
-    parser.add_argument("name", type=name_argument, metavar="NAME", help="an image")
+    parser.add_argument("name", type=name_argument, metavar="NAME", help="an image, such as stronghold")
 
 
 def execute(context: Context) -> Outcome:
