@@ -120,7 +120,7 @@ def test_the_json_example_is_what_the_command_prints(tmp_path: Path) -> None:
 
 
 def test_the_explanation_is_what_the_command_prints(tmp_path: Path) -> None:
-    (example,) = blocks("docs/explanation/lock.md", "console")
+    (example,) = blocks("docs/explanation/versions.md", "console")
     person = Person(tmp_path / "home", tmp_path / "images")
     builds = {platform: executable(platform, "ruff") for platform in ("darwin-arm64", "linux-amd64")}
     person.publish("ruff", "v1.1.0", builds=builds)
