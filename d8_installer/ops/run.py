@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import TryAgainError, UnreachableError, UsageError
+from d8_installer.errors import ConfigError, NotFoundError, TryAgainError, UnreachableError, UsageError
 from d8_installer.model.reference import typed_image
 from d8_installer.model.requirement import ANY_VERSION, Request
+from d8_installer.model.shell_words import quoted
 from d8_installer.model.value import Struct, replace
 from d8_installer.model.version import Specifier
 from d8_installer.ops.images.published import newest_allowed
 from d8_installer.pipeline.driver import usable_tags
 from d8_installer.pipeline.gate import pass_gate, refuse_without_plugins
 from d8_installer.pipeline.image_runs import image_program, installed_program
+from d8_installer.pipeline.other_profiles import found_elsewhere, typed_command
 from d8_installer.store.generation_place import place_of_wrapper
 from d8_installer.store.generations import ProfileStore
 from d8_installer.store.paths import global_home
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from d8_installer.model.generation import Generation
     from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.profile import Profile
     from d8_installer.model.reference import TypedImage
     from d8_installer.pipeline.gate import PlacedProgram
     from d8_installer.pipeline.session import Session
@@ -54,7 +57,7 @@ def runnable(session: Session, text: str, arguments: Sequence[str]) -> Runnable:
         pass_gate(session, program, arguments)
     else:
         around = _lock_of(active)
-        program = replace(_fetched(session, text, arguments, around), typed=text)
+        program = replace(_fetched(session, profile, text, arguments, around), typed=text)
         pass_gate(session, program, arguments, around=around)
     return Runnable(program.path, _environment(session, program, bin_directory))
 
@@ -67,17 +70,37 @@ def _installed(active: Generation, text: str) -> str | None:
     return next(iter(named + of_image), None)
 
 
-def _fetched(session: Session, text: str, arguments: Sequence[str], around: Lock) -> PlacedProgram:
-    """Return the program of an image, fetched if need be, but not if a plugin that it needs is missing."""
+def _fetched(session: Session, profile: Profile, text: str, arguments: Sequence[str], around: Lock) -> PlacedProgram:
+    """Return the program of an image, fetched if need be, but not if a plugin that it needs is missing.
+
+    If another profile has a program of that name, say where it is, before it is fetched or if it cannot be.
+    """
     if session.platform != session.plugins.host_platform:
         raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
-    typed = typed_image(text)
-    request = _request(session, typed) if typed.is_newest else Request.of(typed.name, typed.specifier)
 
     def admit(image: LockedImage) -> None:
         refuse_without_plugins(session, image, arguments, around)
+        if (there := _elsewhere(session, profile, text)) is not None:
+            session.reporter.note(f"running {image.name} {image.version}, which {profile} does not have; {there}")
 
-    return image_program(session, request, request.binaries[0][0], "run", admit=admit)
+    try:
+        typed = typed_image(text)
+        request = _request(session, typed) if typed.is_newest else Request.of(typed.name, typed.specifier)
+        return image_program(session, request, request.binaries[0][0], "run", admit=admit)
+    except (UsageError, NotFoundError, UnreachableError, ConfigError) as error:
+        if (there := _elsewhere(session, profile, text)) is None:
+            raise
+        raise error.within(hint=there) from error
+
+
+def _elsewhere(session: Session, profile: Profile, text: str) -> str | None:
+    """Return which other profile has the program, and the command that runs it there."""
+    found = found_elsewhere(session, profile, lambda one: text in (one.binary, one.name.short))
+    if found is None:
+        return None
+    other, placement = found
+    command = typed_command(session, other, f"run {quoted(text)}")
+    return f"{other} has {placement.binary} {placement.version}: type `{command}`"
 
 
 def _request(session: Session, typed: TypedImage) -> Request:

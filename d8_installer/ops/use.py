@@ -18,13 +18,14 @@ from d8_installer.ops.images.published import newest_allowed
 from d8_installer.ops.images.requests import locked_requests, refusal, requirements_for
 from d8_installer.pipeline.change import Applied, Change, asked_by
 from d8_installer.pipeline.driver import usable_tags
-from d8_installer.pipeline.other_profiles import typed_command
+from d8_installer.pipeline.other_profiles import found_elsewhere, typed_command
 from d8_installer.pipeline.relock import relock
 from d8_installer.pipeline.requesters import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from d8_installer.errors import D8Error
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Wanted
     from d8_installer.pipeline.profile_access import Workspace
@@ -65,7 +66,7 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
         requests = locked_requests(wanted, name)
         requirements = requirements_for(wanted, name)
         if not requests and not requirements:
-            raise refusal(session, workspace, wanted, name, f"use {name} {version}")
+            raise _not_installed(session, workspace, wanted, name, version)
         requests |= {r.requester: r.request.hash for r in requirements}
         if not requirements:
             wanted = _with_stand_in(wanted, name)
@@ -87,6 +88,16 @@ def use(session: Session, name: ImageName, version: str, *, dry_run: bool = Fals
             insist=frozenset([name]),
         )
         return apply_with_warnings(session, workspace, change)
+
+
+def _not_installed(session: Session, workspace: Workspace, wanted: Wanted, name: ImageName, version: str) -> D8Error:
+    """Return the error. mise's ``use`` installs, so the hint is how that is done here, if no other profile has it."""
+    error = refusal(session, workspace, wanted, name, f"use {name} {version}")
+    profile = workspace.profile
+    if not isinstance(error, NotFoundError) or found_elsewhere(session, profile, lambda one: one.name == name):
+        return error
+    install = typed_command(session, profile, f"install {quoted(f'{name}@{version}')}")
+    return error.within(hint=f"type `{install}` to install it")
 
 
 def _with_stand_in(wanted: Wanted, name: ImageName) -> Wanted:

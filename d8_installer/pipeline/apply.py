@@ -228,10 +228,13 @@ class _Application:
 
     def _write(self, shown: Mapping[tuple[str, str], Digest]) -> None:
         workspace, change = self._workspace, self._change
-        if change.manifest_text is not None and _edits_manifest(workspace, change):
-            documents.save(workspace.profile.manifest, change.manifest_text, begin=True)
-        if _edits_lock(workspace, change):
-            documents.save(workspace.profile.lock, change.relocked.text)
+        manifest, text = workspace.profile.manifest, change.manifest_text
+        is_edited = text is not None and _edits_manifest(workspace, change)
+        with documents.put_back(manifest) if is_edited else contextlib.nullcontext():
+            if text is not None and is_edited:
+                documents.save(manifest, text, begin=True)
+            if _edits_lock(workspace, change):
+                documents.save(workspace.profile.lock, change.relocked.text)
         accepted = accepted_tops(self._session, change.lock)
         self._session.profiles.remember_tags({**accepted, **shown, **change.relocked.shown})
 

@@ -65,10 +65,21 @@ def not_installed(session: Session, profile: Profile, name: ImageName, words: st
 
 def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Callable[[Placement], bool]) -> str:
     """Return a hint: the command *words* for another profile that has such a placement, else how to list this one."""
+    found = found_elsewhere(session, profile, is_meant)
+    if found is None:
+        return f"see `{typed_command(session, profile, 'list')}`"
+    return f"{found[0]} has it: type `{typed_command(session, found[0], words)}`"
+
+
+def found_elsewhere(
+    session: Session, profile: Profile, is_meant: Callable[[Placement], bool]
+) -> tuple[Profile, Placement] | None:
+    """Return such a placement in another profile, and that profile, or None."""
     for other, active in _beside(session, profile):
-        if any(is_meant(placed.placement) for placed in active.placed):
-            return f"{other} has it: type `{typed_command(session, other, words)}`"
-    return f"see `{typed_command(session, profile, 'list')}`"
+        meant = next((placed.placement for placed in active.placed if is_meant(placed.placement)), None)
+        if meant is not None:
+            return other, meant
+    return None
 
 
 class BesideProject(Struct, frozen=True):

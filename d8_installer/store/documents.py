@@ -148,3 +148,18 @@ def save(path: str, text: str, *, begin: bool = False) -> None:
         if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
             target = os.path.realpath(path)
             fs.replace_file(target if begin and os.path.isdir(os.path.dirname(target)) else path, data)
+
+
+@contextlib.contextmanager
+def put_back(path: str) -> Iterator[None]:
+    """Put the document at *path* back as it was if the context raises a DiskError, as far as the disk allows that."""
+    before = fs.read(path, limit=_MAX_LOCK_BYTES)
+    try:
+        yield
+    except DiskError:
+        with contextlib.suppress(DiskError):
+            if before is None:
+                fs.remove(os.path.realpath(path))
+            elif fs.read(path, limit=_MAX_LOCK_BYTES) != before:
+                fs.replace_file(path, before)
+        raise

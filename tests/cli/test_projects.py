@@ -73,7 +73,7 @@ def test_a_home_directory_never_becomes_a_project(person: Person, words: tuple[s
     before = {one.name for one in person.home.iterdir()}
     for home in (person.home, link):
         refused = person.fails(2, *words, HOME=str(home))
-        assert f"{person.home} is no place for a project" in refused.err
+        assert "is no place for a project" in refused.err
         assert "type `d8-installer install NAME`" in refused.err
     assert "/ is no place for a project" in person.fails(2, *words, cwd="/").err
     assert not (person.home / "d8.toml").exists()
@@ -102,7 +102,7 @@ def test_another_profile_has_other_words(person: Person, words: str, instead: st
 def test_remove_without_a_project(person: Person) -> None:
     person.ok("install", "ruff")
     refused = person.fails(2, "remove", "ruff")
-    assert f"no d8.toml in {person.home} or above it" in refused.err
+    assert "or above it, so there is no project to remove from" in refused.err
     assert "`d8-installer uninstall ruff` for your own profile" in refused.err
     assert person.has() == {"ruff": "v2.0.0"}
 
@@ -131,3 +131,54 @@ def test_init_takes_no_name_or_some(person: Person) -> None:
 def test_where_no_project_is_the_hint_says_how_to_make_one(person: Person) -> None:
     refused = person.fails(2, "--project", "install", "ruff")
     assert "type `d8-installer init` to make one there, or leave --project out" in refused.err
+
+
+def test_a_lock_that_cannot_be_written_leaves_the_manifest(person: Person) -> None:
+    """Otherwise the next command would install what this one was refused."""
+    app = person.project("schema = 1\n")
+    (app / "d8.lock").symlink_to("nowhere/d8.lock")
+    for words in (("add", "ruff"), ("add", "--use-major", "1", "ruff"), ("--project", "install", "vault")):
+        assert "d8.lock is a link that leads nowhere" in person.fails(73, *words, cwd=app).err
+        assert (app / "d8.toml").read_bytes() == b"schema = 1\n"
+    (app / "d8.toml").unlink()
+    person.fails(73, "add", "ruff", cwd=app)
+    assert [one.name for one in app.iterdir()] == ["d8.lock"], "a manifest that was not there is taken away again"
+    (app / "d8.lock").unlink()
+    person.ok("add", "ruff", "vault", cwd=app)
+    text = (app / "d8.toml").read_bytes()
+    (app / "d8.lock").rename(app / "kept")
+    (app / "d8.lock").symlink_to("nowhere/d8.lock")
+    person.fails(73, "remove", "ruff", cwd=app)
+    assert (app / "d8.toml").read_bytes() == text
+    assert person.json("list", cwd=app)["binaries"], "what was in place still is"
+
+
+def test_run_says_which_other_profile_has_the_program(person: Person) -> None:
+    app = person.project("schema = 1\n")
+    person.ok("install", "ruff<2")
+    first = person.ok("run", "ruff", cwd=app)
+    assert first.out.startswith("ruff v2.0.0")
+    there = "your profile has ruff v1.1.0: type `d8-installer --user run ruff`\n"
+    assert f"running ruff v2.0.0, which the project {app} does not have; {there}" in first.err
+    assert person.ok("run", "ruff", cwd=app).err == "", "once, when it is fetched"
+    nowhere = f"oci-layout:{person.home}/nowhere"
+    person.ok("install", "vault")
+    refused = person.run("run", "vault", cwd=app, endpoint=nowhere)
+    assert refused.code in (69, 78), refused
+    assert "hint: your profile has vault v1.0.0: type `d8-installer --user run vault`\n" in refused.err
+    person.publish("solo", "v1.0.0")
+    person.ok("add", "solo", cwd=app)
+    refused = person.run("--user", "run", "solo", cwd=app, endpoint=nowhere)
+    assert f"the project {app} has solo v1.0.0: type `d8-installer run solo`\n" in refused.err
+
+
+def test_use_of_what_is_not_installed_says_how_to_install_it(person: Person) -> None:
+    """mise's ``use`` installs."""
+    assert "hint: type `d8-installer install ruff@1` to install it\n" in person.fails(69, "use", "ruff@1").err
+    app = person.project("schema = 1\n")
+    refused = person.fails(69, "use", "--project", "ruff", "1.0.0", cwd=app)
+    assert "hint: type `d8-installer add ruff@1.0.0` to install it\n" in refused.err
+    person.ok("add", "ruff@1.0.0", cwd=app)
+    assert (
+        "has it: type `d8-installer --project use ruff 1.0.0`\n" in person.fails(69, "use", "ruff@1.0.0", cwd=app).err
+    )
