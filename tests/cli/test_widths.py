@@ -13,7 +13,7 @@ from d8_installer.cli.text.table import table
 from d8_installer.cli.wrapping import wrapped
 from tests.person import Person
 from tests.strategies import steady
-from tests.terminal import Seen, Terminal, on
+from tests.terminal import Seen, Terminal, forked
 
 WIDTHS = [40, 60, 80, 120]
 NAMES = ["tool", "stronghold", "another-tool-that-is-called-so"]
@@ -38,16 +38,22 @@ COMMANDS = [
         "--kubeconfig missing facts",
         "sync --project",
         "nonsense",
+        "help stale-lock",
         "self uninstall --dry-run",
     ),
 ]
 
 
+@pytest.fixture(scope="module")
+def plain(person: Person) -> dict[str, str]:
+    """What each command says where no terminal is."""
+    return {command: person.run(*command.split()).shown for command in COMMANDS}
+
+
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_messages_do_not_break_words(person: Person, columns: int) -> None:
+def test_messages_do_not_break_words(person: Person, plain: dict[str, str], columns: int) -> None:
     for command in COMMANDS:
-        plain = person.run(*command.split())
-        words = {word for word in plain.shown.split() if len(word) < columns}
+        words = {word for word in plain[command].split() if len(word) < columns}
         seen = on_terminal(person, columns, *command.split())
         whole = {word for line in seen.lines for word in line.split()}
         assert words - whole <= known_to_differ(command), (command, columns, seen.lines)
@@ -61,8 +67,8 @@ def known_to_differ(command: str) -> set[str]:
 
 def on_terminal(person: Person, columns: int, *words: str) -> Seen:
     with Terminal(columns, 200) as terminal:
-        with on(terminal, *words, home=str(person.home), env=person.variables):
-            pass
+        env = {**person.variables, "TERM": "xterm"}
+        forked(*words, home=str(person.home), env=env, files=(terminal.child,) * 3).wait()
         return terminal.seen()
 
 
