@@ -96,6 +96,7 @@ def test_the_commands_page_has_every_command_and_every_option_of_it() -> None:
     assert sections.keys() == VERBS.keys()
     assert "| `--use-major N` |" in sections["install"]
     assert "| `KEY` |" in sections["config"]
+    assert "Exit code 76: a stored file differs" in sections["verify"]
 
 
 def test_what_is_typed_instead_of_d8_is_a_command() -> None:

@@ -58,6 +58,7 @@ class Parser(argparse.ArgumentParser):
         examples = _examples(self.prog)[: _FEW if is_short else None]
         _add_text(formatter, "examples", "\n".join(formatter.continued(line) for line in examples))
         if not is_short:
+            _add_text(formatter, "exit codes", _exits(self.prog))
             _add_group(formatter, global_group(self))
         formatter.add_text(self._ending(is_short=is_short))
         return formatter.format_help()
@@ -144,3 +145,9 @@ def _examples(prog: str) -> tuple[str, ...]:
     verb = VERBS.get(words[1])
     lines = () if verb is None else verb.examples
     return lines if len(words) == 2 else tuple(line for line in lines if f"{line} ".startswith(f"{prog} "))
+
+
+def _exits(prog: str) -> str:
+    """Return a row for each exit code that means something of its own after this command."""
+    verb = VERBS.get(prog.partition(" ")[2])
+    return rows({str(number): text for number, text in verb.exits.items()}, 4) if verb is not None else ""

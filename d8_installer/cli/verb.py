@@ -8,6 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
     from typing import Literal, Protocol
 
     from d8_installer.cli.context import Context, Outcome, RawOutput
@@ -34,16 +35,17 @@ class Verb:
     """One command.
 
     ``help`` is its line in the list of commands, ``group`` the heading that it stands below, ``examples`` are lines as
-    they are typed, the most useful first. ``module`` is its file in ``cli.commands``. ``options`` are those
-    that it shares with other commands (``cli.options``). ``completes`` says which installed names its NAME is completed
-    with, and ``is_for_user`` that these are the user's, inside a project too. ``other_words`` are the words by which
-    other tools call it, and ``takes_name`` whether a name follows it. ``is_manager``: its arguments are another
-    program's.
+    they are typed, the most useful first. ``exits`` are exit codes that mean something of their own after this command.
+    ``module`` is its file in ``cli.commands``. ``options`` are those that it shares with other commands
+    (``cli.options``). ``completes`` says which installed names its NAME is completed with, and ``is_for_user`` that
+    these are the user's, inside a project too. ``other_words`` are the words by which other tools call it, and
+    ``takes_name`` whether a name follows it. ``is_manager``: its arguments are another program's.
     """
 
     __slots__ = (
         "completes",
         "examples",
+        "exits",
         "group",
         "help",
         "is_for_user",
@@ -62,6 +64,7 @@ class Verb:
         *options: SharedOption,
         group: Group,
         examples: tuple[str, ...],
+        exits: Mapping[int, str] | None = None,
         module: str = "",
         completes: InstalledNames | None = None,
         is_for_user: bool = False,
@@ -73,6 +76,7 @@ class Verb:
         self.help = help
         self.group = group
         self.examples = examples
+        self.exits = exits or {}
         self.module = module or name
         self.options = options
         self.completes = completes

@@ -138,6 +138,7 @@ VERBS: Mapping[str, Verb] = {
             "check all stored files, and repair them with --fix",
             *("source", "dry-run"),
             group="undo",
+            exits={76: "a stored file differs from what was installed, and was not repaired"},
             examples=(
                 "d8-installer verify",
                 "d8-installer verify --fix",
@@ -204,6 +205,7 @@ VERBS: Mapping[str, Verb] = {
             "update d8.lock from the manifest, for every platform",
             *("environments", "cutoff", "trust", "checks", "dry-run"),
             group="projects",
+            exits={65: "the lock is stale (--check), or requesters exclude each other"},
             examples=(
                 "d8-installer lock",
                 "d8-installer lock --upgrade",
@@ -225,6 +227,7 @@ VERBS: Mapping[str, Verb] = {
             "bring the installed binaries in line with the manifest and the lock",
             *("environments", "platform", "cutoff", "trust", "checks", "dry-run"),
             group="projects",
+            exits={65: "the lock is stale (--locked), or something would change (--exit-code)"},
             examples=(
                 "d8-installer sync",
                 "d8-installer sync --locked",
@@ -260,6 +263,7 @@ VERBS: Mapping[str, Verb] = {
             "keep a token for an endpoint, after the endpoint has accepted it",
             "dry-run",
             group="set up",
+            exits={77: "the endpoint refuses the token; nothing was kept"},
             examples=(
                 "d8-installer login",
                 "d8-installer login https://registry-packages-proxy.example.com --token-file token",
@@ -292,6 +296,7 @@ VERBS: Mapping[str, Verb] = {
             "check the requirements of what is installed against the cluster",
             "checks",
             group="look",
+            exits={65: "a requirement is not met"},
             examples=(
                 "d8-installer check",
                 "d8-installer check stronghold",
@@ -311,6 +316,7 @@ VERBS: Mapping[str, Verb] = {
             "find problems with this machine's setup",
             "dry-run",
             group="look",
+            exits={1: "a check found an error"},
             examples=(
                 "d8-installer doctor",
                 "d8-installer doctor --fix",
@@ -358,6 +364,7 @@ VERBS: Mapping[str, Verb] = {
             "manifest",
             "create or check a plugin's manifest",
             group="publish",
+            exits={65: "the manifest cannot be read"},
             examples=(
                 "d8-installer manifest init stronghold --file src/d8.toml",
                 "d8-installer manifest check",

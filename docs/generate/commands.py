@@ -61,7 +61,8 @@ def _section(verb: Verb, more: str) -> str:
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} {verb.name}", add_help=False, allow_abbrev=False)
     verb.load().configure(parser)
     add_shared(parser, verb.options)
-    parts += [*_of_parser(parser), examples]
+    exits = [f"Exit code {number}: {prose(text)}." for number, text in verb.exits.items()]
+    parts += [*_of_parser(parser), examples, *exits]
     for way in _ways(parser):
         parts += [f"#### {verb.name} {way.name}", prose(sentence(way.summary)), *_of_parser(way.parser)]
     return "\n\n".join(parts)
