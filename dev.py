@@ -155,14 +155,19 @@ def run_stages(stages: list[Stage], *, thorough: bool = False) -> int:
 
 
 def run(command: list[str], *, thorough: bool = False, quiet: bool = False, where: Path = ROOT) -> int:
-    """Run a tool as an activated environment would; a signal ends with 128+n, as in a shell."""
+    """Run a tool as an activated environment would; a signal ends with 128+n, as in a shell.
+
+    With *quiet*, its output is shown only if it fails.
+    """
     env = dict(os.environ, VIRTUAL_ENV=str(VENV))
     env["PATH"] = os.pathsep.join([str(BIN), env.get("PATH", os.defpath)])
     env.pop("PYTHONHOME", None)
     if thorough:
         env["D8_THOROUGH"] = "1"
-    stdout = subprocess.DEVNULL if quiet else None
-    code = subprocess.run(command, cwd=where, env=env, stdout=stdout, check=False).returncode
+    done = subprocess.run(command, cwd=where, env=env, check=False, capture_output=quiet)
+    code = done.returncode
+    if quiet and code:
+        sys.stderr.buffer.write(done.stdout + done.stderr)
     return 128 - code if code < 0 else code
 
 

@@ -14,7 +14,7 @@ from hatchling.plugin import hookimpl
 
 from d8_installer.errors import D8Error, DocumentError
 from d8_installer.model.manifest import FILE_NAME
-from d8_installer.model.value import Struct
+from d8_installer.model.value import Struct, field_names
 from d8_installer.plugin.dist_info import MANIFESTS, normalised
 from d8_installer.plugin.run_self import run_tool
 
@@ -43,7 +43,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
         if result.exit_code != 0:
             raise _failure(result)
         data: Mapping[str, Any] = result.data  # from our own command, of the same release
-        return cls(**data)
+        return cls(**{name: data[name] for name in field_names(cls)})  # it also says, for example, `changed`
 
 
 def _failure(result: ToolResult) -> D8Error:
