@@ -101,7 +101,9 @@ def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, scr
     code = guarded(offer.plugin, what, run, keep_stdout=True)
     if isinstance(code, int) and 0 <= code <= 255:
         return int(code)
-    raise ConfigError(f"plugin {offer.plugin} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT)
+    raise ConfigError(
+        f"plugin {offer.plugin} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT, code="plugin-failed"
+    )
 
 
 def _context(session: Session) -> CommandContext:

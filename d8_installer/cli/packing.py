@@ -65,7 +65,7 @@ def parts_only(context: Context) -> Outcome:
         raise UsageError("--parts needs --manifest", hint="it names the manifest's path in the wheel")
     source = os.path.abspath(typed.source)
     if not os.path.isfile(source):
-        raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml")
+        raise UsageError(f"there is no manifest {source}", hint="name the plugin's d8.toml", code="bad-build-input")
     manifest_value(typed.manifest)
     declared = Declared(typed.manifest, source, documents.load_manifest(source, of_plugin=True).value)
     check_names(declared, typed.taken)
@@ -92,7 +92,9 @@ def _lock(path: str) -> GivenLock:
 
     loaded = documents.load_lock(path)
     if loaded is None:
-        raise UsageError(f"there is no lock {path}", hint="type `d8-installer lock` beside the manifest")
+        raise UsageError(
+            f"there is no lock {path}", hint="type `d8-installer lock` beside the manifest", code="bad-build-input"
+        )
     return GivenLock(loaded.value, path)
 
 

@@ -107,7 +107,9 @@ def _refusal(path: str, error: OSError) -> D8Error:
             hint="pass fewer of them, or in a file that the program reads",
         )
     return MismatchError(
-        f"the system cannot execute {path}: {error.strerror}", hint="check that it was built for this machine"
+        f"the system cannot execute {path}: {error.strerror}",
+        hint="check that it was built for this machine",
+        code="wrong-executable",
     )
 
 
@@ -124,14 +126,20 @@ if sys.platform == "win32":
             )
         if error.winerror == 740:  # ERROR_ELEVATION_REQUIRED
             return NotAllowedError(
-                f"{path} has to be run by an administrator", hint="type it in a console that runs as administrator"
+                f"{path} has to be run by an administrator",
+                hint="type it in a console that runs as administrator",
+                code="blocked-by-system",
             )
         if error.winerror in {225, 226}:  # ERROR_VIRUS_INFECTED, ERROR_VIRUS_DELETED
             return NotAllowedError(
-                f"the virus scanner of this machine does not let {path} run", hint="see what it says about the file"
+                f"the virus scanner of this machine does not let {path} run",
+                hint="see what it says about the file",
+                code="blocked-by-system",
             )
         if error.winerror in {1260, 4551}:  # ERROR_ACCESS_DISABLED_BY_POLICY, that of an application control policy
             return NotAllowedError(
-                f"a policy of this machine does not let {path} run", hint="ask its administrator to allow the file"
+                f"a policy of this machine does not let {path} run",
+                hint="ask its administrator to allow the file",
+                code="blocked-by-system",
             )
         return None

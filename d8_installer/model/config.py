@@ -60,7 +60,7 @@ class Config(Struct, frozen=True, kw_only=True):
         except DocumentError as error:
             # No command can correct it: `config set` reads the file, too.
             hint = error.hint or f"correct the file {file}, then type the same command again"
-            raise ConfigError(str(error), hint=hint) from error
+            raise ConfigError(str(error), hint=hint, code="bad-settings") from error
 
     @classmethod
     def _from_table(cls, table: Table) -> Config:
@@ -104,12 +104,16 @@ def with_setting(text: str, key: str, value: str | None) -> str:
     head, dot, binary = key.partition(".")
     known = list(field_names(Config))
     if key == "owners":
-        raise UsageError("owners has one value for each binary", hint="name the binary, such as owners.d8")
+        raise UsageError(
+            "owners has one value for each binary", hint="name the binary, such as owners.d8", code="bad-setting"
+        )
     if head not in known or (head == "owners") != bool(dot and binary):
-        raise UsageError(f"{key[:100]!r} is not a setting", hint=_settings_like(head, known))
+        raise UsageError(f"{key[:100]!r} is not a setting", hint=_settings_like(head, known), code="bad-setting")
     if not f"{key}{value or ''}".isprintable():
         raise UsageError(
-            f"{key[:100]!r} cannot be {value!r:.100}", hint="leave out control characters, and what is not UTF-8"
+            f"{key[:100]!r} cannot be {value!r:.100}",
+            hint="leave out control characters, and what is not UTF-8",
+            code="bad-setting",
         )
     if head == "owners":
         if value is not None:
@@ -145,7 +149,9 @@ def _typed(key: str, value: str) -> object:
         return value
     if key == "retention":
         if not re.fullmatch(r"[0-9]{1,9}", value):
-            raise UsageError(f"retention must be a number of generations, not {value[:40]!r}", hint="such as 10")
+            raise UsageError(
+                f"retention must be a number of generations, not {value[:40]!r}", hint="such as 10", code="bad-setting"
+            )
         return int(value)
     return [part.strip() for part in value.split(",") if part.strip()]
 

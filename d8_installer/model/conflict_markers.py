@@ -50,6 +50,7 @@ def take_apart(text: str, file: str) -> Sides | None:
                 file=file,
                 line=line_of,
                 hint=TAKE_ONE,
+                code="conflict-markers",
             )
     ours, theirs = ("".join(f"{line}\n" for line in reader.sides[side]) for side in "<=")
     base = "".join(f"{line}\n" for line in reader.sides["|"]) if reader.has_base else None

@@ -123,12 +123,17 @@ class Contract(Struct, frozen=True, kw_only=True):
         import json
 
         if len(raw) > MAX_CONTRACT:
-            raise DocumentError(f"has {len(raw)} bytes; at most {MAX_CONTRACT} are read", file=file, about_file=True)
+            raise DocumentError(
+                f"has {len(raw)} bytes; at most {MAX_CONTRACT} are read",
+                file=file,
+                about_file=True,
+                code="bad-contract",
+            )
         try:
             contract = cls.of_document(json.loads(raw), name, version)
             contract.refuse_invalid("d8")
         except (ValueError, RecursionError) as error:
-            raise DocumentError("is not JSON", file=file, about_file=True) from error
+            raise DocumentError("is not JSON", file=file, about_file=True, code="bad-contract") from error
         except DocumentError as error:
             raise error.at(file=file) from error
         return contract
@@ -158,7 +163,9 @@ class Contract(Struct, frozen=True, kw_only=True):
             return
         for need in (*self.plugins.mandatory, *self.plugins.conditional):
             if not is_image_name(need.name):
-                raise DocumentError(f"{need.name[:100]!r} is not the name of a plugin", key="requirements.plugins")
+                raise DocumentError(
+                    f"{need.name[:100]!r} is not the name of a plugin", key="requirements.plugins", code="bad-contract"
+                )
 
     def as_json(self) -> dict[str, object]:
         """Return the contract as a document, its members in the order of the Go tool (rpp.md §18.11)."""
@@ -204,7 +211,7 @@ def annotation_bytes(annotation: str) -> bytes:
             return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
-    raise DocumentError("is not base64", file="the contract annotation", about_file=True)
+    raise DocumentError("is not base64", file="the contract annotation", about_file=True, code="bad-contract")
 
 
 def contract_of_annotation(annotation: str, name: str, version: str, *, compat: Compat = "d8") -> Contract:
@@ -252,7 +259,7 @@ def _refuse_contradictions(modules: ModuleNeeds) -> None:
 
 def _refuse_shared(first: str, names: set[str], second: str, others: set[str]) -> None:
     for name in sorted(names & others):
-        raise DocumentError(f"module {name[:100]!r} is in both {first} and {second}", key=_MODULES)
+        raise DocumentError(f"module {name[:100]!r} is in both {first} and {second}", key=_MODULES, code="bad-contract")
 
 
 def _members(bucket: str, groups: tuple[ModuleGroup, ...]) -> set[str]:
@@ -260,9 +267,9 @@ def _members(bucket: str, groups: tuple[ModuleGroup, ...]) -> set[str]:
     for number, group in enumerate(groups):
         where = f"{_MODULES}.{bucket}[{number}]"
         if not group.name:
-            raise DocumentError("the group has no name", key=where)
+            raise DocumentError("the group has no name", key=where, code="bad-contract")
         if group.name in seen:
-            raise DocumentError(f"the group name {group.name[:100]!r} is there twice", key=where)
+            raise DocumentError(f"the group name {group.name[:100]!r} is there twice", key=where, code="bad-contract")
         seen.add(group.name)
         _refuse_bad_members(group, where)
     return {need.name for group in groups for need in group.modules}
@@ -270,13 +277,13 @@ def _members(bucket: str, groups: tuple[ModuleGroup, ...]) -> set[str]:
 
 def _refuse_bad_members(group: ModuleGroup, where: str) -> None:
     if not group.modules:
-        raise DocumentError("the group has no member; at least one member is needed", key=where)
+        raise DocumentError("the group has no member; at least one member is needed", key=where, code="bad-contract")
     seen: set[str] = set()
     for need in group.modules:
         if not need.name:
-            raise DocumentError("a member has no name", key=where)
+            raise DocumentError("a member has no name", key=where, code="bad-contract")
         if need.name in seen:
-            raise DocumentError(f"the member {need.name[:100]!r} is there twice", key=where)
+            raise DocumentError(f"the member {need.name[:100]!r} is there twice", key=where, code="bad-contract")
         seen.add(need.name)
         _refuse_bad_constraint(need.constraint, where)
 

@@ -114,6 +114,7 @@ class LayoutRecord(Struct, frozen=True, kw_only=True):
                 file=file,
                 hint="remove it, then type `d8-installer sync --layout d8`, which knows its files again by their bytes",
                 about_file=True,
+                code="damaged-state",
             ) from error
 
 

@@ -92,7 +92,9 @@ def _syntax_error(message: str, text: str, file: str) -> DocumentError:
 
     marker = first_marker(text)
     if marker is not None:
-        return DocumentError("has conflict markers: a merge is not done", file=file, line=marker)
+        return DocumentError(
+            "has conflict markers: a merge is not done", file=file, line=marker, code="conflict-markers"
+        )
     # The place is at the very end: what stands before it may quote a key that looks like one.
     place = re.search(_SYNTAX_PLACE, message)
     problem = re.sub(_SYNTAX_PLACE, "", message)
@@ -172,9 +174,11 @@ class Table(Struct, kw_only=True):
         """Return the path of *name* in the document."""
         return f"{self.path}.{name}" if self.path else name
 
-    def fail(self, problem: str, name: str | None = None, *, hint: str | None = None) -> NoReturn:
+    def fail(
+        self, problem: str, name: str | None = None, *, hint: str | None = None, code: str | None = None
+    ) -> NoReturn:
         """Raise the DocumentError for the value *name* of this table, or for the table itself."""
-        raise self.error(DocumentError(problem, hint=hint), name)
+        raise self.error(DocumentError(problem, hint=hint, code=code), name)
 
     def error(self, error: DocumentError, name: str | None = None) -> DocumentError:
         """Return *error* with the file, the key path and the line of this document."""

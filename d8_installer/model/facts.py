@@ -74,13 +74,17 @@ def _json(raw: bytes, file: str) -> object:
     import json
 
     if len(raw) > MAX_FACTS:
-        raise DocumentError(f"has {len(raw)} bytes; at most {MAX_FACTS} are read", file=file, about_file=True)
+        raise DocumentError(
+            f"has {len(raw)} bytes; at most {MAX_FACTS} are read", file=file, about_file=True, code="bad-facts"
+        )
     try:
         document: object = json.loads(raw)
     except json.JSONDecodeError as error:
-        raise DocumentError(f"is not JSON: {error.msg.lower()}", file=file, line=error.lineno) from error
+        raise DocumentError(
+            f"is not JSON: {error.msg.lower()}", file=file, line=error.lineno, code="bad-facts"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise DocumentError("is not JSON", file=file, about_file=True) from error
+        raise DocumentError("is not JSON", file=file, about_file=True, code="bad-facts") from error
     return document
 
 
@@ -90,9 +94,10 @@ def _facts(document: Mapping[str, object]) -> ClusterFacts:
         raise ConfigError(
             f"these facts have schema {schema}, and this d8-installer reads {FACTS_SCHEMA}",
             hint="type `d8-installer self upgrade`, or write the facts anew with `d8-installer facts -o FILE`",
+            code="newer-format",
         )
     if schema != FACTS_SCHEMA or type(schema) is not int:
-        raise DocumentError(f"must be {FACTS_SCHEMA}", key="schema", hint=_WRITE_ANEW)
+        raise DocumentError(f"must be {FACTS_SCHEMA}", key="schema", hint=_WRITE_ANEW, code="bad-facts")
     named: tuple[FactKind, ...] = ("kubernetes", "deckhouse", "modules")
     modules = _object(document.get("modules"), "modules") if "modules" in document else {}
     return ClusterFacts(
@@ -112,19 +117,19 @@ def _module(entry: object, key: str) -> ModuleFact:
     module = _object(entry, key)
     enabled = module.get("enabled")
     if not isinstance(enabled, bool):
-        raise DocumentError("must be true or false", key=f"{key}.enabled")
+        raise DocumentError("must be true or false", key=f"{key}.enabled", code="bad-facts")
     return ModuleFact(enabled, _version(module.get("version"), f"{key}.version"))
 
 
 def _object(value: object, key: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise DocumentError("must be an object", key=key or None, hint=_WRITE_ANEW)
+        raise DocumentError("must be an object", key=key or None, hint=_WRITE_ANEW, code="bad-facts")
     return cast("Mapping[str, object]", value)
 
 
 def _text(value: object, key: str) -> str:
     if not isinstance(value, str) or len(value) > _MAX_TEXT or any("\ud800" <= char <= "\udfff" for char in value):
-        raise DocumentError(f"must be text of at most {_MAX_TEXT} characters", key=key)
+        raise DocumentError(f"must be text of at most {_MAX_TEXT} characters", key=key, code="bad-facts")
     return value
 
 
@@ -132,5 +137,5 @@ def _version(value: object, key: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or Version.try_parse(value) is None:
-        raise DocumentError("must be a version such as v1.31.4, or null", key=key)
+        raise DocumentError("must be a version such as v1.31.4, or null", key=key, code="bad-facts")
     return value

@@ -104,9 +104,11 @@ class Generation(Struct, frozen=True, kw_only=True):
         try:
             document = json.loads(raw)
             if document["schema"] > SCHEMA:
-                raise ConfigError(f"{file} was written by a newer d8-installer", hint="upgrade d8-installer")
+                raise ConfigError(
+                    f"{file} was written by a newer d8-installer", hint="upgrade d8-installer", code="newer-format"
+                )
             if has_checksum(raw) and not ends_with_checksum(raw):
-                raise DocumentError("is damaged")
+                raise DocumentError("is damaged", code="damaged-state")
             return cls(
                 number=int(document["number"]),
                 platform=Platform.parse(document["platform"]),
@@ -117,7 +119,11 @@ class Generation(Struct, frozen=True, kw_only=True):
             )
         except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError, DocumentError) as error:
             raise DocumentError(
-                "is damaged", file=file, hint="run `d8-installer sync`, which makes a new generation", about_file=True
+                "is damaged",
+                file=file,
+                hint="run `d8-installer sync`, which makes a new generation",
+                about_file=True,
+                code="damaged-state",
             ) from error
 
 
@@ -143,7 +149,7 @@ def _placed(entry: dict[str, object]) -> Placed:
     requests = entry["requests"]
     size = entry["size"]
     if not isinstance(requests, list) or not isinstance(size, int):
-        raise DocumentError("is damaged")
+        raise DocumentError("is damaged", code="damaged-state")
     placement = Placement(
         binary=parse_binary_name(entry["binary"]),
         name=ImageName.parse(entry["image"]),

@@ -169,8 +169,10 @@ class Lock(Struct, frozen=True):
         table = _table(text, file)
         version = table.required("lock_version", int, f"the number {LOCK_VERSION}")
         if version != LOCK_VERSION:
-            hint = "upgrade d8-installer" if version > LOCK_VERSION else REPAIR
-            table.fail(f"is {version}; this tool knows {LOCK_VERSION}", "lock_version", hint=hint)
+            known = f"is {version}; this tool knows {LOCK_VERSION}"
+            if version > LOCK_VERSION:
+                table.fail(known, "lock_version", hint="upgrade d8-installer", code="newer-document")
+            table.fail(known, "lock_version", hint=REPAIR)
         images: dict[ImageName, LockedImage] = {}
         for entry in table.tables("images"):
             image = _locked_image(entry)

@@ -53,7 +53,9 @@ class Manifest(Struct, frozen=True):
         """Read the document's root table."""
         schema = table.required("schema", int, f"the number {SCHEMA}")
         if schema != SCHEMA:
-            table.fail(f"is {schema}; this tool knows {SCHEMA}", "schema", hint="upgrade d8-installer")
+            table.fail(
+                f"is {schema}; this tool knows {SCHEMA}", "schema", hint="upgrade d8-installer", code="newer-document"
+            )
         images = table.tables("images")
         platforms = _platforms(table)
         table.close()

@@ -75,7 +75,9 @@ class Platform(Struct, frozen=True, order=True):
         """Read ``<os>-<arch>``, two lower-case words; anything else is a DocumentError."""
         words = _words(text) if isinstance(text, str) else None
         if words is None:
-            raise DocumentError(f"{str(text)[:100]!r} is not a platform", hint=_platform_hint(str(text)))
+            raise DocumentError(
+                f"{str(text)[:100]!r} is not a platform", hint=_platform_hint(str(text)), code="bad-name"
+            )
         return cls(*words)
 
     @classmethod
@@ -87,6 +89,7 @@ class Platform(Struct, frozen=True, order=True):
             raise UsageError(
                 f"this host ({facts.sys_platform}, {facts.machine or 'unknown machine'}) has no known platform name",
                 hint="name the platform, such as --platform linux-amd64",
+                code="unknown-platform",
             )
         if system == "darwin" and "ARM64" in facts.kernel_version.upper():
             architecture = "arm64"
@@ -112,7 +115,7 @@ def typed_platform(text: str, *, known: bool = False) -> Platform:
     try:
         return known_platform(value) if known else wanted_platform(value)
     except DocumentError as error:
-        raise UsageError(error.problem, hint=error.hint) from error
+        raise UsageError(error.problem, hint=error.hint, code="unknown-platform") from error
 
 
 def _docker_spelling(text: str) -> str | None:
@@ -130,7 +133,9 @@ def wanted_platform(value: object) -> Platform:
     """
     platform = Platform.parse(value)
     if not _is_known(platform) and _go_spelling(str(platform)) is not None:
-        raise DocumentError(f"{str(platform)!r} is not Go's name of a platform", hint=_platform_hint(str(platform)))
+        raise DocumentError(
+            f"{str(platform)!r} is not Go's name of a platform", hint=_platform_hint(str(platform)), code="bad-name"
+        )
     return platform
 
 
@@ -138,7 +143,9 @@ def known_platform(value: object) -> Platform:
     """Read a platform that a document demands; a platform that Go does not know is a DocumentError."""
     platform = Platform.parse(value)
     if not _is_known(platform):
-        raise DocumentError(f"{str(platform)!r} is not a platform that Go knows", hint=_platform_hint(str(platform)))
+        raise DocumentError(
+            f"{str(platform)!r} is not a platform that Go knows", hint=_platform_hint(str(platform)), code="bad-name"
+        )
     return platform
 
 

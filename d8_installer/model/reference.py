@@ -81,6 +81,7 @@ class ImageName(Struct, frozen=True, order=True):
             raise DocumentError(
                 f"{str(text)[:100]!r} is not an image name",
                 hint="use lower-case letters and digits, joined by single dots, dashes or underscores",
+                code="bad-name",
             )
         return cls(text)
 
@@ -105,7 +106,7 @@ def image_name(text: str) -> ImageName:
     except DocumentError as error:
         match = _requirement().fullmatch(text.strip())
         named = f"type the name alone: {match[1]}" if match is not None else error.hint
-        raise UsageError(error.problem, hint=named) from error
+        raise UsageError(error.problem, hint=named, code="bad-requirement") from error
 
 
 def parse_binary_name(text: object) -> str:
@@ -118,9 +119,10 @@ def parse_binary_name(text: object) -> str:
         raise DocumentError(
             f"{str(text)[:100]!r} is not a binary name",
             hint="use up to 64 of a-z 0-9 . _ + -, beginning with a letter or digit, not ending with a dot",
+            code="bad-name",
         )
     if is_device(text):
-        raise DocumentError(f"{text!r} is a device name on Windows", hint="choose another binary name")
+        raise DocumentError(f"{text!r} is a device name on Windows", hint="choose another binary name", code="bad-name")
     return text
 
 
@@ -153,6 +155,7 @@ def parse_member_name(text: object) -> str:
         raise DocumentError(
             f"{str(text)[:100]!r} is not a file name in an image",
             hint="write its base name only, such as plugin",
+            code="bad-name",
         )
     return text
 
@@ -175,6 +178,7 @@ def parse_member(text: object) -> str:
         raise DocumentError(
             f"{text[:100]!r} is not a path in an image",
             hint="write it from the image's root, such as usr/bin/d8: no . or .., and no slash twice or at the end",
+            code="bad-name",
         )
     return "/".join(parts) if len(parts) > 1 else f"/{parts[0]}"
 
@@ -199,10 +203,12 @@ def typed_image(text: str) -> TypedImage:
     """
     match = _requirement().fullmatch(text.strip().removeprefix(PLUGIN_ROOT))
     if match is None or len(match[1]) > _NAME_LENGTH:
-        raise UsageError(f"{text[:100]!r} is not a requirement", hint=_requirement_hint(text))
+        raise UsageError(f"{text[:100]!r} is not a requirement", hint=_requirement_hint(text), code="bad-requirement")
     name, spec = match[1], match[2].strip()
     if spec[:1] == ":":
-        raise UsageError(f"{text[:100]!r} is not a requirement", hint=_joined_hint(name, spec[1:].strip()))
+        raise UsageError(
+            f"{text[:100]!r} is not a requirement", hint=_joined_hint(name, spec[1:].strip()), code="bad-requirement"
+        )
     if spec[:1] == "@":
         return _at(name, spec[1:].strip())
     return TypedImage(ImageName(name), spec)
@@ -231,7 +237,11 @@ def _at(name: str, version: str) -> TypedImage:
     if version.removeprefix("v")[:1].isdecimal():
         return TypedImage(ImageName(name), f"=={version}")
     if not is_tag(version):
-        raise UsageError(f"{f'{name}@{version}'[:100]!r} is not a requirement", hint=_joined_hint(name, version))
+        raise UsageError(
+            f"{f'{name}@{version}'[:100]!r} is not a requirement",
+            hint=_joined_hint(name, version),
+            code="bad-requirement",
+        )
     return TypedImage(ImageName(name), f"==={version}")
 
 

@@ -50,6 +50,7 @@ def parse_requester(text: str) -> str:
         raise DocumentError(
             f"{text[:100]!r} is not a requester: neither {OWN_MANIFEST} nor the name of a distribution",
             hint="restore the file from git, or remove it and type `d8-installer lock`",
+            code="bad-name",
         )
     return text
 
@@ -77,6 +78,7 @@ def default_binaries(name: ImageName) -> tuple[tuple[str, str], ...]:
         raise DocumentError(
             f"the binary of image {str(name)!r} needs another name, because {error.problem}",
             hint=f"name it in {OWN_MANIFEST}, under the image: binaries = {{ other-name = {json.dumps(member)} }}",
+            code="bad-name",
         ) from error
 
 

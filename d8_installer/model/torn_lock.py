@@ -47,7 +47,7 @@ def read_torn(text: str, file: str) -> Torn:
             blocks[name] = put_together(texts[0], "", texts[-1], inner=True)
     same = all(leaf.head == leaves[0].head for leaf in leaves)
     if not blocks and same:
-        raise DocumentError("is no lock, whichever side is taken", file=file, about_file=True)
+        raise DocumentError("is no lock, whichever side is taken", file=file, about_file=True, code="bad-lock")
     return Torn(Lock.of(images, leaves[0].head.extra if same else {}), blocks)
 
 
@@ -75,7 +75,10 @@ def _leaves(text: str, file: str, levels: int) -> list[str]:
         return [text]
     if not levels:
         raise DocumentError(
-            "has conflict markers inside of conflict markers inside of others", file=file, about_file=True
+            "has conflict markers inside of conflict markers inside of others",
+            file=file,
+            about_file=True,
+            code="conflict-markers",
         )
     return [leaf for side in (sides.ours, sides.theirs) for leaf in _leaves(side, file, levels - 1)]
 

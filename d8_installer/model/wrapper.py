@@ -116,10 +116,10 @@ class Wrapper(Struct, frozen=True, order=True):
     def parse(cls, entry: object) -> Wrapper:
         """Read that part; what this tool did not write is a DocumentError."""
         if not isinstance(entry, dict):
-            raise DocumentError("is damaged")
+            raise DocumentError("is damaged", code="damaged-state")
         env, tool = entry.get("env"), entry.get("tool", "")
         if not isinstance(env, list) or any(name not in INJECTED for name in env) or not _is_path(tool):
-            raise DocumentError("is damaged")
+            raise DocumentError("is damaged", code="damaged-state")
         return cls(tuple(env), entry.get("gated") is True, tool)
 
 

@@ -48,7 +48,9 @@ def check(session: Session, names: Collection[ImageName] = ()) -> Checked:
     installed = {image.name: image.version for image in images}
     for name in names:
         if name not in installed:
-            raise NotFoundError(f"{name} is not installed in {profile}", hint="see `d8-installer list`")
+            raise NotFoundError(
+                f"{name} is not installed in {profile}", hint="see `d8-installer list`", code="not-installed"
+            )
     chosen = [image for image in images if not names or image.name in names]
     reports = report_on(session, chosen, session.checks.reporting, installed)
     for report in reports:

@@ -60,7 +60,7 @@ def show(session: Session, key: str | None = None) -> Settings:
     if head == "owners" and binary:
         return Settings(session.scope.config_file, {key: session.scope.config.owners.get(binary)}, key)
     if key not in values:
-        raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(values)}")
+        raise UsageError(f"{key[:100]!r} is not a setting", hint=f"settings: {', '.join(values)}", code="bad-setting")
     return Settings(session.scope.config_file, {key: values[key]}, key)
 
 
@@ -209,7 +209,7 @@ def _edited(session: Session, key: str, value: Callable[[Config], str | None]) -
         # it are left out, since nothing was written.
         cause = error.__cause__
         problem, hint = (cause.problem, cause.hint) if isinstance(cause, DocumentError) else (str(error), error.hint)
-        raise UsageError(f"{key} cannot be set to that: {problem}", hint=hint) from error
+        raise UsageError(f"{key} cannot be set to that: {problem}", hint=hint, code="bad-setting") from error
     return edited, Settings(session.scope.config_file, config.as_json(), key, changed=edited != before.text)
 
 
@@ -221,15 +221,18 @@ def _check_source(url: str, *, has_plugins: bool) -> None:
     if scheme not in FIRST_PARTY and not has_plugins:  # a plugin may have the scheme
         kinds = ", ".join(f"{name}:" for name in FIRST_PARTY)
         raise ConfigError(
-            f"{shown(url)!r} is not a source", hint=f"begin it with one of {kinds}; `config unset` removes it"
+            f"{shown(url)!r} is not a source",
+            hint=f"begin it with one of {kinds}; `config unset` removes it",
+            code="bad-address",
         )
     if scheme not in {"http", "https"} and hides(url) and ("@" in url or scheme in FIRST_PARTY):
         raise ConfigError(
             f"{shown(url)!r} has a user or a query, or cannot be read; the settings keep no password",
             hint="for a registry, log in with `docker login` or `skopeo login`, and write oci://host[:port]/repository",
+            code="bad-address",
         )
     if scheme in PATH_SCHEMES and not url.partition(":")[2]:
-        raise ConfigError(f"{scheme}: names no place", hint=f"write {scheme}:PATH")
+        raise ConfigError(f"{scheme}: names no place", hint=f"write {scheme}:PATH", code="bad-address")
     if scheme in {"http", "https"}:
         from d8_installer.registry.endpoint import Endpoint
 

@@ -94,7 +94,7 @@ def provide(session: Session, launch: Launch) -> Provided:
         if not isinstance(problem, ConflictError):
             raise problem
     if not applied.left_out:
-        raise DiskError(f"{path} is missing after it was placed", hint="run `d8-installer sync`")
+        raise DiskError(f"{path} is missing after it was placed", hint="run `d8-installer sync`", code="program-gone")
     return _provide_apart(
         session, UnmetRequest(plugin=plugin, request=request, why=str(applied.left_out[0])), launch.binary
     )

@@ -63,7 +63,7 @@ def _parse(text: str) -> TypedImage:
     try:
         Specifier.parse(typed.specifier or ANY_VERSION)
     except DocumentError as error:
-        raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint) from error
+        raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint, code="bad-requirement") from error
     return typed
 
 
@@ -78,5 +78,7 @@ def _refuse_repeated(names: Sequence[ImageName]) -> None:
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         raise UsageError(
-            f"{min(repeated)} is named twice", hint=f"write one range, such as {quoted('stronghold>=1.4,<2')}"
+            f"{min(repeated)} is named twice",
+            hint=f"write one range, such as {quoted('stronghold>=1.4,<2')}",
+            code="bad-requirement",
         )

@@ -56,7 +56,11 @@ def program_of(manager: str, environ: Mapping[str, str]) -> str:
     """Return the manager's program on PATH. If there is none, raise NotFoundError."""
     program = program_on_path(manager, environ)
     if program is None:
-        raise NotFoundError(f"{manager} is not on PATH", hint=f"install {manager}, or activate where it is installed")
+        raise NotFoundError(
+            f"{manager} is not on PATH",
+            hint=f"install {manager}, or activate where it is installed",
+            code="manager-not-found",
+        )
     return program
 
 

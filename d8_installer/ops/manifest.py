@@ -81,13 +81,13 @@ def init(
         try:
             text = with_request(text, Request.of(name, spec))
         except DocumentError as error:
-            raise UsageError(f"{requirement[:100]!r}: {error}", hint=error.hint) from error
+            raise UsageError(f"{requirement[:100]!r}: {error}", hint=error.hint, code="bad-requirement") from error
     images = _unasked(Manifest.parse(text.encode(), path))
     if os.path.lexists(path):
         if _has_text(path, text):
             return ManifestResult(path, images, dry_run=dry_run)
         hint = "add to it with `d8-installer add NAME`, or choose another file with --file"
-        raise DiskError(f"{path} is there already", hint=hint)
+        raise DiskError(f"{path} is there already", hint=hint, code="in-the-way")
     if not dry_run:
         documents.save(path, text, begin=True)
     return ManifestResult(path, images, written=not dry_run, changed=True, dry_run=dry_run)
@@ -109,17 +109,25 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     path = os.path.join(session.scope.directory, file)
     if not os.path.isfile(path):
         raise DocumentError(
-            "is missing", file=path, hint=f"make one: `d8-installer manifest init NAME --file {file}`", about_file=True
+            "is missing",
+            file=path,
+            hint=f"make one: `d8-installer manifest init NAME --file {file}`",
+            about_file=True,
+            code="bad-manifest",
         )
     manifest = documents.load_manifest(path, of_plugin=True).value
     if not manifest.requests:
-        raise DocumentError("asks for no image", file=path, key="images", hint="add one under [[images]]")
+        raise DocumentError(
+            "asks for no image", file=path, key="images", hint="add one under [[images]]", code="bad-manifest"
+        )
     for number, request in enumerate(manifest.requests):
         for binary, _ in request.binaries:
             if is_never_a_plugins(binary):
                 hint = "give it another name: binaries = { other-name = … }"
                 key = f"images[{number}].binaries"
-                raise DocumentError(f"no plugin gets the name {binary!r}", file=path, key=key, hint=hint)
+                raise DocumentError(
+                    f"no plugin gets the name {binary!r}", file=path, key=key, hint=hint, code="bad-name"
+                )
     if not resolve:
         return ManifestResult(path, _unasked(manifest))
     wanted = Wanted(requirements=manifest.requirements(OWN_MANIFEST), present=frozenset([OWN_MANIFEST]), locked=Lock())

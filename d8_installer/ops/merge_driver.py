@@ -57,7 +57,9 @@ class Merging(Struct, kw_only=True):
             raise NotFoundError(f"neither side has {name}", hint=f"leave --{self.taken[name]} {name} out")
         clashes = [clash for clash in merged.clashes if not self._is_upgraded(clash)]
         if clashes:
-            error = ConflictError(f"both sides changed {_listed(clashes)}", file=path, hint=_hint(clashes))
+            error = ConflictError(
+                f"both sides changed {_listed(clashes)}", file=path, hint=_hint(clashes), code="merge-conflict"
+            )
             error.conflicts = tuple(clash.as_json() for clash in clashes if clash.name is not None)
             raise error
         self.unsettled, self.seen = merged.unsettled, versions.names
@@ -138,6 +140,7 @@ def _versions(path: str, sides: Sides) -> Versions:
             file=path,
             hint=TAKE_ONE,
             about_file=True,
+            code="conflict-markers",
         ) from error
 
 

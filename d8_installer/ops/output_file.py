@@ -32,7 +32,7 @@ def output_file(session: Session, profile: Profile, typed: str, example: str) ->
     path = os.path.realpath(absolute)
     if os.path.exists(path) and not os.path.isfile(path):
         what = "a directory" if os.path.isdir(path) else "not a regular file"
-        raise DiskError(f"cannot write {absolute}: it is {what}", hint=such_as)
+        raise DiskError(f"cannot write {absolute}: it is {what}", hint=such_as, code="in-the-way")
     home = os.path.realpath(session.scope.home.root)
     if is_inside(path, home):
         raise UsageError(f"-o {typed} is inside the home, where everything is d8-installer's own", hint=such_as)

@@ -210,6 +210,7 @@ def enable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResu
         raise UsageError(
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
             hint=f"type `{to_add(running(), name[:100])}`",
+            code="no-such-plugin",
         )
     if distribution.problem:
         raise DocumentError(
@@ -217,6 +218,7 @@ def enable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResu
             file=distribution.directory,
             hint=f"uninstall the package that planted it, and {name}",
             about_file=True,
+            code="plugin-left-out",
         )
     row = _plugin_row(name, distribution, "enabled")
     changed = name not in _enabled(session.scope.config)
@@ -234,6 +236,7 @@ def disable(session: Session, name: str, *, dry_run: bool = False) -> PluginsRes
         raise UsageError(
             f"no plugin {name[:100]!r} is enabled, and none with hooks is in d8-installer's own environment",
             hint="see `d8-installer plugins`",
+            code="no-such-plugin",
         )
     row = _plugin_row(name, distribution, "not enabled")
     changed = name in enabled

@@ -101,7 +101,9 @@ def find_request(launch: Launch) -> LaunchedRequest:
     for broken in read.broken:
         raise broken.error
     raise DocumentError(
-        f"no plugin in {launch.prefix} asks for {launch.binary[:100]!r}", hint="reinstall the plugin that ships it"
+        f"no plugin in {launch.prefix} asks for {launch.binary[:100]!r}",
+        hint="reinstall the plugin that ships it",
+        code="launcher-orphaned",
     )
 
 

@@ -181,19 +181,24 @@ def _target(session: Session, workspace: Workspace, active: int | None, number: 
     profile, paths = workspace.profile, workspace.generations.paths
     known = recovery.numbers(paths)
     if active is None and not known:
-        raise NotFoundError(f"{profile} has no generation yet", hint=_way_back(session, profile))
+        raise NotFoundError(
+            f"{profile} has no generation yet", hint=_way_back(session, profile), code="no-such-generation"
+        )
     if number is not None:
         if number not in known:
-            raise NotFoundError(f"there is no generation {number}", hint=_HISTORY)
+            raise NotFoundError(f"there is no generation {number}", hint=_HISTORY, code="no-such-generation")
         return number
     if active is None:
         raise NotFoundError(
             f"it is not known which generation was active before: {paths.current} is missing",
             hint="choose one that `d8-installer history` shows: `d8-installer rollback N`",
+            code="no-such-generation",
         )
     before = [known_one for known_one in known if known_one < active]
     if not before:
-        raise NotFoundError(f"{profile} has no generation before {active}", hint=_way_back(session, profile))
+        raise NotFoundError(
+            f"{profile} has no generation before {active}", hint=_way_back(session, profile), code="no-such-generation"
+        )
     return before[-1]
 
 
@@ -213,6 +218,7 @@ def _refuse_unrunnable(session: Session, target: Generation) -> None:
             raise DiskError(
                 f"generation {target.number} needs {path}, which is gone",
                 hint="roll back to another one: see `d8-installer history`",
+                code="program-gone",
             )
 
 

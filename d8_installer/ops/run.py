@@ -76,7 +76,9 @@ def _fetched(session: Session, profile: Profile, text: str, arguments: Sequence[
     If another profile has a program of that name, say where it is, before it is fetched or if it cannot be.
     """
     if session.platform != session.plugins.host_platform:
-        raise UsageError(f"a binary for {session.platform} cannot run here", hint="leave --platform out")
+        raise UsageError(
+            f"a binary for {session.platform} cannot run here", hint="leave --platform out", code="other-platform"
+        )
 
     def admit(image: LockedImage) -> None:
         refuse_without_plugins(session, image, arguments, around)

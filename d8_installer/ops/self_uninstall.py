@@ -308,6 +308,7 @@ def _all_locks(session: Session, *, has_home: bool) -> Iterator[list[str]]:
                     raise TryAgainError(
                         f"another d8-installer is at work in {profile.title}",
                         hint="type the same command when it is done",
+                        code="home-busy",
                     )
                 files.append(profile.paths.mutex)
         yield files

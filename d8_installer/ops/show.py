@@ -138,7 +138,7 @@ def _typed(text: str, spec: str) -> Specifier:
     try:
         return Specifier.parse(spec) if spec else Specifier.any()
     except DocumentError as error:
-        raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint) from error
+        raise UsageError(f"{text[:100]!r}: {error}", hint=error.hint, code="bad-requirement") from error
 
 
 def _workspace(session: Session) -> Workspace | None:

@@ -122,7 +122,11 @@ def check_directory(session: Session, directory: str) -> str:
     if not os.path.lexists(above):
         raise DiskError(f"there is no {above}", hint="name a directory on a drive that is there")
     if not os.path.isdir(above):
-        raise DiskError(f"{above} is in the way: it is not a directory", hint="move it away, or name another with --to")
+        raise DiskError(
+            f"{above} is in the way: it is not a directory",
+            hint="move it away, or name another with --to",
+            code="in-the-way",
+        )
     return path
 
 
@@ -130,4 +134,6 @@ def _refuse_foreign(session: Session, path: str) -> None:
     """Refuse to replace a file that is not in the store, since d8-installer did not put it there."""
     checksum = stamp.file_checksum(path)
     if checksum is not None and not fs.list_directory(session.scope.home.executables(checksum)):
-        raise DiskError(f"{path} is in the way: it is not a binary of d8-installer", hint="move it away")
+        raise DiskError(
+            f"{path} is in the way: it is not a binary of d8-installer", hint="move it away", code="in-the-way"
+        )

@@ -80,4 +80,5 @@ def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted
     raise DocumentError(
         f"{name} {locked} is locked for {requesters}, not installed here, so the range of its versions is not known",
         hint=f"give it a range: type `{install}`, then `{again}`",
+        code="needed-by-another",
     )

@@ -90,7 +90,11 @@ def platforms_of(lock: Lock) -> tuple[Platform, ...]:
         raise UsageError("these images do not say for which platforms they are", hint="name them with --platform")
     common = set.intersection(*known)
     if not common:
-        raise NotFoundError("there is no platform that all images have a build for", hint="ask the images' authors")
+        raise NotFoundError(
+            "there is no platform that all images have a build for",
+            hint="ask the images' authors",
+            code="no-build-for-platform",
+        )
     return tuple(sorted(map(Platform.parse, common)))
 
 
@@ -106,7 +110,9 @@ def binaries_for(session: Session, lock: Lock, platform: Platform) -> tuple[Prov
     for placement in plan.target:
         stored = session.store.members(placement.layer).get(placement.member)
         if stored is None:
-            raise DiskError(f"the store no longer has {placement.member!r}", hint="type the same command again")
+            raise DiskError(
+                f"the store no longer has {placement.member!r}", hint="type the same command again", code="program-gone"
+            )
         path = session.store.path(stored, file_name(placement.binary, platform.executable_suffix))
         found.append(ProvenBinary(name=placement.binary, path=path, digest=stored.digest, size=stored.size))
     return tuple(found)

@@ -46,7 +46,7 @@ def which(session: Session, binary: str) -> WhichResult:
         hint = hint_elsewhere(
             session, profile, words, lambda placement: placement.binary == binary and placement.in_bin
         )
-        raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint=hint)
+        raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint=hint, code="not-installed")
     warn_of_altered(session, profile, active, binary)
     name = file_name(binary, active.platform.executable_suffix)
     return WhichResult(

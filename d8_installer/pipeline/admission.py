@@ -147,6 +147,7 @@ def refuse_without_verifiers(session: Session) -> None:
             raise ConfigError(
                 f"{plugin.name} may verify images and cannot be asked, so nothing new is placed: {plugin.why}",
                 hint=_way_out(plugin),
+                code="verifier-missing",
             )
 
 

@@ -54,6 +54,7 @@ def frozen_change(session: Session, workspace: Workspace, *, given: tuple[str, .
                 file=f"{name}:{FILE_NAME}",
                 hint="leave --frozen out: then `sync` takes the images from there, and locks what is wanted here",
                 about_file=True,
+                code="bundle-lock-stale",
             )
         asked = asked_by(wanted.requirements)
     session.reporter.note(f"there is no lock here: taking the one of {name}")

@@ -48,7 +48,7 @@ def refuse_unready(session: Session) -> None:
     for found in run_checks(session, "install", lambda error: session.reporter.warn(str(error))):
         finding = found.finding
         if finding.level == "error":
-            raise D8Error(f"{found.check}: {finding.message}", hint=finding.hint)
+            raise D8Error(f"{found.check}: {finding.message}", hint=finding.hint, code="check-failed")
         if finding.level == "warning":
             session.reporter.warn(f"{found.check}: {finding.message}")
 
@@ -70,7 +70,11 @@ def _findings(offer: Offer[Check], context: CheckContext) -> list[Finding]:
     findings: object = guarded(offer.plugin, what, lambda: offer.record.run(context))
     if isinstance(findings, list) and all(_is_finding(finding) for finding in findings):
         return findings
-    raise ConfigError(f"plugin {offer.plugin} failed in {what}: it must return a list of Finding", hint=PLUGIN_HINT)
+    raise ConfigError(
+        f"plugin {offer.plugin} failed in {what}: it must return a list of Finding",
+        hint=PLUGIN_HINT,
+        code="plugin-failed",
+    )
 
 
 def _is_finding(finding: object) -> bool:

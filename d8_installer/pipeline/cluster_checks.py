@@ -214,6 +214,7 @@ class ClusterChecks:
                 file=self._scope.options.facts,
                 hint=_ANEW,
                 about_file=True,
+                code="bad-facts",
             )
         return known
 

@@ -75,4 +75,5 @@ def refuse_contested_verifiers(session: Session, requesters: Requesters) -> None
                 f"{other.name} verifies images, and two environments have different ones:"
                 f" {chosen.distribution.directory} and {other.distribution.directory}",
                 hint="uninstall one of the two",
+                code="plugins-disagree",
             )

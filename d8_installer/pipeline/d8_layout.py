@@ -183,6 +183,7 @@ class D8Layout:
             f"{foreign[0]}{more} in the way: d8-installer did not put that there",
             hint=f"type `{take_over}`, which takes over what d8 installed, or move it away; `d8-installer sync"
             " --layout none` lays nothing out for d8 any more",
+            code="foreign-files",
         )
 
     @property
@@ -307,6 +308,7 @@ class D8Layout:
             raise MismatchError(
                 f"the contract of {file.image} {file.version} is not the one that is locked",
                 hint="type `d8-installer verify --fix`",
+                code="altered-file",
             )
         return text
 

@@ -174,7 +174,11 @@ def _forbidden(image: LockedImage, others: Mapping[ImageName, LockedImage]) -> l
 
 
 def _error(report: ImageReport, hint: str) -> DocumentError:
-    return DocumentError(f"{report.name} {report.version} does not run here: {'; '.join(report.unmet)}", hint=hint)
+    return DocumentError(
+        f"{report.name} {report.version} does not run here: {'; '.join(report.unmet)}",
+        hint=hint,
+        code="requirements-not-met",
+    )
 
 
 def _checking(session: Session, program: PlacedProgram, report: ImageReport) -> str:

@@ -39,10 +39,14 @@ def hooked_manifests(session: Session, profile: Profile) -> HookedManifests:
             name = _requester(offer.record)
             manifest = _parsed(offer.record)
             if name in manifests:
-                raise DocumentError(f"{name} has two manifests", file=offer.record.file)
+                raise DocumentError(f"{name} has two manifests", file=offer.record.file, code="plugin-left-out")
             manifests[name] = manifest
         except DocumentError as error:
-            problems.append(DocumentError(f"plugin {offer.plugin}: a manifest is left out: {error}", hint=error.hint))
+            problems.append(
+                DocumentError(
+                    f"plugin {offer.plugin}: a manifest is left out: {error}", hint=error.hint, code="plugin-left-out"
+                )
+            )
     return HookedManifests(manifests, tuple(problems))
 
 
@@ -51,14 +55,18 @@ def _requester(record: ManifestText) -> str:
     words = name.split("-")
     is_name = all(word and word.isascii() and word.isalnum() and word == word.lower() for word in words)
     if not is_name or len(name) > _LONGEST_NAME or record.name == OWN_MANIFEST:
-        raise DocumentError(f"{record.name[:100]!r} is not a requester's name", hint="name it as a distribution")
+        raise DocumentError(
+            f"{record.name[:100]!r} is not a requester's name", hint="name it as a distribution", code="plugin-left-out"
+        )
     return name
 
 
 def _parsed(record: ManifestText) -> Manifest:
     if not isinstance(record.text, str) or not isinstance(record.file, str):
-        raise DocumentError("is not text")
+        raise DocumentError("is not text", code="plugin-left-out")
     raw = record.text.encode("utf-8", "replace")
     if len(raw) > MAX_MANIFEST_TOML:
-        raise DocumentError(f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file, about_file=True)
+        raise DocumentError(
+            f"has more than {sized(MAX_MANIFEST_TOML)}", file=record.file, about_file=True, code="plugin-left-out"
+        )
     return Manifest.parse_plugins(raw, record.file)

@@ -35,7 +35,7 @@ def installed_program(session: Session, active: Generation, binary: str, paths: 
     # A binary that is kept out of bin runs too: it was asked for by its name, and shadows nothing.
     placed = active.find(binary) or next((p for p in active.placed if p.placement.binary == binary), None)
     if placed is None:
-        raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`")
+        raise DiskError(f"the binary {binary!r} went missing", hint="run `d8-installer sync`", code="program-gone")
     name = file_name(binary, active.platform.executable_suffix)
     scope = session.scope
     path = scope.home.executable(placed.digest.hex, name)
@@ -45,6 +45,7 @@ def installed_program(session: Session, active: Generation, binary: str, paths: 
         raise MismatchError(
             altered_text(placed, path, problem),
             hint="type `d8-installer verify --fix`, which puts back what was installed",
+            code="altered-file",
         )
     return PlacedProgram(path=path, generation=active, placed=placed, paths=paths)
 
@@ -70,11 +71,15 @@ def image_program(
                 _install(session, profile, generations, request, requester, admit)
                 active = generations.active()
     if active is None:
-        raise DiskError(f"{paths.root} holds no generation after it was made", hint="remove that directory")
+        raise DiskError(
+            f"{paths.root} holds no generation after it was made", hint="remove that directory", code="program-gone"
+        )
     stale = active.find(binary)
     if stale is not None and not os.path.exists(session.scope.home.executables(stale.digest.hex)):
         raise DiskError(
-            f"the store no longer has {binary!r}", hint=f"remove {paths.root}, then type the same command again"
+            f"the store no longer has {binary!r}",
+            hint=f"remove {paths.root}, then type the same command again",
+            code="program-gone",
         )
     return installed_program(session, active, binary, paths)
 

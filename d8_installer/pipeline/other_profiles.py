@@ -60,7 +60,7 @@ def not_installed(session: Session, profile: Profile, name: ImageName, words: st
     The hint is the command *words* for another profile that has the image, if there is one.
     """
     hint = hint_elsewhere(session, profile, words, lambda placement: placement.name == name)
-    return NotFoundError(f"{str(name)!r} is not installed in {profile}", hint=hint)
+    return NotFoundError(f"{str(name)!r} is not installed in {profile}", hint=hint, code="not-installed")
 
 
 def hint_elsewhere(session: Session, profile: Profile, words: str, is_meant: Callable[[Placement], bool]) -> str:

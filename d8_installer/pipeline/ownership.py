@@ -38,16 +38,20 @@ def refuse_foreign(path: str, *, system: bool) -> None:
         from d8_installer.store import administrators
 
         if system and not administrators.is_administrator():
-            raise NotAllowedError(f"{path} is the system's, and not yours to write", hint=AS_ADMINISTRATOR)
+            raise NotAllowedError(
+                f"{path} is the system's, and not yours to write", hint=AS_ADMINISTRATOR, code="administrator-needed"
+            )
     if system and not status.is_writable(path):
         raise NotAllowedError(
             f"{path} is the system's, and not yours to write",
             hint="type it as root (sudo), or leave --global out to work on your own profile",
+            code="administrator-needed",
         )
     if is_foreign(path):
         raise NotAllowedError(
             f"{_existing(path)} belongs to another user, and root would leave files there that its owner cannot change",
             hint="work as that user, or with a HOME (or --home DIR) of root's own",
+            code="other-users-files",
         )
 
 
@@ -60,6 +64,7 @@ def refuse_foreign_project(profile: Profile) -> None:
             raise NotAllowedError(
                 f"{file} is another user's, and root would leave a file there that its owner cannot change",
                 hint="work as that user; `d8-installer sync --locked` writes nothing into the project",
+                code="other-users-files",
             )
 
 
@@ -114,6 +119,7 @@ def settle_system_home(home: Home) -> None:
         raise ConfigError(
             f"others may write to {path} (its mode is {mode:04o}), and could replace what everyone runs",
             hint=f"type `chmod go-w {path}`, then `d8-installer --global verify --fix`",
+            code="unsafe-home",
         )
 
 
@@ -137,6 +143,7 @@ def refuse_untrusted_project(project: str, environ: Mapping[str, str], config_fi
         f"the project {project} is not trusted: {found}",
         hint=f"if you trust it, type `d8-installer config set safe_directories {typed}`, or set "
         f"{trusted_directories.VARIABLE}={quoted(project)}; --user leaves it alone",
+        code="other-users-files",
     )
 
 
@@ -152,14 +159,16 @@ def refuse_home_of_another(home: Home, environ: Mapping[str, str], config_file: 
     """Raise NotAllowedError if a user other than this one and root owns the home, before it is written to."""
     found = other_owner_of_home(home, environ, config_file)
     if found is not None:
-        raise NotAllowedError(f"{found}, and cannot be written by you", hint=_way_out(home))
+        raise NotAllowedError(f"{found}, and cannot be written by you", hint=_way_out(home), code="other-users-files")
 
 
 def refuse_program_of_another(home: Home, environ: Mapping[str, str], config_file: ConfigFile, *paths: str) -> None:
     """Raise NotAllowedError if a user other than this one and root owns the home, or a program at one of *paths*."""
     found = other_owner_of_home(home, environ, config_file, *paths)
     if found is not None:
-        raise NotAllowedError(f"{found}, who can change what it does, so it is not run", hint=_way_out(home))
+        raise NotAllowedError(
+            f"{found}, who can change what it does, so it is not run", hint=_way_out(home), code="other-users-files"
+        )
 
 
 def _way_out(home: Home) -> str:

@@ -71,11 +71,17 @@ def agreed_platform(hooks: Hooks, facts: HostFacts) -> Platform:
     for offer in hooks.records("d8_platforms", PlatformChoice, {"host": facts}):
         platform: object = offer.record.platform
         if not isinstance(platform, Platform):
-            raise ConfigError(f"plugin {offer.plugin} failed in d8_platforms: no Platform is in it", hint=PLUGIN_HINT)
+            raise ConfigError(
+                f"plugin {offer.plugin} failed in d8_platforms: no Platform is in it",
+                hint=PLUGIN_HINT,
+                code="plugin-failed",
+            )
         chosen.setdefault(platform, offer.plugin)
     if len(chosen) > 1:
         said = " and ".join(f"{owner} chooses {platform}" for platform, owner in chosen.items())
         raise ConfigError(
-            f"the plugins cannot agree on a platform: {said}", hint="choose one with --platform, or disable one of them"
+            f"the plugins cannot agree on a platform: {said}",
+            hint="choose one with --platform, or disable one of them",
+            code="plugins-disagree",
         )
     return next(iter(chosen)) if chosen else Platform.of_host(facts)

@@ -82,6 +82,7 @@ class ProfileChoice:
             raise UsageError(
                 f"no d8.toml in {self.directory} or above it",
                 hint="type `d8-installer init` to make one there, or leave --project out",
+                code="no-project",
             )
         if self.has_own_files:
             manifest = home().config_manifest
@@ -106,4 +107,5 @@ def refuse_as_project(directory: str, home_directory: str | None) -> None:
         raise UsageError(
             f"{directory} is no place for a project: a d8.toml there would count in the directories below it",
             hint="go to the directory of your project; for tools of your own, type `d8-installer install NAME`",
+            code="no-project",
         )

@@ -75,7 +75,9 @@ def refuse_unknown(session: Session, profile: Profile, wanted: Wanted, names: It
     if unknown:
         name = unknown[0]
         hint = hint_elsewhere(session, profile, f"upgrade {name}", lambda one: one.name == name)
-        raise NotFoundError(f"nothing in {profile} asks for {name}, and it is not locked there", hint=hint)
+        raise NotFoundError(
+            f"nothing in {profile} asks for {name}, and it is not locked there", hint=hint, code="not-installed"
+        )
 
 
 def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:

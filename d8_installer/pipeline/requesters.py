@@ -71,6 +71,7 @@ class Requesters(Struct, frozen=True, kw_only=True):
                 f"the plugin {b.distribution.name} {b.distribution.version} ({b.distribution.environment.manager})"
                 f" is left out: {b.error}",
                 hint=b.error.hint,
+                code="plugin-left-out",
             )
             for b in self.scan.broken
         )
@@ -164,7 +165,9 @@ def _with_hooked(session: Session, profile: Profile, requesters: Requesters, *, 
 
 def _shipped_too(name: str) -> DocumentError:
     return DocumentError(
-        f"a hook adds a manifest for {name}, which ships one itself", hint="tell the author of the hook"
+        f"a hook adds a manifest for {name}, which ships one itself",
+        hint="tell the author of the hook",
+        code="plugin-left-out",
     )
 
 

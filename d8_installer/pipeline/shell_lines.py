@@ -22,6 +22,7 @@ def path_entry(directory: str) -> str:
             raise ConfigError(
                 f"{directory!r} cannot be on PATH, because it has {name}",
                 hint="choose another home with --home DIR, or D8_INSTALLER_HOME",
+                code="bad-home-path",
             )
     return directory
 

@@ -70,6 +70,7 @@ def refuse_foreign_platform(session: Session, active: Generation | None) -> None
             f"this home's binaries are for {active.platform}, and --platform says {session.platform}",
             hint=f"lay them out in a directory with `sync --platform {session.platform} --to DIR`, or give the other"
             " platform a home of its own with --home DIR",
+            code="other-platform",
         )
 
 

@@ -111,4 +111,5 @@ def unmet_error(name: ImageName, version: str, unmet: Sequence[str]) -> Document
     return DocumentError(
         f"{name} {version} does not fit here: {'; '.join(unmet)}",
         hint=f"change that in the cluster, or take another version: see `d8-installer versions {name}`",
+        code="requirements-not-met",
     )

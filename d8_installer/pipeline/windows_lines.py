@@ -67,5 +67,6 @@ def _in_cmd(directory: str, environ: Mapping[str, str]) -> str:
         raise ConfigError(
             f"{directory} cannot be in a line for cmd, because it has a {bad!r}",
             hint="use PowerShell (`--shell powershell`), or choose another home with --home DIR",
+            code="bad-home-path",
         )
     return start + rest

@@ -145,7 +145,9 @@ def new_manager(plugins: Mapping[str, object]) -> pluggy.PluginManager:
             manager.register(plugin, name)
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            raise ConfigError(f"plugin {name} cannot be used: {_one_line(str(error))}", hint=PLUGIN_HINT) from error
+            raise ConfigError(
+                f"plugin {name} cannot be used: {_one_line(str(error))}", hint=PLUGIN_HINT, code="plugin-failed"
+            ) from error
     return manager
 
 
@@ -191,9 +193,9 @@ def guarded(
         if _ends_the_command(error):
             raise
         text = "" if secret else f": {_text_of(error)}"
-        raise ConfigError(f"plugin {plugin} failed in {what}: {type(error).__name__}{text}", hint=PLUGIN_HINT) from (
-            None if secret else error
-        )
+        raise ConfigError(
+            f"plugin {plugin} failed in {what}: {type(error).__name__}{text}", hint=PLUGIN_HINT, code="plugin-failed"
+        ) from (None if secret else error)
 
 
 class _StdoutToStderr:
@@ -266,6 +268,7 @@ def _checked(hook: str, implementation: pluggy.HookImpl, kind: type[Record], ans
     raise ConfigError(
         f"plugin {implementation.plugin_name} failed in {hook}: it must return a list of {kind.__name__}, not {wrong}",
         hint=PLUGIN_HINT,
+        code="plugin-failed",
     )
 
 
@@ -277,5 +280,6 @@ def _refuse_same_name(hook: str, found: Mapping[str, Offer[Record]], plugin: str
             raise ConfigError(
                 f"{hook}: {record.name!r} is offered by both {other} and {plugin}",
                 hint="disable one of them: `d8-installer plugins disable NAME`",
+                code="plugins-disagree",
             )
         names.add(record.name)

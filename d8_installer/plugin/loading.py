@@ -122,4 +122,4 @@ def _imported(title: str, value: str) -> object:
 def _unfit(title: str, why: str) -> D8Error:
     from d8_installer.errors import ConfigError
 
-    return ConfigError(f"plugin {title} cannot be used: {why}", hint="tell its author")
+    return ConfigError(f"plugin {title} cannot be used: {why}", hint="tell its author", code="plugin-failed")

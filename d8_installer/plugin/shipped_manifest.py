@@ -69,7 +69,7 @@ def read_manifest(distribution: Distribution) -> ShippedManifest:
 
 def refused(file: str, problem: str, *, hint: str | None = None) -> DocumentError:
     """Return the error about *file*, which has a *problem*."""
-    return DocumentError(problem, file=file, hint=hint or TELL_THE_AUTHOR, about_file=True)
+    return DocumentError(problem, file=file, hint=hint or TELL_THE_AUTHOR, about_file=True, code="plugin-left-out")
 
 
 def _path_inside(distribution: Distribution, value: str) -> str:

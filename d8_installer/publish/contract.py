@@ -58,7 +58,7 @@ def read_contract(path: str, image: ImageName, tag: str, warn: Callable[[str], N
     """
     raw = fs.read(path, limit=MAX_CONTRACT)
     if raw is None:
-        raise UsageError(f"{path} does not exist", hint="name the file that holds the contract")
+        raise UsageError(f"{path} does not exist", hint="name the file that holds the contract", code="bad-build-input")
     places: FileText | None = None
     try:
         document, places = _document(raw, path)
@@ -73,7 +73,9 @@ def read_contract(path: str, image: ImageName, tag: str, warn: Callable[[str], N
         warn(f"{path}: {warning}")
     contract = replace(contract, name=image.short, version=tag)
     if len(contract.annotation()) > _MAX_ANNOTATION:
-        raise DocumentError(f"is too long: as an annotation it has more than {sized(_MAX_ANNOTATION)}", file=path)
+        raise DocumentError(
+            f"is too long: as an annotation it has more than {sized(_MAX_ANNOTATION)}", file=path, code="bad-contract"
+        )
     return contract
 
 
@@ -92,15 +94,17 @@ def _json(raw: bytes, path: str) -> object:
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) < len(pairs):
-            raise DocumentError("has a key twice in one object", file=path, about_file=True)
+            raise DocumentError("has a key twice in one object", file=path, about_file=True, code="bad-contract")
         return dict(pairs)
 
     try:
         document: object = json.loads(decode_utf8(raw, path), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise DocumentError(f"is not JSON: {error.msg.lower()}", file=path, line=error.lineno) from error
+        raise DocumentError(
+            f"is not JSON: {error.msg.lower()}", file=path, line=error.lineno, code="bad-contract"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise DocumentError("is not JSON that can be read", file=path, about_file=True) from error
+        raise DocumentError("is not JSON that can be read", file=path, about_file=True, code="bad-contract") from error
     return document
 
 
@@ -113,7 +117,7 @@ def _refuse_unknown(value: object, shape: _Shape, path: str) -> None:
         if key not in shape:
             near = difflib.get_close_matches(key, shape, n=1, cutoff=0.5)
             hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(shape)}"
-            raise DocumentError("unknown key", key=where, hint=hint)
+            raise DocumentError("unknown key", key=where, hint=hint, code="bad-contract")
         below = shape[key]
         if isinstance(below, list):
             for number, entry in enumerate(inner if isinstance(inner, list) else ()):
@@ -128,16 +132,16 @@ def _refuse_unknown(value: object, shape: _Shape, path: str) -> None:
 def _refuse_mistakes(contract: Contract, image: ImageName) -> None:
     for key, text in _texts(contract):
         if any(char < " " or "\x7f" <= char < "\xa0" for char in text.replace("\n", "").replace("\t", "")):
-            raise DocumentError("has a control character", key=key)
+            raise DocumentError("has a control character", key=key, code="bad-contract")
     for key, name in _names(contract):
         if not name:
-            raise DocumentError("an entry has no name", key=key)
+            raise DocumentError("an entry has no name", key=key, code="bad-contract")
     for need in contract.plugins.mandatory:
         if need.name == image.short:
-            raise DocumentError("the plugin needs itself", key="requirements.plugins.mandatory")
+            raise DocumentError("the plugin needs itself", key="requirements.plugins.mandatory", code="bad-contract")
     for key, name in (("env", name) for name in contract.env):
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII):
-            raise DocumentError(f"{name[:100]!r} is not the name of a variable", key=key)
+            raise DocumentError(f"{name[:100]!r} is not the name of a variable", key=key, code="bad-contract")
     for key, constraint in _constraints(contract):
         _refuse_malformed(constraint, key)
 
@@ -148,7 +152,7 @@ def _refuse_malformed(constraint: str, key: str) -> None:
             Specifier.parse(constraint, compat="go")
     except DocumentError as error:
         hint = "write it as Masterminds/semver reads it, such as '>= 1.3, < 2', '^1.4' or '~1.2'"
-        raise DocumentError(error.problem, key=key, hint=hint) from error
+        raise DocumentError(error.problem, key=key, hint=hint, code="bad-contract") from error
 
 
 def _sections(contract: Contract) -> Iterator[tuple[str, str, str]]:

@@ -64,7 +64,9 @@ class ImageOptions(Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.epoch is not None and not 0 <= self.epoch <= _LAST_SECOND:
             raise UsageError(
-                f"SOURCE_DATE_EPOCH {self.epoch} is not a date", hint="set it to seconds since 1970, or unset it"
+                f"SOURCE_DATE_EPOCH {self.epoch} is not a date",
+                hint="set it to seconds since 1970, or unset it",
+                code="bad-build-input",
             )
 
 
@@ -99,6 +101,7 @@ def check_tag(tag: str) -> None:
         raise UsageError(
             f"{tag[:100]!r} is not a version that can be a tag",
             hint="write a SemVer version without build metadata, such as v1.4.2 or v1.5.0-rc.1",
+            code="bad-build-input",
         )
 
 
@@ -111,6 +114,7 @@ def _check_image(image: ImageName) -> None:
         raise UsageError(
             f"no image can be published as {binary!r}, because its binary gets that name, and {error.problem}",
             hint="publish it under another name",
+            code="bad-build-input",
         ) from error
 
 
@@ -129,6 +133,7 @@ def build_image(
         raise UsageError(
             "each platform must be given once, and at least one",
             hint="write each as OS-ARCH=PATH, such as linux-amd64=build/tool",
+            code="bad-build-input",
         )
     contents = [(platform, _members(path, image, platform)) for platform, path in sorted(builds)]
     children = tuple(_child(platform, members, folder, options) for platform, members in contents)
@@ -153,17 +158,29 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
             _check_windows(files)
         members = sorted((_member(name, file, platform, name == default) for name, file in files), key=lambda m: m.name)
     except OSError as error:
-        raise UsageError(f"cannot read {error.filename or path}: {error.strerror}", hint="check the path") from error
+        raise UsageError(
+            f"cannot read {error.filename or path}: {error.strerror}", hint="check the path", code="bad-build-input"
+        ) from error
     names = [member.name for member in members]
     if doubles := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"{path} holds two files named {doubles[0]}", hint="an image's files are found by base name: rename one"
+            f"{path} holds two files named {doubles[0]}",
+            hint="an image's files are found by base name: rename one",
+            code="bad-build-input",
         )
     if default not in names:
         named = f"rename {default}.exe to {default}: " if f"{default}.exe" in names else ""
-        raise UsageError(f"{path} holds no file named {default}", hint=f"{named}clients place this file by default")
+        raise UsageError(
+            f"{path} holds no file named {default}",
+            hint=f"{named}clients place this file by default",
+            code="bad-build-input",
+        )
     if sum(tarfile.BLOCKSIZE * 2 + member.size for member in members) > MAX_WALK_BYTES:
-        raise UsageError(f"{path} holds more than {sized(MAX_WALK_BYTES)}", hint="clients refuse so large an image")
+        raise UsageError(
+            f"{path} holds more than {sized(MAX_WALK_BYTES)}",
+            hint="clients refuse so large an image",
+            code="bad-build-input",
+        )
     return tuple(members)
 
 
@@ -174,10 +191,16 @@ def _check_windows(files: Sequence[tuple[str, str]]) -> None:
     """
     for name, path in files:
         if fault := windows_fault(name):
-            raise UsageError(f"{path}: its name {fault}", hint="rename it, or leave it out of the Windows build")
+            raise UsageError(
+                f"{path}: its name {fault}",
+                hint="rename it, or leave it out of the Windows build",
+                code="bad-build-input",
+            )
     for first, name in clashes(name for name, _ in sorted(files)):
         raise UsageError(
-            f"{first} and {name} of the Windows build are one file on Windows, which ignores case", hint="rename one"
+            f"{first} and {name} of the Windows build are one file on Windows, which ignores case",
+            hint="rename one",
+            code="bad-build-input",
         )
 
 
@@ -191,15 +214,27 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
         elif entry.is_file(follow_symlinks=False):
             yield entry.name, entry.path
         else:
-            raise UsageError(f"{entry.path} is neither a file nor a directory", hint="put a copy of the file there")
+            raise UsageError(
+                f"{entry.path} is neither a file nor a directory",
+                hint="put a copy of the file there",
+                code="bad-build-input",
+            )
 
 
 def _member(name: str, path: str, platform: Platform, is_default: bool) -> _Member:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise UsageError(f"{path} is neither a file nor a directory", hint="give an executable or a directory")
+        raise UsageError(
+            f"{path} is neither a file nor a directory",
+            hint="give an executable or a directory",
+            code="bad-build-input",
+        )
     if status.st_size > MAX_FILE_BYTES:
-        raise UsageError(f"{path} has more than {sized(MAX_FILE_BYTES)}", hint="clients refuse so large a file")
+        raise UsageError(
+            f"{path} has more than {sized(MAX_FILE_BYTES)}",
+            hint="clients refuse so large a file",
+            code="bad-build-input",
+        )
     _check_name(name, path)
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
@@ -215,7 +250,9 @@ def _check_name(name: str, path: str) -> None:
         _header(name, 0)
     except (DocumentError, ValueError) as error:
         raise UsageError(
-            f"{path!r} has a name that no image can hold", hint="use at most 100 bytes of UTF-8, no control characters"
+            f"{path!r} has a name that no image can hold",
+            hint="use at most 100 bytes of UTF-8, no control characters",
+            code="bad-build-input",
         ) from error
 
 
@@ -223,7 +260,9 @@ def _check_head(head: bytes, platform: Platform, path: str) -> None:
     try:
         check_executable(head, platform, path)
     except MismatchError as error:
-        raise MismatchError(error.message, hint="check which platform the file was built for") from error
+        raise MismatchError(
+            error.message, hint="check which platform the file was built for", code="wrong-executable"
+        ) from error
 
 
 # -- one platform --------------------------------------------------------------------------------------------
@@ -305,7 +344,7 @@ def _archive(member: _Member, archive: _Hashing) -> None:
         left -= len(chunk)
         archive.write(chunk)
     if left:
-        raise UsageError(f"{member.path} changed while it was read", hint="publish again")
+        raise UsageError(f"{member.path} changed while it was read", hint="publish again", code="bad-build-input")
     archive.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
 
@@ -315,7 +354,9 @@ def _chunks(member: _Member) -> Iterator[bytes]:
             while chunk := file.read(_COPY):
                 yield chunk
     except OSError as error:
-        raise UsageError(f"cannot read {member.path}: {error.strerror}", hint="check the path") from error
+        raise UsageError(
+            f"cannot read {member.path}: {error.strerror}", hint="check the path", code="bad-build-input"
+        ) from error
 
 
 def _header(name: str, size: int) -> bytes:

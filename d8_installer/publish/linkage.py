@@ -55,7 +55,9 @@ class _Reader:
         return struct.unpack(form, self.at(offset, struct.calcsize(form)))
 
     def damaged(self) -> MismatchError:
-        return MismatchError(f"{self._what} has a damaged header", hint="tell the image's author")
+        return MismatchError(
+            f"{self._what} has a damaged header", hint="tell the image's author", code="wrong-executable"
+        )
 
 
 def elf_linkage(file: BinaryIO, what: str) -> Linkage:

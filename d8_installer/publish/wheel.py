@@ -80,7 +80,11 @@ def open_package(path: str, manifest: str | None) -> WheelPackage:
     wheel.metadata("METADATA")
     if not wheel_metadata.is_known_format(wheel.metadata("WHEEL")):
         raise DocumentError(
-            "has no Wheel-Version 1.x", file=path, hint="build it with a tool that writes version 1.0", about_file=True
+            "has no Wheel-Version 1.x",
+            file=path,
+            hint="build it with a tool that writes version 1.0",
+            about_file=True,
+            code="bad-wheel",
         )
     members, had_launchers = _without_launchers(wheel)
     groups = _entry_points(wheel)
@@ -140,6 +144,7 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
             file=file,
             hint="type --manifest PACKAGE/d8.toml",
             about_file=True,
+            code="bad-wheel",
         )
     if set(entries.values()) != {value}:
         raise DocumentError(
@@ -149,6 +154,7 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
             file=file,
             hint="put all [[images]] into one d8.toml, and name that file",
             about_file=True,
+            code="bad-wheel",
         )
     path = wheel_metadata.manifest_path(value, file)
     member = wheel.find(path)
@@ -158,6 +164,7 @@ def _declared(wheel: Wheel, groups: wheel_metadata.EntryPoints, typed: str | Non
             file=file,
             hint="make your build back end include it as package data",
             about_file=True,
+            code="bad-wheel",
         )
     return Declared(path, f"{wheel.path}/{path}", _parsed(Manifest.parse_plugins, member, wheel))
 
@@ -226,13 +233,16 @@ def _refuse_for_windows(package: WheelPackage) -> None:
     hint = "rename it in the project, and build the wheel again; --platform can leave the wheels for Windows out"
     for name in names:
         if fault := next(filter(None, map(windows_fault, name.split("/"))), ""):
-            raise DocumentError(f"holds {name!r}: that {fault}", file=package.wheel.path, hint=hint, about_file=True)
+            raise DocumentError(
+                f"holds {name!r}: that {fault}", file=package.wheel.path, hint=hint, about_file=True, code="bad-wheel"
+            )
     for first, name in clashes(names):
         raise DocumentError(
             f"holds {first!r} and {name!r}, which are one file on Windows",
             file=package.wheel.path,
             hint=hint,
             about_file=True,
+            code="bad-wheel",
         )
 
 

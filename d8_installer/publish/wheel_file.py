@@ -98,7 +98,11 @@ class Wheel(Struct, frozen=True, kw_only=True):
         member = self.find(f"{self.dist_info}/{name}")
         if member is None:
             raise DocumentError(
-                f"has no {self.dist_info}/{name}", file=self.path, hint="build the wheel again", about_file=True
+                f"has no {self.dist_info}/{name}",
+                file=self.path,
+                hint="build the wheel again",
+                about_file=True,
+                code="bad-wheel",
             )
         return member.data
 
@@ -122,13 +126,19 @@ def read_wheel(path: str) -> Wheel:
         raise UsageError(f"cannot read {path}: {(error.strerror or 'no reason given').lower()}", hint=_HINT) from error
     except _BROKEN as error:
         raise DocumentError(
-            "is not a sound zip archive", file=path, hint="build the wheel again", about_file=True
+            "is not a sound zip archive",
+            file=path,
+            hint="build the wheel again",
+            about_file=True,
+            code="bad-wheel",
         ) from error
     stem = _stem(members, path)
     prefix = f"{stem}.dist-info/"
     record = next((member.data for member in members if member.name == f"{prefix}RECORD"), None)
     if record is None:
-        raise DocumentError(f"has no {prefix}RECORD", file=path, hint="build the wheel again", about_file=True)
+        raise DocumentError(
+            f"has no {prefix}RECORD", file=path, hint="build the wheel again", about_file=True, code="bad-wheel"
+        )
     unlisted = {prefix + name for name in ("RECORD", *_SIGNATURES)}
     kept = tuple(sorted((m for m in members if m.name not in unlisted), key=lambda member: member.name))
     _verify(kept, _promises(record, f"{path}/{prefix}RECORD"), path, unlisted)
@@ -152,14 +162,20 @@ def _members(archive: zipfile.ZipFile, path: str) -> Iterator[Member]:
     total = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_MEMBERS or total > MAX_WHEEL_BYTES or any(e.file_size > MAX_MEMBER_BYTES for e in entries):
         problem = f"holds more than {MAX_MEMBERS} files or {sized(MAX_WHEEL_BYTES)}"
-        raise DocumentError(problem, file=path, hint="a plugin's wheel is small: see what got into it", about_file=True)
+        raise DocumentError(
+            problem,
+            file=path,
+            hint="a plugin's wheel is small: see what got into it",
+            about_file=True,
+            code="bad-wheel",
+        )
     seen: set[str] = set()
     for entry in entries:
         mode = entry.external_attr >> 16
         name = entry.filename
         if _is_bad(name.removesuffix("/")) or name in seen or entry.flag_bits & 1 or stat.S_ISLNK(mode):
             problem = f"holds {name[:200]!r}, which is a duplicate, encrypted, a link, or outside of the wheel"
-            raise DocumentError(problem, file=path, hint="build the wheel again", about_file=True)
+            raise DocumentError(problem, file=path, hint="build the wheel again", about_file=True, code="bad-wheel")
         seen.add(name)
         if not entry.is_dir():
             yield Member(name, archive.read(entry), executable=bool(mode & 0o111))
@@ -187,6 +203,7 @@ def _stem(members: Iterable[Member], path: str) -> str:
             file=path,
             hint="build the wheel again, and do not rename it",
             about_file=True,
+            code="bad-wheel",
         )
     return stems[0]
 
@@ -199,12 +216,20 @@ def _promises(record: bytes, file: str) -> dict[str, str]:
                 continue
             if len(row) != 3 or row[0] in promises:
                 raise DocumentError(
-                    f"lists {row[0][:200]!r} twice, or not in three columns", file=file, hint=_CHANGED, about_file=True
+                    f"lists {row[0][:200]!r} twice, or not in three columns",
+                    file=file,
+                    hint=_CHANGED,
+                    about_file=True,
+                    code="bad-wheel",
                 )
             promises[row[0]] = row[1]
     except (csv.Error, UnicodeError) as error:
         raise DocumentError(
-            "is not a sound CSV file", file=file, hint="build the wheel again", about_file=True
+            "is not a sound CSV file",
+            file=file,
+            hint="build the wheel again",
+            about_file=True,
+            code="bad-wheel",
         ) from error
     return promises
 
@@ -215,11 +240,15 @@ def _verify(members: Iterable[Member], promises: dict[str, str], path: str, unli
     if unmatched:
         one = min(unmatched)
         problem = f"holds {one[:200]!r}, which" if one in names else f"lacks {one[:200]!r}, which only"
-        raise MismatchError(f"{path} {problem} its RECORD {'lacks' if one in names else 'has'}", hint=_CHANGED)
+        raise MismatchError(
+            f"{path} {problem} its RECORD {'lacks' if one in names else 'has'}", hint=_CHANGED, code="wheel-not-true"
+        )
     for member in members:
         algorithm, _, encoded = promises[member.name].partition("=")
         if algorithm not in _HASHES or _hash(hashlib.new(algorithm, member.data).digest()) != encoded.rstrip("="):
-            raise MismatchError(f"{path}: {member.name} has another hash than RECORD says", hint=_CHANGED)
+            raise MismatchError(
+                f"{path}: {member.name} has another hash than RECORD says", hint=_CHANGED, code="wheel-not-true"
+            )
 
 
 def _hash(digest: bytes) -> str:
@@ -266,6 +295,7 @@ def _add(archive: zipfile.ZipFile, member: Member, epoch: int | None) -> tuple[b
         raise MismatchError(
             f"{member.content.path} is not {member.content.digest}: the store is damaged",
             hint="remove that file, then type the same command again, which fetches it",
+            code="altered-file",
         )
     return hasher.digest(), size
 

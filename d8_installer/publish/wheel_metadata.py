@@ -37,7 +37,11 @@ def parse_entry_points(raw: bytes, file: str) -> EntryPoints:
         name, equals, value = (part.strip() for part in line.partition("="))
         if current is None or not equals or current.setdefault(name, value) != value:
             raise DocumentError(
-                "is not an entry of a group, or has the name of another entry", file=file, line=number, hint=_AGAIN
+                "is not an entry of a group, or has the name of another entry",
+                file=file,
+                line=number,
+                hint=_AGAIN,
+                code="bad-wheel",
             )
     return groups
 
@@ -64,7 +68,9 @@ def manifest_path(value: str, file: str) -> str:
     """Return the path in the wheel for an entry point's value (``pkg.sub:d8.toml``)."""
     match = _VALUE.fullmatch(value)
     if match is None:
-        raise DocumentError(f"{value[:100]!r} is not PACKAGE:FILE", file=file, hint="such as d8_plug_vault:d8.toml")
+        raise DocumentError(
+            f"{value[:100]!r} is not PACKAGE:FILE", file=file, hint="such as d8_plug_vault:d8.toml", code="bad-wheel"
+        )
     return f"{match[1].replace('.', '/')}/{match[2]}"
 
 
@@ -78,6 +84,7 @@ def manifest_value(path: str) -> str:
             file=path[:200],
             hint="put it beside the package's __init__.py, such as d8_plug_vault/d8.toml",
             about_file=True,
+            code="bad-wheel",
         )
     return value
 

@@ -67,13 +67,14 @@ def check_names(declared: Declared, taken: Iterable[str]) -> None:
             file=declared.file,
             hint="add an [[images]] entry",
             about_file=True,
+            code="bad-wheel",
         )
     for number, request in enumerate(declared.manifest.requests):
         for binary, _ in request.binaries:
             problem, hint = _trap(binary, others, seen)
             if problem:
                 key = f"images[{number}].binaries.{binary}"
-                raise DocumentError(problem, file=declared.file, key=key, hint=hint)
+                raise DocumentError(problem, file=declared.file, key=key, hint=hint, code="bad-wheel")
             seen.add(binary)
 
 
@@ -116,6 +117,7 @@ def thin_parts(declared: Declared, windows: Platform | None) -> Parts:
         raise NotFoundError(
             f"{declared.file} declares no binary for {where}, so a thin wheel would have no launcher",
             hint="see `platforms` in it, or name another --platform",
+            code="no-build-for-platform",
         )
     if windows is not None:
         return Parts(tag=WINDOWS[windows.architecture], scripts=(), console=tuple(binary for binary, _ in found))
@@ -137,6 +139,7 @@ def fat_parts(declared: Declared, binaries: Mapping[str, StoredFile], platform: 
         raise NotFoundError(
             f"{declared.file} declares no binary that is available for {platform}",
             hint="see `platforms` in it, or name another --platform",
+            code="no-build-for-platform",
         )
     tag = platform_tag(((binary, file.path) for binary, file in binaries.items()), platform)
     named = {file_name(binary, platform.executable_suffix): file for binary, file in binaries.items()}

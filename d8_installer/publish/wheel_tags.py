@@ -70,7 +70,9 @@ def platform_tag(files: Iterable[tuple[str, str]], platform: Platform) -> str:
         floors = own if floors is None else {f: max(floors[f], own[f]) for f in floors if f in own}
     if not floors:
         raise MismatchError(
-            f"no wheel tag is true for all binaries for {platform}: some need glibc, some musl", hint=_OTHER_MODE
+            f"no wheel tag is true for all binaries for {platform}: some need glibc, some musl",
+            hint=_OTHER_MODE,
+            code="wheel-not-true",
         )
     word = (_LINUX if platform.os == "linux" else _DARWIN)[platform.architecture][0]
     return ".".join(f"{family}_{major}_{minor}_{word}" for family, (major, minor) in sorted(floors.items()))
@@ -83,7 +85,11 @@ def _floors(binary: str, path: str, platform: Platform) -> Floors:
             head = file.read(HEAD_BYTES)
             executable = identify(head)
             if executable is None or not executable.runs_on(platform):
-                raise MismatchError(f"{what} is not an executable of that platform", hint="tell the image's author")
+                raise MismatchError(
+                    f"{what} is not an executable of that platform",
+                    hint="tell the image's author",
+                    code="wheel-not-true",
+                )
             if executable.kind == "script":
                 _refuse_python(head, what)
             if platform.os == "linux":
@@ -99,6 +105,7 @@ def _refuse_python(head: bytes, what: str) -> None:
         raise MismatchError(
             f"{what} is a Python script, and installers change its first line, so it would not be the verified file",
             hint="put it into the package with a console script, or ship a thin wheel",
+            code="wheel-not-true",
         )
 
 
@@ -149,4 +156,4 @@ def _macos(file: BinaryIO, is_script: bool, platform: Platform, what: str) -> tu
 
 
 def _refused(what: str, why: str) -> D8Error:
-    return MismatchError(f"{what} {why}", hint=_OTHER_MODE)
+    return MismatchError(f"{what} {why}", hint=_OTHER_MODE, code="wheel-not-true")

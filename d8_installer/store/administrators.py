@@ -53,6 +53,7 @@ if sys.platform == "win32":
                 raise ConfigError(
                     f"another user ({owner}) owns {path}, and could replace what everyone runs",
                     hint=f"move {path} away, then type the same command",
+                    code="unsafe-home",
                 )
 
     class _Attributes(ctypes.Structure):

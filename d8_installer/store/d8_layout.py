@@ -91,7 +91,7 @@ def put_executable(file: LayoutFile, stored: str) -> None:
                 fs.write(target, chunk)
             fs.sync(target)
         if f"sha256:{digest.hexdigest()}" != file.content:
-            raise DiskError(f"{stored} is damaged", hint="type `d8-installer verify --fix`")
+            raise DiskError(f"{stored} is damaged", hint="type `d8-installer verify --fix`", code="home-damaged")
         fs.set_mode(file.stage, 0o755)
 
 

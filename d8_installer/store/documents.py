@@ -30,12 +30,13 @@ _LOST_LOCK = "restore it, or remove it and type `d8-installer lock`, which choos
 
 
 @contextlib.contextmanager
-def _with_hint(hint: str) -> Iterator[None]:
-    """Give *hint* to an error of the context that has none."""
+def _with_hint(hint: str, *, code: str) -> Iterator[None]:
+    """Give *hint* to an error of the context that has none, and *code* to one that has only that of its class."""
     try:
         yield
     except DocumentError as error:
-        raise error.within(hint=error.hint or hint) from error
+        has_own = error.code != DocumentError.code
+        raise error.within(hint=error.hint or hint, code=error.code if has_own else code) from error
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def load_manifest(path: str, *, of_plugin: bool = False) -> Document[Manifest]:
 
     parse = Manifest.parse_plugins if of_plugin else Manifest.parse
     raw = _read(path, 4 * MAX_MANIFEST_TOML)
-    with _with_hint("correct it there, then type the same command again"):
+    with _with_hint("correct it there, then type the same command again", code="bad-manifest"):
         return Document("", Manifest()) if raw is None else Document(_text(raw), parse(raw, path))
 
 
@@ -79,7 +80,7 @@ def load_lock_text(path: str) -> str | None:
     from d8_installer.model.document import decode_utf8
 
     raw = _read(path, _MAX_LOCK_BYTES)
-    with _with_hint(_LOST_LOCK):
+    with _with_hint(_LOST_LOCK, code="bad-lock"):
         return None if raw is None else decode_utf8(raw, path)
 
 
@@ -91,7 +92,7 @@ def load_lock(path: str) -> Document[Lock] | None:
     raw = _read(path, _MAX_LOCK_BYTES)
     if raw is None:
         return None
-    with _with_hint(_LOST_LOCK):
+    with _with_hint(_LOST_LOCK, code="bad-lock"):
         text = decode_utf8(raw, path)
         try:
             return Document(text, Lock.parse(raw, path))
@@ -128,7 +129,7 @@ def load_config(path: str) -> Document[Config]:
     try:
         raw = _read(path, _MAX_CONFIG_BYTES)
     except DocumentError as error:
-        raise ConfigError(str(error), hint=error.hint) from error
+        raise ConfigError(str(error), hint=error.hint, code="bad-settings") from error
     return Document("", Config()) if raw is None else Document(_text(raw), Config.parse(raw, path))
 
 

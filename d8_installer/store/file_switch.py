@@ -57,7 +57,9 @@ class FileSwitch:
             return None
         if not text.strip().isdigit() or len(text) > _DIGITS:
             raise DiskError(
-                f"{paths.current} is damaged: its file `number` holds no number", hint="remove that directory"
+                f"{paths.current} is damaged: its file `number` holds no number",
+                hint="remove that directory",
+                code="home-damaged",
             )
         return int(text)
 
@@ -98,9 +100,11 @@ class FileSwitch:
         try:
             number = int(json.loads(text)["to"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DiskError(f"{_journal(paths)} is damaged", hint=hint) from error
+            raise DiskError(f"{_journal(paths)} is damaged", hint=hint, code="home-damaged") from error
         if fs.file_size(paths.record(number)) is None:
-            raise DiskError(f"{_journal(paths)} leads to generation {number}, which is gone", hint=hint)
+            raise DiskError(
+                f"{_journal(paths)} leads to generation {number}, which is gone", hint=hint, code="home-damaged"
+            )
         self.activate(paths, number)
 
     def deactivate(self, paths: ProfilePaths) -> None:
@@ -115,12 +119,18 @@ class FileSwitch:
     def expose(self, home: Home, paths: ProfilePaths, names: Collection[str] = ()) -> None:
         """Make the PATH entry; a foreign file in its place, or in that of one of the *names*, is a DiskError."""
         if os.path.lexists(home.bin) and (os.path.islink(home.bin) or not os.path.isdir(home.bin)):
-            raise DiskError(f"{home.bin} is in the way: it is not a directory of d8-installer", hint="move it away")
+            raise DiskError(
+                f"{home.bin} is in the way: it is not a directory of d8-installer",
+                hint="move it away",
+                code="in-the-way",
+            )
         fs.make_directories(home.bin)
         for name in names:
             path = os.path.join(home.bin, name)
             if os.path.lexists(path) and not self.is_ours(paths, name):
-                raise DiskError(f"{path} is in the way: it is not of d8-installer", hint="move it away")
+                raise DiskError(
+                    f"{path} is in the way: it is not of d8-installer", hint="move it away", code="in-the-way"
+                )
 
     def active_files(self, paths: ProfilePaths) -> set[str]:
         """Return the places of the active files that are ours."""

@@ -61,12 +61,16 @@ def say_nothing(_holder: str) -> None:
 def open_lock(path: str) -> BinaryIO:
     """Open a lock file, or create it; any other kind of file there is a DiskError."""
     if os.path.islink(path):  # the locked file would differ from the one that ``_is_still`` compares
-        raise DiskError(f"{path} is in the way: it is a link, and not a lock of d8-installer", hint="move it away")
+        raise DiskError(
+            f"{path} is in the way: it is a link, and not a lock of d8-installer",
+            hint="move it away",
+            code="in-the-way",
+        )
     with contextlib.ExitStack() as opened, refusals("open the lock", path):
         file = sharing.patiently(lambda: open(path, "a+b", buffering=0, opener=_for_writers), path)  # noqa: SIM115
         opened.enter_context(file)
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise DiskError(f"{path} is in the way: it is not a regular file", hint="move it away")
+            raise DiskError(f"{path} is in the way: it is not a regular file", hint="move it away", code="in-the-way")
         opened.pop_all()
         return file
 
@@ -209,4 +213,5 @@ def wait_for(file: BinaryIO, path: str, patience: WaitPolicy) -> None:
         f"another d8-installer (process {holder}) has held {path} for more than {patience.seconds:.0f} s",
         hint=f"see what that process does, {way_to_end(holder)}, then type the same command again; "
         "D8_PATIENCE=SECONDS waits longer",
+        code="home-busy",
     )

@@ -47,7 +47,7 @@ def _read_all(file: BinaryIO, path: str, limit: int) -> bytes:
     """Return at most *limit* + 1 bytes. Python would reserve the memory for all bytes that are asked for."""
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
-        raise DiskError(f"cannot read {path}: it is not a regular file", hint="move it away")
+        raise DiskError(f"cannot read {path}: it is not a regular file", hint="move it away", code="in-the-way")
     asked = min(found.st_size, limit) + 1
     data = file.read(asked)
     return data if len(data) < asked else data + file.read(limit + 1 - asked)  # it grew, or has no known size
@@ -85,7 +85,7 @@ def read_link(path: str) -> str | None:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-    raise DiskError(f"{path} is in the way: it is not a link of d8-installer", hint="move it away")
+    raise DiskError(f"{path} is in the way: it is not a link of d8-installer", hint="move it away", code="in-the-way")
 
 
 def file_size(path: str) -> int | None:
@@ -335,7 +335,7 @@ def overwrite(path: str, data: bytes) -> None:
 def replacing(path: str, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
     """Give a file to write, which replaces *path* in one rename at the context's end, or is removed on failure."""
     if os.path.lexists(path) and not os.path.isfile(path):
-        raise DiskError(f"cannot write {path}: it is not a regular file", hint="move it away")
+        raise DiskError(f"cannot write {path}: it is not a regular file", hint="move it away", code="in-the-way")
     with _beside(path) as temporary:
         with create(temporary) as file:
             yield file

@@ -46,7 +46,7 @@ class ProfileStore(Struct, frozen=True):
         file = self.paths.record(number)
         raw = fs.read(file, limit=_RECORD_LIMIT)
         if raw is None:
-            raise DocumentError("is missing", file=file, hint=_SYNC, about_file=True)
+            raise DocumentError("is missing", file=file, hint=_SYNC, about_file=True, code="damaged-state")
         return Generation.parse(raw, file)
 
     def has_checksum(self, number: int) -> bool:

@@ -36,10 +36,14 @@ def check_schema(home: Home) -> None:
         return
     text = raw.decode("ascii", "replace").rstrip("\r\n")
     if not text.isdecimal() or text.startswith("0"):
-        raise ConfigError(f"{home.schema} is damaged: it holds no number", hint=f"write {SCHEMA} into it")
+        raise ConfigError(
+            f"{home.schema} is damaged: it holds no number", hint=f"write {SCHEMA} into it", code="not-a-home"
+        )
     if int(text) > SCHEMA:
         raise ConfigError(
-            f"the home {home.root} has schema {text}, and this tool knows {SCHEMA}", hint="upgrade d8-installer"
+            f"the home {home.root} has schema {text}, and this tool knows {SCHEMA}",
+            hint="upgrade d8-installer",
+            code="newer-format",
         )
 
 
@@ -105,6 +109,7 @@ def load_tags(home: Home) -> dict[tuple[str, str], Digest]:
             file=home.tags,
             hint="type `d8-installer verify --fix`, or remove it: tags are then trusted again as if they were new",
             about_file=True,
+            code="damaged-state",
         ) from error
 
 

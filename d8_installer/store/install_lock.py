@@ -44,6 +44,7 @@ def refuse_held(path: str, profile: str, now: float) -> None:
         raise TryAgainError(
             f"{path} exists: d8 is at work there, or was killed while it was",
             hint="type the same command again when it is done; a lock that is older than an hour does not count",
+            code="d8-at-work",
         )
 
 
@@ -79,7 +80,7 @@ def _take(path: str, profile: str, now: float) -> None:
             _take_over(path, stale, profile, now)
     finally:
         fs.remove(draft)
-    raise TryAgainError(f"{path} is taken again and again", hint="type the same command again")
+    raise TryAgainError(f"{path} is taken again and again", hint="type the same command again", code="d8-at-work")
 
 
 def _name(draft: str, path: str) -> bool:

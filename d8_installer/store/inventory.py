@@ -80,6 +80,7 @@ def refuse_foreign_directory(home: Home) -> None:
         f"{home.root} is not a home of d8-installer: it has no file `schema`, and holds {foreign}",
         hint=f"choose an empty directory with --home DIR; if it is a home that lost that file, write {SCHEMA} into "
         f"{home.schema}",
+        code="not-a-home",
     )
 
 

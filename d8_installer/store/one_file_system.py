@@ -23,6 +23,7 @@ def refuse_scattered(home: Home, profile: ProfilePaths | None = None) -> None:
             problem,
             hint=f"put it back into {home.root}; to have a home on another disk, move it as a whole and put a link to "
             "it in its place, or choose one there with --home DIR",
+            code="split-home",
         )
 
 

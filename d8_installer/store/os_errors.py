@@ -37,6 +37,19 @@ _HINTS = {
     _NO_SUCH_NAME: 'choose a name that Windows allows: no device such as con, and without < > : " | ? *',
     errno.EXDEV: "a home has to lie on one file system: choose another home with --home DIR, or move it as a whole",
 }
+_CODES = {
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EACCES: "permission-denied",
+    errno.EPERM: "permission-denied",
+    errno.EROFS: "read-only-disk",
+    errno.ENOTDIR: "in-the-way",
+    errno.EISDIR: "in-the-way",
+    errno.EEXIST: "in-the-way",
+    errno.ENOTEMPTY: "in-the-way",
+    _REFUSED_BY_SCANNER: "permission-denied",
+}
+"""The codes of the reasons that a reader treats in different ways; the others have that of DiskError."""
 UNSUPPORTED = frozenset(
     [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EBADF, errno.ENOLCK]
 )
@@ -82,7 +95,7 @@ def refusals(verb: str, path: str, hints: Mapping[int, str] | None = None) -> It
         if not isinstance(error, FileInUseError):  # whose text is ours, and may have a path
             reason = reason.lower()
         hint = (hints or {}).get(error.errno or 0) or hint_for(error)
-        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint) from error
+        raise DiskError(f"cannot {verb} {path}: {reason}", hint=hint, code=code_for(error)) from error
 
 
 def hint_for(error: OSError) -> str:
@@ -90,6 +103,11 @@ def hint_for(error: OSError) -> str:
     if isinstance(error, FileInUseError):
         return IN_USE
     return _HINTS.get(_number(error), "see that the disk is sound, then type the same command again")
+
+
+def code_for(error: OSError) -> str:
+    """Return the code of a refused file operation."""
+    return "file-in-use" if isinstance(error, FileInUseError) else _CODES.get(_number(error), DiskError.code)
 
 
 if sys.platform == "win32":

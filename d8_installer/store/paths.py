@@ -272,6 +272,7 @@ def refuse_long_home(home: Home) -> None:
                 f"the path of the home {home.root} has {length} characters, and {LONGEST_HOME} are the most that work "
                 "on Windows",
                 hint="choose a home with a shorter path, with --home DIR",
+                code="bad-home-path",
             )
 
 
@@ -360,7 +361,9 @@ def home_directory(environ: Mapping[str, str]) -> str:
     """Return the person's home directory, from HOME or the user database; without either, raise a ConfigError."""
     known = known_home_directory(environ)
     if known is None:
-        raise ConfigError("HOME names no absolute directory", hint="set HOME, or choose a home with --home DIR")
+        raise ConfigError(
+            "HOME names no absolute directory", hint="set HOME, or choose a home with --home DIR", code="bad-home-path"
+        )
     return known
 
 

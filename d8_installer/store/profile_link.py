@@ -43,7 +43,9 @@ if sys.platform == "win32":
     def _own(link: str) -> str | None:
         found = named_profile(link)
         if found is None and os.path.lexists(link):
-            raise DiskError(f"{link} is in the way: it is not a file of d8-installer", hint="move it away")
+            raise DiskError(
+                f"{link} is in the way: it is not a file of d8-installer", hint="move it away", code="in-the-way"
+            )
         return found
 
     def _are_same(one: str, other: str) -> bool:

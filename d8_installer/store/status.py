@@ -29,6 +29,7 @@ def refuse_dangling(verb: str, path: str) -> None:
         raise DiskError(
             f"cannot {verb} {path}: {link} is a link that leads nowhere",
             hint="mount the disk that it leads to, or move the link away",
+            code="link-leads-nowhere",
         )
 
 

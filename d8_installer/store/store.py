@@ -202,7 +202,7 @@ class Store:
         if fs.file_size(path) != stored.size:
             other = self._any_path(stored)
             if other is None:
-                raise DiskError(f"{path} is gone", hint="run `d8-installer sync` again")
+                raise DiskError(f"{path} is gone", hint="run `d8-installer sync` again", code="program-gone")
             temporary = os.path.join(self._home.incoming, os.urandom(8).hex())
             with self._guard(), self._unsealed(stored.digest):
                 fs.make_directories(self._home.incoming)

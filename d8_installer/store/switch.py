@@ -99,7 +99,11 @@ class LinkSwitch:
             return None
         directory, _, number = target.partition("/")
         if directory != "generations" or not number.isdecimal():
-            raise DiskError(f"{paths.current} is in the way: it is not a link of d8-installer", hint="move it away")
+            raise DiskError(
+                f"{paths.current} is in the way: it is not a link of d8-installer",
+                hint="move it away",
+                code="in-the-way",
+            )
         return int(number)
 
     def place(self, stored: str, path: str) -> None:
@@ -137,7 +141,9 @@ class LinkSwitch:
         if found is None:
             self._relink(wanted, home.bin)
         elif found != wanted:
-            raise DiskError(f"{home.bin} is in the way: it is not a link of d8-installer", hint="move it away")
+            raise DiskError(
+                f"{home.bin} is in the way: it is not a link of d8-installer", hint="move it away", code="in-the-way"
+            )
 
     @staticmethod
     def _relink(target: str, path: str) -> None:

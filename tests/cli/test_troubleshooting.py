@@ -89,6 +89,20 @@ def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
             yield node, _name(node.func)
 
 
+def in_tables(tree: ast.AST) -> Iterator[str]:
+    """Return the codes that a file looks up: in a table named ``_CODES``, or returned by ``code_for``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _name(node.targets[0]) == "_CODES" and isinstance(node.value, ast.Dict):
+            yield from (code for value in node.value.values for code in literals(value) or ())
+        if isinstance(node, ast.FunctionDef) and node.name == "code_for":
+            yield from (
+                code
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.Return) and isinstance(inner.value, ast.IfExp)
+                for code in literals(inner.value.body) or ()
+            )
+
+
 def raised() -> dict[str, set[str]]:
     """Return each code that the code names, with where."""
     found: dict[str, set[str]] = {}
@@ -97,6 +111,8 @@ def raised() -> dict[str, set[str]]:
             for keyword in call.keywords:
                 for code in (literals(keyword.value) or ()) if keyword.arg == "code" else ():
                     found.setdefault(code, set()).add(f"{path.name}:{call.lineno}")
+        for code in in_tables(tree):
+            found.setdefault(code, set()).add(path.name)
         for code in IN_SCRIPTS.findall(path.read_text(encoding="utf-8")):
             found.setdefault(code, set()).add(path.name)
     for name in CLASSES.bases:
@@ -112,14 +128,15 @@ def test_every_code_has_an_entry_and_every_entry_is_raised() -> None:
 
 
 def test_every_error_that_is_made_has_a_code_that_can_be_read_off() -> None:
-    """A code is a literal, one of two literals, or passed through from a parameter or another error."""
+    """A code is a literal, one of two literals, looked up, or passed through from a parameter or another error."""
     computed = []
     for path, tree in TREES.items():
         for call, name in calls(tree):
             if not CLASSES.is_error(name):
                 continue
             for keyword in call.keywords:
-                is_passed = isinstance(keyword.value, ast.Attribute | ast.Name) and _name(keyword.value) == "code"
+                value = keyword.value.func if isinstance(keyword.value, ast.Call) else keyword.value
+                is_passed = _name(value) in {"code", "code_for"} or isinstance(value, ast.BoolOp)
                 if keyword.arg == "code" and not is_passed and literals(keyword.value) is None:
                     computed.append(f"{path.name}:{call.lineno}")
     assert computed == []

@@ -162,7 +162,7 @@ def test_an_error_of_a_check_ends_an_install_and_nothing_else(own: OwnTool) -> N
         """
     )
     said = own.fails(1, "install", "hello").err
-    assert said.endswith("error[failed]: toy: no proxy is set\nhint: export HTTPS_PROXY\n")
+    assert said.endswith("error[check-failed]: toy: no proxy is set\nhint: export HTTPS_PROXY\n")
     assert "error    toy: no proxy is set" in own.run("doctor").out
     assert own.placed() == ["vault v1.0.0"]
     own.ok("sync")

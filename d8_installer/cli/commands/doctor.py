@@ -27,5 +27,8 @@ def execute(context: Context) -> Outcome:
         raise UsageError("--dry-run is for --fix: `doctor` alone changes nothing", hint="leave --dry-run out")
     with context.session() as session:
         result = diagnose(session, fix=context.arguments.fix, dry_run=context.arguments.dry_run)
-    errors = [D8Error(f"{one.check}: {one.finding.message}", hint=one.finding.hint) for one in result.errors]
+    errors = [
+        D8Error(f"{one.check}: {one.finding.message}", hint=one.finding.hint, code="doctor-found")
+        for one in result.errors
+    ]
     return Outcome(result.as_json(), doctor_lines(result), errors)

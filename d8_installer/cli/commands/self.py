@@ -42,11 +42,13 @@ def _ask(session: Session, *, as_json: bool) -> None:
 
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            "a yes is needed, and stdin is not a terminal", hint="type --yes, or --dry-run to see what would go"
+            "a yes is needed, and stdin is not a terminal",
+            hint="type --yes, or --dry-run to see what would go",
+            code="confirmation-needed",
         )
     plan = plan_removal(session)
     for path in (*plan.removed, *edited_by_removal(plan)):
         session.reporter.note(path)
     session.reporter.note("remove all of this? [y/N]")
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise UsageError("nothing was removed", hint="type y to agree")
+        raise UsageError("nothing was removed", hint="type y to agree", code="confirmation-needed")

@@ -71,17 +71,20 @@ def refusal(session: Session, workspace: Workspace, wanted: Wanted, name: ImageN
         return DocumentError(
             f"{name} is required by the plugin {plugins[0]}, not by your manifest",
             hint=f"uninstall {plugins[0]} with the package manager that installed it, then `d8-installer sync --prune`",
+            code="needed-by-another",
         )
     if dependents := images_that_keep(wanted, name):
         names = " and ".join(map(str, dependents))
         return DocumentError(
             f"{name} is there because {names} {'needs' if len(dependents) == 1 else 'need'} it, not for your manifest",
             hint=f"it goes with the last one that needs it: {_what_removes(session, workspace, wanted, name)}",
+            code="needed-by-another",
         )
     if _is_in_place(workspace, name):
         return DocumentError(
             f"{name} is in place, and neither {workspace.profile.manifest} nor the lock says why",
             hint=f"type `{typed_command(session, workspace.profile, f'install {name}')}`",
+            code="needed-by-another",
         )
     return not_installed(session, workspace.profile, name, words)
 

@@ -132,8 +132,12 @@ def _other_shell(session: Session, directory: str) -> OtherShell | None:
     found = by_hand(shell, directory)
     if found is None:
         hint = f"add {directory} to PATH in its start-up file by hand"
-        error = D8Error(f"{shell[:100]!r} is not a shell that ensurepath knows", hint=hint)
+        error = D8Error(f"{shell[:100]!r} is not a shell that ensurepath knows", hint=hint, code="unknown-shell")
         return OtherShell(shell, None, error)
     file, line = found
-    error = D8Error(f"{shell} is a shell that ensurepath does not write for", hint=f"add this line to {file}: {line}")
+    error = D8Error(
+        f"{shell} is a shell that ensurepath does not write for",
+        hint=f"add this line to {file}: {line}",
+        code="unknown-shell",
+    )
     return OtherShell(shell, line, error)

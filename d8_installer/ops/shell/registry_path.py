@@ -68,6 +68,7 @@ if sys.platform == "win32":
             raise ConfigError(
                 f"{path.directory!r} cannot be on PATH, because Windows would replace the variables in it",
                 hint="choose another home with --home DIR, or D8_INSTALLER_HOME",
+                code="bad-home-path",
             )
         if not dry_run:
             _write(path, _Value(with_directory(value.text, path.directory), value.kind))

@@ -247,9 +247,9 @@ def _refuse_unwritable(path: str) -> None:
     if sys.platform == "win32" or mode is None:
         return
     if status.owner(path) != os.geteuid():
-        raise NotAllowedError(f"cannot write {path}: another user owns it")
+        raise NotAllowedError(f"cannot write {path}: another user owns it", code="other-users-files")
     if not mode & 0o200:  # root could write it anyway, but someone wants it unchanged
-        raise DiskError(f"cannot write {path}: it is read-only")
+        raise DiskError(f"cannot write {path}: it is read-only", code="permission-denied")
 
 
 def _save(path: str, text: str) -> None:

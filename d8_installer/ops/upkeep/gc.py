@@ -150,6 +150,7 @@ def _refuse_absent_profiles(home: Home) -> None:
         raise DiskError(
             f"{home.bin} leads to a profile, and there is none in {home.profiles}",
             hint=f"mount the disk that it is on; if it is gone for good, remove {home.bin}",
+            code="link-leads-nowhere",
         )
 
 

@@ -96,7 +96,7 @@ class Inspection:
     def _number_defects(self, profile: ProfileOnDisk, number: int, *, active: bool) -> Iterator[Defect]:
         try:
             if os.path.islink(profile.paths.generation(number)):
-                raise DocumentError("leads elsewhere")
+                raise DocumentError("leads elsewhere", code="damaged-state")
             generation = profile.generations.load(number)
             problem = "" if generation.number == number else "is another generation's"
             if not problem and not profile.generations.has_checksum(number) and not agrees(generation):

@@ -75,8 +75,11 @@ class Verified(Struct, frozen=True, kw_only=True):
         if self.dry_run:
             return ()
         if self.repaired or self.unrepaired:
-            return tuple(MismatchError(f"{one.defect.text}: {one.reason}", hint=one.hint) for one in self.unrepaired)
-        return tuple(MismatchError(defect.text, hint=defect.hint) for defect in self.defects)
+            return tuple(
+                MismatchError(f"{one.defect.text}: {one.reason}", hint=one.hint, code="damage-found")
+                for one in self.unrepaired
+            )
+        return tuple(MismatchError(defect.text, hint=defect.hint, code="damage-found") for defect in self.defects)
 
 
 class HashedFiles(Struct):
