@@ -1,21 +1,27 @@
-"""Adds a suggestion to errors about an unknown image: the image that a mistyped name may mean."""
+"""Adds to errors what only the command line tells: the image that a mistyped name may mean, the typed endpoint."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import NotFoundError
+from d8_installer.errors import NotAllowedError, NotFoundError
+from d8_installer.model.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from d8_installer.pipeline.session import Session
 
+_LOGIN = "`d8-installer login`"
+
 
 @contextmanager
 def with_suggestions(session: Session) -> Iterator[Session]:
-    """Enter *session*; an error about an unknown image suggests the name that is spelled most like it."""
+    """Enter *session*; an error about an unknown image suggests the name that is spelled most like it.
+
+    A hint to log in names the endpoint, if it was typed: without it, ``login`` is for that of the settings.
+    """
     with session:
         try:
             yield session
@@ -25,3 +31,8 @@ def with_suggestions(session: Session) -> Iterator[Session]:
 
                 raise suggest(session, error) from error
             raise
+        except NotAllowedError as error:
+            typed = session.scope.options.endpoint
+            if typed is None or error.hint is None or _LOGIN not in error.hint:
+                raise
+            raise error.within(hint=error.hint.replace(_LOGIN, f"`d8-installer login {shown(typed)}`")) from error

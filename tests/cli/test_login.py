@@ -88,6 +88,8 @@ def test_a_day_with_a_login(person: Guest) -> None:
     person.ok("config", "set", "endpoint", person.url)
     hint = "type `d8-installer login`, which asks for a token"
     assert hint in person.fails(77, "versions", "ruff").err
+    typed = person.fails(77, "versions", "ruff", "--endpoint", person.url, "--no-plugins").err
+    assert f"type `d8-installer login {person.url}`" in typed
     said = person.pipe(f"{GOOD}\n", "login")
     assert (said.code, f"{person.url} accepts the token" in said.out) == (0, True), said
     assert person.kept() == {person.url: GOOD}
