@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from d8_installer.errors import OutOfSyncError, UsageError
 from d8_installer.ops.sync import SyncOptions
+from d8_installer.pipeline.other_profiles import typed_command
 
 if TYPE_CHECKING:
     import argparse
 
     from d8_installer.cli.context import Outcome
     from d8_installer.pipeline.change import Applied
+    from d8_installer.pipeline.session import Session
 
 
 def chosen(typed: argparse.Namespace) -> SyncOptions:
@@ -36,9 +38,10 @@ def chosen(typed: argparse.Namespace) -> SyncOptions:
     )
 
 
-def with_exit_code(outcome: Outcome, result: Applied) -> Outcome:
+def with_exit_code(session: Session, outcome: Outcome, result: Applied) -> Outcome:
     """Return the outcome of a dry run, with an error if it would change something, and no other error comes first."""
     if result.changed:
         what = f"{result.profile} is not in sync" if result.generation else f"{result.profile} was never synced"
-        outcome.errors = (*outcome.errors, OutOfSyncError(what, hint="leave --dry-run and --exit-code out to sync it"))
+        hint = f"type `{typed_command(session, result.profile, 'sync')}`"
+        outcome.errors = (*outcome.errors, OutOfSyncError(what, hint=hint))
     return outcome

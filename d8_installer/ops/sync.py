@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import ConflictError
+from d8_installer.errors import ConflictError, DocumentError
+from d8_installer.model.platform import known_platform
 from d8_installer.model.resolution import LENIENT
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.absent_requesters import note_absent
@@ -48,6 +49,7 @@ def sync(session: Session, options: SyncOptions) -> Applied:
     A plugin that cannot be read, or whose requests cannot be met, is left out and named in ``left_out``. Raise
     StaleLockError if the lock is missing, or with ``locked`` if it is stale.
     """
+    _warn_of_unknown_platform(session)
     held_by = _held_by(options)
     session = session if held_by is None else session.held_by(held_by)
     profiles = session.profiles
@@ -62,6 +64,16 @@ def sync(session: Session, options: SyncOptions) -> Applied:
         applied = apply(session, workspace, intent.change)
     applied = replace(applied, environments=tuple(sorted(environments)))
     return _with_apart(session, applied, intent.apart)
+
+
+def _warn_of_unknown_platform(session: Session) -> None:
+    """Warn of a mistyped platform: if everything is optional, or nothing is asked for, nothing else would say so."""
+    chosen = session.scope.chosen_platform
+    if chosen is not None:
+        try:
+            known_platform(str(chosen))
+        except DocumentError as error:
+            session.reporter.warn(f"--platform {chosen}: {error.problem}")
 
 
 def _keep_environments(

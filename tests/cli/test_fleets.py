@@ -200,6 +200,7 @@ def test_the_exit_code_of_a_dry_run_says_whether_a_sync_would_change_anything(ho
     assert "would install hello (hello v1.0.0)" in drift.out
     assert drift.errors == [f"the project {host.home}/project was never synced"]
     assert "error[out-of-sync]" in drift.err
+    assert drift.err.endswith("hint: type `d8-installer sync`\n")
     assert host.json(*words, cwd="project", code=65)["changed"] is True
     host.ok("sync", cwd="project")
     for _ in range(2):
@@ -225,3 +226,10 @@ def test_what_only_a_document_changes_is_said(host: Host) -> None:
     host.ok("install", "hello")
     said = host.ok("uninstall", "hello", "--dry-run").out.splitlines()
     assert said == ["would remove hello (hello v1.1.0)", f"would write {host.manifest}", f"would write {host.lock}"]
+
+
+def test_a_platform_that_nobody_knows_is_reported_though_nothing_is_asked_for(host: Host) -> None:
+    said = host.ok("sync", "--platform", "foo-bar")
+    assert said.out == f"{NOTHING}\n"
+    assert "warning: --platform foo-bar: 'foo-bar' is not a platform that Go knows" in said.err
+    assert "warning" not in host.ok("sync", "--platform", HOST).err

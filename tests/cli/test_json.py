@@ -128,7 +128,7 @@ def test_a_day_of_a_program(person: Publisher) -> None:
     for words in ((), ("list",), ("path",), ("get", "endpoint"), ("set", "retention", "5"), ("unset", "retention")):
         assert person.envelope("config", *words)["data"]["file"].endswith("config.toml")
     assert person.envelope("logout", "--all")["data"]["changed"] is False
-    assert person.envelope("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False}
+    assert person.envelope("plugins")["data"] == {"manifests": [], "plugins": [], "changed": False, "dry_run": False}
     assert {one["check"] for one in person.envelope("doctor")["data"]["findings"]} >= {"binaries", "endpoint", "path"}
     assert person.envelope("ensurepath")["data"]["files"]
     project = person.home / "project"

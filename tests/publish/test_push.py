@@ -67,6 +67,7 @@ def test_the_result_as_json(builds: list[tuple[Platform, str]]) -> None:
         "tag": TAG,
         "index": str(published.index),
         "changed": True,
+        "dry_run": False,
         "platforms": {
             "linux-amd64": {"child": str(child.child), "layer": str(child.layer), "size": child.size},
         },

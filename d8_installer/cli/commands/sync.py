@@ -52,7 +52,7 @@ def execute(context: Context) -> Outcome:
         if result.has_placed and options.to is None:
             say_path(session, result.profile, result.bin, context.talk.note)
         outcome = applied(context, session, result)
-        return with_exit_code(outcome, result) if typed.exit_code else outcome
+        return with_exit_code(session, outcome, result) if typed.exit_code else outcome
 
 
 def _unchanged(context: Context, same: NothingToDo) -> Outcome:
