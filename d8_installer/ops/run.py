@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from d8_installer.pipeline.session import Session
 
 
+_OWN_OPTIONS = {
+    **dict.fromkeys(["--from", "--endpoint", "--home", "--token-file", "--kubeconfig", "--context"], True),
+    **dict.fromkeys(["--user", "--project", "--global", "--offline"], False),
+}
+"""Options of this tool that people type after NAME by mistake, and whether they have a value."""
+
+
 class Runnable(Struct, frozen=True):
     """A program to execute: the file's path, and its environment."""
 
@@ -90,9 +97,20 @@ def _fetched(session: Session, profile: Profile, text: str, arguments: Sequence[
         request = _request(session, typed) if typed.is_newest else Request.of(typed.name, typed.specifier)
         return image_program(session, request, request.binaries[0][0], "run", admit=admit)
     except (UsageError, NotFoundError, UnreachableError, ConfigError) as error:
-        if (there := _elsewhere(session, profile, text)) is None:
+        hint = _elsewhere(session, profile, text) or _misplaced(text, arguments)
+        if hint is None:
             raise
-        raise error.within(hint=there) from error
+        raise error.within(hint=hint) from error
+
+
+def _misplaced(text: str, arguments: Sequence[str]) -> str | None:
+    """Return a hint if what follows the name begins with an option that may be meant for this tool."""
+    option, _, value = arguments[0].partition("=") if arguments else ("", "", "")
+    if option not in _OWN_OPTIONS:
+        return None
+    following = arguments[1] if len(arguments) > 1 else "VALUE"
+    typed = f"{option} {quoted(value or following)}" if _OWN_OPTIONS[option] else option
+    return f"what follows {text} goes to the program: type `d8-installer run {typed} {quoted(text)}`"
 
 
 def _elsewhere(session: Session, profile: Profile, text: str) -> str | None:

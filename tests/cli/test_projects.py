@@ -172,6 +172,18 @@ def test_run_says_which_other_profile_has_the_program(person: Person) -> None:
     assert f"the project {app} has solo v1.0.0: type `d8-installer run solo`\n" in refused.err
 
 
+def test_an_option_after_the_name_that_may_be_ours(person: Person) -> None:
+    nowhere = f"oci-layout:{person.home}/nowhere"
+    for option in ("--from", "--endpoint"):
+        for words in ((option, person.endpoint), (f"{option}={person.endpoint}",)):
+            refused = person.run("run", "vault", *words, endpoint=nowhere)
+            assert refused.code in (69, 78)
+            typed = f"d8-installer run {option} {person.endpoint} vault"
+            assert f"hint: what follows vault goes to the program: type `{typed}`\n" in refused.err
+    assert "vault v1.0.0" in person.ok("run", "--from", person.endpoint, "vault", "--from", "x", endpoint=nowhere).out
+    assert "goes to the program" not in person.run("run", "vault", "--version", endpoint=nowhere + "2").err
+
+
 def test_use_of_what_is_not_installed_says_how_to_install_it(person: Person) -> None:
     """mise's ``use`` installs."""
     assert "hint: type `d8-installer install ruff@1` to install it\n" in person.fails(69, "use", "ruff@1").err
