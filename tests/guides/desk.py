@@ -20,6 +20,12 @@ PROXY = "https://registry-packages-proxy.example.com"
 PLATFORMS = ("linux-amd64", "linux-arm64", "darwin-arm64")
 
 
+def program(name: str, version: str) -> bytes:
+    """Return a program of a usual size that prints its name and version, whatever it is asked."""
+    ballast = random.Random(version).randbytes(400_000).hex()  # noqa: S311 - the same bytes each time
+    return f'#!/bin/sh\necho "{name} {version}"\nexit\n{ballast}\n'.encode()
+
+
 class Desk(Person):
     """A person whose source is a proxy at *url*, which serves the layouts at *images*."""
 
@@ -31,8 +37,7 @@ class Desk(Person):
     def publish_program(self, name: str, *versions: str, to: Path | None = None) -> None:
         """Publish versions of an image; the program prints its name and version, whatever it is asked."""
         for version in versions:
-            ballast = random.Random(version).randbytes(400_000).hex()  # noqa: S311 - so that it has the size of a program
-            build = f'#!/bin/sh\necho "{name} {version}"\nexit\n{ballast}\n'.encode()
+            build = program(name, version)
             builds: dict[str, Build] = dict.fromkeys((*PLATFORMS, host_platform()), build)
             add_image(str(to or self.images), name, f"v{version}", builds)
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.cli.troubleshooting import codes
 from d8_installer.cli.verbs import VERBS
 from d8_installer.testing.docker_registry import PASSWORD, USER, docker_registry
 from tests import command
-from tests.guides.desk import GUIDES
+from tests.cli.beside import ComesFromD8
+from tests.guides.desk import GUIDES, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,3 +121,46 @@ def test_what_is_typed_instead_is_a_command(page: str) -> None:
     typed = re.findall(r"`(?:sudo )?d8-installer (?:--global )?([a-z]+)", (GUIDES / f"{page}.md").read_text())
     assert len(set(typed)) > 10
     assert set(typed) <= set(VERBS)
+
+
+def test_merging(desk: Desk) -> None:
+    for name in ("jig", "stronghold", "saw"):
+        desk.publish_program(name, "1.4.2")
+    desk.has_endpoint()
+    desk.cwd = desk.home / "project"
+    desk.cwd.mkdir()
+    me = {"GIT_AUTHOR_NAME": "anna", "GIT_AUTHOR_EMAIL": "a@example.com"}
+    me |= {"GIT_COMMITTER_NAME": "anna", "GIT_COMMITTER_EMAIL": "a@example.com"}
+
+    def git(*words: str) -> None:
+        done = command.ended(["git", *words], home=str(desk.home), env=me, cwd=str(desk.cwd))
+        assert done.code == 0, done
+
+    def add(name: str) -> None:
+        desk.ok("add", name)
+        git("add", ".")
+        git("commit", "--quiet", "--message", name)
+
+    git("init", "--quiet", "--initial-branch", "main")
+    add("stronghold")
+    git("switch", "--quiet", "--create", "saw")
+    add("saw")
+    git("switch", "--quiet", "main")
+    add("jig")
+    desk.types("merge", **me)
+
+
+def test_coming_from_d8(desk: Desk) -> None:
+    desk.publish_program("stronghold", "1.4.2", "1.5.0")
+    desk.has_endpoint()
+    beside = ComesFromD8(desk.home, desk.images)
+    beside.d8_installs("stronghold", "v1.4.2", contract="v1.4.2", data=program("stronghold", "1.4.2"))
+    before = beside.tree
+    desk.types("from-d8", DECKHOUSE_CLI_PATH=str(beside.directory))
+    assert beside.tree == before
+
+
+def test_the_codes_that_the_guides_name_have_an_entry() -> None:
+    named = {code for page in GUIDES.glob("*.md") for code in re.findall(r"error\[([a-z-]+)]", page.read_text())}
+    assert len(named) > 5
+    assert named <= set(codes())
