@@ -9,21 +9,19 @@ import functools
 import http.server
 import json
 import os
-import subprocess
-import sys
+import struct
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.site import axe, chromium
+from tests.site.screenshots import IMAGES, PICTURES, Picture, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.xdist_group("site")
-ROOT = Path(__file__).resolve().parents[2]
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
@@ -65,10 +63,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             pytest.fail(str(error))
         pytest.skip(str(error))
     built = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-b", "html"]
-    subprocess.run([*command, "-d", str(built / "doctrees"), str(ROOT / "docs"), str(built / "html")], check=True)
-    pages = [page.relative_to(built / "html").as_posix() for page in sorted((built / "html").rglob("*.html"))]
-    handler = functools.partial(Quiet, directory=str(built / "html"))
+    html = build(built)
+    pages = [page.relative_to(html).as_posix() for page in sorted(html.rglob("*.html"))]
+    handler = functools.partial(Quiet, directory=str(html))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -115,3 +112,10 @@ def test_the_browser_sees_planted_faults(site: Site, tab: chromium.Tab) -> None:
     assert tab.evaluate(TOO_WIDE)
     assert any("color-contrast" in fault for fault in tab.evaluate(JUDGE % json.dumps(CONTRAST)))
     assert tab.problems == ["planted"]
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_the_kept_pictures_show_pages_that_there_are(picture: Picture) -> None:
+    assert (IMAGES.parent / picture.page).with_suffix(".md").exists()
+    width, height = struct.unpack(">II", (IMAGES / picture.name).read_bytes()[16:24])
+    assert (width, height) == (picture.width, 900)
