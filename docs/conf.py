@@ -25,10 +25,12 @@ html_theme_options = {"top_of_page_buttons": []}
 
 
 def setup(app):
-    """Let people scroll wide examples and tables with the keyboard, too."""
-    app.connect("html-page-context", lambda *facts: focusable(facts[3]))
+    """Mend what keyboards and screen readers meet in the pages that Sphinx writes."""
+    app.connect("html-page-context", lambda *facts: accessible(facts[3]))
 
 
-def focusable(context):
+def accessible(context):
+    """Let the keyboard scroll wide examples and tables, and give the captions of lists a level, as headings have."""
     body = context.get("body", "").replace("<pre>", '<pre tabindex="0">')
+    body = body.replace('role="heading">', 'role="heading" aria-level="2">')
     context["body"] = body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
