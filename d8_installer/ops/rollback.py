@@ -9,7 +9,7 @@ from d8_installer.errors import DiskError, DocumentError, NotFoundError
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.activation import activate
 from d8_installer.pipeline.beside import follow
-from d8_installer.pipeline.other_profiles import note_profile
+from d8_installer.pipeline.other_profiles import note_profile, typed_command
 from d8_installer.pipeline.profile_access import Workspace
 from d8_installer.store import documents, recovery
 from d8_installer.store.generations import file_name, places_of
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from d8_installer.model.generation import Generation, Placed
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
-
-_HISTORY = "see `d8-installer history`"
 
 
 class BinaryChange(Struct, frozen=True):
@@ -113,7 +111,7 @@ def _switch_back(session: Session, workspace: Workspace, number: int | None) -> 
     before = None if active is None else _readable(session, workspace, active)
     with session.profiles.switching():
         target = generations.load(_target(session, workspace, active, number))
-        _refuse_unrunnable(session, target)
+        _refuse_unrunnable(session, profile, target)
         done = _result(workspace, active, before, target)
         if done.rebuilt:
             session.reporter.warn(f"files of generation {target.number} were lost, and are put in place again")
@@ -132,7 +130,7 @@ def _planned(session: Session, workspace: Workspace, number: int | None) -> Roll
     """Return what a rollback would do."""
     active = workspace.generations.switch.active(workspace.generations.paths)
     target = workspace.generations.load(_target(session, workspace, active, number))
-    _refuse_unrunnable(session, target)
+    _refuse_unrunnable(session, workspace.profile, target)
     before = None if active is None else _readable(session, workspace, active)
     return replace(_result(workspace, active, before, target), dry_run=True)
 
@@ -186,12 +184,14 @@ def _target(session: Session, workspace: Workspace, active: int | None, number: 
         )
     if number is not None:
         if number not in known:
-            raise NotFoundError(f"there is no generation {number}", hint=_HISTORY, code="no-such-generation")
+            raise NotFoundError(
+                f"there is no generation {number}", hint=_history(session, profile), code="no-such-generation"
+            )
         return number
     if active is None:
         raise NotFoundError(
             f"it is not known which generation was active before: {paths.current} is missing",
-            hint="choose one that `d8-installer history` shows: `d8-installer rollback N`",
+            hint=f"{_history(session, profile)}, and choose one: `{typed_command(session, profile, 'rollback N')}`",
             code="no-such-generation",
         )
     before = [known_one for known_one in known if known_one < active]
@@ -207,17 +207,21 @@ def _way_back(session: Session, profile: Profile) -> str:
     user = session.scope.home.profile("user")
     if profile.kind == "project" and len(recovery.numbers(user)) > 1:
         return "your profile has earlier generations: type `d8-installer --user rollback`"
-    return _HISTORY
+    return _history(session, profile)
 
 
-def _refuse_unrunnable(session: Session, target: Generation) -> None:
+def _history(session: Session, profile: Profile) -> str:
+    return f"see `{typed_command(session, profile, 'history')}`"
+
+
+def _refuse_unrunnable(session: Session, profile: Profile, target: Generation) -> None:
     """Raise DiskError if a stored file of *target* is gone, while the active generation is still untouched."""
     for placed in target.placed:
         path = session.scope.home.executable(placed.digest.hex, _file(target, placed))
         if not os.path.isfile(path):
             raise DiskError(
                 f"generation {target.number} needs {path}, which is gone",
-                hint="roll back to another one: see `d8-installer history`",
+                hint=f"roll back to another one: {_history(session, profile)}",
                 code="program-gone",
             )
 

@@ -133,8 +133,8 @@ def _registry(session: Session) -> tuple[tuple[RegistryPath, ...], tuple[Kept, .
 def uninstall_self(session: Session, *, dry_run: bool = False) -> Removal:
     """Remove what ``plan_removal`` returns. If another command is at work, raise TryAgainError."""
     plan = plan_removal(session)
-    if dry_run:
-        return Removal(plan, to_remove(running()), dry_run=True)
+    if dry_run or not (plan.files or plan.removed or plan.edited or plan.registry):  # its locks would be the only files
+        return Removal(plan, to_remove(running()), dry_run=dry_run)
     for path in (*plan.directories, *plan.removed, *plan.edited):
         session.profiles.refuse_foreign(path)
     if session.scope.logins_file in plan.files:
@@ -193,7 +193,10 @@ def _in_home(session: Session) -> _Part:
         ours = [*_documents(home.root, "config.toml", "logins.json", "config.toml.mutex"), *ours]
     if not os.path.isfile(home.schema):  # the home was never finished, so the manifest is the person's
         ours = [path for path in ours if path != home.config_manifest]
-    kept = _kept(home.root, [path for path in inventory.foreign(home) if path not in ours])
+    foreign = [path for path in inventory.foreign(home) if path not in ours]
+    if foreign:  # it stays a home, by this file; without it, a later install would take it for a stranger's directory
+        ours = [path for path in ours if path != home.schema]
+    kept = _kept(home.root, foreign)
     return _Part(
         files=tuple(ours),
         directories=tuple(inventory.directories(home)),
@@ -245,7 +248,7 @@ def _kept(directory: str, foreign: Collection[str]) -> tuple[Kept, ...]:
 def _remove_each(paths: Iterable[str]) -> None:
     """Remove files and trees. What is in use does not keep the others; the first such DiskError is raised at the end.
 
-    ``schema``, the last one, then stays too, so that the same command can go on.
+    ``schema``, the last one, then stays too, so that the same command can go on. The error says that the rest is gone.
     """
     used: list[DiskError] = []
     for path in paths:
@@ -258,7 +261,11 @@ def _remove_each(paths: Iterable[str]) -> None:
                 raise
             used.append(error)
     if used:
-        raise used[0]
+        others = f", and {len(used) - 1} others are in use too" if used[1:] else ""
+        raise used[0].within(
+            more=f"what is not in use was removed{others}",
+            hint="end the programs that use them, then type the same command again, which removes the rest",
+        )
 
 
 def _remove(path: str) -> None:

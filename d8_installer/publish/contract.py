@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_ANNOTATION = 512 << 10
 """The bytes of the annotation: an index has at most 1 MiB in all (rpp.md §4.2)."""
-_HINT = "docs/reference/contracts.md has every key, and an example"
+_HINT = "`d8-installer help bad-contract` has every key, and an example"
 
 _Shape = dict[str, "_Shape | list[_Shape] | None"]
 _NAMED: _Shape = {"name": None}

@@ -96,8 +96,14 @@ def test_what_others_put_there_stays_and_is_named(person: Resident) -> None:
         path.write_text("mine")
     done = person.ok("self", "uninstall", "--yes")
     assert [path.read_text() for path in strange] == ["mine", "mine"]
-    assert sorted(path.name for path in (person.home / DATA).iterdir()) == ["notes"]
+    assert sorted(path.name for path in (person.home / DATA).iterdir()) == ["notes", "schema"]
     assert f"kept {person.home / DATA}" in done.out
+    assert not person.json("self", "uninstall", "--yes")["changed"]
+    person.ok("install", "tool")  # what stays is a home still
+    person.ok("self", "uninstall", "--yes")
+    (person.home / DATA / "notes").unlink()
+    person.ok("self", "uninstall", "--yes")
+    assert not (person.home / DATA).exists()
 
 
 def test_lines_that_the_person_changed_are_the_persons(person: Resident) -> None:

@@ -18,6 +18,7 @@ from d8_installer.cli.parser import parse
 from d8_installer.cli.screen import Screen
 from d8_installer.cli.verbs import VERBS
 from d8_installer.errors import D8Error, NotFoundError, UsageError
+from d8_installer.publish import contract
 from tests.command import ON_PATH
 from tests.person import Person
 from tests.terminal import Terminal, on
@@ -258,3 +259,23 @@ def test_the_kinds_of_errors_have_codes_of_their_own() -> None:
     """Each class that a hook can raise is told from the others by its code."""
     made = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, D8Error)]
     assert len({one.code for one in made}) == len(made)
+
+
+def test_the_entry_of_a_contract_has_every_key() -> None:
+    """A hint of `publish` leads there, since a person who installed the tool has no page at hand."""
+
+    def keys(shape: object) -> set[str]:
+        if isinstance(shape, list):
+            return keys(shape[0])
+        return set() if not isinstance(shape, dict) else set(shape).union(*map(keys, shape.values()))
+
+    words = set(re.findall(r"[A-Za-z]+", " ".join(ENTRIES["bad-contract"].means)))
+    assert keys(contract._SHAPE) - words == set()
+
+
+def test_the_hint_of_a_rollback_is_about_the_same_profile(person: Person, tmp_path: Path) -> None:
+    place = str(tmp_path / "elsewhere")
+    said = person.fails(69, "--home", place, "rollback").err
+    assert f"hint: see `d8-installer --home {place} history`\n" in said
+    said = person.fails(69, "--global", "rollback", D8_INSTALLER_GLOBAL_HOME=place).err
+    assert "hint: see `d8-installer --global history`\n" in said
