@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, add_help: bool = True, **rest: Any) -> None:
         super().__init__(add_help=False, **({"allow_abbrev": False} | rest))
-        self.register("action", "parsers", _Ways)
+        self.register("action", "parsers", Ways)
         self._positionals.title = "arguments"
         self.is_short = False
         if add_help:
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         if self.prog == PROGRAM:
             yield from _short_list() if is_short else _command_list()
         for ways in self._actions:
-            if isinstance(ways, _Ways) and self.prog != PROGRAM:
+            if isinstance(ways, Ways) and self.prog != PROGRAM:
                 helps = {choice.dest: choice.help or "" for choice in ways._choices_actions}
                 yield "commands", rows(helps, max(map(len, helps)) + 2)
 
@@ -91,7 +91,7 @@ class _ShowPage(argparse.Action):
         parser.exit()
 
 
-class _Ways(argparse._SubParsersAction):  # type: ignore[type-arg]  # argparse has no public name for it
+class Ways(argparse._SubParsersAction):  # type: ignore[type-arg]  # argparse has no public name for it
     """The subcommands of a command. Each is described by its line in the list; ``-C`` before it stays."""
 
     def add_parser(self, name: str, **rest: Any) -> Any:
@@ -112,7 +112,7 @@ def sentence(text: str) -> str:
 def _add_group(formatter: argparse.HelpFormatter, group: argparse._ArgumentGroup) -> None:
     formatter.start_section(group.title)
     formatter.add_text(group.description)
-    formatter.add_arguments([action for action in group._group_actions if not isinstance(action, _Ways)])
+    formatter.add_arguments([action for action in group._group_actions if not isinstance(action, Ways)])
     formatter.end_section()
 
 

@@ -34,17 +34,16 @@ GROUPS: tuple[Group, ...] = ("get tools", "projects", "look", "undo", "publish",
 class Verb:
     """One command.
 
-    ``help`` is its line in the list of commands, ``group`` the heading that it stands below, ``examples`` are lines as
-    they are typed, the most useful first. ``exits`` are exit codes that mean something of their own after this command.
-    ``module`` is its file in ``cli.commands``. ``options`` are those that it shares with other commands
-    (``cli.options``). ``completes`` says which installed names its NAME is completed with, and ``is_for_user`` that
-    these are the user's, inside a project too. ``other_words`` are the words by which other tools call it, and
-    ``takes_name`` whether a name follows it. ``is_manager``: its arguments are another program's.
+    ``help`` is its line in the list of commands, and ``group`` the heading that it stands below. ``exits`` are codes
+    that mean something of their own after this command. ``module`` is its file in ``cli.commands``. ``options`` are
+    those that it shares with other commands (``cli.options``). ``completes`` says which installed names its NAME is
+    completed with, and ``is_for_user`` that these are the user's, inside a project too. ``other_words`` are the words
+    by which other tools call it, and ``takes_name`` whether a name follows it. ``is_manager``: its arguments are
+    another program's.
     """
 
     __slots__ = (
         "completes",
-        "examples",
         "exits",
         "group",
         "help",
@@ -63,7 +62,6 @@ class Verb:
         help: str,  # noqa: A002 - argparse's word
         *options: SharedOption,
         group: Group,
-        examples: tuple[str, ...],
         exits: Mapping[int, str] | None = None,
         module: str = "",
         completes: InstalledNames | None = None,
@@ -75,7 +73,6 @@ class Verb:
         self.name = name
         self.help = help
         self.group = group
-        self.examples = examples
         self.exits = exits or {}
         self.module = module or name
         self.options = options
@@ -84,6 +81,13 @@ class Verb:
         self.is_manager = is_manager
         self.takes_name = takes_name
         self.other_words = other_words.split()
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The command's examples: lines as they are typed."""
+        from d8_installer.cli.examples import EXAMPLES
+
+        return EXAMPLES[self.name]
 
     def load(self) -> CommandModule:
         """Import the command's module."""

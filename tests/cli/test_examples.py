@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from d8_installer.cli.help_page import Ways
+from d8_installer.cli.parser import whole_parser
 from d8_installer.cli.verb import GROUPS
 from d8_installer.cli.verbs import VERBS
 from d8_installer.cluster.facts import DECKHOUSE_PATH, MODULES_PATH, VERSION_ANNOTATION
 from tests import command, images
 from tests.cli.beside import ComesFromD8
+from tests.cli.test_help import below
 from tests.managers.plugin_wheel import PluginWheel
 from tests.own import OwnTool
 
@@ -118,8 +121,9 @@ def with_wheel(person: Person) -> None:
 
 def with_build(person: Person) -> None:
     (person.cwd / "build").mkdir()
-    (person.cwd / "build/tool").write_bytes(images.script("tool"))
-    (person.cwd / "build/tool").chmod(0o755)
+    for name in ("build/tool", "tool", "tool-arm"):
+        (person.cwd / name).write_bytes(images.script("tool"))
+        (person.cwd / name).chmod(0o755)
 
 
 def with_images(person: Person) -> None:
@@ -156,7 +160,7 @@ HAVE: Mapping[str, Callable[[Person], None]] = {
     "manifest": with_source_directory,
     "publish": with_build,
     "wheel": with_wheel,
-    "proxy": with_images,
+    **dict.fromkeys(("proxy", "versions"), with_images),
     "login": with_token,
     "logout": with_login,
 }
@@ -217,8 +221,16 @@ def serves(person: Person, line: str) -> None:
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
 def test_every_command_has_examples_of_itself(verb: Verb) -> None:
     assert verb.group in GROUPS
-    assert verb.examples
+    assert len(verb.examples) >= 2
     for line in verb.examples:
         words = shlex.split(line.removeprefix('eval "$(').removesuffix(')"'))
         assert words[:2] == ["d8-installer", verb.name], line
         assert "'" not in line, "cmd.exe knows only double quotes"
+
+
+def test_every_subcommand_has_an_example_of_itself() -> None:
+    for path, parser in below(whole_parser()):
+        if not VERBS[path[0]].is_manager and not any(isinstance(action, Ways) for action in parser._actions):
+            examples = VERBS[path[0]].examples
+            name = " ".join(("d8-installer", *path))
+            assert any(f"{line} ".startswith(f"{name} ") or f"({name})" in line for line in examples), name

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(r"<[A-Za-z][^<>|=]*>")
 COMMANDS = [path.stem for path in (ROOT / "d8_installer/cli/commands").glob("[a-z]*.py")]
 BARE = re.compile(rf"(?<!`)(?<!-)d8-installer (?:{'|'.join(COMMANDS)})\b")
-EXAMPLES = {"verbs.py", "help_page.py"}
+EXAMPLES = {"examples.py", "help_page.py"}
 """The modules with the lines that the help shows as examples."""
 NOT_HINTS = {
     "# added by d8-installer ensurepath",  # a line in start-up files

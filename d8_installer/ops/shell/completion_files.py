@@ -85,7 +85,7 @@ def install_completion(session: Session, shell: str, text: str, *, dry_run: bool
         raise UsageError(
             "on Windows, a completion is not installed by this command",
             hint="add this line to the file that $PROFILE names: "
-            "d8-installer completion powershell | Out-String | Invoke-Expression",
+            "`d8-installer completion powershell | Out-String | Invoke-Expression`",
         )
     environ = session.scope.environ
     (wanted,) = (one for one in completion_files(environ) if one.shell == shell)
