@@ -13,7 +13,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from d8_installer.cli.completion.answer import answer, printed
+from d8_installer.cli.completion.typed_words import typed_in
 from d8_installer.cli.verbs import VERBS
 from tests.command import PROGRAM, SYSTEM_PATH, environment, run
 from tests.images import add_image, executables, host_platform
@@ -358,3 +362,14 @@ def test_installing_says_what_it_would_do(tmp_path: Path) -> None:
         assert "`d8-installer completion --install`" in person.fails(2, *words).err
     person.ok("completion", "bash", "--install")
     assert "nothing to do" in person.ok("completion", "bash", "--install").out
+
+
+@given(
+    st.text("d8-installer use=:'\"\\ \t$~+@config--\0é", max_size=30), st.sampled_from(["bash", "zsh", "fish", "tcsh"])
+)
+def test_any_line_is_answered(line: str, shell: str) -> None:
+    environ = {"HOME": "/nonexistent", "COMMAND_LINE": line}
+    arguments = [" :=", f"+{line}"] if shell == "bash" else [*line.split(), f"+{line[-5:]}"]
+    typed = typed_in(shell, arguments, environ)
+    for text in printed(shell, typed, answer(typed, environ, "/nonexistent")):
+        assert "\n" not in text
