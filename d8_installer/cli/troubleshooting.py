@@ -9,6 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from d8_installer.cli import wrapping
 from d8_installer.cli.help_format import wrapped
 from d8_installer.cli.own_command import typeable
 from d8_installer.model.value import Struct
@@ -76,12 +77,15 @@ def near(word: str) -> str | None:
 
 
 def lines(entry: ErrorEntry, width: int) -> list[str]:
-    """Return an entry for a terminal of *width* columns, its commands as they are typed on this machine."""
+    """Return an entry for a terminal of *width* columns, its commands as they are typed on this machine.
+
+    A command in what to do is not broken, so that it can be copied.
+    """
     shown = [*wrapped(f"{entry.code}: {entry.title} (exit code {entry.exit_code})", width, "  ")]
     for paragraph in entry.means:
         shown += ["", *wrapped(typeable(paragraph), width, "")]
     for head, items in (("Likely causes:", entry.causes), ("What to do:", entry.actions)):
         if items:
             shown += ["", head]
-            shown += [line for item in items for line in wrapped(f"  - {typeable(item)}", width, "    ")]
+            shown += [wrapping.wrapped(f"  - {typeable(item)}", width) for item in items]
     return shown

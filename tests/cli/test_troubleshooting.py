@@ -251,6 +251,8 @@ def test_an_entry_is_as_wide_as_the_terminal(person: Person, columns: int) -> No
         lines = terminal.seen().lines
     assert "What to do:" in lines
     assert max(map(len, lines)) < columns
+    for command in commands(" ".join(ENTRIES["stale-lock"].actions)):
+        assert any(" ".join(["`d8-installer", *command]) in line for line in lines), "a command can be copied"
     words = " ".join(" ".join(lines).split())
     assert all(" ".join(text.split()) in words for text in ENTRIES["stale-lock"].actions)
 
