@@ -55,7 +55,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "add",
-            "add images to the project of this directory, which becomes one if need be",
+            "add images to the project of this directory, and make one if there is none",
             *("platform", "cutoff", "trust", "checks", "dry-run"),
             group="projects",
             takes_name=True,

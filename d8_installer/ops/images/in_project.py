@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import UsageError
-from d8_installer.model.shell_words import quoted
+from d8_installer.model.shell_words import joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,8 @@ def of_project(session: Session, verb: str, instead: str, names: Sequence[str], 
     typed = session.scope.options.profile
     if typed not in (None, "project"):
         option, before = ("--user", "") if typed == "user" else ("--global", "--global ")
-        words = " ".join(map(quoted, names))
         raise UsageError(
             f"{verb} is about the project here, so {option} cannot be typed with it",
-            hint=f"type `d8-installer {before}{instead} {words}`",
+            hint=f"type `d8-installer {before}{instead} {joined(names)}`",
         )
     return session.with_scope(session.scope.with_options(profile="project", begins_project=begins))
