@@ -28,7 +28,7 @@ ON_PATH = os.path.join(os.path.dirname(os.path.dirname(PROGRAM)), "on-path")
 """A directory with only ``d8-installer`` in it, for the PATH."""
 # What a child needs and no shell of a person sets: where the measurement writes to, and Windows's own variables.
 _WINDOWS = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "PROGRAMDATA", "PROCESSOR_ARCHITECTURE", "TEMP", "TMP")
-_TILDE = re.compile(r"(?<![\w/~.=-])~(?=/)|(?<=[ (])~(?=[):,]|$| (?:is|or) )", re.MULTILINE)
+_TILDE = re.compile(r"(?<![\w/~.=-])~(?=/)")
 """HOME, as messages write it."""
 _KEPT = (measured.VARIABLE, *(_WINDOWS if os.name == "nt" else ()))
 
@@ -61,10 +61,11 @@ class Completed:
 
 def completed(code: int, out: str, err: str, home: str) -> Completed:
     """Return how a command ended; ``~`` is replaced by *home*, since tests compare paths (`test_tilde` looks at it)."""
-    return Completed(code, _whole(out, home), _whole(err, home), shown=f"{out}{err}")
+    return Completed(code, whole(out, home), whole(err, home), shown=f"{out}{err}")
 
 
-def _whole(text: str, home: str) -> str:
+def whole(text: str, home: str) -> str:
+    """Return *text* with *home* for ``~`` in paths."""
     return _TILDE.sub(lambda _: home.rstrip("/"), text) if os.name != "nt" else text
 
 

@@ -13,7 +13,6 @@ _BEFORE = frozenset(" \t\n(`[,;")
 """What a word begins after. After a quote or an equals sign a shell does not replace ``~``, so the path stays whole."""
 _SCHEMES = ("oci-layout:", "bundle:")
 """Addresses in which the tool itself replaces ``~``."""
-_AFTER = frozenset(" \t\n)`],;:")
 
 
 def _is_quoted(before: str) -> bool:
@@ -22,7 +21,7 @@ def _is_quoted(before: str) -> bool:
 
 
 def with_tilde(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return *text* with ``~`` for HOME wherever a path below it is a word of its own.
+    """Return *text* with ``~`` for HOME wherever a path below it is a word of its own; HOME itself stays as it is.
 
     So a command in a hint still works when it is pasted. The shells of Windows leave ``~`` as it is: nothing is done.
     """
@@ -32,6 +31,5 @@ def with_tilde(text: str, environ: Mapping[str, str] = os.environ) -> str:
     shown, *parts = text.split(home)
     for part in parts:
         begins = not shown or shown[-1] in _BEFORE or shown.endswith(_SCHEMES) or _is_quoted(shown)
-        ends = not part or part[0] == "/" or part[0] in _AFTER
-        shown += f"{'~' if begins and ends else home}{part}"
+        shown += f"{'~' if begins and part[:1] == '/' else home}{part}"
     return shown

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     ("text", "shown"),
     [
         ("/home/a/x", "~/x"),
-        ("/home/a", "~"),
+        ("/home/a", "/home/a"),
+        ("no d8.toml in /home/a or above it", "no d8.toml in /home/a or above it"),
         ("wrote /home/a/x, /home/a/y", "wrote ~/x, ~/y"),
         ("your profile (/home/a/.local)", "your profile (~/.local)"),
         ("/home/ab/x /mnt/home/a/x", "/home/ab/x /mnt/home/a/x"),
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         ("from oci-layout:/home/a/images", "from oci-layout:~/images"),
         ("from file:///home/a/images", "from file:///home/a/images"),
         ("/home/a/d8.toml: line 3", "~/d8.toml: line 3"),
-        ("/home/a: is a directory", "~: is a directory"),
+        ("/home/a: is a directory", "/home/a: is a directory"),
     ],
 )
 def test_home_is_a_tilde_where_it_begins_a_word(text: str, shown: str) -> None:

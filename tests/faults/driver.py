@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests import forking
-from tests.command import Completed, environment
+from tests.command import Completed, environment, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,4 +37,5 @@ def run(
     """
     variables = environment(env_home or home, **(env or {}))
     code, out, err, calls = forking.run_tampered(arguments, env=variables, cwd=cwd or home, fault=fault, user=user)
-    return Ran(code, out, err, tuple(calls.split()))
+    known = variables.get("HOME", "")
+    return Ran(code, whole(out, known), whole(err, known), tuple(calls.split()))
