@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests import command
 from tests.guides.checkout import block, logged, logs
 from tests.guides.desk import GUIDES
 from tests.guides.podman import as_docker, can_build
@@ -106,3 +107,21 @@ def test_dockerfile(checkout: Checkout) -> None:
     shown = [line for each in logs("dockerfile").values() for line in each.lines]
     around = (*(line for one in shown for line in (ANY, one)), ANY)
     checkout.runs("dockerfile", [save, replace(build, shown=around, first=0, streams="both")], {})
+
+
+def test_the_dockerfile_fetches_for_another_platform(checkout: Checkout) -> None:
+    token = checkout.machine.root / "token"
+    token.write_text(TOKEN)
+    page = (GUIDES / "dockerfile.md").read_text()
+    (line,) = re.findall(r"^    d8-installer (sync .* --platform .*)$", page, re.MULTILINE)
+    here = {"/run/secrets/rpp-token": str(token), "/tools": "tools-of-arm", "$TARGETPLATFORM": "linux/arm64"}
+    for name, value in here.items():
+        line = line.replace(name, value)
+    done = command.run(
+        *line.split(),
+        home=str(checkout.machine.home),
+        env={"D8_RPP_ENDPOINT": checkout.url},
+        cwd=str(checkout.directory),
+    )
+    assert done.code == 0, done
+    assert (checkout.directory / "tools-of-arm/stronghold").exists()
