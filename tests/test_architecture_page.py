@@ -328,7 +328,7 @@ def the_guides_name_what_is_in_their_files(page: str) -> list[str]:
 
 def test_dev_py_has_the_options_that_contributing_names() -> None:
     named = set(re.findall(r"(?<!-)--[a-z][a-z-]+", (ROOT / "docs/contributing/index.md").read_text(encoding="utf-8")))
-    known = (ROOT / "dev.py").read_text(encoding="utf-8")
+    known = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("dev.py", "docs/demo.py"))
     assert named
     assert [option for option in sorted(named) if f'"{option}"' not in known] == []
 
