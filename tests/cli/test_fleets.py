@@ -32,7 +32,6 @@ READING = "list which versions show check export env history"
 ELSEWHERE = {
     **dict.fromkeys(READING.split(), "it only reads"),
     **dict.fromkeys(("run", "proxy", "pip", "pipx", "uv"), "stdout is another program's"),
-    "completion": "tests/cli/test_completion.py",
     "login": "tests/cli/test_login.py",
     "logout": "tests/cli/test_login.py",
     "facts": "tests/cluster/test_requirements.py",
@@ -136,6 +135,7 @@ ROWS = [
     Row("plugins enable d8-toy", says="is already enabled"),
     Row("plugins disable d8-toy", ("plugins enable d8-toy",), "is already not enabled"),
     Row("ensurepath", INSTALLED, "is in your start-up files already"),
+    Row("completion bash --install", says="already|nothing to do"),
     Row("self uninstall --yes", (*INSTALLED, "ensurepath"), "there is nothing"),
     Row(PUBLISH, says="already there:"),
     Row("wheel built/{wheel} -o dist", says="unchanged"),
