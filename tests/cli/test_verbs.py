@@ -286,12 +286,10 @@ def test_ensurepath_appends_once_and_a_new_shell_finds_the_binary(tool: Tool, ho
     assert found.stdout.startswith(b"stronghold v2.0.0")
 
 
-def test_completion_scripts_name_every_command(tool: Tool) -> None:
-    assert "ensurepath" in tool("completion", "tcsh").out
-    for shell in ("bash", "zsh"):
-        script = tool("completion", shell).out
-        assert "ensurepath" in script
-        assert "--accept-moved" in script
+def test_completion_scripts_ask_for_every_command(tool: Tool) -> None:
+    for shell in ("bash", "zsh", "fish", "tcsh", "powershell"):
+        assert f"__complete {shell}" in tool("completion", shell).out
+    assert "ensurepath" in tool("__complete", "fish", "+ens").out
 
 
 def test_help_and_version(tool: Tool) -> None:
@@ -423,6 +421,7 @@ def test_two_ranges_for_one_image_and_mistyped_words_are_usage_errors(tool: Tool
 def test_a_missing_manifest_takes_nothing_away_but_prune_does(tool: Tool, home: Path) -> None:
     tool("install", "vault")
     (home / ".config/d8-installer/d8.toml").unlink()
+    assert re.fullmatch(r"wrote \S+/d8.lock\n", tool("sync").out), "only the requester's name changes"
     assert tool("sync").out == "nothing to do\n"
     assert tool("sync", "--prune").out.startswith("removed vault")
     (home / ".config/d8-installer/d8.toml").mkdir()
