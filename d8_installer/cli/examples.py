@@ -99,7 +99,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "d8-installer config list",
         "d8-installer config get endpoint",
         "d8-installer config unset endpoint",
-        "d8-installer config schema",
         "d8-installer config path",
         "d8-installer config schema",
     ),
@@ -148,7 +147,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "manifest": (
         "d8-installer manifest init stronghold --file src/d8.toml",
         "d8-installer manifest check",
-        "d8-installer manifest schema",
         "d8-installer manifest schema",
     ),
     "publish": (
