@@ -42,14 +42,18 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
 
     def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
         """Write ``[OPTIONS]`` for all options that may be left out: they are listed below."""
+        word = ""
         if usage is None:
-            actions = [action for action in actions if action.required or not action.option_strings]
+            word = fixed_word(actions)
+            actions = [
+                action for action in actions if (action.required or not action.option_strings) and not is_fixed(action)
+            ]
             groups = []
         width, self._width = self._width, _ENDLESS
         text = " ".join(super()._format_usage(usage, actions, groups, prefix).split())
         self._width = width
         if usage is None and prefix is None:  # with a prefix, it is the beginning of a subcommand's usage
-            text = text.replace(self._prog, f"{self._prog} [OPTIONS]", 1)
+            text = text.replace(self._prog, f"{self._prog}{word} [OPTIONS]", 1)
         return "\n".join(wrapped(text, self._width, " " * _SHALLOW)) + "\n\n"
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
@@ -63,6 +67,16 @@ class HelpFormat(argparse.RawDescriptionHelpFormatter):
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return wrapped(" ".join(text.split()), width, "")
+
+
+def is_fixed(action: argparse.Action) -> bool:
+    """Whether an argument is one word that cannot be another, such as ``create`` of ``bundle create``."""
+    return not action.option_strings and action.choices is not None and len(list(action.choices)) == 1
+
+
+def fixed_word(actions: Any) -> str:
+    """Return the fixed word with a space before it, or "": people type it right after the command."""
+    return "".join(f" {word}" for action in actions if is_fixed(action) for word in action.choices)
 
 
 def rows(listed: dict[str, str], width: int) -> str:

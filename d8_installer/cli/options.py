@@ -114,7 +114,7 @@ def _add_platform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform",
         metavar="OS-ARCH",
-        help="install for this platform, such as linux-arm64 or linux/arm64 (default: that of this machine)",
+        help="platform to use, such as linux-arm64 or linux/arm64 (default: that of this machine)",
     )
 
 

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from d8_installer.cli.help_format import fixed_word, is_fixed
 from d8_installer.cli.options import add_globals, add_shared
 from d8_installer.cli.pointers import PROGRAM
 from d8_installer.cli.verb import GROUPS
@@ -72,10 +73,12 @@ def _of_parser(parser: argparse.ArgumentParser) -> list[str]:
     """Return how a command is typed, and the table of its arguments and options."""
     own = [action for action in parser._actions if _is_own(action)]
     required = [_option(action) for action in own if action.option_strings and action.required]
-    words = [_argument(action) for action in own if not action.option_strings]
+    words = [_argument(action) for action in own if not action.option_strings and not is_fixed(action)]
     ways = ["COMMAND …" for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     has_options = any(action.option_strings and not action.required for action in own)
-    line = " ".join([parser.prog, *(["[OPTIONS]"] if has_options else []), *required, *words, *ways])
+    line = " ".join(
+        [f"{parser.prog}{fixed_word(own)}", *(["[OPTIONS]"] if has_options else []), *required, *words, *ways]
+    )
     return [_typed(line), *([_table_of(own)] if own else [])]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.troubleshooting import entries
-from docs.generate.markdown import code, prose, sentence, table
+from docs.generate.markdown import code, prose, table
 
 if TYPE_CHECKING:
     from d8_installer.cli.troubleshooting import ErrorEntry
@@ -26,7 +26,7 @@ def _number(entry: ErrorEntry) -> int:
 def _section(entry: ErrorEntry) -> str:
     parts = [
         f"## {entry.code}",
-        f"{prose(sentence(entry.title))} Exit code {entry.exit_code}.",
+        f"Exit code {entry.exit_code}: {prose(entry.title)}.",
         *map(prose, entry.means),
     ]
     for head, items in (("Likely causes:", entry.causes), ("What to do:", entry.actions)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +49,7 @@ def test_short_help_is_the_usage_the_own_options_and_two_examples(
     short, whole = printed(capsys, *path, "-h"), printed(capsys, *path, "--help")
     name = " ".join(("d8-installer", *path))
     assert short.splitlines()[0] == whole.splitlines()[0]
-    assert short.startswith(f"usage: {name} [OPTIONS]")
+    assert re.match(rf"usage: {name}( [a-z0-9]+)? \[OPTIONS\]", short), short
     assert short.endswith(f"\nType `{name} --help` for all options.\n")
     assert "--kubeconfig" not in short
     assert short.count("  d8-installer ") + short.count("  eval ") <= 2
@@ -92,3 +93,17 @@ def test_nothing_typed_is_answered_with_the_short_help(tmp_path: Path) -> None:
     done = run(home=str(tmp_path))
     assert (done.code, done.err) == (2, "")
     assert done.out == run("-h", home=str(tmp_path)).out
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("bundle", "bundle create [OPTIONS] -o FILE"),
+        ("proxy", "proxy serve [OPTIONS] --from URL"),
+        ("self", "self uninstall [OPTIONS]"),
+    ],
+)
+def test_usage_has_a_fixed_word_where_people_type_it(
+    command: str, usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert printed(capsys, command, "--help").splitlines()[0] == f"usage: d8-installer {usage}"

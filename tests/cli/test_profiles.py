@@ -293,11 +293,11 @@ def test_upgrading_nothing_makes_no_generation(person: BundleHolder) -> None:
 def test_another_range_for_the_same_version_is_not_called_placing(person: BundleHolder) -> None:
     person.ok("install", "a<2")
     assert (
-        "unchanged a (a v1.1.0): only its request or its wrapper would change"
+        "unchanged a (a v1.1.0): only its range or its settings would change"
         in person.ok("install", "--dry-run", "a<1.5").out
     )
     assert person.ok("install", "a<1.5").out.splitlines()[0] == (
-        "unchanged a (a v1.1.0): only its request or its wrapper changed"
+        "unchanged a (a v1.1.0): only its range or its settings changed"
     )
 
 

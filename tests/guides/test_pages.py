@@ -14,6 +14,7 @@ from d8_installer.testing.docker_registry import PASSWORD, USER, docker_registry
 from tests import command
 from tests.cli.beside import ComesFromD8
 from tests.guides.desk import GUIDES, program
+from tests.managers.plugin_wheel import PluginWheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +165,12 @@ def test_the_codes_that_the_guides_name_have_an_entry() -> None:
     named = {code for page in GUIDES.glob("*.md") for code in re.findall(r"error\[([a-z-]+)]", page.read_text())}
     assert len(named) > 5
     assert named <= set(codes())
+
+
+def test_wheels_of_a_plugin(desk: Desk) -> None:
+    desk.publish_program("hello", "1.0.0")
+    desk.has_endpoint()
+    (desk.home / "dist").mkdir()
+    manifest = 'schema = 1\n[[images]]\nname = "hello"\nversion = ">=1.0,<2"\n'
+    PluginWheel("d8-plug-hello", "1.0", manifest, launchers=False).write(desk.home / "dist")
+    desk.types("wheels")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 _PROJECT = "d8.lock is unchanged: the next `d8-installer sync` returns to it"
-_USER = "d8.toml is unchanged: the next command that locks (install, sync, …) undoes what it does not allow"
+_USER = "d8.toml is unchanged: what its ranges do not allow, the next install, upgrade or sync changes again"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

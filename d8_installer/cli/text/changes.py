@@ -52,7 +52,7 @@ def _change(step: Link | Unlink, *, dry_run: bool) -> str:
     if step.replaces is None:
         return f"{'would install' if dry_run else 'installed'} {what}"
     if step.same_file:
-        return f"unchanged {what}: only its request or its wrapper {'would change' if dry_run else 'changed'}"
+        return f"unchanged {what}: only its range or its settings {'would change' if dry_run else 'changed'}"
     if step.replaces == placement.version:
         return f"{'would place' if dry_run else 'placed'} {what} again"
     verb = "would switch" if dry_run else "switched"
