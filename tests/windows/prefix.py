@@ -36,6 +36,8 @@ VERSION = (3, 11)
 """The version of that CPython; the standard library must have the same."""
 TEST_PACKAGES = ("pytest", "hypothesis", "trustme", "coverage", "jsonschema", "colorama", "pip", "pytest-xdist")
 """What the tests that run there need; pip does not see that pytest wants colorama there."""
+KEYRING_PACKAGES = ("pywin32-ctypes",)
+"""What keyring needs there; pip, which downloads on this system, does not see it."""
 PROGRAMS_THERE = ("pipx", "uv", "ruff")
 """Real programs, in ``Scripts``: the managers whose launchers are tested, and one to install as a person would."""
 MINGW = "x86_64-w64-mingw32-gcc"
@@ -151,7 +153,7 @@ def requirements() -> list[str]:
     extras = [one for extra in project["optional-dependencies"].values() for one in extra]
     # Markers would be evaluated for this system; the project's are true on 64-bit Windows.
     wanted = [one.partition(";")[0].strip() for one in [*project["dependencies"], *extras]]
-    return [*wanted, *TEST_PACKAGES, *PROGRAMS_THERE]
+    return [*wanted, *KEYRING_PACKAGES, *TEST_PACKAGES, *PROGRAMS_THERE]
 
 
 # -- building ------------------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def test_a_console_shows_every_character_and_colours(user: WindowsUser) -> None:
         pass
     assert process.returncode == 69
     seen = terminal.seen()
-    assert seen.lines[0] == "error[not-installed]: 'снег' is not in place in the user's profile"
+    assert seen.lines[0] == "error[not-installed]: 'снег' is not in place in your profile"
     assert seen.colours == {"error[not-installed]:": "red", "hint:": "cyan"}
     with console(user, PROGRAM, "install", "alpha") as (terminal, _):
         pass
