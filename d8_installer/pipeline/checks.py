@@ -20,7 +20,7 @@ from d8_installer.pipeline.shadows import shadows
 from d8_installer.plugin.calling import PLUGIN_HINT, guarded
 from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
-from d8_installer.plugin.records import Check, CheckContext, Finding, FindingLevel
+from d8_installer.plugin.records import Check, CheckContext, Finding, FindingLevel, Moment
 from d8_installer.store import home_state
 from d8_installer.store.generations import file_name
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
     from d8_installer.plugin.calling import Offer
-    from d8_installer.plugin.records import AskedSource, Moment
+    from d8_installer.plugin.records import AskedSource
 
 Fact = TypeVar("Fact")
 
@@ -59,10 +59,22 @@ def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], Non
     context = _context(session, moment, report)
     for offer in checks:
         try:
+            _refuse_unknown_moments(offer)
             if moment in offer.record.moments:
                 yield from [Found(offer.record.name, finding) for finding in _findings(offer, context)]
         except D8Error as error:
             report(error)
+
+
+def _refuse_unknown_moments(offer: Offer[Check]) -> None:
+    known = get_args(Moment)
+    if unknown := [moment for moment in offer.record.moments if moment not in known]:
+        raise ConfigError(
+            f"plugin {offer.plugin} failed in the check {offer.record.name!r}: {unknown[0]!r} is not a moment; "
+            f"there are {' and '.join(known)}",
+            hint=PLUGIN_HINT,
+            code="plugin-failed",
+        )
 
 
 def _findings(offer: Offer[Check], context: CheckContext) -> list[Finding]:

@@ -198,6 +198,27 @@ def guarded(
         ) from (None if secret else error)
 
 
+def failure_in(loaded: Loaded, error: Exception) -> ConfigError | None:
+    """Return the ConfigError that names the plugin in whose module *error* was raised; None if no plugin's was.
+
+    What a source or a body of a plugin does is called everywhere, so that no one place can guard it.
+    """
+    from inspect import ismodule
+    from traceback import walk_tb
+
+    packages = {}
+    for label, plugin in loaded.objects.items():
+        module = plugin.__name__ if ismodule(plugin) else getattr(plugin, "__module__", type(plugin).__module__)
+        packages[module.partition(".")[0]] = label
+    packages = {name: label for name, label in packages.items() if name not in sys.stdlib_module_names}
+    frames = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    for label in (packages[name] for name in reversed(frames) if name in packages):
+        return ConfigError(
+            f"plugin {label} failed: {type(error).__name__}: {_text_of(error)}", hint=PLUGIN_HINT, code="plugin-failed"
+        )
+    return None
+
+
 class _StdoutToStderr:
     """Sends what is printed to stderr while code of any plugin runs, in any thread.
 

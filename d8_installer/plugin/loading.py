@@ -71,6 +71,7 @@ def examine(label: str, plugin: object) -> tuple[str, ...]:
 
     Raise ConfigError for a misspelt hook, a missing ``@hookimpl``, a hook wrapper, or a plugin without any hook.
     """
+    _refuse_unknown_hooks(label, plugin)
     manager = new_manager({label: plugin})
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
@@ -83,6 +84,35 @@ def examine(label: str, plugin: object) -> tuple[str, ...]:
     if not callers:
         raise _unfit(label, "it implements no hook")
     return tuple(sorted(caller.name for caller in callers))
+
+
+def _refuse_unknown_hooks(label: str, plugin: object) -> None:
+    """Say in our words what pluggy says in its own: which hook or argument is not there, and what may be meant."""
+    from inspect import signature
+
+    import pluggy
+
+    from d8_installer.plugin import hookspec
+
+    manager = pluggy.PluginManager(hookspec.PROJECT)
+    specs = {name: getattr(hookspec, name) for name in dir(hookspec) if name.startswith("d8_")}
+    for name in dir(plugin):
+        if not name.startswith("d8_") or manager.parse_hookimpl_opts(plugin, name) is None:
+            continue
+        if name not in specs:
+            raise _unfit(label, f"{name} is not a hook{_meant(name, specs)}")
+        known = signature(specs[name]).parameters
+        for argument in signature(getattr(plugin, name)).parameters:
+            if argument not in known and argument != "self":
+                takes = f"takes {', '.join(known)}" if known else "takes no argument"
+                raise _unfit(label, f"{name} has the argument {argument}, and that hook {takes}")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def _load_one(distribution: Distribution) -> LoadedPlugin:

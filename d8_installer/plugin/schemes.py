@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.address import PATH_SCHEMES, hides, shown
-from d8_installer.plugin.calling import Record, collect, guarded, new_manager
+from d8_installer.plugin.calling import PLUGIN_HINT, Record, collect, guarded, new_manager
 from d8_installer.plugin.records import DestinationScheme, SourceScheme
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ FIRST_PARTY = {
 
 _WRITABLE = ("oci", "oci+https", "oci+http", "oci-layout")
 """The schemes of FIRST_PARTY that ``publish`` can write to."""
+Opened = TypeVar("Opened")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _SCHEME_CHARACTERS = _LETTERS | frozenset("0123456789+.-")
 
@@ -57,7 +58,8 @@ def open_source(url: str, access: Access, plugins: Mapping[str, object] | None =
     name = scheme_of(url)
     schemes = collect(_manager(name, plugins or {}).hook.d8_sources, SourceScheme)
     chosen = _pick(schemes, url, "source")
-    return guarded(f"the source {name!r}", "open", lambda: chosen.open(url, access))
+    opened = guarded(f"the source {name!r}", "open", lambda: chosen.open(url, access))
+    return _whole(opened, f"the source {name!r}", ("name", "tags", "manifest", "layer", "close"))
 
 
 def open_destination(url: str, access: Access, plugins: Mapping[str, object] | None = None) -> Destination:
@@ -65,7 +67,19 @@ def open_destination(url: str, access: Access, plugins: Mapping[str, object] | N
     name = scheme_of_destination(url)
     schemes = collect(_manager(name, plugins or {}).hook.d8_destinations, DestinationScheme)
     chosen = _pick(schemes, url, "destination")
-    return guarded(f"the destination {name!r}", "open", lambda: chosen.open(url, access))
+    opened = guarded(f"the destination {name!r}", "open", lambda: chosen.open(url, access))
+    return _whole(opened, f"the destination {name!r}", ("tag_digest", "has_blob", "put_blob", "put_manifest", "close"))
+
+
+def _whole(opened: Opened, what: str, members: tuple[str, ...]) -> Opened:
+    """Return what a plugin opened. One without some of the *members* of its protocol is a ConfigError."""
+    if absent := [name for name in members if not hasattr(opened, name)]:
+        raise ConfigError(
+            f"plugin {what} failed in open: it returned {type(opened).__name__}, which has no {', '.join(absent)}",
+            hint=PLUGIN_HINT,
+            code="plugin-failed",
+        )
+    return opened
 
 
 def _manager(scheme: str, plugins: Mapping[str, object]) -> pluggy.PluginManager:
@@ -93,4 +107,6 @@ def _pick(schemes: Mapping[str, Offer[Record]], url: str, kind: str) -> Record:
 
 
 def _expected(schemes: Iterable[str]) -> str:
+    if set(schemes) == set(_WRITABLE):
+        return "write oci-layout:DIR for a directory, or oci://HOST/ROOT for a registry"
     return f"write a URL that begins with one of {', '.join(f'{name}:' for name in sorted(schemes))}"

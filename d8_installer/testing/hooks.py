@@ -35,6 +35,7 @@ from d8_installer.plugin.records import (
     Event,
     Finding,
     FindingLevel,
+    Moment,
     SwitchFacts,
     VerifySubject,
 )
@@ -166,6 +167,7 @@ class CheckContract:
     """The tests of a Check. Subclasses define the fixture ``check``."""
 
     def test_it_returns_findings_in_every_state(self, check: Check) -> None:
+        expect(set(check.moments) <= set(get_args(Moment)), f"{check.name} runs at moments that there are")
         bare = {"endpoint": None, "generation": None, "is_on_path": False, "home_runs_programs": False}
         for moment in check.moments:
             for context in (check_context(moment=moment), check_context(moment=moment, **bare)):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.own import LOGGING, OwnTool
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+PAGE = Path(__file__).parents[2] / "docs/reference/hooks.md"
 GREETER = """
 @hookimpl
 def d8_commands():
@@ -286,3 +287,70 @@ def test_entry_points_that_are_none_are_named(own: OwnTool) -> None:
         assert why in own.row()["why"], value
     points.write_text("[d8_installer.hooks]\ntoy = d8_toy\nagain = d8_toy\n")
     assert own.row()["state"] == "enabled"
+
+
+HALF_A_SOURCE = """
+class Half:
+    name = "half"
+
+    def tags(self, image):
+        return {}["boom"]
+
+    def manifest(self, image, ref):
+        return None
+
+    def layer(self, request):
+        return None
+"""
+OPEN = """
+@hookimpl
+def d8_sources():
+    return [SourceScheme("half", open=lambda url, access: Half())]
+"""
+
+
+def test_a_source_that_fails_is_its_plugins_failure(own: OwnTool) -> None:
+    own.enabled(HALF_A_SOURCE + OPEN)
+    said = own.fails(78, "versions", "hello", "--endpoint", "half:x").err
+    assert "the source 'half' failed in open: it returned Half, which has no close" in said
+    own.remove("d8-toy")
+    own.enabled(HALF_A_SOURCE + "    def close(self):\n        raise OSError('torn')\n" + OPEN)
+    said = own.fails(78, "versions", "hello", "--endpoint", "half:x").err
+    assert "error[plugin-failed]: plugin d8-toy 1.0 failed: " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("@hookimpl\ndef d8_source():\n    return []", "d8_source is not a hook: did you mean d8_sources?"),
+        (
+            "@hookimpl\ndef d8_checks(config):\n    return []",
+            "d8_checks has the argument config, and that hook takes no argument",
+        ),
+        (
+            "@hookimpl\ndef d8_platforms(machine):\n    return []",
+            "d8_platforms has the argument machine, and that hook takes host",
+        ),
+    ],
+)
+def test_a_hook_that_does_not_fit_is_named_in_plain_words(own: OwnTool, code: str, why: str) -> None:
+    own.enabled(code)
+    assert own.row()["why"] == f"plugin d8-toy 1.0 cannot be used: {why}"
+
+
+def test_a_moment_that_is_none_is_an_error_of_the_check(own: OwnTool) -> None:
+    own.enabled(CHECK.replace('"doctor"', '"doctr"'))
+    assert "in the check 'toy': 'doctr' is not a moment; there are doctor and install" in own.fails(1, "doctor").out
+
+
+def test_the_python_of_the_page_of_hooks_runs(tmp_path: Path) -> None:
+    """As an author does: the module and its tests in files, and pytest over them, without a warning."""
+    examples = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    first, *_, of_the_check, of_a_source = examples  # between them are those of the hookspec, tested elsewhere
+    for name, text in (("d8_toy", first), ("test_d8_toy", of_the_check), ("test_share", of_a_source)):
+        (tmp_path / f"{name}.py").write_text(text)
+    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", ".", ".")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^(1[7-9]|[2-9]\d) passed", done.stdout, re.MULTILINE), done.stdout

@@ -127,7 +127,7 @@ def test_authors_import_nothing_else() -> None:
     """The page and the examples import from ``d8_installer.plugin``, and from ``d8_installer.testing`` to test."""
     texts = [PAGE.read_text(), *(inspect.getdoc(spec(name)) or "" for name in HOOKS)]
     imported = {module for text in texts for module in re.findall(r"(?:from|import) (d8_installer[\w.]*)", text)}
-    assert imported == {"d8_installer.plugin", "d8_installer.testing.hooks"}
+    assert imported == {"d8_installer.plugin", "d8_installer.testing.contract", "d8_installer.testing.hooks"}
 
 
 def test_the_types_of_the_hooks_and_their_records_are_exported() -> None:
@@ -151,17 +151,3 @@ def test_records_are_frozen_and_have_slots(name: str) -> None:
     kind = getattr(api, name)
     assert kind.__struct_config__.frozen
     assert "__dict__" not in dir(kind)
-
-
-def examples_of_the_page() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def test_the_pages_own_python_runs(tmp_path: Path) -> None:
-    first, *_, tests = examples_of_the_page()  # between them are those of the hookspec, tested above
-    toy = types.ModuleType("d8_toy")
-    exec(compile(first, "hooks.md", "exec"), vars(toy))  # noqa: S102 - our own page
-    space: dict[str, object] = {"d8_toy": toy}
-    exec(compile(tests.replace("import d8_toy\n", ""), "hooks.md", "exec"), space)  # noqa: S102
-    ran = [function() for key, function in space.items() if key.startswith("test_") and callable(function)]
-    assert ran
