@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from d8_installer.cli.context import RawOutput, end_cleanly, working_directory
 from d8_installer.cli.program import hand_over
 from d8_installer.cli.talk import Talk
-from d8_installer.errors import UsageError
+from d8_installer.errors import MismatchError, UsageError
 from d8_installer.model.plurals import sized
 from d8_installer.model.secrets import without_secrets
 
@@ -58,8 +58,17 @@ def _provide(launch: Launch, environ: Mapping[str, str], screen: Screen) -> str:
     talk = _FirstRun(screen, quiet=False, verbose=False)
     scope = Scope(options=chosen.options, environ=environ, clock=lambda: datetime.now(UTC), directory=chosen.directory)
     with wire(scope, talk) as session:
-        provided = provide(session, launch)
+        try:
+            provided = provide(session, launch)
+        except MismatchError as error:
+            raise _as_sync_says(error) from error
     screen.end_bars()
     if provided.summary:
         screen.say(f"d8-installer: {provided.summary}")
     return provided.path
+
+
+def _as_sync_says(error: MismatchError) -> MismatchError:
+    """Name the command that accepts a moved tag: what is typed after a launcher's name is for the program."""
+    before, again, option = (error.hint or "").partition("the same command again with ")
+    return error.within(hint=f"{before}`d8-installer sync {option}`") if again else error

@@ -131,6 +131,12 @@ def _add_environments(parser: argparse.ArgumentParser) -> None:
 
 def _add_trust(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_accept_moved(parser)
+    parser.add_argument("--witness", metavar="URL", help="compare every index digest with this second source")
+
+
+def add_accept_moved(parser: argparse.ArgumentParser) -> None:
+    """Add ``--accept-moved``."""
     parser.add_argument(
         "--accept-moved",
         type=name_argument,
@@ -139,7 +145,6 @@ def _add_trust(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="accept that this tag now means other bytes",
     )
-    parser.add_argument("--witness", metavar="URL", help="compare every index digest with this second source")
 
 
 def _add_checks(parser: argparse.ArgumentParser) -> None:

@@ -208,7 +208,8 @@ def _check_top(choice: Choice, digest: Digest, trust: Trust) -> None:
     if expected not in (None, digest) and (path, choice.tag) not in trust.accept_moved:
         raise MismatchError(
             f"the tag {choice.name}:{choice.tag} was moved: it meant {expected}, and now means {digest}",
-            hint=f"ask its publisher why; to take the new bytes, type --accept-moved {choice.name}:{choice.tag}",
+            hint=f"ask its publisher why; to take the new bytes, type the same command again with "
+            f"--accept-moved {choice.name}:{choice.tag}",
             code="moved-tag",
         )
     for requirement in choice.requirements:

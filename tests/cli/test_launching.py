@@ -138,6 +138,20 @@ def test_an_environment_that_nobody_else_looks_into_is_remembered(machine: Machi
     assert "removed hello" in machine.run("sync", "--prune").out
 
 
+def test_a_launcher_names_the_command_that_accepts_a_moved_tag(machine: Machine) -> None:
+    prefix = machine.install("ve", manifest("hello", "=1.0.0"))
+    machine.ok("install", "hello=1.0.0")
+    machine.ok("uninstall", "hello")
+    machine.images.add_index("deckhouse-cli/plugins/hello", "v1.0.0", {HOST: program("other")})
+    refused = machine.call(prefix / "bin/hello")
+    assert refused.code == 76
+    assert refused.err.endswith(
+        "hint: ask its publisher why; to take the new bytes, type `d8-installer sync --accept-moved hello:v1.0.0`\n"
+    )
+    machine.ok("sync", "--env", str(prefix), "--accept-moved", "hello:v1.0.0")
+    assert machine.call(prefix / "bin/hello").out.startswith("other")
+
+
 def test_a_linked_environment_feeds_its_project_and_not_the_user(machine: Machine) -> None:
     project = machine.home / "work"
     prefix = machine.install("work/.venv", manifest("hello", "=1.0.0"))

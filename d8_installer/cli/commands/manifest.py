@@ -18,7 +18,7 @@ _FILE = "d8.toml"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
-    from d8_installer.cli.options import add_dry_run, add_globals, add_source
+    from d8_installer.cli.options import add_accept_moved, add_dry_run, add_globals, add_source
 
     ways = parser.add_subparsers(dest="way", metavar="COMMAND", required=True)
     init = ways.add_parser("init", help="create a manifest")
@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument("file", metavar="FILE", nargs="?", default=_FILE, help="the manifest (default: d8.toml)")
     check.add_argument("--resolve", action="store_true", help="also look up each image, and the files in it")
     add_source(check)
+    add_accept_moved(check)
 
 
 def execute(context: Context) -> Outcome:
