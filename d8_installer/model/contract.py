@@ -111,7 +111,7 @@ class Contract(Struct, frozen=True, kw_only=True):
             contract = cls.of_document(document, name, version)
             contract.refuse_invalid(compat)
         except DocumentError as error:
-            raise error.at(file=file) from error
+            raise error.at(file=file).within(code="bad-contract") from error
         return contract
 
     @classmethod
@@ -135,7 +135,7 @@ class Contract(Struct, frozen=True, kw_only=True):
         except (ValueError, RecursionError) as error:
             raise DocumentError("is not JSON", file=file, about_file=True, code="bad-contract") from error
         except DocumentError as error:
-            raise error.at(file=file) from error
+            raise error.at(file=file).within(code="bad-contract") from error
         return contract
 
     @classmethod

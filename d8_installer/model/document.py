@@ -227,8 +227,16 @@ class Table(Struct, kw_only=True):
         """Return *parse* of the required value *name*."""
         value = self.parsed(name, parse)
         if value is None:
-            raise self.error(DocumentError(f"`{name}` is missing"))
+            self._fail_missing(name)
         return value
+
+    def _fail_missing(self, name: str) -> NoReturn:
+        """Refuse a table without *name*, or the key that is misspelled in its place."""
+        import difflib
+
+        for near in difflib.get_close_matches(name, self.unknown(), n=1, cutoff=0.7):
+            self.fail(f"unknown key `{_spelled(near)}`", near, hint=f"did you mean `{name}`?")
+        raise self.error(DocumentError(f"`{name}` is missing"))
 
     def list_of(self, name: str, parse: Callable[[object], T]) -> tuple[T, ...] | None:
         """Return the list *name* with each entry parsed, or None if it is missing."""

@@ -107,6 +107,15 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     NotFoundError for a file that an image lacks.
     """
     path = os.path.join(session.scope.directory, file)
+    if os.path.isdir(path):
+        inside = os.path.join(file, "d8.toml")
+        raise DocumentError(
+            "is a directory",
+            file=path,
+            hint=f"name the file: `d8-installer manifest check {inside}`",
+            about_file=True,
+            code="bad-manifest",
+        )
     if not os.path.isfile(path):
         raise DocumentError(
             "is missing",

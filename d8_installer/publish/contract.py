@@ -68,7 +68,7 @@ def read_contract(path: str, image: ImageName, tag: str, warn: Callable[[str], N
         _refuse_mistakes(contract, image)
     except DocumentError as error:
         line = places.line_of(error.key) if error.key and places is not None else None
-        raise error.at(file=path, line=line).within(hint=error.hint or _HINT) from error
+        raise error.at(file=path, line=line).within(hint=error.hint or _HINT, code="bad-contract") from error
     for warning in _warnings(contract, image, tag):
         warn(f"{path}: {warning}")
     contract = replace(contract, name=image.short, version=tag)

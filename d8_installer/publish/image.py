@@ -129,9 +129,10 @@ def build_image(
     check_tag(tag)
     _check_image(image)
     platforms = [platform for platform, _ in builds]
-    if not platforms or len(set(platforms)) < len(platforms):
+    doubled = next((f" ({one} is there twice)" for one in platforms if platforms.count(one) > 1), "")
+    if not platforms or doubled:
         raise UsageError(
-            "each platform must be given once, and at least one",
+            f"each platform must be given once, and at least one{doubled}",
             hint="write each as OS-ARCH=PATH, such as linux-amd64=build/tool",
             code="bad-build-input",
         )
@@ -172,7 +173,7 @@ def _members(path: str, image: ImageName, platform: Platform) -> tuple[_Member, 
         named = f"rename {default}.exe to {default}: " if f"{default}.exe" in names else ""
         raise UsageError(
             f"{path} holds no file named {default}",
-            hint=f"{named}clients place this file by default",
+            hint=f"{named}clients place this file by default; name the main program {default}",
             code="bad-build-input",
         )
     if sum(tarfile.BLOCKSIZE * 2 + member.size for member in members) > MAX_WALK_BYTES:
@@ -260,9 +261,10 @@ def _check_head(head: bytes, platform: Platform, path: str) -> None:
     try:
         check_executable(head, platform, path)
     except MismatchError as error:
-        raise MismatchError(
-            error.message, hint="check which platform the file was built for", code="wrong-executable"
-        ) from error
+        hint = "check which platform the file was built for"
+        if identify(head) is None:
+            hint = "name a program: an executable that a compiler made, or a script that begins with #!"
+        raise MismatchError(error.message, hint=hint, code="wrong-executable") from error
 
 
 # -- one platform --------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class OciAddress(Struct, frozen=True, kw_only=True):
         match = re.fullmatch(_ADDRESS, url, re.ASCII)
         if match is None:
             raise ConfigError(f"{shown(url)} is not the address of a registry", hint=_hint(url), code="bad-address")
+        _refuse_repository(url)
         host, port = match[2].lower(), match[3] or ""
         host, login = (_HUB_API, "docker.io") if host in _HUB else (host, host)
         is_local = Origin.parse(f"https://{host}{port}").is_loopback
@@ -77,3 +78,14 @@ class OciAddress(Struct, frozen=True, kw_only=True):
 def _hint(url: str) -> str:
     lower = url.lower()
     return f"write it in lower case: {lower}" if lower != url and re.fullmatch(_ADDRESS, lower, re.ASCII) else _SPELLING
+
+
+def _refuse_repository(url: str) -> None:
+    """Refuse an address that ends with what we add to each: the images would be in a repository nobody looks into."""
+    before, found, _ = f"{url.rstrip('/')}/".rpartition("/deckhouse-cli/")
+    if found:
+        raise ConfigError(
+            f"{shown(url)} goes on with /deckhouse-cli, which is added to the address of a registry",
+            hint=f"write {shown(before)}",
+            code="bad-address",
+        )

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from d8_installer.registry.origin import Origin
 
 _ADDRESS_HINT = (
-    "check the address (`d8-installer config get endpoint`, or --endpoint URL) and the network (HTTPS_PROXY, NO_PROXY)"
+    "check the address (--endpoint, --to, or `d8-installer config get endpoint`) and the network "
+    "(HTTPS_PROXY, NO_PROXY)"
 )
 
 

@@ -43,6 +43,9 @@ def test_init_touches_nothing_that_is_there(tmp_path: Path) -> None:
         ("schema = 1\n", "asks for no image"),
         ('schema = 1\n[[images]]\nname = "x"\nbinaries = { pip = "plugin" }\n', "no plugin gets the name 'pip'"),
         ('schema = 1\n[[images]]\nname = "x"\nverison = "1"\n', "did you mean `version`?"),
+        ('schema = 1\n[[images]]\nnmae = "x"\n', "unknown key `nmae`"),
+        ('schema = 1\n[[images]]\nnmae = "x"\n', "did you mean `name`?"),
+        ('schema = 1\n[[images]]\nversion = "1"\n', "`name` is missing"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, says: str) -> None:
@@ -50,6 +53,23 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, says: s
     done = d8(tmp_path, "check", "m.toml", expect=65)
     assert says in done.err
     assert str(tmp_path / "m.toml") in done.err
+
+
+def test_a_directory_is_not_missing(tmp_path: Path) -> None:
+    said = d8(tmp_path, "check", ".", expect=65).err
+    assert f"{tmp_path}/. is a directory" in said
+    assert "`d8-installer manifest check ./d8.toml`" in said
+
+
+def test_a_moved_tag_can_be_accepted_for_a_check(tmp_path: Path) -> None:
+    (tmp_path / "d8.toml").write_text('schema = 1\n[[images]]\nname = "hello"\n')
+    add_image(str(tmp_path / "reg"), "hello", "v1.0.0", executables("hello"))
+    endpoint = f"oci-layout:{tmp_path / 'reg'}"
+    assert run("install", "hello", home=str(tmp_path), env={"D8_RPP_ENDPOINT": endpoint}).code == 0
+    add_image(str(tmp_path / "moved"), "hello", "v1.0.0", executables("other"))
+    asked = ("check", "--resolve", "--from", f"oci-layout:{tmp_path / 'moved'}")
+    assert "the same command again with --accept-moved hello:v1.0.0" in d8(tmp_path, *asked, expect=76).err
+    assert "hello * -> v1.0.0: hello" in d8(tmp_path, *asked, "--accept-moved", "hello:v1.0.0").out
 
 
 def test_the_source_may_be_asked_too(tmp_path: Path) -> None:

@@ -124,6 +124,10 @@ def test_init_takes_no_name_or_some(person: Person) -> None:
     other.mkdir()
     named = person.ok("init", "ruff<2", "vault", cwd=other)
     assert named.err == "next, `d8-installer sync` fetches them\n"
+    of_a_plugin = person.ok("init", "ruff", "--file", "src/my tool/d8.toml", cwd=other).err
+    assert of_a_plugin == (
+        "next, `d8-installer manifest check --resolve 'src/my tool/d8.toml'` looks up what it names\n"
+    )
     person.ok("sync", cwd=other)
     assert person.has(cwd=other) == {"ruff": "v1.1.0", "vault": "v1.0.0"}
 

@@ -162,6 +162,7 @@ def test_what_is_annotated_is_read_by_yaml_as_the_same(contract: Contract) -> No
 def test_a_mistake_is_named_and_nothing_is_published(author: Author, text: str, problem: str) -> None:
     done = author.fails(65, *author.words(author.write(text)))
     assert problem in done.err
+    assert "error[bad-contract]: " in done.err
     assert done.err.count("\n") == 2, "one error and one hint"
     assert not (author.home.parent / "registry").exists()
 

@@ -262,8 +262,16 @@ def test_an_executable_for_another_platform_is_refused_before_anything_is_pushed
 
 def test_each_platform_is_given_once(builds: list[tuple[Platform, str]]) -> None:
     for wrong in ([], [*builds, builds[0]]):
-        with pytest.raises(UsageError, match="each platform must be given once"):
+        with pytest.raises(UsageError, match="each platform must be given once") as caught:
             pushed(wrong)
+        assert (f"({builds[0][0]} is there twice)" in caught.value.message) == bool(wrong)
+
+
+def test_a_file_that_is_no_program_at_all_is_told_from_one_for_another_platform(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("echo hello\n")
+    with pytest.raises(MismatchError) as caught:
+        pushed([(AMD64, str(tmp_path / "tool"))])
+    assert "a script that begins with #!" in (caught.value.hint or "")
 
 
 def test_what_clients_would_refuse_is_refused(

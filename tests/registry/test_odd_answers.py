@@ -106,7 +106,17 @@ def test_a_place_that_nobody_publishes_to_is_not_offered_as_one(url: str) -> Non
     with pytest.raises(ConfigError) as caught:
         open_destination(url, Access())
 
-    assert caught.value.hint == "write a URL that begins with one of oci:, oci+http:, oci+https:, oci-layout:"
+    assert caught.value.hint == "write oci-layout:DIR for a directory, or oci://HOST/ROOT for a registry"
+
+
+@pytest.mark.parametrize("end", ["", "/", "/plugins", "/plugins/hello"])
+def test_an_address_with_the_path_of_an_image_is_refused(end: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_destination(f"oci://127.0.0.1:1/deckhouse/deckhouse-cli{end}", Access())
+
+    assert "goes on with /deckhouse-cli" in caught.value.message
+    assert caught.value.hint == "write oci://127.0.0.1:1/deckhouse"
+    assert open_destination("oci://127.0.0.1:1/my-deckhouse-cli", Access())
 
 
 @pytest.mark.parametrize(("start", "name"), [(b"BZh91AY", "bzip2"), (b"\xfd7zXZ\x00\x00", "xz")])

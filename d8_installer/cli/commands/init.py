@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 from d8_installer.cli.context import Outcome
@@ -27,6 +29,9 @@ def execute(context: Context) -> Outcome:
     typed = context.arguments
     with context.session() as session:
         result = init(session, typed.requirements, typed.file, of_project=True, dry_run=typed.dry_run)
-    following = "sync` fetches them" if result.images else "add NAME` adds a tool"
+    if os.path.normpath(typed.file) != "d8.toml":
+        following = f"manifest check --resolve {shlex.quote(typed.file)}` looks up what it names"
+    else:
+        following = "sync` fetches them" if result.images else "add NAME` adds a tool"
     context.talk.note(f"next, `d8-installer {following}")
     return Outcome(result.as_json(), manifest_lines(result))
