@@ -64,6 +64,11 @@ def merge(context: Context) -> Outcome:
     changes = version_changes(driven.before, driven.after)
     changed = driven.before != driven.after
     result = LockResult(
-        file=driven.file, changes=changes, images=len(driven.after.images), changed=changed, written=changed
+        profile=None,
+        file=driven.file,
+        changes=changes,
+        images=len(driven.after.images),
+        changed=changed,
+        written=changed,
     )
     return Outcome(result.as_json(), [])

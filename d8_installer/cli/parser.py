@@ -100,7 +100,7 @@ def _help_with(namespace: argparse.Namespace, words: list[str]) -> argparse.Name
     raise UnknownCommandError(
         namespace,
         f"{words[0][:60]!r} is neither a command nor the code of an error",
-        hint=f"did you mean `{PROGRAM} help {near}`?" if near else pointer(words[0], ()),
+        hint=f"did you mean `{PROGRAM} help {near}`?" if near else pointer(words[0], words[1:]),
     )
 
 

@@ -107,10 +107,12 @@ _SAME = {
     "-o": "--output",
     "-y": "--yes",
     "--immutable": "--frozen-lockfile",
+    "--output-file": "--output",
     "--prerelease": "--pre",
     "--dev": "--save-dev",
     "--reinstall": "--force",
 }
+_TO_A_FILE = "send the output to a file: `d8-installer export --format requirements > FILE`"
 _NEAR = 0.75
 _WAY = "COMMAND|create|serve|uninstall"
 _UNKNOWN_WAY = re.compile(rf"argument (?:{_WAY}): invalid choice: '([^']*)' \(choose from (.*)\)")
@@ -134,7 +136,7 @@ def pointer(word: str, following: Sequence[str]) -> str:
     if verb is None:
         import difflib
 
-        near = difflib.get_close_matches(word, VERBS, n=1)
+        near = difflib.get_close_matches(word, [*VERBS, "help", "version"], n=1)
         return f"did you mean `{PROGRAM} {near[0]}`?" if near else f"see `{PROGRAM} --help`"
     if not verb.takes_name:
         return f"type `{PROGRAM} {verb.name}`"
@@ -212,6 +214,8 @@ def _pointer_to_way(program: str, way: str, known: str) -> str:
 
 def _pointer_to_option(program: str, option: str, options: Collection[str]) -> str:
     option = _SAME.get(option, option)
+    if option == "--output" and program.endswith(" export"):
+        return _TO_A_FILE
     if option in OPTIONS:
         return OPTIONS[option]
     import difflib

@@ -180,7 +180,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "login",
-            "keep a token for an endpoint, after the endpoint has accepted it",
+            "ask for a token, or read it from stdin, and keep it once its endpoint accepts it",
             "dry-run",
             group="set up",
             exits={77: "the endpoint refuses the token; nothing was kept"},

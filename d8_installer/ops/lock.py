@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from d8_installer.errors import D8Error
     from d8_installer.model.lock import Lock, LockedImage
+    from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.pipeline.session import Session
 
@@ -39,9 +40,11 @@ class VersionChange(Struct, frozen=True):
 class LockResult(Struct, frozen=True, kw_only=True):
     """The result of ``lock``: the images whose version changed, and whether the file ``changed`` and was ``written``.
 
-    The file may change although no version does. In a ``dry_run`` or a check, it would change, and is not written.
+    There is no ``profile`` where git merges three files. The file may change although no version does. In a ``dry_run``
+    or a check, it would change, and is not written.
     """
 
+    profile: Profile | None
     file: str
     changes: tuple[VersionChange, ...]
     images: int
@@ -52,7 +55,14 @@ class LockResult(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``."""
         changes = [{"image": one.image, "before": one.before, "after": one.after} for one in self.changes]
-        data = {"file": self.file, "images": self.images, "changed": self.changed, "written": self.written}
+        profile = None if self.profile is None else self.profile.as_json()
+        data = {
+            "profile": profile,
+            "file": self.file,
+            "images": self.images,
+            "changed": self.changed,
+            "written": self.written,
+        }
         return data | {"changes": changes, "left_out": [error.message for error in self.left_out]}
 
 
@@ -109,6 +119,7 @@ def lock(session: Session, options: LockOptions) -> LockResult:
         if not options.dry_run:
             session.profiles.remember_tags(relocked.shown)
         return LockResult(
+            profile=profile,
             file=profile.lock,
             changes=version_changes(workspace.locked, relocked.lock),
             images=len(relocked.lock.images),

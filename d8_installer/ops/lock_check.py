@@ -18,6 +18,7 @@ from d8_installer.resolve.stale import staleness
 if TYPE_CHECKING:
     from d8_installer.errors import D8Error
     from d8_installer.model.lock import LockedImage
+    from d8_installer.model.profile import Profile
     from d8_installer.model.resolution import Difference
     from d8_installer.pipeline.profile_access import Workspace
     from d8_installer.pipeline.session import Session
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 class CheckResult(Struct, frozen=True, kw_only=True):
     """The result: where the lock is stale, or else the comparison with the source (None if it was not asked)."""
 
+    profile: Profile
     file: str
     images: int
     differences: tuple[Difference, ...] = ()
@@ -36,7 +38,8 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``: that of ``lock``, and what was checked."""
         compared = self.comparison
-        data = {"file": self.file, "images": self.images, "changed": False, "written": False, "changes": []}
+        data = {"profile": self.profile.as_json(), "file": self.file, "images": self.images}
+        data |= {"changed": False, "written": False, "changes": []}
         return data | {
             "left_out": [error.message for error in self.left_out],
             "differences": [_difference_json(difference) for difference in self.differences],
@@ -57,7 +60,11 @@ def check(session: Session, given: tuple[str, ...] = ()) -> CheckResult:
     requesters = gather(session, workspace, given)
     problems = requesters.problems
     result = CheckResult(
-        file=workspace.profile.lock, images=len(workspace.locked.images), errors=problems, left_out=problems
+        profile=workspace.profile,
+        file=workspace.profile.lock,
+        images=len(workspace.locked.images),
+        errors=problems,
+        left_out=problems,
     )
     wanted = requesters.wanted(workspace.locked)
     note_absent(session, wanted, "lock")

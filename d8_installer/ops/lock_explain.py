@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from d8_installer.errors import D8Error
+    from d8_installer.model.profile import Profile
     from d8_installer.model.reference import ImageName
     from d8_installer.model.resolution import Explanation, Wanted
     from d8_installer.pipeline.cluster_checks import AskFacts
@@ -31,6 +32,7 @@ class Explained(Struct, frozen=True, kw_only=True):
     version there.
     """
 
+    profile: Profile
     file: str
     source: str
     explanation: Explanation
@@ -42,7 +44,8 @@ class Explained(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, object]:
         """Return the result's ``data``: that of ``lock``, and the explanation."""
-        data = {"file": self.file, "images": self.images, "changed": False, "written": False, "changes": []}
+        data = {"profile": self.profile.as_json(), "file": self.file, "images": self.images}
+        data |= {"changed": False, "written": False, "changes": []}
         left_out = [error.message for error in self.problems]
         return data | {"left_out": left_out, "explanation": self._explanation()}
 
@@ -77,6 +80,7 @@ def explain_image(session: Session, name: ImageName, given: tuple[str, ...]) -> 
     locked = [] if explanation.locked is None else [explanation.locked]
     beside = {image.name: image.version for image in workspace.locked.images}
     return Explained(
+        profile=workspace.profile,
         file=workspace.profile.lock,
         source=session.source.name,
         explanation=explanation,

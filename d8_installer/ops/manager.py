@@ -58,7 +58,7 @@ def program_of(manager: str, environ: Mapping[str, str]) -> str:
     if program is None:
         raise NotFoundError(
             f"{manager} is not on PATH",
-            hint=f"install {manager}, or activate where it is installed",
+            hint=f"install {manager}, or activate where it is installed; see `d8-installer help {manager}`",
             code="manager-not-found",
         )
     return program

@@ -36,7 +36,7 @@ def upgrade(
     includes the images of plugins. If the range of an image is not known here, that is a DocumentError for a named
     image, and a note otherwise.
     """
-    chosen = frozenset(map(_named, names))
+    chosen = frozenset(_named(session, name) for name in names)
     if every == bool(chosen):
         raise UsageError("name the images to upgrade, or type --all", hint="such as `d8-installer upgrade stronghold`")
     if every and use_major is not None:
@@ -57,12 +57,13 @@ def upgrade(
         return apply_edit(session, workspace, requesters, wanted, relocked, edit)
 
 
-def _named(text: str) -> ImageName:
-    """Return the image; a typed version belongs to ``install``, which says so."""
+def _named(session: Session, text: str) -> ImageName:
+    """Return the image; a typed version belongs to ``install``, or in a project to ``add``, which the hint says."""
     try:
         return image_name(text)
     except UsageError as error:
-        raise error.within(hint=f"{error.hint}, or `d8-installer install {quoted(text)}` for another range") from error
+        install = typed_command(session, session.profiles.find(), f"install {quoted(text)}")
+        raise error.within(hint=f"{error.hint}, or `{install}` for another range") from error
 
 
 def _refuse_without_range(session: Session, workspace: Workspace, wanted: Wanted, name: ImageName) -> None:

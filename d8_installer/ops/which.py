@@ -40,12 +40,15 @@ def which(session: Session, binary: str) -> WhichResult:
     active = session.profiles.active(profile)
     placed = active.find(binary) if active is not None else None
     if active is None or placed is None:
-        from d8_installer.pipeline.other_profiles import hint_elsewhere
+        from d8_installer.pipeline.other_profiles import hint_elsewhere, typed_command
 
         words = f"which {quoted(binary)}"
         hint = hint_elsewhere(
             session, profile, words, lambda placement: placement.binary == binary and placement.in_bin
         )
+        name = binary.partition("@")[0]
+        if name != binary and active is not None and active.find(name) is not None:
+            hint = f"one version of it is in place: type `{typed_command(session, profile, f'which {name}')}`"
         raise NotFoundError(f"{binary[:100]!r} is not in place in {profile}", hint=hint, code="not-installed")
     warn_of_altered(session, profile, active, binary)
     name = file_name(binary, active.platform.executable_suffix)

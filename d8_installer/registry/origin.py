@@ -33,8 +33,15 @@ class Origin(Struct, frozen=True, order=True):
         match = re.fullmatch(_URL, url, re.ASCII | re.IGNORECASE)
         port = int(match[3] or _PORTS[match[1].lower()]) if match else 0
         if match is None or not 0 < port < 65536:
+            without = shown(url)
+            if without != url and re.fullmatch(_URL, without, re.ASCII | re.IGNORECASE):
+                raise ConfigError(
+                    f"the address {without!r} has a user name or a password in it",
+                    hint=f"leave them out: {without}",
+                    code="bad-address",
+                )
             raise ConfigError(
-                f"{shown(url)!r} is not an http or https address",
+                f"{without!r} is not an http or https address",
                 hint="write it as https://host[:port]/path",
                 code="bad-address",
             )

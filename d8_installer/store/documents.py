@@ -40,13 +40,16 @@ def _with_hint(hint: str, *, code: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _access_hints(able: str) -> Iterator[None]:
-    """Replace the hint of a refusal: a person's document stays where it is, so another home is no help."""
+def _access_hints(able: str | None = None) -> Iterator[None]:
+    """Replace the hint of a refusal: a person's document stays where it is, so another home is no help.
+
+    With None, the hint for a refused permission stays: it names the directory.
+    """
     try:
         yield
     except DiskError as error:
         cause = error.__cause__
-        if isinstance(cause, PermissionError):
+        if able is not None and isinstance(cause, PermissionError):
             raise error.within(hint=f"make it {able} for you") from cause
         if isinstance(cause, OSError) and cause.errno == errno.EROFS:
             hint = "its file system is read-only; make it writable, or work in a copy of the directory"
@@ -144,8 +147,9 @@ def save(path: str, text: str, *, begin: bool = False) -> None:
     *begin*: *path* may be a link to a file that does not exist yet, since people keep their documents elsewhere.
     """
     data = text.encode("utf-8", "surrogateescape")
-    with _access_hints("writable"):
+    with _access_hints("readable"):
         before = fs.read(path, limit=_MAX_LOCK_BYTES)
+    with _access_hints():
         if before is None or data not in (before, before.replace(b"\r\n", b"\n")):
             target = os.path.realpath(path)
             fs.replace_file(target if begin and os.path.isdir(os.path.dirname(target)) else path, data)

@@ -17,7 +17,7 @@ from d8_installer.errors import DiskError
 from d8_installer.model.plurals import sized
 from d8_installer.store import flock, sharing
 from d8_installer.store.flock import WaitPolicy
-from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED, unless_used
+from d8_installer.store.os_errors import NO_LINKS, NO_LOCKS, UNSUPPORTED, in_directory, unless_used
 from d8_installer.store.os_errors import refusals as _refusals
 from d8_installer.store.status import refuse_dangling
 
@@ -120,7 +120,8 @@ def create(path: str) -> BinaryIO:
 
     Only its owner can write to it, whatever the umask.
     """
-    with _refusals("create", path):
+    final = final_name(path)
+    with _refusals("write", final, None if final == path else in_directory(os.path.dirname(path))):
         return open(path, "xb", buffering=0, opener=_for_owner)
 
 
@@ -140,7 +141,7 @@ def reopen(path: str, size: int) -> BinaryIO:
 def write(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
     """Write all of *data*; a full disk is a DiskError."""
     view = memoryview(data)
-    with _refusals("write", str(file.name)):
+    with _refusals("write", final_name(str(file.name))):
         while view:
             view = view[file.write(view) :]
 
@@ -158,7 +159,7 @@ def start_writing_out(file: BinaryIO, offset: int, length: int) -> None:
 
 def sync(file: BinaryIO) -> None:
     """Make an open file's bytes durable, if the file system can."""
-    with _refusals("sync", str(file.name)):
+    with _refusals("sync", final_name(str(file.name))):
         _sync(file.fileno())
 
 

@@ -105,6 +105,11 @@ def hint_for(error: OSError) -> str:
     return _HINTS.get(_number(error), "see that the disk is sound, then type the same command again")
 
 
+def in_directory(directory: str) -> dict[int, str]:
+    """Return the hints for a file that cannot be replaced: what refuses it is its directory."""
+    return dict.fromkeys([errno.EACCES, errno.EPERM], f"make the directory {directory or '.'} writable for you")
+
+
 def code_for(error: OSError) -> str:
     """Return the code of a refused file operation."""
     return "file-in-use" if isinstance(error, FileInUseError) else _CODES.get(_number(error), DiskError.code)

@@ -373,3 +373,35 @@ def test_any_line_is_answered(line: str, shell: str) -> None:
     typed = typed_in(shell, arguments, environ)
     for text in printed(shell, typed, answer(typed, environ, "/nonexistent")):
         assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("d8-installer install fig@\t", ["install", "fig@v2.0.0"]),
+        ("d8-installer run fig@v2\t --flag", ["run", "fig@v2.0.0", "--flag"]),
+        ("d8-installer install --from=oci-layout:she\t", ["install", "--from=oci-layout:shelf/"]),
+    ],
+)
+def test_bash_completes_a_word_that_it_breaks_where_it_always_does(
+    home: Path, tmp_path: Path, line: str, words: list[str]
+) -> None:
+    """Bash breaks words at ``@``, ``:`` and ``=``, as COMP_WORDBREAKS says unless a person changes it."""
+    add_image(str(tmp_path / "shelf"), "fig", "v2.0.0", executables("fig", host_platform()))
+    shown = tmp_path / "shown"
+    start = tmp_path / "bashrc"
+    start.write_text(
+        f"PS1='ready> '; source {home}/script.bash\n"
+        f"d8-installer() {{ printf '%s\\n' \"$@\" > {shown}; echo done >> {shown}; }}\n"
+    )
+    env = env_of(home, D8_RPP_ENDPOINT=f"oci-layout:{tmp_path}/shelf")
+    command = ["bash", "--noprofile", "--rcfile", str(start), "-i"]
+    typed_on_terminal(command, env, f"{line}\n", shown, tmp_path)
+    assert shown.read_text().split() == [*words, "done"]
+
+
+def test_help_is_followed_by_commands_and_codes_and_by_the_subcommands_of_a_command(home: Path) -> None:
+    assert {"config", "stale-lock"} <= set(complete(home, "help", ""))
+    assert {"get", "set"} <= set(complete(home, "help", "config", ""))
+    assert "stale-lock" not in complete(home, "help", "config", "")
+    assert complete(home, "help", "list", "") == complete(home, "help", "stale-lock", "") == []

@@ -18,6 +18,7 @@ from d8_installer.model.reference import image_name, split_requirement
 from d8_installer.model.version import Specifier
 from tests.command import PROGRAM, run
 from tests.images import add_image, executables
+from tests.person import Person
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -450,3 +451,48 @@ def test_a_proxy_does_not_begin_with_certificates_that_it_cannot_read(option: st
     )
     assert (done.code, done.out) == (78, "")
     assert "nope.pem" in done.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("helpp", "did you mean `d8-installer help`?"),
+        ("versoin", "did you mean `d8-installer version`?"),
+        ("help tool install ruff", "type `d8-installer install ruff`"),
+        (
+            "export --format json -o sbom.json",
+            "send the output to a file: `d8-installer export --format requirements > FILE`",
+        ),
+        (
+            "export --format requirements --output-file x",
+            "send the output to a file: `d8-installer export --format requirements > FILE`",
+        ),
+        ("list -o json", "type --json"),
+    ],
+)
+def test_more_near_misses(typed: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(typed.split())
+    assert refused.value.hint == hint
+
+
+def test_a_version_where_only_a_name_may_stand_leads_on_in_the_same_profile(tmp_path: Path) -> None:
+    images = f"oci-layout:{tmp_path / 'images'}"
+    add_image(str(tmp_path / "images"), "ruff", "v1.0.0", executables("ruff"))
+    project = tmp_path / "home/work"
+    project.mkdir(parents=True)
+    person = Person(tmp_path / "home", env={"D8_RPP_ENDPOINT": images})
+    person.ok("-C", str(project), "add", "ruff")
+    refused = person.fails(2, "-C", str(project), "upgrade", "--project", "ruff@1.0")
+    assert "hint: type the name alone: ruff, or `d8-installer add ruff@1.0` for another range" in refused.err
+    refused = person.fails(2, "upgrade", "ruff@1.0")
+    assert "hint: type the name alone: ruff, or `d8-installer install ruff@1.0` for another range" in refused.err
+    refused = person.fails(69, "-C", str(project), "which", "ruff@1.0")
+    assert "hint: one version of it is in place: type `d8-installer which ruff`" in refused.err
+
+
+def test_an_address_with_a_user_name_is_called_that(tmp_path: Path) -> None:
+    refused = Person(tmp_path / "home").fails(78, "login", "https://me:secret@host.example")
+    assert "error[bad-address]: the address 'https://host.example' has a user name or a password in it" in refused.err
+    assert "hint: leave them out: https://host.example" in refused.err
+    assert "secret" not in refused.err

@@ -118,7 +118,9 @@ def test_a_project_that_cannot_be_read_or_written_needs_no_other_home(machine: M
     os.chmod(project, 0o555)
     done = driver.run(*images, "lock", home=project, env_home=machine.home, user=user)
     refused(done, 73, project, "permission denied")
-    assert "hint: make it writable for you\n" in done.err
+    assert "hint: make the directory" in done.err
+    assert "/work writable for you\n" in done.err
+    assert ".tmp" not in done.err, "the file that a person knows is named"
 
 
 def test_what_is_installed_stays_usable_when_the_home_turns_read_only(machine: Machine) -> None:

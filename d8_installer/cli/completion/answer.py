@@ -35,7 +35,7 @@ def answer(typed: Typed, environ: Mapping[str, str], directory: str) -> Followin
         return top.next(typed.current, names, _commands())
     following = typed.words[list(typed.words).index(command, top.passed - 1) + 1 :]
     if command == "help":
-        return [*_commands(), *((code, "") for code in names.codes())]
+        return _ways(following[0]) if following else [*_commands(), *((code, "") for code in names.codes())]
     verb = VERBS.get(command)
     if verb is None:
         return []
@@ -49,6 +49,14 @@ def answer(typed: Typed, environ: Mapping[str, str], directory: str) -> Followin
 
 def _commands() -> Following:
     return [*((verb.name, verb.help) for verb in VERBS.values()), *ANSWERED.items()]
+
+
+def _ways(command: str) -> Following:
+    """Return the subcommands of a command."""
+    verb = VERBS.get(command)
+    actions = () if verb is None or verb.is_manager else parser_of(verb)._actions
+    ways = (action for action in actions if isinstance(action, argparse._SubParsersAction))
+    return [(choice.dest, choice.help or "") for action in ways for choice in action._choices_actions]
 
 
 class _Walk:

@@ -43,8 +43,9 @@ def _of_line(line: str, breaks: str) -> Typed:
     words = _split(f"{line}{_CURSOR}")
     first = next((at for at, word in enumerate(words) if os.path.basename(word) == "d8-installer"), 0)
     current = words[-1].removesuffix(_CURSOR)
-    cut = max((current.rfind(sign) for sign in breaks if sign in ":="), default=-1)
-    return Typed(words[first + 1 : -1], current, current[: cut + 1])
+    # bash completes what follows the last ":" or "=", and what begins with the last "@".
+    cut = max((current.rfind(sign) + (sign != "@") for sign in breaks if sign in ":=@"), default=0)
+    return Typed(words[first + 1 : -1], current, current[: max(cut, 0)])
 
 
 def _split(line: str) -> list[str]:
