@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import subprocess
 import sys
 import tokenize
@@ -49,6 +50,7 @@ PATH_METHODS_OF_ONE_ARGUMENT = {"rename", "replace"}
 
 
 ADDRESSES = {"url", "urls", "endpoint", "endpoints", "location", "realm", "proxy", "named_sources"}
+POSSESSIVE_GROUP = r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+"
 TELLING = {"note", "warn", "detail", "say", "Finding", "print"}
 
 
@@ -197,6 +199,13 @@ def is_path_method(node: ast.AST, names: dict[str, str]) -> bool:
     return node.func.attr in PATH_METHODS or (one_argument and node.func.attr in PATH_METHODS_OF_ONE_ARGUMENT)
 
 
+def no_group_is_possessive(module: Module) -> Iterator[str]:
+    """Before 3.11.5, which Debian 12 does not have, Python goes on behind what such a group had begun to match."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and re.search(POSSESSIVE_GROUP, str(node.value)):
+            yield at(module, node, "a group of a regular expression is possessive")
+
+
 def no_shell(module: Module) -> Iterator[str]:
     names = imported_names(module.tree)
     for node in ast.walk(module.tree):
@@ -285,6 +294,14 @@ PLANTED: dict[Rule, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
             ("d8_installer/ops/sync.py", "raise ConfigError(f'{shown(url)!r} is wrong', hint=f'{Origin.parse(url)}')"),
             ("d8_installer/ops/sync.py", "client.get(f'{url}/x')"),
         ],
+    ),
+    no_group_is_possessive: (
+        [
+            ("d8_installer/model/version.py", r"re.compile(r'x(?:\.[0-9]++)*+\.\*')"),
+            ("d8_installer/model/version.py", "pattern = rf'(-{_IDS})?+'"),
+            ("d8_installer/model/version.py", "pattern = r'(ab){2,3}+'"),
+        ],
+        [("d8_installer/model/version.py", r"re.compile(r'x(?:\.[0-9]++)*\)++')")],
     ),
     no_shell: (
         [

@@ -22,7 +22,9 @@ PHRASES = {
     "deps": "show NAME",
     "diff": "sync --dry-run",
     "explain": "lock --explain NAME",
+    "environment": "doctor",
     "freeze": "export --format requirements",
+    "hold": "install NAME==VERSION",
     "implode": "self uninstall",
     "inject": "pipx inject d8-installer PACKAGE",
     "lint": "manifest check",
@@ -30,6 +32,7 @@ PHRASES = {
     "local": "add NAME",
     "mirror": "bundle create -o FILE",
     "outdated": "list --outdated",
+    "pin": "install NAME==VERSION",
     "plan": "sync --dry-run",
     "reinstall": "verify --fix",
     "reinstall-all": "verify --fix",
@@ -52,6 +55,7 @@ PHRASES = {
     "update-shell": "ensurepath",
     "upgrade-all": "upgrade --all",
     "validate": "manifest check",
+    "whoami": "doctor",
     "why": "lock --explain NAME",
 }
 """Words of other tools that take more than a command here. The others are in ``Verb.other_words``."""
@@ -94,6 +98,7 @@ OPTIONS = {
     "--silent": "type -q",
     "--system": "type --global",
     "--token": "type `d8-installer login`, or --token-file FILE: others can read an argument",
+    "--username": "for a registry, type `docker login HOST`; `d8-installer login` keeps a token, and asks for no name",
     "--upgrade": "type `d8-installer upgrade NAME`",
     "--version": "a version is joined with @, such as stronghold@1.4.2",
     "--yes": "leave it out: nothing is asked",
@@ -102,6 +107,7 @@ OPTIONS = {
 _SAME = {
     "-D": "--save-dev",
     "-U": "--upgrade",
+    "-u": "--username",
     "-f": "--force",
     "-i": "--index-url",
     "-o": "--output",
@@ -154,6 +160,8 @@ def _with_names(words: str, names: Sequence[str]) -> str:
     """Return a command with the typed names in the place of NAME, and with a second one in that of VERSION."""
     if not names or not all(map(str.isprintable, names)):
         return words
+    if words.endswith("NAME==VERSION") and (len(names) > 1 or "@" in names[0] or "=" in names[0]):
+        return words.replace("NAME==VERSION", quoted("==".join(names[:2])))
     if words.endswith(" NAME VERSION") and len(names) > 1:
         words, names = words.removesuffix(" VERSION"), names[:2]
     return words.replace("NAME", " ".join(map(quoted, names)), 1)

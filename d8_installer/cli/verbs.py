@@ -51,7 +51,7 @@ VERBS: Mapping[str, Verb] = {
             completes="images",
             is_for_user=True,
             takes_name=True,
-            other_words="pin switch hold select",
+            other_words="switch select",
         ),
         Verb(
             "add",

@@ -209,6 +209,13 @@ def typed_image(text: str) -> TypedImage:
         raise UsageError(
             f"{text[:100]!r} is not a requirement", hint=_joined_hint(name, spec[1:].strip()), code="bad-requirement"
         )
+    if spec[:1] == "/":
+        raise UsageError(
+            f"{text[:100]!r} is not a requirement",
+            hint="type the last part of the name alone, and --from oci://HOST/ROOT for the registry: the image NAME is "
+            f"at HOST/ROOT/{PLUGIN_ROOT}NAME there",
+            code="bad-requirement",
+        )
     if spec[:1] == "@":
         return _at(name, spec[1:].strip())
     return TypedImage(ImageName(name), spec)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 # An unterminated string ends with its line, or with the text, so that the time grows only with the length.
 _WORD = re.compile(
-    r"""(?:[ \t\r]|\#[^\n]*)++
+    r"""(?:[ \t\r]|\#[^\n]*+)+
     |(\n|[\[\]{},=.]
-    |\"{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)
-    |'{3}(?:[^']|'(?!''))*+(?:'{3,5}|\Z)
-    |"(?:[^"\\\n]|\\[^\n])*+"?
+    |\"{3}(?:[^"\\]++|\\.|"(?!""))*(?:"{3,5}|\Z)
+    |'{3}(?:[^']++|'(?!''))*(?:'{3,5}|\Z)
+    |"(?:[^"\\\n]++|\\[^\n])*"?
     |'[^'\n]*+'?
     |[^\s\[\]{},=.\#"']++)""",
     re.DOTALL | re.VERBOSE,

@@ -183,8 +183,9 @@ _BLANKS = "\t\n\f\r "
 _WS = rf"[{_BLANKS}]"
 _WILD = (None, "x", "X", "*")
 # The '|' in the class is Masterminds' slip; it matters only in parts that are then ignored: `1.x.|`.
+# No group is possessive: before 3.11.5, Python goes on behind what such a group had begun to match.
 _PART = r"[0-9|xX*]++"
-_LOOSE = rf"v?{_PART}(?:\.{_PART})?+(?:\.{_PART})?+(?:-{_IDS})?+(?:\+{_IDS})?+"
+_LOOSE = rf"v?{_PART}(?:\.{_PART})?(?:\.{_PART})?(?:-{_IDS})?(?:\+{_IDS})?"
 _OPERATOR = r"=>|=<|=|!=|>=|>|<=|<|~>|~|\^|"
 if TYPE_CHECKING:
     _Free = Literal["none", "patch", "minor", "major"]
@@ -197,8 +198,8 @@ def _range() -> re.Pattern[str]:
 
 @cache
 def _comparator_pattern() -> re.Pattern[str]:
-    parts = rf"({_PART})(?:\.({_PART}))?+(?:\.({_PART}))?+"
-    return re.compile(rf"({_OPERATOR}){_WS}*+v?{parts}(-{_IDS})?+(?:\+{_IDS})?+", re.ASCII)
+    parts = rf"({_PART})(?:\.({_PART}))?(?:\.({_PART}))?"
+    return re.compile(rf"({_OPERATOR}){_WS}*+v?{parts}(-{_IDS})?(?:\+{_IDS})?", re.ASCII)
 
 
 @cache
@@ -367,7 +368,7 @@ _OPERATORS: dict[str, Callable[[Version, _Comparator], bool]] = {
 @cache
 def _pip() -> re.Pattern[str]:
     # Whole comparators only, or `>==1.2` would become `>=1.2`.
-    version = rf"(v?[0-9]++(?:\.[0-9]++)*+)(\.\*)?+(-{_IDS})?+(\+{_IDS})?+"
+    version = rf"(v?[0-9]++(?:\.[0-9]++)*)(\.\*)?(-{_IDS})?(\+{_IDS})?"
     return re.compile(rf"(?<![^{_BLANKS},])(==|~=){_WS}*+{version}(?=[{_BLANKS},]|\Z)", re.ASCII)
 
 

@@ -215,14 +215,13 @@ def _edited(session: Session, key: str, value: Callable[[Config], str | None]) -
 
 def _check_source(url: str, *, has_plugins: bool) -> None:
     """Refuse a URL that no source can have, and one with a password or token, since others may read the file."""
-    from d8_installer.plugin.schemes import FIRST_PARTY
+    from d8_installer.plugin.schemes import FIRST_PARTY, expected
 
     scheme = url.partition(":")[0]
     if scheme not in FIRST_PARTY and not has_plugins:  # a plugin may have the scheme
-        kinds = ", ".join(f"{name}:" for name in FIRST_PARTY)
         raise ConfigError(
             f"{shown(url)!r} is not a source",
-            hint=f"begin it with one of {kinds}; `config unset` removes it",
+            hint=expected(),
             code="bad-address",
         )
     if scheme not in {"http", "https"} and hides(url) and ("@" in url or scheme in FIRST_PARTY):

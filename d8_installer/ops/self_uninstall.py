@@ -105,7 +105,7 @@ def plan_removal(session: Session) -> RemovalPlan:
         registry=registry,
         kept=(*home.kept, *person.kept, *(Kept(path, why) for path, why in refused.items()), *closed),
         removed=(*_beside_d8(session), *home.reported, *person.reported, *links, *whole),
-        edited=tuple(file.path for file in start_up if file.path not in whole),
+        edited=tuple(dict.fromkeys(file.path for file in start_up if file.path not in whole)),
     )
 
 

@@ -116,6 +116,8 @@ def usable_tags(source: Source, image: str) -> tuple[str, ...]:
         return tuple(tag for tag in source.tags(image) if is_tag(tag))
     except NotFoundError as error:
         short = image.removeprefix(PLUGIN_ROOT)
-        absent = NotFoundError(f"no image {short!r} at {source.name}", hint=_ABSENT, code="no-such-image")
+        is_version = short.removeprefix("v").replace(".", "").isdecimal()
+        hint = f"a version is joined with @, such as stronghold@{short}" if is_version else _ABSENT
+        absent = NotFoundError(f"no image {short!r} at {source.name}", hint=hint, code="no-such-image")
         absent.image = short
         raise absent from error

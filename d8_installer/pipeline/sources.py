@@ -54,11 +54,13 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         if self.named:
             return self.named
         if self.search is None:
+            program = "d8-installer --global" if self.scope.is_global else "d8-installer"
             raise ConfigError(
                 f"no endpoint is set and no kubeconfig names a cluster{self.cluster.absence}, so there is no place to "
                 "get images from",
-                hint="type `d8-installer config set endpoint https://registry-packages-proxy.example.com`, or name the "
-                "cluster's kubeconfig with --kubeconfig FILE",
+                hint=f"type `{program} config set endpoint URL` (https://HOST for a registry-packages-proxy, "
+                "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory), or name the kubeconfig of a "
+                "cluster with --kubeconfig FILE",
                 code="no-endpoint",
             )
         return (self.search.chosen.url,)

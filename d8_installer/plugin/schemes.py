@@ -30,6 +30,13 @@ FIRST_PARTY = {
 }
 """Scheme -> module of ``d8_hooks`` that implements it."""
 
+_FORMS = {
+    "https": "https://HOST for a registry-packages-proxy",
+    "oci": "oci://HOST/ROOT for a registry",
+    "oci-layout": "oci-layout:DIR for a directory",
+    "bundle": "bundle:FILE for a bundle",
+}
+"""How the usual kinds of addresses are written."""
 _WRITABLE = ("oci", "oci+https", "oci+http", "oci-layout")
 """The schemes of FIRST_PARTY that ``publish`` can write to."""
 Opened = TypeVar("Opened")
@@ -41,7 +48,7 @@ def scheme_of(url: str, known: Iterable[str] = FIRST_PARTY) -> str:
     """Return the scheme that *url* begins with. A URL without one is a ConfigError that names the *known* ones."""
     name, _, rest = url.partition(":")
     if not rest or name[:1] not in _LETTERS or not _SCHEME_CHARACTERS.issuperset(name):
-        raise ConfigError(f"{shown(url)!r} has no scheme", hint=_expected(known), code="bad-address")
+        raise ConfigError(f"{shown(url)!r} has no scheme", hint=expected(known), code="bad-address")
     return name
 
 
@@ -96,7 +103,7 @@ def _pick(schemes: Mapping[str, Offer[Record]], url: str, kind: str) -> Record:
         text = name if name.isalpha() and "@" not in url else shown(url)
         raise ConfigError(
             f"no {kind} is known for {text!r}",
-            hint=_expected({*(_WRITABLE if kind == "destination" else FIRST_PARTY), *schemes}),
+            hint=expected({*(_WRITABLE if kind == "destination" else FIRST_PARTY), *schemes}),
             code="bad-address",
         )
     if name in PATH_SCHEMES and hides(url):
@@ -106,7 +113,10 @@ def _pick(schemes: Mapping[str, Offer[Record]], url: str, kind: str) -> Record:
     return offer.record
 
 
-def _expected(schemes: Iterable[str]) -> str:
-    if set(schemes) == set(_WRITABLE):
+def expected(schemes: Iterable[str] = FIRST_PARTY) -> str:
+    """Return the hint that shows how an address with one of the *schemes* is written."""
+    known = set(schemes)
+    if known == set(_WRITABLE):
         return "write oci-layout:DIR for a directory, or oci://HOST/ROOT for a registry"
-    return f"write a URL that begins with one of {', '.join(f'{name}:' for name in sorted(schemes))}"
+    forms = [form for name, form in _FORMS.items() if name in known]
+    return f"write {', '.join([*forms, *(f'{name}:…' for name in sorted(known - FIRST_PARTY.keys()))])}"

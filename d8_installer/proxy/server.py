@@ -294,7 +294,12 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the token file {path}: {error}", code="bad-token") from error
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is not UTF-8"
+        raise ConfigError(
+            f"cannot read the token file {path}: {why}",
+            hint="write the tokens that clients may show into a file, one a line, and name it with --token-file",
+            code="bad-token",
+        ) from error
 
 
 def _check_extra() -> None:

@@ -202,7 +202,7 @@ _TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _SCHEME = rf"[\s,]*+({_TCHAR})(?!\s*+=)"
 _TOKEN68 = r" ++[A-Za-z0-9._~+/-]++=*+\s*+(?=,|\Z)"
 # By the grammar an unquoted value is a token, but registries send bare URLs.
-_PARAMETER = rf'[\s,]*+({_TCHAR})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s",]++))'
+_PARAMETER = rf'[\s,]*+({_TCHAR})\s*+=\s*+(?:"((?:[^"\\]++|\\.)*)"|([^\s",]++))'
 
 
 class Challenge(Struct, frozen=True):

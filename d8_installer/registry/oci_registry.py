@@ -300,7 +300,7 @@ def _parse_tags(raw: bytes, name: str) -> list[str]:
 _TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # Possessive quantifiers: a hostile header of 100 kB costs linear time.
 _TARGET = r"[\s,]*+<([^<>]*+)>"
-_PARAMETER = rf'\s*+;\s*+(?:({_TCHAR})\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s",;]*+)))?+)?+'
+_PARAMETER = rf'\s*+;\s*+(?:({_TCHAR})\s*+(?:=\s*+(?:"((?:[^"\\]++|\\.)*)"|([^\s",;]*+)))?)?'
 _BETWEEN = r"\s*+(?:,[\s,]*+|\Z)"
 
 

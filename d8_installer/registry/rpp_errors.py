@@ -135,10 +135,15 @@ _OTHERWISE = (
     "if `kubectl auth whoami` accepts it, the proxy may not reach its API server, which it answers in the same way: "
     f"{_PODS}"
 )
-_RENEW = f"it may have expired: log in again, then type the same command again; {_OTHERWISE}"
-_RENEW_LOGIN = f"it may have expired: type `d8-installer login` to keep a new one; {_OTHERWISE}"
 LOGIN = "your login"
 """What messages call a token that ``login`` keeps."""
+_RENEW = "log in again, then type the same command again"
+_RENEWALS = {
+    LOGIN: "type `d8-installer login` to keep a new one",
+    "D8_RPP_TOKEN": "set D8_RPP_TOKEN to a new one, or type `unset D8_RPP_TOKEN` and `d8-installer login`",
+    "the setting token_file": "write a new one into the file, or type `d8-installer config unset token_file` and "
+    "`d8-installer login`",
+}
 _CHECK = f"`kubectl auth can-i get deployments/{PROXY} --subresource=cli-binary -n {NAMESPACE}`"
 
 
@@ -165,9 +170,15 @@ def refused_identity(
         )
     return NotAllowedError(
         f"{address} refuses the {kind} from {token_from} (status 401)",
-        hint=_RENEW_LOGIN if token_from.startswith(LOGIN) else _RENEW,
+        hint=_renew(token_from),
         code="token-refused",
     )
+
+
+def _renew(token_from: str) -> str:
+    """Return the hint that says where a new token belongs: a login would not count before those other places."""
+    new = next((new for place, new in _RENEWALS.items() if token_from.startswith(place)), _RENEW)
+    return f"it may have expired: {new}; {_OTHERWISE}"
 
 
 def _user_in(body: bytes) -> str | None:

@@ -146,4 +146,20 @@ def test_the_hint_for_a_missing_token_can_be_followed(person: Asker) -> None:
     person.server.on("tags", status(401))
     assert "type `d8-installer login`" in person.run("versions", "ruff").err
     assert person.run("config", "set", "token_file", str(person.home.parent / "token")).code == 0
-    assert "refuses the token from the setting token_file" in person.run("versions", "ruff").err
+    refused = person.run("versions", "ruff").err
+    assert "refuses the token from the setting token_file" in refused
+    assert (
+        "type `d8-installer config unset token_file` and `d8-installer login`" in refused
+    )  # a login alone counts less
+
+
+def test_a_refused_token_of_the_environment_is_renewed_there(person: Asker) -> None:
+    person.server.on("tags", status(401))
+    assert "set D8_RPP_TOKEN to a new one" in person.run("versions", "ruff", D8_RPP_TOKEN=SECRET).err
+
+
+@pytest.mark.parametrize("typed", ["registry.example.com/root", "/srv/images", "docker://registry.example.com/root"])
+def test_an_address_in_another_spelling_is_answered_with_ours(person: Asker, typed: str) -> None:
+    for words in (("config", "set", "endpoint", typed), ("versions", "ruff", "--from", typed)):
+        done = person.run(*words)
+        assert "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory" in done.err, done

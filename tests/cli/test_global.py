@@ -218,3 +218,8 @@ def test_another_user_cannot_hold_its_locks() -> None:
             machine.ok("install", "tool==2.0.0")
             done = machine.as_nobody("flock", "--nonblock", str(machine.root / name), "echo", "held")
             assert ("Permission denied" in done.err, done.out) == (True, ""), done
+
+
+def test_the_hint_for_a_missing_endpoint_is_for_the_same_settings(machine: Machine) -> None:
+    done = machine.run("versions", "tool", D8_RPP_ENDPOINT="")
+    assert (done.code, "type `d8-installer --global config set endpoint URL`" in done.err) == (78, True), done

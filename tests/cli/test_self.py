@@ -175,7 +175,7 @@ def test_the_lines_of_a_home_that_was_typed_go_with_it(person: Resident, tmp_pat
     assert other in (person.home / ".profile").read_text()
     done = person.ok("self", "uninstall", "--yes", "--home", other)
     assert person.tree() == before
-    assert f"removed the lines of ensurepath in {person.home / '.bashrc'}" in done.out.splitlines()
+    assert f"removed the lines of d8-installer in {person.home / '.bashrc'}" in done.out.splitlines()
     assert f"removed {person.home / '.profile'}" in done.out.splitlines()
 
 

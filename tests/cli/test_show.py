@@ -138,6 +138,7 @@ def test_an_image_without_a_contract_says_so(reader: Reader) -> None:
     [
         (("bet",), 69, "did you mean beta?"),
         (("beta>9",), 69, "beta has no version >9"),
+        (("0.14.1",), 69, "a version is joined with @, such as stronghold@0.14.1"),
         (("beta:v1",), 2, "a version is joined with @: type beta@v1"),
         (("beta===nonsense",), 69, "beta has no version ===nonsense"),
     ],

@@ -106,7 +106,10 @@ PIPX = {
     "reinstall ruff": "type `d8-installer verify --fix`",
     "reinstall-all": "type `d8-installer verify --fix`",
     "uninstall-all": "type `d8-installer self uninstall`",
-    "pin ruff": "type `d8-installer use ruff VERSION`",
+    "pin ruff": "type `d8-installer install ruff==VERSION`",
+    "pin ruff 0.14.0": "type `d8-installer install ruff==0.14.0`",
+    "pin ruff@0.14.0": "type `d8-installer install ruff@0.14.0`",
+    "environment": "type `d8-installer doctor`",
     "unpin ruff": "type `d8-installer install ruff@latest`",
 }
 UV = {
@@ -151,6 +154,7 @@ KUBECTL = {
     "delete ruff": "type `d8-installer uninstall ruff`",
     "apply": "type `d8-installer sync`",
     "diff": "type `d8-installer sync --dry-run`",
+    "whoami": "type `d8-installer doctor`",
     "explain ruff": "type `d8-installer lock --explain ruff`",
     "rollout undo": "type `d8-installer rollback`",
     "plugin list": "type `d8-installer list`",
@@ -250,6 +254,12 @@ def test_from_is_an_option_of_every_command_that_fetches(name: str) -> None:
     assert parse(("--from", "oci-layout:d", name, *words)).endpoint == "oci-layout:d"
 
 
+A_REGISTRY = (
+    "type the last part of the name alone, and --from oci://HOST/ROOT for the registry: the image NAME is at "
+    "HOST/ROOT/deckhouse-cli/plugins/NAME there"
+)
+
+
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
@@ -259,6 +269,7 @@ def test_from_is_an_option_of_every_command_that_fetches(name: str) -> None:
         ("ruff@a/b", "write a name and a range, such as 'ruff>=1.4,<2'"),
         ("Ruff", "names of images are lower-case: type ruff"),
         ("Ruff>=1", "names of images are lower-case: type 'ruff>=1'"),
+        ("docker.io/library/ruff:1", A_REGISTRY),
         ("../x", "write a name and a range, such as 'stronghold>=1.4,<2'"),
     ],
 )

@@ -67,7 +67,7 @@ def ensurepath_lines(result: EnsuredPath, *, is_global: bool) -> list[str]:
 
 def edited_by_removal(plan: RemovalPlan) -> list[str]:
     """Return what goes out of files that stay, and out of the registry."""
-    lines = [f"the lines of ensurepath in {file}" for file in plan.edited]
+    lines = [f"the lines of d8-installer in {file}" for file in plan.edited]
     return [*lines, *(f"{path.directory} from PATH in {path.key}" for path in plan.registry)]
 
 
