@@ -69,9 +69,12 @@ def _parse(text: str) -> TypedImage:
 
 def _request(typed: TypedImage, known: Request | None) -> Request:
     """Return the request for the manifest, which has *known* for that image, or nothing."""
-    if known is None:
+    if known is not None:
+        return replace(known, version=Specifier.parse(typed.specifier)) if typed.specifier else known
+    try:
         return Request.of(typed.name, typed.specifier)
-    return replace(known, version=Specifier.parse(typed.specifier)) if typed.specifier else known
+    except DocumentError as error:  # a name that no binary may have
+        raise UsageError(error.problem, hint=error.hint, code="bad-requirement") from error
 
 
 def _refuse_repeated(names: Sequence[ImageName]) -> None:

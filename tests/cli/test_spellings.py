@@ -136,3 +136,10 @@ def test_a_document_has_one_spelling_of_a_platform(person: Person) -> None:
     refused = person.fails(65, "lock", cwd=project)
     assert "'linux/amd64' is not a platform" in refused.err
     assert "hint: write linux-amd64" in refused.err
+
+
+def test_a_typed_name_that_no_binary_may_have_is_a_usage_error(person: Person) -> None:
+    """As any other name that cannot be typed there: 2, not the 65 of a document that has it."""
+    refused = person.fails(2, "install", "nul")
+    assert refused.errors == ["the binary of image 'nul' needs another name, because 'nul' is a device name on Windows"]
+    assert not person.manifest.exists()
