@@ -51,6 +51,7 @@ def test_in_the_arguments_of_a_program(person: Operator) -> None:
         ("e30.e30.c2ln", "c2ln", "e30.e30."),
         ("-----BEGIN KEY-----\n" + "A" * 64 + "\n-----END KEY-----\n", "A" * 64, "-----BEGIN KEY-----"),
     ],
+    ids=["signature", "key"],  # tmp_path has the id in it, and commands show paths
 )
 def test_in_part(person: Operator, secret: str, found: str, harmless: str) -> None:
     person.secrets = [secret]
