@@ -95,6 +95,11 @@ def _help_with(namespace: argparse.Namespace, words: list[str]) -> argparse.Name
     if entry is not None:
         sys.stdout.write("".join(f"{line}\n" for line in troubleshooting.lines(entry, columns())))
         raise SystemExit(0)
+    numbered = troubleshooting.with_exit_code(words[0]) if words[0].isdecimal() else []
+    if numbered:
+        head = f"errors that end with exit code {words[0]}; type `{PROGRAM} help CODE` for one of them:"
+        sys.stdout.write("".join(f"{line}\n" for line in [head, *numbered]))
+        raise SystemExit(0)
     near = troubleshooting.near(words[0])
     namespace.command, namespace.rest = words[0], [*words[1:], "--help"]
     raise UnknownCommandError(

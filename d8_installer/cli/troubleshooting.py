@@ -68,6 +68,11 @@ def find(word: str) -> ErrorEntry | None:
     return entries().get(pasted[1]) if pasted else None
 
 
+def with_exit_code(word: str) -> list[str]:
+    """Return a line for each code that ends a command with the number *word*, as a CI's log shows the number alone."""
+    return [f"  {entry.code}: {entry.title}" for entry in entries().values() if word in entry.exit_code.split()]
+
+
 def near(word: str) -> str | None:
     """Return the code that is spelled most like *word*, or None."""
     import difflib

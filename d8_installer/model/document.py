@@ -99,11 +99,20 @@ def _syntax_error(message: str, text: str, file: str) -> DocumentError:
     place = re.search(_SYNTAX_PLACE, message)
     problem = re.sub(_SYNTAX_PLACE, "", message)
     problem = problem[:1].lower() + problem[1:200]
+    if problem == "cannot overwrite a value" and place is not None and place[1] is not None:
+        return _second_value(text, file, int(place[1]))
     if place is None or place[1] is None:
         return DocumentError(f"{problem} at the end of the file", file=file, line=text.count("\n") + 1)
     # A path of Windows in double quotes: tomllib's two messages for what no escape begins with.
     hint = _BACKSLASH if problem.startswith(("invalid hex", "unescaped '\\'")) else None
     return DocumentError(f"{problem} (column {place[2]})", file=file, line=int(place[1]), hint=hint)
+
+
+def _second_value(text: str, file: str, number: int) -> DocumentError:
+    """Return the error of a key that is written twice in one table, as after a merge that joined two blocks."""
+    key = text.split("\n")[number - 1].partition("=")[0].strip()[:60]
+    hint = "begin each image with a line `[[images]]` of its own" if "[[images]]" in text else None
+    return DocumentError(f"{key} is written twice in one table", file=file, line=number, hint=hint)
 
 
 def _refuse_extremes(data: object, file: str) -> None:

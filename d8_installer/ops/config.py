@@ -215,11 +215,11 @@ def _edited(session: Session, key: str, value: Callable[[Config], str | None]) -
 
 def _check_source(url: str, *, has_plugins: bool) -> None:
     """Refuse a URL that no source can have, and one with a password or token, since others may read the file."""
-    from d8_installer.plugin.schemes import FIRST_PARTY, expected
+    from d8_installer.plugin.schemes import FIRST_PARTY, expected, without_scheme
 
     scheme = url.partition(":")[0]
     if scheme not in FIRST_PARTY and not has_plugins:  # a plugin may have the scheme
-        raise ConfigError(
+        raise without_scheme(url) or ConfigError(
             f"{shown(url)!r} is not a source",
             hint=expected(),
             code="bad-address",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from d8_installer.errors import MismatchError, NotFoundError, StaleLockError
@@ -91,9 +92,11 @@ def refuse_stale(workspace: Workspace, wanted: Wanted) -> None:
 def refuse_missing(workspace: Workspace) -> None:
     """Raise a StaleLockError if there is no lock."""
     if workspace.lock is None:
-        raise StaleLockError(
-            "is missing", file=workspace.profile.lock, hint="type `d8-installer lock`", about_file=True
-        )
+        profile = workspace.profile
+        hint = "type `d8-installer lock`"
+        if profile.kind == "user" and not os.path.exists(profile.manifest):
+            hint = "no project is here or above: go to the project's directory, or name it with -C DIR"
+        raise StaleLockError("is missing", file=profile.lock, hint=hint, about_file=True)
 
 
 def stale_error(workspace: Workspace, differences: Iterable[Difference]) -> StaleLockError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import ConfigError
-from d8_installer.model.address import PATH_SCHEMES, hides, shown
+from d8_installer.model.address import PATH_SCHEMES, Shown, hides, shown
 from d8_installer.plugin.calling import PLUGIN_HINT, Record, collect, guarded, new_manager
 from d8_installer.plugin.records import DestinationScheme, SourceScheme
 
@@ -41,6 +42,12 @@ _WRITABLE = ("oci", "oci+https", "oci+http", "oci-layout")
 """The schemes of FIRST_PARTY that ``publish`` can write to."""
 Opened = TypeVar("Opened")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_HOST = (
+    r"[a-z0-9-]{1,30}(?:\.[a-z0-9-]{1,30})*\.[a-z]{2,10}"  # the name
+    r"(?::[0-9]{1,5})?(?:/[a-z0-9._-]{1,30}){0,4}"  # the port and the path
+)
+"""The name of a host with a dot, as people leave out the scheme before it. No token is spelled like that."""
+_MEANS = {"https": " for a registry-packages-proxy", "oci": " for a registry"}
 _SCHEME_CHARACTERS = _LETTERS | frozenset("0123456789+.-")
 
 
@@ -48,8 +55,31 @@ def scheme_of(url: str, known: Iterable[str] = FIRST_PARTY) -> str:
     """Return the scheme that *url* begins with. A URL without one is a ConfigError that names the *known* ones."""
     name, _, rest = url.partition(":")
     if not rest or name[:1] not in _LETTERS or not _SCHEME_CHARACTERS.issuperset(name):
-        raise ConfigError(f"{shown(url)!r} has no scheme", hint=expected(known), code="bad-address")
+        raise without_scheme(url, known) or ConfigError(
+            f"{shown(url)!r} has no scheme", hint=expected(known), code="bad-address"
+        )
     return name
+
+
+def without_scheme(url: str, known: Iterable[str] = FIRST_PARTY) -> ConfigError | None:
+    """Return the error of a path that exists or of the name of a host, written where a URL is wanted; else None.
+
+    Only these are shown as they were typed: other text may be a password or a token.
+    """
+    import re
+
+    if os.path.isfile(url):
+        schemes = ["bundle"]
+    elif os.path.isdir(url):
+        schemes = ["oci-layout"]
+    else:
+        schemes = ["https", "oci"] if re.fullmatch(_HOST, url) else []
+    begin = {"https": "https://", "oci": "oci://"}
+    lines = [f"{begin.get(name, f'{name}:')}{url}{_MEANS.get(name, '')}" for name in schemes if name in known]
+    if not lines:
+        return None
+    place = Shown(url)  # it is one of the two, so it holds no secret
+    return ConfigError(f"{place!r} has no scheme", hint=f"write {', or '.join(lines)}", code="bad-address")
 
 
 def scheme_of_destination(url: str) -> str:
@@ -99,6 +129,11 @@ def _pick(schemes: Mapping[str, Offer[Record]], url: str, kind: str) -> Record:
     name = scheme_of(url)
     offer = schemes.get(name)
     if offer is None:
+        typed = without_scheme(
+            url, {*(_WRITABLE if kind == "destination" else FIRST_PARTY)}
+        )  # registry.example.com:5000
+        if typed is not None:
+            raise typed
         # A user's name or a token may stand before a colon, too.
         text = name if name.isalpha() and "@" not in url else shown(url)
         raise ConfigError(

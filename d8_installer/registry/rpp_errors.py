@@ -127,7 +127,7 @@ def _snippet(body: bytes) -> str:
 
 _GIVE = (
     "type `d8-installer login`, which asks for a token and keeps it, or log in to the cluster with kubectl; "
-    "--token-file FILE gives a token to one command"
+    "D8_RPP_TOKEN or --token-file FILE gives a token to one command"
 )
 RENEW_EXPIRED = "log in to the cluster again, or give a new token, then type the same command again"
 """The hint of a token that says itself that it has expired."""

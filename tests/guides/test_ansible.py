@@ -153,7 +153,7 @@ def test_the_playbook_changes_what_differs_and_says_so(machine: Machine, plays: 
 
 def test_the_command_that_looks_for_drift(machine: Machine) -> None:
     (typed,) = blocks("sh")
-    words = typed.partition("'d8-installer ")[2].partition(" chdir=")[0].split()
+    words = typed.partition("'~/.local/bin/d8-installer ")[2].partition(" chdir=")[0].split()
     by_hand(machine)
     assert machine.ok(*words, cwd="tools").out == "nothing to do\n"
     shutil.rmtree(machine.data / "profiles")
