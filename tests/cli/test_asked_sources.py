@@ -158,8 +158,15 @@ def test_a_refused_token_of_the_environment_is_renewed_there(person: Asker) -> N
     assert "set D8_RPP_TOKEN to a new one" in person.run("versions", "ruff", D8_RPP_TOKEN=SECRET).err
 
 
-@pytest.mark.parametrize("typed", ["registry.example.com/root", "/srv/images", "docker://registry.example.com/root"])
-def test_an_address_in_another_spelling_is_answered_with_ours(person: Asker, typed: str) -> None:
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("registry.example.com/root", "oci://registry.example.com/root for a registry"),
+        ("/srv/images", "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory"),
+        ("docker://registry.example.com/root", "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory"),
+    ],
+)
+def test_an_address_in_another_spelling_is_answered_with_ours(person: Asker, typed: str, answer: str) -> None:
     for words in (("config", "set", "endpoint", typed), ("versions", "ruff", "--from", typed)):
         done = person.run(*words)
-        assert "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory" in done.err, done
+        assert answer in done.err, done
