@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d8_installer.model.value import Struct
+from d8_installer.ops.shell.path_advice import path_advice
 from d8_installer.pipeline.checks import Found, run_checks
 from d8_installer.pipeline.cluster_report import report_on_cluster
 from d8_installer.pipeline.requirement_findings import requirement_findings
@@ -58,7 +59,7 @@ def diagnose(session: Session, *, fix: bool = False, dry_run: bool = False) -> D
     def report(error: D8Error) -> None:
         failed.append(Found("doctor", Finding("error", error.message, error.hint)))
 
-    found = tuple(run_checks(session, "doctor", report))
+    found = tuple(run_checks(session, "doctor", report, path_advice))
     cluster = report_on_cluster(session)
     needs = requirement_findings(session, is_reachable=cluster.is_reachable)
     of_cluster = [Found("cluster", finding) for finding in cluster.findings]

@@ -13,7 +13,7 @@ from d8_installer.model.secrets import without_secrets
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.beside import recorded
 from d8_installer.pipeline.home_facts import home_facts
-from d8_installer.pipeline.path_lookup import is_on_path, path_hint
+from d8_installer.pipeline.path_lookup import called, is_on_path, path_hint
 from d8_installer.pipeline.plugin_search import search_plugins
 from d8_installer.pipeline.scope import host_facts
 from d8_installer.pipeline.shadows import shadows
@@ -53,10 +53,18 @@ def refuse_unready(session: Session) -> None:
             session.reporter.warn(f"{found.check}: {finding.message}")
 
 
-def run_checks(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> Iterator[Found]:
-    """Yield the findings of every check of *moment*, sorted by check. *report* hears of checks that fail."""
+def run_checks(
+    session: Session,
+    moment: Moment,
+    report: Callable[[D8Error], None],
+    advice: Callable[[Session, Profile], str] = path_hint,
+) -> Iterator[Found]:
+    """Yield the findings of every check of *moment*, sorted by check. *report* hears of checks that fail.
+
+    *advice* is asked how to get binaries onto PATH, if they are not there.
+    """
     checks = session.plugins.hooks.records("d8_checks", Check, report=report)
-    context = _context(session, moment, report)
+    context = _context(session, moment, report, advice)
     for offer in checks:
         try:
             _refuse_unknown_moments(offer)
@@ -95,9 +103,15 @@ def _is_finding(finding: object) -> bool:
     return finding.level in get_args(FindingLevel) and isinstance(finding.message, str) and bool(finding.message)
 
 
-def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]) -> CheckContext:
+def _context(
+    session: Session,
+    moment: Moment,
+    report: Callable[[D8Error], None],
+    advice: Callable[[Session, Profile], str],
+) -> CheckContext:
     profile = _profile(session, moment, report)
     bin_directory = session.scope.home.bin if profile.is_exposed else session.scope.home.profile(profile.directory).bin
+    is_there = is_on_path(session, bin_directory)
     active = _told(lambda: session.profiles.active(profile), report)
     platform = _told(lambda: session.platform, report) or Platform.of_host(host_facts())
     if moment == "doctor":
@@ -114,7 +128,7 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         moment=moment,
         home=session.scope.home.root,
         bin_directory=bin_directory,
-        is_on_path=is_on_path(session, bin_directory),
+        is_on_path=is_there,
         home_runs_programs=_runs_programs(session.scope.home.root),
         endpoint=None if known is None else shown(known),
         platform=platform,
@@ -132,7 +146,8 @@ def _context(session: Session, moment: Moment, report: Callable[[D8Error], None]
         else tuple((b.distribution.name, str(b.error)) for b in search.scan.broken),
         shadowed=() if moment != "doctor" else tuple(_shadowed(session, bin_directory)),
         sources=sources,
-        path_hint=path_hint(session, profile),
+        path_hint=None if is_there else advice(session, profile),
+        command=called(session),
         laid_out=None if layout is None else layout.directory,
         laid_out_wrong=None if layout is None else layout.difference(active),
         **home_facts(session, profile, active),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from d8_installer.model.shell_words import quoted
 from d8_installer.pipeline.parent_shell import shell_of_person
 from d8_installer.pipeline.search_path import entries, first_command, has_entry, place, starts
 from d8_installer.pipeline.shell_lines import evaluated
+from d8_installer.store import status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from d8_installer.model.profile import Profile
     from d8_installer.pipeline.session import Session
 
@@ -27,12 +27,6 @@ def is_command_elsewhere(session: Session, binary: str) -> bool:
     others = [entry for entry in entries(environ.get("PATH", "")) if place(entry) != own]
     found = first_command(binary, others, environ)
     return found is not None and not starts(found, binary)
-
-
-def say_path(session: Session, profile: Profile, directory: str, say: Callable[[str], None]) -> None:
-    """If *directory*, which has the profile's binaries, is not on PATH, say how to put it there."""
-    if not is_on_path(session, directory):
-        say(f"{directory} is not on your PATH: {path_hint(session, profile)}")
 
 
 def path_hint(session: Session, profile: Profile) -> str:
@@ -51,7 +45,13 @@ def _typed_env(session: Session) -> str:
 
 def _typed_ensurepath(session: Session) -> str:
     """Return what to type to put this home's ``bin`` on PATH."""
+    return f"{called(session)} ensurepath"
+
+
+def called(session: Session) -> str:
+    """Return how a person calls d8-installer about this home, with sudo if it is the system's and not theirs."""
     if session.scope.is_global:
-        return "d8-installer --global ensurepath"
+        needs_sudo = sys.platform != "win32" and not status.is_writable(session.scope.home.root)
+        return f"{'sudo ' if needs_sudo else ''}d8-installer --global"
     home = session.scope.options.home
-    return f"d8-installer --home {quoted(home)} ensurepath" if home else "d8-installer ensurepath"
+    return f"d8-installer --home {quoted(home)}" if home else "d8-installer"

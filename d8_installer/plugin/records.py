@@ -239,7 +239,8 @@ class CheckContext(Struct, frozen=True, kw_only=True):
     directories that this user cannot write to, but should. ``scattered`` says which part of it is on another file
     system. ``stranger`` says who else owns it; with ``open_to_others``, others may write to it. ``bin_leads_to`` is
     where ``bin`` leads, if not to the active generation. ``bad_path_entry`` says why ``bin_directory`` cannot be on
-    PATH, and ``path_hint`` is what to type to put it there.
+    PATH, and ``path_hint`` is what to do to get it there, None if it is there. ``command`` is how to call
+    d8-installer about this home, such as ``d8-installer --global``.
 
     ``laid_out`` is the directory in which the binaries are laid out for d8 as well, ``laid_out_wrong`` says how that
     differs from ``bin``; both for the moment "doctor" only.
@@ -272,6 +273,7 @@ class CheckContext(Struct, frozen=True, kw_only=True):
     bin_leads_to: str | None = None
     bad_path_entry: str | None = None
     path_hint: str | None = None
+    command: str = "d8-installer"
     laid_out: str | None = None
     laid_out_wrong: str | None = None
 

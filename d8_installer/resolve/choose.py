@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from d8_installer.errors import NotFoundError
 from d8_installer.model.date import spelled
 from d8_installer.model.requirement import needing_image
 from d8_installer.model.resolution import Choice, HeldBack, LeftOut, Resolution, TagsOf
@@ -206,6 +207,8 @@ def _error(failure: NoneFound, wanted: Wanted, demands: Mapping[ImageName, Deman
     cutoff = wanted.selection.created_before
     if cutoff is None or not known.dates:
         return error
+    if late and not tags:
+        error = NotFoundError(f"--exclude-newer leaves no version of {demand.name}", code="no-such-version")
     return error.within(
         more=f"versions without a date, or from {spelled(cutoff)} on, are excluded",
         hint=f"see `d8-installer lock --explain {demand.name}` with the same --exclude-newer",

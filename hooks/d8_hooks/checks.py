@@ -28,10 +28,10 @@ def d8_checks() -> list[Check]:
 def _binaries(context: CheckContext) -> list[Finding]:
     if context.missing:
         names = ", ".join(context.missing)
-        hint = "type `d8-installer verify --fix` to install them again"
+        hint = f"type `{context.command} verify --fix` to install them again"
         return [Finding("error", f"missing: {names}", hint=hint)]
     if context.changed:
-        hint = "type `d8-installer verify --fix` to restore what was installed"
+        hint = f"type `{context.command} verify --fix` to restore what was installed"
         return [Finding("error", f"{name} was changed: {how}", hint=hint) for name, how in context.changed]
     if context.generation is None:
         return [Finding("ok", f"nothing is installed yet in {context.profile}")]
@@ -39,7 +39,7 @@ def _binaries(context: CheckContext) -> list[Finding]:
     findings = [Finding("ok", f"{count} in place in {context.profile}, generation {context.generation}")]
     if context.withheld:
         names = ", ".join(context.withheld)
-        hint = "their launchers work; `d8-installer config set allow IMAGE` admits those of an image"
+        hint = f"their launchers work; `{context.command} config set allow IMAGE` admits those of an image"
         findings.append(
             Finding(
                 "warning", f"kept out of bin, because the names are reserved or belong to other commands: {names}", hint
@@ -52,14 +52,14 @@ def _laid_out(context: CheckContext) -> list[Finding]:
     if context.laid_out is None:
         return []
     if context.laid_out_wrong is not None:
-        hint = "type `d8-installer sync`, which lays it out again, or says why it cannot"
+        hint = f"type `{context.command} sync`, which lays it out again, or says why it cannot"
         return [Finding("warning", f"in {context.laid_out}: {context.laid_out_wrong}", hint=hint)]
     return [Finding("ok", f"laid out in {context.laid_out}")]
 
 
 def _endpoint(context: CheckContext) -> list[Finding]:
     if context.endpoint is None:
-        hint = "type `d8-installer config set endpoint https://registry-packages-proxy.example.com`"
+        hint = f"type `{context.command} config set endpoint https://registry-packages-proxy.example.com`"
         return [Finding("warning", "no endpoint is set or found, so there is no source of images", hint=hint)]
     return [_source(source, is_first=number == 0) for number, source in enumerate(context.sources)]
 
@@ -108,7 +108,7 @@ def _home_permissions(context: CheckContext, elsewhere: str) -> list[Finding]:
 def _path(context: CheckContext) -> list[Finding]:
     if context.bin_leads_to is not None:
         problem = f"{context.bin_directory} leads to {context.bin_leads_to}, not to the active binaries"
-        return [Finding("error", problem, hint="move it away, then type `d8-installer sync`")]
+        return [Finding("error", problem, hint=f"move it away, then type `{context.command} sync`")]
     if context.is_on_path:
         return [Finding("ok", f"{context.bin_directory} is on PATH"), *_shadowed(context)]
     if context.bad_path_entry is not None:
@@ -127,14 +127,16 @@ def _shadowed(context: CheckContext) -> list[Finding]:
 
 def _plugins(context: CheckContext) -> list[Finding]:
     findings = [
-        Finding("error", f"{name} is broken: {why}", hint=f"correct it, or type `d8-installer plugins disable {name}`")
+        Finding(
+            "error", f"{name} is broken: {why}", hint=f"correct it, or type `{context.command} plugins disable {name}`"
+        )
         for name, why in context.broken
     ]
     findings += [
         Finding(
             "error",
             f"{name} is enabled, but not installed in d8-installer's own environment",
-            hint=f"type `{_to_add(name)}`, or `d8-installer plugins disable {name}`",
+            hint=f"type `{_to_add(name)}`, or `{context.command} plugins disable {name}`",
         )
         for name in context.absent
     ]
@@ -143,7 +145,9 @@ def _plugins(context: CheckContext) -> list[Finding]:
         for name, why in context.broken_manifests
     ]
     findings += [
-        Finding("warning", f"{name} is installed and not enabled", hint=f"type `d8-installer plugins enable {name}`")
+        Finding(
+            "warning", f"{name} is installed and not enabled", hint=f"type `{context.command} plugins enable {name}`"
+        )
         for name in context.not_enabled
     ]
     return findings

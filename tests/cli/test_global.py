@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -204,6 +205,10 @@ def another_user(machine: Machine) -> None:
         assert done.code == 77, (words, done)
         assert "hint: type it as root (sudo)" in done.err
     machine.ok("verify")
+    machine.ok("config", "unset", "endpoint")
+    told = machine.as_nobody(PROGRAM, "--global", "doctor").out
+    assert re.search("hint: type `sudo .*--global ensurepath`\n", told), told
+    assert re.search("hint: type `sudo .*--global config set endpoint https://", told), told
 
 
 @needs_setpriv

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import images
-from tests.command import run
+from tests.command import SYSTEM_PATH, run
 from tests.faults import driver
 from tests.installed import install, library, manifest
 from tests.person import Person
@@ -278,6 +278,25 @@ def test_the_hint_about_path_is_the_projects(person: BundleHolder) -> None:
         assert f"hint: type {typed} in the project\n" in person.ok("doctor", cwd=project, SHELL=f"/usr/bin/{shell}").out
         shutil.rmtree(person.home / ".local")
     assert "type `d8-installer ensurepath`" in person.ok("install", "b", cwd=project).err
+
+
+def test_who_has_typed_ensurepath_is_told_to_open_a_new_shell(person: BundleHolder) -> None:
+    before, after = "type `d8-installer ensurepath`\n", "open a new shell, which has it\n"
+    bash = {"SHELL": "/bin/bash"}
+
+    def is_told(text: str, **env: str) -> None:
+        assert f"is not on your PATH: {text}" in person.ok("install", "a", **env).err
+        assert f"hint: {text}" in person.ok("doctor", **env).out
+
+    is_told(before, **bash)
+    person.ok("ensurepath", **bash)
+    is_told(after, **bash)
+    is_told(before, SHELL="/usr/bin/nu")
+    (person.home / ".bashrc").write_text("")
+    is_told(before, **bash)
+    person.ok("ensurepath", **bash)
+    on_path = person.ok("doctor", PATH=f"{SYSTEM_PATH}:{person.bin}").out
+    assert "is on PATH\n" in on_path and "hint" not in on_path
 
 
 # -- what is said --------------------------------------------------------------------------------------------------

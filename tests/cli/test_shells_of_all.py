@@ -59,6 +59,7 @@ def test_every_shell_has_it_and_nothing_is_left(tmp_path: Path) -> None:
     said = machine.d8("ensurepath").out
     assert "/etc/profile.d/d8-installer.sh" in said
     assert "is in everybody's start-up files already" in machine.d8("ensurepath").out
+    assert "hint: log in again: new login shells have it\n" in machine.d8("doctor").out
     for shell in filter(shutil.which, STARTS):
         login = STARTS[shell][0]
         within = "; ".join(f"{' '.join(words)} '{SHOW}'" for words in WITHIN[shell])

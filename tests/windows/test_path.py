@@ -125,6 +125,8 @@ def test_a_new_console_finds_the_program(user: WindowsUser, registry: Registry) 
     assert registry.path() == (f"{before[0]}{own};", EXPAND_SZ)
     assert user.cmd("ruff --version").out.startswith("ruff ")
     assert user.ok("ensurepath").out == f"{own} is in your PATH already\n"
+    told = user.ok("install", "ruff", env=system).err
+    assert f"{own} is not on your PATH: open a new console, which has it\n" in told
     assert f"removed {own} from PATH in {PERSONS}\n" in user.ok("self", "uninstall", "--yes").out
     assert registry.path() == before
     assert not user.data.exists()

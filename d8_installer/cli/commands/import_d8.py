@@ -24,7 +24,7 @@ def execute(context: Context) -> Outcome:
     from d8_installer.cli.text.imported import import_lines
     from d8_installer.errors import UsageError
     from d8_installer.ops.import_d8 import import_d8
-    from d8_installer.pipeline.path_lookup import say_path
+    from d8_installer.ops.shell.path_advice import say_path
 
     typed = context.arguments
     if typed.plugins_dir == "":

@@ -36,7 +36,7 @@ def execute(context: Context) -> Outcome:
 
 def placed(context: Context, verb: Callable[..., Applied]) -> Outcome:
     """Return the outcome of *verb*, ``install`` or ``add``, with the typed arguments."""
-    from d8_installer.pipeline.path_lookup import say_path
+    from d8_installer.ops.shell.path_advice import say_path
 
     typed = context.arguments
     with context.session() as session:

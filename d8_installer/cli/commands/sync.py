@@ -36,9 +36,9 @@ def execute(context: Context) -> Outcome:
         return _unchanged(context, same)
     from d8_installer.cli.shadowed import applied
     from d8_installer.cli.sync_options import chosen, with_exit_code
+    from d8_installer.ops.shell.path_advice import say_path
     from d8_installer.ops.sync import sync
     from d8_installer.pipeline.other_profiles import note_profile
-    from d8_installer.pipeline.path_lookup import say_path
 
     options = chosen(typed)
     with context.session() as session:

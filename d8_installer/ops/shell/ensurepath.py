@@ -13,7 +13,7 @@ from d8_installer.errors import D8Error, DiskError, NotAllowedError
 from d8_installer.model.value import Struct
 from d8_installer.ops.config import note_directories
 from d8_installer.ops.shell.fish_paths import fills_fish_paths, leave_fish_paths
-from d8_installer.ops.shell.start_up_files import ETC, StartUpFile, add_line, has_older_line, start_up_files
+from d8_installer.ops.shell.start_up_files import ETC, StartUpFile, add_line, has_line, has_older_line, start_up_files
 from d8_installer.pipeline.path_lookup import is_on_path
 from d8_installer.pipeline.shell_lines import READ_PROFILE, by_hand, path_entry
 from d8_installer.store.paths import home_directory, refuse_long_home
@@ -87,6 +87,20 @@ if sys.platform == "win32":
         path = RegistryPath(session.scope.is_global, directory)
         files = (path.key,) if add_directory(path, dry_run=dry_run) else ()
         return EnsuredPath(directory=directory, files=files, already=already, dry_run=dry_run)
+
+
+def is_ensured(session: Session) -> bool:
+    """Whether ``ensurepath`` is done already, so that new shells have ``bin`` on PATH."""
+    directory = path_entry(session.scope.home.bin)
+    try:
+        if sys.platform == "win32":
+            return not add_directory(RegistryPath(session.scope.is_global, directory), dry_run=True)
+        if not session.scope.is_global and _other_shell(session, directory) is not None:
+            return False
+        # One file is always wanted, and comes first: zsh is asked only after that one has the line.
+        return all(has_line(file) for file in start_up_files(session, directory) if file.wanted)
+    except D8Error:
+        return False  # `ensurepath` says why
 
 
 def _in_start_up_files(session: Session, directory: str, *, dry_run: bool) -> EnsuredPath:

@@ -7,7 +7,6 @@ can change it while fish is running, so fish is run to do so.
 from __future__ import annotations
 
 import os
-import subprocess
 from shutil import which
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,8 @@ def leave_fish_paths(session: Session, directory: str) -> Sequence[D8Error]:
     typed = f"set -U fish_user_paths {rest}; count $fish_user_paths >/dev/null; or set -Ue fish_user_paths"
     program = which("fish", path=session.scope.environ.get("PATH", os.defpath))
     if program is not None:
+        import subprocess
+
         environ = {name: value for name, value in session.scope.environ.items() if name != "D8_RPP_TOKEN"}
         try:
             done = subprocess.run(

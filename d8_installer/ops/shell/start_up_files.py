@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+from itertools import chain
 from shutil import which
 from typing import TYPE_CHECKING
 
@@ -43,16 +43,16 @@ class StartUpFile(Struct, frozen=True, kw_only=True):
 def start_up_files(session: Session, directory: str) -> Iterator[StartUpFile]:
     """Yield the files that may put *directory* on PATH: with ``--global`` the machine's, or else the person's own."""
     if session.scope.is_global:
-        candidates = list(_of_machine())
+        candidates = _of_machine()
     else:
         home = home_directory(session.scope.environ)
         shell = os.path.basename(session.scope.environ.get("SHELL", ""))
-        candidates = [
-            *_of_sh(home, shell),
-            *_of_zsh(session.scope.environ, home, shell),
-            *_of_csh(home, shell),
-            *_of_fish(session.scope.environ, home, shell),
-        ]
+        candidates = chain(
+            _of_sh(home, shell),
+            _of_zsh(session.scope.environ, home, shell),
+            _of_csh(home, shell),
+            _of_fish(session.scope.environ, home, shell),
+        )
     seen = set()
     for one in candidates:
         if one.path not in seen:
@@ -115,6 +115,8 @@ def _chosen_by_zsh(environ: Mapping[str, str], home: str) -> str:
     found = which(program, path=environ.get("PATH", os.defpath))
     if found is None or is_foreign(home):  # root does not run another user's code
         return ""
+    import subprocess
+
     try:
         done = subprocess.run(
             [found, "-c", "print -rn -- $'\\0'\"$ZDOTDIR\""],
