@@ -77,7 +77,7 @@ def _find(session: Session, name: str) -> Offer[Command] | None:
 
 
 def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, screen: Screen) -> int:
-    from d8_installer.plugin.calling import PLUGIN_HINT, guarded
+    from d8_installer.plugin.calling import guarded, hint_about
 
     command = offer.record
     what = f"the command {command.name!r}"
@@ -102,7 +102,9 @@ def _run(session: Session, offer: Offer[Command], typed: argparse.Namespace, scr
     if isinstance(code, int) and 0 <= code <= 255:
         return int(code)
     raise ConfigError(
-        f"plugin {offer.plugin} failed in {what}: it must return 0 to 255", hint=PLUGIN_HINT, code="plugin-failed"
+        f"plugin {offer.plugin} failed in {what}: it must return 0 to 255",
+        hint=hint_about(offer.plugin),
+        code="plugin-failed",
     )
 
 

@@ -136,6 +136,8 @@ def pointer(word: str, following: Sequence[str]) -> str:
         return _upgrade_of_itself()
     if word in PHRASES:
         return f"type `{PROGRAM} {_with_names(PHRASES[word], names)}`"
+    if word == "plugin" and names and names[0] in {"enable", "disable"}:
+        return f"type `{PROGRAM} {_with_names(f'plugins {names[0]} NAME', names[1:])}`"
     if word in _FAMILIES and names:
         return _of_family(names, following)
     verb = next((verb for verb in VERBS.values() if word in verb.other_words), None)

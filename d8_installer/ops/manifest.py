@@ -12,6 +12,7 @@ from d8_installer.model.manifest import FILE_NAME, SCHEMA, Manifest, with_reques
 from d8_installer.model.reference import is_never_a_plugins, split_requirement
 from d8_installer.model.requirement import OWN_MANIFEST, Request
 from d8_installer.model.resolution import Wanted
+from d8_installer.model.shell_words import joined
 from d8_installer.model.value import Struct
 from d8_installer.pipeline.profile_choice import refuse_as_project
 from d8_installer.pipeline.relock import relock
@@ -121,6 +122,14 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
             "is missing",
             file=path,
             hint=f"make one: `d8-installer manifest init NAME --file {file}`",
+            about_file=True,
+            code="bad-manifest",
+        )
+    if file.endswith(".whl"):
+        raise DocumentError(
+            "is a wheel, not a manifest",
+            file=path,
+            hint=f"`{joined(['d8-installer', 'wheel', file, '--dry-run'])}` checks the manifest in it",
             about_file=True,
             code="bad-manifest",
         )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from d8_installer.errors import D8Error, DocumentError, UsageError
 from d8_installer.model.value import Struct, replace
 from d8_installer.pipeline.plugin_search import search_plugins
-from d8_installer.plugin.dist_info import VERIFIERS, normalised
+from d8_installer.plugin.dist_info import HOOKS, VERIFIERS, normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.store import documents, status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from d8_installer.model.config import Config
     from d8_installer.model.lock import Lock
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from d8_installer.plugin.discovery import DiscoveredPlugin
     from d8_installer.plugin.dist_info import Distribution
 
+_NEAR = 0.85  # names of plugins begin alike
 State = Literal["enabled", "not enabled", "broken", "not found"]
 
 
@@ -205,11 +206,9 @@ def enable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResu
     name = normalised(name)
     distribution = distributions_with_hooks().get(name)
     if distribution is None:
-        from d8_installer.plugin.self_installation import running, to_add
-
         raise UsageError(
             f"no plugin {name[:100]!r} with hooks is in d8-installer's own environment",
-            hint=f"type `{to_add(running(), name[:100])}`",
+            hint=_to_have(session, name[:100]),
             code="no-such-plugin",
         )
     if distribution.problem:
@@ -227,6 +226,27 @@ def enable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResu
     return PluginsResult((row,), changed=changed, dry_run=dry_run)
 
 
+def _instead(verb: str, name: str, known: Collection[str]) -> str:
+    """Return the command for the known name that ends with *name* or is spelled most like it, or ""."""
+    import difflib
+
+    near = [one for one in sorted(known) if one.endswith(f"-{name}")]
+    near += difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
+    return f"did you mean `d8-installer plugins {verb} {near[0]}`?" if near else ""
+
+
+def _to_have(session: Session, name: str) -> str:
+    """Return what to type for a plugin that is not in our environment: it is misspelled, elsewhere, or has no hooks."""
+    scan = search_plugins(session, session.profiles.find()).scan
+    here = [one for one in scan.distributions if one.name == name]
+    if here and not any({HOOKS, VERIFIERS} & one.groups.keys() for one in here):
+        return f"leave it out: {name} has no hooks, and its manifest counts without it (see `d8-installer plugins`)"
+    from d8_installer.plugin.self_installation import running, to_add
+
+    meant = _instead("enable", name, distributions_with_hooks())
+    return f"{f'{meant} If not, ' if meant else ''}type `{to_add(running(), name)}`"
+
+
 def disable(session: Session, name: str, *, dry_run: bool = False) -> PluginsResult:
     """Stop running the plugin's code. A plugin that is neither enabled nor installed here is a UsageError."""
     name = normalised(name)
@@ -235,7 +255,7 @@ def disable(session: Session, name: str, *, dry_run: bool = False) -> PluginsRes
     if distribution is None and name not in enabled:
         raise UsageError(
             f"no plugin {name[:100]!r} is enabled, and none with hooks is in d8-installer's own environment",
-            hint="see `d8-installer plugins`",
+            hint=_instead("disable", name, {*distributions_with_hooks(), *enabled}) or "see `d8-installer plugins`",
             code="no-such-plugin",
         )
     row = _plugin_row(name, distribution, "not enabled")

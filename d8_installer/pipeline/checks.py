@@ -17,7 +17,7 @@ from d8_installer.pipeline.path_lookup import called, is_on_path, path_hint
 from d8_installer.pipeline.plugin_search import search_plugins
 from d8_installer.pipeline.scope import host_facts
 from d8_installer.pipeline.shadows import shadows
-from d8_installer.plugin.calling import PLUGIN_HINT, guarded
+from d8_installer.plugin.calling import guarded, hint_about
 from d8_installer.plugin.dist_info import normalised
 from d8_installer.plugin.installed import distributions_with_hooks
 from d8_installer.plugin.records import Check, CheckContext, Finding, FindingLevel, Moment
@@ -80,7 +80,7 @@ def _refuse_unknown_moments(offer: Offer[Check]) -> None:
         raise ConfigError(
             f"plugin {offer.plugin} failed in the check {offer.record.name!r}: {unknown[0]!r} is not a moment; "
             f"there are {' and '.join(known)}",
-            hint=PLUGIN_HINT,
+            hint=hint_about(offer.plugin),
             code="plugin-failed",
         )
 
@@ -92,7 +92,7 @@ def _findings(offer: Offer[Check], context: CheckContext) -> list[Finding]:
         return findings
     raise ConfigError(
         f"plugin {offer.plugin} failed in {what}: it must return a list of Finding",
-        hint=PLUGIN_HINT,
+        hint=hint_about(offer.plugin),
         code="plugin-failed",
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from d8_installer.errors import ConfigError, D8Error
 from d8_installer.model.identity import Identity
 from d8_installer.model.value import replace
-from d8_installer.plugin.calling import PLUGIN_HINT, guarded
+from d8_installer.plugin.calling import guarded, hint_about
 from d8_installer.plugin.records import Credential
 
 if TYPE_CHECKING:
@@ -165,6 +165,6 @@ def _of(offer: Offer[Credential], request: CredentialRequest) -> Identity | None
         return None
     raise ConfigError(
         f"plugin {offer.plugin} failed in the credential {name!r}: it must return an Identity, text or None",
-        hint=PLUGIN_HINT,
+        hint=hint_about(offer.plugin),
         code="plugin-failed",
     )

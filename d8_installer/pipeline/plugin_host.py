@@ -62,7 +62,7 @@ class PluginHost(Struct, frozen=True, dict=True):
 
 def agreed_platform(hooks: Hooks, facts: HostFacts) -> Platform:
     """Return the platform that the plugins choose, else the host's; a ConfigError where they choose different ones."""
-    from d8_installer.plugin.calling import PLUGIN_HINT
+    from d8_installer.plugin.calling import hint_about
     from d8_installer.plugin.records import PlatformChoice
 
     if not hooks.implements("d8_platforms"):
@@ -73,7 +73,7 @@ def agreed_platform(hooks: Hooks, facts: HostFacts) -> Platform:
         if not isinstance(platform, Platform):
             raise ConfigError(
                 f"plugin {offer.plugin} failed in d8_platforms: no Platform is in it",
-                hint=PLUGIN_HINT,
+                hint=hint_about(offer.plugin),
                 code="plugin-failed",
             )
         chosen.setdefault(platform, offer.plugin)

@@ -27,7 +27,8 @@ FIRST_PARTY_HOOKS: Mapping[str, tuple[str, ...]] = {
 }
 """Hook -> modules of ``d8_hooks`` that implement it. ``schemes.FIRST_PARTY`` has the modules of sources."""
 
-PLUGIN_HINT = "go on without plugins by --no-plugins, or disable it: `d8-installer plugins disable NAME`"
+_LABEL = r"([a-z0-9][a-z0-9-]*) [0-9].*"
+"""How a plugin is named in messages: its distribution, its version, and perhaps its module."""
 _SHOWN_CHARACTERS = 300
 
 
@@ -146,7 +147,7 @@ def new_manager(plugins: Mapping[str, object]) -> pluggy.PluginManager:
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             raise ConfigError(
-                f"plugin {name} cannot be used: {_one_line(str(error))}", hint=PLUGIN_HINT, code="plugin-failed"
+                f"plugin {name} cannot be used: {_one_line(str(error))}", hint=hint_about(name), code="plugin-failed"
             ) from error
     return manager
 
@@ -176,6 +177,18 @@ def collect(
     return found
 
 
+def hint_about(label: str) -> str:
+    """Return what to type if the plugin *label*, as messages name it, fails."""
+    return f"go on without plugins by --no-plugins, or disable it: {_to_disable(label)}"
+
+
+def _to_disable(label: str) -> str:
+    import re
+
+    named = re.fullmatch(_LABEL, label)
+    return f"`d8-installer plugins disable {named[1] if named else 'NAME'}`"
+
+
 def guarded(
     plugin: str, what: str, action: Callable[[], Result], *, secret: bool = False, keep_stdout: bool = False
 ) -> Result:
@@ -194,7 +207,9 @@ def guarded(
             raise
         text = "" if secret else f": {_text_of(error)}"
         raise ConfigError(
-            f"plugin {plugin} failed in {what}: {type(error).__name__}{text}", hint=PLUGIN_HINT, code="plugin-failed"
+            f"plugin {plugin} failed in {what}: {type(error).__name__}{text}",
+            hint=hint_about(plugin),
+            code="plugin-failed",
         ) from (None if secret else error)
 
 
@@ -214,7 +229,9 @@ def failure_in(loaded: Loaded, error: Exception) -> ConfigError | None:
     frames = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
     for label in (packages[name] for name in reversed(frames) if name in packages):
         return ConfigError(
-            f"plugin {label} failed: {type(error).__name__}: {_text_of(error)}", hint=PLUGIN_HINT, code="plugin-failed"
+            f"plugin {label} failed: {type(error).__name__}: {_text_of(error)}",
+            hint=hint_about(label),
+            code="plugin-failed",
         )
     return None
 
@@ -288,7 +305,7 @@ def _checked(hook: str, implementation: pluggy.HookImpl, kind: type[Record], ans
         return answer
     raise ConfigError(
         f"plugin {implementation.plugin_name} failed in {hook}: it must return a list of {kind.__name__}, not {wrong}",
-        hint=PLUGIN_HINT,
+        hint=hint_about(implementation.plugin_name),
         code="plugin-failed",
     )
 
@@ -300,7 +317,7 @@ def _refuse_same_name(hook: str, found: Mapping[str, Offer[Record]], plugin: str
         if other is not None:
             raise ConfigError(
                 f"{hook}: {record.name!r} is offered by both {other} and {plugin}",
-                hint="disable one of them: `d8-installer plugins disable NAME`",
+                hint=f"disable one of them: {' or '.join(dict.fromkeys(map(_to_disable, (other, plugin))))}",
                 code="plugins-disagree",
             )
         names.add(record.name)

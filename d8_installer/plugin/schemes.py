@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from d8_installer.errors import ConfigError
 from d8_installer.model.address import PATH_SCHEMES, Shown, hides, shown
-from d8_installer.plugin.calling import PLUGIN_HINT, Record, collect, guarded, new_manager
+from d8_installer.plugin.calling import Record, collect, guarded, hint_about, new_manager
 from d8_installer.plugin.records import DestinationScheme, SourceScheme
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ _WRITABLE = ("oci", "oci+https", "oci+http", "oci-layout")
 Opened = TypeVar("Opened")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _HOST = (
-    r"[a-z0-9-]{1,30}(?:\.[a-z0-9-]{1,30})*\.[a-z]{2,10}"  # the name
+    r"(?:[a-z0-9-]{1,30}(?:\.[a-z0-9-]{1,30})*\.[a-z]{2,10}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"  # the name, or IPv4
     r"(?::[0-9]{1,5})?(?:/[a-z0-9._-]{1,30}){0,4}"  # the port and the path
 )
-"""The name of a host with a dot, as people leave out the scheme before it. No token is spelled like that."""
+"""A host's name with a dot or its IPv4, as people leave out the scheme before it. No token is spelled like that."""
 _MEANS = {"https": " for a registry-packages-proxy", "oci": " for a registry"}
 _SCHEME_CHARACTERS = _LETTERS | frozenset("0123456789+.-")
 
@@ -113,7 +113,7 @@ def _whole(opened: Opened, what: str, members: tuple[str, ...]) -> Opened:
     if absent := [name for name in members if not hasattr(opened, name)]:
         raise ConfigError(
             f"plugin {what} failed in open: it returned {type(opened).__name__}, which has no {', '.join(absent)}",
-            hint=PLUGIN_HINT,
+            hint=hint_about(what),
             code="plugin-failed",
         )
     return opened

@@ -17,7 +17,7 @@ def person(tmp_path: Path) -> Person:
     return Person(tmp_path, "http://127.0.0.1:9")
 
 
-@pytest.mark.parametrize("address", ["proxy.example.com", "proxy.example.com:5000/tools"])
+@pytest.mark.parametrize("address", ["proxy.example.com", "proxy.example.com:5000/tools", "127.0.0.1:5000/tools"])
 def test_a_host_without_a_scheme_is_written_with_one(person: Person, address: str) -> None:
     said = person.fails(78, "versions", "jig", "--endpoint", address).err
     assert f"error[bad-address]: '{address}' has no scheme\n" in said

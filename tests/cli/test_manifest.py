@@ -61,6 +61,13 @@ def test_a_directory_is_not_missing(tmp_path: Path) -> None:
     assert "`d8-installer manifest check ./d8.toml`" in said
 
 
+def test_a_wheel_is_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / "x-1.0-py3-none-any.whl").write_bytes(b"PK\x03\x04\xff")
+    said = d8(tmp_path, "check", "x-1.0-py3-none-any.whl", expect=65).err
+    assert "x-1.0-py3-none-any.whl is a wheel, not a manifest\n" in said
+    assert "hint: `d8-installer wheel x-1.0-py3-none-any.whl --dry-run` checks the manifest in it" in said
+
+
 def test_a_moved_tag_can_be_accepted_for_a_check(tmp_path: Path) -> None:
     (tmp_path / "d8.toml").write_text('schema = 1\n[[images]]\nname = "hello"\n')
     add_image(str(tmp_path / "reg"), "hello", "v1.0.0", executables("hello"))

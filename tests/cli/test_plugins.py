@@ -58,8 +58,34 @@ def test_only_what_is_there_can_be_enabled(own: OwnTool) -> None:
     assert "pip install " in said
     assert " d8-toy`" in said
     own.data_plugin("d8-plug-data", 'schema = 1\n[[images]]\nname = "hello"\n')
-    own.fails(2, "plugins", "enable", "d8-plug-data")  # it has no code
+    said = own.fails(2, "plugins", "enable", "d8-plug-data").err
+    assert "hint: leave it out: d8-plug-data has no hooks, and its manifest counts without it" in said
+    assert "pip install" not in said
     assert "WITH CODE" not in own.ok("plugins").out
+
+
+def test_a_misspelled_plugin_is_named(own: OwnTool) -> None:
+    own.plugin(CHECK)
+    said = own.fails(2, "plugins", "enable", "d8-toyy").err
+    assert re.search(r"hint: did you mean `d8-installer plugins enable d8-toy`\? If not, type `.*d8-toyy`\n", said), (
+        said
+    )
+    assert "did you mean" not in own.fails(2, "plugins", "enable", "d8-verify").err
+    assert (
+        "hint: did you mean `d8-installer plugins disable d8-toy`?\n" in own.fails(2, "plugins", "disable", "d8-to").err
+    )
+    assert (
+        "hint: did you mean `d8-installer plugins disable d8-toy`?\n" in own.fails(2, "plugins", "disable", "toy").err
+    )
+    own.ok("config", "set", "plugins", "company-verify")
+    said = own.fails(2, "plugins", "disable", "compny-verify").err
+    assert "hint: did you mean `d8-installer plugins disable company-verify`?\n" in said
+    assert "type `d8-installer plugins enable d8-toy`" in own.fails(2, "plugin", "enable", "d8-toy").err
+
+
+def test_the_hint_disables_the_plugin_that_failed(own: OwnTool) -> None:
+    own.enabled("@hookimpl\ndef d8_checks():\n    return 5\n")
+    assert "or disable it: `d8-installer plugins disable d8-toy`" in own.fails(1, "doctor").out
 
 
 def test_what_is_not_enabled_is_not_imported_and_no_plugins_imports_none(own: OwnTool) -> None:
