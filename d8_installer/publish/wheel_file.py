@@ -34,6 +34,7 @@ MAX_WHEEL_BYTES = 256 << 20
 """The limit for an input wheel, uncompressed: a plugin's wheel has Python and text, and is read into memory."""
 
 _HINT = "name a wheel that your build back end made"
+_BUILD = "build the wheel first (`uv build --wheel`, or `python -m build`), and name the file, which is in dist"
 _CHANGED = "build the wheel again; this one was changed"
 _SPACE = "check the space there, or name another -o DIR"
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
@@ -149,6 +150,8 @@ def _parse_name(path: str) -> tuple[str, tuple[str, str, str]]:
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     name = os.path.basename(path)
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a directory, not a wheel", hint=_BUILD)
     try:
         parse_wheel_filename(name)
     except (InvalidWheelFilename, ValueError) as error:

@@ -226,3 +226,9 @@ def test_a_stored_file_goes_in_only_as_what_its_digest_says(tmp_path: Path) -> N
     file.write_bytes(b"#!/bin/no\n")
     with pytest.raises(MismatchError, match="the store is damaged"):
         write_wheel(str(tmp_path / "bad.whl"), [Member("x", good)], INFO, None)
+
+
+def test_a_directory_leads_to_the_wheel_that_is_built_from_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a directory, not a wheel") as refused:
+        read_wheel(str(tmp_path))
+    assert "`uv build --wheel`" in (refused.value.hint or "")
