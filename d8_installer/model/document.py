@@ -111,7 +111,8 @@ def _syntax_error(message: str, text: str, file: str) -> DocumentError:
 def _second_value(text: str, file: str, number: int) -> DocumentError:
     """Return the error of a key that is written twice in one table, as after a merge that joined two blocks."""
     key = text.split("\n")[number - 1].partition("=")[0].strip()[:60]
-    hint = "begin each image with a line `[[images]]` of its own" if "[[images]]" in text else None
+    is_manifest = "[[images]]" in text and "lock_version" not in text  # a lock has a hint of its own
+    hint = "begin each image with a line `[[images]]` of its own" if is_manifest else None
     return DocumentError(f"{key} is written twice in one table", file=file, line=number, hint=hint)
 
 
