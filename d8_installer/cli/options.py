@@ -45,7 +45,7 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         help="change to this directory first",
     )
     group.add_argument("--json", action="store_true", default=flag, help="print the result as one JSON document")
-    group.add_argument("-q", "--quiet", action="store_true", default=flag, help="print only warnings and errors")
+    group.add_argument("-q", "--quiet", action="store_true", default=flag, help="leave out notes and progress")
     group.add_argument("-v", "--verbose", action="store_true", default=flag, help="print more details")
     group.add_argument(
         "--color",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from d8_installer.errors import MismatchError, NotFoundError, StaleLockError
+from d8_installer.errors import MismatchError, NotFoundError, StaleLockError, UnreachableError
 from d8_installer.model.contract_lookup import misnamed
 from d8_installer.model.date import typed_cutoff
 from d8_installer.model.facts import ClusterFacts
@@ -256,7 +256,12 @@ def ask_witness(session: Session, locked: Lock) -> None:
 
     def differs(entry: tuple[str, str, str]) -> str | None:
         path, tag, expected = entry
-        found = str(witness.manifest(path, tag).digest)
+        try:
+            found = str(witness.manifest(path, tag).digest)
+        except UnreachableError as error:
+            address = "check the address after --witness and the network, or leave out --witness"
+            hint = address if error.code == UnreachableError.code else error.hint
+            raise error.within(f"the witness {witness.name}", hint=hint) from error
         return None if found == expected else f"{path}:{tag} is {expected} here and {found} at the witness"
 
     entries = [(path, tag, str(top)) for (path, tag), top in tops_of(locked).items()]

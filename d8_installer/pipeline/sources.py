@@ -54,6 +54,12 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
         if self.named:
             return self.named
         if self.search is None:
+            if self.scope.is_offline:
+                raise ConfigError(
+                    "no endpoint is set, and this run is offline, so there is no place to get images from",
+                    hint="name a source on this machine: --from bundle:FILE or --from oci-layout:DIR",
+                    code="no-endpoint",
+                )
             program = "d8-installer --global" if self.scope.is_global else "d8-installer"
             raise ConfigError(
                 f"no endpoint is set and no kubeconfig names a cluster{self.cluster.absence}, so there is no place to "

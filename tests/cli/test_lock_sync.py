@@ -45,6 +45,25 @@ def test_sync_of_a_lock_is_served_from_the_store_alone(project: Project, how: st
     project.fails(69, "sync", how, endpoint=NOWHERE)
 
 
+def test_sync_offline_without_an_endpoint_leads_to_a_bundle(project: Project) -> None:
+    project.wants("stronghold ~1.0")
+    project.ok("sync")
+    shutil.rmtree(project.home / ".local/share/d8-installer")
+    refused = project.fails(78, "--offline", "sync", "--locked", D8_RPP_ENDPOINT="")
+    assert "error[no-endpoint]" in refused.err
+    assert "--from bundle:FILE" in refused.err
+    assert "config set" not in refused.err
+
+
+def test_a_witness_that_does_not_answer_is_called_a_witness(project: Project) -> None:
+    project.wants("stronghold ~1.0")
+    project.ok("sync")
+    refused = project.fails(69, "sync", "--locked", "--witness", NOWHERE)
+    assert f"error[unreachable]: the witness {NOWHERE}: cannot connect" in refused.err
+    assert "after --witness" in refused.err
+    assert "--endpoint" not in refused.err
+
+
 def test_sync_locked_reads_and_writes_no_more_than_it_may(project: Project) -> None:
     project.wants("stronghold ~1.0")
     project.ok("sync")
