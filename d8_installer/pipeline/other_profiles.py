@@ -57,9 +57,16 @@ def typed_command(session: Session, profile: Profile, words: str) -> str:
 def not_installed(session: Session, profile: Profile, name: ImageName, words: str) -> NotFoundError:
     """Return the error for an image that *profile* does not have.
 
-    The hint is the command *words* for another profile that has the image, if there is one.
+    The hint is the command *words* for another profile that has the image, if there is one. Otherwise it is the
+    installed image that is spelled most like *name*, and how to list the others.
     """
     hint = hint_elsewhere(session, profile, words, lambda placement: placement.name == name)
+    active = session.profiles.active(profile)
+    if active is not None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name.short, sorted({placed.placement.name.short for placed in active.placed}), n=1)
+        hint = "".join(f"did you mean {one}? " for one in near) + hint
     return NotFoundError(f"{str(name)!r} is not installed in {profile}", hint=hint, code="not-installed")
 
 

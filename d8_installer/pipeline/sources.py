@@ -65,8 +65,8 @@ class Sources(Struct, frozen=True, kw_only=True, dict=True):
                 f"no endpoint is set and no kubeconfig names a cluster{self.cluster.absence}, so there is no place to "
                 "get images from",
                 hint=f"type `{program} config set endpoint URL` (https://HOST for a registry-packages-proxy, "
-                "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory), or name the kubeconfig of a "
-                "cluster with --kubeconfig FILE",
+                "oci://HOST/ROOT for a registry, oci-layout:DIR for a directory, bundle:FILE for a bundle), or "
+                "name the kubeconfig of a cluster with --kubeconfig FILE",
                 code="no-endpoint",
             )
         return (self.search.chosen.url,)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from d8_installer.errors import ConfigError, TryAgainError, UnreachableError
+from d8_installer.errors import ConfigError, TryAgainError
 from d8_installer.model.address import shown
 from d8_installer.model.secrets import Secrets
 from d8_installer.model.value import Struct, field, repr_without
@@ -22,7 +22,7 @@ from d8_installer.registry.origin import Origin, proxy_for
 from d8_installer.registry.retry import Attempts, RetryPolicy, retry_after
 from d8_installer.registry.stream import ERROR_BODY, HeadLimit, Stream
 from d8_installer.registry.tls import CertificateData, check_tls_options, no_trust, present, trust
-from d8_installer.registry.transport_errors import FailedTryError, send_once
+from d8_installer.registry.transport_errors import FailedTryError, not_asked, send_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -308,11 +308,7 @@ class Client:
                 code="plain-http",
             )
         if self._options.offline:
-            raise UnreachableError(
-                f"{origin} was not asked: this run is offline",
-                hint="leave out --offline (D8_OFFLINE)",
-                code="offline",
-            )
+            raise not_asked(origin)
         return origin
 
     def tell(self, text: str) -> None:

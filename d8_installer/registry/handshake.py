@@ -17,7 +17,7 @@ from d8_installer.model.value import Struct
 from d8_installer.registry.origin import Origin, proxy_for
 from d8_installer.registry.stream import HeadLimit
 from d8_installer.registry.tls import trust
-from d8_installer.registry.transport_errors import connection_fault
+from d8_installer.registry.transport_errors import connection_fault, not_asked
 
 if TYPE_CHECKING:
     import ssl
@@ -49,9 +49,7 @@ def handshake(url: str, options: ClientOptions, seconds: float) -> PeerCertifica
     """
     origin = Origin.parse(url)
     if options.offline:
-        raise UnreachableError(
-            f"{origin} was not asked: this run is offline", hint="leave out --offline (D8_OFFLINE)", code="offline"
-        )
+        raise not_asked(origin)
     proxy = options.forward_proxy or proxy_for(origin, options.env)
     context = trust(ca_file=options.ca_file, roots=options.roots, insecure=options.insecure, env=options.env)
     left = _countdown(seconds)

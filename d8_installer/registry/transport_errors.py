@@ -38,6 +38,15 @@ class FailedTryError(Exception):
         self.is_passing = is_passing
 
 
+def not_asked(origin: Origin) -> UnreachableError:
+    """Return the error of a request to *origin* in a run that is offline."""
+    return UnreachableError(
+        f"{origin} was not asked: this run is offline",
+        hint="leave out --offline (D8_OFFLINE), or name a source on this machine: --from bundle:FILE",
+        code="offline",
+    )
+
+
 def send_once(
     http: httpx2.Client, request: httpx2.Request, origin: Origin, proxy: str | None, secrets: Secrets
 ) -> httpx2.Response:

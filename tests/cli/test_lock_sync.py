@@ -42,6 +42,7 @@ def test_sync_of_a_lock_is_served_from_the_store_alone(project: Project, how: st
     shutil.rmtree(project.home / ".local/share/d8-installer")
     refused = project.fails(69, "--offline", "sync", how, endpoint=NOWHERE)
     assert "was not asked: this run is offline" in refused.err
+    assert "--from bundle:FILE" in refused.err
     project.fails(69, "sync", how, endpoint=NOWHERE)
 
 

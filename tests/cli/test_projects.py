@@ -188,6 +188,14 @@ def test_an_option_after_the_name_that_may_be_ours(person: Person) -> None:
     assert "goes to the program" not in person.run("run", "vault", "--version", endpoint=nowhere + "2").err
 
 
+@pytest.mark.parametrize("verb", ["uninstall", "upgrade"])
+def test_a_misspelled_name_is_answered_with_the_installed_one(person: Person, verb: str) -> None:
+    person.ok("install", "ruff")
+    refused = person.fails(69, verb, "rufff").err
+    assert "hint: did you mean ruff? see `d8-installer list`\n" in refused
+    assert "did you mean" not in person.fails(69, verb, "stronghold").err
+
+
 def test_use_of_what_is_not_installed_says_how_to_install_it(person: Person) -> None:
     """mise's ``use`` installs."""
     assert "hint: type `d8-installer install ruff@1` to install it\n" in person.fails(69, "use", "ruff@1").err
