@@ -91,8 +91,8 @@ if sys.platform == "win32":
 
 def is_ensured(session: Session) -> bool:
     """Whether ``ensurepath`` is done already, so that new shells have ``bin`` on PATH."""
-    directory = path_entry(session.scope.home.bin)
     try:
+        directory = path_entry(session.scope.home.bin)
         if sys.platform == "win32":
             return not add_directory(RegistryPath(session.scope.is_global, directory), dry_run=True)
         if not session.scope.is_global and _other_shell(session, directory) is not None:
