@@ -142,5 +142,5 @@ def test_an_extra_is_the_packages_that_it_adds(tmp_path: Path) -> None:
 def test_nothing_is_installed_by_a_name_that_a_stranger_may_register(page: Path) -> None:
     """Only ``inject d8-installer …`` may name it: that is the environment, which is there."""
     for command in _BY_NAME.findall(page.read_text(encoding="utf-8")):
-        words = re.sub(r"pipx inject (?:--global )?d8-installer ", "", command).split()
+        words = re.sub(r"pipx inject (?:--global |--editable )*d8-installer ", "", command).split()
         assert not [word for word in words if re.fullmatch(r"['\"]?d8-installer(?:\[.*)?['\".,)]*", word)], command

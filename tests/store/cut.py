@@ -21,9 +21,14 @@ class KilledError(BaseException):
     """No Exception: nobody may catch it and go on."""
 
 
+_WITHOUT_DISK = frozenset(["final_name"])
+"""Functions that only look at text: a process that dies there leaves what the call before it left."""
+
+
 def _public() -> dict[str, Callable[..., Any]]:
     functions = inspect.getmembers(fs, inspect.isfunction)
-    return {name: call for name, call in functions if call.__module__ == fs.__name__ and not name.startswith("_")}
+    named = {name: call for name, call in functions if call.__module__ == fs.__name__ and not name.startswith("_")}
+    return {name: call for name, call in named.items() if name not in _WITHOUT_DISK}
 
 
 @contextlib.contextmanager
