@@ -13,6 +13,9 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
+from d8_installer.cli.parser import parse
 from tests import forking, measured
 
 if TYPE_CHECKING:
@@ -132,6 +135,14 @@ def run_in(prefix: Path, *arguments: str, home: str, env: Mapping[str, str], cwd
     variables = environment(home, **env)
     done = forking.run(arguments, env=variables, cwd=cwd, prefix=str(prefix), program=program)
     return completed(*done, variables.get("HOME", ""))
+
+
+def printed_help(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return what the parser of this process prints for *words*, which must end it with 0."""
+    with pytest.raises(SystemExit) as done:
+        parse(words)
+    assert done.value.code == 0
+    return capsys.readouterr().out
 
 
 def ended(

@@ -36,6 +36,21 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     default = _KEPT if repeated else None
     flag = _KEPT if repeated else False
     group = global_group(parser)
+    _add_output(group, default, flag)
+    _add_profiles(group, default)
+    _add_connection(group, default, flag, repeated=repeated)
+    group.add_argument(
+        *("-k", "--kubeconfig"), metavar="F", default=default, help="kubeconfig of the cluster (KUBECONFIG)"
+    )
+    group.add_argument("--context", metavar="C", default=default, help="context of the kubeconfig to use")
+    group.add_argument("--home", metavar="DIR", default=default, help="directory of all state (D8_INSTALLER_HOME)")
+    group.add_argument(
+        "--connections", metavar="N", type=connections, default=default, help="concurrent requests (default: 8)"
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup, default: str | None, flag: str | bool) -> None:
+    """Add what decides where a command works, what it prints, and what it may use."""
     group.add_argument(
         *("-C",),
         dest="directories",
@@ -56,7 +71,10 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
     group.add_argument("--no-progress", action="store_true", default=flag, help="do not show the progress of transfers")
     group.add_argument("--no-plugins", action="store_true", default=flag, help="do not run the code of plugins")
     group.add_argument("--offline", action="store_true", default=flag, help="disable network access (D8_OFFLINE)")
-    _add_profiles(group, default)
+
+
+def _add_connection(group: argparse._ArgumentGroup, default: str | None, flag: str | bool, *, repeated: bool) -> None:
+    """Add the source, and how the command connects to it."""
     group.add_argument(
         *(("--endpoint",) if repeated else ("--endpoint", "--from")),  # after the command, those that fetch have --from
         dest="endpoint",
@@ -83,14 +101,6 @@ def add_globals(parser: argparse.ArgumentParser, *, repeated: bool) -> None:
         action="store_true",
         default=flag,
         help="do not verify the certificates of the source and of the Kubernetes API",
-    )
-    group.add_argument(
-        *("-k", "--kubeconfig"), metavar="F", default=default, help="kubeconfig of the cluster (KUBECONFIG)"
-    )
-    group.add_argument("--context", metavar="C", default=default, help="context of the kubeconfig to use")
-    group.add_argument("--home", metavar="DIR", default=default, help="directory of all state (D8_INSTALLER_HOME)")
-    group.add_argument(
-        "--connections", metavar="N", type=connections, default=default, help="concurrent requests (default: 8)"
     )
 
 

@@ -69,8 +69,13 @@ class Fitting(Toned):
     __slots__ = ()
 
     def fitted(self, columns: int) -> list[str]:
-        """Return the lines that take its place on a terminal of *columns*; none if it then says nothing."""
-        raise NotImplementedError
+        """Return the lines that take its place on a terminal of *columns*; none if it then says nothing.
+
+        A line that does not override this is broken between words.
+        """
+        from d8_installer.cli.wrapping import wrapped
+
+        return wrapped(self, columns).split("\n")
 
 
 class Screen:

@@ -26,7 +26,7 @@ from d8_installer.registry import bundle as form
 from d8_installer.store import fs, status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from d8_installer.model.lock import Lock, LockedImage, Pin
@@ -100,19 +100,38 @@ def create(
     tags = LockedTags(session, session.source)
     documents = {form.LAYOUT: form.MARKER, **_manifests(session, workspace.locked, tags)}
     documents |= {form.LOCK: workspace.lock_text.encode(), **_texts(workspace, requesters)}
-    locked = {platform for image in workspace.locked.images for platform, _ in image.platforms}
-    result = BundleResult(
+    result = _planned(
+        path, workspace.locked, chosen, size=_size(documents, layers), layers=len(layers), dry_run=dry_run
+    )
+    return result if dry_run else _written(session, result, documents, layers, tags)
+
+
+def _planned(
+    path: str, lock: Lock, chosen: tuple[Platform, ...], *, size: int, layers: int, dry_run: bool
+) -> BundleResult:
+    """Return the result as far as it is known before a layer is fetched."""
+    locked = {platform for image in lock.images for platform, _ in image.platforms}
+    return BundleResult(
         file=path,
         changed=True,
         digest=None,
-        size=_size(documents, layers),
-        images=len(workspace.locked.images),
-        layers=len(layers),
+        size=size,
+        images=len(lock.images),
+        layers=layers,
         platforms=tuple(sorted({str(platform) for platform in chosen} or locked)),
         dry_run=dry_run,
     )
-    if dry_run:
-        return result
+
+
+def _written(
+    session: Session,
+    planned: BundleResult,
+    documents: Mapping[str, bytes],
+    layers: Sequence[LayerRequest],
+    tags: LockedTags,
+) -> BundleResult:
+    """Write the bundle, and return what was planned with the file's size and digest."""
+    path = planned.file
     with status.readable_by_all(wanted=session.scope.is_global):
         session.profiles.prepare_home()
     with session.store.partial_layers.only_fetcher(Digest.of(path.encode("utf-8", "surrogateescape")), _refuse_twice):
@@ -125,7 +144,7 @@ def create(
                 writer.layer(request)
             writer.end()
             changed = not _has_bytes(path, writer)
-    return replace(result, changed=changed, digest=Digest(writer.hasher.hexdigest()), size=writer.size)
+    return replace(planned, changed=changed, digest=Digest(writer.hasher.hexdigest()), size=writer.size)
 
 
 def _has_bytes(path: str, writer: _Writer) -> bool:

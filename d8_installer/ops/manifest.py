@@ -108,32 +108,36 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
     NotFoundError for a file that an image lacks.
     """
     path = os.path.join(session.scope.directory, file)
-    if os.path.isdir(path):
-        inside = os.path.join(file, "d8.toml")
-        raise DocumentError(
-            "is a directory",
-            file=path,
-            hint=f"name the file: `d8-installer manifest check {inside}`",
-            about_file=True,
-            code="bad-manifest",
-        )
-    if not os.path.isfile(path):
-        raise DocumentError(
-            "is missing",
-            file=path,
-            hint=f"make one: `d8-installer manifest init NAME --file {file}`",
-            about_file=True,
-            code="bad-manifest",
-        )
-    if file.endswith(".whl"):
-        raise DocumentError(
-            "is a wheel, not a manifest",
-            file=path,
-            hint=f"`{joined(['d8-installer', 'wheel', file, '--dry-run'])}` checks the manifest in it",
-            about_file=True,
-            code="bad-manifest",
-        )
+    _refuse_other_files(path, file)
     manifest = documents.load_manifest(path, of_plugin=True).value
+    _refuse_requests(manifest, path)
+    if not resolve:
+        return ManifestResult(path, _unasked(manifest))
+    wanted = Wanted(requirements=manifest.requirements(OWN_MANIFEST), present=frozenset([OWN_MANIFEST]), locked=Lock())
+    locked = relock(session, wanted).lock
+    _check_contents(session, locked)
+    versions = {image.name: image.version for image in locked.images}
+    return ManifestResult(path, tuple((request, versions.get(request.name)) for request in manifest.requests))
+
+
+def _refuse_other_files(path: str, file: str) -> None:
+    """Refuse what is not a manifest: *file* as it was typed, which is at *path*."""
+    if os.path.isdir(path):
+        typed = joined(["d8-installer", "manifest", "check", os.path.join(file, "d8.toml")])
+        problem, hint = "is a directory", f"name the file: `{typed}`"
+    elif not os.path.isfile(path):
+        typed = f"{joined(['d8-installer', 'manifest', 'init'])} NAME {joined(['--file', file])}"
+        problem, hint = "is missing", f"make one: `{typed}`"
+    elif file.endswith(".whl"):
+        typed = joined(["d8-installer", "wheel", file, "--dry-run"])
+        problem, hint = "is a wheel, not a manifest", f"`{typed}` checks the manifest in it"
+    else:
+        return
+    raise DocumentError(problem, file=path, hint=hint, about_file=True, code="bad-manifest")
+
+
+def _refuse_requests(manifest: Manifest, path: str) -> None:
+    """Refuse a manifest that asks for nothing, or for a name that no plugin may have."""
     if not manifest.requests:
         raise DocumentError(
             "asks for no image", file=path, key="images", hint="add one under [[images]]", code="bad-manifest"
@@ -146,13 +150,6 @@ def check(session: Session, file: str, *, resolve: bool) -> ManifestResult:
                 raise DocumentError(
                     f"no plugin gets the name {binary!r}", file=path, key=key, hint=hint, code="bad-name"
                 )
-    if not resolve:
-        return ManifestResult(path, _unasked(manifest))
-    wanted = Wanted(requirements=manifest.requirements(OWN_MANIFEST), present=frozenset([OWN_MANIFEST]), locked=Lock())
-    locked = relock(session, wanted).lock
-    _check_contents(session, locked)
-    versions = {image.name: image.version for image in locked.images}
-    return ManifestResult(path, tuple((request, versions.get(request.name)) for request in manifest.requests))
 
 
 def _unasked(manifest: Manifest) -> tuple[tuple[Request, str | None], ...]:

@@ -136,7 +136,7 @@ class EndpointIdentity:
         self.origin = identity.place
         self.kind = identity.kind
         self._secrets.add(identity.token, identity.password)
-        self._tell(f"who this is to the endpoint{again}: a {identity.kind} from {identity.place}")
+        self._tell(f"identity for the endpoint{again}: a {identity.kind} from {identity.place}")
 
 
 def certificate_files(*pairs: tuple[str | None, str | None]) -> tuple[str | None, str | None]:

@@ -106,7 +106,7 @@ class RegistryAuth:
             keychain = Keychain(self._env, self._client.read_timeout)
             found = self._logins[repository] = keychain.find(self._host, repository)
             whose = "nobody, as no credentials are stored" if found.file is None else f"credentials from {found.file}"
-            self._client.tell(f"who this is to {self._host}: {whose}")
+            self._client.tell(f"identity for {self._host}: {whose}")
         return self._logins[repository]
 
     def _obtain(self, challenges: str, scope: str) -> _Grant:

@@ -81,7 +81,7 @@ def _hint(url: str) -> str:
 
 
 def _refuse_repository(url: str) -> None:
-    """Refuse an address that ends with what we add to each: the images would be in a repository nobody looks into."""
+    """Refuse an address that ends with what we add to each: no client looks for images in such a repository."""
     before, found, _ = f"{url.rstrip('/')}/".rpartition("/deckhouse-cli/")
     if found:
         raise ConfigError(

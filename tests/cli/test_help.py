@@ -8,21 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d8_installer.cli.parser import parse, whole_parser
+from d8_installer.cli.parser import whole_parser
 from d8_installer.cli.verb import GROUPS
 from d8_installer.cli.verbs import VERBS
-from tests.command import run
+from tests.command import printed_help, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        parse(words)
-    assert ended.value.code == 0
-    return capsys.readouterr().out
 
 
 def below(parser: argparse.ArgumentParser, *path: str) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
@@ -46,7 +39,7 @@ def path(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def test_short_help_is_the_usage_the_own_options_and_two_examples(
     path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    short, whole = printed(capsys, *path, "-h"), printed(capsys, *path, "--help")
+    short, whole = printed_help(capsys, *path, "-h"), printed_help(capsys, *path, "--help")
     name = " ".join(("d8-installer", *path))
     assert short.splitlines()[0] == whole.splitlines()[0]
     assert re.match(rf"usage: {name}( [a-z0-9]+)? \[OPTIONS\]", short), short
@@ -70,7 +63,7 @@ def test_every_argument_is_explained(path: tuple[str, ...]) -> None:
 
 
 def test_the_commands_are_listed_by_task(capsys: pytest.CaptureFixture[str]) -> None:
-    whole = printed(capsys, "--help")
+    whole = printed_help(capsys, "--help")
     titles = [line[:-1] for line in whole.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert titles == [*GROUPS, "help", "examples", "global options"]
     for group in GROUPS:
@@ -84,7 +77,7 @@ def test_the_short_list_names_every_command_and_fits_a_small_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    short = printed(capsys, "-h")
+    short = printed_help(capsys, "-h")
     assert set(VERBS) <= set(short.replace(",", " ").split())
     assert len(short.splitlines()) < 24
 
@@ -106,4 +99,4 @@ def test_nothing_typed_is_answered_with_the_short_help(tmp_path: Path) -> None:
 def test_usage_has_a_fixed_word_where_people_type_it(
     command: str, usage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert printed(capsys, command, "--help").splitlines()[0] == f"usage: d8-installer {usage}"
+    assert printed_help(capsys, command, "--help").splitlines()[0] == f"usage: d8-installer {usage}"

@@ -16,7 +16,7 @@ from d8_installer.errors import DocumentError, UsageError
 from d8_installer.model.platform import Platform, typed_platform, wanted_platform
 from d8_installer.model.reference import image_name, split_requirement
 from d8_installer.model.version import Specifier
-from tests.command import PROGRAM, run
+from tests.command import PROGRAM, printed_help, run
 from tests.images import add_image, executables
 from tests.person import Person
 
@@ -25,24 +25,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        parse(words)
-    assert ended.value.code == 0
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", [*VERBS, "config set"])
 def test_help_is_the_help_of_the_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    page = printed(capsys, "help", *name.split())
+    page = printed_help(capsys, "help", *name.split())
     assert page.startswith(f"usage: d8-installer {name}")
     if name not in {"pip", "pipx", "uv"}:  # their --help is the other program's
-        assert page == printed(capsys, *name.split(), "--help")
+        assert page == printed_help(capsys, *name.split(), "--help")
 
 
 @pytest.mark.parametrize("words", [("help",), ("help", "help"), ("help", "--json"), ("-q", "help")], ids=" ".join)
 def test_help_alone_is_the_whole_help(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed(capsys, *words) == printed(capsys, "--help")
+    assert printed_help(capsys, *words) == printed_help(capsys, "--help")
 
 
 def test_the_version_of_an_image_is_no_option() -> None:
@@ -54,7 +47,7 @@ def test_the_version_of_an_image_is_no_option() -> None:
 
 @pytest.mark.parametrize("words", [("-V",), ("--version",), ("version",), ("version", "--json"), ("help", "version")])
 def test_the_version(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed(capsys, *words) == f"d8-installer {__version__}\n"
+    assert printed_help(capsys, *words) == f"d8-installer {__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_each_token_file_is_read_again_after_a_401(deckhouse: Deckhouse, tmp_pat
             file.write_text("old-token")
             of_kubeconfig.write_text("old-token")
             done = person.ok(*words, *more)
-            assert "who this is to the endpoint again" in done.err
+            assert "identity for the endpoint again" in done.err
             assert "old-token" not in done.err
 
 

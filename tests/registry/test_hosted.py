@@ -124,7 +124,7 @@ def test_verbose_says_where_the_credentials_are_from(person: Person) -> None:
     with registry(person, Habits()) as hosted:
         good(person.publish(hosted.url))
         done = good(run("-v", "versions", "hi", "--endpoint", hosted.url, home=str(person.home)))
-    assert f"who this is to {hosted.host}: credentials from {person.home}/.docker/config.json" in done.err
+    assert f"identity for {hosted.host}: credentials from {person.home}/.docker/config.json" in done.err
     assert f"GET http://{hosted.host}/v2/root/deckhouse-cli/plugins/hi/tags/list: 200 (" in done.err
     assert " s, with credentials)" in done.err
     assert PASSWORD not in done.err

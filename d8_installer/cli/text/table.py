@@ -20,7 +20,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 class _Row(Fitting):
-    """A line of a table, which can lay itself out anew for a narrow terminal."""
+    """A line of a table, which can lay itself out again for a narrow terminal."""
 
     __slots__ = ("_every", "_number")
 

@@ -104,7 +104,7 @@ def install_completion(session: Session, shell: str, text: str, *, dry_run: bool
 
 
 def _needs_script(path: str, text: str) -> bool:
-    """Whether the script has to be written; a file that somebody else wrote there is a DiskError."""
+    """Whether the script has to be written; a file that another program wrote there is a DiskError."""
     before = fs.read(path, limit=_LIMIT)
     if before is not None and not is_ours(path):
         raise DiskError(f"{path} is not d8-installer's", hint="move it away, then type the same command again")
